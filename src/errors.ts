@@ -1,0 +1,92 @@
+/**
+ * Every reason why pinfold refuses or fails. Codes are stable: programs may switch on them.
+ *
+ * The words after `ERR_` are Node's own where Node has the case (`ERR_OUT_OF_RANGE`), else the kernel's or DPDK's.
+ */
+export type ErrorCode =
+  // The caller's words
+  | 'ERR_INVALID_ARGUMENT' // an option or argument of the wrong type or shape
+  | 'ERR_OUT_OF_RANGE' // an offset, length or address outside what it indexes
+  // State
+  | 'ERR_REGION_CLOSED'
+  | 'ERR_REGION_HELD' // close() while hold()s are out; the message names the holders
+  | 'ERR_REGION_EXISTS' // the name is taken in this registry
+  | 'ERR_REGION_UNKNOWN' // a handle of another process, or of a region that is gone
+  | 'ERR_REGION_TOO_LARGE' // one view or `bytes` of more than an ArrayBuffer holds
+  | 'ERR_REGISTRY_CLOSED'
+  // Shortage
+  | 'ERR_HUGEPAGES_SHORT' // the pool has too few free pages (on the wanted nodes)
+  | 'ERR_CGROUP_LIMIT' // the cgroup's hugetlb or memory limit stands in the way
+  | 'ERR_MEMLOCK_LIMIT' // RLIMIT_MEMLOCK
+  | 'ERR_MEMORY_SHORT' // the machine has too little memory, or the process too little address space
+  | 'ERR_BUDGET_EXCEEDED' // the registry's own budget
+  | 'ERR_NODE_MISMATCH' // pages came from another NUMA node than a strict placement asked for
+  | 'ERR_POOL_CHANGE_REFUSED' // the kernel gave fewer hugepages to a pool than were asked for
+  // What this machine or process cannot do
+  | 'ERR_UNSUPPORTED'
+  | 'ERR_PERMISSION'
+  | 'ERR_EXTERNAL_BUFFERS' // a runtime that refuses external ArrayBuffers (V8 sandbox, Electron)
+  | 'ERR_ADDON_LOAD'
+  // Translation
+  | 'ERR_PAGE_ABSENT'
+  | 'ERR_PAGE_SWAPPED'
+  | 'ERR_PFN_HIDDEN' // the kernel hides page frame numbers without CAP_SYS_ADMIN
+  | 'ERR_PROCESS_UNKNOWN' // no process of that pid
+  | 'ERR_LAYOUT_IMPOSSIBLE' // a device page table that cannot describe these runs
+  // Everything else that the kernel refused
+  | 'ERR_SYSTEM'
+
+/** What an error carries beside its message. */
+export interface ErrorDetails {
+  readonly code: ErrorCode
+  /** The system call that failed, as in its man page. */
+  readonly syscall?: string | undefined
+  /** Its errno, positive, as in errno(3). */
+  readonly errno?: number | undefined
+  /** The values involved, by name. */
+  readonly values?: Readonly<Record<string, unknown>> | undefined
+  /** The exact command that mends it, where there is one. */
+  readonly hint?: string | undefined
+  readonly cause?: unknown
+}
+
+/** The one class of error that pinfold throws: what failed, with which values, and what to do. */
+export class PinfoldError extends Error {
+  override readonly name = 'PinfoldError'
+  readonly code: ErrorCode
+  readonly syscall?: string
+  readonly errno?: number
+  readonly values: Readonly<Record<string, unknown>>
+  readonly hint?: string
+
+  constructor(message: string, details: ErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = details.code
+    this.values = details.values ?? {}
+    // Own properties only where there is something to tell, so that an inspected error shows no empty lines.
+    if (details.syscall !== undefined) this.syscall = details.syscall
+    if (details.errno !== undefined) this.errno = details.errno
+    if (details.hint !== undefined) this.hint = details.hint
+  }
+}
+
+/** An error as native code throws it (native/addon/boundary.h): a system call, its errno, and the values involved. */
+export interface SystemFailure extends Error {
+  readonly syscall: string
+  readonly errno: number
+  readonly values?: Readonly<Record<string, number>>
+}
+
+/** Whether `error` came out of native code as a failed system call. */
+export function isSystemFailure(error: unknown): error is SystemFailure {
+  return error instanceof Error && 'syscall' in error && typeof error.syscall === 'string' && 'errno' in error
+}
+
+/** Wraps what native code or `node:fs` threw in the one class; a PinfoldError passes unchanged. */
+export function toPinfoldError(error: unknown, code: ErrorCode = 'ERR_SYSTEM', hint?: string): PinfoldError {
+  if (error instanceof PinfoldError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  if (!isSystemFailure(error)) return new PinfoldError(message, { code, hint, cause: error })
+  const { syscall, values } = error
+  return new PinfoldError(message, { code, syscall, errno: Math.abs(error.errno), values, hint, cause: error })
+}

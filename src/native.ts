@@ -1,0 +1,143 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { PinfoldError } from './errors.js'
+
+/** How pages back a region, as native code numbers it (native/memory/page_size.h). */
+export const pageKind = { base: 0, transparent: 1, hugetlb: 2 } as const
+/** What backs a mapping (native/memory/mapping.h). */
+export const backingKind = { memfd: 0, anonymous: 1, file: 2 } as const
+/** Flags of a mapping (native/memory/mapping.h). */
+export const mappingFlag = { lock: 1, guard: 2, dump: 4, keepFile: 8 } as const
+/** NUMA policies (native/memory/placement.h). */
+export const policyKind = { none: 0, bind: 1, prefer: 2, interleave: 3, local: 4, preferMany: 5 } as const
+/** What a translation holds in place of a physical address (native/translate/pagemap.h). */
+export const pageState = { absent: -1, swapped: -2, hidden: -3 } as const
+
+/** Everything native code needs to make a region; flat, checked and plain. */
+export interface NativeRequest {
+  readonly name: string
+  /** Bytes, a multiple of `pageSize`. */
+  readonly size: number
+  readonly pageSize: number
+  readonly kind: number
+  readonly backing: number
+  /** A file on a hugetlbfs mount, or ''. */
+  readonly path: string
+  readonly flags: number
+  readonly policy: number
+  readonly nodes: Uint32Array
+  /** Threads that populate, 1 or more. */
+  readonly threads: number
+  /** Kept with the region for whoever attaches; opaque to native code. */
+  readonly description: string
+}
+
+/** A region as one thread holds it: one attachment. Addresses are below 2^53 (native code refuses others). */
+export interface NativeRegion {
+  /** Names this thread's attachment; never used again for another. */
+  readonly attachment: number
+  /** Names the region in this process; never used again for another. */
+  readonly region: number
+  readonly address: number
+  readonly size: number
+  readonly pageSize: number
+  readonly name: string
+  readonly description: string
+}
+
+/** Counts of the process-wide region table. */
+export interface NativeTableCounts {
+  /** Regions with a user. */
+  readonly live: number
+  /** Ranges without pages, kept for ArrayBuffers that are still reachable. */
+  readonly closed: number
+  /** ArrayBuffers not yet finalized, all threads. */
+  readonly buffers: number
+}
+
+/** The addon's functions. Failed system calls arrive as `SystemFailure` (errors.ts). */
+export interface Native {
+  basePageSize(): number
+  /** A random number that names this process; handles carry it. */
+  processToken(): number
+
+  allocate(request: NativeRequest): NativeRegion
+  /** Populates on its own threads; `settle` is called once, on this thread. Returns a ticket for `cancelAllocation`. */
+  allocateAsync(request: NativeRequest, settle: (error: Error | null, region?: NativeRegion) => void): number
+  /** Makes the allocation settle soon with ECANCELED; nothing when it has settled. */
+  cancelAllocation(ticket: number): void
+  /** Another attachment to a live region; undefined when the region is gone. */
+  attach(region: number): NativeRegion | undefined
+  /** Detaches this attachment's ArrayBuffers and gives it up; false when it was given up before. */
+  close(attachment: number): boolean
+  /** The ArrayBuffer of window `index`: bytes [index * 2 GiB, +4 GiB) of the region. Made once, then kept. */
+  window(attachment: number, index: number): ArrayBuffer
+  tableCounts(): NativeTableCounts
+
+  /** NUMA node of each page at `address + i * stride`, or -errno (move_pages(2)). */
+  pageNodes(address: number, stride: number, nodes: Int32Array): void
+
+  /** Virtual address of a view's first byte. */
+  addressOf(view: ArrayBufferView): number
+  /** Raw pagemap entry of an address as two 32-bit words, low first. `pid` 0 is this process. */
+  readPagemapEntry(pid: number, address: number, entry: Uint32Array): void
+  /** As readPagemapEntry, of a view's first byte; returns that byte's virtual address. */
+  readPagemapOf(view: ArrayBufferView, entry: Uint32Array): number
+  /** Raw pagemap entries of consecutive base pages from `address` on; 0 where nothing is mapped. */
+  readPagemapRaw(pid: number, address: number, entries: BigUint64Array): void
+  /** Physical address of each page at `address + i * stride`, or a `pageState`. This process. */
+  translate(address: number, stride: number, pages: Float64Array): void
+  /** One word per page frame (pfn = physical / base page) of /proc/kpageflags (0) or /proc/kpagecount (1). */
+  readPageWords(file: number, physical: Float64Array, words: BigUint64Array): void
+
+  /** flock(2) LOCK_EX; waits when `wait`, else returns false when another holds it. */
+  lockFile(fd: number, wait: boolean): boolean
+  /** getrlimit(2) as [soft, hard] in the resource's unit, Infinity when unlimited. Resource numbers of the ABI. */
+  resourceLimit(resource: number): [number, number]
+  /** Kernel features that were tried, by name (for doctor): whether this kernel has them. */
+  probeFeatures(): Readonly<Record<string, boolean>>
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** Where the addon may be: our own build first, then the binaries that the package ships (musl's fails to load on glibc). */
+function candidates(): string[] {
+  const prebuilt = (libc: string) => `${root}prebuilds/${process.platform}-${process.arch}-${libc}/pinfold.node`
+  return [`${root}build/Release/pinfold.node`, prebuilt('glibc'), prebuilt('musl')]
+}
+
+function load(): Native {
+  const require = createRequire(import.meta.url)
+  const failures: string[] = []
+  for (const path of candidates()) {
+    if (!existsSync(path)) {
+      failures.push(`${path}: no such file`)
+      continue
+    }
+    try {
+      return require(path) as Native
+    } catch (error) {
+      failures.push(`${path}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  throw new PinfoldError(`pinfold's native part could not be loaded:\n  ${failures.join('\n  ')}\n${remedies()}`, {
+    code: 'ERR_ADDON_LOAD',
+    values: { platform: process.platform, arch: process.arch, node: process.version },
+    hint: 'npm run build',
+  })
+}
+
+function remedies(): string {
+  const lines =
+    process.platform === 'linux'
+      ? [
+          'in a checkout: npm run build',
+          `as a dependency: reinstall pinfold on this machine (${process.arch}, Node ${process.version}); it ships binaries for linux`,
+          'with Node before 20.19: upgrade, since the addon needs Node-API 9',
+        ]
+      : [`pinfold runs on Linux only, and this is ${process.platform}`]
+  return `remedies:\n  - ${lines.join('\n  - ')}`
+}
+
+export const native: Native = load()

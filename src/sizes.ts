@@ -1,0 +1,58 @@
+import { PinfoldError } from './errors.js'
+
+export const KiB = 2 ** 10
+export const MiB = 2 ** 20
+export const GiB = 2 ** 30
+
+const units: Readonly<Record<string, number>> = {
+  B: 1,
+  KiB,
+  MiB,
+  GiB,
+  TiB: 2 ** 40,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+}
+
+/** A size in options: bytes, or a number with its unit: '64MiB' is 67,108,864, '64MB' 64,000,000. */
+export type Size = number | string
+
+/**
+ * A size in bytes.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no safe positive integer of bytes, or has no known unit.
+ */
+export function parseSize(size: Size): number {
+  const bytes = typeof size === 'number' ? size : parseWritten(size)
+  if (bytes !== undefined && Number.isSafeInteger(bytes) && bytes > 0) return bytes
+  throw new PinfoldError(
+    `expected a size in bytes, or a number with a unit such as '64MiB' or '64MB', but received ${describe(size)}`,
+    { code: 'ERR_INVALID_ARGUMENT', values: { size } },
+  )
+}
+
+function parseWritten(text: unknown): number | undefined {
+  const match = typeof text === 'string' ? /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim()) : null
+  const unit = units[match?.[2] ?? '']
+  return match === null || unit === undefined ? undefined : Number(match[1]) * unit
+}
+
+/** A size for people: the largest binary unit that divides it, as pages are named ('2MiB'), else up to 1 decimal. */
+export function formatSize(bytes: number): string {
+  for (const unit of ['TiB', 'GiB', 'MiB', 'KiB']) {
+    const scale = units[unit] ?? 1
+    if (bytes >= scale) return `${Number.isInteger(bytes / scale) ? bytes / scale : (bytes / scale).toFixed(1)}${unit}`
+  }
+  return `${bytes}B`
+}
+
+/** A value as an error message shows it: short, with its type. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 57)}...` : value}' of type string`
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'object' || typeof value === 'function') return `a value of type ${typeof value}`
+  return `${String(value)} of type ${typeof value}`
+}
