@@ -1,0 +1,27 @@
+import { defineConfig } from 'vitest/config'
+
+// Suites that reserve hugepages, fill pools, or count descriptors and mappings see the whole machine, so of those one
+// file runs at a time. Pure suites run side by side, before them.
+const pure = ['unit', 'property']
+const alone = ['host', 'worker', 'exit', 'fault', 'lab']
+
+export default defineConfig({
+  // Node 20 has no `using`: let the transform lower it, as tsc does for dist/.
+  oxc: { target: 'es2022' },
+  test: {
+    pool: 'forks',
+    globalSetup: [],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 30_000,
+    projects: [...pure, ...alone].map((name, order) => ({
+      extends: true,
+      test: {
+        name,
+        include: [`test/${name}/**/*.test.ts`],
+        sequence: { groupOrder: pure.includes(name) ? 0 : order },
+        ...(pure.includes(name) ? {} : { maxWorkers: 1, isolate: true }),
+      },
+    })),
+  },
+})
