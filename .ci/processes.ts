@@ -1,0 +1,67 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { constants } from 'node:os'
+
+export interface Finished {
+  /** Exit status; 128 + the signal's number when a signal ended it, 127 when it could not be started. */
+  readonly status: number
+  /** stdout and stderr as they came; empty when they were shown. */
+  readonly output: string
+}
+
+export interface RunOptions {
+  /** Lets the output through to the terminal instead of collecting it. */
+  readonly show?: boolean
+  readonly cwd?: string
+  readonly env?: Readonly<Record<string, string>>
+  /** After this long it gets SIGTERM, and ten seconds later SIGKILL. */
+  readonly minutes?: number
+}
+
+const running = new Set<ChildProcess>()
+
+/** Passes a signal on to everything that runs; each tidies up after itself. */
+export function signalAll(signal: NodeJS.Signals): void {
+  for (const child of running) child.kill(signal)
+}
+
+export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  const { promise, resolve } = deferred<Finished>()
+  const child = spawn(command, args, {
+    stdio: options.show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+    ...(options.cwd ? { cwd: options.cwd } : {}),
+  })
+  running.add(child)
+  let output = ''
+  const collect = (chunk: Buffer): void => {
+    output += chunk.toString()
+  }
+  child.stdout?.on('data', collect)
+  child.stderr?.on('data', collect)
+
+  const timers: NodeJS.Timeout[] = []
+  if (options.minutes) {
+    const limit = options.minutes * 60_000
+    timers.push(setTimeout(() => child.kill('SIGTERM'), limit))
+    timers.push(setTimeout(() => child.kill('SIGKILL'), limit + 10_000))
+  }
+  child.on('error', (error) => resolve({ status: 127, output: `${command}: ${error.message}` }))
+  child.on('close', (status, signal) => {
+    resolve({ status: status ?? 128 + (signal ? constants.signals[signal] : 0), output })
+  })
+  try {
+    return await promise
+  } finally {
+    running.delete(child)
+    for (const timer of timers) clearTimeout(timer)
+  }
+}
+
+/** Promise.withResolvers, which Node 20 does not have. */
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return { promise, resolve }
+}

@@ -1,0 +1,133 @@
+/**
+ * What the rooms lint must find, and what it must leave alone: the lint suite runs these before it trusts the lint.
+ * Each case is one file with the words that must appear in its violations, in order; an empty list means none.
+ */
+export interface Case {
+  readonly says: string
+  readonly file: string
+  readonly text: string
+  readonly expects: readonly string[]
+}
+
+export const cases: readonly Case[] = [
+  {
+    says: 'the registry may know translate, memory and the vocabulary',
+    file: 'src/registry/registry.ts',
+    text: "import { a } from '../translate/a.js'\nimport { b } from '../memory/b.js'\nimport { c } from '../errors.js'\n",
+    expects: [],
+  },
+  {
+    says: 'memory must not know translate, not even its types',
+    file: 'src/memory/region.ts',
+    text: "import { z } from 'zod'\nimport type { T } from '../translate/translation.js'\n",
+    expects: ['memory → translate'],
+  },
+  {
+    says: 'a re-export and a dynamic import are arrows too',
+    file: 'src/pool/ring.ts',
+    text: "export { x } from '../registry/x.js'\nconst y = await import('../cli/main.js')\n",
+    expects: ['pool → registry', 'pool → cli'],
+  },
+  {
+    says: 'an import in a comment or a string is not an arrow',
+    file: 'src/memory/region.ts',
+    text: "// import { x } from '../cli/main.js'\nexport const s = \"import '../cli/main.js'\"\n",
+    expects: [],
+  },
+  {
+    says: 'native.ts is not for the registry and the command line',
+    file: 'src/cli/doctor.ts',
+    text: "import { native } from '../native.js'\n",
+    expects: ['cli → native.ts'],
+  },
+  {
+    says: 'loopback and verbs do not know each other',
+    file: 'src/rdma/loopback/device.ts',
+    text: "import { x } from '../verbs/x.js'\nimport { y } from '../device.js'\n",
+    expects: ['rdma/loopback → rdma/verbs'],
+  },
+  {
+    says: 'rdma does not know the registry',
+    file: 'src/rdma/device.ts',
+    text: "import { x } from '../registry/registry.js'\n",
+    expects: ['rdma → registry'],
+  },
+  {
+    says: 'a file outside every room is found',
+    file: 'src/helpers.ts',
+    text: 'export {}\n',
+    expects: ['lies in no room'],
+  },
+  {
+    says: 'shipped code imports no undeclared package, and citty only in cli',
+    file: 'src/memory/region.ts',
+    text: "import a from 'lodash'\nimport b from 'citty'\n",
+    expects: ["package 'lodash'", "package 'citty' is for cli"],
+  },
+  {
+    says: 'nothing is imported from outside src',
+    file: 'src/cli/main.ts',
+    text: "import metadata from '../../package.json' with { type: 'json' }\n",
+    expects: ['leaves src/'],
+  },
+  {
+    says: 'a cast is found; as const, import renames and words in comments are none',
+    file: 'src/memory/region.ts',
+    text: "import { x as y } from './a.js'\n// y as any\nexport const a = ['x'] as const\nexport const b = y as string\n",
+    expects: ['a cast outside the doors'],
+  },
+  {
+    says: 'a comment that silences the compiler is found',
+    file: 'src/memory/region.ts',
+    text: '// @ts-expect-error\nexport const a: string = 1\n',
+    expects: ['@ts-expect-error'],
+  },
+  {
+    says: 'native.ts is a door',
+    file: 'src/native.ts',
+    text: "export const a = JSON.parse('1') as number\n",
+    expects: [],
+  },
+  {
+    says: 'index.ts gathers, and has no code',
+    file: 'src/index.ts',
+    text: "export { a } from './sizes.js'\nexport type { B } from './errors.js'\nexport const c = 1\n",
+    expects: ['only re-exports'],
+  },
+  {
+    says: 'translate may include memory and os',
+    file: 'native/translate/pagemap.cc',
+    text: '#include "translate/pagemap.h"\n#include <cstdio>\n#include "memory/page_size.h"\n#include "os/error.h"\n',
+    expects: [],
+  },
+  {
+    says: 'os includes nothing of the other rooms',
+    file: 'native/os/error.cc',
+    text: '#include "memory/mapping.h"\n',
+    expects: ['os → memory'],
+  },
+  {
+    says: 'nobody knows addon',
+    file: 'native/test/boundary_test.cc',
+    text: '#include "addon/boundary.h"\n',
+    expects: ['test → addon'],
+  },
+  {
+    says: 'napi.h is for native/addon alone',
+    file: 'native/memory/mapping.cc',
+    text: '#include <napi.h>\n',
+    expects: ['for native/addon alone'],
+  },
+  {
+    says: 'an include by a relative path is refused',
+    file: 'native/memory/mapping.cc',
+    text: '#include "../os/error.h"\n',
+    expects: ['include by the path from native/'],
+  },
+  {
+    says: 'a file of more than 400 lines is found',
+    file: 'bench/main.ts',
+    text: 'export {}\n'.repeat(401),
+    expects: ['401 lines'],
+  },
+]

@@ -1,0 +1,185 @@
+import { posix } from 'node:path'
+import { type Comment, parseSync } from 'oxc-parser'
+import * as plan from './plan.js'
+
+/** One broken rule, as a line that an editor can jump to. */
+export interface Violation {
+  readonly file: string
+  readonly line: number
+  readonly message: string
+}
+
+/** Checks one file of the repository. `file` is its path from the root, with forward slashes. */
+export function lintFile(file: string, text: string): Violation[] {
+  const found = lintLength(file, text)
+  if (file.startsWith('src/') && file.endsWith('.ts')) found.push(...lintTypeScript(file, text))
+  if (/^native\/.*\.(cc|h)$/.test(file)) found.push(...lintCpp(file, text))
+  return found
+}
+
+function lintLength(file: string, text: string): Violation[] {
+  const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0)
+  if (lines <= plan.longestFile) return []
+  const message = `${lines} lines, and a file has at most ${plan.longestFile}: which two things is it?`
+  return [{ file, line: plan.longestFile + 1, message }]
+}
+
+// --- TypeScript -------------------------------------------------------------------------------------------------------
+
+function lintTypeScript(file: string, text: string): Violation[] {
+  const parsed = parseSync(file, text)
+  const found: Violation[] = []
+  const report = (offset: number, message: string): void => {
+    found.push({ file, line: text.slice(0, offset).split('\n').length, message })
+  }
+  const broken = parsed.errors[0]
+  if (broken) report(broken.labels[0]?.start ?? 0, `does not parse: ${broken.message}`)
+
+  const room = typeScriptRoomOf(file)
+  if (!room) report(0, `lies in no room: name its room in .ci/rooms/plan.ts, or move it (${roomNames()})`)
+
+  for (const { specifier, offset } of importsOf(parsed.module, text)) {
+    const message = room && judgeImport(file, room, specifier)
+    if (message) report(offset, message)
+  }
+  if (file === 'src/index.ts') {
+    for (const offset of codeIn(parsed.program)) report(offset, 'index.ts only re-exports: move the code into a room')
+  }
+  if (!(file in plan.doors)) {
+    for (const offset of castsIn(parsed.program)) {
+      report(offset, 'a cast outside the doors: narrow by a check, or parse with zod (doors: .ci/rooms/plan.ts)')
+    }
+  }
+  for (const comment of parsed.comments) {
+    const hole = holeIn(comment)
+    if (hole) report(comment.start, `${hole} hides an error of the types: mend the types`)
+  }
+  return found
+}
+
+export function typeScriptRoomOf(file: string): string | undefined {
+  const path = file.replace(/^src\//, '')
+  if (plan.vocabulary.includes(path)) return 'vocabulary'
+  if (!path.includes('/')) return path in plan.typeScriptRooms ? path : undefined
+  const folders = posix.dirname(path).split('/')
+  for (let length = folders.length; length > 0; length--) {
+    const candidate = folders.slice(0, length).join('/')
+    if (candidate in plan.typeScriptRooms) return candidate
+  }
+  return undefined
+}
+
+function roomNames(): string {
+  return Object.keys(plan.typeScriptRooms).join(', ')
+}
+
+function judgeImport(file: string, room: string, specifier: string): string | undefined {
+  if (specifier.startsWith('node:')) return undefined
+  if (!specifier.startsWith('.')) return judgePackage(room, specifier)
+
+  const target = posix.join(posix.dirname(file), specifier).replace(/\.js$/, '.ts')
+  if (!target.startsWith('src/')) return `'${specifier}' leaves src/, and so the package`
+  const targetRoom = typeScriptRoomOf(target)
+  if (!targetRoom) return `'${specifier}' leads to ${target}, which lies in no room`
+  if (targetRoom === room || plan.typeScriptRooms[room]?.knows.includes(targetRoom)) return undefined
+  const allowed = plan.typeScriptRooms[room]?.knows.join(', ') || 'nothing but itself'
+  return `${room} → ${targetRoom} ('${specifier}') is against the arrows: ${room} knows ${allowed}`
+}
+
+function judgePackage(room: string, specifier: string): string | undefined {
+  const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
+  const allowed = plan.packages[name]
+  if (!allowed) return `package '${name}' is not one that shipped code uses (.ci/rooms/plan.ts)`
+  if (allowed === 'every room' || allowed.includes(room)) return undefined
+  return `package '${name}' is for ${allowed.join(', ')}, not for ${room}`
+}
+
+type ParsedModule = ReturnType<typeof parseSync>['module']
+
+function importsOf(module: ParsedModule, text: string): { specifier: string; offset: number }[] {
+  const all: { specifier: string; offset: number }[] = []
+  for (const { moduleRequest } of module.staticImports) {
+    all.push({ specifier: moduleRequest.value, offset: moduleRequest.start })
+  }
+  for (const { entries } of module.staticExports) {
+    const request = entries[0]?.moduleRequest
+    if (request) all.push({ specifier: request.value, offset: request.start })
+  }
+  for (const { moduleRequest } of module.dynamicImports) {
+    // The request is an expression: a literal is judged, anything else is refused by its own text.
+    const source = text.slice(moduleRequest.start, moduleRequest.end)
+    all.push({ specifier: source.replace(/^(['"`])(.*)\1$/, '$2'), offset: moduleRequest.start })
+  }
+  return all
+}
+
+interface Node {
+  readonly type: string
+  readonly start: number
+}
+
+function isNode(value: unknown): value is Node {
+  return typeof value === 'object' && value !== null && 'type' in value && 'start' in value
+}
+
+function* nodesIn(value: unknown): Generator<Node & Readonly<Record<string, unknown>>> {
+  if (Array.isArray(value)) {
+    for (const element of value) yield* nodesIn(element)
+  } else if (isNode(value)) {
+    yield { ...value }
+    for (const child of Object.values(value)) yield* nodesIn(child)
+  }
+}
+
+function* castsIn(program: unknown): Generator<number> {
+  for (const node of nodesIn(program)) {
+    if (node.type === 'TSTypeAssertion') yield node.start
+    if (node.type === 'TSAsExpression' && !isConst(node.typeAnnotation)) yield node.start
+  }
+}
+
+function isConst(type: unknown): boolean {
+  return [...nodesIn(type)].some((node) => node.type === 'Identifier' && node.name === 'const')
+}
+
+function* codeIn(program: { readonly body: readonly unknown[] }): Generator<number> {
+  for (const statement of program.body) {
+    if (!isNode(statement)) continue
+    const gathers = statement.type === 'ExportAllDeclaration' || statement.type === 'ExportNamedDeclaration'
+    if (!gathers || !('source' in statement) || statement.source === null) yield statement.start
+  }
+}
+
+function holeIn(comment: Comment): string | undefined {
+  return comment.value.match(/@ts-(ignore|nocheck|expect-error)|biome-ignore/)?.[0]
+}
+
+// --- C++ --------------------------------------------------------------------------------------------------------------
+
+function lintCpp(file: string, text: string): Violation[] {
+  const found: Violation[] = []
+  const room = file.split('/')[1] ?? ''
+  const known = plan.nativeRooms[room]
+  if (!known) {
+    const rooms = Object.keys(plan.nativeRooms).join(', ')
+    found.push({ file, line: 1, message: `lies in no room of native/ (${rooms}): name its room in .ci/rooms/plan.ts` })
+  }
+  for (const [index, line] of text.split('\n').entries()) {
+    const included = line.match(/^\s*#\s*include\s*[<"]([^>"]+)[>"]/)?.[1]
+    const message = included && known && judgeInclude(file, room, known, included, line.includes('"'))
+    if (message) found.push({ file, line: index + 1, message })
+  }
+  return found
+}
+
+function judgeInclude(file: string, room: string, known: plan.Room, included: string, quoted: boolean) {
+  if (plan.nodeHeaders.includes(posix.basename(included))) {
+    return room === 'addon' ? undefined : `<${included}> is for native/addon alone: ${room} knows nothing of Node`
+  }
+  if (!quoted) return undefined
+  if (included.startsWith('.')) return `"${included}": include by the path from native/, as "room/file.h"`
+  const target = included.includes('/') ? (included.split('/')[0] ?? '') : (file.split('/')[1] ?? '')
+  if (target === room || known.knows.includes(target)) return undefined
+  const allowed = known.knows.join(', ') || 'nothing but itself'
+  return `${room} → ${target} ("${included}") is against the arrows: ${room} knows ${allowed}`
+}

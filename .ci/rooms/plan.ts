@@ -1,0 +1,59 @@
+/**
+ * The rooms of the house and their arrows, as data. docs/design.md says why; lint.ts holds them.
+ *
+ *     cli → registry → rdma, pool, translate → memory → native.ts        the vocabulary lies below all
+ */
+
+export interface Room {
+  /** The rooms that files of this room may import from; a room always knows itself. */
+  readonly knows: readonly string[]
+}
+
+/** src/: a room is a file at the top or a folder. The longest match wins, so rdma/verbs is not rdma. */
+export const typeScriptRooms: Readonly<Record<string, Room>> = {
+  vocabulary: { knows: [] },
+  'native.ts': { knows: ['vocabulary'] },
+  memory: { knows: ['native.ts', 'vocabulary'] },
+  translate: { knows: ['memory', 'native.ts', 'vocabulary'] },
+  rdma: { knows: ['memory', 'vocabulary'] },
+  'rdma/verbs': { knows: ['rdma', 'memory', 'native.ts', 'vocabulary'] },
+  'rdma/loopback': { knows: ['rdma', 'memory', 'vocabulary'] },
+  pool: { knows: ['memory', 'vocabulary'] },
+  registry: { knows: ['rdma', 'rdma/verbs', 'rdma/loopback', 'pool', 'translate', 'memory', 'vocabulary'] },
+  lab: { knows: ['vocabulary'] },
+  cli: { knows: ['registry', 'rdma', 'pool', 'translate', 'memory', 'lab', 'vocabulary'] },
+  'index.ts': {
+    knows: ['registry', 'rdma', 'rdma/verbs', 'rdma/loopback', 'pool', 'translate', 'memory', 'vocabulary'],
+  },
+}
+
+export const vocabulary: readonly string[] = ['errors.ts', 'sizes.ts', 'addresses.ts']
+
+/** native/: the folders. native/test may include every room of the core, but not the addon. */
+export const nativeRooms: Readonly<Record<string, Room>> = {
+  os: { knows: [] },
+  memory: { knows: ['os'] },
+  translate: { knows: ['memory', 'os'] },
+  verbs: { knows: ['memory', 'os'] },
+  addon: { knows: ['verbs', 'translate', 'memory', 'os'] },
+  test: { knows: ['verbs', 'translate', 'memory', 'os'] },
+}
+
+/** Headers of Node and node-addon-api: for native/addon alone. */
+export const nodeHeaders: readonly string[] = ['napi.h', 'node_api.h', 'js_native_api.h', 'node.h', 'v8.h', 'uv.h']
+
+/** Packages that shipped code imports, and the rooms that may. */
+export const packages: Readonly<Record<string, readonly string[] | 'every room'>> = {
+  zod: 'every room',
+  citty: ['cli'],
+}
+
+/**
+ * The doors: files in which a cast is allowed, since an untyped value enters the program there. Every line says which
+ * value that is.
+ */
+export const doors: Readonly<Record<string, string>> = {
+  'src/native.ts': 'what the addon returns',
+}
+
+export const longestFile = 400

@@ -1,0 +1,18 @@
+import { Checks, type Outcome } from '../outcome.js'
+import { run } from '../processes.js'
+
+/** Type check of the sources, the tests, the benchmarks and this tooling. */
+export async function types(): Promise<Outcome> {
+  const checks = new Checks('types')
+  const { status, output } = await run('node_modules/.bin/tsc', ['--project', 'tsconfig.json', '--pretty', 'false'])
+  checks.add('tsc: src, test, bench, .ci', status === 0 ? '' : output)
+  return checks.outcome()
+}
+
+/** The addon and dist/, as the demo builds them. */
+export async function build(): Promise<Outcome> {
+  const checks = new Checks('build')
+  const { status, output } = await run('bash', ['.ci/setup', 'build'], { minutes: 15 })
+  checks.add('the addon and dist/ build', status === 0 ? '' : output)
+  return checks.outcome()
+}

@@ -1,0 +1,108 @@
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { Checks, type Outcome } from '../outcome.js'
+import { run } from '../processes.js'
+import { cases } from '../rooms/cases.js'
+import { lintFile } from '../rooms/lint.js'
+
+/** Format and lint of everything, and the arrows between the rooms. */
+export async function lint(): Promise<Outcome> {
+  const checks = new Checks('lint')
+  const files = await repositoryFiles()
+  const native = files.filter((file) => /^native\/.*\.(cc|h)$/.test(file))
+
+  await checkCommand(checks, 'biome: format and lint', 'node_modules/.bin/biome', [
+    'check',
+    '--error-on-warnings',
+    '--colors=off',
+    '--max-diagnostics=100',
+    '.',
+  ])
+  if (native.length > 0) {
+    await checkCommand(checks, 'clang-format', 'clang-format', ['--dry-run', '-Werror', ...native])
+    checks.add('clang-tidy', await clangTidy(native))
+  }
+  for (const script of ['setup', 'test', 'run', 'format', 'prebuild']) {
+    await checkCommand(checks, `.ci/${script} is bash`, 'bash', ['-n', `.ci/${script}`])
+  }
+  for (const { says, file, text, expects } of cases) {
+    const found = lintFile(file, text).map(({ message }) => message)
+    const right = found.length === expects.length && found.every((message, i) => message.includes(expects[i] ?? ''))
+    checks.add(`the rooms lint sees: ${says}`, right ? '' : `expected ${JSON.stringify(expects)}, found:\n${found}`)
+  }
+  const violations = files.flatMap((file) => (isSource(file) ? lintFile(file, readFileSync(file, 'utf8')) : []))
+  const lines = violations.map(({ file, line, message }) => `${file}:${line}: ${message}`)
+  checks.add('rooms: arrows, doors, length of files', lines.join('\n'))
+  return checks.outcome()
+}
+
+function isSource(file: string): boolean {
+  return /^(src|native|test|bench|\.ci)\//.test(file) && /\.(ts|mts|cc|h|c)$/.test(file)
+}
+
+/** What git tracks or would add: build outputs are ignored, files not yet committed are not. */
+async function repositoryFiles(): Promise<string[]> {
+  const { status, output } = await run('git', ['ls-files', '--cached', '--others', '--exclude-standard'])
+  if (status !== 0) throw new Error(`git ls-files failed: ${output}`)
+  return output.split('\n').filter((file) => file !== '' && existsSync(file))
+}
+
+async function checkCommand(checks: Checks, name: string, command: string, args: readonly string[]): Promise<void> {
+  const { status, output } = await run(command, args, { minutes: 5 })
+  checks.add(name, status === 0 ? '' : output || `${command} ended with status ${status}`)
+}
+
+/**
+ * clang-tidy takes seconds a file, so what passed is remembered by the hash of all that it depends on: the file, every
+ * header, the settings and the tool.
+ */
+async function clangTidy(native: readonly string[]): Promise<string> {
+  const configured = await run('cmake', [
+    '-S',
+    '.',
+    '-B',
+    'build/tidy',
+    '-G',
+    'Unix Makefiles',
+    ...(await tidySettings()),
+  ])
+  if (configured.status !== 0) return configured.output
+
+  const { output: version } = await run('clang-tidy', ['--version'])
+  const shared = createHash('sha256').update(version)
+  const headers = native.filter((file) => file.endsWith('.h'))
+  for (const file of ['.clang-tidy', 'CMakeLists.txt', 'package-lock.json', ...headers])
+    shared.update(readFileSync(file))
+  const base = shared.digest('hex')
+
+  mkdirSync('build/tidy/passed', { recursive: true })
+  const waiting = native
+    .filter((file) => file.endsWith('.cc'))
+    .map((file) => {
+      const hash = createHash('sha256').update(base).update(file).update(readFileSync(file)).digest('hex')
+      return { file, passed: `build/tidy/passed/${hash}` }
+    })
+    .filter(({ passed }) => !existsSync(passed))
+
+  const complaints: string[] = []
+  const worker = async (): Promise<void> => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const { status, output } = await run('clang-tidy', ['-p', 'build/tidy', '--quiet', next.file], { minutes: 5 })
+      if (status === 0) writeFileSync(next.passed, '')
+      else complaints.push(output.replace(/^\d+ warnings? (generated|treated).*\n/gm, ''))
+    }
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, worker))
+  return complaints.join('\n')
+}
+
+/** One configuration that knows every native file: the addon, the core and the tests. */
+async function tidySettings(): Promise<string[]> {
+  const { status, output } = await run('node', [
+    '-p',
+    '[require("node-api-headers").include_dir, require("node-addon-api").include.replaceAll("\\"", "")].join(";")',
+  ])
+  if (status !== 0) throw new Error(output)
+  return [`-DCMAKE_JS_INC=${output.trim()}`, '-DPINFOLD_TESTS=ON', '-DCMAKE_BUILD_TYPE=Release']
+}

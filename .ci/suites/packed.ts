@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { Checks, type Outcome } from '../outcome.js'
+import { run } from '../processes.js'
+
+/** The tarball as a user's package manager sees it: what is in it, and that it works where nothing else is. */
+export async function packed(): Promise<Outcome> {
+  const checks = new Checks('packed')
+  const folder = mkdtempSync(join(tmpdir(), 'pinfold-packed-'))
+  try {
+    let tarball = ''
+    await checks.that('npm pack makes a tarball with a prebuilt addon', async () => {
+      await succeed('bash', ['.ci/prebuild'])
+      tarball = await pack(folder)
+    })
+    if (tarball !== '') await checkTarball(checks, folder, tarball)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return checks.outcome()
+}
+
+async function checkTarball(checks: Checks, folder: string, tarball: string): Promise<void> {
+  await checks.that('it holds what a user needs, and nothing else', async () => {
+    const files = (await succeed('tar', ['-tf', tarball])).trim().split('\n')
+    for (const needed of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/index.js', 'dist/index.d.ts']) {
+      assert.ok(files.includes(`package/${needed}`), `${needed} is missing`)
+    }
+    assert.ok(files.includes('package/dist/cli/main.js'), 'dist/cli/main.js, the command, is missing')
+    assert.ok(
+      files.some((file) => /^package\/prebuilds\/linux-[^/]+\/pinfold\.node$/.test(file)),
+      'no prebuilt addon',
+    )
+    const strangers = files.filter((file) => !/^package\/(dist|prebuilds)\/|^package\/[^/]+$/.test(file))
+    assert.deepEqual(strangers, [], 'what is not for users is packed')
+  })
+  await checks.that('it has no install script', () => {
+    const { scripts = {} }: { scripts?: object } = JSON.parse(readFileSync('package.json', 'utf8'))
+    const hooks = Object.keys(scripts).filter((name) => /^(pre|post)?(install|prepare)$/.test(name))
+    assert.deepEqual(hooks, [])
+  })
+  writeFileSync(join(folder, 'package.json'), '{ "name": "user", "private": true, "type": "module" }\n')
+  await checks.that('it installs into an empty folder, without install scripts', async () => {
+    const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']
+    await succeed('npm', ['install', ...quiet, tarball], folder)
+  })
+  await checks.that('it imports, and its addon loads from prebuilds/', async () => {
+    const program = [
+      "import 'pinfold'",
+      "const loaded = process.report.getReport().sharedObjects.filter((path) => path.endsWith('pinfold.node'))",
+      'console.log(loaded.join())',
+    ].join('\n')
+    const output = await succeed(process.execPath, ['--input-type=module', '--eval', program], folder)
+    assert.match(output, /node_modules\/pinfold\/prebuilds\/linux-[^/]+\/pinfold\.node/)
+  })
+  await checks.that('its command runs', async () => {
+    const command = join(folder, 'node_modules/.bin/pinfold')
+    JSON.parse(await succeed(command, ['hugepages', 'show', '--json'], folder))
+  })
+  await checks.that('its types compile in a strict program, library check included', async () => {
+    writeFileSync(
+      join(folder, 'user.ts'),
+      "import * as pinfold from 'pinfold'\nexport const names = Object.keys(pinfold)\n",
+    )
+    const settings = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2023,esnext.disposable']
+    const types = ['--module', 'nodenext', '--types', 'node', '--typeRoots', resolve('node_modules/@types')]
+    await succeed(resolve('node_modules/.bin/tsc'), [...settings, ...types, 'user.ts'], folder)
+  })
+}
+
+async function pack(destination: string): Promise<string> {
+  const output = await succeed('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', destination])
+  return join(destination, output.trim().split('\n').at(-1) ?? '')
+}
+
+async function succeed(command: string, args: readonly string[], cwd?: string): Promise<string> {
+  const { status, output } = await run(command, args, { minutes: 5, ...(cwd ? { cwd } : {}) })
+  if (status !== 0) throw new Error(`${command} ${args[0]} ended with status ${status}:\n${output}`)
+  return output
+}

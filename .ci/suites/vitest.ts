@@ -1,0 +1,66 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { type Outcome, silent } from '../outcome.js'
+import { run } from '../processes.js'
+import type { Report, TestRecord } from '../vitest-reporter.js'
+
+/** The folders under test/, each a vitest project. */
+export const projects = ['unit', 'property', 'host', 'worker', 'exit', 'fault'] as const
+
+/** Runs vitest projects on one Node, and counts what vitest reported for each of them. */
+export async function vitest(node: Node, chosen: readonly string[]): Promise<Outcome[]> {
+  const started = performance.now()
+  const file = `build/reports/vitest-${node.label}.json`
+  rmSync(file, { force: true })
+  const args = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=.ci/vitest-reporter.ts']
+  const { status } = await run(node.path, [...args, ...chosen.flatMap((name) => ['--project', name])], {
+    show: true,
+    env: { PINFOLD_REPORT: file },
+    minutes: 30,
+  })
+
+  const name = (suite: string): string => `${suite} (Node ${node.label})`
+  const elapsed = (performance.now() - started) / 1000
+  if (!existsSync(file)) {
+    const why = `vitest ended with status ${status} and left no report; its output stands above`
+    return chosen.map((suite) => silent(name(suite), why, elapsed / chosen.length))
+  }
+  const report: Report = JSON.parse(readFileSync(file, 'utf8'))
+  const outcomes = chosen.map((suite) => {
+    const records = report.records.filter((record) => record.suite === suite)
+    const seconds = report.seconds[suite] ?? 0
+    return records.length > 0 ? count(name(suite), records, seconds) : silent(name(suite), 'no test ran', seconds)
+  })
+  const others = report.records.filter((record) => !chosen.includes(record.suite))
+  if (others.length > 0) outcomes.push(count(`vitest (Node ${node.label})`, others, 0))
+  // Counted failures explain a bad status; without any, something went wrong outside the tests (a teardown, a crash).
+  if (status !== 0 && outcomes.every(({ failed }) => failed.length === 0)) {
+    outcomes.push(silent(`vitest (Node ${node.label})`, `every test passed, but vitest ended with status ${status}`, 0))
+  }
+  return outcomes
+}
+
+function count(suite: string, records: readonly TestRecord[], seconds: number): Outcome {
+  const of = (state: TestRecord['state']): TestRecord[] => records.filter((record) => record.state === state)
+  return {
+    suite,
+    passed: of('passed').length,
+    failed: of('failed').map(({ name, detail }) => ({ name, detail })),
+    skipped: of('skipped').map(({ name, detail }) => ({ name, reason: detail })),
+    seconds,
+  }
+}
+
+export interface Node {
+  /** What the summary calls it: its full version. */
+  readonly label: string
+  readonly path: string
+}
+
+export const currentNode: Node = { label: process.versions.node, path: process.execPath }
+
+/** The Node of that major version out of .ci/nodes, where set-up has put it. */
+export function nodeOf(major: string): Node {
+  const folder = `.ci/nodes/node_modules/node-${major}-${process.arch}`
+  const { version }: { version: string } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'))
+  return { label: version, path: `${folder}/bin/node` }
+}

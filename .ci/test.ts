@@ -1,0 +1,101 @@
+/**
+ * Runs the suites and counts what their runners report. Set-up (.ci/setup test) has been run before.
+ *
+ *   npm test                                every suite that can run here
+ *   npm test -- --only lint,host            only these suites
+ *   npm test -- --only worker --node 22     test suites on that Node: 20, 22 or 24
+ *
+ * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 when anything failed.
+ */
+import { parseArgs } from 'node:util'
+import { type Outcome, printSummary, silent } from './outcome.js'
+import { signalAll } from './processes.js'
+import { build, types } from './suites/build.js'
+import { lint } from './suites/lint.js'
+import { native } from './suites/native.js'
+import { packed } from './suites/packed.js'
+import { currentNode, nodeOf, projects, vitest } from './suites/vitest.js'
+
+/** The Node versions besides the one that runs this, and the suites that may differ between them. */
+const otherNodes = ['20', '22', '24']
+const differsByNode = ['unit', 'host', 'worker', 'exit']
+
+const before = {
+  lint,
+  types,
+  build,
+  'native-asan': () => native('asan'),
+  'native-tsan': () => native('tsan'),
+} satisfies Record<string, () => Promise<Outcome>>
+const after = { packed } satisfies Record<string, () => Promise<Outcome>>
+const known = [...Object.keys(before), ...projects, ...Object.keys(after)]
+
+const { only, node } = readArguments()
+const wanted = (suite: string): boolean => only.length === 0 || only.includes(suite)
+
+let interrupted = false
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    // The suite that is running gives back what it borrowed; then the summary says how far we came.
+    interrupted = true
+    signalAll(signal)
+  })
+}
+
+const outcomes: Outcome[] = []
+await runEverything()
+if (interrupted) outcomes.push(silent('npm test', 'interrupted: not every suite ran', 0))
+printSummary(outcomes)
+process.exitCode = outcomes.some(({ failed }) => failed.length > 0) ? 1 : 0
+
+async function runEverything(): Promise<void> {
+  if (!node) await runChecks(before)
+  // With a failed build the tests would run on what an earlier one left, and say nothing about this tree.
+  if (outcomes.some(({ suite, failed }) => suite === 'build' && failed.length > 0)) {
+    outcomes.push(silent('tests', 'not run, since the build failed', 0))
+    return
+  }
+  await runTests()
+  if (!node) await runChecks(after)
+}
+
+async function runChecks(checks: Readonly<Record<string, () => Promise<Outcome>>>): Promise<void> {
+  for (const [suite, check] of Object.entries(checks)) {
+    if (!wanted(suite) || interrupted) continue
+    announce(suite)
+    outcomes.push(await check())
+  }
+}
+
+async function runTests(): Promise<void> {
+  const chosen = projects.filter(wanted)
+  if (chosen.length === 0) return
+  const runs = node ? [{ node: nodeOf(node), chosen }] : [{ node: currentNode, chosen }]
+  if (!node && only.length === 0) {
+    const sensitive = chosen.filter((suite) => differsByNode.includes(suite))
+    for (const major of otherNodes) runs.push({ node: nodeOf(major), chosen: sensitive })
+  }
+  for (const { node, chosen } of runs) {
+    if (interrupted) return
+    announce(`${chosen.join(', ')} on Node ${node.label}`)
+    outcomes.push(...(await vitest(node, chosen)))
+  }
+}
+
+function announce(what: string): void {
+  console.log(`── ${what}`)
+}
+
+function readArguments(): { only: string[]; node: string | undefined } {
+  const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, node: { type: 'string' } } })
+  const only = values.only.split(',').filter((suite) => suite !== '')
+  const unknown = only.filter((suite) => !known.includes(suite))
+  if (unknown.length > 0) refuse(`--only ${unknown.join(',')}: the suites are ${known.join(', ')}`)
+  if (values.node && !otherNodes.includes(values.node)) refuse(`--node ${values.node}: one of ${otherNodes.join(', ')}`)
+  return { only, node: values.node }
+}
+
+function refuse(why: string): never {
+  console.error(why)
+  process.exit(2)
+}
