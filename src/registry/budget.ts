@@ -1,0 +1,160 @@
+import { PinfoldError } from '../errors.js'
+import { formatSize } from '../sizes.js'
+
+/** Most bytes that a registry's open regions may have together. What has no limit is not listed. */
+export interface BudgetLimits {
+  readonly total?: number | undefined
+  /** By kind of pages, as `region.pages` names them: '1GiB', '2MiB', 'transparent', 'base'. */
+  readonly perPageSize: ReadonlyMap<string, number>
+  /** By NUMA node. */
+  readonly perNode: ReadonlyMap<number, number>
+}
+
+/** What a region would take. */
+export interface BudgetRequest {
+  /** As `region.pages`. */
+  readonly pages: string
+  readonly bytes: number
+  /** Most bytes that may come to lie on each node. Nodes without a limit need not be told. */
+  readonly perNode: ReadonlyMap<number, number>
+}
+
+/** One limit and what stands against it, in bytes. */
+export interface BudgetUse {
+  readonly limit: number
+  readonly used: number
+}
+
+/** Every limit of a budget by what it limits; plain numbers. */
+export interface BudgetStats {
+  readonly total?: BudgetUse
+  readonly perPageSize: Readonly<Record<string, BudgetUse>>
+  readonly perNode: Readonly<Record<number, BudgetUse>>
+}
+
+/** Counts one limit. */
+class Account {
+  used = 0
+
+  constructor(
+    readonly subject: string,
+    readonly limit: number,
+  ) {}
+
+  get use(): BudgetUse {
+    return { limit: this.limit, used: this.used }
+  }
+}
+
+interface Charge {
+  readonly account: Account
+  readonly bytes: number
+}
+
+/**
+ * A registry's budget: limits, and the claims that stand against them.
+ *
+ * A claim is charged before the kernel is asked and for as long as the region is open, so allocations that are under
+ * way at the same time cannot pass a limit together.
+ */
+export class Budget {
+  readonly #total: Account | undefined
+  readonly #perPageSize = new Map<string, Account>()
+  readonly #perNode = new Map<number, Account>()
+
+  constructor(limits: BudgetLimits) {
+    if (limits.total !== undefined) this.#total = new Account('the budget', limits.total)
+    for (const [pages, limit] of limits.perPageSize) {
+      this.#perPageSize.set(pages, new Account(`the budget for ${pages} pages`, limit))
+    }
+    for (const [node, limit] of limits.perNode) {
+      this.#perNode.set(node, new Account(`the budget for node ${node}`, limit))
+    }
+  }
+
+  /** Whether it matters on which nodes a region lies. */
+  get limitsNodes(): boolean {
+    return this.#perNode.size > 0
+  }
+
+  /** A claim of nothing yet; see {@link BudgetClaim.cover}. */
+  claim(): BudgetClaim {
+    return new BudgetClaim((request) => this.#charges(request))
+  }
+
+  stats(): BudgetStats {
+    const uses = <Key extends string | number>(accounts: ReadonlyMap<Key, Account>) =>
+      Object.fromEntries([...accounts].map(([key, account]) => [key, account.use]))
+    return {
+      ...(this.#total === undefined ? {} : { total: this.#total.use }),
+      perPageSize: uses(this.#perPageSize),
+      perNode: uses(this.#perNode),
+    }
+  }
+
+  /** The limits that a request touches. */
+  *#charges({ pages, bytes, perNode }: BudgetRequest): Iterable<Charge> {
+    if (this.#total !== undefined) yield { account: this.#total, bytes }
+    const ofPages = this.#perPageSize.get(pages)
+    if (ofPages !== undefined) yield { account: ofPages, bytes }
+    for (const [node, account] of this.#perNode) {
+      const onNode = perNode.get(node) ?? 0
+      if (onNode > 0) yield { account, bytes: onNode }
+    }
+  }
+}
+
+/** What one region has of a {@link Budget}, from before the kernel is asked until it is closed. */
+export class BudgetClaim {
+  readonly #chargesOf: (request: BudgetRequest) => Iterable<Charge>
+  #charges: readonly Charge[] = []
+
+  /** @internal Made by {@link Budget.claim}. */
+  constructor(chargesOf: (request: BudgetRequest) => Iterable<Charge>) {
+    this.#chargesOf = chargesOf
+  }
+
+  /**
+   * Claims what `request` takes, in place of what this claim had.
+   *
+   * @throws PinfoldError `ERR_BUDGET_EXCEEDED` when a limit stands in the way; the claim then has nothing.
+   */
+  cover(request: BudgetRequest): void {
+    this.release()
+    const charges = [...this.#chargesOf(request)]
+    for (const { account, bytes } of charges) {
+      if (account.used + bytes > account.limit) throw exceeded(account, bytes, request)
+    }
+    for (const { account, bytes } of charges) account.used += bytes
+    this.#charges = charges
+  }
+
+  /** Gives back what it has; nothing when it has nothing. */
+  release(): void {
+    for (const { account, bytes } of this.#charges) account.used -= bytes
+    this.#charges = []
+  }
+}
+
+/**
+ * Most bytes that a placement may put on each node: an even share in whole pages where they are interleaved, else all
+ * of them on any one of `nodes`.
+ */
+export function nodeShares(
+  bytes: number,
+  pageSize: number,
+  nodes: readonly number[],
+  interleaved: boolean,
+): ReadonlyMap<number, number> {
+  const share = interleaved ? Math.ceil(bytes / pageSize / nodes.length) * pageSize : bytes
+  return new Map(nodes.map((node) => [node, share]))
+}
+
+function exceeded({ subject, limit, used }: Account, wanted: number, { pages }: BudgetRequest): PinfoldError {
+  const left = limit - used
+  return new PinfoldError(
+    `${formatSize(wanted)} of ${pages} pages wanted, ${formatSize(left)} left of ${subject} ` +
+      `(${formatSize(limit)}, ${formatSize(used)} in use)`,
+    { code: 'ERR_BUDGET_EXCEEDED', values: { budget: subject, pages, wanted, left, used, limit } },
+  )
+}
