@@ -82,7 +82,9 @@ export function printSummary(outcomes: readonly Outcome[]): void {
 function reasonsForSkipping(outcomes: readonly Outcome[]): string[] {
   const suitesByReason = new Map<string, string[]>()
   for (const { suite, skipped } of outcomes) {
-    for (const { reason } of skipped) suitesByReason.set(reason, [...(suitesByReason.get(reason) ?? []), suite])
+    // The same test on another Node skips for the same reason: the suite is named once, without its Node.
+    const name = suite.replace(/ \(Node .*/, '')
+    for (const { reason } of skipped) suitesByReason.set(reason, [...(suitesByReason.get(reason) ?? []), name])
   }
   if (suitesByReason.size === 0) return []
   const lines = ['', 'Skipped:']

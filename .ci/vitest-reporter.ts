@@ -1,9 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import type { SerializedError } from 'vitest'
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
-/** One test as `npm test` counts it. vitest's own JSON leaves out why a test was skipped, so this is ours. */
+/** One test as `npm test` counts it. */
 export interface TestRecord {
   /** The vitest project, which is the folder under test/. */
   readonly suite: string
@@ -15,36 +16,56 @@ export interface TestRecord {
 
 export interface Report {
   readonly records: readonly TestRecord[]
+  /** How long the files of each suite took, loading included. */
   readonly seconds: Readonly<Record<string, number>>
 }
 
-/** Writes every test's record to the file named by PINFOLD_REPORT, once, at the end of the run. */
+/**
+ * Prints a line for each test file when it is done, and writes every test's record to the file named by PINFOLD_REPORT
+ * at the end of the run. vitest's own JSON report leaves out why a test was skipped.
+ */
 export default class CountingReporter implements Reporter {
+  readonly #recordsOf = new Map<TestModule, TestRecord[]>()
+
+  onTestModuleEnd(module: TestModule): void {
+    const records = recordsOf(module)
+    this.#recordsOf.set(module, records)
+    const count = (state: TestRecord['state']): number => records.filter((record) => record.state === state).length
+    const words = [`${count('passed')} passed`]
+    if (count('failed') > 0) words.push(`${count('failed')} FAILED`)
+    if (count('skipped') > 0) words.push(`${count('skipped')} skipped`)
+    console.log(`   ${module.relativeModuleId}  ${words.join(', ')}  ${secondsOf(module).toFixed(1)} s`)
+  }
+
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const file = process.env.PINFOLD_REPORT
     if (!file) throw new Error('PINFOLD_REPORT names no file for the report')
     const records: TestRecord[] = []
     const seconds: Record<string, number> = {}
     for (const module of modules) {
-      const suite = module.project.name
-      seconds[suite] = (seconds[suite] ?? 0) + module.diagnostic().duration / 1000
-      // An error outside any test: the file does not load, or a hook of the file failed.
-      for (const error of module.errors()) {
-        records.push({ suite, name: `${module.relativeModuleId} loads`, state: 'failed', detail: describe(error) })
-      }
-      for (const suiteOfTests of module.children.allSuites()) {
-        for (const error of suiteOfTests.errors()) {
-          records.push({ suite, name: `${suiteOfTests.fullName} (hooks)`, state: 'failed', detail: describe(error) })
-        }
-      }
-      for (const test of module.children.allTests()) records.push(recordOf(suite, test))
+      records.push(...(this.#recordsOf.get(module) ?? recordsOf(module)))
+      seconds[module.project.name] = (seconds[module.project.name] ?? 0) + secondsOf(module)
     }
     for (const error of unhandled) {
-      records.push({ suite: 'unhandled', name: 'no error goes unhandled', state: 'failed', detail: describe(error) })
+      const name = 'no error goes unhandled'
+      records.push({ suite: 'unhandled', name, state: 'failed', detail: describe(error) })
     }
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, JSON.stringify({ records, seconds } satisfies Report))
   }
+}
+
+function recordsOf(module: TestModule): TestRecord[] {
+  const suite = module.project.name
+  const failed = (name: string, error: SerializedError): TestRecord => {
+    return { suite, name, state: 'failed', detail: describe(error) }
+  }
+  const records = module.errors().map((error) => failed(`${module.relativeModuleId} loads`, error))
+  for (const group of module.children.allSuites()) {
+    records.push(...group.errors().map((error) => failed(`${group.fullName} (its hooks)`, error)))
+  }
+  for (const test of module.children.allTests()) records.push(recordOf(suite, test))
+  return records
 }
 
 function recordOf(suite: string, test: TestCase): TestRecord {
@@ -56,15 +77,21 @@ function recordOf(suite: string, test: TestCase): TestRecord {
     case 'failed':
       return { suite, name, state: 'failed', detail: result.errors.map(describe).join('\n') }
     case 'skipped':
-      return { suite, name, state: 'skipped', detail: result.note ?? `its name says why: ${test.name}` }
+      return { suite, name, state: 'skipped', detail: result.note ?? `by name: ${test.fullName}` }
     case 'pending':
       return { suite, name, state: 'failed', detail: 'the run ended before this test did' }
   }
 }
 
+function secondsOf(module: TestModule): number {
+  const { environmentSetupDuration, prepareDuration, collectDuration, setupDuration, duration } = module.diagnostic()
+  return (environmentSetupDuration + prepareDuration + collectDuration + setupDuration + duration) / 1000
+}
+
 function describe(error: SerializedError): string {
   const where = error.stacks?.[0]
   const place = where ? `\n  at ${where.file}:${where.line}:${where.column}` : ''
-  const cause = error.cause instanceof Error ? `\n  cause: ${error.cause.message}` : ''
-  return `${error.name ?? 'Error'}: ${error.message}${error.diff ? `\n${error.diff}` : ''}${place}${cause}`
+  const cause = error.cause ? `\n  cause: ${error.cause.message ?? JSON.stringify(error.cause)}` : ''
+  const text = `${error.name ?? 'Error'}: ${error.message}${error.diff ? `\n${error.diff}` : ''}${place}${cause}`
+  return stripVTControlCharacters(text)
 }

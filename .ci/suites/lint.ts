@@ -17,10 +17,11 @@ export async function lint(): Promise<Outcome> {
     '--error-on-warnings',
     '--colors=off',
     '--max-diagnostics=100',
+    '--diagnostic-level=warn',
     '.',
   ])
   if (native.length > 0) {
-    await checkCommand(checks, 'clang-format', 'clang-format', ['--dry-run', '-Werror', ...native])
+    checks.add('clang-format', await clangFormat(native))
     checks.add('clang-tidy', await clangTidy(native))
   }
   for (const script of ['setup', 'test', 'run', 'format', 'prebuild']) {
@@ -51,6 +52,13 @@ async function repositoryFiles(): Promise<string[]> {
 async function checkCommand(checks: Checks, name: string, command: string, args: readonly string[]): Promise<void> {
   const { status, output } = await run(command, args, { minutes: 5 })
   checks.add(name, status === 0 ? '' : output || `${command} ended with status ${status}`)
+}
+
+async function clangFormat(native: readonly string[]): Promise<string> {
+  const { status, output } = await run('clang-format', ['--dry-run', '-Werror', ...native])
+  const files = new Set(output.match(/^native\/[^:]+(?=:\d+:\d+: error)/gm))
+  if (files.size > 0) return `these files are not formatted (npm run format does it):\n${[...files].join('\n')}`
+  return status === 0 ? '' : output
 }
 
 /**

@@ -11,7 +11,7 @@ export async function vitest(node: Node, chosen: readonly string[]): Promise<Out
   const started = performance.now()
   const file = `build/reports/vitest-${node.label}.json`
   rmSync(file, { force: true })
-  const args = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=default', '--reporter=.ci/vitest-reporter.ts']
+  const args = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=.ci/vitest-reporter.ts']
   const { status } = await run(node.path, [...args, ...chosen.flatMap((name) => ['--project', name])], {
     show: true,
     env: { PINFOLD_REPORT: file },
@@ -62,5 +62,5 @@ export const currentNode: Node = { label: process.versions.node, path: process.e
 export function nodeOf(major: string): Node {
   const folder = `.ci/nodes/node_modules/node-${major}-${process.arch}`
   const { version }: { version: string } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'))
-  return { label: version, path: `${folder}/bin/node` }
+  return { label: version.replace(/^v/, ''), path: `${folder}/bin/node` }
 }
