@@ -13,15 +13,26 @@ export interface RunOptions {
   readonly show?: boolean
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
-  /** After this long it gets SIGTERM, and ten seconds later SIGKILL. */
+  /** After this long it and what it started get SIGTERM, and ten seconds later SIGKILL. */
   readonly minutes?: number
 }
 
 const running = new Set<ChildProcess>()
 
-/** Passes a signal on to everything that runs; each tidies up after itself. */
+/** Passes a signal on to everything that runs. */
 export function signalAll(signal: NodeJS.Signals): void {
-  for (const child of running) child.kill(signal)
+  for (const child of running) signalGroup(child, signal)
+}
+
+/** Each command leads a process group of its own, so that a signal reaches what it has started, too. */
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch (error) {
+    const gone = error instanceof Error && 'code' in error && error.code === 'ESRCH'
+    if (!gone) throw error
+  }
 }
 
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
@@ -29,6 +40,7 @@ export async function run(command: string, args: readonly string[], options: Run
   const child = spawn(command, args, {
     stdio: options.show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
+    detached: true,
     ...(options.cwd ? { cwd: options.cwd } : {}),
   })
   running.add(child)
@@ -42,10 +54,12 @@ export async function run(command: string, args: readonly string[], options: Run
   const timers: NodeJS.Timeout[] = []
   if (options.minutes) {
     const limit = options.minutes * 60_000
-    timers.push(setTimeout(() => child.kill('SIGTERM'), limit))
-    timers.push(setTimeout(() => child.kill('SIGKILL'), limit + 10_000))
+    timers.push(setTimeout(() => signalGroup(child, 'SIGTERM'), limit))
+    timers.push(setTimeout(() => signalGroup(child, 'SIGKILL'), limit + 10_000))
   }
   child.on('error', (error) => resolve({ status: 127, output: `${command}: ${error.message}` }))
+  // Whoever outlives the command would write into a later suite's pools: nothing does.
+  child.on('exit', () => signalGroup(child, 'SIGKILL'))
   child.on('close', (status, signal) => {
     resolve({ status: status ?? 128 + (signal ? constants.signals[signal] : 0), output })
   })
