@@ -1,0 +1,22 @@
+// The module: made once for each JavaScript thread that loads it.
+#include <napi.h>
+
+#include "addon/bindings.h"
+#include "addon/environment.h"
+
+namespace pinfold::addon {
+namespace {
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Environment(env));  // Node-API deletes it when the thread ends
+  bindMemory(exports);
+  bindTranslate(exports);
+  bindSystem(exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(pinfold, initialize)
+
+}  // namespace pinfold::addon

@@ -1,0 +1,19 @@
+// One function a subsystem, each of which hangs its functions on the module's exports.
+#pragma once
+
+#include <napi.h>
+
+#include "addon/boundary.h"
+
+namespace pinfold::addon {
+
+void bindMemory(Napi::Object exports);
+void bindTranslate(Napi::Object exports);
+void bindSystem(Napi::Object exports);
+
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+void bind(Napi::Object& exports, const char* name) {
+  (void)exports.Set(name, Napi::Function::New<guarded<function>>(exports.Env(), name));
+}
+
+}  // namespace pinfold::addon

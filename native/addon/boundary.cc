@@ -1,0 +1,44 @@
+#include "addon/boundary.h"
+
+#include <cmath>
+
+namespace pinfold::addon {
+
+Napi::Value toJavaScript(Napi::Env env, const std::exception& error) {
+  const Napi::Error made = Napi::Error::New(env, error.what());
+  const Napi::Object object = made.Value();
+  if (object.IsEmpty()) return {};
+  const auto* system = dynamic_cast<const os::SystemError*>(&error);
+  if (system == nullptr) return object;
+  Napi::Object values = Napi::Object::New(env);
+  for (const auto& [name, value] : system->values()) (void)values.Set(name, value);
+  (void)Napi::Object(object).Set("syscall", system->call());
+  (void)Napi::Object(object).Set("errno", system->error());
+  (void)Napi::Object(object).Set("values", values);
+  return object;
+}
+
+void require(napi_status status) {
+  if (status != napi_ok) throw CallFailed();
+}
+
+std::uint64_t wholeNumber(const Napi::Value& value, const char* name, std::uint64_t highest) {
+  double number = -1;
+  if (!value.IsEmpty() && value.IsNumber()) require(napi_get_value_double(value.Env(), value, &number));
+  if (!(number >= 0) || number > static_cast<double>(highest) || number != std::floor(number)) {
+    throw ArgumentError(std::string(name) + " is no whole number in range");
+  }
+  return static_cast<std::uint64_t>(number);
+}
+
+std::string text(const Napi::Value& value, const char* name) {
+  if (value.IsEmpty() || !value.IsString()) throw ArgumentError(std::string(name) + " is no string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+bool truth(const Napi::Value& value, const char* name) {
+  if (value.IsEmpty() || !value.IsBoolean()) throw ArgumentError(std::string(name) + " is no boolean");
+  return value.As<Napi::Boolean>().Value();
+}
+
+}  // namespace pinfold::addon

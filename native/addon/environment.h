@@ -1,0 +1,53 @@
+// What one JavaScript thread holds: its attachments to regions, and its allocations under way.
+//
+// It is the environment's instance data, so it goes when the thread ends, however it ends; every attachment then leaves
+// its region, and what nobody else uses is closed.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "memory/region_table.h"
+
+namespace pinfold::addon {
+
+class AllocateJob;
+
+// One Region object of this thread. Windows are its ArrayBuffers, held weakly: JavaScript keeps them.
+struct Attachment {
+  memory::RegionUser user;
+  std::vector<napi_ref> windows;  // null where no window was made yet
+};
+
+class Environment {
+ public:
+  static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+  explicit Environment(napi_env env) : env_(env) {}
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+  ~Environment();
+
+  // Takes a user over and describes it to JavaScript (src/native.ts, NativeRegion).
+  Napi::Value adopt(memory::RegionUser&& user);
+  // Throws ArgumentError when there is no such attachment.
+  Attachment& attachment(std::uint64_t number);
+  // Detaches the attachment's ArrayBuffers, then leaves the region. False when it was given up before.
+  bool giveUp(std::uint64_t number);
+
+  std::uint64_t announce(AllocateJob& job);
+  void forget(std::uint64_t ticket) noexcept { jobs_.erase(ticket); }
+  void cancel(std::uint64_t ticket);
+
+ private:
+  napi_env env_;
+  std::uint64_t nextNumber_ = 1;
+  std::unordered_map<std::uint64_t, Attachment> attachments_;
+  std::unordered_map<std::uint64_t, AllocateJob*> jobs_;  // each forgets itself before it goes
+};
+
+}  // namespace pinfold::addon

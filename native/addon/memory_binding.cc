@@ -1,0 +1,204 @@
+// Regions for JavaScript: allocate, attach, windows, close. Each function is declared in src/native.ts.
+#include <napi.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "addon/allocate_job.h"
+#include "addon/bindings.h"
+#include "addon/boundary.h"
+#include "addon/environment.h"
+#include "memory/region_table.h"
+#include "os/system_calls.h"
+#include "os/system_error.h"
+
+namespace pinfold::addon {
+namespace {
+
+// A window is what one ArrayBuffer shows: at most 4 GiB, the most that a typed array of Node 20 holds. Windows start
+// every 2 GiB, so that any view of up to 2 GiB lies inside one.
+constexpr std::size_t kWindowSize = std::size_t{4} << 30;
+constexpr std::size_t kWindowStep = std::size_t{2} << 30;
+
+// src/native.ts, mappingFlag
+constexpr std::uint64_t kLock = 1;
+constexpr std::uint64_t kGuard = 2;
+constexpr std::uint64_t kDump = 4;
+constexpr std::uint64_t kKeepFile = 8;
+
+struct Request {
+  memory::MappingRequest mapping;
+  std::string description;
+};
+
+memory::PageSize pageSizeOf(const Napi::Object& from) {
+  const std::uint64_t kind = wholeNumber(from.Get("kind"), "kind", 2);
+  const std::size_t bytes = wholeNumber(from.Get("pageSize"), "pageSize");
+  if (!std::has_single_bit(bytes) || bytes < memory::basePageSize()) throw ArgumentError("pageSize is no page size");
+  return {static_cast<memory::PageKind>(kind), bytes};
+}
+
+memory::Placement placementOf(const Napi::Object& from) {
+  constexpr std::uint32_t kHighestNode = 1023;  // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, at most 2^10
+  const std::uint64_t kind = wholeNumber(from.Get("policy"), "policy", 5);
+  const auto nodes = elements<std::uint32_t>(from.Get("nodes"), napi_uint32_array, "nodes");
+  if (std::ranges::any_of(nodes, [](std::uint32_t node) { return node > kHighestNode; })) {
+    throw ArgumentError("nodes has a node above 1023");
+  }
+  return memory::resolved({static_cast<memory::PlacementKind>(kind), {nodes.begin(), nodes.end()}});
+}
+
+Request requestOf(const Napi::Value& value) {
+  constexpr std::uint64_t kMostThreads = 1024;
+  if (value.IsEmpty() || !value.IsObject()) throw ArgumentError("request is no object");
+  const Napi::Object from = value.As<Napi::Object>();
+  const memory::PageSize page = pageSizeOf(from);
+  const std::size_t size = wholeNumber(from.Get("size"), "size");
+  const std::size_t unit = page.kind == memory::PageKind::Hugetlb ? page.bytes : memory::basePageSize();
+  if (size == 0 || size % unit != 0) throw ArgumentError("size is no multiple of the page size");
+  const std::uint64_t flags = wholeNumber(from.Get("flags"), "flags", kLock | kGuard | kDump | kKeepFile);
+  return {{.name = text(from.Get("name"), "name"),
+           .size = size,
+           .page = page,
+           .backing = static_cast<memory::Backing>(wholeNumber(from.Get("backing"), "backing", 2)),
+           .path = text(from.Get("path"), "path"),
+           .lock = (flags & kLock) != 0,
+           .guard = (flags & kGuard) != 0,
+           .dump = (flags & kDump) != 0,
+           .keepFile = (flags & kKeepFile) != 0,
+           .placement = placementOf(from),
+           .threads = static_cast<unsigned>(
+               std::max<std::uint64_t>(1, wholeNumber(from.Get("threads"), "threads", kMostThreads)))},
+          text(from.Get("description"), "description")};
+}
+
+Napi::Value allocate(const Napi::CallbackInfo& info) {
+  const Request request = requestOf(info[0]);
+  const std::atomic<bool> never = false;
+  memory::Mapping mapping(request.mapping, never);
+  return Environment::of(info.Env())
+      .adopt(memory::RegionTable::process().add(std::move(mapping), request.mapping, request.description));
+}
+
+Napi::Value allocateAsync(const Napi::CallbackInfo& info) {
+  Request request = requestOf(info[0]);
+  if (!info[1].IsFunction()) throw ArgumentError("settle is no function");
+  const std::uint64_t ticket = AllocateJob::start(info.Env(), std::move(request.mapping),
+                                                  std::move(request.description), info[1].As<Napi::Function>());
+  return Napi::Number::New(info.Env(), static_cast<double>(ticket));
+}
+
+Napi::Value cancelAllocation(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).cancel(wholeNumber(info[0], "ticket"));
+  return info.Env().Undefined();
+}
+
+Napi::Value attach(const Napi::CallbackInfo& info) {
+  std::optional<memory::RegionUser> user = memory::RegionTable::process().attach(wholeNumber(info[0], "region"));
+  if (!user) return info.Env().Undefined();
+  return Environment::of(info.Env()).adopt(std::move(*user));
+}
+
+Napi::Value close(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), Environment::of(info.Env()).giveUp(wholeNumber(info[0], "attachment")));
+}
+
+Napi::Value makeWindow(Napi::Env env, Attachment& attachment, std::size_t index) {
+  const memory::RegionEntry& entry = attachment.user.entry();
+  const std::size_t offset = index * kWindowStep;
+  const std::size_t length = std::min(kWindowSize, entry.size - offset);
+  auto lent = std::make_unique<memory::LentBuffer>(attachment.user);
+  const auto finalize = [](napi_env, void*, void* hint) { delete static_cast<memory::LentBuffer*>(hint); };
+  napi_value buffer = nullptr;
+  const napi_status status =
+      napi_create_external_arraybuffer(env, entry.begin + offset, length, finalize, lent.get(), &buffer);
+  // Runtimes with a V8 sandbox (Electron): src/ turns this into ERR_EXTERNAL_BUFFERS.
+  if (status == napi_no_external_buffers_allowed) {
+    throw os::SystemError("napi_create_external_arraybuffer", EOPNOTSUPP);
+  }
+  require(status);
+  (void)lent.release();  // the finalizer's from here on
+  napi_ref& window = attachment.windows[index];
+  if (window != nullptr) (void)napi_delete_reference(env, std::exchange(window, nullptr));
+  require(napi_create_reference(env, buffer, 0, &window));
+  return {env, buffer};
+}
+
+Napi::Value window(const Napi::CallbackInfo& info) {
+  Attachment& attachment = Environment::of(info.Env()).attachment(wholeNumber(info[0], "attachment"));
+  const std::size_t index = wholeNumber(info[1], "index", std::uint64_t{1} << 32U);
+  if (index * kWindowStep >= attachment.user.entry().size) throw ArgumentError("index is past the region");
+  if (attachment.windows.size() <= index) attachment.windows.resize(index + 1);
+  if (napi_ref kept = attachment.windows[index]; kept != nullptr) {
+    napi_value buffer = nullptr;
+    require(napi_get_reference_value(info.Env(), kept, &buffer));
+    if (buffer != nullptr) return {info.Env(), buffer};
+  }
+  return makeWindow(info.Env(), attachment, index);
+}
+
+Napi::Value tableCounts(const Napi::CallbackInfo& info) {
+  const memory::RegionTable::Counts counts = memory::RegionTable::process().counts();
+  Napi::Object object = Napi::Object::New(info.Env());
+  if (object.IsEmpty()) throw CallFailed();
+  (void)object.Set("live", static_cast<double>(counts.live));
+  (void)object.Set("closed", static_cast<double>(counts.closed));
+  (void)object.Set("buffers", static_cast<double>(counts.buffers));
+  return object;
+}
+
+Napi::Value basePageSize(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(memory::basePageSize()));
+}
+
+// Drawn when the first thread asks. Workers share it, since they share the addon.
+Napi::Value processToken(const Napi::CallbackInfo& info) {
+  static const double token = [] {
+    std::uint64_t random = 0;
+    if (::getrandom(&random, sizeof random, 0) != sizeof random) os::throwErrno("getrandom");
+    return static_cast<double>(random >> 11U);  // 53 bits, exact in a double
+  }();
+  return Napi::Number::New(info.Env(), token);
+}
+
+// In batches, so that a region of millions of pages needs no array of as many pointers.
+Napi::Value pageNodes(const Napi::CallbackInfo& info) {
+  constexpr std::size_t kBatch = 4096;
+  const std::uint64_t address = wholeNumber(info[0], "address");
+  const std::uint64_t stride = wholeNumber(info[1], "stride");
+  const auto nodes = elements<std::int32_t>(info[2], napi_int32_array, "nodes");
+  std::vector<void*> pages;
+  for (std::size_t done = 0; done < nodes.size(); done += pages.size()) {
+    pages.clear();
+    for (std::size_t i = done; i < nodes.size() && pages.size() < kBatch; ++i) {
+      pages.push_back(reinterpret_cast<void*>(address + i * stride));  // NOLINT(performance-no-int-to-ptr): only named
+    }
+    const int error = os::queryPageNodes(pages, {nodes.data() + done, pages.size()});
+    if (error != 0) throw os::SystemError("move_pages", error);
+  }
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void bindMemory(Napi::Object exports) {
+  bind<basePageSize>(exports, "basePageSize");
+  bind<processToken>(exports, "processToken");
+  bind<allocate>(exports, "allocate");
+  bind<allocateAsync>(exports, "allocateAsync");
+  bind<cancelAllocation>(exports, "cancelAllocation");
+  bind<attach>(exports, "attach");
+  bind<close>(exports, "close");
+  bind<window>(exports, "window");
+  bind<tableCounts>(exports, "tableCounts");
+  bind<pageNodes>(exports, "pageNodes");
+}
+
+}  // namespace pinfold::addon

@@ -1,0 +1,65 @@
+// The few system calls that Node has no word for. Each function is declared in src/native.ts.
+#include <napi.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <limits>
+
+#include "addon/bindings.h"
+#include "addon/boundary.h"
+#include "os/kernel_features.h"
+#include "os/system_error.h"
+
+namespace pinfold::addon {
+namespace {
+
+Napi::Value lockFile(const Napi::CallbackInfo& info) {
+  const auto file = static_cast<int>(wholeNumber(info[0], "fd", std::numeric_limits<int>::max()));
+  const bool wait = truth(info[1], "wait");
+  for (;;) {
+    if (::flock(file, LOCK_EX | (wait ? 0 : LOCK_NB)) == 0) return Napi::Boolean::New(info.Env(), true);
+    if (errno == EWOULDBLOCK) return Napi::Boolean::New(info.Env(), false);
+    if (errno != EINTR) os::throwErrno("flock");
+  }
+}
+
+Napi::Value limitOf(Napi::Env env, rlim_t value) {
+  const bool unlimited = value == RLIM_INFINITY;
+  return Napi::Number::New(env, unlimited ? std::numeric_limits<double>::infinity() : static_cast<double>(value));
+}
+
+Napi::Value resourceLimit(const Napi::CallbackInfo& info) {
+  const auto resource = static_cast<__rlimit_resource_t>(wholeNumber(info[0], "resource", RLIM_NLIMITS - 1));
+  rlimit limit = {};
+  if (::getrlimit(resource, &limit) != 0) os::throwErrno("getrlimit");
+  Napi::Array pair = Napi::Array::New(info.Env(), 2);
+  if (pair.IsEmpty()) throw CallFailed();
+  (void)pair.Set(0U, limitOf(info.Env(), limit.rlim_cur));
+  (void)pair.Set(1U, limitOf(info.Env(), limit.rlim_max));
+  return pair;
+}
+
+Napi::Value probeFeatures(const Napi::CallbackInfo& info) {
+  const os::KernelFeatures found = os::probeKernelFeatures();
+  Napi::Object features = Napi::Object::New(info.Env());
+  if (features.IsEmpty()) throw CallFailed();
+  (void)features.Set("populateWrite", found.populateWrite);
+  (void)features.Set("collapse", found.collapse);
+  (void)features.Set("memfdHugetlb", found.memfdHugetlb);
+  (void)features.Set("memfdNoexec", found.memfdNoexec);
+  (void)features.Set("anonymousName", found.anonymousName);
+  (void)features.Set("numaPolicy", found.numaPolicy);
+  (void)features.Set("preferredMany", found.preferredMany);
+  return features;
+}
+
+}  // namespace
+
+void bindSystem(Napi::Object exports) {
+  bind<lockFile>(exports, "lockFile");
+  bind<resourceLimit>(exports, "resourceLimit");
+  bind<probeFeatures>(exports, "probeFeatures");
+}
+
+}  // namespace pinfold::addon

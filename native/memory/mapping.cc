@@ -1,0 +1,155 @@
+#include "memory/mapping.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+#include "memory/populate.h"
+#include "os/system_calls.h"
+#include "os/system_error.h"
+
+namespace pinfold::memory {
+namespace {
+
+constexpr int kReadWrite = PROT_READ | PROT_WRITE;
+constexpr int kEmpty = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+double number(std::size_t value) { return static_cast<double>(value); }
+
+os::Descriptor makeMemfd(const MappingRequest& request) {
+  const std::string name = "pinfold:" + request.name;
+  unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+  if (request.page.kind == PageKind::Hugetlb) flags |= MFD_HUGETLB | request.page.encoded(os::kHugeShift);
+  os::Descriptor memory(::memfd_create(name.c_str(), flags | os::kMfdNoexecSeal));
+  if (!memory.valid() && errno == EINVAL) memory = os::Descriptor(::memfd_create(name.c_str(), flags));
+  if (!memory.valid()) os::throwErrno("memfd_create", {{"pageSize", number(request.page.bytes)}});
+  if (::ftruncate(memory.number(), static_cast<off_t>(request.size)) != 0) {
+    os::throwErrno("ftruncate", {{"size", number(request.size)}});
+  }
+  // Nobody with the descriptor, such as fs.truncate of /proc/self/fd/N, can take pages from under the mapping.
+  if (::fcntl(memory.number(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) os::throwErrno("fcntl");
+  return memory;
+}
+
+struct Source {
+  int flags;
+  int descriptor;
+};
+
+Source sourceOf(const MappingRequest& request, int descriptor) {
+  if (request.backing != Backing::Anonymous) return {MAP_SHARED, descriptor};
+  const bool huge = request.page.kind == PageKind::Hugetlb;
+  const auto size = static_cast<int>(huge ? MAP_HUGETLB | request.page.encoded(os::kHugeShift) : 0U);
+  return {MAP_PRIVATE | MAP_ANONYMOUS | size, -1};
+}
+
+struct Placed {
+  AddressRange whole;
+  std::byte* begin;
+};
+
+std::byte* map(void* address, std::size_t size, const Source& source, int flags) {
+  void* const got = ::mmap(address, size, kReadWrite, source.flags | flags, source.descriptor, 0);
+  return got == MAP_FAILED ? nullptr : static_cast<std::byte*>(got);
+}
+
+// The kernel aligns hugetlb and base mappings by itself; they lie side by side, so closed ones merge.
+Placed mapAnywhere(std::size_t size, const Source& source) {
+  std::byte* const begin = map(nullptr, size, source, 0);
+  if (begin == nullptr) os::throwErrno("mmap", {{"size", number(size)}});
+  return {AddressRange(begin, size), begin};
+}
+
+// Three neighbours as one range; the outer two may be empty.
+AddressRange joined(AddressRange& low, AddressRange& middle, AddressRange& high) {
+  std::byte* const begin = low.size() == 0 ? middle.begin() : low.begin();
+  const std::size_t size = low.size() + middle.size() + high.size();
+  for (AddressRange* part : {&low, &middle, &high}) part->disown();
+  return {begin, size};
+}
+
+// Finds an aligned place by reserving more than is needed, then maps into it. MAP_FIXED over a reservation of ours
+// would not do: a failing mmap may leave a hole there that another thread takes, and that we would unmap under it
+// later. So the place is given back first and asked for by MAP_FIXED_NOREPLACE; losing the race means trying again.
+Placed mapAligned(const MappingRequest& request, const Source& source) {
+  constexpr int kTries = 64;
+  const std::size_t base = basePageSize();
+  const std::size_t guard = request.guard ? base : 0;
+  const std::size_t size = request.size;
+  for (int i = 0; i < kTries; ++i) {
+    const std::size_t reserved = size + request.page.bytes + guard;
+    void* const got = ::mmap(nullptr, reserved, PROT_NONE, kEmpty, -1, 0);
+    if (got == MAP_FAILED) os::throwErrno("mmap", {{"size", number(reserved)}});
+    AddressRange place(static_cast<std::byte*>(got), reserved);
+    const auto address = reinterpret_cast<std::uintptr_t>(got);
+    // The highest place that fits: successive regions then touch, and their closed ranges merge.
+    const std::uintptr_t aligned = (address + reserved - guard - size) / request.page.bytes * request.page.bytes;
+    AddressRange low = place.takeFront(aligned - address);
+    AddressRange high = place.takeBack(place.size() - size);
+    if (!request.guard) {
+      low.release();
+      high.release();
+    }
+    std::byte* const wanted = place.begin();
+    place.release();
+    std::byte* const begin = map(wanted, size, source, MAP_FIXED_NOREPLACE);
+    const int error = errno;
+    AddressRange mapped(begin, begin == nullptr ? 0 : size);
+    if (begin == wanted) return {joined(low, mapped, high), begin};
+    if (begin == nullptr && error != EEXIST) throw os::SystemError("mmap", error, {{"size", number(size)}});
+    // Another thread was faster (or a kernel before 4.17 took the address for a hint, and `mapped` gives it back).
+  }
+  throw os::SystemError("mmap", EEXIST, {{"size", number(size)}});
+}
+
+void advise(std::byte* begin, std::size_t size, int advice) {
+  if (::madvise(begin, size, advice) != 0) os::throwErrno("madvise", {{"advice", static_cast<double>(advice)}});
+}
+
+void prepare(std::byte* begin, const MappingRequest& request) {
+  const std::size_t size = request.size;
+  // A fork copies a private page on the next write, and the device would go on with the other copy.
+  advise(begin, size, MADV_DONTFORK);
+  if (!request.dump) advise(begin, size, MADV_DONTDUMP);
+  // EINVAL from a kernel without transparent pages: then all are base pages, which is what the region will report.
+  if (request.page.kind == PageKind::Transparent) (void)::madvise(begin, size, MADV_HUGEPAGE);
+  if (request.page.kind == PageKind::Base) (void)::madvise(begin, size, MADV_NOHUGEPAGE);
+  if (request.backing == Backing::Anonymous) (void)os::nameAnonymous(begin, size, ("pinfold:" + request.name).c_str());
+  place(begin, size, request.placement);
+  if (!request.lock || request.page.kind == PageKind::Hugetlb) return;
+  if (const int error = os::lockOnFault(begin, size); error != 0) {
+    throw os::SystemError("mlock2", error, {{"size", number(size)}});
+  }
+}
+
+}  // namespace
+
+Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancelled)
+    : size_(request.size),
+      memory_(request.backing == Backing::Memfd ? makeMemfd(request) : os::Descriptor()),
+      file_(request.backing == Backing::File ? std::make_optional<BackingFile>(request) : std::nullopt) {
+  const Source source = sourceOf(request, file_ ? file_->number() : memory_.number());
+  const bool aligns = request.guard || request.page.kind == PageKind::Transparent;
+  Placed placed = aligns ? mapAligned(request, source) : mapAnywhere(request.size, source);
+  begin_ = placed.begin;
+  whole_ = std::move(placed.whole);
+  prepare(begin_, request);
+  populate({begin_, size_, request.page, request.threads}, cancelled);
+}
+
+void Mapping::retire() noexcept {
+  void* const got = ::mmap(whole_.begin(), whole_.size(), kReadWrite, kEmpty | MAP_FIXED, -1, 0);
+  if (got == MAP_FAILED) return;
+  // Kept out of forks and dumps like the pages were; equal flags let neighbouring closed ranges merge. Either failing
+  // costs only that.
+  (void)::madvise(whole_.begin(), whole_.size(), MADV_DONTFORK);
+  (void)::madvise(whole_.begin(), whole_.size(), MADV_DONTDUMP);
+  memory_.reset();
+  file_.reset();
+}
+
+}  // namespace pinfold::memory

@@ -1,0 +1,32 @@
+// Where pages come from: a NUMA policy over a mapping, set before the first page is there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace pinfold::memory {
+
+enum class PlacementKind : std::uint8_t {  // src/native.ts, policyKind
+  None = 0,
+  Bind = 1,
+  Prefer = 2,
+  Interleave = 3,
+  Local = 4,
+  PreferMany = 5,
+};
+
+struct Placement {
+  PlacementKind kind = PlacementKind::None;
+  std::vector<std::uint32_t> nodes;
+};
+
+// The placement as the kernel can be told from any thread: `Local` becomes the calling thread's own node, since the
+// threads that populate may run elsewhere.
+Placement resolved(Placement placement);
+
+// mbind(2) on a mapping. A kernel without MPOL_PREFERRED_MANY (before 5.15) is given the first node as preferred.
+// Throws SystemError("mbind").
+void place(void* address, std::size_t length, const Placement& placement);
+
+}  // namespace pinfold::memory

@@ -1,0 +1,105 @@
+#include "memory/populate.h"
+
+#include <fcntl.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "os/descriptor.h"
+#include "os/system_calls.h"
+#include "os/system_error.h"
+
+namespace pinfold::memory {
+namespace {
+
+constexpr std::size_t kChunk = std::size_t{64} << 20;
+
+// Kernels before 5.14: a one-byte read(2) of /dev/zero into each page. The kernel's copy faults the page in, and a
+// shortage is EFAULT instead of the SIGBUS that a store of ours would earn. The region is new: its bytes are zero
+// anyway.
+int touchThroughKernel(std::byte* begin, std::size_t length, std::size_t pageSize) {
+  const os::Descriptor zero(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+  if (!zero.valid()) return errno;
+  std::array<iovec, 512> vectors{};
+  for (std::size_t offset = 0; offset < length;) {
+    std::size_t count = 0;
+    for (; count < vectors.size() && offset < length; ++count, offset += pageSize) vectors[count] = {begin + offset, 1};
+    const ssize_t got = ::readv(zero.number(), vectors.data(), static_cast<int>(count));
+    if (got < 0) return errno;
+    if (static_cast<std::size_t>(got) < count) return EFAULT;
+  }
+  return 0;
+}
+
+int populateChunk(std::byte* begin, std::size_t length, const PageSize& page) {
+  for (;;) {
+    if (::madvise(begin, length, os::kMadvPopulateWrite) == 0) break;
+    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno != EINVAL) return errno;
+    const std::size_t step = page.kind == PageKind::Hugetlb ? page.bytes : basePageSize();
+    const int error = touchThroughKernel(begin, length, step);
+    if (error != 0) return error;
+    break;
+  }
+  // Best effort: what could not be collapsed stays on base pages, and the region reports its share from smaps.
+  if (page.kind == PageKind::Transparent) (void)::madvise(begin, length, os::kMadvCollapse);
+  return 0;
+}
+
+// The chunks of one mapping, handed out to threads in order; the first failure stops all.
+class Chunks {
+ public:
+  Chunks(const Populate& request, const std::atomic<bool>& cancelled) : request_(request), cancelled_(cancelled) {}
+
+  std::size_t count() const { return (request_.size + length() - 1) / length(); }
+
+  void work() {
+    for (;;) {
+      const std::size_t offset = next_.fetch_add(length());
+      if (offset >= request_.size || error_.load() != 0) return;
+      if (cancelled_.load()) return fail(ECANCELED);
+      const std::size_t size = std::min(length(), request_.size - offset);
+      if (const int error = populateChunk(request_.begin + offset, size, request_.page); error != 0) return fail(error);
+    }
+  }
+
+  int error() const { return error_.load(); }
+
+ private:
+  std::size_t length() const { return std::max(kChunk, request_.page.bytes); }
+
+  void fail(int error) {
+    int none = 0;
+    error_.compare_exchange_strong(none, error);
+  }
+
+  const Populate& request_;
+  const std::atomic<bool>& cancelled_;
+  std::atomic<std::size_t> next_ = 0;
+  std::atomic<int> error_ = 0;
+};
+
+}  // namespace
+
+void populate(const Populate& request, const std::atomic<bool>& cancelled) {
+  Chunks chunks(request, cancelled);
+  const std::size_t helpers = std::max<std::size_t>(1, std::min<std::size_t>(request.threads, chunks.count())) - 1;
+  {
+    std::vector<std::jthread> threads;  // joined when the block ends, on every path
+    threads.reserve(helpers);
+    try {
+      for (std::size_t i = 0; i < helpers; ++i) threads.emplace_back([&chunks] { chunks.work(); });
+    } catch (const std::system_error&) {
+      // No further thread to be had (pids limit): the ones that are there do the work.
+    }
+    chunks.work();
+  }
+  if (chunks.error() != 0) throw os::SystemError("madvise", chunks.error());
+}
+
+}  // namespace pinfold::memory

@@ -1,0 +1,96 @@
+#include "memory/region_table.h"
+
+#include "memory/process_wide.h"
+
+namespace pinfold::memory {
+
+RegionEntry::RegionEntry(std::uint64_t number, Mapping&& pages, const MappingRequest& request, std::string text)
+    : id(number),
+      name(request.name),
+      description(std::move(text)),
+      pageSize(request.page.bytes),
+      begin(pages.begin()),
+      size(pages.size()),
+      mapping_(std::make_unique<Mapping>(std::move(pages))) {}
+
+RegionUser::~RegionUser() {
+  if (entry_) RegionTable::process().leave(*entry_);
+}
+
+LentBuffer::LentBuffer(const RegionUser& user) : entry_(user.entry_) { RegionTable::process().lend(*entry_); }
+
+LentBuffer::~LentBuffer() {
+  if (entry_) RegionTable::process().takeBack(*entry_);
+}
+
+RegionTable& RegionTable::process() { return processWide<RegionTable>(); }
+
+RegionUser RegionTable::add(Mapping&& mapping, const MappingRequest& request, std::string description) {
+  const std::scoped_lock lock(mutex_);
+  const std::uint64_t id = nextId_++;
+  auto entry = std::make_shared<RegionEntry>(id, std::move(mapping), request, std::move(description));
+  live_.emplace(id, entry);
+  entry->users_ = 1;
+  return RegionUser(std::move(entry));
+}
+
+std::optional<RegionUser> RegionTable::attach(std::uint64_t id) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = live_.find(id);
+  if (found == live_.end()) return std::nullopt;
+  std::shared_ptr<RegionEntry> entry = found->second.lock();
+  if (!entry) return std::nullopt;
+  ++entry->users_;
+  return RegionUser(std::move(entry));
+}
+
+RegionTable::Counts RegionTable::counts() const {
+  const std::scoped_lock lock(mutex_);
+  return {live_.size(), closed_, buffers_};
+}
+
+void RegionTable::lend(RegionEntry& entry) {
+  const std::scoped_lock lock(mutex_);
+  ++entry.buffers_;
+  ++buffers_;
+}
+
+// Giving gigabytes of small pages back takes the kernel milliseconds, so it happens outside the lock: from the moment
+// that the entry is out of `live_`, only this thread and late buffers know it, and `retiring_` keeps those from
+// releasing what is being retired.
+void RegionTable::leave(RegionEntry& entry) noexcept {
+  std::unique_ptr<Mapping> released;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (--entry.users_ > 0) return;
+    live_.erase(entry.id);
+    if (entry.buffers_ == 0) {
+      released = std::move(entry.mapping_);
+    } else {
+      entry.retiring_ = true;
+      ++closed_;
+    }
+  }
+  if (released) return;  // unmapped when `released` goes, outside the lock
+  entry.mapping_->retire();
+  {
+    const std::scoped_lock lock(mutex_);
+    entry.retiring_ = false;
+    if (entry.buffers_ > 0) return;
+    --closed_;
+    released = std::move(entry.mapping_);
+  }
+}
+
+void RegionTable::takeBack(RegionEntry& entry) noexcept {
+  std::unique_ptr<Mapping> released;
+  {
+    const std::scoped_lock lock(mutex_);
+    --buffers_;
+    if (--entry.buffers_ > 0 || entry.users_ > 0 || entry.retiring_) return;
+    --closed_;
+    released = std::move(entry.mapping_);
+  }
+}
+
+}  // namespace pinfold::memory

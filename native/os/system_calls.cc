@@ -1,0 +1,42 @@
+#include "os/system_calls.h"
+
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+
+namespace pinfold::os {
+namespace {
+
+constexpr unsigned long kMlockOnfault = 1;  // include/uapi/asm-generic/mman.h
+
+}  // namespace
+
+int mbind(void* address, std::size_t length, Policy policy, std::span<const unsigned long> nodeMask) noexcept {
+  // The kernel reads maxnode - 1 bits (mm/mempolicy.c, get_nodes), hence the one more.
+  const unsigned long bits = nodeMask.size() * sizeof(unsigned long) * 8 + 1;
+  const long result = ::syscall(SYS_mbind, address, length, static_cast<int>(policy), nodeMask.data(), bits, 0U);
+  return result == 0 ? 0 : errno;
+}
+
+int queryPageNodes(std::span<void* const> pages, std::span<int> nodes) noexcept {
+  const long result = ::syscall(SYS_move_pages, 0, pages.size(), pages.data(), nullptr, nodes.data(), 0);
+  return result >= 0 ? 0 : errno;
+}
+
+unsigned currentNode() noexcept {
+  unsigned node = 0;
+  return ::syscall(SYS_getcpu, nullptr, &node, nullptr) == 0 ? node : 0;
+}
+
+int lockOnFault(void* address, std::size_t length) noexcept {
+  return ::syscall(SYS_mlock2, address, length, kMlockOnfault) == 0 ? 0 : errno;
+}
+
+bool nameAnonymous(void* address, std::size_t length, const char* name) noexcept {
+  return ::prctl(kPrSetVma, kPrSetVmaAnonName, reinterpret_cast<std::uintptr_t>(address), length, name) == 0;
+}
+
+}  // namespace pinfold::os

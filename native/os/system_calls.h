@@ -1,0 +1,37 @@
+// System calls and constants that glibc 2.36 does not wrap, or that older headers lack. Values: include/uapi/linux.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <cstddef>
+#include <span>
+
+namespace pinfold::os {
+
+constexpr int kMadvPopulateWrite = 23;        // mman-common.h, Linux 5.14
+constexpr int kMadvCollapse = 25;             // mman-common.h, Linux 6.1
+constexpr unsigned kMfdNoexecSeal = 0x0008U;  // memfd.h, Linux 6.3
+constexpr int kPrSetVma = 0x53564d41;         // prctl.h
+constexpr unsigned long kPrSetVmaAnonName = 0;
+constexpr long kHugetlbfsMagic = 0x958458f6;  // magic.h
+constexpr unsigned kHugeShift = 26;           // MAP_HUGE_SHIFT and MFD_HUGE_SHIFT: log2(page size) goes above it
+
+// mempolicy.h
+enum class Policy : int { Default = 0, Preferred = 1, Bind = 2, Interleave = 3, PreferredMany = 5 };
+
+// mbind(2). `nodeMask` has one bit a node, lowest word first. Returns errno, 0 for success.
+int mbind(void* address, std::size_t length, Policy policy, std::span<const unsigned long> nodeMask) noexcept;
+
+// move_pages(2) without moving: the node of each page, or -errno. Returns errno, 0 for success.
+int queryPageNodes(std::span<void* const> pages, std::span<int> nodes) noexcept;
+
+// getcpu(2): the NUMA node that this thread runs on.
+unsigned currentNode() noexcept;
+
+// mlock2(2) with MLOCK_ONFAULT: pages are locked as they come. Returns errno, 0 for success.
+int lockOnFault(void* address, std::size_t length) noexcept;
+
+// PR_SET_VMA_ANON_NAME: shows `name` in /proc/self/maps. False where the kernel has no such names.
+bool nameAnonymous(void* address, std::size_t length, const char* name) noexcept;
+
+}  // namespace pinfold::os

@@ -1,0 +1,33 @@
+// The one way in which the core fails: a system call, its errno, and the values it was called with.
+// addon/boundary.h turns it into a JavaScript error; nothing else catches it.
+#pragma once
+
+#include <initializer_list>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace pinfold::os {
+
+class SystemError : public std::runtime_error {
+ public:
+  using Values = std::vector<std::pair<std::string, double>>;
+
+  SystemError(std::string_view call, int error, Values values = {});
+
+  const std::string& call() const noexcept { return call_; }
+  int error() const noexcept { return error_; }
+  const Values& values() const noexcept { return values_; }
+
+ private:
+  std::string call_;
+  int error_;
+  Values values_;
+};
+
+// Throws the SystemError of `call`, with the errno that it just set.
+[[noreturn]] void throwErrno(std::string_view call, SystemError::Values values = {});
+
+}  // namespace pinfold::os

@@ -1,0 +1,85 @@
+#include "translate/pagemap.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string>
+
+#include "memory/page_size.h"
+#include "os/system_error.h"
+
+namespace pinfold::translate {
+namespace {
+
+constexpr std::uint64_t kPresent = 1ULL << 63;
+constexpr std::uint64_t kInSwap = 1ULL << 62;
+constexpr std::uint64_t kFrameMask = (1ULL << 55) - 1;
+
+double physicalOf(std::uint64_t entry, std::size_t base) noexcept {
+  if ((entry & kPresent) != 0) {
+    const std::uint64_t frame = entry & kFrameMask;
+    return frame == 0 ? kHidden : static_cast<double>(frame * base);
+  }
+  return (entry & kInSwap) != 0 ? kSwapped : kAbsent;
+}
+
+}  // namespace
+
+Pagemap::Pagemap(int pid) {
+  const std::string process = pid == 0 ? "self" : std::to_string(pid);
+  file_ = os::Descriptor(::open(("/proc/" + process + "/pagemap").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file_.valid()) os::throwErrno("open", {{"pid", static_cast<double>(pid)}});
+}
+
+const Pagemap& Pagemap::self() {
+  static const Pagemap pagemap(0);
+  return pagemap;
+}
+
+std::uint64_t Pagemap::entry(std::uint64_t address) const {
+  std::uint64_t entry = 0;
+  entries(address, {&entry, 1});
+  return entry;
+}
+
+void Pagemap::entries(std::uint64_t address, std::span<std::uint64_t> out) const {
+  const std::size_t base = memory::basePageSize();
+  auto offset = static_cast<off_t>(address / base * sizeof(std::uint64_t));
+  while (!out.empty()) {
+    const ssize_t got = ::pread(file_.number(), out.data(), out.size_bytes(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) os::throwErrno("pread", {{"address", static_cast<double>(address)}});
+    const std::size_t count = static_cast<std::size_t>(got) / sizeof(std::uint64_t);
+    if (count == 0) {
+      std::ranges::fill(out, 0);
+      return;
+    }
+    out = out.subspan(count);
+    offset += got;
+  }
+}
+
+void Pagemap::translate(std::uint64_t address, std::size_t stride, std::span<double> out) const {
+  const std::size_t base = memory::basePageSize();
+  if (stride != base) {
+    for (double& page : out) {
+      page = physicalOf(entry(address), base);
+      address += stride;
+    }
+    return;
+  }
+  std::array<std::uint64_t, 4096> buffer{};
+  while (!out.empty()) {
+    const std::size_t count = std::min(out.size(), buffer.size());
+    const std::span<std::uint64_t> read(buffer.data(), count);
+    entries(address, read);
+    std::ranges::transform(read, out.begin(), [base](std::uint64_t entry) { return physicalOf(entry, base); });
+    out = out.subspan(count);
+    address += count * base;
+  }
+}
+
+}  // namespace pinfold::translate
