@@ -1,0 +1,116 @@
+import { z } from 'zod'
+import { PinfoldError } from '../../errors.js'
+import { describe } from '../../sizes.js'
+import { mergedRuns, type Run } from '../runs.js'
+import { checkEntries, type DeviceTable } from './device-table.js'
+import { checkedOptions, deviceAddress, powerOfTwo } from './options.js'
+import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.js'
+
+const sizes = z.union([z.bigint().positive(), z.array(powerOfTwo).nonempty()], {
+  error: (issue) => `expected page sizes as a list or as a bitmap (a bigint), but received ${describe(issue.input)}`,
+})
+
+/**
+ * Page sizes of a device: a list, or a bitmap in which bit `n` stands for pages of 2^n bytes, as in a driver's
+ * `page_size_cap` (so 0x40201000n is 4KiB, 2MiB and 1GiB). Bits above 52 are not looked at.
+ */
+export type PageSizes = z.input<typeof sizes>
+
+const options = z.strictObject({
+  /**
+   * The address that the device will use for the first byte. Default: its physical address, which allows the largest
+   * pages; a verbs registration uses the virtual address unless told otherwise (ibv_reg_mr_iova).
+   */
+  iova: deviceAddress.optional(),
+})
+
+export type BestPageSizeOptions = z.input<typeof options>
+
+/**
+ * The largest page size out of `supported` that can describe these runs, when one size must do for all; 0 when none
+ * can.
+ *
+ * It chooses as ib_umem_find_best_pgsz does (Linux, drivers/infiniband/core/umem.c): the address bits inside a page
+ * must be the same in the IOVA and the physical address, a physical discontinuity can only lie on a page boundary of
+ * the IOVA, and no page is larger than the smallest supported one that holds the whole range by itself. The first and
+ * the last page may reach beyond the range: a device that is given such pages must check bounds itself.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run, page size or IOVA, `ERR_OUT_OF_RANGE` when the range
+ * does not fit below 2^64
+ */
+export function bestPageSize(runs: readonly Run[], supported: PageSizes, given: BestPageSizeOptions = {}): number {
+  const layout = 'page list'
+  const merged = mergedRuns(runs)
+  const candidates = ascending(checkedOptions(layout, sizes, supported))
+  const { iova = BigInt(startOf(merged)) } = checkedOptions(layout, options, given)
+  const last = lastAddress(iova, lengthOf(merged))
+
+  const holdsAll = candidates.findIndex((pageSize) => iova / BigInt(pageSize) === last / BigInt(pageSize))
+  const alignment = pageAlignment(merged, low(iova)).bytes
+  return candidates.slice(0, holdsAll === -1 ? undefined : holdsAll + 1).findLast((size) => size <= alignment) ?? 0
+}
+
+const listOptions = z.strictObject({
+  /** Bytes of a page: what `bestPageSize` chose, or any smaller power of two. */
+  pageSize: powerOfTwo,
+  /** As in `bestPageSize`. */
+  iova: deviceAddress.optional(),
+})
+
+export type PageListOptions = z.input<typeof listOptions>
+
+/** The pages under a range of device addresses. The first byte lies `firstPageOffset` bytes into the first page. */
+export interface PageList extends DeviceTable {
+  readonly layout: 'page list'
+  readonly pageSize: number
+  /** Device address of the first byte. */
+  readonly iova: bigint
+  /** Where the first byte lies in the first page. */
+  readonly firstPageOffset: number
+  /** Physical address of each page, a multiple of `pageSize`. */
+  readonly addresses: Float64Array
+}
+
+/**
+ * The list of pages that map a range of device addresses to these runs, as a driver hands it to an RDMA adapter (Linux,
+ * include/rdma/ib_umem.h, rdma_umem_for_each_dma_block).
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run or option, `ERR_LAYOUT_IMPOSSIBLE` when the runs cannot be
+ * described at that size (its `values` tell which run, and `bestPageSize`), `ERR_OUT_OF_RANGE` when the range does not
+ * fit below 2^64, or there are more than 2^27 pages
+ */
+export function pageList(runs: readonly Run[], given: PageListOptions): PageList {
+  const layout = 'page list'
+  const merged = mergedRuns(runs)
+  const { pageSize, iova = BigInt(startOf(merged)) } = checkedOptions(layout, listOptions, given)
+  const length = lengthOf(merged)
+  lastAddress(iova, length)
+
+  const alignment = pageAlignment(merged, low(iova)).bytes
+  if (alignment < pageSize) throw impossible(layout, merged, low(iova), pageSize, alignment)
+  const firstPageOffset = startOf(merged) % pageSize
+  const entries = checkEntries(layout, Math.ceil((firstPageOffset + length) / pageSize))
+  const addresses = pagesOf(merged, pageSize, entries)
+  return { layout, length, entries, bytes: entries * 8, pageSize, iova, firstPageOffset, addresses }
+}
+
+function ascending(supported: z.output<typeof sizes>): number[] {
+  if (typeof supported !== 'bigint') return [...supported].sort((a, b) => a - b)
+  return Array.from({ length: 53 }, (_, bit) => bit)
+    .filter((bit) => (supported >> BigInt(bit)) & 1n)
+    .map((bit) => 2 ** bit)
+}
+
+/** The low 52 bits: no page is larger, so that they decide, and sums with them stay exact. */
+function low(address: bigint): number {
+  return Number(BigInt.asUintN(52, address))
+}
+
+function lastAddress(iova: bigint, length: number): bigint {
+  const last = iova + BigInt(length) - 1n
+  if (last < 2n ** 64n) return last
+  throw new PinfoldError(`${length} bytes from IOVA 0x${iova.toString(16)} on reach beyond 64 bits`, {
+    code: 'ERR_OUT_OF_RANGE',
+    values: { iova, length },
+  })
+}

@@ -1,0 +1,229 @@
+import { z } from 'zod'
+import { formatAddress } from '../../addresses.js'
+import { PinfoldError } from '../../errors.js'
+import { mergedRuns, type Run } from '../runs.js'
+import type { DeviceTable } from './device-table.js'
+import { checkedOptions, deviceAddress, tablePages } from './options.js'
+import { impossible, lengthOf, pageAlignment } from './pages.js'
+
+// Sizes and bits as in Linux, drivers/infiniband/hw/irdma/hmc.h (IRDMA_HMC_DIRECT_BP_SIZE, IRDMA_HMC_PAGED_BP_SIZE,
+// IRDMA_HMC_PD_CNT_IN_SD, IRDMA_HMC_MAX_SD_COUNT) and irdma.h (IRDMA_PFHMC_SDDATALOW_*); the same in FreeBSD,
+// sys/dev/irdma/irdma_hmc.h and irdma.h.
+const segmentSize = 2 ** 21
+const pageSize = 2 ** 12
+const pagesInSegment = segmentSize / pageSize
+const mostSegments = 8192
+
+const validBit = 1n
+const directBit = 1n << 1n
+const countShift = 2n
+const countMask = 0x3ffn
+const addressMask = ~0xfffn
+
+const options = z.strictObject({
+  /** Index of the first segment descriptor: where the memory starts in the function's private memory, in 2 MiB. */
+  firstSegment: z.number().int().nonnegative().default(0),
+  /** Segment descriptors that the function has; the adapter reports its own (Query FPM Values). Default: 8192. */
+  maxSegments: z.number().int().positive().max(mostSegments).default(mostSegments),
+  /**
+   * Device addresses of 4 KiB pages that will hold page descriptors, 4 KiB-aligned: one for each paged segment, in
+   * order; those beyond what is needed are left alone.
+   */
+  descriptorPages: tablePages.optional(),
+})
+
+export type HmcPageTableOptions = z.input<typeof options>
+
+/** A segment that one physically contiguous, aligned 2 MiB backs. */
+export interface HmcDirectSegment {
+  readonly type: 'direct'
+  readonly index: number
+  /** Device address of the 2 MiB. */
+  readonly address: number
+}
+
+/** A segment that 4 KiB pages back. */
+export interface HmcPagedSegment {
+  readonly type: 'paged'
+  readonly index: number
+  /** Device address of the page of descriptors; undefined while there is no page for it. */
+  readonly address: number | undefined
+  /** 512 page descriptors, to be written there (64-bit little-endian). Those past the end of the memory are 0. */
+  readonly pageDescriptors: BigUint64Array
+  /** Page descriptors that are valid. */
+  readonly pages: number
+}
+
+export type HmcSegment = HmcDirectSegment | HmcPagedSegment
+
+/** Its `entries` are valid segment and page descriptors; its `bytes` count 8 a segment, and each descriptor page whole. */
+export interface HmcPageTable extends DeviceTable {
+  readonly layout: 'HMC page table'
+  readonly firstSegment: number
+  readonly segments: readonly HmcSegment[]
+  /**
+   * The data word of each segment descriptor, from `firstSegment` on; undefined when there are paged segments and too
+   * few `descriptorPages`.
+   */
+  readonly segmentDescriptors: BigUint64Array | undefined
+  /** Pages of descriptors that the table needs: one for each paged segment. */
+  readonly descriptorPagesNeeded: number
+}
+
+/**
+ * The two-level table with which Intel's E810 class of adapters (and X722 before it) maps host memory as a function's
+ * private memory, the host memory cache (HMC): segment descriptors (SD) of 2 MiB each, which name either 2 MiB of
+ * backing memory directly, or a page of 512 page descriptors (PD) of 4 KiB each.
+ *
+ * A segment is direct where 2 MiB that are contiguous and aligned to 2 MiB back all of it, as a hugepage does. The
+ * driver hands the adapter 2 MiB out of dma_alloc_coherent(), which are aligned to their size (Linux,
+ * Documentation/core-api/dma-api.rst), so that nothing less is known to work. A segment that the memory fills only in
+ * part is paged, also on a hugepage: a direct one would give the adapter the rest of it.
+ *
+ * Words as irdma_set_sd_entry() and irdma_add_pd_table_entry() write them (Linux, drivers/infiniband/hw/irdma/hmc.c;
+ * FreeBSD, sys/dev/irdma/irdma_hmc.c). SD: bit 0 valid, bit 1 direct, bits 11:2 count of backing pages (always 512),
+ * bits 63:12 address. PD: bit 0 valid, bits 63:12 address.
+ *
+ * Without `descriptorPages` it tells how many are needed: allocate them, translate them, call again.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run or option, or too few or misaligned `descriptorPages`,
+ * `ERR_LAYOUT_IMPOSSIBLE` when a run does not start and end on a 4 KiB boundary, `ERR_OUT_OF_RANGE` when there are more
+ * segments than the function has
+ */
+export function hmcPageTable(runs: readonly Run[], given: HmcPageTableOptions = {}): HmcPageTable {
+  const layout = 'HMC page table'
+  const merged = mergedRuns(runs)
+  const { firstSegment, maxSegments, descriptorPages } = checkedOptions(layout, options, given)
+  const length = lengthOf(merged)
+  const alignment = pageAlignment(merged, 0)
+  alignment.add(length)
+  if (alignment.bytes < pageSize) throw impossible(layout, merged, 0, pageSize, alignment.bytes)
+  const count = Math.ceil(length / segmentSize)
+  if (firstSegment + count > maxSegments) {
+    throw new PinfoldError(
+      `${count} segments of 2MiB from segment ${firstSegment} on are beyond the function's ${maxSegments}`,
+      { code: 'ERR_OUT_OF_RANGE', values: { segments: count, firstSegment, maxSegments } },
+    )
+  }
+
+  const backings = segmentBackings(merged, length)
+  const descriptorPagesNeeded = backings.filter((backing) => typeof backing !== 'number').length
+  if (descriptorPages !== undefined) checkDescriptorPages(descriptorPages, descriptorPagesNeeded)
+  const pagesLeft = descriptorPages?.values()
+  const segments = backings.map((backing, index): HmcSegment => {
+    if (typeof backing === 'number') return { type: 'direct', index: firstSegment + index, address: backing }
+    const { pageDescriptors, pages } = backing
+    return { type: 'paged', index: firstSegment + index, address: pagesLeft?.next().value, pageDescriptors, pages }
+  })
+
+  return {
+    layout,
+    length,
+    entries: segments.reduce((sum, segment) => sum + 1 + (segment.type === 'paged' ? segment.pages : 0), 0),
+    bytes: count * 8 + descriptorPagesNeeded * pageSize,
+    firstSegment,
+    segments,
+    segmentDescriptors: segmentWords(segments),
+    descriptorPagesNeeded,
+  }
+}
+
+type PagedBacking = Pick<HmcPagedSegment, 'pageDescriptors' | 'pages'>
+
+/** What backs each segment: the address of 2 MiB, or page descriptors. */
+function segmentBackings(runs: readonly Run[], length: number): (number | PagedBacking)[] {
+  const backings: (number | PagedBacking)[] = []
+  const base = runs.at(0)?.offset ?? 0
+  let index = 0
+  for (let begin = 0; begin < length; begin += segmentSize) {
+    const end = Math.min(begin + segmentSize, length)
+    const pageDescriptors: bigint[] = []
+    let direct: number | undefined
+    for (let at = begin; at < end && direct === undefined; ) {
+      const run = runs[index]
+      // The caller has checked that runs cover the length without gaps, so that this is never the way out.
+      if (run === undefined) break
+      const runEnd = run.offset - base + run.length
+      const address = run.physicalAddress + (at - (run.offset - base))
+      const isWhole = at + segmentSize <= Math.min(runEnd, length)
+      if (at === begin && isWhole && address % segmentSize === 0) direct = address
+      const stop = Math.min(runEnd, end)
+      for (let page = 0; direct === undefined && at + page < stop; page += pageSize) {
+        pageDescriptors.push(BigInt(address + page) | validBit)
+      }
+      at = stop
+      if (runEnd <= end) index++
+    }
+    backings.push(direct ?? { pageDescriptors: filled(pageDescriptors), pages: pageDescriptors.length })
+  }
+  return backings
+}
+
+function filled(pageDescriptors: readonly bigint[]): BigUint64Array {
+  const words = new BigUint64Array(pagesInSegment)
+  words.set(pageDescriptors)
+  return words
+}
+
+function segmentWords(segments: readonly HmcSegment[]): BigUint64Array | undefined {
+  const words = new BigUint64Array(segments.length)
+  for (const [index, { type, address }] of segments.entries()) {
+    if (address === undefined) return undefined
+    const bits = validBit | (type === 'direct' ? directBit : 0n) | (BigInt(pagesInSegment) << countShift)
+    words[index] = BigInt(address) | bits
+  }
+  return words
+}
+
+function checkDescriptorPages(pages: readonly number[], needed: number): void {
+  const values = { descriptorPagesNeeded: needed, descriptorPages: pages.length }
+  if (pages.length < needed) {
+    throw new PinfoldError(`an HMC page table needs ${needed} descriptorPages, but received ${pages.length}`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values,
+    })
+  }
+  const page = pages.findIndex((address) => address % pageSize !== 0)
+  if (page !== -1) {
+    const address = pages[page] ?? 0
+    throw new PinfoldError(
+      `expected descriptorPages[${page}] to be a multiple of ${pageSize}, but received ${formatAddress(address)}`,
+      { code: 'ERR_INVALID_ARGUMENT', values: { ...values, page, address } },
+    )
+  }
+}
+
+/** A segment descriptor's data word, decoded. */
+export interface HmcSegmentDescriptor {
+  readonly valid: boolean
+  readonly type: 'direct' | 'paged'
+  /** Backing pages that it counts. */
+  readonly pages: number
+  /** Device address of the 2 MiB, or of the page of descriptors. */
+  readonly address: number
+}
+
+/**
+ * Reads back the data word of a segment descriptor.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is not a bigint of 64 bits
+ */
+export function decodeHmcSegmentDescriptor(word: bigint): HmcSegmentDescriptor {
+  const bits = checkedOptions('HMC segment descriptor', deviceAddress, word)
+  return {
+    valid: (bits & validBit) !== 0n,
+    type: (bits & directBit) === 0n ? 'paged' : 'direct',
+    pages: Number((bits >> countShift) & countMask),
+    address: Number(bits & addressMask),
+  }
+}
+
+/**
+ * Reads back a page descriptor.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is not a bigint of 64 bits
+ */
+export function decodeHmcPageDescriptor(word: bigint): { readonly valid: boolean; readonly address: number } {
+  const bits = checkedOptions('HMC page descriptor', deviceAddress, word)
+  return { valid: (bits & validBit) !== 0n, address: Number(bits & addressMask) }
+}

@@ -1,0 +1,144 @@
+import { z } from 'zod'
+import { formatAddress } from '../../addresses.js'
+import { PinfoldError } from '../../errors.js'
+import { mergedRuns, type Run } from '../runs.js'
+import { checkEntries, type DeviceTable } from './device-table.js'
+import { checkedOptions, powerOfTwo, tablePages } from './options.js'
+import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.js'
+
+/** CC.MPS has 4 bits, and stands for 2^(12 + MPS) bytes (NVM Express Base Specification 2.2, controller property CC, offset 14h). */
+const smallestPage = 2 ** 12
+const largestPage = 2 ** 27
+
+const options = z.strictObject({
+  /** The controller's memory page size (CC.MPS) in bytes: 4KiB to 128MiB. Default: 4KiB. */
+  memoryPageSize: powerOfTwo
+    .refine((bytes) => bytes >= smallestPage && bytes <= largestPage, { error: 'expected 4KiB to 128MiB (CC.MPS)' })
+    .default(smallestPage),
+  /**
+   * Device addresses of the pages that will hold the list, in order; those beyond what is needed are left alone. The
+   * first may lie inside a page (a multiple of 8), and the list then runs to the end of that page; the others are
+   * page-aligned.
+   */
+  listPages: tablePages.optional(),
+})
+
+export type NvmePrpListOptions = z.input<typeof options>
+
+/** One page (or the rest of one) of a PRP list: `words` go to `address`, 64-bit little-endian. */
+export interface PrpListPage {
+  readonly address: number
+  /** Entries in use; where another page follows, the last word is its address. */
+  readonly words: BigUint64Array
+}
+
+/** The data pointer of one NVMe command. Its `bytes` count PRP1, PRP2 and the list's words. */
+export interface NvmePrpList extends DeviceTable {
+  readonly layout: 'NVMe PRP list'
+  readonly memoryPageSize: number
+  /** PRP Entry 1: the first byte, which may lie inside a page. */
+  readonly prp1: bigint
+  /**
+   * PRP Entry 2: 0 (reserved) when one page holds all, the second page when there are two, else the address of the
+   * list; undefined when a list is needed and there are too few `listPages`.
+   */
+  readonly prp2: bigint | undefined
+  /** Pages that the list needs. 0 when PRP1 and PRP2 suffice. */
+  readonly listPagesNeeded: number
+  /** The list, one item for each page that it takes; empty while there are no `listPages`. */
+  readonly list: readonly PrpListPage[]
+}
+
+/**
+ * The Physical Region Pages of one NVMe command: PRP1, PRP2 and, where the data touches more than two memory pages, a
+ * PRP list.
+ *
+ * The rules are NVM Express Base Specification 2.2, 4.3.1 (figures 109 to 112) and figure 92: only the first entry may
+ * have an offset, and that is a multiple of 4; a list is packed, its first pointer is a multiple of 8; where the list
+ * goes on, the last entry of a page is the address of the next, which is page-aligned.
+ *
+ * Without `listPages` it tells how many are needed: allocate them, translate them, call again.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run or option, or too few or misaligned `listPages`,
+ * `ERR_LAYOUT_IMPOSSIBLE` when runs do not meet on memory page boundaries or the first byte is not dword aligned,
+ * `ERR_OUT_OF_RANGE` when there are more than 2^27 pages
+ */
+export function nvmePrpList(runs: readonly Run[], given: NvmePrpListOptions = {}): NvmePrpList {
+  const layout = 'NVMe PRP list'
+  const merged = mergedRuns(runs)
+  const { memoryPageSize, listPages } = checkedOptions(layout, options, given)
+  const length = lengthOf(merged)
+  const start = startOf(merged)
+  if (start % 4 !== 0) {
+    throw new PinfoldError(`an ${layout} starts on a multiple of 4 bytes, and the data at ${formatAddress(start)}`, {
+      code: 'ERR_LAYOUT_IMPOSSIBLE',
+      values: { physicalAddress: start },
+    })
+  }
+  const alignment = pageAlignment(merged, start).bytes
+  if (alignment < memoryPageSize) throw impossible(layout, merged, start, memoryPageSize, alignment)
+
+  const entries = checkEntries(layout, Math.ceil(((start % memoryPageSize) + length) / memoryPageSize))
+  const listWords = entries <= 2 ? 0 : entries - 1
+  const listPagesNeeded = pagesForWords(listWords, memoryPageSize, (listPages?.at(0) ?? 0) % memoryPageSize)
+  if (listPages !== undefined) checkListPages(listPages, listPagesNeeded, memoryPageSize)
+  const addresses = pagesOf(merged, memoryPageSize, entries)
+  const list = listPages === undefined ? [] : listOf(addresses, listPages.slice(0, listPagesNeeded), memoryPageSize)
+
+  const second = addresses.at(1)
+  const prp2 = entries > 2 ? list.at(0)?.address : (second ?? 0)
+  return {
+    layout,
+    length,
+    entries,
+    bytes: 16 + 8 * (listWords + Math.max(0, listPagesNeeded - 1)),
+    memoryPageSize,
+    prp1: BigInt(start),
+    prp2: prp2 === undefined ? undefined : BigInt(prp2),
+    listPagesNeeded,
+    list,
+  }
+}
+
+/** Pages for a list of `words` entries of 8 bytes that starts `offset` bytes into its first page. */
+function pagesForWords(words: number, memoryPageSize: number, offset: number): number {
+  const first = Math.floor((memoryPageSize - offset) / 8)
+  if (words <= first) return words === 0 ? 0 : 1
+  // Each page but the last gives one entry away for the pointer to the next.
+  const rest = words - (first - 1)
+  const whole = memoryPageSize / 8
+  return 1 + Math.max(1, Math.ceil((rest - 1) / (whole - 1)))
+}
+
+function checkListPages(listPages: readonly number[], needed: number, memoryPageSize: number): void {
+  const values = { listPagesNeeded: needed, listPages: listPages.length, memoryPageSize }
+  if (listPages.length < needed) {
+    throw new PinfoldError(`an NVMe PRP list needs ${needed} listPages, but received ${listPages.length}`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values,
+    })
+  }
+  const page = listPages.slice(0, needed).findIndex((address, index) => address % (index === 0 ? 8 : memoryPageSize))
+  if (page !== -1) {
+    const multiple = page === 0 ? 8 : memoryPageSize
+    const address = listPages[page] ?? 0
+    throw new PinfoldError(
+      `expected listPages[${page}] to be a multiple of ${multiple}, but received ${formatAddress(address)}`,
+      { code: 'ERR_INVALID_ARGUMENT', values: { ...values, page, address } },
+    )
+  }
+}
+
+/** Packs every address but the first (PRP1 has it) into pages, each but the last with a pointer to the next. */
+function listOf(addresses: Float64Array, pages: readonly number[], memoryPageSize: number): PrpListPage[] {
+  let next = 1
+  return pages.map((address, index) => {
+    const following = pages[index + 1]
+    const capacity = (memoryPageSize - (address % memoryPageSize)) / 8
+    const taken = following === undefined ? addresses.length - next : capacity - 1
+    const words = new BigUint64Array(following === undefined ? taken : capacity)
+    for (let word = 0; word < taken; word++) words[word] = BigInt(addresses[next++] ?? 0)
+    if (following !== undefined) words[taken] = BigInt(following)
+    return { address, words }
+  })
+}

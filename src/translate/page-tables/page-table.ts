@@ -1,0 +1,37 @@
+import { mergedRuns, type Run } from '../runs.js'
+import { checkEntries, type DeviceTable } from './device-table.js'
+import { checkedOptions, powerOfTwo } from './options.js'
+import { impossible, lengthOf, pageAlignment, pagesOf } from './pages.js'
+
+/** A flat list of whole pages: entry `i` holds the bytes from `i * pageSize` on. */
+export interface PageTable extends DeviceTable {
+  readonly layout: 'page table'
+  /** Bytes of each page. */
+  readonly pageSize: number
+  /** Device address of each page, a multiple of `pageSize`. */
+  readonly addresses: Float64Array
+}
+
+/**
+ * The simplest table there is: one 64-bit address a page, as in an mlx5 MTT with its flag bits left to the caller
+ * (Linux, include/linux/mlx5/device.h, struct mlx5_mtt; big-endian there).
+ *
+ * Every page lies wholly inside the runs, so that a device which is bound by nothing but the table reaches nothing
+ * else. A list whose first and last page may be cut, for a device that checks bounds itself, is `pageList`.
+ *
+ * @param pageSize bytes of a page, a power of two
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run or page size, `ERR_LAYOUT_IMPOSSIBLE` when a run does not
+ * start and end on a page boundary (its `values` tell which, and `bestPageSize`), `ERR_OUT_OF_RANGE` when there are
+ * more than 2^27 pages
+ */
+export function pageTable(runs: readonly Run[], pageSize: number | string): PageTable {
+  const layout = 'page table'
+  const merged = mergedRuns(runs)
+  const bytes = checkedOptions(layout, powerOfTwo, pageSize)
+  const length = lengthOf(merged)
+  const alignment = pageAlignment(merged, 0)
+  alignment.add(length)
+  if (alignment.bytes < bytes) throw impossible(layout, merged, 0, bytes, alignment.bytes)
+  const entries = checkEntries(layout, length / bytes)
+  return { layout, length, entries, bytes: entries * 8, pageSize: bytes, addresses: pagesOf(merged, bytes, entries) }
+}

@@ -1,0 +1,155 @@
+import { formatAddress, type PhysicalAddress } from '../addresses.js'
+import { PinfoldError } from '../errors.js'
+import { describe } from '../sizes.js'
+
+/**
+ * A physically contiguous stretch of a region.
+ *
+ * Lengths are bytes. A run never crosses the end of the region, and two neighbouring runs are never mergeable, unless
+ * a `maxLength` cut them: a list of runs is the shortest that describes its range.
+ */
+export interface Run {
+  /** Where the run starts in the region, in bytes. */
+  readonly offset: number
+  /**
+   * Physical address of its first byte (guest-physical in a virtual machine). Exact: at most 52 bits. Where a list of
+   * runs is made for a device behind an IOMMU, it is the address that the device uses (IOVA), below 2^53.
+   */
+  readonly physicalAddress: PhysicalAddress
+  readonly length: number
+}
+
+/**
+ * The shortest list of runs that describes a range of pages, in order.
+ *
+ * The caller has checked that `within` lies inside the pages, and knows better than this function why a page is not
+ * known; an unknown page inside the range is refused all the same, since no run may ever name a wrong address.
+ *
+ * @param pages physical address of each page, in bytes; negative where it is not known
+ * @param pageSize bytes of each page
+ * @param within range in bytes; the first and the last run are cut to it. Default: all pages
+ * @param maxLength longest run in bytes: longer ones are cut, as few times as possible. Default: no limit
+ * @throws PinfoldError `ERR_PAGE_ABSENT` where a page of the range is not known
+ */
+export function runsOf(
+  pages: Float64Array,
+  pageSize: number,
+  within: { readonly offset: number; readonly length: number } = { offset: 0, length: pages.length * pageSize },
+  maxLength = Number.POSITIVE_INFINITY,
+): Run[] {
+  const runs: Run[] = []
+  const begin = within.offset
+  const end = begin + within.length
+  if (end === begin) return runs
+
+  const endPage = Math.ceil(end / pageSize)
+  let firstPage = Math.floor(begin / pageSize)
+  let first = knownPage(pages, firstPage)
+  let expected = first + pageSize
+  for (let page = firstPage + 1; page < endPage; page++) {
+    // Never read past the end; the fallback is there for the compiler, and would start a run that is then refused.
+    const address = pages[page] ?? Number.NaN
+    if (address !== expected) {
+      pushCut(runs, firstPage * pageSize, first, page * pageSize, begin, end, maxLength)
+      // An unknown page always lands here: it is negative, and what is expected after a known page is not.
+      first = knownPage(pages, page)
+      firstPage = page
+    }
+    expected = address + pageSize
+  }
+  pushCut(runs, firstPage * pageSize, first, endPage * pageSize, begin, end, maxLength)
+  return runs
+}
+
+function knownPage(pages: Float64Array, page: number): PhysicalAddress {
+  const address = pages[page] ?? -1
+  if (address >= 0) return address
+  throw new PinfoldError(`the physical address of page ${page} is not known`, {
+    code: 'ERR_PAGE_ABSENT',
+    values: { page },
+  })
+}
+
+/** Adds the stretch [from, to) that starts at `address`, cut to [begin, end) and into pieces of at most `maxLength`. */
+function pushCut(
+  runs: Run[],
+  from: number,
+  address: PhysicalAddress,
+  to: number,
+  begin: number,
+  end: number,
+  maxLength: number,
+): void {
+  const last = Math.min(to, end)
+  for (let offset = Math.max(from, begin); offset < last; offset += maxLength) {
+    runs.push({ offset, physicalAddress: address + (offset - from), length: Math.min(maxLength, last - offset) })
+  }
+}
+
+/**
+ * A caller's runs, checked and with contiguous neighbours merged: every table below is as short as it can be, also
+ * when the runs were cut by a `maxLength`.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` when there is no run, or one is not made of safe integers, is empty, or
+ * does not start where the one before it ends
+ */
+export function mergedRuns(runs: readonly Run[]): readonly Run[] {
+  if (!Array.isArray(runs) || runs.length === 0) {
+    throw new PinfoldError(`expected one or more runs, but received ${describe(runs)}`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { runs: Array.isArray(runs) ? 0 : undefined },
+    })
+  }
+  let isMergeable = false
+  let nextOffset = 0
+  let nextAddress = 0
+  for (let index = 0; index < runs.length; index++) {
+    const { offset, physicalAddress, length } = checkedRun(runs[index], index)
+    if (index > 0 && offset !== nextOffset) throw gap(index, offset, nextOffset)
+    isMergeable ||= index > 0 && physicalAddress === nextAddress
+    nextOffset = offset + length
+    nextAddress = physicalAddress + length
+  }
+  // Most callers pass what runsOf made: then there is nothing to copy.
+  return isMergeable ? merge(runs) : runs
+}
+
+function merge(runs: readonly Run[]): Run[] {
+  const merged: Run[] = []
+  let open: { offset: number; physicalAddress: number; length: number } | undefined
+  for (const { offset, physicalAddress, length } of runs) {
+    if (open !== undefined && physicalAddress === open.physicalAddress + open.length) {
+      open.length += length
+    } else {
+      open = { offset, physicalAddress, length }
+      merged.push(open)
+    }
+  }
+  return merged
+}
+
+function checkedRun(run: Run | null | undefined, index: number): Run {
+  if (run !== null && run !== undefined) {
+    const { offset, physicalAddress, length } = run
+    const isMadeOfAddresses = isAddress(offset) && isAddress(physicalAddress) && isAddress(length) && length > 0
+    if (isMadeOfAddresses && isAddress(offset + length) && isAddress(physicalAddress + length)) return run
+  }
+  const { offset, physicalAddress, length } = run ?? {}
+  throw new PinfoldError(
+    `expected runs[${index}] to have an offset, a physicalAddress and a length (> 0) that are safe integers of bytes, ` +
+      `also when added, but received ${describe(offset)}, ${describe(physicalAddress)} and ${describe(length)}`,
+    { code: 'ERR_INVALID_ARGUMENT', values: { run: index, offset, physicalAddress, length } },
+  )
+}
+
+function isAddress(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
+function gap(index: number, offset: number, expected: number): PinfoldError {
+  return new PinfoldError(
+    `expected runs[${index}] to start at ${formatAddress(expected)}, where the run before it ends, but received ` +
+      formatAddress(offset),
+    { code: 'ERR_INVALID_ARGUMENT', values: { run: index, offset, expected } },
+  )
+}
