@@ -1,0 +1,143 @@
+import { readFileSync } from 'node:fs'
+import { setPool } from './hugepage-change.js'
+import { ownPages, poolDirectory, readPool, readShares } from './hugepage-counters.js'
+import { Journal, journalVersion, parseStartTime } from './hugepage-journal.js'
+import { bootId, owedShares, type RepairedLoan, settle, withPoolLock } from './hugepage-ledger.js'
+import { type CheckedRequest, checkPoolRequest, type PoolRequest } from './pool-request.js'
+
+export { type OpenLoan, openLoans, type RepairedLoan, repairLoans } from './hugepage-ledger.js'
+
+/** Hugepages that this process has put into a pool for a while. */
+export interface HugepageLoan {
+  /** Bytes. */
+  readonly pageSize: number
+  /** How many more pages were free once they were put in. Whoever maps first has them: they are not set aside. */
+  readonly pages: number
+  /** What dead borrowers had left, and was taken off the pools on the way in. */
+  readonly repaired: readonly RepairedLoan[]
+  /**
+   * Takes the pages off the pool again, by as many as were put in, whatever else has changed since. Pages still in use
+   * become surplus, and go when their user lets go. Once only: a second call does nothing.
+   */
+  giveBack(): void
+  [Symbol.dispose](): void
+}
+
+/**
+ * Makes `pages` more hugepages free, for as long as this process lives or until `giveBack()`: by a difference, under a
+ * lock, with a journal in /run/pinfold, so that several borrowers at once each leave the pool as they found it.
+ *
+ * Given back also when the process exits, and on SIGINT, SIGTERM and SIGHUP unless the program listens to the signal
+ * itself (then it decides, and its exit gives back). What a kill -9 or a terminated worker leaves, the next borrower
+ * takes off the pool before it borrows, and `repairLoans` does at once.
+ *
+ * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when the kernel gave fewer pages (nothing is changed then),
+ *   `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when this machine has no such pages or node, `ERR_INVALID_ARGUMENT`
+ */
+export function borrowHugepages(request: PoolRequest): HugepageLoan {
+  const checked = checkPoolRequest(request)
+  const pool = readPool(checked.pageSize, checked.node)
+  const byHand = `echo ${goal(checked)} | sudo tee ${poolDirectory(pool.pageSize, pool.node)}/nr_hugepages`
+  const loan = withPoolLock((repaired) => new OwnLoan(checked, repaired), byHand)
+  returnAtEnd(loan)
+  return loan
+}
+
+/** How many own pages the pool must have: growing turns surplus pages, which are in use, into own ones first. */
+function goal({ pageSize, node, pages }: CheckedRequest): number {
+  const pool = readPool(pageSize, node)
+  return ownPages(pool) + pool.surplus + pages
+}
+
+class OwnLoan implements HugepageLoan {
+  readonly pageSize: number
+  readonly pages: number
+  readonly repaired: readonly RepairedLoan[]
+  #journal: Journal | undefined
+
+  /** Under the pool lock. */
+  constructor(request: CheckedRequest, repaired: readonly RepairedLoan[]) {
+    const { pageSize, node, pages } = request
+    this.pageSize = pageSize
+    this.pages = pages
+    this.repaired = repaired
+    const before = readShares(pageSize)
+    const own = goal(request)
+    const startTime = parseStartTime(readFileSync('/proc/self/stat', 'latin1'))
+    const raise = {
+      step: 'raise',
+      version: journalVersion,
+      boot: bootId(),
+      pid: process.pid,
+      startTime,
+      pageSize,
+      pages: own - ownPages(readPool(pageSize, node)),
+      before,
+    } as const
+    const journal = Journal.create(process.pid)
+    try {
+      journal.append(raise)
+      setPool({ ...request, pages: own })
+      journal.append({ step: 'raised', shares: owedShares({ raise, last: raise }, readShares(pageSize)) })
+    } catch (error) {
+      settle(journal, { raise, last: raise })
+      throw error
+    }
+    this.#journal = journal
+  }
+
+  giveBack(): void {
+    const journal = this.#journal
+    if (journal === undefined) return
+    withPoolLock(() => {
+      const loan = journal.read()
+      if (loan !== undefined) settle(journal, loan)
+      else journal.close()
+    })
+    this.#journal = undefined
+    openHere.delete(this)
+    if (openHere.size === 0) forgetEnd()
+  }
+
+  [Symbol.dispose](): void {
+    this.giveBack()
+  }
+}
+
+// The end of the process. Listeners are there only while a loan is out, so that a program without one keeps the
+// signals' default actions.
+
+const openHere = new Set<OwnLoan>()
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+function returnAtEnd(loan: OwnLoan): void {
+  if (openHere.size === 0) {
+    process.on('exit', returnAll)
+    // First in line: a `once` listener behind us is still counted when we ask whether the program listens too.
+    for (const signal of signals) process.prependListener(signal, onSignal)
+  }
+  openHere.add(loan)
+}
+
+function forgetEnd(): void {
+  process.off('exit', returnAll)
+  for (const signal of signals) process.off(signal, onSignal)
+}
+
+function returnAll(): void {
+  for (const loan of openHere) {
+    try {
+      loan.giveBack()
+    } catch (error) {
+      // The others still go back. This one's journal is left, and the next borrower repairs by it.
+      console.error(error)
+    }
+  }
+}
+
+function onSignal(signal: NodeJS.Signals): void {
+  if (process.listenerCount(signal) > 1) return
+  returnAll()
+  forgetEnd()
+  process.kill(process.pid, signal)
+}

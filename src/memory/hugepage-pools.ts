@@ -1,0 +1,34 @@
+import { setPool } from './hugepage-change.js'
+import { type HugepagePool, ownPages, readPool } from './hugepage-counters.js'
+import { withPoolLock } from './hugepage-ledger.js'
+import { checkPoolRequest, type PoolRequest } from './pool-request.js'
+
+export { type HugepagePool, ownPages, poolDirectory, readPool, readPools } from './hugepage-counters.js'
+export type { PoolRequest } from './pool-request.js'
+
+/** What `resizePool` did. */
+export interface PoolChange {
+  readonly before: HugepagePool
+  /** After it, read back. Its `surplus` are pages that the pool gave up while they were in use. */
+  readonly after: HugepagePool
+}
+
+/**
+ * Sets a pool to `pages` own pages (nr_hugepages), for good: until the next change or the next boot. All or nothing.
+ *
+ * Pages in use are never taken away: a pool that is lowered below them counts them as surplus until they are let go.
+ * Loans that are out are part of the number; each takes its own pages off again when it is given back.
+ *
+ * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when the kernel gave fewer pages (the pool is as it was; values
+ *   `wanted`, `got`, `had`, `freeBytes`, `fragmented`), `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when this
+ *   machine has no such pages or node, `ERR_INVALID_ARGUMENT`
+ */
+export function resizePool(request: PoolRequest): PoolChange {
+  const checked = checkPoolRequest(request)
+  readPool(checked.pageSize, checked.node)
+  return withPoolLock(() => {
+    const before = readPool(checked.pageSize, checked.node)
+    if (ownPages(before) !== checked.pages) setPool(checked)
+    return { before, after: readPool(checked.pageSize, checked.node) }
+  })
+}

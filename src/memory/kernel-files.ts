@@ -1,0 +1,65 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { toPinfoldError } from '../errors.js'
+
+/** The errors that say 'this kernel, or this namespace, has no such file': a fact to report, not a failure. */
+const absence = new Set(['ENOENT', 'ENOTDIR', 'ENODEV'])
+
+function isAbsence(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && absence.has(String(error.code))
+}
+
+/**
+ * The text of a file under /proc or /sys, undefined where the kernel has none.
+ *
+ * @throws PinfoldError `ERR_PERMISSION` when it may not be read, `ERR_SYSTEM` otherwise
+ */
+export function readKernelFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (isAbsence(error)) return undefined
+    const denied = error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')
+    throw toPinfoldError(error, denied ? 'ERR_PERMISSION' : 'ERR_SYSTEM')
+  }
+}
+
+/** A file that holds one decimal number. */
+export function readKernelNumber(path: string): number | undefined {
+  const text = readKernelFile(path)?.trim()
+  return text === undefined || !/^-?\d+$/.test(text) ? undefined : Number(text)
+}
+
+/** The names in a directory under /proc or /sys, sorted; none where the kernel has no such directory. */
+export function listKernelDirectory(path: string): string[] {
+  try {
+    return readdirSync(path).sort()
+  } catch (error) {
+    if (isAbsence(error)) return []
+    throw toPinfoldError(error)
+  }
+}
+
+/** A list as the kernel writes it for CPUs and nodes: '0-2,5' is [0, 1, 2, 5] (cpuset(7), 'List format'). */
+export function parseIndexList(text: string): number[] {
+  return text
+    .trim()
+    .split(',')
+    .filter((part) => part !== '')
+    .flatMap((part) => {
+      const [first = 0, last = first] = part.split('-').map(Number)
+      return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+    })
+}
+
+/** A list the other way round: [0, 1, 2, 5] is '0-2,5'. */
+export function formatIndexList(indices: readonly number[]): string {
+  const parts: string[] = []
+  const sorted = [...new Set(indices)].sort((one, other) => one - other)
+  for (let start = 0; start < sorted.length; ) {
+    let end = start
+    while (sorted[end + 1] === (sorted[end] ?? 0) + 1) end++
+    parts.push(end === start ? `${sorted[start]}` : `${sorted[start]}-${sorted[end]}`)
+    start = end + 1
+  }
+  return parts.join(',')
+}

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs'
+import { freemem, totalmem } from 'node:os'
+import { listKernelDirectory, parseIndexList, readKernelFile } from './kernel-files.js'
+
+/** One NUMA node. */
+export interface NumaNode {
+  readonly id: number
+  /** Its CPUs; none on a node that is memory alone (CXL, HBM). */
+  readonly cpus: readonly number[]
+  /** Bytes; 0 on a node without memory. */
+  readonly memoryBytes: number
+  /** Bytes that are free now. Page cache is not counted, though the kernel would give it up. */
+  readonly freeBytes: number
+  /** The cost of reaching each online node from here, in the order of `numaNodes()`: 10 is local (ACPI SLIT). */
+  readonly distances: readonly number[]
+}
+
+const root = '/sys/devices/system/node'
+
+/**
+ * The online NUMA nodes, by id. A kernel without NUMA counts as one node 0 with everything.
+ * Source: Documentation/ABI/stable/sysfs-devices-node.
+ */
+export function numaNodes(): NumaNode[] {
+  const ids = listedNodes('online')
+  if (ids === undefined) return [wholeMachine()]
+  return ids.map((id) => {
+    const { total, free } = parseNodeMemory(readKernelFile(`${root}/node${id}/meminfo`) ?? '')
+    return {
+      id,
+      cpus: parseIndexList(readKernelFile(`${root}/node${id}/cpulist`) ?? ''),
+      memoryBytes: total,
+      freeBytes: free,
+      distances: parseDistances(readKernelFile(`${root}/node${id}/distance`) ?? ''),
+    }
+  })
+}
+
+/** The ids of the nodes that have memory, ascending. */
+export function memoryNodes(): number[] {
+  return listedNodes('has_memory') ?? [0]
+}
+
+/** The nodes from which this process's cpuset lets it take memory, ascending (cpuset(7), proc_pid_status(5)). */
+export function allowedNodes(): number[] {
+  const list = /^Mems_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]
+  return list === undefined ? memoryNodes() : parseIndexList(list)
+}
+
+/** Whether the kernel shows its memory per node (CONFIG_NUMA). */
+export function hasNuma(): boolean {
+  return listKernelDirectory(root).length > 0
+}
+
+/** The bytes of a node's meminfo: 'Node 0 MemTotal:  24684092 kB'. */
+export function parseNodeMemory(text: string): { total: number; free: number } {
+  const bytes = (name: string) =>
+    Number(new RegExp(`^Node \\d+ ${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024
+  return { total: bytes('MemTotal'), free: bytes('MemFree') }
+}
+
+/** '10 21' is [10, 21]. */
+export function parseDistances(text: string): number[] {
+  return text
+    .trim()
+    .split(/\s+/)
+    .filter((distance) => distance !== '')
+    .map(Number)
+}
+
+function listedNodes(name: 'online' | 'has_memory'): number[] | undefined {
+  const text = readKernelFile(`${root}/${name}`)
+  return text === undefined ? undefined : parseIndexList(text)
+}
+
+function wholeMachine(): NumaNode {
+  const cpus = parseIndexList(readKernelFile('/sys/devices/system/cpu/online') ?? '0')
+  return { id: 0, cpus, memoryBytes: totalmem(), freeBytes: freemem(), distances: [10] }
+}

@@ -1,0 +1,142 @@
+import { readFileSync } from 'node:fs'
+import { PinfoldError, toPinfoldError } from '../errors.js'
+import { readKernelFile } from './kernel-files.js'
+
+/**
+ * What the kernel tells of a range of memory, summed over its mappings. Bytes, but for the flags and the name.
+ * Source: Documentation/filesystems/proc.rst, /proc/PID/smaps.
+ */
+export interface MappingUse {
+  /** The whole of the mappings that overlap the range. More than the range when one of them reaches beyond it. */
+  readonly mapped: number
+  /** In memory and mapped by page tables, hugetlb pages left out (the kernel does not count them in Rss). */
+  readonly resident: number
+  /** In hugetlb pages that several page tables map. */
+  readonly hugetlbShared: number
+  /** In hugetlb pages that only this process maps, or maps privately. */
+  readonly hugetlbPrivate: number
+  /** Mapped by transparent huge pages: anonymous, shared memory and file together. */
+  readonly transparent: number
+  /** Locked (mlock). */
+  readonly locked: number
+  readonly swap: number
+  /** The page size that backs the mapping; of transparent pages the base page. 0 when nothing is mapped. */
+  readonly kernelPageSize: number
+  /** The page size that the processor's page tables use; smaller than `kernelPageSize` on some POWER machines. */
+  readonly mmuPageSize: number
+  /** VmFlags that every one of the mappings has: 'ht' hugetlb, 'lo' locked, 'dd' not dumped, 'dc' not in forks, … */
+  readonly flags: readonly string[]
+  /** The name in the last column, of the first mapping: '/memfd:pinfold:rx (deleted)', '[anon:pinfold:rx]' or ''. */
+  readonly name: string
+}
+
+/** One mapping of /proc/PID/smaps. */
+export interface Mapping {
+  readonly start: bigint
+  /** The first address after it. */
+  readonly end: bigint
+  readonly name: string
+  /** The kB fields in bytes, by the kernel's names. */
+  readonly fields: ReadonlyMap<string, number>
+  readonly flags: readonly string[]
+}
+
+/**
+ * What the mappings in `[address, address + size)` use. A snapshot, made by walking the process's page tables: it
+ * costs milliseconds in a large process.
+ *
+ * @throws PinfoldError `ERR_PROCESS_UNKNOWN` when there is no process `pid`, `ERR_PERMISSION` when it is not ours to read
+ */
+export function readSmaps(address: bigint, size: number, pid: number | 'self' = 'self'): MappingUse {
+  return sumMappings(overlapping(parseSmaps(readOfProcess(pid, 'smaps')), address, size))
+}
+
+/**
+ * Where the pages of `[address, address + size)` are: bytes by NUMA node, pages that are mapped only. undefined on a
+ * kernel without NUMA. Source: numa(7), /proc/PID/numa_maps.
+ */
+export function readNumaMaps(
+  address: bigint,
+  size: number,
+  pid: number | 'self' = 'self',
+): Readonly<Record<number, number>> | undefined {
+  const text = readKernelFile(`/proc/${pid}/numa_maps`)
+  if (text === undefined) return undefined
+  // numa_maps tells only where a mapping starts, so its end comes from maps.
+  const starts = new Set(overlapping(parseSmaps(readOfProcess(pid, 'maps')), address, size).map(({ start }) => start))
+  return parseNumaMaps(text, (start) => starts.has(start))
+}
+
+function readOfProcess(pid: number | 'self', file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT' || code === 'ESRCH') {
+      throw new PinfoldError(`no process ${pid}`, { code: 'ERR_PROCESS_UNKNOWN', values: { pid }, cause: error })
+    }
+    throw toPinfoldError(error, code === 'EACCES' || code === 'EPERM' ? 'ERR_PERMISSION' : 'ERR_SYSTEM')
+  }
+}
+
+function overlapping(mappings: readonly Mapping[], address: bigint, size: number): Mapping[] {
+  const end = address + BigInt(size)
+  return mappings.filter((mapping) => mapping.start < end && mapping.end > address)
+}
+
+const headerLine = /^([0-9a-f]+)-([0-9a-f]+) \S{4} \S+ \S+ \d+ *(.*)$/
+const fieldLine = /^(\w+): +(\d+) kB$/
+
+/** The mappings of smaps text, or of maps text, which has the same first lines and no fields. */
+export function parseSmaps(text: string): Mapping[] {
+  const mappings: (Mapping & { fields: Map<string, number>; flags: string[] })[] = []
+  for (const line of text.split('\n')) {
+    const header = headerLine.exec(line)
+    if (header !== null) {
+      const [, start, end, name = ''] = header
+      mappings.push({ start: BigInt(`0x${start}`), end: BigInt(`0x${end}`), name, fields: new Map(), flags: [] })
+      continue
+    }
+    const current = mappings.at(-1)
+    const [, field, kibibytes] = fieldLine.exec(line) ?? []
+    if (field !== undefined) current?.fields.set(field, Number(kibibytes) * 1024)
+    else if (line.startsWith('VmFlags:')) current?.flags.push(...line.slice('VmFlags:'.length).trim().split(/\s+/))
+  }
+  return mappings
+}
+
+/** Several mappings as one. */
+export function sumMappings(mappings: readonly Mapping[]): MappingUse {
+  const sum = (...names: string[]) =>
+    mappings.reduce((total, { fields }) => total + names.reduce((part, name) => part + (fields.get(name) ?? 0), 0), 0)
+  const [first, ...others] = mappings
+  return {
+    mapped: mappings.reduce((total, { start, end }) => total + Number(end - start), 0),
+    resident: sum('Rss'),
+    hugetlbShared: sum('Shared_Hugetlb'),
+    hugetlbPrivate: sum('Private_Hugetlb'),
+    transparent: sum('AnonHugePages', 'ShmemPmdMapped', 'FilePmdMapped'),
+    locked: sum('Locked'),
+    swap: sum('Swap'),
+    kernelPageSize: first?.fields.get('KernelPageSize') ?? 0,
+    mmuPageSize: first?.fields.get('MMUPageSize') ?? 0,
+    flags: first?.flags.filter((flag) => others.every(({ flags }) => flags.includes(flag))) ?? [],
+    name: first?.name ?? '',
+  }
+}
+
+/** Bytes by node of the mappings in numa_maps text that `isWanted` picks by their start. */
+export function parseNumaMaps(text: string, isWanted: (start: bigint) => boolean): Record<number, number> {
+  const bytes: Record<number, number> = {}
+  for (const line of text.split('\n')) {
+    const [start, ...words] = line.split(' ')
+    if (start === undefined || start === '' || !isWanted(BigInt(`0x${start}`))) continue
+    // Counts are in pages of kernelpagesize, also those of transparent huge pages (there the base page).
+    const pageSize = Number(words.find((word) => word.startsWith('kernelpagesize_kB='))?.split('=')[1] ?? 0) * 1024
+    for (const word of words) {
+      const [, node, pages] = /^N(\d+)=(\d+)$/.exec(word) ?? []
+      if (node !== undefined) bytes[Number(node)] = (bytes[Number(node)] ?? 0) + Number(pages) * pageSize
+    }
+  }
+  return bytes
+}
