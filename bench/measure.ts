@@ -1,0 +1,99 @@
+/**
+ * Sampling. A machine that others use too gets faster and slower by the second, so a figure is never taken alone: ours
+ * and its peers are sampled in turn, in rounds of A B, B A, A B …, and a ratio is the median of the ratios of
+ * neighbours. What disturbs one pair disturbs both its halves; what disturbs a few pairs leaves the median.
+ *
+ * A contender times itself and holds its own loop, written out. It must: V8 keeps one set of type feedback and one
+ * optimized code per function literal, so a loop that is shared, such as `for (…) work()`, sees every `work` there is,
+ * inlines none, and measures the call. For the same reason every suite runs in a process of its own.
+ */
+export type Contender = (rounds: number) => number | Promise<number>
+
+export interface Distribution {
+  readonly median: number
+  /** 10th percentile. */
+  readonly low: number
+  /** 90th percentile. */
+  readonly high: number
+}
+
+export interface Sampling {
+  /** Times that each contender is sampled and counted. */
+  readonly samples: number
+  /** Times that each is sampled first and not counted; what V8 compiles and the kernel caches is then there. */
+  readonly warmUp: number
+  /** Rounds in one sample. */
+  readonly rounds: number
+}
+
+/** Seconds that have passed since `start`, a value of `process.hrtime.bigint()`. */
+export function secondsSince(start: bigint): number {
+  return Number(process.hrtime.bigint() - start) / 1e9
+}
+
+export function distribution(samples: readonly number[]): Distribution {
+  const sorted = Float64Array.from(samples).sort()
+  return { median: percentile(sorted, 0.5), low: percentile(sorted, 0.1), high: percentile(sorted, 0.9) }
+}
+
+function percentile(sorted: Float64Array, share: number): number {
+  const position = share * (sorted.length - 1)
+  const below = sorted[Math.floor(position)] ?? Number.NaN
+  const above = sorted[Math.ceil(position)] ?? Number.NaN
+  return below + (above - below) * (position % 1)
+}
+
+/** Seconds a round of each contender, sample by sample; the nth of one was taken beside the nth of another. */
+export class Measurement<Name extends string> {
+  readonly #samples: ReadonlyMap<string, readonly number[]>
+
+  constructor(samples: ReadonlyMap<string, readonly number[]>) {
+    this.#samples = samples
+  }
+
+  of(name: Name): Distribution {
+    return distribution(this.#of(name))
+  }
+
+  ratio(one: Name, other: Name): Distribution {
+    return this.#pairwise(one, other, (a, b) => a / b)
+  }
+
+  difference(one: Name, other: Name): Distribution {
+    return this.#pairwise(one, other, (a, b) => a - b)
+  }
+
+  #pairwise(one: Name, other: Name, join: (a: number, b: number) => number): Distribution {
+    const others = this.#of(other)
+    return distribution(this.#of(one).map((seconds, index) => join(seconds, others[index] ?? Number.NaN)))
+  }
+
+  #of(name: Name): readonly number[] {
+    return this.#samples.get(name) ?? []
+  }
+}
+
+/** Samples all contenders in turn, forwards and backwards alternately, so that none is always the one that follows. */
+export async function interleave<Name extends string>(
+  contenders: Readonly<Record<Name, Contender>>,
+  { samples, warmUp, rounds }: Sampling,
+): Promise<Measurement<Name>> {
+  const forwards = Object.entries<Contender>(contenders)
+  const backwards = forwards.toReversed()
+  const taken = new Map<string, number[]>(forwards.map(([name]) => [name, []]))
+  for (let turn = -warmUp; turn < samples; turn++) {
+    for (const [name, contender] of turn % 2 === 0 ? forwards : backwards) {
+      const seconds = await contender(rounds)
+      if (turn >= 0) taken.get(name)?.push(seconds / rounds)
+    }
+  }
+  return new Measurement(taken)
+}
+
+/** Rounds that keep a contender busy for about `seconds`: a sample much longer than the clock's own error. */
+export async function roundsFor(contender: Contender, seconds: number): Promise<number> {
+  for (let rounds = 1; ; rounds *= 4) {
+    const taken = await contender(rounds)
+    if (taken >= seconds / 8) return Math.max(1, Math.round((rounds * seconds) / taken))
+  }
+}

@@ -1,0 +1,103 @@
+import { GiB, MiB } from '../../src/sizes.js'
+import { interleave, secondsSince } from '../measure.js'
+import { pinfold } from '../package.js'
+import { Peer } from '../peer.js'
+import { ratioAtMost, valueAtLeast, valueAtMost } from '../row.js'
+import type { Report, Suite } from '../suite.js'
+
+const milliseconds = 1e3
+const microseconds = 1e6
+
+export const suite: Suite = {
+  about: 'making 1 GiB of 2 MiB pages with one and two threads, and a short-lived region, beside the bare system calls',
+  hugepages: GiB / (2 * MiB),
+  async run(report) {
+    await report.section('allocate and populate 1 GiB', () => populate(report))
+    await report.section('allocate and close 2 MiB', () => cycle(report))
+  },
+}
+
+async function populate(report: Report): Promise<void> {
+  using memory = await pinfold.openRegistry({})
+  await using kernel = await Peer.start('populate', GiB, 2 * MiB)
+  // Only the making is timed, here and in C; the closing must happen before the next sample needs the pages.
+  const allocate = (threads: number) => async (rounds: number) => {
+    let seconds = 0
+    for (let round = 0; round < rounds; round++) {
+      const start = process.hrtime.bigint()
+      const region = await memory.allocate('populated', { size: GiB, pages: '2MiB', threads })
+      seconds += secondsSince(start)
+      region.close()
+    }
+    return seconds
+  }
+  const taken = await interleave(
+    {
+      one: allocate(1),
+      mmap: kernel.contender('mmap'),
+      two: allocate(2),
+      twoInC: kernel.contender('memfd-2'),
+    },
+    { samples: 31, warmUp: 3, rounds: 1 },
+  )
+  const figure = { unit: 'ms', scale: milliseconds }
+  report.add({
+    ...figure,
+    name: 'allocate 1 GiB of 2 MiB pages, 1 thread',
+    value: taken.of('one'),
+    peer: { name: 'mmap(MAP_POPULATE)', value: taken.of('mmap'), ratio: taken.ratio('one', 'mmap') },
+    target: ratioAtMost(1.03),
+  })
+  report.add({
+    ...figure,
+    name: 'allocate 1 GiB of 2 MiB pages, 2 threads',
+    value: taken.of('two'),
+    peer: { name: 'the same two threads in C', value: taken.of('twoInC'), ratio: taken.ratio('two', 'twoInC') },
+    target: ratioAtMost(1.03),
+  })
+  report.add({
+    name: 'allocate 1 GiB, 2 threads: times faster than 1',
+    unit: 'x',
+    scale: 1,
+    value: taken.ratio('one', 'two'),
+    target: valueAtLeast(1.3, 'x'),
+  })
+}
+
+async function cycle(report: Report): Promise<void> {
+  using memory = await pinfold.openRegistry({})
+  await using kernel = await Peer.start('populate', 2 * MiB, 2 * MiB)
+  const unused = (rounds: number) => {
+    const start = process.hrtime.bigint()
+    for (let round = 0; round < rounds; round++) memory.allocateSync('short', { size: 2 * MiB, pages: '2MiB' }).close()
+    return secondsSince(start)
+  }
+  // A region whose bytes were seen keeps its address range until the garbage collector has run, and costs more.
+  const used = (rounds: number) => {
+    const start = process.hrtime.bigint()
+    for (let round = 0; round < rounds; round++) {
+      const region = memory.allocateSync('short', { size: 2 * MiB, pages: '2MiB' })
+      region.bytes[0] = 1
+      region.close()
+    }
+    return secondsSince(start)
+  }
+  const taken = await interleave(
+    { unused, used, kernel: kernel.contender('cycle') },
+    { samples: 61, warmUp: 10, rounds: 100 },
+  )
+  for (const [of, what] of [
+    ['unused', 'allocate and close 2 MiB'],
+    ['used', 'allocate, write and close 2 MiB'],
+  ] as const) {
+    report.add({
+      name: `${what}, beyond the kernel's time`,
+      unit: 'us',
+      scale: microseconds,
+      value: taken.difference(of, 'kernel'),
+      peer: { name: 'mmap and munmap', value: taken.of('kernel'), ratio: taken.ratio(of, 'kernel') },
+      target: valueAtMost(60, 'us'),
+      note: 'the ratio is of the whole times, the kernel’s included',
+    })
+  }
+}

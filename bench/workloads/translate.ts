@@ -1,0 +1,164 @@
+import { freemem } from 'node:os'
+import { GiB, KiB, MiB } from '../../src/sizes.js'
+import { interleave, roundsFor, secondsSince } from '../measure.js'
+import { pinfold } from '../package.js'
+import { Peer } from '../peer.js'
+import { both, ratioAtMost, valueAtMost } from '../row.js'
+import type { Report, Suite } from '../suite.js'
+
+const pages = 512
+const floorPages = 32
+const nanoseconds = 1e9
+const milliseconds = 1e3
+
+export const suite: Suite = {
+  about: 'physicalAt and offsetOf on a translation; making one of 1 GiB, beside SPDK, DPDK and bulk pagemap reads',
+  hugepages: pages + floorPages,
+  async run(report) {
+    await report.section('look-ups in a translation of 512 pages of 2 MiB', () => lookUps(report))
+    await report.section('translate 1 GiB of 2 MiB pages', () => translateHugepages(report))
+    await report.section('translate base pages', () => translateBasePages(report))
+  },
+}
+
+/** 1 GiB whose 2 MiB pages lie in no order, as in a pool that has been in use for a while. */
+function scatteredRegion(memory: Awaited<ReturnType<typeof pinfold.openRegistry>>) {
+  // The pool gives its most recently freed page first: pages that are freed in random order come back in that order.
+  const singles = Array.from({ length: pages }, (_, page) =>
+    memory.allocateSync(`single-${page}`, { size: 2 * MiB, pages: '2MiB' }),
+  )
+  for (const page of shuffled(pages)) singles[page]?.close()
+  return memory.allocateSync('scattered', { size: pages * 2 * MiB, pages: '2MiB' })
+}
+
+function shuffled(count: number): number[] {
+  const order = Array.from({ length: count }, (_, index) => index)
+  for (let left = count - 1; left > 0; left--) {
+    const other = Math.floor(Math.random() * (left + 1))
+    const kept = order[left] ?? 0
+    order[left] = order[other] ?? 0
+    order[other] = kept
+  }
+  return order
+}
+
+async function lookUps(report: Report): Promise<void> {
+  using memory = await pinfold.openRegistry({})
+  const region = scatteredRegion(memory)
+  const translation = region.translate()
+  const runs = translation.runs().length
+  const note = `the 512 pages lie in ${runs} runs`
+
+  // Random offsets from a table that both sides read alike; it stays in the first-level cache.
+  const offsets = Uint32Array.from({ length: 4096 }, () => Math.floor(Math.random() * region.size))
+  let sum = 0
+  const physicalAt = (rounds: number) => {
+    const start = process.hrtime.bigint()
+    for (let round = 0; round < rounds; round++) sum += translation.physicalAt(offsets[round & 4095] ?? 0)
+    return secondsSince(start)
+  }
+  {
+    await using spdk = await Peer.start('spdk_vtophys', pages)
+    const contenders = { physicalAt, spdk: spdk.contender('random') }
+    const taken = await interleave(contenders, { samples: 61, warmUp: 10, rounds: 4e6 })
+    report.add({
+      name: 'physicalAt, random offsets',
+      unit: 'ns',
+      scale: nanoseconds,
+      value: taken.of('physicalAt'),
+      peer: { name: 'spdk_vtophys', value: taken.of('spdk'), ratio: taken.ratio('physicalAt', 'spdk') },
+      target: both(valueAtMost(1.3, 'ns'), ratioAtMost(1)),
+    })
+  }
+
+  const addresses = Float64Array.from(offsets, (offset) => translation.physicalAt(offset))
+  const offsetOf = (rounds: number) => {
+    const start = process.hrtime.bigint()
+    for (let round = 0; round < rounds; round++) sum += translation.offsetOf(addresses[round & 4095] ?? 0)
+    return secondsSince(start)
+  }
+  await using dpdk = await Peer.start('rte_mem_iova2virt', pages)
+  const any = await interleave({ offsetOf, dpdk: dpdk.contender('any') }, { samples: 31, warmUp: 10, rounds: 20_000 })
+  report.add({
+    name: 'offsetOf, random pages',
+    unit: 'ns',
+    scale: nanoseconds,
+    value: any.of('offsetOf'),
+    peer: { name: 'rte_mem_iova2virt', value: any.of('dpdk'), ratio: any.ratio('offsetOf', 'dpdk') },
+    target: valueAtMost(40, 'ns'),
+    note,
+  })
+
+  // The slowest of the 512 pages: each is looked up alone, over and over, so that no cheap page hides a dear one.
+  let address = 0
+  const samePage = (rounds: number) => {
+    const start = process.hrtime.bigint()
+    for (let round = 0; round < rounds; round++) sum += translation.offsetOf(address + (round & 0xfff))
+    return secondsSince(start)
+  }
+  await roundsFor(samePage, 0.1)
+  let slowest = { page: 0, seconds: 0 }
+  for (let page = 0; page < pages; page++) {
+    address = translation.physicalAt(page * 2 * MiB)
+    const seconds = (await interleave({ samePage }, { samples: 9, warmUp: 1, rounds: 5000 })).of('samePage').median
+    if (seconds > slowest.seconds) slowest = { page, seconds }
+  }
+  address = translation.physicalAt(slowest.page * 2 * MiB)
+  const worst = await interleave({ samePage, dpdk: dpdk.contender('last') }, { samples: 31, warmUp: 5, rounds: 20_000 })
+  report.add({
+    name: 'offsetOf, the slowest page of 512',
+    unit: 'ns',
+    scale: nanoseconds,
+    value: worst.of('samePage'),
+    peer: { name: 'rte_mem_iova2virt', value: worst.of('dpdk'), ratio: worst.ratio('samePage', 'dpdk') },
+    target: valueAtMost(40, 'ns'),
+    note,
+  })
+  if (!Number.isFinite(sum)) throw new Error('a look-up gave no number')
+}
+
+async function translateHugepages(report: Report): Promise<void> {
+  using memory = await pinfold.openRegistry({})
+  const region = memory.allocateSync('translated', { size: pages * 2 * MiB, pages: '2MiB' })
+  await using kernel = await Peer.start('pagemap', 0, floorPages, 2 * MiB)
+  const translate = (rounds: number) => {
+    const start = process.hrtime.bigint()
+    for (let round = 0; round < rounds; round++) region.translate()
+    return secondsSince(start)
+  }
+  // One round of the peer is one page; here it is as many as the region has.
+  const preads = async (rounds: number) => kernel.run('hugepages', rounds * pages)
+  const taken = await interleave({ translate, preads }, { samples: 41, warmUp: 10, rounds: 10 })
+  report.add({
+    name: 'translate 1 GiB of 2 MiB pages',
+    unit: 'ms',
+    scale: milliseconds,
+    value: taken.of('translate'),
+    peer: { name: '512 preads', value: taken.of('preads'), ratio: taken.ratio('translate', 'preads') },
+    target: valueAtMost(0.4, 'ms'),
+  })
+}
+
+async function translateBasePages(report: Report): Promise<void> {
+  // Ours and the peer's both stay mapped; a small machine has room for less.
+  const size = freemem() > 6 * GiB ? GiB : 128 * MiB
+  using memory = await pinfold.openRegistry({})
+  const region = memory.allocateSync('translated', { size, pages: 'base' })
+  const count = size / region.pageSize
+  await using kernel = await Peer.start('pagemap', size, 0, 0)
+  const translate = (rounds: number) => {
+    const start = process.hrtime.bigint()
+    for (let round = 0; round < rounds; round++) region.translate()
+    return secondsSince(start) / count
+  }
+  const bulk = async (rounds: number) => (await kernel.run('bulk', rounds)) / count
+  const taken = await interleave({ translate, bulk }, { samples: 41, warmUp: 5, rounds: 1 })
+  report.add({
+    name: `translate ${size === GiB ? '1 GiB' : '128 MiB'} of ${region.pageSize / KiB}K pages`,
+    unit: 'ns/page',
+    scale: nanoseconds,
+    value: taken.of('translate'),
+    peer: { name: 'bulk pagemap read', value: taken.of('bulk'), ratio: taken.ratio('translate', 'bulk') },
+    target: ratioAtMost(1.15),
+  })
+}

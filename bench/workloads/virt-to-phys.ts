@@ -1,0 +1,57 @@
+import { MiB } from '../../src/sizes.js'
+import { interleave, secondsSince } from '../measure.js'
+import { pinfold } from '../package.js'
+import { Peer } from '../peer.js'
+import { ratioAtMost } from '../row.js'
+import type { Suite } from '../suite.js'
+
+const pages = 32
+const microseconds = 1e6
+
+export const suite: Suite = {
+  about: 'one virtToPhys, beside a raw pread of pagemap and rte_mem_virt2phy',
+  hugepages: 2 * pages,
+  async run(report) {
+    await report.section('virtToPhys', async () => {
+      using memory = await pinfold.openRegistry({})
+      const region = memory.allocateSync('asked', { size: pages * 2 * MiB, pages: '2MiB' })
+      await using kernel = await Peer.start('pagemap', 0, pages, 2 * MiB)
+
+      // Random bytes of the region, as the views and as the addresses that a program would ask for.
+      const offsets = Array.from({ length: 1024 }, () => Math.floor(Math.random() * (region.size - 64)))
+      const views = offsets.map((offset) => region.view(offset, 64))
+      const addresses = offsets.map((offset) => region.address + BigInt(offset))
+      let sum = 0
+      const view = (rounds: number) => {
+        const start = process.hrtime.bigint()
+        for (let round = 0; round < rounds; round++) {
+          const asked = views[round & 1023]
+          if (asked !== undefined) sum += pinfold.virtToPhys(asked).physicalAddress
+        }
+        return secondsSince(start)
+      }
+      const address = (rounds: number) => {
+        const start = process.hrtime.bigint()
+        for (let round = 0; round < rounds; round++) {
+          const asked = addresses[round & 1023]
+          if (asked !== undefined) sum += pinfold.virtToPhys(asked).physicalAddress
+        }
+        return secondsSince(start)
+      }
+      const taken = await interleave(
+        { view, address, pread: kernel.contender('pread'), virt2phy: kernel.contender('virt2phy') },
+        { samples: 61, warmUp: 10, rounds: 5000 },
+      )
+      if (!(sum > 0)) throw new Error('virtToPhys gave no address')
+
+      const asked = { unit: 'us', scale: microseconds }
+      for (const of of ['view', 'address'] as const) {
+        const pread = { name: 'one pread', value: taken.of('pread'), ratio: taken.ratio(of, 'pread') }
+        const virt2phy = { name: 'rte_mem_virt2phy', value: taken.of('virt2phy'), ratio: taken.ratio(of, 'virt2phy') }
+        const value = taken.of(of)
+        report.add({ ...asked, name: `virtToPhys(${of})`, value, peer: pread, target: ratioAtMost(1.5) })
+        report.add({ ...asked, name: `virtToPhys(${of})`, value, peer: virt2phy, target: ratioAtMost(0.25) })
+      }
+    })
+  },
+}
