@@ -93,16 +93,23 @@ async function clangTidy(native: readonly string[]): Promise<string> {
     })
     .filter(({ passed }) => !existsSync(passed))
 
-  const complaints: string[] = []
+  // A header's complaint comes up in every file that includes it.
+  const complaints = new Set<string>()
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const { status, output } = await run('clang-tidy', ['-p', 'build/tidy', '--quiet', next.file], { minutes: 5 })
       if (status === 0) writeFileSync(next.passed, '')
-      else complaints.push(output.replace(/^\d+ warnings? (generated|treated).*\n/gm, ''))
+      else for (const complaint of complaintsIn(output)) complaints.add(complaint)
     }
   }
   await Promise.all(Array.from({ length: availableParallelism() }, worker))
-  return complaints.join('\n')
+  return [...complaints].join('\n')
+}
+
+/** Each complaint with the lines of source that belong to it, as clang-tidy prints them. */
+function complaintsIn(output: string): string[] {
+  const text = output.replace(/^\d+ warnings? (generated|treated).*\n/gm, '').replaceAll(`${process.cwd()}/`, '')
+  return text.split(/^(?=\S+:\d+:\d+: (?:error|warning))/m).map((complaint) => complaint.trimEnd())
 }
 
 /** One configuration that knows every native file: the addon, the core and the tests. */
