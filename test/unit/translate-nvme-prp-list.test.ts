@@ -72,24 +72,27 @@ describe('nvmePrpList', () => {
     )
   })
 
-  test('needs no more list pages than a packed list fills', () => {
-    const arbitrary = fc.record({
-      pages: fc.integer({ min: 1, max: 3000 }),
-      listOffset: fc.oneof(fc.nat({ max: 511 }), fc.integer({ min: 508, max: 511 })),
-    })
-    fc.assert(
-      fc.property(arbitrary, ({ pages, listOffset }) => {
-        const table = nvmePrpList(aligned(pages * 4096), { listPages: listPagesFor(8, 4096, listOffset * 8) })
-        for (const [index, { words }] of table.list.entries()) {
-          const capacity = index === 0 ? 512 - listOffset : 512
-          const isLast = index === table.list.length - 1
+  test('needs no more list pages than a packed list fills, on both sides of every page boundary', () => {
+    for (const listOffset of [0, 1, 509, 510, 511]) {
+      const first = 512 - listOffset
+      // Pages of data at which the list fills exactly 1, 2, 3 and 4 pages: PRP1 holds one, each pointer takes a place.
+      const full = [first + 1, first + 512, first + 1023, first + 1534]
+      for (const [index, most] of full.entries()) {
+        for (const pages of [most - 1, most, most + 1]) {
+          const needed = pages > most ? index + 2 : index + 1
+          // PRP1 and PRP2 hold two pages without any list.
+          if (pages <= 2) continue
+          const table = nvmePrpList(aligned(pages * 4096), { listPages: listPagesFor(6, 4096, listOffset * 8) })
+          expect(table.listPagesNeeded).toBe(needed)
+          const sizes = table.list.map(({ words }) => words.length)
           // A pointer to another page stands in the last entry of a page, and only there.
-          if (isLast) expect(words.length).toBeLessThanOrEqual(capacity)
-          else expect(words.length).toBe(capacity)
-          expect(words.length).toBeGreaterThan(0)
+          expect(sizes.slice(0, -1)).toEqual(
+            Array.from({ length: needed - 1 }, (_, page) => (page === 0 ? first : 512)),
+          )
+          expect(joined(readByController(table, 4096))).toEqual([{ address: 0x10_0000, length: pages * 4096 }])
         }
-      }),
-    )
+      }
+    }
   })
 
   test('works with memory pages of any size that CC.MPS names', () => {

@@ -100,7 +100,7 @@ describe('bestPageSize', () => {
   test('is no larger than one page that holds everything', () => {
     const runs = runsFrom([{ address: 2 ** 30, length: 8192 }])
     expect(bestPageSize(runs, ['4KiB', '64KiB', '2MiB', '1GiB'])).toBe(65536)
-    expect(bestPageSize(runs, ['4KiB', '2MiB', '1GiB'])).toBe(2 ** 21)
+    expect(bestPageSize(runs, ['1GiB', '4KiB', '2MiB'])).toBe(2 ** 21)
   })
 
   test('sees the high bits of an IOVA', () => {
@@ -218,8 +218,13 @@ describe('pageTable', () => {
 
   test('refuses a page that the runs fill only in part, so that a device gets no more than that', () => {
     const runs = runsFrom([{ address: 2 ** 30, length: 2 ** 21 + 4096 }])
-    expect(() => pageTable(runs, '2MiB')).toThrow(expect.objectContaining({ code: 'ERR_LAYOUT_IMPOSSIBLE' }))
     expect(pageList(runs, { pageSize: '2MiB' }).entries).toBe(2)
+    expect(() => pageTable(runs, '2MiB')).toThrow(expect.objectContaining({ code: 'ERR_LAYOUT_IMPOSSIBLE' }))
+    const before = [{ address: 2 ** 32, length: 2 ** 21 }]
+    const after = runsFrom([...before, { address: 2 ** 30, length: 4096 }])
+    expect(() => pageTable(after, '2MiB')).toThrow(
+      expect.objectContaining({ values: expect.objectContaining({ run: 1, bestPageSize: 4096 }) }),
+    )
   })
 
   test.each([0, -4096, 1.5, 3000, Number.NaN, 2 ** 53, '3MiB', null])('refuses a page size of %s', (pageSize) => {

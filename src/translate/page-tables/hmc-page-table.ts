@@ -77,7 +77,7 @@ export interface HmcPageTable extends DeviceTable {
  *
  * A segment is direct where 2 MiB that are contiguous and aligned to 2 MiB back all of it, as a hugepage does. The
  * driver hands the adapter 2 MiB out of dma_alloc_coherent(), which are aligned to their size (Linux,
- * Documentation/core-api/dma-api.rst), so that nothing less is known to work. A segment that the memory fills only in
+ * Documentation/core-api/dma-api-howto.rst), so that nothing less is known to work. A segment that the memory fills only in
  * part is paged, also on a hugepage: a direct one would give the adapter the rest of it.
  *
  * Words as irdma_set_sd_entry() and irdma_add_pd_table_entry() write them (Linux, drivers/infiniband/hw/irdma/hmc.c;
@@ -145,7 +145,7 @@ function segmentBackings(runs: readonly Run[], length: number): (number | PagedB
       if (run === undefined) break
       const runEnd = run.offset - base + run.length
       const address = run.physicalAddress + (at - (run.offset - base))
-      const isWhole = at + segmentSize <= Math.min(runEnd, length)
+      const isWhole = at + segmentSize <= runEnd
       if (at === begin && isWhole && address % segmentSize === 0) direct = address
       const stop = Math.min(runEnd, end)
       for (let page = 0; direct === undefined && at + page < stop; page += pageSize) {
