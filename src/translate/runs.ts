@@ -136,8 +136,8 @@ function checkedRun(run: Run | null | undefined, index: number): Run {
   }
   const { offset, physicalAddress, length } = run ?? {}
   throw new PinfoldError(
-    `expected runs[${index}] to have an offset, a physicalAddress and a length (> 0) that are safe integers of bytes, ` +
-      `also when added, but received ${describe(offset)}, ${describe(physicalAddress)} and ${describe(length)}`,
+    `expected runs[${index}] to have an offset, a physicalAddress and a length (> 0) that are safe integers of ` +
+      `bytes, also when added, but received ${describe(offset)}, ${describe(physicalAddress)} and ${describe(length)}`,
     { code: 'ERR_INVALID_ARGUMENT', values: { run: index, offset, physicalAddress, length } },
   )
 }

@@ -184,7 +184,7 @@ describe('pageTable', () => {
     )
   })
 
-  test('accepts a size exactly when every run starts and ends on its boundaries, else names the largest that does', () => {
+  test('takes a size exactly when all runs start and end on its boundaries, else names the largest that works', () => {
     fc.assert(
       fc.property(arbitraryRuns(4, { align: 2 }), fc.constantFrom(...sizes), (runs, pageSize) => {
         const fits = (size: number) =>

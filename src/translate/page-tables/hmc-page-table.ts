@@ -56,14 +56,14 @@ export interface HmcPagedSegment {
 
 export type HmcSegment = HmcDirectSegment | HmcPagedSegment
 
-/** Its `entries` are valid segment and page descriptors; its `bytes` count 8 a segment, and each descriptor page whole. */
+/** Its `entries` are the valid descriptors of both levels; its `bytes` count 8 a segment, and whole descriptor pages. */
 export interface HmcPageTable extends DeviceTable {
   readonly layout: 'HMC page table'
   readonly firstSegment: number
   readonly segments: readonly HmcSegment[]
   /**
-   * The data word of each segment descriptor, from `firstSegment` on; undefined when there are paged segments and too
-   * few `descriptorPages`.
+   * The data word of each segment descriptor, from `firstSegment` on; undefined when there are paged segments, and no
+   * `descriptorPages` yet.
    */
   readonly segmentDescriptors: BigUint64Array | undefined
   /** Pages of descriptors that the table needs: one for each paged segment. */
@@ -77,8 +77,8 @@ export interface HmcPageTable extends DeviceTable {
  *
  * A segment is direct where 2 MiB that are contiguous and aligned to 2 MiB back all of it, as a hugepage does. The
  * driver hands the adapter 2 MiB out of dma_alloc_coherent(), which are aligned to their size (Linux,
- * Documentation/core-api/dma-api-howto.rst), so that nothing less is known to work. A segment that the memory fills only in
- * part is paged, also on a hugepage: a direct one would give the adapter the rest of it.
+ * Documentation/core-api/dma-api-howto.rst), so that nothing less is known to work. A segment that the memory fills
+ * only in part is paged, also on a hugepage: a direct one would give the adapter the rest of it.
  *
  * Words as irdma_set_sd_entry() and irdma_add_pd_table_entry() write them (Linux, drivers/infiniband/hw/irdma/hmc.c;
  * FreeBSD, sys/dev/irdma/irdma_hmc.c). SD: bit 0 valid, bit 1 direct, bits 11:2 count of backing pages (always 512),

@@ -6,7 +6,7 @@ import { checkEntries, type DeviceTable } from './device-table.js'
 import { checkedOptions, powerOfTwo, tablePages } from './options.js'
 import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.js'
 
-/** CC.MPS has 4 bits, and stands for 2^(12 + MPS) bytes (NVM Express Base Specification 2.2, controller property CC, offset 14h). */
+/** CC.MPS has 4 bits, and stands for 2^(12 + MPS) bytes (NVM Express Base Specification 2.2, property CC at 14h). */
 const smallestPage = 2 ** 12
 const largestPage = 2 ** 27
 
@@ -40,7 +40,7 @@ export interface NvmePrpList extends DeviceTable {
   readonly prp1: bigint
   /**
    * PRP Entry 2: 0 (reserved) when one page holds all, the second page when there are two, else the address of the
-   * list; undefined when a list is needed and there are too few `listPages`.
+   * list; undefined when a list is needed, and there are no `listPages` yet.
    */
   readonly prp2: bigint | undefined
   /** Pages that the list needs. 0 when PRP1 and PRP2 suffice. */
