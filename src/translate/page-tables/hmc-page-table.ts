@@ -56,7 +56,7 @@ export interface HmcPagedSegment {
 
 export type HmcSegment = HmcDirectSegment | HmcPagedSegment
 
-/** Its `entries` are the valid descriptors of both levels; its `bytes` count 8 a segment, and whole descriptor pages. */
+/** `entries` are the valid descriptors of both levels; `bytes` count 8 a segment, and whole descriptor pages. */
 export interface HmcPageTable extends DeviceTable {
   readonly layout: 'HMC page table'
   readonly firstSegment: number
