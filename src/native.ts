@@ -10,7 +10,7 @@ export const backingKind = { memfd: 0, anonymous: 1, file: 2 } as const
 /** Flags of a mapping (native/memory/mapping.h). */
 export const mappingFlag = { lock: 1, guard: 2, dump: 4, keepFile: 8 } as const
 /** NUMA policies (native/memory/placement.h). */
-export const policyKind = { none: 0, bind: 1, prefer: 2, interleave: 3, local: 4, preferMany: 5 } as const
+export const policyKind = { none: 0, bind: 1, prefer: 2, interleave: 3, local: 4, preferMany: 5, bindLocal: 6 } as const
 /** What a translation holds in place of a physical address (native/translate/pagemap.h). */
 export const pageState = { absent: -1, swapped: -2, hidden: -3 } as const
 

@@ -47,7 +47,7 @@ memory::PageSize pageSizeOf(const Napi::Object& from) {
 
 memory::Placement placementOf(const Napi::Object& from) {
   constexpr std::uint32_t kHighestNode = 1023;  // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, at most 2^10
-  const std::uint64_t kind = wholeNumber(from.Get("policy"), "policy", 5);
+  const std::uint64_t kind = wholeNumber(from.Get("policy"), "policy", 6);
   const auto nodes = elements<std::uint32_t>(from.Get("nodes"), napi_uint32_array, "nodes");
   if (std::ranges::any_of(nodes, [](std::uint32_t node) { return node > kHighestNode; })) {
     throw ArgumentError("nodes has a node above 1023");

@@ -72,13 +72,19 @@ AddressRange joined(AddressRange& low, AddressRange& middle, AddressRange& high)
   return {begin, size};
 }
 
+// The kernel merges neighbouring anonymous mappings into one, whose use it then tells as one; guards keep ours apart.
+bool needsGuard(const MappingRequest& request) {
+  return request.guard || (request.backing == Backing::Anonymous && request.page.kind != PageKind::Hugetlb);
+}
+
 // Finds an aligned place by reserving more than is needed, then maps into it. MAP_FIXED over a reservation of ours
 // would not do: a failing mmap may leave a hole there that another thread takes, and that we would unmap under it
 // later. So the place is given back first and asked for by MAP_FIXED_NOREPLACE; losing the race means trying again.
 Placed mapAligned(const MappingRequest& request, const Source& source) {
   constexpr int kTries = 64;
   const std::size_t base = basePageSize();
-  const std::size_t guard = request.guard ? base : 0;
+  const bool guarded = needsGuard(request);
+  const std::size_t guard = guarded ? base : 0;
   const std::size_t size = request.size;
   for (int i = 0; i < kTries; ++i) {
     const std::size_t reserved = size + request.page.bytes + guard;
@@ -90,7 +96,7 @@ Placed mapAligned(const MappingRequest& request, const Source& source) {
     const std::uintptr_t aligned = (address + reserved - guard - size) / request.page.bytes * request.page.bytes;
     AddressRange low = place.takeFront(aligned - address);
     AddressRange high = place.takeBack(place.size() - size);
-    if (!request.guard) {
+    if (!guarded) {
       low.release();
       high.release();
     }
@@ -133,7 +139,7 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
       memory_(request.backing == Backing::Memfd ? makeMemfd(request) : os::Descriptor()),
       file_(request.backing == Backing::File ? std::make_optional<BackingFile>(request) : std::nullopt) {
   const Source source = sourceOf(request, file_ ? file_->number() : memory_.number());
-  const bool aligns = request.guard || request.page.kind == PageKind::Transparent;
+  const bool aligns = needsGuard(request) || request.page.kind == PageKind::Transparent;
   Placed placed = aligns ? mapAligned(request, source) : mapAnywhere(request.size, source);
   begin_ = placed.begin;
   whole_ = std::move(placed.whole);

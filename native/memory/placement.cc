@@ -21,6 +21,7 @@ std::vector<unsigned long> maskOf(const std::vector<std::uint32_t>& nodes) {
 os::Policy policyOf(PlacementKind kind) {
   switch (kind) {
     case PlacementKind::Bind:
+    case PlacementKind::BindLocal:
       return os::Policy::Bind;
     case PlacementKind::Interleave:
       return os::Policy::Interleave;
@@ -38,7 +39,8 @@ os::Policy policyOf(PlacementKind kind) {
 }  // namespace
 
 Placement resolved(Placement placement) {
-  if (placement.kind == PlacementKind::Local) placement.nodes = {os::currentNode()};
+  const bool local = placement.kind == PlacementKind::Local || placement.kind == PlacementKind::BindLocal;
+  if (local) placement.nodes = {os::currentNode()};
   return placement;
 }
 

@@ -14,6 +14,7 @@ enum class PlacementKind : std::uint8_t {  // src/native.ts, policyKind
   Interleave = 3,
   Local = 4,
   PreferMany = 5,
+  BindLocal = 6,
 };
 
 struct Placement {
@@ -21,7 +22,7 @@ struct Placement {
   std::vector<std::uint32_t> nodes;
 };
 
-// The placement as the kernel can be told from any thread: `Local` becomes the calling thread's own node, since the
+// The placement as the kernel can be told from any thread: `Local` and `BindLocal` mean the calling thread's own node, since the
 // threads that populate may run elsewhere.
 Placement resolved(Placement placement);
 

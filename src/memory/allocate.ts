@@ -1,0 +1,254 @@
+import { availableParallelism } from 'node:os'
+import { z } from 'zod'
+import { isSystemFailure, PinfoldError, type SystemFailure, toPinfoldError } from '../errors.js'
+import { backingKind, mappingFlag, type NativeRegion, type NativeRequest, native, pageKind } from '../native.js'
+import { checked } from '../options.js'
+import { formatSize, MiB } from '../sizes.js'
+import { type PageChoice, pageChoice, preferences } from './page-choice.js'
+import { type Placement, placementOf } from './placement.js'
+import { type PassedOver, RegionCore, type RegionDescription } from './region-core.js'
+import { type CheckedRegionOptions, type RegionOptions, regionName, regionOptions } from './region-options.js'
+import { explainShortage } from './shortage.js'
+
+/** What is about to be asked of the kernel. */
+export interface Admission {
+  readonly pages: string
+  /** Bytes of the smallest page. */
+  readonly pageSize: number
+  /** Bytes of the region, whole pages. */
+  readonly bytes: number
+  /** The nodes that the caller named; none when the kernel chooses. */
+  readonly nodes: readonly number[]
+}
+
+/** Throws to refuse a try, or lets it pass; the function that it returns takes that back, on failure or on close. */
+export type Admit = (admission: Admission) => () => void
+
+const everything: Admit = () => () => {}
+
+/** What one try came to. */
+type Outcome = { readonly region: NativeRegion } | { readonly failure: unknown } | { readonly aborted: unknown }
+
+/** Ends the negotiation with the signal's own reason, whatever that is. */
+class Aborted {
+  readonly reason: unknown
+
+  constructor(reason: unknown) {
+    this.reason = reason
+  }
+}
+
+const signalOption = z.instanceof(AbortSignal).optional()
+
+/**
+ * Makes a region of the first of the caller's preferences that can be had; all or nothing. The event loop stays free.
+ *
+ * @throws the signal's reason when it is aborted, else PinfoldError: the first preference's own error when there is but
+ *   one, else one with its code that tells them all
+ */
+export async function allocateCore(
+  name: string,
+  options: RegionOptions,
+  signal?: AbortSignal,
+  admit: Admit = everything,
+): Promise<RegionCore> {
+  checked('allocate: signal', signalOption, signal)
+  const tries = negotiate(name, options, admit)
+  let step = tries.next()
+  while (!step.done) {
+    let outcome: Outcome
+    try {
+      outcome = { region: await populate(step.value, signal) }
+    } catch (failure) {
+      outcome = signal?.aborted ? { aborted: signal.reason } : { failure }
+    }
+    step = tries.next(outcome)
+  }
+  return step.value
+}
+
+/** As {@link allocateCore}, blocking this thread until every page is there. */
+export function allocateCoreSync(name: string, options: RegionOptions, admit: Admit = everything): RegionCore {
+  const tries = negotiate(name, options, admit)
+  let step = tries.next()
+  while (!step.done) {
+    let outcome: Outcome
+    try {
+      outcome = { region: native.allocate(step.value) }
+    } catch (failure) {
+      outcome = { failure }
+    }
+    step = tries.next(outcome)
+  }
+  return step.value
+}
+
+function populate(request: NativeRequest, signal: AbortSignal | undefined): Promise<NativeRegion> {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted()
+    const ticket = native.allocateAsync(request, (error, region) => {
+      signal?.removeEventListener('abort', cancel)
+      if (region === undefined) return reject(error)
+      if (!signal?.aborted) return resolve(region)
+      native.close(region.attachment)
+      reject(signal.reason)
+    })
+    const cancel = () => native.cancelAllocation(ticket)
+    signal?.addEventListener('abort', cancel, { once: true })
+  })
+}
+
+/** The tries, one after the other: yields what to ask of the kernel, is told what came of it, returns the region. */
+function* negotiate(
+  givenName: string,
+  givenOptions: RegionOptions,
+  admit: Admit,
+): Generator<NativeRequest, RegionCore, Outcome> {
+  const name = checked('allocate: name', regionName, givenName)
+  const options = checked('allocate', regionOptions, givenOptions)
+  const placement = placementOf(options)
+  const failures: PinfoldError[] = []
+  const passedOver: PassedOver[] = []
+  for (const pages of preferences(options)) {
+    let release: (() => void) | undefined
+    try {
+      const choice = pageChoice(pages, options)
+      const size = Math.ceil(options.size / choice.pageSize) * choice.pageSize
+      release = admit({ pages: choice.pages, pageSize: choice.pageSize, bytes: size, nodes: placement.nodes })
+      const outcome = yield requestOf(name, size, choice, placement, options, passedOver)
+      if ('aborted' in outcome) throw new Aborted(outcome.aborted)
+      if ('failure' in outcome) throw explain(outcome.failure, size, choice, placement, options)
+      const core = new RegionCore(outcome.region)
+      if (placement.verify) verifyNodes(core, placement)
+      core.onClose(release)
+      release = undefined
+      return core
+    } catch (error) {
+      if (error instanceof Aborted) throw error.reason
+      const failure = toPinfoldError(error)
+      failures.push(failure)
+      const { code, message: reason, hint } = failure
+      passedOver.push(hint === undefined ? { pages, code, reason } : { pages, code, reason, hint })
+    } finally {
+      release?.()
+    }
+  }
+  throw refused(name, options.size, failures, passedOver)
+}
+
+function requestOf(
+  name: string,
+  size: number,
+  choice: PageChoice,
+  placement: Placement,
+  options: CheckedRegionOptions,
+  passedOver: readonly PassedOver[],
+): NativeRequest {
+  const { backing = 'memfd', threads, lock, guard, dump } = options
+  const file = typeof backing === 'object' ? backing : undefined
+  const description: RegionDescription = { pages: choice.pages, pageSize: choice.pageSize, passedOver }
+  return {
+    name,
+    size,
+    pageSize: choice.alignment,
+    kind: choice.kind,
+    backing: typeof backing === 'object' ? backingKind.file : backingKind[backing],
+    path: file?.file ?? '',
+    flags:
+      (lock ? mappingFlag.lock : 0) |
+      (guard ? mappingFlag.guard : 0) |
+      (dump ? mappingFlag.dump : 0) |
+      (file?.keep ? mappingFlag.keepFile : 0),
+    policy: placement.policy,
+    nodes: Uint32Array.from(placement.nodes),
+    threads: threads ?? defaultThreads(size),
+    description: JSON.stringify(description),
+  }
+}
+
+/** One a CPU, as far as there are chunks of 64 MiB for them; beyond 8 the kernel's own locks are in the way. */
+function defaultThreads(size: number): number {
+  return Math.max(1, Math.min(8, availableParallelism(), Math.floor(size / (64 * MiB))))
+}
+
+/** A failed try as a typed error. Shortages are told from the kernel's counters, the rest from the call that failed. */
+function explain(
+  failure: unknown,
+  size: number,
+  choice: PageChoice,
+  placement: Placement,
+  options: CheckedRegionOptions,
+): PinfoldError {
+  if (!isSystemFailure(failure)) return toPinfoldError(failure)
+  const { syscall } = failure
+  if (syscall === 'open' || syscall === 'fstatfs' || syscall === 'fstat') return fileFailure(failure, choice, options)
+  if (syscall === 'fcntl' || syscall === 'pthread_create') return toPinfoldError(failure)
+  const { policy, nodes } = placement
+  return explainShortage(failure, {
+    pages: size / choice.pageSize,
+    pageSize: choice.pageSize,
+    kind: choice.kind,
+    policy,
+    nodes: [...nodes],
+    lock: options.lock === true && choice.kind !== pageKind.hugetlb,
+    size,
+  })
+}
+
+/** errno(3): EPERM 1, EACCES 13. */
+const permissionErrors = [1, 13]
+
+function fileFailure(failure: SystemFailure, choice: PageChoice, { backing }: CheckedRegionOptions): PinfoldError {
+  const path = typeof backing === 'object' ? backing.file : ''
+  const { syscall, errno } = failure
+  const values = { path, ...failure.values }
+  const details = { syscall, errno, values, cause: failure }
+  if (syscall === 'open') {
+    const code = permissionErrors.includes(errno) ? 'ERR_PERMISSION' : 'ERR_SYSTEM'
+    return new PinfoldError(`allocate: backing.file: ${path}: ${failure.message}`, { ...details, code })
+  }
+  const { hugetlbfs, pageSize = 0, fileSize = 0 } = failure.values ?? {}
+  const problem =
+    syscall === 'fstat'
+      ? `is there already, with ${formatSize(fileSize)}`
+      : hugetlbfs
+        ? `is on a mount with pages of ${formatSize(pageSize)}, not ${choice.pages}`
+        : 'is not on a hugetlbfs mount'
+  const hint = hugetlbfs === 0 ? `pinfold hugepages mount ${choice.pages} /mnt/huge` : undefined
+  return new PinfoldError(`allocate: backing.file: ${path} ${problem}`, {
+    ...details,
+    code: 'ERR_INVALID_ARGUMENT',
+    hint,
+  })
+}
+
+/** Closes the region again and throws `ERR_NODE_MISMATCH` when a page is on a node that was not asked for. */
+function verifyNodes(core: RegionCore, { nodes }: Placement): void {
+  const found = new Int32Array(core.size / core.pageSize)
+  native.pageNodes(Number(core.address), core.pageSize, found)
+  const strays = found.filter((node) => !nodes.includes(node))
+  if (strays.length === 0) return
+  core.close()
+  const where = [...new Set(strays)].join(', ')
+  throw new PinfoldError(`${strays.length} of ${found.length} pages came from node ${where}, wanted on ${nodes}`, {
+    code: 'ERR_NODE_MISMATCH',
+    values: { strays: strays.length, pages: found.length, nodes },
+  })
+}
+
+function refused(
+  name: string,
+  size: number,
+  failures: readonly PinfoldError[],
+  passedOver: readonly PassedOver[],
+): PinfoldError {
+  const [first] = failures
+  if (first !== undefined && failures.length === 1) return first
+  const reasons = passedOver.map(({ pages, reason }) => `\n  ${pages}: ${reason}`).join('')
+  return new PinfoldError(`no pages for region '${name}' of ${formatSize(size)}:${reasons}`, {
+    code: first?.code ?? 'ERR_SYSTEM',
+    values: { name, size, passedOver },
+    hint: failures.find(({ hint }) => hint !== undefined)?.hint,
+    cause: first,
+  })
+}

@@ -1,0 +1,131 @@
+import { PinfoldError, toPinfoldError } from '../errors.js'
+import { type NativeRegion, native } from '../native.js'
+import { GiB } from '../sizes.js'
+import type { PagesName } from './page-sizes.js'
+
+/** A kind of pages that came earlier in the caller's list, and why the region has others. */
+export interface PassedOver {
+  readonly pages: PagesName
+  /** A code of `ErrorCode`. */
+  readonly code: string
+  readonly reason: string
+  /** The command that would have helped, where there is one. */
+  readonly hint?: string
+}
+
+/** What whoever made a region tells whoever attaches to it; native code keeps it as text. */
+export interface RegionDescription {
+  readonly pages: PagesName
+  readonly pageSize: number
+  readonly passedOver: readonly PassedOver[]
+}
+
+/** Bytes that one ArrayBuffer shows: the most that a typed array of Node 20 holds. */
+export const windowSize = 4 * GiB
+/** Windows start at every multiple of this, so that any view of up to this length lies in one. */
+export const windowStep = 2 * GiB
+
+/**
+ * One thread's attachment to a region: what several Region objects of that thread would share. It must not lead to any
+ * of them, so that a Region that is dropped while it is open can be noticed.
+ */
+export class RegionCore {
+  readonly name: string
+  readonly id: number
+  readonly address: bigint
+  readonly size: number
+  readonly pages: PagesName
+  readonly pageSize: number
+  readonly passedOver: readonly PassedOver[]
+  readonly #attachment: number
+  readonly #windows: (ArrayBuffer | undefined)[] = []
+  readonly #holders = new Map<symbol, string>()
+  readonly #onClose: (() => void)[] = []
+  readonly #onRelease = new Set<() => void>()
+  #closed = false
+
+  constructor(region: NativeRegion) {
+    // Ours, written by describeRegion below and kept by native code.
+    const description: RegionDescription = JSON.parse(region.description)
+    this.name = region.name
+    this.id = region.region
+    this.address = BigInt(region.address)
+    this.size = region.size
+    this.pages = description.pages
+    this.pageSize = description.pageSize
+    this.passedOver = description.passedOver
+    this.#attachment = region.attachment
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** The reasons of the holds that are out, in the order in which they were taken. */
+  get holders(): string[] {
+    return [...this.#holders.values()]
+  }
+
+  /** Calls `listener` once, after the region was closed in this thread. */
+  onClose(listener: () => void): void {
+    this.#onClose.push(listener)
+  }
+
+  /** The ArrayBuffer of a window; made at first use, then kept, unless somebody transferred it away. */
+  window(index: number): ArrayBuffer {
+    const kept = this.#windows[index]
+    if (kept !== undefined && kept.byteLength > 0) return kept
+    try {
+      const made = native.window(this.#attachment, index)
+      this.#windows[index] = made
+      return made
+    } catch (error) {
+      throw toPinfoldError(error, 'ERR_EXTERNAL_BUFFERS', 'use Node.js: this runtime has no external ArrayBuffers')
+    }
+  }
+
+  hold(reason: string): () => void {
+    this.requireOpen('hold')
+    const key = Symbol(reason)
+    this.#holders.set(key, reason)
+    return () => {
+      if (!this.#holders.delete(key) || this.#holders.size > 0) return
+      for (const listener of [...this.#onRelease]) listener()
+    }
+  }
+
+  /** Calls `listener` each time the last hold goes; returns what takes the listener off. */
+  onRelease(listener: () => void): () => void {
+    this.#onRelease.add(listener)
+    return () => this.#onRelease.delete(listener)
+  }
+
+  /** @throws PinfoldError `ERR_REGION_CLOSED` */
+  requireOpen(subject: string): void {
+    if (!this.#closed) return
+    throw new PinfoldError(`${subject}: region '${this.name}' is closed`, {
+      code: 'ERR_REGION_CLOSED',
+      values: { name: this.name },
+    })
+  }
+
+  /**
+   * Gives this thread's attachment up; once only.
+   *
+   * @throws PinfoldError `ERR_REGION_HELD` that names the holders; nothing is changed then
+   */
+  close(): void {
+    if (this.#closed) return
+    if (this.#holders.size > 0) {
+      const holders = this.holders
+      throw new PinfoldError(`region '${this.name}' is held: ${holders.join(', ')}`, {
+        code: 'ERR_REGION_HELD',
+        values: { name: this.name, holders },
+      })
+    }
+    this.#closed = true
+    native.close(this.#attachment)
+    this.#windows.length = 0
+    for (const listener of this.#onClose.splice(0)) listener()
+  }
+}

@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import { sizeOption } from '../options.js'
+import { parseSize } from '../sizes.js'
+import type { PagesName } from './page-sizes.js'
+
+/** More than any x86-64 or arm64 process can map: five-level page tables end at 2^56 bytes. */
+const largestSize = 2 ** 56
+
+const pages = z.string().refine(isPagesName, { error: "expected 'base', 'transparent' or a page size such as '2MiB'" })
+
+function isPagesName(name: string): name is PagesName {
+  if (name === 'base' || name === 'transparent') return true
+  try {
+    return Number.isInteger(Math.log2(parseSize(name)))
+  } catch {
+    return false // no size at all: the schema's message says what is expected
+  }
+}
+
+// MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, which is at most 10 (arch/*/Kconfig).
+const node = z.int().min(0).max(1023)
+
+const numa = z
+  .strictObject({
+    policy: z.enum(['bind', 'prefer', 'interleave', 'local']),
+    nodes: z.array(node).min(1).optional(),
+    strict: z.boolean().optional(),
+  })
+  .refine(({ policy, nodes }) => (policy === 'local') === (nodes === undefined), {
+    error: "expected nodes for 'bind', 'prefer' and 'interleave', and none for 'local'",
+  })
+
+const backing = z.union(
+  [
+    z.enum(['memfd', 'anonymous']),
+    z.strictObject({
+      file: z
+        .string()
+        .min(1)
+        .regex(/^[^\0]*$/),
+      keep: z.boolean().optional(),
+    }),
+  ],
+  { error: "expected 'memfd', 'anonymous' or { file: path on a hugetlbfs mount }" },
+)
+
+/** The options of a region; {@link RegionOptions} tells them. */
+export const regionOptions = z.strictObject({
+  size: sizeOption.refine((bytes) => bytes <= largestSize, { error: 'expected at most 2^56 bytes' }),
+  pages: z
+    .union([pages, z.array(pages).min(1).readonly()], {
+      error: "expected 'base', 'transparent', a page size such as '2MiB', or a list of these",
+    })
+    .optional(),
+  numa: numa.optional(),
+  threads: z.int().min(1).max(1024).optional(),
+  backing: backing.optional(),
+  lock: z.boolean().optional(),
+  guard: z.boolean().optional(),
+  dump: z.boolean().optional(),
+})
+
+/** Options that were checked; sizes are bytes. */
+export type CheckedRegionOptions = z.output<typeof regionOptions>
+
+/**
+ * What a region is to be.
+ *
+ * - `size`: bytes, or with a unit ('64MiB'). Rounded up to whole pages: `region.size` tells.
+ * - `pages`: a kind, or a list in order of preference: '1GiB', '2MiB' and every other hugetlb size of the machine,
+ *   'transparent', 'base'. By default the hugetlb sizes that divide `size`, largest first, then 'transparent', 'base'.
+ * - `numa`: `bind` takes pages from these nodes only, `prefer` from these if it can, `interleave` from each in turn,
+ *   `local` from the node of the calling thread. `strict` (default true for bind, else false) makes a page from elsewhere
+ *   an error; `bind` with `strict: false` is a preference for all of these nodes. See set_mempolicy(2).
+ * - `threads`: how many threads populate, 1 to 1024; by default one a CPU, up to 8.
+ * - `backing`: 'memfd' (default), which other processes can be given; 'anonymous', private to this process; or a file on a
+ *   hugetlbfs mount, removed when the region closes unless `keep`. An existing file must have the region's size; it is
+ *   another's, so neither resized nor removed.
+ * - `lock`: mlock2(2), for base and transparent pages (hugetlb pages are never swapped). Default false.
+ * - `guard`: an inaccessible page before and after. Default false.
+ * - `dump`: contents go into core dumps. Default false (MADV_DONTDUMP).
+ */
+export type RegionOptions = z.input<typeof regionOptions>
+
+/** The name of a region: 1 to 200 printable ASCII characters without '/', so that it reads well in /proc/self/maps. */
+export const regionName = z.string().regex(/^[\x21-\x2e\x30-\x7e]{1,200}$/, {
+  error: "expected a name of 1 to 200 printable ASCII characters without spaces and '/'",
+})

@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import { PinfoldError } from './errors.js'
+import { describe, parseSize } from './sizes.js'
+
+// The door: a caller's words are checked here once, by a schema; behind it there are only plain typed values.
+
+/** A size in bytes, or written with its unit ('64MiB'); its output is bytes, a safe positive integer. */
+export const sizeOption = z
+  .unknown()
+  .transform((value, context): number => {
+    try {
+      return parseSize(typeof value === 'number' || typeof value === 'string' ? value : Number.NaN)
+    } catch {
+      // Any refusal has the same message, made where the option's name is known.
+      context.addIssue({ code: 'custom', message: "expected a size in bytes, or with a unit such as '64MiB'" })
+      return z.NEVER
+    }
+  })
+  .pipe(z.number()) as unknown as z.ZodType<number, number | string>
+
+/**
+ * The caller's `value` as `schema` understands it.
+ *
+ * @param subject what it is, as the message names it: 'allocate', 'hold'
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` that names the first wrong option and what was received
+ */
+export function checked<Schema extends z.ZodType>(subject: string, schema: Schema, value: unknown): z.output<Schema> {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  const path = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? [])
+  const received = path.reduce<unknown>(property, value)
+  const option = path.map(String).join('.')
+  const problem = issue?.code === 'unrecognized_keys' ? 'there is no such option' : (issue?.message ?? 'invalid')
+  throw new PinfoldError(
+    `${subject}: ${option === '' ? '' : `${option}: `}${problem}, received ${describe(received)}`,
+    {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { option, received },
+    },
+  )
+}
+
+function property(from: unknown, key: PropertyKey): unknown {
+  return typeof from === 'object' && from !== null ? Reflect.get(from, key) : undefined
+}
+
+/**
+ * Checks that [offset, offset + length) lies in [0, size).
+ *
+ * @throws PinfoldError `ERR_OUT_OF_RANGE` that names the value: negative, fractional, NaN, of another type, or past the end
+ */
+export function checkRange(subject: string, offset: number, length: number, size: number): void {
+  // Each comparison is written so that NaN and other types fail it.
+  if (!(Number.isSafeInteger(offset) && offset >= 0 && offset <= size)) {
+    throw outOfRange(subject, 'offset', offset, `a whole number from 0 to ${size}`)
+  }
+  if (!(Number.isSafeInteger(length) && length >= 0 && length <= size - offset)) {
+    throw outOfRange(
+      subject,
+      'length',
+      length,
+      `a whole number from 0 to ${size - offset}, at offset ${offset} of ${size}`,
+    )
+  }
+}
+
+function outOfRange(subject: string, name: string, value: unknown, expected: string): PinfoldError {
+  return new PinfoldError(`${subject}: ${name}: expected ${expected}, received ${describe(value)}`, {
+    code: 'ERR_OUT_OF_RANGE',
+    values: { [name]: value },
+  })
+}
