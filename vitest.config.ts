@@ -10,7 +10,7 @@ export default defineConfig({
   oxc: { target: 'es2022' },
   test: {
     pool: 'forks',
-    globalSetup: [],
+    globalSetup: ['test/hugepages.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,

@@ -20,18 +20,21 @@ import { currentNode, nodeOf, projects, vitest } from './suites/vitest.js'
 const otherNodes = ['20', '22', '24']
 const differsByNode = ['unit', 'host', 'worker', 'exit']
 
-const before = {
-  lint,
-  types,
-  build,
+const before = { lint, types, build } satisfies Record<string, () => Promise<Outcome>>
+const sanitized = {
   'native-asan': () => native('asan'),
   'native-tsan': () => native('tsan'),
 } satisfies Record<string, () => Promise<Outcome>>
 const after = { packed } satisfies Record<string, () => Promise<Outcome>>
-const known = [...Object.keys(before), ...projects, ...Object.keys(after)]
+const needsBuild: readonly string[] = ['build', ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
+const known = [...Object.keys(before), ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
 
 const { only, node } = readArguments()
-const wanted = (suite: string): boolean => only.length === 0 || only.includes(suite)
+const wanted = (suite: string): boolean => {
+  // Tests of a tree that was edited and not built would be tests of another tree.
+  if (suite === 'build') return only.length === 0 || only.some((name) => needsBuild.includes(name))
+  return only.length === 0 || only.includes(suite)
+}
 
 let interrupted = false
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -49,14 +52,32 @@ printSummary(outcomes)
 process.exitCode = outcomes.some(({ failed }) => failed.length > 0) ? 1 : 0
 
 async function runEverything(): Promise<void> {
-  if (!node) await runChecks(before)
+  await runChecks(node ? { build } : before)
   // With a failed build the tests would run on what an earlier one left, and say nothing about this tree.
   if (outcomes.some(({ suite, failed }) => suite === 'build' && failed.length > 0)) {
     outcomes.push(silent('tests', 'not run, since the build failed', 0))
     return
   }
-  await runTests()
+  await onHugepages(async () => {
+    if (!node) await runChecks(sanitized)
+    await runTests()
+  })
   if (!node) await runChecks(after)
+}
+
+/** With real hugepages for whoever tests on them, given back whatever happens. */
+async function onHugepages(body: () => Promise<void>): Promise<void> {
+  if (![...Object.keys(sanitized), ...projects].some(wanted)) return
+  // Not before the build: borrowing is pinfold's own, and calls the addon.
+  const { BorrowedPages } = await import('../test/hugepages.js')
+  const pages = new BorrowedPages()
+  announce('hugepages for the tests')
+  for (const line of pages.report) console.log(`   ${line}`)
+  try {
+    await body()
+  } finally {
+    pages.giveBack()
+  }
 }
 
 async function runChecks(checks: Readonly<Record<string, () => Promise<Outcome>>>): Promise<void> {
