@@ -1,0 +1,25 @@
+// The public surface, and nothing else: what stands here is documented, versioned and tested against bad input.
+
+export { formatAddress, type PhysicalAddress, type VirtualAddress } from './addresses.js'
+export { type ErrorCode, PinfoldError } from './errors.js'
+export type { Hold } from './memory/hold.js'
+export { borrowHugepages, type HugepageLoan, type RepairedLoan, repairLoans } from './memory/hugepage-loan.js'
+export {
+  type HugepagePool,
+  type PoolChange,
+  type PoolRequest,
+  readPool,
+  readPools,
+  resizePool,
+} from './memory/hugepage-pools.js'
+export { type NumaNode, numaNodes } from './memory/numa.js'
+export { basePageSize, hugetlbPageSizes, type PagesName, transparentPageSize } from './memory/page-sizes.js'
+export type { PassedOver } from './memory/region-core.js'
+export type { RegionHandle } from './memory/region-handle.js'
+export type { RegionOptions } from './memory/region-options.js'
+export type { RegionUse } from './memory/region-use.js'
+export type { Slice } from './memory/slice.js'
+export { attachRegion, type Region } from './registry/region.js'
+export { formatSize, parseSize, type Size } from './sizes.js'
+export * from './translate/page-tables/index.js'
+export type { Run } from './translate/runs.js'
