@@ -9,8 +9,8 @@ export const projects = ['unit', 'property', 'host', 'worker', 'exit', 'fault'] 
 /** Runs vitest projects on one Node, and counts what vitest reported for each of them. */
 export async function vitest(node: Node, chosen: readonly string[]): Promise<Outcome[]> {
   const started = performance.now()
-  const file = `build/reports/vitest-${node.label}.json`
-  rmSync(file, { force: true })
+  // Named by the process, so that two runs at once do not read each other's.
+  const file = `build/reports/vitest-${node.label}-${process.pid}.json`
   const args = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=.ci/vitest-reporter.ts']
   const { status } = await run(node.path, [...args, ...chosen.flatMap((name) => ['--project', name])], {
     show: true,
@@ -25,6 +25,7 @@ export async function vitest(node: Node, chosen: readonly string[]): Promise<Out
     return chosen.map((suite) => silent(name(suite), why, elapsed / chosen.length))
   }
   const report: Report = JSON.parse(readFileSync(file, 'utf8'))
+  rmSync(file)
   const outcomes = chosen.map((suite) => {
     const records = report.records.filter((record) => record.suite === suite)
     const seconds = report.seconds[suite] ?? 0
