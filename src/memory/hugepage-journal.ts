@@ -140,9 +140,3 @@ export function parseJournal(text: string): Loan | undefined {
   const last = steps.at(-1)
   return raise?.step === 'raise' && last !== undefined ? { raise, last } : undefined
 }
-
-/** This process's start time in clock ticks after boot, out of /proc/self/stat. */
-export function parseStartTime(stat: string): number {
-  // The second field, the command's name, may hold spaces and parentheses: fields are counted behind its last one.
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[22 - 3])
-}

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { setPool } from './hugepage-change.js'
 import { ownPages, poolDirectory, readPool, readShares } from './hugepage-counters.js'
-import { Journal, journalVersion, parseStartTime } from './hugepage-journal.js'
+import { Journal, journalVersion } from './hugepage-journal.js'
 import { bootId, owedShares, type RepairedLoan, settle, withPoolLock } from './hugepage-ledger.js'
+import { parseStatField } from './kernel-files.js'
 import { type CheckedRequest, checkPoolRequest, type PoolRequest } from './pool-request.js'
 
 export { type OpenLoan, openLoans, type RepairedLoan, repairLoans } from './hugepage-ledger.js'
@@ -35,7 +36,7 @@ export interface HugepageLoan {
  *   `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when this machine has no such pages or node, `ERR_INVALID_ARGUMENT`
  */
 export function borrowHugepages(request: PoolRequest): HugepageLoan {
-  const checked = checkPoolRequest(request)
+  const checked = checkPoolRequest('borrowHugepages', request)
   const pool = readPool(checked.pageSize, checked.node)
   const byHand = `echo ${goal(checked)} | sudo tee ${poolDirectory(pool.pageSize, pool.node)}/nr_hugepages`
   const loan = withPoolLock((repaired) => new OwnLoan(checked, repaired), byHand)
@@ -63,7 +64,7 @@ class OwnLoan implements HugepageLoan {
     this.repaired = repaired
     const before = readShares(pageSize)
     const own = goal(request)
-    const startTime = parseStartTime(readFileSync('/proc/self/stat', 'latin1'))
+    const startTime = parseStatField(readFileSync('/proc/self/stat', 'latin1'), 22)
     const raise = {
       step: 'raise',
       version: journalVersion,

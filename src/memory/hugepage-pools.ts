@@ -24,7 +24,7 @@ export interface PoolChange {
  *   machine has no such pages or node, `ERR_INVALID_ARGUMENT`
  */
 export function resizePool(request: PoolRequest): PoolChange {
-  const checked = checkPoolRequest(request)
+  const checked = checkPoolRequest('resizePool', request)
   readPool(checked.pageSize, checked.node)
   return withPoolLock(() => {
     const before = readPool(checked.pageSize, checked.node)

@@ -63,3 +63,9 @@ export function formatIndexList(indices: readonly number[]): string {
   }
   return parts.join(',')
 }
+
+/** A numeric field of /proc/PID/stat by its number in proc_pid_stat(5), 3 or more. */
+export function parseStatField(stat: string, field: number): number {
+  // The second field, the command's name, may hold spaces and parentheses: fields are counted behind its last one.
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[field - 3])
+}

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { freemem, totalmem } from 'node:os'
-import { listKernelDirectory, parseIndexList, readKernelFile } from './kernel-files.js'
+import { listKernelDirectory, parseIndexList, parseStatField, readKernelFile } from './kernel-files.js'
 
 /** One NUMA node. */
 export interface NumaNode {
@@ -47,6 +47,12 @@ export function allowedNodes(): number[] {
   return list === undefined ? memoryNodes() : parseIndexList(list)
 }
 
+/** The node of the CPU that this thread runs on; the scheduler may move it at any time. */
+export function currentNode(): number {
+  const cpu = parseStatField(readFileSync('/proc/thread-self/stat', 'latin1'), 39)
+  return numaNodes().find(({ cpus }) => cpus.includes(cpu))?.id ?? 0
+}
+
 /** Whether the kernel shows its memory per node (CONFIG_NUMA). */
 export function hasNuma(): boolean {
   return listKernelDirectory(root).length > 0
@@ -54,9 +60,16 @@ export function hasNuma(): boolean {
 
 /** The bytes of a node's meminfo: 'Node 0 MemTotal:  24684092 kB'. */
 export function parseNodeMemory(text: string): { total: number; free: number } {
-  const bytes = (name: string) =>
-    Number(new RegExp(`^Node \\d+ ${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024
-  return { total: bytes('MemTotal'), free: bytes('MemFree') }
+  return { total: nodeBytes(text, 'MemTotal'), free: nodeBytes(text, 'MemFree') }
+}
+
+/** Bytes of a node's meminfo that are free or hold file pages, which the kernel drops when memory is wanted. */
+export function parseReclaimableNodeMemory(text: string): number {
+  return nodeBytes(text, 'MemFree') + nodeBytes(text, 'Active\\(file\\)') + nodeBytes(text, 'Inactive\\(file\\)')
+}
+
+function nodeBytes(text: string, name: string): number {
+  return Number(new RegExp(`^Node \\d+ ${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024
 }
 
 /** '10 21' is [10, 21]. */

@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import { PinfoldError } from '../errors.js'
-import { describe, parseSize, type Size } from '../sizes.js'
+import { checked, sizeOption } from '../options.js'
+import type { Size } from '../sizes.js'
 
-const requestSchema = z.strictObject({
-  pageSize: z.union([z.number(), z.string()]),
+const schema = z.strictObject({
+  pageSize: sizeOption,
   pages: z.int().nonnegative(),
   node: z.int().nonnegative().optional(),
-  compact: z.boolean().optional(),
-  dropCaches: z.boolean().optional(),
+  compact: z.boolean().default(false),
+  dropCaches: z.boolean().default(false),
 })
 
 /** What a change of a hugepage pool asks for. */
@@ -18,7 +18,7 @@ export interface PoolRequest {
   readonly pages: number
   /** The NUMA node; without it the kernel spreads the pages over all nodes that have memory. */
   readonly node?: number | undefined
-  /** When the kernel finds too little contiguous memory: compact memory (all nodes; can take seconds), then try again. */
+  /** When the kernel finds too little contiguous memory: compact memory (can take seconds), then try again. */
   readonly compact?: boolean | undefined
   /** As `compact`, and before it drop the page cache, which slows the whole machine for a while. */
   readonly dropCaches?: boolean | undefined
@@ -33,21 +33,8 @@ export interface CheckedRequest {
   readonly dropCaches: boolean
 }
 
-/** @throws PinfoldError `ERR_INVALID_ARGUMENT` that names the option and the value */
-export function checkPoolRequest(request: PoolRequest): CheckedRequest {
-  const checked = requestSchema.safeParse(request)
-  if (!checked.success) throw invalid(checked.error.issues[0], request)
-  const { pageSize, pages, node, compact = false, dropCaches = false } = checked.data
-  return { pageSize: parseSize(pageSize), pages, node, compact, dropCaches }
-}
-
-function invalid(issue: z.core.$ZodIssue | undefined, request: unknown): PinfoldError {
-  const option = issue?.code === 'unrecognized_keys' ? issue.keys[0] : issue?.path[0]
-  const known = typeof request === 'object' && request !== null
-  const value = known && option !== undefined ? Reflect.get(request, option) : request
-  const where = option === undefined ? 'a request for hugepages' : `option '${String(option)}'`
-  return new PinfoldError(`${where}: ${issue?.message ?? 'invalid'}, received ${describe(value)}`, {
-    code: 'ERR_INVALID_ARGUMENT',
-    values: option === undefined ? { request } : { [String(option)]: value },
-  })
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT` that names the option and what was received */
+export function checkPoolRequest(subject: string, request: PoolRequest): CheckedRequest {
+  const { node, ...others } = checked(subject, schema, request)
+  return { ...others, node }
 }

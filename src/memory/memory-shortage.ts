@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs'
+import { formatIndexList, readKernelFile, readKernelNumber } from './kernel-files.js'
+import { allowedNodes, memoryNodes, parseReclaimableNodeMemory } from './numa.js'
+import { addressSpaceLimit, dataLimit, processMemory } from './process-limits.js'
+import { nodesText, type Shortage, spaced, strictNodes, type WantedMemory } from './wanted-memory.js'
+
+/** Bytes that base and transparent pages can be made of. */
+export interface FreeMemory {
+  /** Free, or easily made free, on the nodes that count. */
+  readonly available: number
+  /** Free swap, into which other memory can go. */
+  readonly swap: number
+  /** The nodes that count, when not all do. */
+  readonly nodes: readonly number[] | undefined
+}
+
+/** What this process may still map. Infinity where nothing limits it. */
+export interface MapRoom {
+  /** Bytes left under RLIMIT_AS. */
+  readonly addressSpace: number
+  /** Bytes left under RLIMIT_DATA, which counts private memory. */
+  readonly data: number
+  /** Bytes left to commit, where the kernel does not overcommit (vm.overcommit_memory is 2). */
+  readonly commit: number
+  /** Mappings there are, and may be (vm.max_map_count). */
+  readonly mappings: number
+  readonly maxMappings: number
+}
+
+/** The memory of the nodes from which a request may take it: of those it is bound to, as far as the cpuset allows. */
+export function freeMemory(wanted: Pick<WantedMemory, 'policy' | 'nodes'>): FreeMemory {
+  const text = readKernelFile('/proc/meminfo') ?? ''
+  const swap = parseMemory(text, 'SwapFree')
+  const all = memoryNodes()
+  const allowed = allowedNodes()
+  const bound = strictNodes(wanted)
+  const usable = all.filter((node) => allowed.includes(node) && (bound === undefined || bound.includes(node)))
+  if (usable.length === all.length) return { available: parseMemory(text, 'MemAvailable'), swap, nodes: undefined }
+  const available = usable.reduce((sum, node) => {
+    return sum + parseReclaimableNodeMemory(readKernelFile(`/sys/devices/system/node/node${node}/meminfo`) ?? '')
+  }, 0)
+  return { available, swap, nodes: usable }
+}
+
+/** A line of /proc/meminfo in bytes, 0 where there is none. */
+export function parseMemory(text: string, name: string): number {
+  return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0) * 1024
+}
+
+export function mapRoom(): MapRoom {
+  const { virtual, data } = processMemory()
+  const meminfo = readKernelFile('/proc/meminfo') ?? ''
+  const neverOvercommits = readKernelNumber('/proc/sys/vm/overcommit_memory') === 2
+  return {
+    addressSpace: addressSpaceLimit().soft - virtual,
+    data: dataLimit().soft - data,
+    commit: neverOvercommits ? parseMemory(meminfo, 'CommitLimit') - parseMemory(meminfo, 'Committed_AS') : Infinity,
+    mappings: readFileSync('/proc/self/maps', 'latin1').split('\n').length - 1,
+    maxMappings: readKernelNumber('/proc/sys/vm/max_map_count') ?? Infinity,
+  }
+}
+
+/**
+ * Whether memory is too short for what is wanted. To be asked before the kernel is: it grants base pages that it does
+ * not have, and kills the process when they are touched.
+ */
+export function memoryShortage(wanted: WantedMemory, { available, swap, nodes }: FreeMemory): Shortage | undefined {
+  const { size, lock } = wanted
+  // What is locked cannot go to swap, but others' memory can make place for it.
+  if (size <= available + swap) return undefined
+  const where = nodesText(formatIndexList(nodes ?? []))
+  const inSwap = swap > 0 ? ` and ${spaced(swap)} of swap` : ''
+  return {
+    code: 'ERR_MEMORY_SHORT',
+    message: `${spaced(size)}${lock ? ' of locked memory' : ''} wanted${where}, ${spaced(available)}${inSwap} available`,
+    values: { wanted: size, available, swap, nodes },
+  }
+}
+
+/** Whether this process may not map what is wanted, though the machine may have it. */
+export function mapShortage(wanted: WantedMemory, has: MapRoom): Shortage | undefined {
+  const { size } = wanted
+  const code = 'ERR_MEMORY_SHORT'
+  if (size > has.addressSpace) {
+    return {
+      code,
+      message: `${spaced(size)} of address space wanted, ${spaced(has.addressSpace)} left (RLIMIT_AS)`,
+      values: { wanted: size, available: has.addressSpace },
+      hint: `sudo prlimit --pid ${process.pid} --as=unlimited`,
+    }
+  }
+  // A mapping, two guards around it, and the splits that locking or placing parts of it may make.
+  if (has.mappings + 4 > has.maxMappings) {
+    return {
+      code,
+      message: `this process has ${has.mappings} mappings, and may have ${has.maxMappings} (vm.max_map_count)`,
+      values: { mappings: has.mappings, maxMappings: has.maxMappings },
+      hint: `sudo sysctl -w vm.max_map_count=${has.maxMappings * 2}`,
+    }
+  }
+  if (size > has.commit) {
+    return {
+      code,
+      message: `${spaced(size)} wanted, ${spaced(has.commit)} left to commit (vm.overcommit_memory is 2)`,
+      values: { wanted: size, available: has.commit },
+      hint: 'sudo sysctl -w vm.overcommit_memory=0',
+    }
+  }
+  if (size > has.data) {
+    return {
+      code,
+      message: `${spaced(size)} of private memory wanted, ${spaced(has.data)} left (RLIMIT_DATA)`,
+      values: { wanted: size, available: has.data },
+      hint: `sudo prlimit --pid ${process.pid} --data=unlimited`,
+    }
+  }
+  return undefined
+}

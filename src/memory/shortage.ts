@@ -1,0 +1,132 @@
+import { statfsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { dirname } from 'node:path'
+import { PinfoldError, type SystemFailure, toPinfoldError } from '../errors.js'
+import { pageKind } from '../native.js'
+import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, room } from './cgroup.js'
+import { readPool } from './hugepage-counters.js'
+import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepage-shortage.js'
+import { freeMemory, mapRoom, mapShortage, memoryShortage } from './memory-shortage.js'
+import { allowedNodes, hasNuma, memoryNodes } from './numa.js'
+import { capabilities, memlockLimit, processMemory } from './process-limits.js'
+import { pagesText, type Shortage, spaced, type WantedMemory } from './wanted-memory.js'
+
+export type { WantedMemory } from './wanted-memory.js'
+
+const { EACCES, EFAULT, EINVAL, ENOMEM, ENOSPC, EPERM } = constants.errno
+
+/**
+ * Why the kernel refused memory, told from its counters. The errno does not tell: an empty pool is ENOMEM from mmap,
+ * EFAULT from madvise and ENOSPC from fallocate, and so are a cgroup's limits. To be called when what was made half-way
+ * is undone, so that the counters are those that a next attempt would meet.
+ *
+ * @returns `ERR_HUGEPAGES_SHORT`, `ERR_CGROUP_LIMIT`, `ERR_MEMLOCK_LIMIT`, `ERR_MEMORY_SHORT`, `ERR_UNSUPPORTED` (a
+ *   node without memory), `ERR_PERMISSION`, or `ERR_SYSTEM` when the counters show no reason
+ */
+export function explainShortage(failure: SystemFailure, wanted: WantedMemory): PinfoldError {
+  const errno = Math.abs(failure.errno)
+  const { syscall } = failure
+  if (errno === EPERM || errno === EACCES) return toPinfoldError(failure, 'ERR_PERMISSION')
+  // mlock(2) says so itself; CAP_IPC_LOCK of a user namespace does not lift the limit.
+  const lock = wanted.lock && (syscall.startsWith('mlock') || !capabilities().has('CAP_IPC_LOCK'))
+  const shortage =
+    (errno === EINVAL && syscall === 'mbind' ? missingNodes(wanted) : undefined) ??
+    (lock ? memlockShortage(wanted) : undefined) ??
+    tooLittle(wanted) ??
+    (errno === ENOMEM ? mapShortage(wanted, mapRoom()) : undefined) ??
+    passed(errno, wanted)
+  if (shortage === undefined) return toPinfoldError(failure)
+  const { code, message, values, hint } = shortage
+  return new PinfoldError(message, { code, syscall, errno, values, hint, cause: failure })
+}
+
+/**
+ * The shortage that the kernel would meet, undefined when there is enough now. Base and transparent pages must be asked
+ * about before they are populated: the kernel answers their shortage by killing a process, not by an errno.
+ */
+export function foreseeShortage(wanted: WantedMemory): PinfoldError | undefined {
+  const lock = wanted.lock && !capabilities().has('CAP_IPC_LOCK')
+  const shortage = (lock ? memlockShortage(wanted) : undefined) ?? tooLittle(wanted)
+  return shortage === undefined ? undefined : new PinfoldError(shortage.message, shortage)
+}
+
+/** What the machine and its cgroups have too little of. */
+function tooLittle(wanted: WantedMemory): Shortage | undefined {
+  if (wanted.kind !== pageKind.hugetlb) {
+    return cgroupShortage(wanted, memoryLimits()) ?? memoryShortage(wanted, freeMemory(wanted))
+  }
+  return (
+    mountShortage(wanted) ??
+    poolShortage(wanted, poolCounters(wanted.pageSize)) ??
+    cgroupShortage(wanted, hugetlbLimits(wanted.pageSize)) ??
+    (countsHugetlbAsMemory() ? cgroupShortage(wanted, memoryLimits()) : undefined)
+  )
+}
+
+function poolCounters(pageSize: number): PoolCounters {
+  const nodes = hasNuma() ? memoryNodes().map((node) => readPool(pageSize, node)) : []
+  return { machine: readPool(pageSize), nodes, allowedNodes: allowedNodes() }
+}
+
+/** Nothing but pools and hugetlb cgroups makes these calls fail so: another had the pages, and has let go since. */
+function passed(errno: number, wanted: WantedMemory): Shortage | undefined {
+  const isShortage = errno === ENOMEM || errno === EFAULT || errno === ENOSPC
+  if (!isShortage || wanted.kind !== pageKind.hugetlb) return undefined
+  return passedPoolShortage(wanted, poolCounters(wanted.pageSize))
+}
+
+/** Whether a cgroup's limit stands in the way; `limits` have the tightest first. */
+export function cgroupShortage(wanted: WantedMemory, limits: readonly CgroupLimit[]): Shortage | undefined {
+  const { size, kind, pages, pageSize } = wanted
+  const [tightest] = limits
+  if (tightest === undefined || room(tightest) >= size) return undefined
+  const { path, file, limit, usage } = tightest
+  const what = kind === pageKind.hugetlb ? pagesText(pages, pageSize) : spaced(size)
+  const left = room(tightest)
+  return {
+    code: 'ERR_CGROUP_LIMIT',
+    message: `${what} wanted, the cgroup ${path} allows ${spaced(left)} more (${spaced(usage)} of ${spaced(limit)} in use)`,
+    values: { wanted: size, available: left, limit, usage, path, kind: tightest.kind },
+    hint: `echo ${limit + size - left} | sudo tee ${file}`,
+  }
+}
+
+/** Whether RLIMIT_MEMLOCK stands in the way. */
+function memlockShortage({ size }: WantedMemory): Shortage | undefined {
+  const { soft } = memlockLimit()
+  const { locked } = processMemory()
+  if (locked + size <= soft) return undefined
+  return {
+    code: 'ERR_MEMLOCK_LIMIT',
+    message: `${spaced(size)} to be locked, ${spaced(Math.max(0, soft - locked))} more allowed (RLIMIT_MEMLOCK ${spaced(soft)}, ${spaced(locked)} locked)`,
+    values: { wanted: size, limit: soft, locked },
+    hint: `sudo prlimit --pid ${process.pid} --memlock=${locked + size}`,
+  }
+}
+
+/** Whether a hugetlbfs mount with a size of its own is full. Most have none, and tell 0 blocks. */
+function mountShortage({ size, pages, pageSize, path = '' }: WantedMemory): Shortage | undefined {
+  if (path === '') return undefined
+  const mount = dirname(path)
+  const { blocks, bavail, bsize } = statfsSync(mount)
+  const available = bavail * bsize
+  if (blocks === 0 || available >= size) return undefined
+  return {
+    code: 'ERR_HUGEPAGES_SHORT',
+    message: `${pagesText(pages, pageSize)} wanted, the mount of ${mount} has room for ${bavail} of its ${blocks}`,
+    values: { pageSize, wanted: pages, available: bavail, total: blocks, path },
+    hint: `sudo mount -o remount,size=${blocks * bsize + size - available} ${mount}`,
+  }
+}
+
+/** Whether the placement names nodes from which this process can have nothing. */
+function missingNodes({ nodes }: WantedMemory): Shortage | undefined {
+  const [withMemory, allowed] = [memoryNodes(), allowedNodes()]
+  const missing = nodes.filter((node) => !withMemory.includes(node) || !allowed.includes(node))
+  if (missing.length === 0) return undefined
+  return {
+    code: 'ERR_UNSUPPORTED',
+    message: `memory wanted on node ${missing.join(' and ')}; nodes with memory: ${withMemory}; of these this process may use ${allowed}`,
+    values: { nodes, memoryNodes: withMemory, allowedNodes: allowed },
+  }
+}
