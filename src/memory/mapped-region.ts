@@ -26,7 +26,6 @@ export class MappedRegion {
   /** Shared by all objects of this thread for this region. Of the house, not for its guests. */
   readonly core: RegionCore
   #nodes: readonly number[] | undefined
-  #closing = false
 
   constructor(core: RegionCore) {
     this.core = core
@@ -134,12 +133,6 @@ export class MappedRegion {
    */
   hold(reason = 'a hold without a reason'): Hold {
     checked('hold', holdReason, reason)
-    if (this.#closing) {
-      throw new PinfoldError(`hold: region '${this.name}' is being closed`, {
-        code: 'ERR_REGION_CLOSED',
-        values: { name: this.name },
-      })
-    }
     return new Hold(reason, this.core.hold(reason))
   }
 
@@ -182,14 +175,11 @@ export class MappedRegion {
    */
   async closeWhenReleased(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { signal } = checked('closeWhenReleased', waitOptions, options)
-    signal?.throwIfAborted()
-    if (this.core.holders.length > 0) {
-      this.#closing = true
-      try {
-        await this.#released(signal)
-      } finally {
-        this.#closing = false
-      }
+    const giveHolds = this.core.refuseHolds()
+    try {
+      await this.core.released(signal)
+    } finally {
+      giveHolds()
     }
     this.close()
   }
@@ -206,19 +196,6 @@ export class MappedRegion {
     const state = this.closed ? 'closed' : `at ${formatAddress(this.address)}`
     const kind = this.pages === 'base' || this.pages === 'transparent' ? this.pages : `${this.pages} hugetlb`
     return `Region '${this.name}' { ${formatSize(this.size)} of ${kind} pages, ${state} }`
-  }
-
-  #released(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (done: () => void) => {
-        stop()
-        signal?.removeEventListener('abort', aborted)
-        done()
-      }
-      const aborted = () => settle(() => reject(signal?.reason))
-      const stop = this.core.onRelease(() => settle(resolve))
-      signal?.addEventListener('abort', aborted, { once: true })
-    })
   }
 
   #readNodes(): readonly number[] {

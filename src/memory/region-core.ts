@@ -42,6 +42,7 @@ export class RegionCore {
   readonly #holders = new Map<symbol, string>()
   readonly #onClose: (() => void)[] = []
   readonly #onRelease = new Set<() => void>()
+  #refusals = 0
   #closed = false
 
   constructor(region: NativeRegion) {
@@ -84,8 +85,15 @@ export class RegionCore {
     }
   }
 
+  /** @throws PinfoldError `ERR_REGION_CLOSED`, also while holds are refused */
   hold(reason: string): () => void {
     this.requireOpen('hold')
+    if (this.#refusals > 0) {
+      throw new PinfoldError(`hold: region '${this.name}' is being closed`, {
+        code: 'ERR_REGION_CLOSED',
+        values: { name: this.name },
+      })
+    }
     const key = Symbol(reason)
     this.#holders.set(key, reason)
     return () => {
@@ -94,10 +102,29 @@ export class RegionCore {
     }
   }
 
-  /** Calls `listener` each time the last hold goes; returns what takes the listener off. */
-  onRelease(listener: () => void): () => void {
-    this.#onRelease.add(listener)
-    return () => this.#onRelease.delete(listener)
+  /** Gives no more holds, for whoever is about to close; returns what gives them again. */
+  refuseHolds(): () => void {
+    this.#refusals += 1
+    return () => {
+      this.#refusals -= 1
+    }
+  }
+
+  /** Resolves when no hold is out (any more). @throws the signal's reason when it is aborted first */
+  released(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      signal?.throwIfAborted()
+      if (this.#holders.size === 0) return resolve()
+      const settle = (done: () => void) => {
+        this.#onRelease.delete(released)
+        signal?.removeEventListener('abort', aborted)
+        done()
+      }
+      const released = () => settle(resolve)
+      const aborted = () => settle(() => reject(signal?.reason))
+      this.#onRelease.add(released)
+      signal?.addEventListener('abort', aborted, { once: true })
+    })
   }
 
   /** @throws PinfoldError `ERR_REGION_CLOSED` */
