@@ -2,15 +2,14 @@ import { defineConfig } from 'vitest/config'
 
 // Suites that reserve hugepages, fill pools, or count descriptors and mappings see the whole machine, so of those one
 // file runs at a time. Pure suites run side by side, before them.
-const pure = ['unit', 'property']
-const alone = ['host', 'worker', 'exit', 'fault', 'lab']
+const pure = ['unit']
+const alone = ['property', 'host', 'worker', 'exit', 'fault', 'lab']
 
 export default defineConfig({
   // Node 20 has no `using`: let the transform lower it, as tsc does for dist/.
   oxc: { target: 'es2022' },
   test: {
     pool: 'forks',
-    globalSetup: ['test/hugepages.ts'],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
@@ -20,7 +19,7 @@ export default defineConfig({
         name,
         include: [`test/${name}/**/*.test.ts`],
         sequence: { groupOrder: pure.includes(name) ? 0 : order },
-        ...(pure.includes(name) ? {} : { maxWorkers: 1, isolate: true }),
+        ...(pure.includes(name) ? {} : { maxWorkers: 1, globalSetup: ['test/hugepages.ts'] }),
       },
     })),
   },
