@@ -15,7 +15,7 @@ export interface PoolCounters {
 export interface PoolRoom {
   /** Pages that nobody has or was promised, on the nodes that count, with what overcommit would add. */
   readonly available: number
-  /** The nodes that count, when not all do: those of a strict policy and of the cpuset. */
+  /** The nodes that count, where a strict policy or the cpuset names some; undefined: the machine as a whole. */
   readonly nodes: readonly number[] | undefined
 }
 
@@ -28,7 +28,8 @@ export function poolRoom(wanted: Pick<WantedMemory, 'policy' | 'nodes'>, counter
   const onMachine = Math.max(0, machine.free - (machine.reserved ?? 0))
   const bound = strictNodes(wanted)
   const usable = nodes.filter(({ node }) => isIn(allowedNodes, node) && (bound === undefined || isIn(bound, node)))
-  if (usable.length === nodes.length) return { available: onMachine + onDemand, nodes: undefined }
+  if (bound === undefined && usable.length === nodes.length)
+    return { available: onMachine + onDemand, nodes: undefined }
   const onNodes = usable.reduce((sum, { free }) => sum + free, 0)
   return {
     available: Math.min(onMachine, onNodes) + onDemand,

@@ -10,7 +10,7 @@ export interface FreeMemory {
   readonly available: number
   /** Free swap, into which other memory can go. */
   readonly swap: number
-  /** The nodes that count, when not all do. */
+  /** The nodes that count, where a strict policy or the cpuset names some; undefined: the machine as a whole. */
   readonly nodes: readonly number[] | undefined
 }
 
@@ -35,7 +35,8 @@ export function freeMemory(wanted: Pick<WantedMemory, 'policy' | 'nodes'>): Free
   const allowed = allowedNodes()
   const bound = strictNodes(wanted)
   const usable = all.filter((node) => allowed.includes(node) && (bound === undefined || bound.includes(node)))
-  if (usable.length === all.length) return { available: parseMemory(text, 'MemAvailable'), swap, nodes: undefined }
+  if (bound === undefined && usable.length === all.length)
+    return { available: parseMemory(text, 'MemAvailable'), swap, nodes: undefined }
   const available = usable.reduce((sum, node) => {
     return sum + parseReclaimableNodeMemory(readKernelFile(`/sys/devices/system/node/node${node}/meminfo`) ?? '')
   }, 0)

@@ -6,14 +6,15 @@ import { pageKind } from '../native.js'
 import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, room } from './cgroup.js'
 import { readPool } from './hugepage-counters.js'
 import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepage-shortage.js'
+import { formatIndexList } from './kernel-files.js'
 import { freeMemory, mapRoom, mapShortage, memoryShortage } from './memory-shortage.js'
 import { allowedNodes, hasNuma, memoryNodes } from './numa.js'
 import { capabilities, memlockLimit, processMemory } from './process-limits.js'
-import { pagesText, type Shortage, spaced, type WantedMemory } from './wanted-memory.js'
+import { nodesText, pagesText, type Shortage, spaced, type WantedMemory } from './wanted-memory.js'
 
 export type { WantedMemory } from './wanted-memory.js'
 
-const { EACCES, EFAULT, EINVAL, ENOMEM, ENOSPC, EPERM } = constants.errno
+const { EACCES, EFAULT, ENOMEM, ENOSPC, EPERM } = constants.errno
 
 /**
  * Why the kernel refused memory, told from its counters. The errno does not tell: an empty pool is ENOMEM from mmap,
@@ -30,7 +31,7 @@ export function explainShortage(failure: SystemFailure, wanted: WantedMemory): P
   // mlock(2) says so itself; CAP_IPC_LOCK of a user namespace does not lift the limit.
   const lock = wanted.lock && (syscall.startsWith('mlock') || !capabilities().has('CAP_IPC_LOCK'))
   const shortage =
-    (errno === EINVAL && syscall === 'mbind' ? missingNodes(wanted) : undefined) ??
+    missingNodes(wanted) ??
     (lock ? memlockShortage(wanted) : undefined) ??
     tooLittle(wanted) ??
     (errno === ENOMEM ? mapShortage(wanted, mapRoom()) : undefined) ??
@@ -46,7 +47,7 @@ export function explainShortage(failure: SystemFailure, wanted: WantedMemory): P
  */
 export function foreseeShortage(wanted: WantedMemory): PinfoldError | undefined {
   const lock = wanted.lock && !capabilities().has('CAP_IPC_LOCK')
-  const shortage = (lock ? memlockShortage(wanted) : undefined) ?? tooLittle(wanted)
+  const shortage = missingNodes(wanted) ?? (lock ? memlockShortage(wanted) : undefined) ?? tooLittle(wanted)
   return shortage === undefined ? undefined : new PinfoldError(shortage.message, shortage)
 }
 
@@ -85,7 +86,7 @@ export function cgroupShortage(wanted: WantedMemory, limits: readonly CgroupLimi
   const left = room(tightest)
   return {
     code: 'ERR_CGROUP_LIMIT',
-    message: `${what} wanted, the cgroup ${path} allows ${spaced(left)} more (${spaced(usage)} of ${spaced(limit)} in use)`,
+    message: `${what} wanted, the cgroup ${path} allows ${spaced(left)} more (limit ${spaced(limit)}, ${spaced(usage)} in use)`,
     values: { wanted: size, available: left, limit, usage, path, kind: tightest.kind },
     hint: `echo ${limit + size - left} | sudo tee ${file}`,
   }
@@ -95,10 +96,11 @@ export function cgroupShortage(wanted: WantedMemory, limits: readonly CgroupLimi
 function memlockShortage({ size }: WantedMemory): Shortage | undefined {
   const { soft } = memlockLimit()
   const { locked } = processMemory()
-  if (locked + size <= soft) return undefined
+  const left = Math.max(0, soft - locked)
+  if (size <= left) return undefined
   return {
     code: 'ERR_MEMLOCK_LIMIT',
-    message: `${spaced(size)} to be locked, ${spaced(Math.max(0, soft - locked))} more allowed (RLIMIT_MEMLOCK ${spaced(soft)}, ${spaced(locked)} locked)`,
+    message: `${spaced(size)} to be locked, ${spaced(left)} more allowed (RLIMIT_MEMLOCK ${spaced(soft)}, ${spaced(locked)} locked)`,
     values: { wanted: size, limit: soft, locked },
     hint: `sudo prlimit --pid ${process.pid} --memlock=${locked + size}`,
   }
@@ -121,12 +123,14 @@ function mountShortage({ size, pages, pageSize, path = '' }: WantedMemory): Shor
 
 /** Whether the placement names nodes from which this process can have nothing. */
 function missingNodes({ nodes }: WantedMemory): Shortage | undefined {
+  if (nodes.length === 0) return undefined
   const [withMemory, allowed] = [memoryNodes(), allowedNodes()]
   const missing = nodes.filter((node) => !withMemory.includes(node) || !allowed.includes(node))
-  if (missing.length === 0) return undefined
+  // The kernel passes over nodes that it has not, unless none is left.
+  if (missing.length < nodes.length) return undefined
   return {
     code: 'ERR_UNSUPPORTED',
-    message: `memory wanted on node ${missing.join(' and ')}; nodes with memory: ${withMemory}; of these this process may use ${allowed}`,
+    message: `memory wanted${nodesText(formatIndexList(missing))}; nodes with memory: ${formatIndexList(withMemory)}, this process may use ${formatIndexList(allowed)}`,
     values: { nodes, memoryNodes: withMemory, allowedNodes: allowed },
   }
 }
