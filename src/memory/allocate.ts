@@ -8,7 +8,7 @@ import { type PageChoice, pageChoice, preferences } from './page-choice.js'
 import { type Placement, placementOf } from './placement.js'
 import { type PassedOver, RegionCore, type RegionDescription } from './region-core.js'
 import { type CheckedRegionOptions, type RegionOptions, regionName, regionOptions } from './region-options.js'
-import { explainShortage } from './shortage.js'
+import { explainShortage, foreseeShortage, type WantedMemory } from './shortage.js'
 
 /** What is about to be asked of the kernel. */
 export interface Admission {
@@ -115,9 +115,12 @@ function* negotiate(
       const choice = pageChoice(pages, options)
       const size = Math.ceil(options.size / choice.pageSize) * choice.pageSize
       release = admit({ pages: choice.pages, pageSize: choice.pageSize, bytes: size, nodes: placement.nodes })
+      const wanted = wantedOf(size, choice, placement, options)
+      const shortage = isForeseen(wanted) ? foreseeShortage(wanted) : undefined
+      if (shortage !== undefined) throw shortage
       const outcome = yield requestOf(name, size, choice, placement, options, passedOver)
       if ('aborted' in outcome) throw new Aborted(outcome.aborted)
-      if ('failure' in outcome) throw explain(outcome.failure, size, choice, placement, options)
+      if ('failure' in outcome) throw explain(outcome.failure, wanted, choice, options)
       const core = new RegionCore(outcome.region)
       if (placement.verify) verifyNodes(core, placement)
       core.onClose(release)
@@ -174,25 +177,41 @@ function defaultThreads(size: number): number {
 /** A failed try as a typed error. Shortages are told from the kernel's counters, the rest from the call that failed. */
 function explain(
   failure: unknown,
-  size: number,
+  wanted: WantedMemory,
   choice: PageChoice,
-  placement: Placement,
   options: CheckedRegionOptions,
 ): PinfoldError {
   if (!isSystemFailure(failure)) return toPinfoldError(failure)
   const { syscall } = failure
   if (syscall === 'open' || syscall === 'fstatfs' || syscall === 'fstat') return fileFailure(failure, choice, options)
   if (syscall === 'fcntl' || syscall === 'pthread_create') return toPinfoldError(failure)
-  const { policy, nodes } = placement
-  return explainShortage(failure, {
+  return explainShortage(failure, wanted)
+}
+
+function wantedOf(
+  size: number,
+  choice: PageChoice,
+  { policy, nodes }: Placement,
+  { lock, backing }: CheckedRegionOptions,
+): WantedMemory {
+  return {
     pages: size / choice.pageSize,
     pageSize: choice.pageSize,
     kind: choice.kind,
     policy,
     nodes: [...nodes],
-    lock: options.lock === true && choice.kind !== pageKind.hugetlb,
+    lock: lock === true && choice.kind !== pageKind.hugetlb,
     size,
-  })
+    path: typeof backing === 'object' ? backing.file : '',
+  }
+}
+
+/**
+ * Whether to look at the counters before the kernel is asked: it promises base pages that it has not, and kills a process
+ * when they are touched. Looking costs half a millisecond, so small regions, like any JavaScript allocation, are not.
+ */
+function isForeseen({ kind, size }: WantedMemory): boolean {
+  return kind !== pageKind.hugetlb && size >= 64 * MiB
 }
 
 /** errno(3): EPERM 1, EACCES 13. */
