@@ -19,7 +19,21 @@ export type { RegionHandle } from './memory/region-handle.js'
 export type { RegionOptions } from './memory/region-options.js'
 export type { RegionUse } from './memory/region-use.js'
 export type { Slice } from './memory/slice.js'
+export type { BudgetStats, BudgetUse } from './registry/budget.js'
+export {
+  type RegionAllocateMessage,
+  type RegionCloseMessage,
+  type RegionFallbackMessage,
+  type RegionLeakMessage,
+  type RegionMessage,
+  registryChannels,
+} from './registry/events.js'
+export type { LeakLevel } from './registry/leak-detector.js'
+export type { MemoryRegistry } from './registry/memory-registry.js'
+export { openRegistry, openRegistrySync } from './registry/open-registry.js'
 export { attachRegion, type Region } from './registry/region.js'
+export type { AllocateOptions, BudgetOption, OpenOptions, RegistryOptions } from './registry/registry-options.js'
+export type { PagesStats, RegistryStats } from './registry/registry-stats.js'
 export { formatSize, parseSize, type Size } from './sizes.js'
 export * from './translate/page-tables/index.js'
 export type { Run } from './translate/runs.js'

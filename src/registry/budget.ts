@@ -146,8 +146,9 @@ export function nodeShares(
   nodes: readonly number[],
   interleaved: boolean,
 ): ReadonlyMap<number, number> {
-  const share = interleaved ? Math.ceil(bytes / pageSize / nodes.length) * pageSize : bytes
-  return new Map(nodes.map((node) => [node, share]))
+  const distinct = new Set(nodes)
+  const share = interleaved ? Math.ceil(bytes / pageSize / distinct.size) * pageSize : bytes
+  return new Map([...distinct].map((node) => [node, share]))
 }
 
 function exceeded({ subject, limit, used }: Account, wanted: number, { pages }: BudgetRequest): PinfoldError {

@@ -32,7 +32,7 @@ export class LeakDetector {
   }
 
   /** The stack above `entry` if the next object is to be watched, else undefined. */
-  capture(entry: Entry): string | undefined {
+  capture(entry: Caller): string | undefined {
     if (this.level === 'off' || (this.level === 'sampled' && !this.#sample())) return undefined
     return captureStack(entry)
   }
@@ -48,10 +48,10 @@ export class LeakDetector {
 }
 
 /** The function that a trace leaves out, with all that it called. */
-export type Entry = (...args: never[]) => unknown
+export type Caller = (...args: never[]) => unknown
 
 /** Where `entry` was called from, one line a frame. */
-export function captureStack(entry: Entry): string {
+export function captureStack(entry: Caller): string {
   const trace: { stack?: string } = {}
   Error.captureStackTrace(trace, entry)
   // Read, and so formatted, at once: until then V8 keeps the frames with their receivers, and one of them may be

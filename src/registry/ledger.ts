@@ -1,0 +1,287 @@
+import { PinfoldError, toPinfoldError } from '../errors.js'
+import { type Admit, allocateCore, allocateCoreSync } from '../memory/allocate.js'
+import { allowedNodes } from '../memory/numa.js'
+import type { RegionCore } from '../memory/region-core.js'
+import { type RegionOptions, regionName } from '../memory/region-options.js'
+import { readRegionUse } from '../memory/region-use.js'
+import { checked } from '../options.js'
+import { AddressIndex } from './address-index.js'
+import { Budget, type BudgetClaim, nodeShares } from './budget.js'
+import { publishAllocate, publishClose, publishLeak } from './events.js'
+import { type Caller, LeakDetector } from './leak-detector.js'
+import { Region } from './region.js'
+import type { CheckedRegistryOptions } from './registry-options.js'
+import { RegistryCounts, type RegistryStats } from './registry-stats.js'
+
+/** A region that is open. */
+interface Line {
+  readonly core: RegionCore
+  /** Where it was allocated, when it is watched. One that the registry keeps is not, as long as that is there. */
+  readonly stack: string | undefined
+  /** The program's Region object; weak, so that its loss is noticed. */
+  face: WeakRef<Region>
+  leaked: boolean
+}
+
+/** An allocation that is under way. Its name is taken. */
+interface Pending {
+  readonly name: string
+  readonly stack: string | undefined
+  readonly started: number
+  readonly claim: BudgetClaim
+  readonly stop: AbortController | undefined
+}
+
+/**
+ * What a registry owns: the core of every region that was allocated here, until it is closed.
+ *
+ * It leads to none of the program's objects, neither to the MemoryRegistry nor, strongly, to a Region, so that the loss
+ * of either is noticed. One thread's, as its cores are.
+ */
+export class Ledger {
+  readonly #lines = new Map<string, Line>()
+  readonly #index = new AddressIndex<Line>()
+  readonly #pending = new Map<string, Pending>()
+  readonly #counts = new RegistryCounts()
+  readonly #budget: Budget
+  readonly #detector: LeakDetector
+  /** Where the registry was opened. */
+  readonly #opened: string
+  /** Called when no allocation is under way any more. */
+  readonly #onIdle: (() => void)[] = []
+  #waiting = 0
+  #closed = false
+
+  constructor({ budget, leaks }: CheckedRegistryOptions, opened: string) {
+    this.#budget = new Budget(budget)
+    this.#detector = new LeakDetector(leaks)
+    this.#opened = opened
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Notices when `registry`, whose ledger this is, is dropped while it is open. */
+  watchRegistry(registry: object): void {
+    if (this.#detector.level !== 'off') this.#detector.watch(registry, this, () => this.#abandon())
+  }
+
+  /** Where `entry` was called, if the region that it is to allocate is to be watched. Before anything is awaited. */
+  captureStack(entry: Caller): string | undefined {
+    return this.#detector.capture(entry)
+  }
+
+  async allocate(
+    name: string,
+    options: RegionOptions,
+    stack: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Region> {
+    // One for each allocation, since both the caller and the close of the registry may stop it.
+    const stop = new AbortController()
+    const pending = this.#begin(name, stack, stop)
+    const relay = () => stop.abort(signal?.reason)
+    if (signal?.aborted) relay()
+    signal?.addEventListener('abort', relay, { once: true })
+    try {
+      const core = await allocateCore(name, options, stop.signal, this.#admit(pending.claim, options))
+      return this.#enter(core, pending)
+    } catch (error) {
+      this.#counts.failed += 1
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', relay)
+      this.#end(pending)
+    }
+  }
+
+  allocateSync(name: string, options: RegionOptions, stack: string | undefined): Region {
+    const pending = this.#begin(name, stack)
+    try {
+      return this.#enter(allocateCoreSync(name, options, this.#admit(pending.claim, options)), pending)
+    } catch (error) {
+      this.#counts.failed += 1
+      throw error
+    } finally {
+      this.#end(pending)
+    }
+  }
+
+  /** The open region of that name. */
+  get(name: string): Region | undefined {
+    const line = this.#lines.get(name)
+    return line === undefined ? undefined : faceOf(line)
+  }
+
+  /** The open region that holds this address; O(log n). */
+  find(address: bigint): Region | undefined {
+    const line = this.#index.find(address)
+    return line === undefined ? undefined : faceOf(line)
+  }
+
+  /** The open regions, in the order in which they came. */
+  list(): Region[] {
+    return [...this.#lines.values()].map(faceOf)
+  }
+
+  stats(): RegistryStats {
+    return this.#counts.stats(this.#pending.size, this.#budget.stats())
+  }
+
+  /** Closes every region, and stops what is under way. All or nothing: with one held, nothing is closed. */
+  close(): void {
+    if (this.#closed) return
+    this.#requireReleased()
+    this.#closed = true
+    this.#detector.forget(this)
+    for (const { name, stop } of this.#pending.values()) stop?.abort(registryClosed(name))
+    const failures: unknown[] = []
+    for (const { core } of [...this.#lines.values()]) {
+      try {
+        core.close()
+      } catch (error) {
+        failures.push(error) // told below: the others are to be closed whatever became of this one
+      }
+    }
+    if (failures.length > 0) throw toPinfoldError(failures[0])
+  }
+
+  /** Waits until no region is held, closes, and waits until what was under way has come to its end. */
+  async closeWhenReleased(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted()
+    this.#waiting += 1
+    const refusals = [...this.#lines.values()].map(({ core }) => core.refuseHolds())
+    try {
+      // One of them may be new since the last look: an allocation that was under way when the wait began.
+      for (let held = this.#held()[0]; held !== undefined; held = this.#held()[0]) await held.released(signal)
+      this.close()
+    } finally {
+      this.#waiting -= 1
+      for (const giveHolds of refusals) giveHolds()
+    }
+    if (this.#pending.size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
+  }
+
+  #begin(name: string, stack: string | undefined, stop?: AbortController): Pending {
+    checked('allocate: name', regionName, name)
+    if (this.#closed || this.#waiting > 0) throw registryClosed(name)
+    if (this.#lines.has(name) || this.#pending.has(name)) {
+      const state = this.#lines.has(name) ? 'is open' : 'is being allocated'
+      throw new PinfoldError(`allocate: a region '${name}' ${state} in this registry`, {
+        code: 'ERR_REGION_EXISTS',
+        values: { name },
+      })
+    }
+    const pending = { name, stack, started: performance.now(), claim: this.#budget.claim(), stop }
+    this.#pending.set(name, pending)
+    return pending
+  }
+
+  #end({ name }: Pending): void {
+    this.#pending.delete(name)
+    if (this.#pending.size === 0) for (const listener of this.#onIdle.splice(0)) listener()
+  }
+
+  #admit(claim: BudgetClaim, { numa }: RegionOptions): Admit {
+    return ({ pages, pageSize, bytes, nodes }) => {
+      const interleaved = numa?.policy === 'interleave'
+      const possible = this.#budget.limitsNodes && nodes.length === 0 ? allowedNodes() : nodes
+      claim.cover({ pages, bytes, perNode: nodeShares(bytes, pageSize, possible, interleaved) })
+      return () => claim.release()
+    }
+  }
+
+  /** Writes the region down, or closes it again. */
+  #enter(core: RegionCore, { stack, started, claim }: Pending): Region {
+    try {
+      if (this.#closed) throw registryClosed(core.name)
+      this.#settle(core, claim)
+      const region = new Region(core)
+      const line: Line = { core, stack, face: new WeakRef(region), leaked: false }
+      this.#index.add(core.address, core.size, line)
+      this.#lines.set(core.name, line)
+      this.#counts.opened(core)
+      this.#follow(line)
+      if (stack !== undefined) this.#watch(region, line)
+      publishAllocate(region, started)
+      return region
+    } catch (error) {
+      core.close()
+      throw error
+    }
+  }
+
+  /** Charges the region to the nodes where its pages came to lie, in place of those where they might have. */
+  #settle({ pages, address, size }: RegionCore, claim: BudgetClaim): void {
+    if (!this.#budget.limitsNodes || allowedNodes().length === 1) return
+    const { nodes } = readRegionUse(address, size)
+    claim.cover({ pages, bytes: size, perNode: new Map(Object.entries(nodes).map(([node, on]) => [Number(node), on])) })
+  }
+
+  // These two stand apart from where a Region is at hand: a closure keeps every variable that any closure of its scope
+  // uses, and these live longer than the Region.
+
+  #follow(line: Line): void {
+    line.core.onClose(() => this.#strike(line))
+  }
+
+  #watch(region: Region, line: Line): void {
+    this.#detector.watch(region, line.core, () => this.#leak(line))
+  }
+
+  #strike({ core }: Line): void {
+    this.#lines.delete(core.name)
+    this.#index.delete(core.address)
+    this.#counts.closed(core)
+    this.#detector.forget(core)
+    publishClose(core)
+  }
+
+  /** The region stays open, and here: finalizers come too late to free, and views of it may be in use. */
+  #leak(line: Line): void {
+    if (line.leaked || line.core.closed) return
+    line.leaked = true
+    this.#counts.leaked += 1
+    publishLeak(line.core, line.stack ?? this.#opened)
+  }
+
+  /** Nobody can close this registry any more: what is dropped already is lost, and the rest when it is dropped. */
+  #abandon(): void {
+    for (const line of this.#lines.values()) {
+      const region = line.face.deref()
+      if (region === undefined) this.#leak(line)
+      else if (line.stack === undefined) this.#watch(region, line)
+    }
+  }
+
+  #held(): RegionCore[] {
+    return [...this.#lines.values()].map(({ core }) => core).filter(({ holders }) => holders.length > 0)
+  }
+
+  #requireReleased(): void {
+    const held = this.#held().map(({ name, holders }) => ({ name, holders }))
+    if (held.length === 0) return
+    const told = held.map(({ name, holders }) => `'${name}' by ${holders.join(', ')}`).join('; ')
+    throw new PinfoldError(`${held.length} of ${this.#lines.size} regions are held: ${told}`, {
+      code: 'ERR_REGION_HELD',
+      values: { held },
+    })
+  }
+}
+
+/** The program's Region object; another on the same core when it has dropped that. */
+function faceOf(line: Line): Region {
+  const kept = line.face.deref()
+  if (kept !== undefined) return kept
+  const made = new Region(line.core)
+  line.face = new WeakRef(made)
+  return made
+}
+
+function registryClosed(name: string): PinfoldError {
+  return new PinfoldError(`allocate: region '${name}' is not made: its registry is closed`, {
+    code: 'ERR_REGISTRY_CLOSED',
+    values: { name },
+  })
+}

@@ -1,0 +1,58 @@
+import { captureStack } from './leak-detector.js'
+import { Ledger } from './ledger.js'
+import { MemoryRegistry } from './memory-registry.js'
+import type { Region } from './region.js'
+import { checkedRegistryOptions, type OpenOptions, type RegistryOptions } from './registry-options.js'
+
+/**
+ * Opens a registry, with the regions that `options.regions` declares: its `regions` has them by name, and a name that was
+ * not declared does not compile. All or nothing: when one of them cannot be had, those before it are gone again when the
+ * error arrives.
+ *
+ * @throws the signal's reason when it is aborted, else PinfoldError `ERR_INVALID_ARGUMENT`, and as
+ *   `MemoryRegistry.allocate`
+ */
+export async function openRegistry<Names extends string = never>(
+  options: OpenOptions<Names> = {},
+): Promise<MemoryRegistry<Names>> {
+  const settings = checkedRegistryOptions('openRegistry', options)
+  const ledger = new Ledger(settings, captureStack(openRegistry))
+  const made: [string, Region][] = []
+  try {
+    for (const [name, region] of settings.regions) {
+      made.push([name, await ledger.allocate(name, region, undefined, settings.signal)])
+    }
+  } catch (error) {
+    ledger.close()
+    throw error
+  }
+  return registryOf(ledger, made)
+}
+
+/**
+ * As `openRegistry`, but this thread waits until every page is there.
+ *
+ * @throws PinfoldError as `openRegistry`
+ */
+export function openRegistrySync<Names extends string = never>(
+  options: RegistryOptions<Names> = {},
+): MemoryRegistry<Names> {
+  const settings = checkedRegistryOptions('openRegistrySync', options)
+  const ledger = new Ledger(settings, captureStack(openRegistrySync))
+  try {
+    const made = [...settings.regions].map(([name, region]): [string, Region] => [
+      name,
+      ledger.allocateSync(name, region, undefined),
+    ])
+    return registryOf(ledger, made)
+  } catch (error) {
+    ledger.close()
+    throw error
+  }
+}
+
+function registryOf<Names extends string>(ledger: Ledger, made: readonly [string, Region][]): MemoryRegistry<Names> {
+  // The door where names become types: `made` has each name that was declared, and no other.
+  const regions = Object.freeze(Object.fromEntries(made)) as Readonly<Record<Names, Region>>
+  return new MemoryRegistry(ledger, regions)
+}

@@ -1,0 +1,162 @@
+import { z } from 'zod'
+import { PinfoldError } from '../errors.js'
+import { basePageSize, type PagesName } from '../memory/page-sizes.js'
+import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
+import { checked, sizeOption } from '../options.js'
+import { describe, formatSize } from '../sizes.js'
+import type { BudgetLimits } from './budget.js'
+import type { LeakLevel } from './leak-detector.js'
+
+const limit = z.union([z.literal(0), sizeOption], {
+  error: "expected a size in bytes, or with a unit such as '64MiB', or 0",
+})
+
+const budgetLimits = z.strictObject({
+  total: limit.optional(),
+  perPageSize: z.record(z.string(), limit).optional(),
+  perNode: z.record(z.string(), limit).optional(),
+})
+
+const levels = ['off', 'sampled', 'all'] as const satisfies readonly LeakLevel[]
+
+const registryOptions = z.strictObject({
+  // These two are checked on their own, so that an error names the option inside.
+  budget: z.unknown().optional(),
+  regions: z.record(z.string(), z.unknown()).optional(),
+  leaks: z.enum(levels).optional(),
+  signal: z.instanceof(AbortSignal).optional(),
+})
+
+/**
+ * Most bytes that the open regions of a registry may have together: a size for all of them, or limits by what they are
+ * made of. A region counts with its whole pages, from before the kernel is asked until it is closed in the registry's
+ * thread. 0 allows none.
+ *
+ * - `total`: all of them.
+ * - `perPageSize`: by kind of pages: '1GiB', '2MiB' and other hugetlb sizes, 'transparent', 'base'.
+ * - `perNode`: by NUMA node. Until a region is there, it is charged to the nodes that its options name (each in full, but
+ *   interleaved ones evenly), or in full to each node of the machine where they name none; then to where its pages are.
+ *   One whose pages came to lie where the budget does not allow them is closed again.
+ */
+export type BudgetOption = z.input<typeof sizeOption> | Readonly<z.input<typeof budgetLimits>>
+
+/**
+ * What a registry is to be.
+ *
+ * - `budget`: see {@link BudgetOption}; none by default.
+ * - `regions`: regions to begin with, by name; allocated in this order, all or none.
+ * - `leaks`: which regions are watched for being dropped while they are open: 'off', 'sampled' (one in 128, the default)
+ *   or 'all'. A watched one costs some microseconds and 1 KiB.
+ */
+export interface RegistryOptions<Names extends string = string> {
+  readonly budget?: BudgetOption | undefined
+  readonly regions?: Readonly<Record<Names, RegionOptions>> | undefined
+  readonly leaks?: LeakLevel | undefined
+}
+
+/** {@link RegistryOptions}, and what stops the regions that are being populated. */
+export interface OpenOptions<Names extends string = string> extends RegistryOptions<Names> {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** {@link RegionOptions}, and what stops it while it is being populated. */
+export type AllocateOptions = RegionOptions & { readonly signal?: AbortSignal | undefined }
+
+const withSignal = z.looseObject({ signal: z.instanceof(AbortSignal).optional() })
+
+/** Options that were checked. */
+export interface CheckedRegistryOptions {
+  readonly budget: BudgetLimits
+  /** In the caller's order. */
+  readonly regions: ReadonlyMap<string, RegionOptions>
+  readonly leaks: LeakLevel
+  readonly signal: AbortSignal | undefined
+}
+
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT` that names the first wrong option; nothing has been allocated then */
+export function checkedRegistryOptions(subject: string, options: OpenOptions): CheckedRegistryOptions {
+  const { leaks = 'sampled', signal } = checked(subject, registryOptions, options)
+  return {
+    budget: budgetOf(subject, options.budget),
+    regions: regionsOf(subject, options.regions ?? {}),
+    leaks,
+    signal,
+  }
+}
+
+/**
+ * An allocation's options, and apart from them its signal, which is not the region's.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`
+ */
+export function splitSignal(given: AllocateOptions): { options: RegionOptions; signal: AbortSignal | undefined } {
+  checked('allocate', withSignal, given)
+  const { signal, ...options } = given
+  return { options, signal }
+}
+
+function budgetOf(subject: string, budget: unknown): BudgetLimits {
+  if (budget === undefined) return { perPageSize: new Map(), perNode: new Map() }
+  const of = `${subject}: budget`
+  if (typeof budget !== 'object')
+    return { total: checked(of, limit, budget), perPageSize: new Map(), perNode: new Map() }
+  const { total, perPageSize = {}, perNode = {} } = checked(of, budgetLimits, budget)
+  return {
+    total,
+    perPageSize: keyed(
+      `${of}: perPageSize`,
+      perPageSize,
+      pagesOf,
+      "'base', 'transparent' or a page size such as '2MiB'",
+    ),
+    perNode: keyed(`${of}: perNode`, perNode, nodeOf, 'the number of a NUMA node, 0 to 1023'),
+  }
+}
+
+/** The limits by what their keys mean. Two keys that mean the same are a contradiction, so refused. */
+function keyed<Key>(
+  subject: string,
+  limits: Readonly<Record<string, number>>,
+  meaning: (key: string) => Key | undefined,
+  expected: string,
+): ReadonlyMap<Key, number> {
+  const byKey = new Map<Key, number>()
+  for (const [written, bytes] of Object.entries(limits)) {
+    const key = meaning(written)
+    if (key === undefined || byKey.has(key)) {
+      const problem = key === undefined ? `expected ${expected}` : `${key} is limited twice`
+      throw new PinfoldError(`${subject}: ${problem}, received ${describe(written)}`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { key: written },
+      })
+    }
+    byKey.set(key, bytes)
+  }
+  return byKey
+}
+
+/** Pages as `region.pages` names them: '2048KiB' is '2MiB', and the size of the base page is 'base'. */
+function pagesOf(written: string): PagesName | undefined {
+  if (written === 'base' || written === 'transparent') return written
+  const { data: bytes } = sizeOption.safeParse(written)
+  if (bytes === undefined || !Number.isInteger(Math.log2(bytes))) return undefined
+  return bytes === basePageSize ? 'base' : formatSize(bytes)
+}
+
+// MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, which is at most 10 (arch/*/Kconfig).
+function nodeOf(written: string): number | undefined {
+  return /^(0|[1-9]\d{0,3})$/.test(written) && Number(written) < 1024 ? Number(written) : undefined
+}
+
+function regionsOf(
+  subject: string,
+  regions: Readonly<Record<string, RegionOptions>>,
+): ReadonlyMap<string, RegionOptions> {
+  const byName = new Map<string, RegionOptions>()
+  for (const [name, options] of Object.entries(regions)) {
+    checked(`${subject}: regions: name`, regionName, name)
+    checked(`${subject}: regions.${name}`, regionOptions, options)
+    byName.set(name, options)
+  }
+  return byName
+}
