@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest'
+import { parseDistances, parseNodeMemory, parseReclaimableNodeMemory } from '../../src/memory/numa.js'
+
+const meminfo = `Node 1 MemTotal:       24684092 kB
+Node 1 MemFree:        21280268 kB
+Node 1 MemUsed:         3403824 kB
+Node 1 Active:           595436 kB
+Node 1 Inactive:        2125348 kB
+Node 1 Active(anon):       1600 kB
+Node 1 Inactive(anon):    67468 kB
+Node 1 Active(file):     593836 kB
+Node 1 Inactive(file):  2057880 kB
+Node 1 FilePages:       2660572 kB
+`
+
+test("a node's memory is told in bytes", () => {
+  expect(parseNodeMemory(meminfo)).toEqual({ total: 24684092 * 1024, free: 21280268 * 1024 })
+})
+
+test('file pages count as memory that can be had, anonymous ones do not', () => {
+  expect(parseReclaimableNodeMemory(meminfo)).toBe((21280268 + 593836 + 2057880) * 1024)
+})
+
+test('a node without memory has none', () => {
+  expect(parseNodeMemory('Node 2 MemTotal:             0 kB\nNode 2 MemFree:              0 kB\n')).toEqual({
+    total: 0,
+    free: 0,
+  })
+})
+
+test('distances are the row of the table', () => {
+  expect(parseDistances('10 21 31\n')).toEqual([10, 21, 31])
+})

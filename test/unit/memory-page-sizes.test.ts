@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest'
+import { pagesName, parseChosen, parseHugetlbPageSizes } from '../../src/memory/page-sizes.js'
+import { GiB, KiB, MiB } from '../../src/sizes.js'
+
+test('hugetlb page sizes come out of directory names, largest first, in any order of listing', () => {
+  const ofArm = ['hugepages-1048576kB', 'hugepages-2048kB', 'hugepages-32768kB', 'hugepages-64kB']
+  expect(parseHugetlbPageSizes(ofArm)).toEqual([GiB, 32 * MiB, 2 * MiB, 64 * KiB])
+  expect(parseHugetlbPageSizes([])).toEqual([])
+})
+
+test('other names beside them are passed over', () => {
+  expect(parseHugetlbPageSizes(['hugepages-2048kB', 'hugepages-', 'hugepages-2MB', 'x'])).toEqual([2 * MiB])
+})
+
+test('the chosen mode is the word in brackets', () => {
+  expect(parseChosen('always [madvise] never\n')).toBe('madvise')
+  expect(parseChosen('always defer [defer+madvise] madvise never')).toBe('defer+madvise')
+  expect(parseChosen('')).toBeUndefined()
+})
+
+test('hugetlb pages are named by their size, the others by their kind', () => {
+  expect(pagesName('hugetlb', GiB)).toBe('1GiB')
+  expect(pagesName('hugetlb', 64 * KiB)).toBe('64KiB')
+  expect(pagesName('transparent', 2 * MiB)).toBe('transparent')
+  expect(pagesName('base', 4 * KiB)).toBe('base')
+})

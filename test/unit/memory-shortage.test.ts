@@ -1,0 +1,164 @@
+import { describe, expect, test } from 'vitest'
+import type { HugepagePool } from '../../src/memory/hugepage-counters.js'
+import { type PoolCounters, passedPoolShortage, poolRoom, poolShortage } from '../../src/memory/hugepage-shortage.js'
+import { mapShortage, memoryShortage } from '../../src/memory/memory-shortage.js'
+import { cgroupShortage } from '../../src/memory/shortage.js'
+import type { WantedMemory } from '../../src/memory/wanted-memory.js'
+import { pageKind, policyKind } from '../../src/native.js'
+import { GiB, KiB, MiB } from '../../src/sizes.js'
+
+const pageSize = 2 * MiB
+
+function pool(node: number | undefined, counts: Partial<HugepagePool>): HugepagePool {
+  const whole = node === undefined ? { reserved: 0, overcommit: 0 } : { reserved: undefined, overcommit: undefined }
+  return { pageSize, node, total: 0, free: 0, surplus: 0, ...whole, ...counts }
+}
+
+function wanted(pages: number, others: Partial<WantedMemory> = {}): WantedMemory {
+  const plain = { kind: pageKind.hugetlb, policy: policyKind.none, nodes: [], lock: false }
+  return { ...plain, pages, pageSize, size: pages * pageSize, ...others }
+}
+
+const onNode1 = { policy: policyKind.bind, nodes: [1] }
+
+describe('hugepages', () => {
+  // Node 0 is full of used pages; 32 of those on node 1 are promised to others.
+  const counters: PoolCounters = {
+    machine: pool(undefined, { total: 640, free: 128, reserved: 32 }),
+    nodes: [pool(0, { total: 512, free: 0 }), pool(1, { total: 128, free: 128 })],
+    allowedNodes: [0, 1],
+  }
+
+  test('that are short on a node are told with the command that makes exactly enough', () => {
+    expect(poolShortage(wanted(512, onNode1), counters)).toEqual({
+      code: 'ERR_HUGEPAGES_SHORT',
+      message: '512 pages of 2 MiB wanted on node 1, 96 free (128 in the pool, 32 reserved by others)',
+      values: {
+        pageSize,
+        wanted: 512,
+        available: 96,
+        free: 128,
+        reserved: 32,
+        total: 128,
+        nodes: [1],
+        perNode: [
+          { node: 0, total: 512, free: 0, surplus: 0 },
+          { node: 1, total: 128, free: 128, surplus: 0 },
+        ],
+      },
+      hint: 'echo 544 | sudo tee /sys/devices/system/node/node1/hugepages/hugepages-2048kB/nr_hugepages',
+    })
+  })
+
+  test('that are short anywhere are a matter of the whole machine', () => {
+    expect(poolShortage(wanted(100), counters)).toMatchObject({
+      message: '100 pages of 2 MiB wanted, 96 free (640 in the pool, 512 in use, 32 reserved by others)',
+      hint: 'echo 644 | sudo tee /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages',
+    })
+  })
+
+  test('that just suffice are no shortage', () => {
+    expect(poolShortage(wanted(96, onNode1), counters)).toBeUndefined()
+    expect(poolShortage(wanted(97, onNode1), counters)).toBeDefined()
+  })
+
+  test('may come from anywhere when a node is only preferred', () => {
+    const preferred = { policy: policyKind.prefer, nodes: [0] }
+    expect(poolShortage(wanted(96, preferred), counters)).toBeUndefined()
+    expect(poolShortage(wanted(1, { policy: policyKind.bind, nodes: [0] }), counters)).toMatchObject({
+      message: '1 page of 2 MiB wanted on node 0, 0 free (512 in the pool, 512 in use)',
+      hint: expect.stringContaining('echo 513 | sudo tee /sys/devices/system/node/node0/'),
+    })
+  })
+
+  test('on several nodes add up, and the fullest of these pools is the one to raise', () => {
+    const bound = wanted(200, { policy: policyKind.bind, nodes: [0, 1] })
+    expect(poolShortage(bound, counters)).toMatchObject({
+      message: expect.stringContaining('wanted on nodes 0-1, 96 free (640 in the pool'),
+      hint: expect.stringContaining('echo 616 | sudo tee /sys/devices/system/node/node0/'),
+    })
+  })
+
+  test('outside of the cpuset are not to be had', () => {
+    expect(poolRoom(wanted(1), { ...counters, allowedNodes: [0] })).toEqual({ available: 0, nodes: [0] })
+  })
+
+  test('that the kernel may make on demand count as free, as far as they are not made yet', () => {
+    const machine = pool(undefined, { total: 10, free: 4, surplus: 6, overcommit: 16 })
+    const surplus = { ...counters, machine, nodes: [pool(0, { total: 10, free: 4, surplus: 6 })] }
+    expect(poolRoom(wanted(1), surplus).available).toBe(4 + 10)
+  })
+
+  test('beyond surplus pages need the pool to grow by those first', () => {
+    const machine = pool(undefined, { total: 10, free: 0, surplus: 6, overcommit: 6 })
+    const surplus = { ...counters, machine, nodes: [pool(0, { total: 10, free: 0, surplus: 6 })] }
+    expect(poolShortage(wanted(5), surplus)?.hint).toContain('echo 15 |')
+  })
+
+  test('of a kernel without NUMA are counted as a whole', () => {
+    const noNuma = { machine: pool(undefined, { total: 8, free: 8 }), nodes: [], allowedNodes: [0] }
+    expect(poolShortage(wanted(8), noNuma)).toBeUndefined()
+    expect(poolShortage(wanted(9), noNuma)?.values).toMatchObject({ available: 8, perNode: [] })
+  })
+
+  test('that came back after the failure are told so, without a command', () => {
+    const { message, hint } = passedPoolShortage(wanted(8), counters)
+    expect(message).toMatch(/^8 pages of 2 MiB wanted, 96 free .*: others had them a moment ago, so try again$/)
+    expect(hint).toBeUndefined()
+  })
+})
+
+describe('a cgroup', () => {
+  const file = '/sys/fs/cgroup/a/hugetlb.2MB.max'
+  const limit = { path: '/sys/fs/cgroup/a', file, kind: 'usage', reclaimable: 0 } as const
+
+  test('that has too little room is named, with the limit that would do', () => {
+    expect(cgroupShortage(wanted(16), [{ ...limit, limit: 20 * MiB, usage: 4 * MiB }])).toMatchObject({
+      code: 'ERR_CGROUP_LIMIT',
+      message: '16 pages of 2 MiB wanted, the cgroup /sys/fs/cgroup/a allows 16 MiB more (limit 20 MiB, 4 MiB in use)',
+      hint: `echo ${36 * MiB} | sudo tee ${file}`,
+    })
+  })
+
+  test('with enough room is none, and neither is no cgroup', () => {
+    expect(cgroupShortage(wanted(8), [{ ...limit, limit: 20 * MiB, usage: 4 * MiB }])).toBeUndefined()
+    expect(cgroupShortage(wanted(8), [])).toBeUndefined()
+  })
+})
+
+describe('base pages', () => {
+  const base = wanted(GiB / (4 * KiB), { kind: pageKind.base, pageSize: 4 * KiB, size: GiB })
+
+  test('are short when they would need more than memory and swap together', () => {
+    expect(memoryShortage(base, { available: 900 * MiB, swap: 0, nodes: undefined })).toMatchObject({
+      code: 'ERR_MEMORY_SHORT',
+      message: '1 GiB wanted, 900 MiB available',
+    })
+    expect(memoryShortage(base, { available: GiB - 1, swap: 1, nodes: undefined })).toBeUndefined()
+  })
+
+  test('are short on the nodes that they are bound to', () => {
+    expect(memoryShortage(base, { available: 512 * MiB, swap: 256 * MiB, nodes: [1, 2] })?.message).toBe(
+      '1 GiB wanted on nodes 1-2, 512 MiB and 256 MiB of swap available',
+    )
+  })
+})
+
+describe('a process', () => {
+  const free = { addressSpace: Infinity, data: Infinity, commit: Infinity, mappings: 100, maxMappings: 65530 }
+
+  test.each([
+    ['RLIMIT_AS', { addressSpace: MiB }, /^16 MiB of address space wanted, 1 MiB left/, /--as=unlimited$/],
+    ['RLIMIT_DATA', { data: MiB }, /^16 MiB of private memory wanted, 1 MiB left/, /--data=unlimited$/],
+    ['strict overcommit', { commit: MiB }, /^16 MiB wanted, 1 MiB left to commit/, /vm.overcommit_memory=0$/],
+    ['the count of its mappings', { mappings: 65528 }, /has 65528 mappings, and may have 65530/, /=131060$/],
+  ])('is refused by %s', (_, has, message, hint) => {
+    const shortage = mapShortage(wanted(8), { ...free, ...has })
+    expect(shortage).toMatchObject({ code: 'ERR_MEMORY_SHORT', message: expect.stringMatching(message) })
+    expect(shortage?.hint).toMatch(hint)
+  })
+
+  test('is not refused by limits with room', () => {
+    expect(mapShortage(wanted(8), free)).toBeUndefined()
+  })
+})
