@@ -35,5 +35,18 @@ export { attachRegion, type Region } from './registry/region.js'
 export type { AllocateOptions, BudgetOption, OpenOptions, RegistryOptions } from './registry/registry-options.js'
 export type { PagesStats, RegistryStats } from './registry/registry-stats.js'
 export { formatSize, parseSize, type Size } from './sizes.js'
+export type { PageFlag } from './translate/kernel-page-flags.js'
+export type { PageFlags, PageFrame } from './translate/page-flags.js'
 export * from './translate/page-tables/index.js'
+export type { PagemapFlags, PageState, PageStates, SwapPlace, UnknownPageState } from './translate/pagemap.js'
+export { type ProcessRun, type ProcessTranslation, translateProcess } from './translate/process-translation.js'
 export type { Run } from './translate/runs.js'
+export type { RunsOptions, Translation } from './translate/translation.js'
+export type { Move, PagePlace, Verification } from './translate/verification.js'
+export {
+  type InspectedPage,
+  inspectPage,
+  type PhysicalPage,
+  type ProcessOptions,
+  virtToPhys,
+} from './translate/virt-to-phys.js'

@@ -11,7 +11,7 @@ export class Region extends MappedRegion {
    */
   translate(): Translation {
     this.core.requireOpen('translate')
-    return translateRegion(this)
+    return translateRegion(this.core)
   }
 }
 

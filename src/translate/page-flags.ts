@@ -1,0 +1,142 @@
+import { endianness } from 'node:os'
+import { formatAddress, type PhysicalAddress } from '../addresses.js'
+import { isSystemFailure, type PinfoldError, toPinfoldError } from '../errors.js'
+import { native, pageState } from '../native.js'
+import { checkRange } from '../options.js'
+import { flagsOf, hasFlag, type PageFlag } from './kernel-page-flags.js'
+import { unknownStateOf } from './pagemap.js'
+import { capabilityHint, unknownPage } from './unknown-page.js'
+
+/** Which half of a 64-bit word comes first in memory. */
+const lowHalf = endianness() === 'LE' ? 0 : 1
+
+const files = { flags: 0, count: 1 } as const
+const paths = ['/proc/kpageflags', '/proc/kpagecount']
+
+/** What the kernel knows of one page frame. */
+export interface PageFrame {
+  /** Of the frame's first byte: the head of a hugetlb page, each base page of any other. */
+  readonly physicalAddress: PhysicalAddress
+  /** By bit number. */
+  readonly flags: readonly PageFlag[]
+  /**
+   * How many times it is mapped, over all processes (/proc/kpagecount). A kernel built with CONFIG_NO_PAGE_MAPCOUNT tells
+   * the average of a large folio's pages.
+   */
+  readonly mapCount: number
+}
+
+/**
+ * Flags and map counts of the page frames of a range, as they were when this was made; decoded when they are asked for.
+ * 16 bytes a page.
+ */
+export class PageFlags {
+  readonly #places: Float64Array
+  readonly #span: number
+  readonly #size: number
+  readonly #where: string
+  readonly #flags: Uint32Array
+  readonly #counts: BigUint64Array
+  #tally: Readonly<Partial<Record<PageFlag, number>>> | undefined
+
+  /**
+   * @param places physical address of each page, or a `pageState`; kept
+   * @param span bytes of a page
+   * @param size bytes of the range
+   * @param where as an error's message goes on after an offset: 'of region 'rx''
+   * @throws PinfoldError `ERR_PFN_HIDDEN`, `ERR_PERMISSION`, `ERR_UNSUPPORTED`, `ERR_SYSTEM`
+   */
+  constructor(places: Float64Array, span: number, size: number, where: string) {
+    const hidden = places.indexOf(pageState.hidden)
+    if (hidden !== -1) {
+      throw unknownPage('hidden', `offset ${formatAddress(hidden * span)} ${where}`, { offset: hidden * span })
+    }
+    this.#places = places
+    this.#span = span
+    this.#size = size
+    this.#where = where
+    this.#flags = new Uint32Array(read(files.flags, places).buffer)
+    this.#counts = read(files.count, places)
+  }
+
+  /**
+   * The page frame that the byte at `offset` is in.
+   *
+   * @throws PinfoldError `ERR_OUT_OF_RANGE`, `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED`
+   */
+  at(offset: number): PageFrame {
+    const page = this.#pageOf(offset)
+    return {
+      physicalAddress: this.#places[page] ?? Number.NaN,
+      flags: flagsOf(this.#low(page), this.#high(page)),
+      mapCount: Number(this.#counts[page]),
+    }
+  }
+
+  /**
+   * Whether the page that the byte at `offset` is in has a flag.
+   *
+   * @throws PinfoldError as `at`
+   */
+  has(offset: number, flag: PageFlag): boolean {
+    const page = this.#pageOf(offset)
+    return hasFlag(flag, this.#low(page), this.#high(page))
+  }
+
+  /** How many pages of the range have each flag; a flag that none has is not there. */
+  get counts(): Readonly<Partial<Record<PageFlag, number>>> {
+    this.#tally ??= this.#count()
+    return this.#tally
+  }
+
+  #count(): Partial<Record<PageFlag, number>> {
+    // Most pages of a range have the same flags, so words are counted first and decoded after.
+    const pagesOf = new Map<number, number>()
+    for (let page = 0; page < this.#places.length; page++) {
+      if (!((this.#places[page] ?? Number.NaN) >= 0)) continue
+      // Named flags reach up to bit 42, so a double holds them exactly.
+      const word = (this.#high(page) & 0x1fffff) * 2 ** 32 + this.#low(page)
+      pagesOf.set(word, (pagesOf.get(word) ?? 0) + 1)
+    }
+    const counts: Partial<Record<PageFlag, number>> = {}
+    for (const [word, pages] of pagesOf) {
+      for (const flag of flagsOf(word >>> 0, Math.floor(word / 2 ** 32))) counts[flag] = (counts[flag] ?? 0) + pages
+    }
+    return counts
+  }
+
+  #pageOf(offset: number): number {
+    checkRange('pageFlags', offset, 1, this.#size)
+    const page = Math.floor(offset / this.#span)
+    const place = this.#places[page] ?? pageState.absent
+    if (place >= 0) return page
+    throw unknownPage(unknownStateOf(place), `offset ${formatAddress(offset)} ${this.#where}`, { offset })
+  }
+
+  #low(page: number): number {
+    return this.#flags[page * 2 + lowHalf] ?? 0
+  }
+
+  #high(page: number): number {
+    return this.#flags[page * 2 + 1 - lowHalf] ?? 0
+  }
+}
+
+function read(file: number, places: Float64Array): BigUint64Array<ArrayBuffer> {
+  const words = new BigUint64Array(places.length)
+  try {
+    native.readPageWords(file, places, words)
+  } catch (error) {
+    throw refusal(error, paths[file] ?? '')
+  }
+  return words
+}
+
+function refusal(error: unknown, path: string): PinfoldError {
+  const errno = isSystemFailure(error) ? Math.abs(error.errno) : 0
+  // ENOENT: a kernel without CONFIG_PROC_PAGE_MONITOR. EPERM, EACCES: the files are root's.
+  if (errno === 2) return toPinfoldError(error, 'ERR_UNSUPPORTED')
+  if (errno !== 1 && errno !== 13) return toPinfoldError(error)
+  const denied = toPinfoldError(error, 'ERR_PERMISSION', capabilityHint('SYS_ADMIN', 'DAC_READ_SEARCH'))
+  return Object.assign(denied, { message: `${path}: ${denied.message}` })
+}

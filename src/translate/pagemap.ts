@@ -1,0 +1,107 @@
+import { basePageSize } from '../memory/page-sizes.js'
+import { pageState } from '../native.js'
+
+/**
+ * What pagemap says of a page.
+ *
+ * - `present`: it is in memory, and its address was read;
+ * - `swapped`: its contents are in swap, or on the way to another page frame;
+ * - `hidden`: it is in memory, but the kernel does not tell where, for lack of CAP_SYS_ADMIN;
+ * - `absent`: there is none: nothing is mapped, or nothing was ever written or read there.
+ */
+export type PageState = 'present' | 'swapped' | 'hidden' | 'absent'
+
+/** The states of a page whose physical address is not known. */
+export type UnknownPageState = Exclude<PageState, 'present'>
+
+/** How many pages are in each state. */
+export type PageStates = Readonly<Record<PageState, number>>
+
+// Bits of an entry: Documentation/admin-guide/mm/pagemap.rst, fs/proc/task_mmu.c. An entry is read as two 32-bit words,
+// so bit 55 is bit 23 of the high one.
+const frameMask = 2 ** 23 - 1
+const softDirtyBit = 1 << 23
+const exclusiveBit = 1 << 24
+const writeProtectedBit = 1 << 25
+const guardBit = 1 << 26
+const fileOrSharedBit = 1 << 29
+const swappedBit = 1 << 30
+const presentBit = 1 << 31
+
+/** Bits 0 to 4 of a swapped page's entry are the swap area, the rest of the frame's bits the place in it. */
+const swapTypeBits = 5
+
+/** Page frame number of a present page's entry; 0 when it is hidden, since frame 0 is never mapped. */
+export function frameOf(low: number, high: number): number {
+  return (high & frameMask) * 2 ** 32 + low
+}
+
+export function stateOf(low: number, high: number): PageState {
+  if ((high & presentBit) !== 0) return frameOf(low, high) === 0 ? 'hidden' : 'present'
+  return (high & swappedBit) !== 0 ? 'swapped' : 'absent'
+}
+
+/** The state that native code put in place of a physical address. */
+export function unknownStateOf(code: number): UnknownPageState {
+  if (code === pageState.swapped) return 'swapped'
+  return code === pageState.hidden ? 'hidden' : 'absent'
+}
+
+/** What native code puts in place of a physical address, or the address. */
+export function physicalOrCode(low: number, high: number): number {
+  const state = stateOf(low, high)
+  return state === 'present' ? frameOf(low, high) * basePageSize : pageState[state]
+}
+
+/** Where a swapped page is. Both are the kernel's own numbers. */
+export interface SwapPlace {
+  /** Which swap area: its line in /proc/swaps, from 0 on, unless the page is migrating or poisoned. */
+  readonly area: number
+  /** Which slot of that area, in base pages. */
+  readonly slot: number
+}
+
+/** Undefined also where the kernel hides it, which it does as it hides page frame numbers. */
+export function swapPlaceOf(low: number, high: number): SwapPlace | undefined {
+  const place = frameOf(low, high)
+  if (place === 0 || stateOf(low, high) !== 'swapped') return undefined
+  return { area: place % 2 ** swapTypeBits, slot: Math.floor(place / 2 ** swapTypeBits) }
+}
+
+/**
+ * The flags of one pagemap entry, decoded when they are asked for. Which of them a kernel keeps depends on its version
+ * and configuration: one that it does not keep reads false.
+ */
+export class PagemapFlags {
+  readonly #high: number
+
+  /** @param high the upper 32 bits of the entry */
+  constructor(high: number) {
+    this.#high = high | 0
+  }
+
+  /** The page belongs to a file, or to shared anonymous memory such as a memfd (bit 61; Linux 3.5). */
+  get fileOrShared(): boolean {
+    return (this.#high & fileOrSharedBit) !== 0
+  }
+
+  /** No other process, and no other place in this one, maps the page (bit 56; Linux 4.2). */
+  get exclusivelyMapped(): boolean {
+    return (this.#high & exclusiveBit) !== 0
+  }
+
+  /** Written since `4` was last written to /proc/<pid>/clear_refs (bit 55; CONFIG_MEM_SOFT_DIRTY). */
+  get softDirty(): boolean {
+    return (this.#high & softDirtyBit) !== 0
+  }
+
+  /** Write-protected by userfaultfd: a write is reported there first (bit 57; Linux 5.13). */
+  get writeProtected(): boolean {
+    return (this.#high & writeProtectedBit) !== 0
+  }
+
+  /** Made a guard by madvise(MADV_GUARD_INSTALL): any access is a SIGSEGV. It has no page (bit 58; Linux 6.15). */
+  get guard(): boolean {
+    return (this.#high & guardBit) !== 0
+  }
+}

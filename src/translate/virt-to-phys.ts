@@ -1,0 +1,171 @@
+import { formatAddress, type PhysicalAddress, type VirtualAddress } from '../addresses.js'
+import { isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
+import { basePageSize } from '../memory/page-sizes.js'
+import { native } from '../native.js'
+import { describe } from '../sizes.js'
+import { frameOf, PagemapFlags, type PageState, type SwapPlace, stateOf, swapPlaceOf } from './pagemap.js'
+import { unknownPage } from './unknown-page.js'
+
+/** What `virtToPhys` and `inspectPage` look up in another process. */
+export interface ProcessOptions {
+  /** Whose address it is. Default: this process. */
+  readonly pid?: number | undefined
+}
+
+/** Where one byte is physically. */
+export class PhysicalPage extends PagemapFlags {
+  /** Of that very byte, not of its page. Guest-physical in a virtual machine. */
+  readonly physicalAddress: PhysicalAddress
+
+  constructor(physicalAddress: PhysicalAddress, high: number) {
+    super(high)
+    this.physicalAddress = physicalAddress
+  }
+}
+
+/** What pagemap says of one page, whatever that is. */
+export class InspectedPage extends PagemapFlags {
+  /** The virtual address that was asked for. */
+  readonly address: VirtualAddress
+  readonly state: PageState
+  /** Of that very byte; undefined unless `present`. */
+  readonly physicalAddress: PhysicalAddress | undefined
+  /** Where a swapped page is; undefined where the kernel does not tell. */
+  readonly swap: SwapPlace | undefined
+
+  constructor(address: VirtualAddress, low: number, high: number) {
+    super(high)
+    this.address = address
+    this.state = stateOf(low, high)
+    this.physicalAddress = this.state === 'present' ? physicalOf(low, high, Number(address)) : undefined
+    this.swap = swapPlaceOf(low, high)
+  }
+}
+
+// Native code writes the two halves of an entry here, low first. They are read before anything else runs.
+const entry = new Uint32Array(2)
+
+/**
+ * Physical address of the first byte of a view, or of any virtual address of this or another process: the counterpart
+ * of DPDK's rte_mem_virt2phy, but what is not known is an error here, and never 0. One read of pagemap, 0.8 µs.
+ *
+ * It is true at the moment of the read. Memory that is not pinned may move at any time, and JavaScript's own (any
+ * ArrayBuffer that is not a region's) may be given back to the kernel.
+ *
+ * @throws PinfoldError `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED` or `ERR_PFN_HIDDEN` that names address and pid;
+ * `ERR_PROCESS_UNKNOWN`; `ERR_PERMISSION`; `ERR_OUT_OF_RANGE` for an address of 2^53 and more; `ERR_INVALID_ARGUMENT`,
+ * also for a view that is empty or detached, and for a view of another process
+ */
+export function virtToPhys(where: ArrayBufferView | VirtualAddress, options?: ProcessOptions): PhysicalPage {
+  const address = readEntry(where, options)
+  const low = entry[0] ?? 0
+  const high = entry[1] ?? 0
+  if (stateOf(low, high) === 'present') return new PhysicalPage(physicalOf(low, high, address), high)
+  throw refusal(low, high, address, options?.pid)
+}
+
+/**
+ * As `virtToPhys`, but tells the state of the page, whatever it is.
+ *
+ * @throws PinfoldError as `virtToPhys`, but for the states
+ */
+export function inspectPage(where: ArrayBufferView | VirtualAddress, options?: ProcessOptions): InspectedPage {
+  const address = readEntry(where, options)
+  return new InspectedPage(BigInt(address), entry[0] ?? 0, entry[1] ?? 0)
+}
+
+function physicalOf(low: number, high: number, address: number): PhysicalAddress {
+  // The low 32 bits suffice for what is within a page, and a mask is much cheaper than the remainder of a double.
+  return frameOf(low, high) * basePageSize + ((address >>> 0) & (basePageSize - 1))
+}
+
+// No schema on this path: zod would cost more than the read.
+function readEntry(where: ArrayBufferView | VirtualAddress, options: ProcessOptions | undefined): number {
+  const pid = options === undefined ? 0 : checkedPid(options)
+  if (typeof where === 'bigint') {
+    const address = checkedAddress(where)
+    try {
+      native.readPagemapEntry(pid, address, entry)
+    } catch (error) {
+      throw readRefusal(error, pid, where)
+    }
+    return address
+  }
+  if (!ArrayBuffer.isView(where)) {
+    throw invalid('an ArrayBufferView or a virtual address (a bigint)', where)
+  }
+  if (pid !== 0) throw invalid(`a virtual address (a bigint) of process ${pid}`, where)
+  try {
+    return native.readPagemapOf(where, entry)
+  } catch (error) {
+    // Every failure of a system call has an errno; what has none is the binding's refusal of the view.
+    if (isSystemFailure(error)) throw readRefusal(error, 0, undefined)
+    throw invalid('a view that has a first byte', where, 'an empty or detached view')
+  }
+}
+
+function checkedPid(options: ProcessOptions): number {
+  if (typeof options !== 'object' || options === null) throw invalid('options as { pid }', options)
+  for (const key in options) {
+    if (key !== 'pid') throw invalid('no option but pid', key)
+  }
+  const { pid } = options
+  return pid === undefined || pid === process.pid ? 0 : checkedProcess(pid)
+}
+
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT` unless it is a pid: 1 to 2^31 - 1 */
+export function checkedProcess(pid: number): number {
+  if (Number.isInteger(pid) && pid > 0 && pid < 2 ** 31) return pid
+  throw invalid('a pid from 1 to 2147483647', pid)
+}
+
+/**
+ * A virtual address as native code takes it. Above 2^53 there is no user memory on any architecture but x86-64 with
+ * five-level page tables, and there only for who asks mmap for such an address.
+ *
+ * @throws PinfoldError `ERR_OUT_OF_RANGE`
+ */
+export function checkedAddress(address: VirtualAddress): number {
+  if (address >= 0n && address < 2n ** 53n) return Number(address)
+  throw new PinfoldError(`expected a virtual address from 0 to 2^53 - 1, received ${address}`, {
+    code: 'ERR_OUT_OF_RANGE',
+    values: { address },
+  })
+}
+
+function invalid(expected: string, received: unknown, shown = describe(received)): PinfoldError {
+  return new PinfoldError(`virtToPhys: expected ${expected}, received ${shown}`, {
+    code: 'ERR_INVALID_ARGUMENT',
+    values: { received },
+  })
+}
+
+function refusal(low: number, high: number, address: number, pid = process.pid): PinfoldError {
+  const state = stateOf(low, high)
+  const place = `address ${formatAddress(address)} of process ${pid}`
+  return unknownPage(state === 'present' ? 'hidden' : state, place, { address: BigInt(address), pid })
+}
+
+/** Why pagemap could not be read; `pid` 0 is this process. */
+export function readRefusal(error: unknown, pid: number, address: VirtualAddress | undefined): PinfoldError {
+  const errno = isSystemFailure(error) ? Math.abs(error.errno) : 0
+  const process = pid === 0 ? 'this process' : `process ${pid}`
+  const details = {
+    ...(isSystemFailure(error) ? { syscall: error.syscall, errno } : {}),
+    values: { pid, address },
+    cause: error,
+  }
+  // ENOENT, ESRCH: it is gone, or a kernel thread. EPERM, EACCES: ptrace(2), 'Ptrace access mode checking'.
+  if (errno === 2 || errno === 3) {
+    return new PinfoldError(`there is no ${process}, or it has no memory of its own`, {
+      code: 'ERR_PROCESS_UNKNOWN',
+      ...details,
+    })
+  }
+  if (errno !== 1 && errno !== 13) return toPinfoldError(error)
+  return new PinfoldError(`the pagemap of ${process} may be read by its owner and by root only`, {
+    code: 'ERR_PERMISSION',
+    ...details,
+    hint: pid === 0 ? undefined : `sudo pinfold translate ${pid} ${formatAddress(address ?? 0n)}`,
+  })
+}
