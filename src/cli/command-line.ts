@@ -1,0 +1,156 @@
+import { parseArgs as parseWords, stripVTControlCharacters } from 'node:util'
+import { type ArgsDef, type CommandDef, renderUsage, runCommand } from 'citty'
+import { PinfoldError } from '../errors.js'
+import { commandExamples } from './examples.js'
+import { exitCode, exitCodeOf } from './exit-code.js'
+import { Output, plain, type Surroundings, wantsColour } from './output.js'
+import { resolve } from './resolvable.js'
+
+/** A command of any arguments, as citty's own tree of commands has it. */
+type AnyCommand = CommandDef<ArgsDef>
+
+/** A command as the words of a command line lead to it. */
+interface FoundCommand {
+  /** The words so far: ['pinfold', 'hugepages', 'show']. */
+  readonly path: readonly string[]
+  readonly command: AnyCommand
+  /** The words after it. */
+  readonly rest: readonly string[]
+}
+
+/** A command line that was not understood. */
+class UsageError extends PinfoldError {
+  readonly path: readonly string[]
+
+  constructor(message: string, path: readonly string[]) {
+    super(message, { code: 'ERR_INVALID_ARGUMENT', hint: `${path.join(' ')} --help` })
+    this.path = path
+  }
+}
+
+/**
+ * Runs the command that the words name, and returns its exit code; a command's `run` returns its own, or nothing.
+ *
+ * citty holds the commands, their arguments and their usage. What it lets pass is refused here: unknown options,
+ * values where none belong, and more words than the command takes.
+ */
+export async function runCommandLine(
+  root: AnyCommand,
+  words: readonly string[],
+  around: Surroundings,
+): Promise<number> {
+  const output = new Output({ json: saysJson(words) }, around)
+  try {
+    const found = await findCommand(root, words)
+    if (beforeDashes(words).some((word) => word === '--help' || word === '-h')) {
+      around.stdout.write(`${await usage(found, wantsColour(around.stdout, around.env))}\n`)
+      return exitCode.ok
+    }
+    if (found.command === root && (words[0] === '--version' || words[0] === '-v')) {
+      around.stdout.write(`${(await resolve(root.meta))?.version ?? 'unknown'}\n`)
+      return exitCode.ok
+    }
+    if (found.command.run === undefined) return await refuseWithUsage(found, output)
+    await refuseUnknownWords(found)
+    const { result } = await runCommand(found.command, { rawArgs: [...found.rest] })
+    return typeof result === 'number' ? result : exitCode.ok
+  } catch (error) {
+    const failure = isCittyError(error) ? new UsageError(stripVTControlCharacters(error.message), ['pinfold']) : error
+    complain(failure, output)
+    return exitCodeOf(failure)
+  }
+}
+
+/** Tells an error: for people on stderr, and under --json as an object on stdout, so that a script reads one stream. */
+export function complain(error: unknown, output: Output): void {
+  if (!(error instanceof PinfoldError)) {
+    // Not foreseen, so a defect of ours: the stack is what helps.
+    output.complain(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    return
+  }
+  const { code, message, syscall, errno, values, hint } = error
+  if (output.json) {
+    output.report({ schema: 'pinfold/error/1', code, message, syscall, errno, values, hint }, () => '')
+  }
+  output.complain(`${output.paintError('error', 'red')}  ${message} (${code})`)
+  const label = error instanceof UsageError ? 'see' : 'mend'
+  if (hint !== undefined) output.complain(`${output.paintError(label.padEnd(7), 'cyan')}${hint}`)
+}
+
+async function findCommand(root: AnyCommand, words: readonly string[]): Promise<FoundCommand> {
+  let found: FoundCommand = { path: [(await resolve(root.meta))?.name ?? 'pinfold'], command: root, rest: words }
+  while (true) {
+    const subCommands = await resolve(found.command.subCommands)
+    if (subCommands === undefined) return found
+    const [word] = found.rest
+    // Options before a command are the default command's, or belong to nobody and are refused there.
+    const isDefault = word === undefined || word.startsWith('-')
+    const name = isDefault ? await resolve(found.command.default) : word
+    if (name === undefined) return found
+    const next = Object.hasOwn(subCommands, name) ? await resolve(subCommands[name]) : undefined
+    if (next === undefined) {
+      throw new UsageError(`expected a command (${Object.keys(subCommands).join(', ')}), not '${name}'`, found.path)
+    }
+    if (isDefault && found.rest.some((word) => word === '--help' || word === '-h')) return found
+    found = { path: [...found.path, name], command: next, rest: isDefault ? found.rest : found.rest.slice(1) }
+  }
+}
+
+/** A command that only gathers others was named alone: its usage on stderr, since nothing was done. */
+async function refuseWithUsage(found: FoundCommand, output: Output): Promise<number> {
+  const [word] = found.rest
+  if (word !== undefined) throw new UsageError(`unknown option '${word}'`, found.path)
+  output.complain(await usage(found, output.paintError !== plain))
+  return exitCode.usage
+}
+
+async function refuseUnknownWords({ path, command, rest }: FoundCommand): Promise<void> {
+  const definitions = Object.entries((await resolve(command.args)) ?? {})
+  const options: Record<string, { type: 'boolean' | 'string'; short?: string }> = {}
+  for (const [name, { type, ...definition }] of definitions) {
+    if (type === 'positional') continue
+    const alias = 'alias' in definition ? [definition.alias ?? []].flat()[0] : undefined
+    options[name] = {
+      type: type === 'boolean' ? 'boolean' : 'string',
+      ...(alias === undefined ? {} : { short: alias }),
+    }
+  }
+  const most = definitions.filter(([, { type }]) => type === 'positional').length
+  try {
+    const { positionals } = parseWords({ args: [...rest], options, allowPositionals: true, strict: true })
+    const extra = positionals[most]
+    if (extra !== undefined) throw new UsageError(`one word too many: '${extra}'`, path)
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    // node:util's own words are good; only its advice after the first sentence is not ours.
+    const [sentence] = (error instanceof Error ? error.message : String(error)).split(/\.\s/)
+    throw new UsageError((sentence ?? '').replace(/^./, (letter) => letter.toLowerCase()).replace(/\.$/, ''), path)
+  }
+}
+
+async function usage({ path, command }: FoundCommand, colour: boolean): Promise<string> {
+  const name = path[path.length - 1] ?? ''
+  const meta = await resolve(command.meta)
+  const text = await renderUsage(
+    { ...command, meta: { ...meta, name } },
+    path.length > 1 ? { meta: { name: path.slice(0, -1).join(' ') } } : undefined,
+  )
+  const examples = (commandExamples[path.join(' ')] ?? []).map((example) => `  ${example}`)
+  const whole = [text.trimEnd(), ...(examples.length > 0 ? ['', 'EXAMPLES', '', ...examples] : []), ''].join('\n')
+  return (colour ? whole : stripVTControlCharacters(whole)).replace(/[ \t]+$/gm, '')
+}
+
+function beforeDashes(words: readonly string[]): readonly string[] {
+  const dashes = words.indexOf('--')
+  return dashes < 0 ? words : words.slice(0, dashes)
+}
+
+/** Whether the words ask for JSON, told before they are understood, since a misunderstanding is told as JSON too. */
+function saysJson(words: readonly string[]): boolean {
+  return beforeDashes(words).some((word) => word === '--json' || word === '--json=true')
+}
+
+/** citty does not export its error's class. Its messages are about missing words and values out of a choice. */
+function isCittyError(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'CLIError'
+}

@@ -1,0 +1,69 @@
+import type { ArgsDef, CommandDef } from 'citty'
+import { resolve } from '../resolvable.js'
+
+/** An option, as a shell completes it. */
+export interface CompletedOption {
+  /** With its dashes: '--node'. */
+  readonly word: string
+  readonly description: string
+  readonly takesValue: boolean
+}
+
+/** What the next word that is no option may be. */
+export type CompletedOperand = 'page-size' | 'folder' | 'pid' | 'nothing'
+
+/** A command, with all that may follow it. */
+export interface CompletedCommand {
+  readonly name: string
+  readonly description: string
+  readonly options: readonly CompletedOption[]
+  /** What its first operand is; the ones after it are numbers, which no shell can guess. */
+  readonly operand: CompletedOperand
+  readonly commands: readonly CompletedCommand[]
+}
+
+const operands: ReadonlyMap<string, CompletedOperand> = new Map([
+  ['size', 'page-size'],
+  ['path', 'folder'],
+  ['pid', 'pid'],
+])
+
+/** The page sizes that scripts offer: those of the usual machines. */
+export const pageSizes = ['2MiB', '1GiB', '64KiB', '32MiB', '512MiB', '16GiB']
+
+/** The tree of commands as plain values. */
+export async function readCommandTree(command: CommandDef<ArgsDef>, name = 'pinfold'): Promise<CompletedCommand> {
+  const meta = await resolve(command.meta)
+  const args = Object.entries((await resolve(command.args)) ?? {})
+  const subCommands = Object.entries((await resolve(command.subCommands)) ?? {})
+  const commands: CompletedCommand[] = []
+  for (const [name, subCommand] of subCommands) {
+    const resolved = await resolve(subCommand)
+    if (resolved !== undefined) commands.push(await readCommandTree(resolved, name))
+  }
+  const options = args
+    .filter(([, { type }]) => type !== 'positional')
+    .map(([name, { type, description = '' }]) => ({ word: `--${name}`, description, takesValue: type !== 'boolean' }))
+  const [operand = ''] = args.find(([, { type }]) => type === 'positional') ?? []
+  return {
+    name,
+    description: meta?.description ?? '',
+    options: [...options, { word: '--help', description: 'Show how it is used', takesValue: false }],
+    operand: operands.get(operand) ?? 'nothing',
+    commands,
+  }
+}
+
+/** Every command with the words that lead to it, parents first. */
+export function walkCommands(
+  command: CompletedCommand,
+  path: readonly string[] = [],
+): { readonly path: readonly string[]; readonly command: CompletedCommand }[] {
+  const here = [...path, command.name]
+  return [{ path: here, command }, ...command.commands.flatMap((next) => walkCommands(next, here))]
+}
+
+/** Text inside single quotes of a POSIX-like shell or fish. */
+export function singleQuoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
+}

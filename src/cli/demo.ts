@@ -1,0 +1,117 @@
+import { once } from 'node:events'
+import { defineCommand } from 'citty'
+import { formatAddress } from '../addresses.js'
+import { openRegistry } from '../registry/open-registry.js'
+import type { Region } from '../registry/region.js'
+import { formatSize } from '../sizes.js'
+import { commonArguments } from './arguments.js'
+import { repairPools, supplyPages } from './demo/pages.js'
+import { countHoldings, measureRemains } from './demo/remains.js'
+import { DemoText } from './demo/render.js'
+import { type DemoReport, demoSize } from './demo/report.js'
+import {
+  advise,
+  describeRegion,
+  describeSupply,
+  handOver,
+  lookAtMachine,
+  translate,
+  verify,
+  writeAndRead,
+} from './demo/steps.js'
+import { exitCode } from './exit-code.js'
+import { Output } from './output.js'
+
+/** The main job once, on real memory: every line was measured in this run. */
+export const demo = defineCommand({
+  meta: { name: 'demo', description: 'Do the main job once: make, translate, use, hand over and close a region' },
+  args: {
+    hold: { type: 'boolean', description: 'Wait for Enter before closing, to look at the region from outside' },
+    ...commonArguments,
+  },
+  async run({ args }) {
+    const output = new Output({ json: args.json === true })
+    const report = await runDemo(output, args.hold === true)
+    if (args.json === true) output.report(report, () => '')
+    const { bytes, worker, verification, left } = report
+    const isTrue =
+      bytes.differences + worker.differencesThere + worker.differencesHere + verification.moved === 0 && left.nothing
+    return isTrue ? exitCode.ok : exitCode.finding
+  },
+})
+
+async function runDemo(output: Output, hold: boolean): Promise<DemoReport> {
+  const text = new DemoText(output.paint)
+  const machine = lookAtMachine()
+  output.piece(text.machine(machine))
+
+  // Before anything is counted: what a killed run left is not how the machine was.
+  const repaired = repairPools()
+  const before = countHoldings()
+  // Given back also on Ctrl-C and on exit; after a kill -9, by the next run.
+  const supply = supplyPages(demoSize, repaired)
+  try {
+    const pages = describeSupply(supply)
+    output.piece(text.pages(pages))
+
+    output.progress('allocating …')
+    const memory = await openRegistry({ regions: {} })
+    const begin = performance.now()
+    const region = await memory.allocate('demo', { size: demoSize })
+    const regionStep = describeRegion(region, performance.now() - begin)
+    output.piece(text.region(regionStep))
+
+    const { translation, step: physical } = translate(region)
+    output.piece(text.physical(physical, machine.virtual !== null))
+
+    const bytes = writeAndRead(region)
+    output.piece(text.bytes(bytes))
+
+    output.progress('waiting for the worker …')
+    const worker = await handOver(region)
+    output.piece(text.worker(worker))
+
+    const verification = verify(translation)
+    output.piece(text.verification(verification, physical.runs !== null))
+
+    if (hold) await waitForEnter(output, region)
+
+    const advice = advise(region, physical)
+    const closing = performance.now()
+    region.close()
+    memory.close()
+    supply.loan?.giveBack()
+    const close = { milliseconds: performance.now() - closing }
+    output.piece(text.close(close.milliseconds))
+
+    const left = await measureRemains(before)
+    output.piece(text.left(left))
+    if (advice.length > 0) output.piece(`\n${text.more(advice)}`)
+    return {
+      schema: 'pinfold/demo/1',
+      machine,
+      pages,
+      region: regionStep,
+      physical,
+      bytes,
+      worker,
+      verification,
+      close,
+      left,
+      more: advice,
+    }
+  } finally {
+    supply.loan?.giveBack()
+  }
+}
+
+/** Lets a person look at the region from another terminal, until Enter or the end of stdin. */
+async function waitForEnter(output: Output, region: Region): Promise<void> {
+  const address = formatAddress(region.address)
+  output.piece(`\nheld until Enter; meanwhile, from another terminal:
+  pinfold translate ${process.pid} ${address} ${formatSize(region.size)}
+  grep pinfold: /proc/${process.pid}/maps\n`)
+  process.stdin.resume()
+  await Promise.race(['data', 'end', 'error'].map((event) => once(process.stdin, event)))
+  process.stdin.destroy()
+}

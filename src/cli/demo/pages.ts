@@ -1,0 +1,54 @@
+import { PinfoldError } from '../../errors.js'
+import { borrowHugepages, type HugepageLoan, type RepairedLoan, repairLoans } from '../../memory/hugepage-loan.js'
+import { type HugepagePool, readPools } from '../../memory/hugepage-pools.js'
+import { formatSize } from '../../sizes.js'
+
+/** What was done so that the region can have hugetlb pages. */
+export interface PageSupply {
+  /** The pool that the region will take its pages from; undefined when none can give them. */
+  readonly pool: HugepagePool | undefined
+  readonly loan: HugepageLoan | undefined
+  /** What earlier runs left that were killed, and was taken off the pools now. */
+  readonly repaired: readonly RepairedLoan[]
+  /** Why pools could not be made large enough, largest pages first. */
+  readonly refusals: readonly PinfoldError[]
+}
+
+/** What runs that were killed have left in the pools, taken off them. None without root, who alone could have left any. */
+export function repairPools(): readonly RepairedLoan[] {
+  if (process.geteuid?.() !== 0) return []
+  try {
+    return repairLoans()
+  } catch (error) {
+    // Root without the right to write /run or /sys (a container) could not have left anything either.
+    if (error instanceof PinfoldError && error.code === 'ERR_PERMISSION') return []
+    throw error
+  }
+}
+
+/**
+ * Finds the largest pages that divide `size` and of which enough are free. Where there are none, and this process is
+ * root, it borrows what the region needs: all of it and not only what is missing, since whoever else looks at the pool
+ * now may be about to take the free ones.
+ */
+export function supplyPages(size: number, repaired: readonly RepairedLoan[]): PageSupply {
+  const pools = readPools().filter(({ node, pageSize }) => node === undefined && size % pageSize === 0)
+  const pool = pools.find(({ pageSize, free, reserved = 0 }) => free - reserved >= size / pageSize)
+  if (pool !== undefined) return { pool, loan: undefined, repaired, refusals: [] }
+  const refusals: PinfoldError[] = []
+  for (const pool of pools) {
+    try {
+      const loan = borrowHugepages({ pageSize: pool.pageSize, pages: size / pool.pageSize })
+      return { pool, loan, repaired: [...repaired, ...loan.repaired], refusals }
+    } catch (error) {
+      if (!(error instanceof PinfoldError)) throw error
+      refusals.push(error)
+    }
+  }
+  return { pool: undefined, loan: undefined, repaired, refusals }
+}
+
+/** '32 of 2MiB' */
+export function formatPages(pages: number, pageSize: number): string {
+  return `${pages} of ${formatSize(pageSize)}`
+}

@@ -1,0 +1,78 @@
+import { type HugepagePool, poolDirectory, readPools } from '../../memory/hugepage-pools.js'
+import { formatSize, KiB, MiB } from '../../sizes.js'
+import { defaultHugepageSize } from '../hugepages/default-size.js'
+import { readHugetlbMounts } from '../hugepages/mounts.js'
+import { formatCount } from '../output.js'
+import { type Finding, finding, sudo, writeCommand } from './finding.js'
+
+/** How much a mend reserves where there is nothing: enough for the demo and a first program, little for a machine. */
+const firstReservation = 128 * MiB
+
+/** The hugepage pools per size and node, and the hugetlbfs mounts. */
+export function* examineHugepages(): Iterable<Finding> {
+  const pools = readPools()
+  const wholes = pools.filter(({ node }) => node === undefined)
+  if (wholes.length === 0) {
+    yield finding('hugepages.pools', 'warn', 'this kernel has no hugetlb pages (CONFIG_HUGETLBFS)', { values: {} })
+    return
+  }
+  const nothingFree = wholes.every((pool) => available(pool) === 0)
+  for (const pool of wholes) {
+    const nodes = pools.filter(({ pageSize, node }) => pageSize === pool.pageSize && node !== undefined)
+    yield examinePool(pool, nodes, nothingFree && pool.pageSize === defaultHugepageSize())
+    // One node's pool is the machine's; with several, a program bound to one of them cares for that one's.
+    if (nodes.length > 1) yield* nodes.map(examineNodePool)
+  }
+  yield examineMounts()
+}
+
+/** Pages that a new mapping can have: free, not promised to another, or to be made on demand. */
+function available({ free, reserved = 0, overcommit = 0, surplus }: HugepagePool): number {
+  return free - reserved + Math.max(0, overcommit - surplus)
+}
+
+function examinePool(pool: HugepagePool, nodes: readonly HugepagePool[], isWanted: boolean): Finding {
+  const { pageSize, total, free, reserved = 0, surplus, overcommit = 0 } = pool
+  const id = `hugepages.pool.${formatSize(pageSize)}`
+  const values = { pageSize, total, free, reserved, surplus, overcommit, nodes: nodes.map(nodeValues) }
+  const notes = [
+    reserved > 0 ? `${formatCount(reserved)} of them promised` : '',
+    surplus > 0 ? `${formatCount(surplus)} surplus` : '',
+    overcommit > 0 ? `up to ${formatCount(overcommit)} more on demand` : '',
+  ].filter((note) => note !== '')
+  const counts = total === 0 ? 'no pages' : `${formatCount(total)} pages, ${formatCount(free)} free`
+  const seen = [counts, ...notes].join(', ')
+  if (available(pool) > 0) return finding(id, 'ok', seen, { values })
+  const more = Math.max(1, Math.floor(firstReservation / pageSize))
+  const mend = writeCommand(`${poolDirectory(pageSize)}/nr_hugepages`, total - surplus + more)
+  return finding(id, isWanted ? 'warn' : 'info', seen, { mend, values })
+}
+
+function examineNodePool(pool: HugepagePool): Finding {
+  const { pageSize, node, total, free, surplus } = pool
+  const seen = total === 0 ? 'no pages' : `${formatCount(total)} pages, ${formatCount(free)} free`
+  const id = `hugepages.pool.${formatSize(pageSize)}.node${node}`
+  const values = { pageSize, node, total, free, surplus }
+  return finding(id, free > 0 ? 'ok' : 'info', seen, { values })
+}
+
+function nodeValues({ node, total, free, surplus }: HugepagePool): object {
+  return { node, total, free, surplus }
+}
+
+function examineMounts(): Finding {
+  const mounts = readHugetlbMounts()
+  const values = { mounts: mounts.map(({ path, pageSize, size }) => ({ path, pageSize, size })) }
+  if (mounts.length > 0) {
+    const seen = mounts.map(({ path, pageSize }) => `${path} (${formatSize(pageSize)})`)
+    return finding('hugepages.mounts', 'ok', seen.join(', '), { values })
+  }
+  const pageSize = defaultHugepageSize()
+  return finding('hugepages.mounts', 'info', 'no hugetlbfs mounted: pinfold needs none (memfd), DPDK by default does', {
+    mend:
+      pageSize === undefined
+        ? undefined
+        : `${sudo}mount -m -t hugetlbfs -o pagesize=${pageSize / KiB}K hugetlbfs /dev/hugepages`,
+    values,
+  })
+}

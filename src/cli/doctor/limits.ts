@@ -1,0 +1,63 @@
+import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, room } from '../../memory/cgroup.js'
+import { hugetlbPageSizes } from '../../memory/page-sizes.js'
+import { capabilities, memlockLimit, processMemory } from '../../memory/process-limits.js'
+import { formatSize, MiB } from '../../sizes.js'
+import { type Finding, finding, finiteOrNull, sudo, writeCommand } from './finding.js'
+
+/** Below this, a limit is told as a warning: one region of the demo's size would not fit. */
+const enough = 64 * MiB
+
+/** The limits on this process and on its cgroups. They are inherited: a program started from here has the same. */
+export function* examineLimits(): Iterable<Finding> {
+  yield examineMemlock()
+  const pageSizes = hugetlbPageSizes()
+  for (const pageSize of pageSizes) yield examineHugetlbLimits(pageSize)
+  yield examineMemoryLimits()
+}
+
+/** RLIMIT_MEMLOCK: what mlock and the registration with RDMA devices count against; hugetlb pages themselves do not. */
+function examineMemlock(): Finding {
+  const { soft, hard } = memlockLimit()
+  const { locked, pinned } = processMemory()
+  const isExempt = capabilities().has('CAP_IPC_LOCK')
+  const values = { soft: finiteOrNull(soft), hard: finiteOrNull(hard), locked, pinned, exempt: isExempt }
+  const seen = `RLIMIT_MEMLOCK ${formatLimit(soft)}${hard === soft ? '' : `, at most ${formatLimit(hard)}`}`
+  if (isExempt && soft !== Number.POSITIVE_INFINITY) {
+    return finding('limits.memlock', 'ok', `${seen}; CAP_IPC_LOCK makes this process exempt`, { values })
+  }
+  if (soft - locked >= enough) return finding('limits.memlock', 'ok', seen, { values })
+  const mend = hard >= enough ? `ulimit -l ${hard === Infinity ? 'unlimited' : hard / 1024}` : prlimitCommand()
+  return finding('limits.memlock', 'warn', `${seen}: mlock and RDMA registration stop there`, { mend, values })
+}
+
+/** For the shell that it is typed into, so for what is started from there. */
+function prlimitCommand(): string {
+  return `${sudo}prlimit --pid $$ --memlock=unlimited:unlimited`
+}
+
+function formatLimit(bytes: number): string {
+  return Number.isFinite(bytes) ? formatSize(bytes) : 'unlimited'
+}
+
+function examineHugetlbLimits(pageSize: number): Finding {
+  return examineCgroup(`limits.cgroup.hugetlb.${formatSize(pageSize)}`, hugetlbLimits(pageSize), pageSize)
+}
+
+function examineMemoryLimits(): Finding {
+  const found = examineCgroup('limits.cgroup.memory', memoryLimits(), enough)
+  if (!countsHugetlbAsMemory()) return found
+  return { ...found, seen: `${found.seen}; hugetlb pages count too (memory_hugetlb_accounting)` }
+}
+
+/** The tightest limit of this process's cgroup and its ancestors; a warning when less than `wanted` is left of it. */
+function examineCgroup(id: string, limits: readonly CgroupLimit[], wanted: number): Finding {
+  const values = {
+    limits: limits.map(({ path, limit, usage, kind }) => ({ path, limit, usage, kind })),
+  }
+  const [tightest] = limits
+  if (tightest === undefined) return finding(id, 'ok', 'no limit', { values })
+  const { file, limit, usage } = tightest
+  const seen = `${formatSize(usage)} of ${formatSize(limit)} used, by ${file}`
+  if (room(tightest) >= wanted) return finding(id, 'ok', seen, { values })
+  return finding(id, 'warn', seen, { mend: writeCommand(file, Math.max(2 * limit, usage + enough)), values })
+}

@@ -1,0 +1,12 @@
+import { basePageSize } from '../../memory/page-sizes.js'
+import { formatSize } from '../../sizes.js'
+import { type Finding, finding } from './finding.js'
+
+/** That this file is loaded at all says that the addon is: examinations.ts tells when it is not. */
+export function* examineNativePart(): Iterable<Finding> {
+  const { napi = '', modules } = process.versions
+  yield finding('native.addon', 'ok', `loaded: Node ${process.version}, Node-API ${napi}`, {
+    values: { node: process.version, nodeApi: Number(napi), modules },
+  })
+  yield finding('native.page-size', 'ok', `base pages of ${formatSize(basePageSize)}`, { values: { basePageSize } })
+}

@@ -1,0 +1,31 @@
+/** What a command's help shows below its options, by the command's words. The guide has the same (docs/command-line.md). */
+export const commandExamples: Readonly<Record<string, readonly string[]>> = {
+  pinfold: ['pinfold doctor', 'pinfold hugepages reserve 2MiB 64', 'pinfold demo'],
+  'pinfold doctor': [
+    'pinfold doctor',
+    'pinfold doctor --only hugepages,limits --strict',
+    'pinfold doctor --json | jq -r \'.checks[] | select(.status == "warn") | .mend\'',
+  ],
+  'pinfold hugepages': ['pinfold hugepages', 'pinfold hugepages reserve 2MiB 64', 'pinfold hugepages release 2MiB 64'],
+  'pinfold hugepages show': ['pinfold hugepages show', "pinfold hugepages show --json | jq '.pools[].free'"],
+  'pinfold hugepages reserve': [
+    'pinfold hugepages reserve 2MiB 64               # 64 more pages',
+    'pinfold hugepages reserve 1GiB --to 4 --node 1  # until node 1 has 4',
+    'pinfold hugepages reserve 2MiB 1GiB --persist   # 512 pages, also after a boot',
+  ],
+  'pinfold hugepages release': [
+    'pinfold hugepages release 2MiB 64               # 64 fewer',
+    'pinfold hugepages release 2MiB --to 0 --dry-run',
+  ],
+  'pinfold hugepages mount': [
+    'pinfold hugepages mount',
+    'pinfold hugepages mount /mnt/huge --page-size 1GiB --size 4GiB --mode 0770 --owner dpdk:dpdk',
+  ],
+  'pinfold hugepages unmount': ['pinfold hugepages unmount /mnt/huge'],
+  'pinfold translate': [
+    'pinfold translate 4711 0x7f2a40000000           # the page there',
+    'pinfold translate 4711 0x7f2a40000000 64MiB     # physical runs',
+  ],
+  'pinfold demo': ['pinfold demo', 'pinfold demo --json'],
+  'pinfold completion': ['source <(pinfold completion bash)', 'pinfold completion fish | source'],
+}

@@ -1,0 +1,107 @@
+import { statfsSync, statSync } from 'node:fs'
+import { readKernelFile } from '../../memory/kernel-files.js'
+import { GiB, KiB, MiB } from '../../sizes.js'
+import { defaultHugepageSize } from './default-size.js'
+
+/** One line of mountinfo: where a file system is mounted, of which type, with which options of its own. */
+export interface Mount {
+  readonly path: string
+  readonly type: string
+  readonly options: ReadonlyMap<string, string>
+}
+
+/** A mounted hugetlbfs. Sizes are bytes. */
+export interface HugetlbMount {
+  readonly path: string
+  readonly pageSize: number
+  /** The most that its files may hold; undefined when only the pool limits it. */
+  readonly size: number | undefined
+  /** What it keeps reserved of the pool from the mount on; undefined when nothing. */
+  readonly minSize: number | undefined
+}
+
+/** A hugetlbfs as its root directory tells it. */
+export interface MountState {
+  /** Permission bits, as chmod(1) writes them: '0755'. */
+  readonly mode: string
+  readonly uid: number
+  readonly gid: number
+  /** Bytes that its files may still take; undefined where no limit was set, since the kernel then tells none. */
+  readonly free: number | undefined
+}
+
+/** The hugetlbfs mounts that can be reached by their path, in this process's mount namespace. */
+export function readHugetlbMounts(): HugetlbMount[] {
+  return hugetlbMounts(readMounts(), defaultHugepageSize())
+}
+
+/** Every mount that is not hidden by a later one on the same path. */
+export function readMounts(): Mount[] {
+  return parseMounts(readKernelFile('/proc/self/mountinfo') ?? '')
+}
+
+/** The hugetlbfs among `mounts`; one whose options name no page size has the default one. */
+export function hugetlbMounts(mounts: readonly Mount[], defaultSize: number | undefined): HugetlbMount[] {
+  const bytes = (text: string | undefined) => (text === undefined ? undefined : Number(text))
+  return mounts
+    .filter(({ type }) => type === 'hugetlbfs')
+    .map(({ path, options }) => ({
+      path,
+      pageSize: parsePageSize(options.get('pagesize')) ?? defaultSize ?? 0,
+      size: bytes(options.get('size')),
+      minSize: bytes(options.get('min_size')),
+    }))
+}
+
+/**
+ * The mounts of mountinfo text, read as latin1. Source: proc_pid_mountinfo(5). A line is
+ * '42 27 0:39 / /mnt/huge rw,relatime shared:1 - hugetlbfs none rw,mode=750,pagesize=2M,size=4194304'.
+ */
+export function parseMounts(mountinfo: string): Mount[] {
+  const onTop = new Map<string, Mount>()
+  for (const line of mountinfo.split('\n')) {
+    const [before = '', after = ''] = line.split(' - ')
+    const [type, , options = ''] = after.split(' ')
+    const escaped = before.split(' ')[4]
+    if (type === undefined || escaped === undefined) continue
+    const path = unescapePath(escaped)
+    const pairs = options.split(',').map((option): [string, string] => {
+      const [name = '', value = ''] = option.split('=')
+      return [name, value]
+    })
+    // A later line is a later mount, and hides an earlier one on its path.
+    onTop.set(path, { path, type, options: new Map(pairs) })
+  }
+  return [...onTop.values()]
+}
+
+const units: ReadonlyMap<string, number> = new Map([
+  ['K', KiB],
+  ['M', MiB],
+  ['G', GiB],
+])
+
+/** '2M', '1024M' or '64K', as the kernel shows it (fs/hugetlbfs/inode.c, hugetlbfs_show_options). */
+function parsePageSize(text: string | undefined): number | undefined {
+  const [, count, unit = ''] = /^(\d+)([KMG]?)$/.exec(text ?? '') ?? []
+  return count === undefined ? undefined : Number(count) * (units.get(unit) ?? 1)
+}
+
+/** The kernel writes space, tab, newline and backslash of a path as three octal digits; other bytes as they are. */
+function unescapePath(path: string): string {
+  const bytes = path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
+  return Buffer.from(bytes, 'latin1').toString('utf8')
+}
+
+/** undefined when the mount is gone by now, or lies below a folder that this user may not enter. */
+export function readMountState({ path, size }: HugetlbMount): MountState | undefined {
+  try {
+    const { mode, uid, gid } = statSync(path)
+    const { bsize, bfree } = statfsSync(path)
+    const free = size === undefined ? undefined : bsize * bfree
+    return { mode: `0${(mode & 0o7777).toString(8)}`, uid, gid, free }
+  } catch {
+    // The mount itself is still a fact, told by mountinfo.
+    return undefined
+  }
+}

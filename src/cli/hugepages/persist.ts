@@ -1,0 +1,115 @@
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { PinfoldError } from '../../errors.js'
+import { openLoans } from '../../memory/hugepage-ledger.js'
+import { ownPages, readPool } from '../../memory/hugepage-pools.js'
+import { memoryNodes } from '../../memory/numa.js'
+import { formatSize, GiB, MiB } from '../../sizes.js'
+import { sudo } from '../doctor/finding.js'
+import { kernelOptionCommand } from '../kernel-command-line.js'
+import { defaultHugepageSize } from './default-size.js'
+import type { PagesChange } from './pool-change.js'
+
+/** Where the reservation of the default page size is written. */
+export const sysctlFile = '/etc/sysctl.d/60-pinfold-hugepages.conf'
+
+/** How a reservation outlives a boot. */
+export interface Persistence {
+  /** A sysctl knows the default page size of the whole machine only; the rest is the kernel command line's. */
+  readonly by: 'sysctl' | 'kernel-command-line'
+  /** The file that was written (by sysctl), or null: no two boot loaders keep the command line in one place. */
+  readonly file: string | null
+  /** What it says, or what has to be added to the kernel command line. */
+  readonly lines: readonly string[]
+  readonly written: boolean
+  /** What makes it so where pinfold does not. */
+  readonly command?: string
+  /** Files that set the same and are read later, so that they win. */
+  readonly overriddenBy: readonly string[]
+}
+
+/**
+ * The lines that reserve at boot what the pools hold now or, in a dry run, would hold after `changes`. Loans that are
+ * out are not counted for the whole machine: they end with their borrowers.
+ */
+export function planPersistence(pageSize: number, changes: readonly PagesChange[], dryRun: boolean): Persistence {
+  const growth = (at: number | null) => {
+    const change = dryRun ? changes.find(({ node }) => node === at) : undefined
+    return change === undefined ? 0 : change.after - change.before
+  }
+  const whole = ownPages(readPool(pageSize)) - loanedPages(pageSize) + growth(null)
+  const isWhole = changes.every(({ node }) => node === null)
+  if (isWhole && pageSize === defaultHugepageSize()) {
+    const comment = `# Hugepages of ${formatSize(pageSize)} to reserve at boot. Written by: pinfold hugepages --persist`
+    const lines = [comment, `vm.nr_hugepages = ${whole}`]
+    const overriddenBy = laterSettings('vm.nr_hugepages', sysctlFile)
+    return { by: 'sysctl', file: sysctlFile, lines, written: false, overriddenBy }
+  }
+  // Per node since Linux 5.16: '0:64,1:64' (Documentation/admin-guide/kernel-parameters.txt, hugepages=).
+  const perNode = memoryNodes()
+    .map((node) => ({ node, pages: ownPages(readPool(pageSize, node)) + growth(node) }))
+    .filter(({ pages }) => pages > 0)
+    .map(({ node, pages }) => `${node}:${pages}`)
+  const unit = pageSize % GiB === 0 ? `${pageSize / GiB}G` : `${pageSize / MiB}M`
+  const options = `hugepagesz=${unit} hugepages=${isWhole ? whole : perNode.join(',') || 0}`
+  const command = kernelOptionCommand(options, `pinfold-hugepages-${unit}`)
+  const plan = { by: 'kernel-command-line', file: null, lines: [options], written: false, overriddenBy: [] } as const
+  return command === undefined ? plan : { ...plan, command }
+}
+
+/** Loans are known to root only; whoever is not root writes nothing anyway. */
+function loanedPages(pageSize: number): number {
+  return openLoans()
+    .filter((loan) => loan.pageSize === pageSize)
+    .reduce((sum, { pages }) => sum + pages, 0)
+}
+
+/** Writes a plan's file whole or not at all. A plan for the kernel command line is only shown. */
+export function writePersistence(plan: Persistence): Persistence {
+  if (plan.file === null) return plan
+  if (existsSync(plan.file) && !lstatSync(plan.file).isFile()) {
+    throw new PinfoldError(`${plan.file} is not a plain file`, { code: 'ERR_SYSTEM', values: { file: plan.file } })
+  }
+  const temporary = `${plan.file}.${process.pid}.new`
+  try {
+    writeFileSync(temporary, `${plan.lines.join('\n')}\n`, { flag: 'wx', mode: 0o644, flush: true })
+    renameSync(temporary, plan.file)
+  } catch (error) {
+    if (existsSync(temporary)) unlinkSync(temporary)
+    const message = `${plan.file} could not be written: ${error instanceof Error ? error.message : error}`
+    throw new PinfoldError(message, {
+      code: 'ERR_SYSTEM',
+      hint: `${sudo}mkdir -p ${dirname(plan.file)}`,
+      values: { file: plan.file },
+      cause: error,
+    })
+  }
+  return { ...plan, written: true }
+}
+
+/**
+ * The files that set `key` and are read after `file`: by name over all folders, and /etc/sysctl.conf last. Source:
+ * sysctl.d(5), sysctl(8) --system.
+ */
+function laterSettings(key: string, file: string): string[] {
+  const folders = ['/etc/sysctl.d', '/run/sysctl.d', '/usr/local/lib/sysctl.d', '/usr/lib/sysctl.d', '/lib/sysctl.d']
+  const later = folders
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+    .filter((path) => path.endsWith('.conf') && basename(path) > basename(file))
+  const setting = new RegExp(`^\\s*-?${key.replace('.', '[./]')}\\s*=`, 'm')
+  const setters = [...later, '/etc/sysctl.conf'].filter(
+    (path) => existsSync(path) && setting.test(readFileSync(path, 'utf8')),
+  )
+  // 99-sysctl.conf is often a link to /etc/sysctl.conf, and /lib to /usr/lib.
+  return [...new Set(setters.map((path) => realpathSync(path)))]
+}

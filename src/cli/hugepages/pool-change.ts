@@ -1,0 +1,60 @@
+import { PinfoldError } from '../../errors.js'
+import { readShares } from '../../memory/hugepage-counters.js'
+import { withPoolLock } from '../../memory/hugepage-ledger.js'
+import { type HugepagePool, ownPages, readPool, resizePool } from '../../memory/hugepage-pools.js'
+import { formatSize } from '../../sizes.js'
+
+/** A pool's own pages (nr_hugepages less surplus) before and after. */
+export interface PagesChange {
+  /** null: all nodes together. */
+  readonly node: number | null
+  readonly before: number
+  readonly after: number
+}
+
+export interface ChangeRequest {
+  readonly pageSize: number
+  /** One pool for each; undefined is the whole machine. */
+  readonly nodes: readonly (number | undefined)[]
+  /** The own pages that a pool is to have. May throw: then nothing is changed. */
+  readonly goal: (pool: HugepagePool) => number
+  readonly compact: boolean
+  readonly dropCaches: boolean
+  readonly dryRun: boolean
+}
+
+/**
+ * Changes the pools of several nodes, all or none, while no other pinfold changes any; `settle` is still part of it.
+ *
+ * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` and what `goal` and `settle` throw; the pools are then as before
+ */
+export function changePools<T>(request: ChangeRequest, settle: (changes: readonly PagesChange[]) => T): T {
+  const { pageSize, nodes, goal, compact, dropCaches } = request
+  const plan = () =>
+    nodes.map((node): PagesChange => {
+      const pool = readPool(pageSize, node)
+      return { node: node ?? null, before: ownPages(pool), after: goal(pool) }
+    })
+  // A dry run needs no root: it only looks.
+  if (request.dryRun) return settle(plan())
+  return withPoolLock(() => {
+    const before = readShares(pageSize)
+    const changes = plan()
+    try {
+      for (const { node, after } of changes) {
+        const change = resizePool({ pageSize, node: node ?? undefined, pages: after, compact, dropCaches })
+        if (change.after.surplus > change.before.surplus) throw takenMeanwhile(change.after)
+      }
+      return settle(changes)
+    } catch (error) {
+      // By node, since a change of the whole machine's pool says nothing of where its pages come from.
+      for (const { node, pages } of before) resizePool({ pageSize, node, pages })
+      throw error
+    }
+  })
+}
+
+function takenMeanwhile({ pageSize, surplus }: HugepagePool): PinfoldError {
+  const message = `pages of ${formatSize(pageSize)} were taken into use meanwhile; nothing was changed`
+  return new PinfoldError(message, { code: 'ERR_POOL_CHANGE_REFUSED', values: { pageSize, surplus } })
+}

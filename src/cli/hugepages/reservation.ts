@@ -1,0 +1,106 @@
+import type { HugepagePool } from '../../memory/hugepage-pools.js'
+import { memoryNodes } from '../../memory/numa.js'
+import { hugetlbPageSizes } from '../../memory/page-sizes.js'
+import { formatSize } from '../../sizes.js'
+import { badArgument, parseNodes, parsePageSize, parsePages } from '../arguments.js'
+import { formatCount, Output, type Paint } from '../output.js'
+import { type Persistence, planPersistence, writePersistence } from './persist.js'
+import { changePools, type PagesChange } from './pool-change.js'
+
+/** The arguments of reserve and release alike. */
+export const reservationArguments = {
+  size: { type: 'positional', description: 'Page size: 2MiB, 1GiB, …', required: true },
+  pages: { type: 'positional', description: 'How many pages, or how much memory: 64 or 128MiB', required: false },
+  node: {
+    type: 'string',
+    description: "So many on each of these NUMA nodes: '0', '0,1', '0-3' (else the kernel spreads them)",
+  },
+  'dry-run': { type: 'boolean', description: 'Only show what would be done' },
+  persist: {
+    type: 'boolean',
+    description: 'Also for the next boot: writes a sysctl, or shows the kernel command line',
+  },
+} as const
+
+/** The words of reserve or release as they came. */
+export interface ReservationWords {
+  readonly size: string
+  readonly pages?: string | undefined
+  readonly to?: string | undefined
+  readonly node?: string | undefined
+  readonly 'dry-run'?: boolean | undefined
+  readonly persist?: boolean | undefined
+  readonly compact?: boolean | undefined
+  readonly 'drop-caches'?: boolean | undefined
+  readonly json?: boolean | undefined
+}
+
+/** How many pages were named: so many more or fewer, or a number to arrive at. */
+export type Amount = { readonly by: number } | { readonly to: number }
+
+/** What reserve and release report; the schema names which. */
+export interface ReservationReport {
+  readonly schema: `pinfold/hugepages-${'reserve' | 'release'}/1`
+  readonly dryRun: boolean
+  /** Bytes. */
+  readonly pageSize: number
+  readonly changes: readonly PagesChange[]
+  readonly persist: Persistence | null
+}
+
+/** Does reserve or release: `goal` says what a pool is to have. */
+export function changeReservation(
+  schema: ReservationReport['schema'],
+  words: ReservationWords,
+  goal: (pool: HugepagePool, amount: Amount) => number,
+): void {
+  const output = new Output({ json: words.json === true })
+  const pageSize = parsePageSize(words.size, hugetlbPageSizes())
+  const amount = parseAmount(words, pageSize)
+  const nodes = words.node === undefined ? [undefined] : parseNodes(words.node, memoryNodes())
+  const dryRun = words['dry-run'] === true
+  output.progress(`changing the pool of ${formatSize(pageSize)} pages …`)
+  const report = changePools(
+    {
+      pageSize,
+      nodes,
+      dryRun,
+      goal: (pool) => goal(pool, amount),
+      compact: words.compact === true || words['drop-caches'] === true,
+      dropCaches: words['drop-caches'] === true,
+    },
+    (changes): ReservationReport => {
+      const plan = words.persist === true ? planPersistence(pageSize, changes, dryRun) : null
+      return { schema, dryRun, pageSize, changes, persist: plan === null || dryRun ? plan : writePersistence(plan) }
+    },
+  )
+  output.report(report, renderReservation)
+}
+
+function parseAmount({ pages, to }: ReservationWords, pageSize: number): Amount {
+  if (pages !== undefined && to === undefined) return { by: parsePages(pages, pageSize) }
+  if (to !== undefined && pages === undefined) return { to: parsePages(to, pageSize) }
+  throw badArgument('either a number of pages or --to', pages === undefined ? undefined : `${pages} and --to ${to}`)
+}
+
+/** One line a pool, then what the next boot will do. */
+export function renderReservation({ pageSize, changes, dryRun, persist }: ReservationReport, paint: Paint): string {
+  const lines = changes.map(({ node, before, after }) => {
+    const where = node === null ? '' : ` on node ${node}`
+    const memory = paint(`(${after === 0 ? 'none' : formatSize(after * pageSize)})`, 'dim')
+    const counts =
+      before === after ? `${formatCount(after)}, as before` : `${formatCount(before)} → ${formatCount(after)}`
+    return `${formatSize(pageSize)} pages${where}: ${counts} ${memory}${dryRun ? paint('  not done: --dry-run', 'yellow') : ''}`
+  })
+  return [...lines, ...(persist === null ? [] : renderPersistence(persist, paint))].join('\n')
+}
+
+function renderPersistence({ file, lines, written, command, overriddenBy }: Persistence, paint: Paint): string[] {
+  const indented = lines.map((line) => `  ${line}`)
+  if (file !== null) {
+    const warnings = overriddenBy.map((other) => paint(`  ${other} sets it too, is read later, and wins`, 'yellow'))
+    return [`${written ? 'wrote' : 'would write'} ${file}:`, ...indented, ...warnings]
+  }
+  const how = command === undefined ? [] : ['with this boot loader:', `  ${command}`]
+  return ['for the next boot, add to the kernel command line:', ...indented, ...how]
+}

@@ -1,0 +1,24 @@
+import { defineCommand } from 'citty'
+import { ownPages } from '../../memory/hugepage-pools.js'
+import { commonArguments } from '../arguments.js'
+import { changeReservation, reservationArguments } from './reservation.js'
+
+/**
+ * Puts pages into a pool: as many more as named, or (--to) until it has that many. It never takes pages away, so two
+ * programs that reserve at once both get theirs.
+ */
+export const reserve = defineCommand({
+  meta: { name: 'reserve', description: 'Put hugepages into a pool, all or none: reserve 2MiB 64' },
+  args: {
+    ...reservationArguments,
+    to: { type: 'string', description: 'Until the pool has this many: what it has already counts', valueHint: 'pages' },
+    compact: { type: 'boolean', description: 'When memory is too scattered: compact it, then try again' },
+    'drop-caches': { type: 'boolean', description: 'As --compact, and drop the page cache before' },
+    ...commonArguments,
+  },
+  run: ({ args }) =>
+    changeReservation('pinfold/hugepages-reserve/1', args, (pool, amount) =>
+      // The kernel first makes own pages of surplus ones, which are in use: so many more must come beyond the total.
+      'by' in amount ? pool.total + amount.by : Math.max(ownPages(pool), amount.to),
+    ),
+})

@@ -1,0 +1,52 @@
+import { readdirSync } from 'node:fs'
+import { readKernelFile } from '../../memory/kernel-files.js'
+
+/** A process that has hugetlb pages mapped. */
+export interface HugepageUser {
+  readonly pid: number
+  /** Its name as the kernel keeps it: the first 15 bytes (proc_pid_comm(5)). */
+  readonly command: string
+  /** Bytes, shared pages counted for each that maps them. */
+  readonly hugetlb: number
+}
+
+/**
+ * The processes that have hugetlb pages mapped, most first. Every user may see this of every process, unless /proc is
+ * mounted with hidepid. Source: proc_pid_status(5), HugetlbPages.
+ */
+export function findHugepageUsers(): HugepageUser[] {
+  return processes()
+    .map((pid) => parseUser(pid, readProcessFile(pid, 'status')))
+    .filter((user) => user.hugetlb > 0)
+    .sort((one, other) => other.hugetlb - one.hugetlb || one.pid - other.pid)
+}
+
+export function parseUser(pid: number, status: string): HugepageUser {
+  const command = /^Name:\t(.*)$/m.exec(status)?.[1] ?? ''
+  const kibibytes = /^HugetlbPages:\s+(\d+) kB/m.exec(status)?.[1] ?? 0
+  return { pid, command, hugetlb: Number(kibibytes) * 1024 }
+}
+
+/** The processes that have files below a folder mapped; root sees all of them, another user its own. */
+export function findFileUsers(folder: string): { readonly pid: number; readonly command: string }[] {
+  // Kernel files are read as latin1, so the folder's bytes are what to look for.
+  const bytes = Buffer.from(` ${folder.replace(/\/$/, '')}/`).toString('latin1')
+  return processes()
+    .filter((pid) => readProcessFile(pid, 'maps').includes(bytes))
+    .map((pid) => ({ pid, command: parseUser(pid, readProcessFile(pid, 'status')).command }))
+}
+
+function processes(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+}
+
+function readProcessFile(pid: number, file: 'status' | 'maps'): string {
+  try {
+    return readKernelFile(`/proc/${pid}/${file}`) ?? ''
+  } catch {
+    // Another user's process, or one that ended while it was read (ESRCH): it has nothing to show.
+    return ''
+  }
+}

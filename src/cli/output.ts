@@ -1,0 +1,120 @@
+import { inspect, stripVTControlCharacters } from 'node:util'
+
+export type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
+/** Puts a text in a colour, or returns it as it is where colour is not wanted. */
+export type Paint = (text: string, colour: Colour) => string
+
+export const plain: Paint = (text) => text
+
+export const coloured: Paint = (text, colour) => {
+  const [open, close] = inspect.colors[colour] ?? [0, 0]
+  return `\u001b[${open}m${text}\u001b[${close}m`
+}
+
+/** The streams and surroundings that decide how output looks. */
+export interface Surroundings {
+  readonly stdout: { readonly isTTY?: boolean; write(text: string): unknown }
+  readonly stderr: { readonly isTTY?: boolean; write(text: string): unknown }
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/**
+ * Whether a stream gets colour: NO_COLOR (no-color.org) wins over everything when it is not empty, FORCE_COLOR over
+ * the terminal, and only a terminal that is not dumb gets colour by itself.
+ */
+export function wantsColour(stream: { readonly isTTY?: boolean }, env: Surroundings['env']): boolean {
+  if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false
+  if (env.FORCE_COLOR !== undefined && env.FORCE_COLOR !== '') return env.FORCE_COLOR !== '0'
+  return stream.isTTY === true && env.TERM !== 'dumb'
+}
+
+/**
+ * A report as one JSON object. 64-bit values are bigints in a report and hex strings here, since a JSON reader
+ * would round them.
+ */
+export function renderJson(report: object): string {
+  return JSON.stringify(report, (_, value) => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value), 2)
+}
+
+/** What a command says: data on stdout, as text or as one JSON object; progress on stderr while somebody watches. */
+export class Output {
+  readonly json: boolean
+  readonly paint: Paint
+  readonly paintError: Paint
+  readonly #around: Surroundings
+  #progress = false
+
+  constructor(options: { readonly json: boolean }, around: Surroundings = process) {
+    this.json = options.json
+    this.#around = around
+    this.paint = !options.json && wantsColour(around.stdout, around.env) ? coloured : plain
+    this.paintError = wantsColour(around.stderr, around.env) ? coloured : plain
+  }
+
+  /** One report: the object itself under --json, else what `render` makes of it. */
+  report<T extends { readonly schema: string }>(report: T, render: (report: T, paint: Paint) => string): void {
+    this.clearProgress()
+    this.#around.stdout.write(`${this.json ? renderJson(report) : render(report, this.paint)}\n`)
+  }
+
+  /** A piece of a report that grows while it is measured. Nothing under --json: the object comes at the end. */
+  piece(text: string): void {
+    if (this.json) return
+    this.clearProgress()
+    this.#around.stdout.write(`${text}\n`)
+  }
+
+  /** What is being done now. Only a terminal sees it; the next output takes its place. */
+  progress(text: string): void {
+    if (this.#around.stderr.isTTY !== true) return
+    this.#around.stderr.write(`\r\u001b[K${this.paintError(text, 'dim')}`)
+    this.#progress = true
+  }
+
+  /** What went wrong, for people, whether or not the data is JSON. */
+  complain(text: string): void {
+    this.clearProgress()
+    this.#around.stderr.write(`${text}\n`)
+  }
+
+  clearProgress(): void {
+    if (this.#progress) this.#around.stderr.write('\r\u001b[K')
+    this.#progress = false
+  }
+}
+
+/** A column of a table: its heading, and the side that its cells lean to. Numbers lean right. */
+export interface Column {
+  readonly title: string
+  readonly align?: 'left' | 'right'
+}
+
+/** Rows under dim headings, each column as wide as its widest cell. Cells may carry colour. */
+export function renderTable(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+  paint: Paint,
+  indent = '',
+): string {
+  const widths = columns.map(({ title }, at) => Math.max(title.length, ...rows.map((row) => width(row[at] ?? ''))))
+  const line = (cells: readonly string[]) =>
+    (indent + cells.map((cell, at) => pad(cell, widths[at] ?? 0, columns[at]?.align)).join('  ')).trimEnd()
+  const heading = line(columns.map(({ title }) => title))
+  return [paint(heading, 'dim'), ...rows.map(line)].join('\n')
+}
+
+/** Pads to a visible width. */
+export function pad(text: string, size: number, align: 'left' | 'right' = 'left'): string {
+  const fill = ' '.repeat(Math.max(0, size - width(text)))
+  return align === 'left' ? text + fill : fill + text
+}
+
+/** How many columns of a terminal a text takes: colour takes none. */
+export function width(text: string): number {
+  return stripVTControlCharacters(text).length
+}
+
+/** A count as people read it: 16,384. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US')
+}

@@ -1,0 +1,18 @@
+import { defineCommand } from 'citty'
+import { readPackageVersion } from './package-version.js'
+
+/** The tree of commands. Each is loaded when it is named, so that one whose part is missing does not take the rest. */
+export const rootCommand = defineCommand({
+  meta: {
+    name: 'pinfold',
+    version: readPackageVersion(),
+    description: 'Memory that devices can use: hugepages, physical addresses, RDMA',
+  },
+  subCommands: {
+    doctor: () => import('./doctor.js').then((module) => module.doctor),
+    hugepages: () => import('./hugepages.js').then((module) => module.hugepages),
+    translate: () => import('./translate.js').then((module) => module.translate),
+    demo: () => import('./demo.js').then((module) => module.demo),
+    completion: () => import('./completion.js').then((module) => module.completion),
+  },
+})

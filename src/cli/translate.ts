@@ -1,0 +1,139 @@
+import { defineCommand } from 'citty'
+import { formatAddress } from '../addresses.js'
+import { PinfoldError } from '../errors.js'
+import { readKernelFile } from '../memory/kernel-files.js'
+import { formatSize } from '../sizes.js'
+import type { PageFlags } from '../translate/page-flags.js'
+import type { PageStates } from '../translate/pagemap.js'
+import { type ProcessTranslation, translateProcess } from '../translate/process-translation.js'
+import { commonArguments, parseAddress, parseCount, parseLength } from './arguments.js'
+import { exitCode } from './exit-code.js'
+import { formatCount, Output, type Paint, renderTable } from './output.js'
+import { type ProcessMapping, readMappings } from './translate/process-mappings.js'
+import { type Stretch, stretchesOf } from './translate/stretches.js'
+
+/** How many stretches the text lists. */
+const mostLines = 32
+
+/** Where memory of any process is physically, page by page, with what the kernel says of each page. */
+export const translate = defineCommand({
+  meta: { name: 'translate', description: 'Show where memory of a process is: physical runs, page states and flags' },
+  args: {
+    pid: { type: 'positional', description: 'The process', required: true },
+    address: { type: 'positional', description: 'A virtual address of it: 0x7f2a40000000', required: true },
+    length: { type: 'positional', description: 'How much from there: 4096, 64MiB (else one byte)', required: false },
+    all: { type: 'boolean', description: `List every stretch, not only the first ${mostLines}` },
+    ...commonArguments,
+  },
+  run({ args }) {
+    const output = new Output({ json: args.json === true })
+    const pid = parseCount(args.pid, 'a pid', 1)
+    const address = parseAddress(args.address)
+    const length = args.length === undefined ? 1 : parseLength(args.length)
+    output.progress(`reading the pagemap of process ${pid} …`)
+    const report = reportTranslation(translateProcess(pid, address, length))
+    output.report(report, (report, paint) => renderTranslation(report, paint, args.all === true ? Infinity : mostLines))
+    return report.states.hidden > 0 ? exitCode.permission : exitCode.ok
+  },
+})
+
+export interface TranslationReport {
+  readonly schema: 'pinfold/translate/1'
+  readonly pid: number
+  /** The process's name: the first 15 bytes (proc_pid_comm(5)). */
+  readonly command: string
+  readonly address: bigint
+  /** Bytes. */
+  readonly length: number
+  /** Bytes of a base page; larger pages show as stretches of them. */
+  readonly pageSize: number
+  readonly states: PageStates
+  readonly mappings: readonly ProcessMapping[]
+  /** Physically contiguous, cut to the range that was asked for. */
+  readonly runs: readonly { readonly address: bigint; readonly physicalAddress: bigint; readonly length: number }[]
+  /** Whole pages, with their flags. */
+  readonly stretches: readonly Stretch[]
+  /** Why there are no kernel flags; null where there are. */
+  readonly kernelFlagsUnknown: string | null
+}
+
+function reportTranslation(translation: ProcessTranslation): TranslationReport {
+  const { pid, address, length, pageSize, states } = translation
+  const { frames, unknown } = readFrames(translation)
+  return {
+    schema: 'pinfold/translate/1',
+    pid,
+    command: readKernelFile(`/proc/${pid}/comm`)?.trim() ?? '',
+    address,
+    length,
+    pageSize,
+    states,
+    mappings: readMappings(pid, address, length),
+    runs: translation.runs().map((run) => ({ ...run, physicalAddress: BigInt(run.physicalAddress) })),
+    stretches: [...stretchesOf(translation, frames)],
+    kernelFlagsUnknown: unknown ?? null,
+  }
+}
+
+/** Page flags are root's to read: without them the rest is still worth telling. */
+function readFrames(translation: ProcessTranslation): { frames?: PageFlags; unknown?: string } {
+  try {
+    return { frames: translation.pageFlags }
+  } catch (error) {
+    if (error instanceof PinfoldError) return { unknown: error.message }
+    throw error
+  }
+}
+
+export function renderTranslation(report: TranslationReport, paint: Paint, most: number): string {
+  const { pid, command, address, length, pageSize, states, mappings, stretches, kernelFlagsUnknown } = report
+  const counts = Object.entries(states).filter(([, pages]) => pages > 0)
+  const head = [
+    paint(`process ${pid} (${command}), ${formatSize(length)} at ${formatAddress(address)}`, 'bold'),
+    ...(mappings.length === 0
+      ? ['in no mapping']
+      : mappings.slice(0, 4).map((mapping) => `in ${formatMapping(mapping)}`)),
+    `base pages of ${formatSize(pageSize)}: ${counts.map(([state, pages]) => `${formatCount(pages)} ${state}`).join(', ')}`,
+    '',
+  ]
+  const rows = stretches.slice(0, most).map((stretch) => {
+    const flags = [...stretch.flags, ...(stretch.kernelFlags ?? [])].map(asWords)
+    return [
+      formatAddress(stretch.address),
+      stretch.physicalAddress === null ? paint(stretch.state, 'yellow') : formatAddress(stretch.physicalAddress),
+      formatSize(stretch.length),
+      stretch.mapCount === null ? '-' : `${stretch.mapCount}`,
+      flags.join(', '),
+    ]
+  })
+  const columns = [
+    { title: 'virtual' },
+    { title: 'physical' },
+    { title: 'length', align: 'right' },
+    { title: 'mapped', align: 'right' },
+    { title: 'flags' },
+  ] as const
+  const tail = [
+    ...(stretches.length > most ? [paint(`… ${formatCount(stretches.length - most)} more: --all`, 'dim')] : []),
+    ...(kernelFlagsUnknown === null ? [] : ['', paint(`no kernel flags: ${kernelFlagsUnknown}`, 'yellow')]),
+    ...exactByte(report),
+  ]
+  return [...head, renderTable(columns, rows, paint), ...tail].join('\n')
+}
+
+/** For one byte, what was asked is its own address, not its page's. */
+function exactByte({ runs, length }: TranslationReport): string[] {
+  const [run] = runs
+  return length === 1 && run !== undefined
+    ? ['', `${formatAddress(run.address)} is at ${formatAddress(run.physicalAddress)}`]
+    : []
+}
+
+function formatMapping({ start, end, permissions, name }: ProcessMapping): string {
+  return `${formatAddress(start)} to ${formatAddress(end)} ${permissions} ${name === '' ? 'anonymous' : name}`
+}
+
+/** 'exclusivelyMapped' is 'exclusively mapped'. */
+function asWords(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+}
