@@ -55,6 +55,8 @@ export const packages: Readonly<Record<string, readonly string[] | 'every room'>
 export const doors: Readonly<Record<string, string>> = {
   'src/native.ts': 'what the addon returns',
   'src/cli/resolvable.ts': "citty's lazy values, whose type leaves open whether a function is one",
+  'src/cli/demo-worker.ts': 'what the other thread handed over',
+  'src/registry/open-registry.ts': 'where the declared names become the keys of a type',
 }
 
 export const longestFile = 400

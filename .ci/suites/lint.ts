@@ -18,7 +18,7 @@ export async function lint(): Promise<Outcome> {
     checks.add('clang-format', await clangFormat(native))
     checks.add('clang-tidy', await clangTidy(native.filter((file) => file.startsWith('native/'))))
   }
-  for (const script of ['setup', 'test', 'run', 'format', 'prebuild']) {
+  for (const script of ['setup', 'test', 'run', 'format', 'prebuilds']) {
     await checkCommand(checks, `.ci/${script} is bash`, 'bash', ['-n', `.ci/${script}`])
   }
   for (const { says, file, text, expects } of cases) {

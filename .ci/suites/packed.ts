@@ -12,7 +12,7 @@ export async function packed(): Promise<Outcome> {
   try {
     let tarball = ''
     await checks.that('npm pack makes a tarball with a prebuilt addon', async () => {
-      await succeed('bash', ['.ci/prebuild'])
+      await succeed('bash', ['.ci/prebuilds'])
       tarball = await pack(folder)
     })
     if (tarball !== '') await checkTarball(checks, folder, tarball)
