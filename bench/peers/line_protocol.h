@@ -13,7 +13,7 @@
 #include <time.h>
 
 struct workload {
-  const char *name;
+  const char* name;
   // Seconds that the rounds took; what is not the workload's own (an munmap after a timed mmap) is left out.
   double (*run)(uint64_t rounds);
 };
@@ -25,7 +25,7 @@ static inline double now(void) {
 }
 
 // Ends a peer that cannot do its work: the harness shows the line as the reason why a row was not measured.
-__attribute__((noreturn)) static inline void give_up(const char *call) {
+__attribute__((noreturn)) static inline void give_up(const char* call) {
   printf("failed %s: %s\n", call, strerror(errno));
   fflush(stdout);
   exit(1);
@@ -36,14 +36,14 @@ static inline void keep(uint64_t value) { __asm__ volatile("" : : "r"(value) : "
 
 // xorshift64*: the next of a fixed sequence of well-mixed numbers (Vigna, "An experimental exploration of Marsaglia's
 // xorshift generators, scrambled", 2016).
-static inline uint64_t next_random(uint64_t *state) {
+static inline uint64_t next_random(uint64_t* state) {
   *state ^= *state >> 12;
   *state ^= *state << 25;
   *state ^= *state >> 27;
   return *state * UINT64_C(2685821657736338717);
 }
 
-static inline int serve(const struct workload *workloads, size_t count) {
+static inline int serve(const struct workload* workloads, size_t count) {
   char line[128];
   printf("ready\n");
   fflush(stdout);
@@ -55,7 +55,7 @@ static inline int serve(const struct workload *workloads, size_t count) {
       fflush(stdout);
       continue;
     }
-    const struct workload *found = NULL;
+    const struct workload* found = NULL;
     for (size_t i = 0; i < count; i++) {
       if (strcmp(workloads[i].name, name) == 0) found = &workloads[i];
     }

@@ -1,5 +1,5 @@
-// The floor of asking the kernel where a page is: reads of /proc/self/pagemap (Documentation/admin-guide/mm/pagemap.rst:
-// one 64-bit entry for each base page of the address space).
+// The floor of asking the kernel where a page is: reads of /proc/self/pagemap
+// (Documentation/admin-guide/mm/pagemap.rst: one 64-bit entry for each base page of the address space).
 //
 //   pagemap BASE_BYTES HUGE_PAGES HUGE_PAGE_BYTES    populates a memfd of so many base-page bytes and, for the
 //                                                    hugepage workloads, a memfd of so many hugepages
@@ -9,29 +9,29 @@
 // comparison); 'hugepages' one pread for each hugepage in turn, a round being one page; 'bulk' all entries of the
 // base-page memory, a round being the whole of it.
 #define _GNU_SOURCE
-#include "line_protocol.h"
 #include <fcntl.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "line_protocol.h"
 
 #define FRAME_MASK ((UINT64_C(1) << 55) - 1)
 #define PRESENT (UINT64_C(1) << 63)
 
 static int pagemap;
 static uint64_t page_size;
-static char *base;
+static char* base;
 static uint64_t base_bytes;
-static char *huge;
+static char* huge;
 static uint64_t huge_pages;
 static uint64_t huge_page_bytes;
-static uint64_t *entries;
+static uint64_t* entries;
 
-static char *populated(uint64_t bytes, unsigned flags) {
+static char* populated(uint64_t bytes, unsigned flags) {
   const int fd = memfd_create("peer", MFD_CLOEXEC | flags);
   if (fd < 0) give_up("memfd_create");
   if (ftruncate(fd, (off_t)bytes) != 0) give_up("ftruncate");
-  char *address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  char* address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (address == MAP_FAILED) give_up("mmap");
   if (madvise(address, bytes, MADV_POPULATE_WRITE) != 0) give_up("madvise(MADV_POPULATE_WRITE)");
   close(fd);
@@ -47,7 +47,7 @@ static uint64_t checked(ssize_t got, uint64_t entry) {
   return (entry & FRAME_MASK) * page_size;
 }
 
-static uint64_t random_address(uint64_t *state) {
+static uint64_t random_address(uint64_t* state) {
   const uint64_t number = next_random(state) >> 16;
   return (uint64_t)huge + (number % huge_pages) * huge_page_bytes + (number & 0xfff);
 }
@@ -107,7 +107,7 @@ static double bulk(uint64_t rounds) {
   return now() - start;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc != 4) {
     errno = EINVAL;
     give_up("three arguments wanted");

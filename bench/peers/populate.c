@@ -9,11 +9,11 @@
 //   cycle        mmap(MAP_HUGETLB | MAP_POPULATE) and munmap, both timed: the kernel's own time for a short life
 //   cycle-memfd  the same by way of a memfd: what memory that can be shared costs the kernel
 #define _GNU_SOURCE
-#include "line_protocol.h"
 #include <linux/memfd.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "line_protocol.h"
 
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
@@ -24,11 +24,11 @@ static uint64_t page_bytes;
 static unsigned size_code;
 
 // MAP_POPULATE that finds too few pages leaves holes and says nothing (mmap(2)), and would look fast.
-static void check_whole(void *address) {
+static void check_whole(void* address) {
   const uint64_t base_page = (uint64_t)sysconf(_SC_PAGESIZE);
   unsigned char state;
   for (uint64_t at = 0; at < bytes; at += page_bytes) {
-    if (mincore((char *)address + at, base_page, &state) != 0) give_up("mincore");
+    if (mincore((char*)address + at, base_page, &state) != 0) give_up("mincore");
     if (!(state & 1)) {
       errno = ENOMEM;
       give_up("too few hugepages: mmap(MAP_POPULATE) left a hole");
@@ -36,9 +36,9 @@ static void check_whole(void *address) {
   }
 }
 
-static void *map_anonymous(void) {
+static void* map_anonymous(void) {
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE | (int)(size_code << MAP_HUGE_SHIFT);
-  void *address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+  void* address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
   if (address == MAP_FAILED) give_up("mmap(MAP_HUGETLB | MAP_POPULATE)");
   return address;
 }
@@ -47,7 +47,7 @@ static double map_whole(uint64_t rounds) {
   double seconds = 0;
   for (uint64_t i = 0; i < rounds; i++) {
     const double start = now();
-    void *address = map_anonymous();
+    void* address = map_anonymous();
     seconds += now() - start;
     check_whole(address);
     munmap(address, bytes);
@@ -62,13 +62,13 @@ static double cycle(uint64_t rounds) {
 }
 
 struct range {
-  char *address;
+  char* address;
   uint64_t length;
   int error;
 };
 
-static void *populate(void *argument) {
-  struct range *range = argument;
+static void* populate(void* argument) {
+  struct range* range = argument;
   range->error = madvise(range->address, range->length, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
   return NULL;
 }
@@ -80,8 +80,8 @@ static int make_memfd(void) {
   return fd;
 }
 
-static char *map_memfd(int fd, unsigned threads) {
-  char *address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+static char* map_memfd(int fd, unsigned threads) {
+  char* address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (address == MAP_FAILED) give_up("mmap of a memfd");
   const uint64_t half = bytes / page_bytes / 2 * page_bytes;
   struct range first = {address, threads == 1 ? bytes : half, 0};
@@ -100,7 +100,7 @@ static double populate_memfd(uint64_t rounds, unsigned threads) {
   for (uint64_t i = 0; i < rounds; i++) {
     const double start = now();
     const int fd = make_memfd();
-    char *address = map_memfd(fd, threads);
+    char* address = map_memfd(fd, threads);
     seconds += now() - start;
     munmap(address, bytes);
     close(fd);
@@ -121,7 +121,7 @@ static double cycle_memfd(uint64_t rounds) {
   return now() - start;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc != 3) {
     errno = EINVAL;
     give_up("two arguments wanted");

@@ -6,9 +6,9 @@
 // under that list's own read lock, and handed to a callback that compares. Not the --legacy-mem mode.
 //
 //   rte_mem_iova2virt PAGES    one list of so many 2 MiB segments, at scattered physical addresses
-#include "line_protocol.h"
 #include <stdatomic.h>
 #include <stdbool.h>
+#include "line_protocol.h"
 
 #define LISTS 128
 #define CAPACITY 8192
@@ -31,7 +31,7 @@ struct segment_list {
   uint32_t count;
   uint32_t capacity;
   read_write_lock lock;
-  struct segment *segments;
+  struct segment* segments;
   uint64_t used[CAPACITY / 64];
 };
 
@@ -39,7 +39,7 @@ static struct segment_list lists[LISTS];
 static read_write_lock memory_lock;
 static uint64_t pages;
 
-static inline void read_lock(read_write_lock *lock) {
+static inline void read_lock(read_write_lock* lock) {
   for (;;) {
     while (atomic_load_explicit(lock, memory_order_relaxed) & 3) continue;
     if ((atomic_fetch_add_explicit(lock, 4, memory_order_acquire) & 3) == 0) return;
@@ -47,9 +47,9 @@ static inline void read_lock(read_write_lock *lock) {
   }
 }
 
-static inline void read_unlock(read_write_lock *lock) { atomic_fetch_sub_explicit(lock, 4, memory_order_release); }
+static inline void read_unlock(read_write_lock* lock) { atomic_fetch_sub_explicit(lock, 4, memory_order_release); }
 
-__attribute__((noinline)) static int find_next_used(struct segment_list *list, uint32_t start) {
+__attribute__((noinline)) static int find_next_used(struct segment_list* list, uint32_t start) {
   if (start >= list->capacity) return -1;
   int found = -1;
   read_lock(&list->lock);
@@ -65,17 +65,17 @@ __attribute__((noinline)) static int find_next_used(struct segment_list *list, u
   return found;
 }
 
-__attribute__((noinline)) static struct segment *get(struct segment_list *list, uint32_t index) {
+__attribute__((noinline)) static struct segment* get(struct segment_list* list, uint32_t index) {
   return index >= list->capacity ? NULL : &list->segments[index];
 }
 
-typedef int (*visit)(const struct segment_list *list, const struct segment *segment, void *argument);
+typedef int (*visit)(const struct segment_list* list, const struct segment* segment, void* argument);
 
-__attribute__((noinline)) static int walk(visit callback, void *argument) {
+__attribute__((noinline)) static int walk(visit callback, void* argument) {
   int result = 0;
   read_lock(&memory_lock);
   for (int i = 0; i < LISTS && result == 0; i++) {
-    struct segment_list *list = &lists[i];
+    struct segment_list* list = &lists[i];
     if (list->count == 0) continue;
     for (int index = find_next_used(list, 0); index >= 0; index = find_next_used(list, (uint32_t)index + 1)) {
       result = callback(list, get(list, (uint32_t)index), argument);
@@ -88,18 +88,18 @@ __attribute__((noinline)) static int walk(visit callback, void *argument) {
 
 struct search {
   uint64_t iova;
-  void *address;
+  void* address;
 };
 
-static int find_address(const struct segment_list *list, const struct segment *segment, void *argument) {
+static int find_address(const struct segment_list* list, const struct segment* segment, void* argument) {
   (void)list;
-  struct search *search = argument;
+  struct search* search = argument;
   if (search->iova < segment->iova || search->iova >= segment->iova + segment->length) return 0;
-  search->address = (void *)(segment->address + (search->iova - segment->iova));
+  search->address = (void*)(segment->address + (search->iova - segment->iova));
   return 1;
 }
 
-__attribute__((noinline)) static void *iova2virt(uint64_t iova) {
+__attribute__((noinline)) static void* iova2virt(uint64_t iova) {
   struct search search = {iova, NULL};
   walk(find_address, &search);
   return search.address;
@@ -129,13 +129,13 @@ static double any(uint64_t rounds) {
   return now() - start;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   pages = argc > 1 ? strtoull(argv[1], NULL, 10) : 512;
   if (pages == 0 || pages > CAPACITY) {
     errno = EINVAL;
     give_up("PAGES");
   }
-  struct segment_list *list = &lists[0];
+  struct segment_list* list = &lists[0];
   list->base = UINT64_C(0x100000000);
   list->capacity = CAPACITY;
   list->segments = calloc(CAPACITY, sizeof *list->segments);

@@ -21,24 +21,24 @@ struct second_level {
 };
 
 struct address_map {
-  struct second_level *tables[TABLES];
+  struct second_level* tables[TABLES];
   uint64_t default_translation;
 };
 
-static struct address_map *map;
+static struct address_map* map;
 static uint64_t base;
 #define OFFSETS 4096
 static uint64_t offsets[OFFSETS];
 
 // Two calls deep, as in the library, where both are exported functions of one object.
-__attribute__((noinline)) static uint64_t map_translate(const struct address_map *where, uint64_t address) {
+__attribute__((noinline)) static uint64_t map_translate(const struct address_map* where, uint64_t address) {
   if (__builtin_expect((address >> ADDRESS_BITS) != 0, 0)) return where->default_translation;
-  const struct second_level *table = where->tables[address >> TABLE_SHIFT];
+  const struct second_level* table = where->tables[address >> TABLE_SHIFT];
   if (__builtin_expect(table == NULL, 0)) return where->default_translation;
   return table->translation[(address >> PAGE_SHIFT) & (ENTRIES - 1)];
 }
 
-__attribute__((noinline)) static uint64_t vtophys(const void *buffer) {
+__attribute__((noinline)) static uint64_t vtophys(const void* buffer) {
   const uint64_t address = (uint64_t)buffer;
   const uint64_t page = map_translate(map, address);
   if (page == NOT_FOUND) return NOT_FOUND;
@@ -48,13 +48,13 @@ __attribute__((noinline)) static uint64_t vtophys(const void *buffer) {
 static double random_offsets(uint64_t rounds) {
   uint64_t sum = 0;
   const double start = now();
-  for (uint64_t i = 0; i < rounds; i++) sum += vtophys((const void *)(base + offsets[i & (OFFSETS - 1)]));
+  for (uint64_t i = 0; i < rounds; i++) sum += vtophys((const void*)(base + offsets[i & (OFFSETS - 1)]));
   const double seconds = now() - start;
   keep(sum);
   return seconds;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   const uint64_t pages = argc > 1 ? strtoull(argv[1], NULL, 10) : 512;
   map = calloc(1, sizeof *map);
   if (map == NULL) give_up("calloc");
@@ -63,7 +63,7 @@ int main(int argc, char **argv) {
   uint64_t state = 88172645463325252;
   for (uint64_t page = 0; page < pages; page++) {
     const uint64_t address = base + (page << PAGE_SHIFT);
-    struct second_level **table = &map->tables[address >> TABLE_SHIFT];
+    struct second_level** table = &map->tables[address >> TABLE_SHIFT];
     if (*table == NULL) {
       *table = malloc(sizeof **table);
       if (*table == NULL) give_up("malloc");

@@ -1,5 +1,5 @@
 import { GiB, MiB } from '../../src/sizes.js'
-import { interleave, secondsSince } from '../measure.js'
+import { interleave, secondsSince, timed } from '../measure.js'
 import { pinfold } from '../package.js'
 import { Peer } from '../peer.js'
 import { ratioAtMost, valueAtLeast, valueAtMost } from '../row.js'
@@ -67,24 +67,22 @@ async function populate(report: Report): Promise<void> {
 async function cycle(report: Report): Promise<void> {
   using memory = await pinfold.openRegistry({})
   await using kernel = await Peer.start('populate', 2 * MiB, 2 * MiB)
-  const unused = (rounds: number) => {
-    const start = process.hrtime.bigint()
+  const unused = timed((rounds) => {
     for (let round = 0; round < rounds; round++) memory.allocateSync('short', { size: 2 * MiB, pages: '2MiB' }).close()
-    return secondsSince(start)
-  }
+    return rounds
+  })
   // A region whose bytes were seen keeps its address range until the garbage collector has run, and costs more.
-  const used = (rounds: number) => {
-    const start = process.hrtime.bigint()
+  const used = timed((rounds) => {
     for (let round = 0; round < rounds; round++) {
       const region = memory.allocateSync('short', { size: 2 * MiB, pages: '2MiB' })
       region.bytes[0] = 1
       region.close()
     }
-    return secondsSince(start)
-  }
+    return rounds
+  })
   const taken = await interleave(
     { unused, used, kernel: kernel.contender('cycle') },
-    { samples: 61, warmUp: 10, rounds: 100 },
+    { samples: 401, warmUp: 20, rounds: 10 },
   )
   for (const [of, what] of [
     ['unused', 'allocate and close 2 MiB'],
