@@ -23,7 +23,7 @@ const node = z.int().min(0).max(1023)
 const numa = z
   .strictObject({
     policy: z.enum(['bind', 'prefer', 'interleave', 'local']),
-    nodes: z.array(node).min(1).optional(),
+    nodes: z.array(node).min(1).readonly().optional(),
     strict: z.boolean().optional(),
   })
   .refine(({ policy, nodes }) => (policy === 'local') === (nodes === undefined), {

@@ -18,8 +18,8 @@ interface Line {
   readonly core: RegionCore
   /** Where it was allocated, when it is watched. One that the registry keeps is not, as long as that is there. */
   readonly stack: string | undefined
-  /** The program's Region object; weak, so that its loss is noticed. */
-  face: WeakRef<Region>
+  /** The program's Region object, once this turn is over; weak, so that its loss is noticed. */
+  face: WeakRef<Region> | undefined
   leaked: boolean
 }
 
@@ -42,6 +42,11 @@ export class Ledger {
   readonly #lines = new Map<string, Line>()
   readonly #index = new AddressIndex<Line>()
   readonly #pending = new Map<string, Pending>()
+  /**
+   * The Regions that were made in this turn of JavaScript, strongly. A WeakRef keeps its target until the turn is over
+   * anyway, also when the region is closed before; so one that closes in the turn in which it was made never has one.
+   */
+  readonly #fresh = new Map<Line, Region>()
   readonly #counts = new RegistryCounts()
   readonly #budget: Budget
   readonly #detector: LeakDetector
@@ -49,6 +54,8 @@ export class Ledger {
   readonly #opened: string
   /** Called when no allocation is under way any more. */
   readonly #onIdle: (() => void)[] = []
+  /** Whether the end of this turn is waited for. */
+  #turnEnds = false
   #waiting = 0
   #closed = false
 
@@ -111,18 +118,18 @@ export class Ledger {
   /** The open region of that name. */
   get(name: string): Region | undefined {
     const line = this.#lines.get(name)
-    return line === undefined ? undefined : faceOf(line)
+    return line === undefined ? undefined : this.#faceOf(line)
   }
 
   /** The open region that holds this address; O(log n). */
   find(address: bigint): Region | undefined {
     const line = this.#index.find(address)
-    return line === undefined ? undefined : faceOf(line)
+    return line === undefined ? undefined : this.#faceOf(line)
   }
 
   /** The open regions, in the order in which they came. */
   list(): Region[] {
-    return [...this.#lines.values()].map(faceOf)
+    return [...this.#lines.values()].map((line) => this.#faceOf(line))
   }
 
   stats(): RegistryStats {
@@ -183,9 +190,10 @@ export class Ledger {
     if (this.#pending.size === 0) for (const listener of this.#onIdle.splice(0)) listener()
   }
 
-  #admit(claim: BudgetClaim, { numa }: RegionOptions): Admit {
+  #admit(claim: BudgetClaim, options: RegionOptions): Admit {
+    // The options are looked at when they have been checked, so not before they are asked about.
     return ({ pages, pageSize, bytes, nodes }) => {
-      const interleaved = numa?.policy === 'interleave'
+      const interleaved = options.numa?.policy === 'interleave'
       const possible = this.#budget.limitsNodes && nodes.length === 0 ? allowedNodes() : nodes
       claim.cover({ pages, bytes, perNode: nodeShares(bytes, pageSize, possible, interleaved) })
       return () => claim.release()
@@ -198,10 +206,11 @@ export class Ledger {
       if (this.#closed) throw registryClosed(core.name)
       this.#settle(core, claim)
       const region = new Region(core)
-      const line: Line = { core, stack, face: new WeakRef(region), leaked: false }
+      const line: Line = { core, stack, face: undefined, leaked: false }
       this.#index.add(core.address, core.size, line)
       this.#lines.set(core.name, line)
       this.#counts.opened(core)
+      this.#show(line, region)
       this.#follow(line)
       if (stack !== undefined) this.#watch(region, line)
       publishAllocate(region, started)
@@ -230,7 +239,9 @@ export class Ledger {
     this.#detector.watch(region, line.core, () => this.#leak(line))
   }
 
-  #strike({ core }: Line): void {
+  #strike(line: Line): void {
+    const { core } = line
+    this.#fresh.delete(line)
     this.#lines.delete(core.name)
     this.#index.delete(core.address)
     this.#counts.closed(core)
@@ -249,10 +260,32 @@ export class Ledger {
   /** Nobody can close this registry any more: what is dropped already is lost, and the rest when it is dropped. */
   #abandon(): void {
     for (const line of this.#lines.values()) {
-      const region = line.face.deref()
+      const region = line.face?.deref()
       if (region === undefined) this.#leak(line)
       else if (line.stack === undefined) this.#watch(region, line)
     }
+  }
+
+  /** The program's Region object; another on the same core when it has dropped that. */
+  #faceOf(line: Line): Region {
+    const kept = this.#fresh.get(line) ?? line.face?.deref()
+    if (kept !== undefined) return kept
+    const made = new Region(line.core)
+    this.#show(line, made)
+    return made
+  }
+
+  #show(line: Line, region: Region): void {
+    this.#fresh.set(line, region)
+    if (this.#turnEnds) return
+    this.#turnEnds = true
+    queueMicrotask(() => this.#letGo())
+  }
+
+  #letGo(): void {
+    this.#turnEnds = false
+    for (const [line, region] of this.#fresh) line.face = new WeakRef(region)
+    this.#fresh.clear()
   }
 
   #held(): RegionCore[] {
@@ -268,15 +301,6 @@ export class Ledger {
       values: { held },
     })
   }
-}
-
-/** The program's Region object; another on the same core when it has dropped that. */
-function faceOf(line: Line): Region {
-  const kept = line.face.deref()
-  if (kept !== undefined) return kept
-  const made = new Region(line.core)
-  line.face = new WeakRef(made)
-  return made
 }
 
 function registryClosed(name: string): PinfoldError {

@@ -1,0 +1,405 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { inspect } from 'node:util'
+import { afterEach, describe, expect, test } from 'vitest'
+import { type MemoryRegistry, openRegistry, openRegistrySync, registryChannels } from '../../src/index.js'
+import { KiB, MiB } from '../../src/sizes.js'
+import { mappedRegions } from '../mappings.js'
+
+const open: MemoryRegistry[] = []
+const kept = <Registry extends MemoryRegistry>(registry: Registry): Registry => {
+  open.push(registry)
+  return registry
+}
+
+afterEach(() => {
+  for (const registry of open.splice(0)) registry.close()
+  expect(mappedRegions()).toEqual([])
+})
+
+const base = { size: '1MiB', pages: 'base' } as const
+/** More than any machine that runs this has. */
+const impossible = { size: '4096GiB', pages: 'base' } as const
+
+describe('declared regions', () => {
+  test('are there by name when the registry opens, in both ways of opening', async () => {
+    for (const memory of [
+      kept(await openRegistry({ regions: { rx: { size: '4MiB', pages: ['2MiB', 'base'] }, control: base } })),
+      kept(openRegistrySync({ regions: { rx: { size: '4MiB', pages: ['2MiB', 'base'] }, control: base } })),
+    ]) {
+      expect(Object.keys(memory.regions)).toEqual(['rx', 'control'])
+      expect(memory.regions.rx.size).toBe(4 * MiB)
+      expect(memory.regions.control).toMatchObject({ name: 'control', pages: 'base', size: MiB, closed: false })
+      memory.regions.rx.bytes.fill(7)
+      expect(memory.regions.rx.view(4 * MiB - 1, 1)[0]).toBe(7)
+      memory.close()
+    }
+  })
+
+  test('are all or nothing: when the third of five fails, the first two are gone when the error arrives', async () => {
+    const regions = { one: base, two: base, three: impossible, four: base, five: base }
+    await expect(openRegistry({ regions })).rejects.toMatchObject({ code: 'ERR_MEMORY_SHORT' })
+    expect(mappedRegions()).toEqual([])
+
+    expect(() => openRegistrySync({ regions })).toThrow(expect.objectContaining({ code: 'ERR_MEMORY_SHORT' }))
+    expect(mappedRegions()).toEqual([])
+  })
+
+  test('are checked before the first of them is made', async () => {
+    const names: unknown[] = []
+    const note = (message: unknown) => names.push(message)
+    subscribe(registryChannels.allocate, note)
+    // @ts-expect-error: a size is wanted
+    await expect(openRegistry({ regions: { right: base, wrong: {} } })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { option: 'size' },
+    })
+    unsubscribe(registryChannels.allocate, note)
+    expect(names).toEqual([])
+  })
+
+  test('stop being populated when the signal is aborted, and nothing is left', async () => {
+    const stop = new AbortController()
+    const opening = openRegistry({ regions: { one: base, two: { ...base, size: '512MiB' } }, signal: stop.signal })
+    const reason = new Error('enough')
+    stop.abort(reason)
+    await expect(opening).rejects.toBe(reason)
+    expect(mappedRegions()).toEqual([])
+  })
+
+  test('may be named like what every object has', () => {
+    const memory = kept(openRegistrySync({ regions: { constructor: base, toString: base } }))
+    expect(memory.regions.constructor.name).toBe('constructor')
+    expect(memory.get('toString')).toBe(memory.regions.toString)
+    expect(memory.get('hasOwnProperty')).toBeUndefined()
+    expect(kept(openRegistrySync()).regions).toEqual({})
+  })
+})
+
+describe('the names of a registry', () => {
+  test('are unique among its open regions, and free again after a close', () => {
+    const memory = kept(openRegistrySync())
+    const first = memory.allocateSync('tx', base)
+    expect(() => memory.allocateSync('tx', base)).toThrow(
+      expect.objectContaining({ code: 'ERR_REGION_EXISTS', values: { name: 'tx' } }),
+    )
+    first.close()
+    expect(memory.allocateSync('tx', base)).not.toBe(first)
+  })
+
+  test('are taken while the allocation is under way, and free again when it has failed', async () => {
+    const memory = kept(openRegistrySync())
+    const first = memory.allocate('tx', { ...base, size: '64MiB' })
+    await expect(memory.allocate('tx', base)).rejects.toMatchObject({ code: 'ERR_REGION_EXISTS' })
+    expect(() => memory.allocateSync('tx', base)).toThrow(expect.objectContaining({ code: 'ERR_REGION_EXISTS' }))
+    ;(await first).close()
+
+    await expect(memory.allocate('tx', impossible)).rejects.toMatchObject({ code: 'ERR_MEMORY_SHORT' })
+    expect((await memory.allocate('tx', base)).name).toBe('tx')
+  })
+
+  test('may be those of another registry', () => {
+    const [one, other] = [kept(openRegistrySync()), kept(openRegistrySync())]
+    expect(one.allocateSync('tx', base).address).not.toBe(other.allocateSync('tx', base).address)
+  })
+})
+
+describe('allocate', () => {
+  test('stopped by its signal, rejects with the reason and leaves nothing', async () => {
+    const memory = kept(openRegistrySync({ budget: '1GiB' }))
+    const stop = new AbortController()
+    const allocating = memory.allocate('tx', { size: '512MiB', pages: 'base', signal: stop.signal })
+    expect(memory.stats()).toMatchObject({ pending: 1, regions: 0 })
+    stop.abort('enough')
+    await expect(allocating).rejects.toBe('enough')
+
+    expect(memory.stats()).toMatchObject({ pending: 0, regions: 0, failed: 1, budget: { total: { used: 0 } } })
+    expect(mappedRegions()).toEqual([])
+  })
+
+  test('with a signal that was aborted before does nothing', async () => {
+    const memory = kept(openRegistrySync())
+    await expect(memory.allocate('tx', { ...base, signal: AbortSignal.abort('early') })).rejects.toBe('early')
+    expect(memory.list()).toEqual([])
+  })
+
+  test('takes its listeners off a signal that lives on', async () => {
+    const memory = kept(openRegistrySync())
+    let listeners = 0
+    const { signal } = new AbortController()
+    const { addEventListener, removeEventListener } = signal
+    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      listeners += 1
+      addEventListener.apply(signal, args)
+    }
+    signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+      listeners -= 1
+      removeEventListener.apply(signal, args)
+    }
+    await memory.allocate('tx', { ...base, signal })
+    await expect(memory.allocate('rx', { ...impossible, signal })).rejects.toThrow()
+    expect(listeners).toBe(0)
+  })
+})
+
+describe('a region', () => {
+  test('is found by every address in it, and by none outside', () => {
+    const memory = kept(openRegistrySync({ regions: { one: base, two: base } }))
+    const three = memory.allocateSync('three', base)
+    for (const region of [memory.regions.one, memory.regions.two, three]) {
+      expect(memory.find(region.address)).toBe(region)
+      expect(memory.find(region.address + BigInt(region.size - 1))).toBe(region)
+      expect(memory.find(region.address + BigInt(region.size))).not.toBe(region)
+      expect(memory.find(region.address - 1n)).not.toBe(region)
+    }
+    const { address } = three
+    three.close()
+    expect(memory.find(address)).toBeUndefined()
+    expect(memory.find(0n)).toBeUndefined()
+  })
+
+  test('is listed while it is open, in the order in which it came', () => {
+    const memory = kept(openRegistrySync({ regions: { one: base } }))
+    const two = memory.allocateSync('two', base)
+    expect(memory.list()).toEqual([memory.regions.one, two])
+    expect(memory.get('two')).toBe(two)
+    memory.regions.one.close()
+    expect(memory.list()).toEqual([two])
+    expect(memory.get('one')).toBeUndefined()
+    expect(memory.regions.one.closed).toBe(true)
+  })
+})
+
+describe('close', () => {
+  test('closes every region, once', () => {
+    const memory = openRegistrySync({ regions: { one: base } })
+    const two = memory.allocateSync('two', base)
+    const { bytes } = two
+    memory.close()
+    memory.close()
+    expect([memory.closed, memory.regions.one.closed, two.closed, bytes.length]).toEqual([true, true, true, 0])
+    expect(memory.list()).toEqual([])
+    expect(mappedRegions()).toEqual([])
+    expect(() => memory.allocateSync('three', base)).toThrow(expect.objectContaining({ code: 'ERR_REGISTRY_CLOSED' }))
+  })
+
+  test('with a region held is refused, names every holder and changes nothing', () => {
+    const memory = kept(openRegistrySync({ regions: { one: base, two: base, three: base } }))
+    const holds = [
+      memory.regions.one.hold('zlib'),
+      memory.regions.three.hold('dma'),
+      memory.regions.three.hold('disk write'),
+    ]
+
+    expect(() => memory.close()).toThrow(
+      expect.objectContaining({
+        code: 'ERR_REGION_HELD',
+        message: "2 of 3 regions are held: 'one' by zlib; 'three' by dma, disk write",
+        values: {
+          held: [
+            { name: 'one', holders: ['zlib'] },
+            { name: 'three', holders: ['dma', 'disk write'] },
+          ],
+        },
+      }),
+    )
+    expect(memory.closed).toBe(false)
+    expect(memory.list()).toHaveLength(3)
+    memory.regions.two.bytes.fill(1)
+    memory.allocateSync('four', base)
+
+    for (const hold of holds) hold.release()
+    memory.close()
+  })
+
+  test('stops an allocation that is under way', async () => {
+    const memory = openRegistrySync({ budget: '1GiB' })
+    const allocating = memory.allocate('tx', { size: '512MiB', pages: 'base' })
+    memory.close()
+    await expect(allocating).rejects.toMatchObject({ code: 'ERR_REGISTRY_CLOSED', values: { name: 'tx' } })
+    expect(mappedRegions()).toEqual([])
+    expect(memory.stats().budget.total?.used).toBe(0)
+  })
+
+  test('runs at the end of a using block', async () => {
+    {
+      using memory = openRegistrySync({ regions: { one: base } })
+      expect(mappedRegions()).toEqual(['one'])
+      memory.regions.one.bytes.fill(1)
+    }
+    expect(mappedRegions()).toEqual([])
+    {
+      await using memory = await openRegistry({ regions: { one: base } })
+      const hold = memory.regions.one.hold('a job')
+      setImmediate(() => hold.release())
+    }
+    expect(mappedRegions()).toEqual([])
+  })
+})
+
+describe('closeWhenReleased', () => {
+  test('waits until the last hold of every region is gone', async () => {
+    const memory = kept(openRegistrySync({ regions: { one: base, two: base } }))
+    const [first, second] = [memory.regions.one.hold(), memory.regions.two.hold()]
+    let closed = false
+    const closing = memory.closeWhenReleased().then(() => {
+      closed = true
+    })
+    second.release()
+    await new Promise(setImmediate)
+    expect([closed, memory.regions.two.closed]).toEqual([false, false])
+    first.release()
+    await closing
+    expect(memory.closed).toBe(true)
+  })
+
+  test('gives no new hold and makes no region meanwhile; aborted, leaves all as it was', async () => {
+    const memory = kept(openRegistrySync({ regions: { one: base, two: base } }))
+    const hold = memory.regions.one.hold('a job')
+    const stop = new AbortController()
+    const closing = memory.closeWhenReleased({ signal: stop.signal })
+    for (const region of memory.list()) {
+      expect(() => region.hold()).toThrow(expect.objectContaining({ code: 'ERR_REGION_CLOSED' }))
+    }
+    await expect(memory.allocate('three', base)).rejects.toMatchObject({ code: 'ERR_REGISTRY_CLOSED' })
+
+    stop.abort('no time')
+    await expect(closing).rejects.toBe('no time')
+    expect(memory.list()).toHaveLength(2)
+    memory.regions.two.hold().release()
+    memory.allocateSync('three', base)
+    hold.release()
+  })
+
+  test('waits until what it stopped has given back its pages', async () => {
+    const memory = openRegistrySync()
+    const allocating = memory.allocate('tx', { size: '512MiB', pages: 'base' })
+    const refused = expect(allocating).rejects.toMatchObject({ code: 'ERR_REGISTRY_CLOSED' })
+    await memory.closeWhenReleased()
+    expect(mappedRegions()).toEqual([])
+    expect(memory.stats().pending).toBe(0)
+    await refused
+  })
+
+  test('of a closed registry does nothing, and several at once are one', async () => {
+    const memory = kept(openRegistrySync({ regions: { one: base } }))
+    const hold = memory.regions.one.hold()
+    const closing = Promise.all([memory.closeWhenReleased(), memory.closeWhenReleased()])
+    hold.release()
+    await closing
+    await memory.closeWhenReleased()
+    expect(memory.closed).toBe(true)
+  })
+})
+
+describe('what a registry tells of itself', () => {
+  test('its stats are plain numbers', () => {
+    const memory = kept(openRegistrySync({ budget: { total: '8MiB', perPageSize: { base: '4MiB' } } }))
+    memory.allocateSync('one', base).close()
+    memory.allocateSync('two', { size: '2MiB', pages: 'base' })
+    expect(() => memory.allocateSync('three', { size: '3MiB', pages: 'base' })).toThrow()
+
+    const stats = memory.stats()
+    expect(JSON.parse(JSON.stringify(stats))).toEqual(stats)
+    expect(stats).toEqual({
+      regions: 1,
+      bytes: 2 * MiB,
+      peakBytes: 2 * MiB,
+      pending: 0,
+      pages: { base: { regions: 1, bytes: 2 * MiB } },
+      allocated: 2,
+      failed: 1,
+      fallbacks: 0,
+      closed: 1,
+      leaked: 0,
+      budget: {
+        total: { limit: 8 * MiB, used: 2 * MiB },
+        perPageSize: { base: { limit: 4 * MiB, used: 2 * MiB } },
+        perNode: {},
+      },
+    })
+  })
+
+  test('inspected, it is a line, and a line for each region', () => {
+    const memory = kept(openRegistrySync({ budget: '1GiB', regions: { one: base, two: base } }))
+    const [head, ...lines] = inspect(memory).split('\n')
+    expect(head).toBe('MemoryRegistry { 2 regions, 2MiB of 1GiB }')
+    expect(lines).toEqual([`  ${inspect(memory.regions.one)}`, `  ${inspect(memory.regions.two)}`])
+    expect(inspect({ deep: { deep: { deep: memory } } })).not.toContain('one')
+    memory.close()
+    expect(inspect(memory)).toBe('MemoryRegistry { closed }')
+  })
+})
+
+describe('bad input is refused with its value and changes nothing', () => {
+  const wrongRegistries: [unknown, string][] = [
+    [null, ''],
+    ['8GiB', ''],
+    [{ budgets: 1 }, 'budgets'],
+    [{ budget: '8 gigs' }, ''],
+    [{ budget: -1 }, ''],
+    [{ budget: Number.NaN }, ''],
+    [{ budget: 1.5 }, ''],
+    [{ budget: null }, ''],
+    [{ budget: { totl: 1 } }, 'totl'],
+    [{ budget: { total: 'x' } }, 'total'],
+    [{ budget: { perNode: { 0: [] } } }, 'perNode.0'],
+    [{ leaks: 'some' }, 'leaks'],
+    [{ signal: {} }, 'signal'],
+    [{ regions: [] }, 'regions'],
+    [{ regions: { rx: null } }, ''],
+    [{ regions: { rx: { size: '1MiB', page: 'base' } } }, 'page'],
+    [{ regions: { 'r/x': base } }, ''],
+    [{ regions: { '': base } }, ''],
+  ]
+  test.each(wrongRegistries)('openRegistry(%j)', async (options, option) => {
+    // @ts-expect-error: what a program without types may pass
+    await expect(openRegistry(options)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', values: { option } })
+  })
+
+  test.each([
+    [{ perPageSize: { '3MiB': '1GiB' } }, '3MiB'],
+    [{ perPageSize: { huge: '1GiB' } }, 'huge'],
+    [{ perPageSize: { '2MiB': '1GiB', '2048KiB': '1GiB' } }, '2048KiB'],
+    [{ perNode: { first: '1GiB' } }, 'first'],
+    [{ perNode: { '-1': '1GiB' } }, '-1'],
+    [{ perNode: { 1024: '1GiB' } }, '1024'],
+  ])('budget %j', (budget, key) => {
+    expect(() => openRegistrySync({ budget })).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', values: { key } }),
+    )
+  })
+
+  const wrongNames = ['', 'a b', 'a/b', 'é', '\n', 'x'.repeat(201), 7, null, undefined, Symbol('rx'), {}]
+  test.each(wrongNames)('allocate(%o)', async (name) => {
+    const memory = kept(openRegistrySync())
+    // @ts-expect-error: what a program without types may pass
+    await expect(memory.allocate(name, base)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+    // @ts-expect-error: what a program without types may pass
+    expect(() => memory.allocateSync(name, base)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }))
+    expect(memory.stats()).toMatchObject({ regions: 0, allocated: 0, pending: 0 })
+  })
+
+  const wrongOptions = [null, undefined, 7, 'base', {}, { size: 0 }, { size: 1, signal: 'now' }, { size: 1, sized: 2 }]
+  test.each(wrongOptions)('allocate(name, %j)', async (options) => {
+    const memory = kept(openRegistrySync({ budget: '1MiB' }))
+    // @ts-expect-error: what a program without types may pass
+    await expect(memory.allocate('rx', options)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+    // @ts-expect-error: what a program without types may pass
+    expect(() => memory.allocateSync('rx', options)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }))
+    expect(memory.stats()).toMatchObject({ regions: 0, pending: 0, budget: { total: { used: 0 } } })
+    memory.allocateSync('rx', { size: 64 * KiB, pages: 'base' })
+  })
+
+  test('allocateSync takes no signal, since nothing could abort it', () => {
+    const memory = kept(openRegistrySync())
+    const options = { ...base, signal: new AbortController().signal }
+    expect(() => memory.allocateSync('rx', options)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }))
+  })
+
+  test('closeWhenReleased(options)', async () => {
+    const memory = kept(openRegistrySync())
+    // @ts-expect-error: what a program without types may pass
+    await expect(memory.closeWhenReleased({ timeout: 5 })).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+    expect(memory.closed).toBe(false)
+  })
+})

@@ -1,0 +1,81 @@
+import { expectTypeOf, test } from 'vitest'
+import {
+  type MemoryRegistry,
+  openRegistry,
+  openRegistrySync,
+  type Region,
+  type RegionOptions,
+  type RegistryOptions,
+} from '../../src/index.js'
+
+// Checked by the compiler. What is in a function here is never called.
+
+test('regions are typed by the names that were declared', () => {
+  const opened = () =>
+    openRegistry({
+      budget: '8GiB',
+      regions: {
+        rx: { size: '64MiB', pages: ['2MiB', 'transparent', 'base'] },
+        control: { size: '1MiB', pages: 'base' },
+      },
+    })
+  expectTypeOf(opened).returns.resolves.toEqualTypeOf<MemoryRegistry<'rx' | 'control'>>()
+
+  const wrongName = async () => {
+    const memory = await opened()
+    expectTypeOf(memory.regions.rx).toEqualTypeOf<Region>()
+    // @ts-expect-error: no region 'rxx' was declared
+    memory.regions.rxx
+    // @ts-expect-error: the registry keeps what it was opened with
+    memory.regions.rx = memory.regions.control
+  }
+  expectTypeOf(wrongName).toBeFunction()
+})
+
+test('a registry without declared regions has none', () => {
+  const opened = () => openRegistrySync({ budget: { total: '1GiB', perPageSize: { '2MiB': 0 }, perNode: { 0: 1e9 } } })
+  expectTypeOf(opened).returns.toEqualTypeOf<MemoryRegistry<never>>()
+  // @ts-expect-error: none was declared
+  const wrongName = () => opened().regions.rx
+  expectTypeOf(wrongName).toBeFunction()
+})
+
+test('a registry with regions can be given where any registry is wanted', () => {
+  expectTypeOf<MemoryRegistry<'rx' | 'tx'>>().toExtend<MemoryRegistry>()
+  expectTypeOf<MemoryRegistry<'rx' | 'tx'>>().toExtend<MemoryRegistry<'rx'>>()
+  expectTypeOf<MemoryRegistry<'rx'>>().not.toExtend<MemoryRegistry<'rx' | 'tx'>>()
+})
+
+test('names that are known at run time only give regions that may be missing', () => {
+  const opened = (regions: Record<string, RegionOptions>) => openRegistrySync({ regions })
+  const region = (name: string) => opened({}).regions[name]
+  expectTypeOf(region).returns.toEqualTypeOf<Region | undefined>()
+})
+
+test('unknown options and wrong types do not compile', () => {
+  const wrong = (memory: MemoryRegistry) => [
+    // @ts-expect-error: no such option
+    openRegistry({ budgets: 1 }),
+    // @ts-expect-error: no such option of a budget
+    openRegistry({ budget: { totl: 1 } }),
+    // @ts-expect-error: no such option of a region
+    openRegistry({ regions: { rx: { size: 1, page: 'base' } } }),
+    // @ts-expect-error: no such level
+    openRegistry({ leaks: 'some' }),
+    // @ts-expect-error: nothing could abort it
+    openRegistrySync({ signal: new AbortController().signal }),
+    // @ts-expect-error: an address is a bigint
+    memory.find(4096),
+  ]
+  expectTypeOf(wrong).toBeFunction()
+})
+
+test('options may be read-only and kept apart', () => {
+  const options = {
+    budget: { perNode: { 0: '1GiB' } },
+    regions: { rx: { size: '1MiB', pages: ['2MiB', 'base'], numa: { policy: 'bind', nodes: [0] } } },
+  } as const
+  expectTypeOf(options).toExtend<RegistryOptions<'rx'>>()
+  const opened = () => openRegistry(options)
+  expectTypeOf(opened).returns.resolves.toEqualTypeOf<MemoryRegistry<'rx'>>()
+})
