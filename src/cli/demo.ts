@@ -82,11 +82,10 @@ async function runDemo(output: Output, hold: boolean): Promise<DemoReport> {
     memory.close()
     supply.loan?.giveBack()
     const close = { milliseconds: performance.now() - closing }
-    output.piece(text.close(close.milliseconds))
 
     const left = await measureRemains(before)
-    output.piece(text.left(left))
-    if (advice.length > 0) output.piece(`\n${text.more(advice)}`)
+    output.piece(text.left(left, close.milliseconds))
+    if (advice.length > 0) output.piece(text.more(advice))
     return {
       schema: 'pinfold/demo/1',
       machine,

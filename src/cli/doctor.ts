@@ -1,4 +1,4 @@
-import { arch, release } from 'node:os'
+import { machine, release } from 'node:os'
 import { defineCommand } from 'citty'
 import { commonArguments } from './arguments.js'
 import { examinationGroups, examineAll } from './doctor/examinations.js'
@@ -25,7 +25,7 @@ export const doctor = defineCommand({
       pinfold: readPackageVersion(),
       node: process.version,
       kernel: release(),
-      arch: arch(),
+      arch: machine(),
       counts,
       checks,
     }

@@ -1,12 +1,13 @@
 import { PinfoldError } from '../../errors.js'
 import { borrowHugepages, type HugepageLoan, type RepairedLoan, repairLoans } from '../../memory/hugepage-loan.js'
 import { type HugepagePool, readPools } from '../../memory/hugepage-pools.js'
-import { formatSize } from '../../sizes.js'
 
 /** What was done so that the region can have hugetlb pages. */
 export interface PageSupply {
-  /** The pool that the region will take its pages from; undefined when none can give them. */
+  /** The pool that the region takes its pages from, else the one it would have; undefined without hugetlb pages. */
   readonly pool: HugepagePool | undefined
+  /** Whether the pool has enough for the region, now or by the loan. */
+  readonly enough: boolean
   readonly loan: HugepageLoan | undefined
   /** What earlier runs left that were killed, and was taken off the pools now. */
   readonly repaired: readonly RepairedLoan[]
@@ -34,21 +35,16 @@ export function repairPools(): readonly RepairedLoan[] {
 export function supplyPages(size: number, repaired: readonly RepairedLoan[]): PageSupply {
   const pools = readPools().filter(({ node, pageSize }) => node === undefined && size % pageSize === 0)
   const pool = pools.find(({ pageSize, free, reserved = 0 }) => free - reserved >= size / pageSize)
-  if (pool !== undefined) return { pool, loan: undefined, repaired, refusals: [] }
+  if (pool !== undefined) return { pool, enough: true, loan: undefined, repaired, refusals: [] }
   const refusals: PinfoldError[] = []
   for (const pool of pools) {
     try {
       const loan = borrowHugepages({ pageSize: pool.pageSize, pages: size / pool.pageSize })
-      return { pool, loan, repaired: [...repaired, ...loan.repaired], refusals }
+      return { pool, enough: true, loan, repaired: [...repaired, ...loan.repaired], refusals }
     } catch (error) {
       if (!(error instanceof PinfoldError)) throw error
       refusals.push(error)
     }
   }
-  return { pool: undefined, loan: undefined, repaired, refusals }
-}
-
-/** '32 of 2MiB' */
-export function formatPages(pages: number, pageSize: number): string {
-  return `${pages} of ${formatSize(pageSize)}`
+  return { pool: pools[0], enough: false, loan: undefined, repaired, refusals }
 }

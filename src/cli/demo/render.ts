@@ -1,25 +1,25 @@
 import { formatAddress } from '../../addresses.js'
-import { formatSize } from '../../sizes.js'
+import { formatSize, GiB } from '../../sizes.js'
 import { formatCount, type Paint, pad } from '../output.js'
-import type {
-  Advice,
-  BytesStep,
-  DemoReport,
-  MachineStep,
-  PagesStep,
-  PhysicalStep,
-  RegionStep,
-  VerificationStep,
-  WorkerStep,
+import {
+  type Advice,
+  type BytesStep,
+  type DemoReport,
+  demoSize,
+  type MachineStep,
+  type PagesStep,
+  type PhysicalStep,
+  type RegionStep,
+  type VerificationStep,
+  type WorkerStep,
 } from './report.js'
-import { demoSize } from './report.js'
-
-// Each function makes the lines of one step, so that a step is shown as soon as it was measured.
 
 const labelWidth = 12
+const textWidth = 56
 /** More runs than these are counted, not listed. */
-const mostRuns = 6
+const mostRuns = 4
 
+/** The lines of each step, so that a step is shown as soon as it was measured. */
 export class DemoText {
   readonly #paint: Paint
 
@@ -28,51 +28,35 @@ export class DemoText {
   }
 
   machine({ pinfold, node, kernel, arch, virtual, basePageSize }: MachineStep): string {
-    const where = virtual === null ? 'bare metal' : `a virtual machine${virtual === 'unnamed' ? '' : ` (${virtual})`}`
+    const where = virtual === null ? 'bare metal' : `virtual machine${virtual === 'unnamed' ? '' : ` (${virtual})`}`
+    const machine = `Linux ${kernel} ${arch}, ${where}, base pages of ${formatSize(basePageSize)}, Node ${node}`
     return [
       this.#paint(`pinfold ${pinfold}: ${formatSize(demoSize)} that a device can use`, 'bold'),
-      this.#dim(`Linux ${kernel} ${arch}, ${where}, base pages of ${formatSize(basePageSize)}, Node ${node}`),
+      this.#dim(machine),
       '',
     ].join('\n')
   }
 
-  pages({ pool, borrowed, repaired, refusals }: PagesStep): string {
-    const mended = repaired.map(
-      ({ pid, pages, pageSize }) =>
-        `took back ${formatCount(pages)} pages of ${formatSize(pageSize)} that process ${pid} left when it was killed`,
+  pages({ pool, enough, borrowed, repaired, refusals }: PagesStep): string {
+    const mended = repaired.map(({ pid, pages, pageSize }) =>
+      this.#line('repaired', `took ${formatPages(pages, pageSize)} back that process ${pid} left when it was killed`),
     )
-    const lines = mended.map((text) => this.#line('repaired', text))
-    if (pool === null) {
-      const why = refusals.map(({ reason }) => reason)
-      return [
-        ...lines,
-        ...(why.length > 0 ? why : ['no pool has enough free']).map((text) => this.#line('pool', text)),
-      ].join('\n')
-    }
-    const size = formatSize(pool.pageSize)
-    const counts = `${size} pages: ${formatCount(pool.total)} in the pool, ${formatCount(pool.free)} free`
-    const loan = borrowed > 0 ? `; ${formatCount(borrowed)} borrowed for this run` : ''
-    return [...lines, this.#line('pool', counts + loan)].join('\n')
+    if (pool === null) return [...mended, this.#line('pool', 'this kernel has no hugetlb pages')].join('\n')
+    const counts = `${formatPages(pool.free, pool.pageSize)} ${pool.free === 1 ? 'was' : 'were'} free`
+    const supply =
+      borrowed > 0 ? `${formatCount(borrowed)} borrowed for this run` : `${demoSize / pool.pageSize} needed`
+    const why = enough ? [] : refusals.map(({ reason }) => this.#line('', this.#dim(`not borrowed: ${reason}`)))
+    return [...mended, this.#line('pool', `${counts}: ${supply}`), ...why].join('\n')
   }
 
-  region({
-    pages,
-    pageSize,
-    pageCount,
-    address,
-    size,
-    nodes,
-    hugeShare,
-    passedOver,
-    milliseconds,
-  }: RegionStep): string {
-    const kind = /^\d/.test(pages) ? `${formatCount(pageCount)} hugetlb pages of ${pages}` : `${pages} pages`
-    const share = pages === 'transparent' ? `, ${Math.round(hugeShare * 100)}% on huge pages` : ''
-    const base = pages === 'base' ? ` of ${formatSize(pageSize)}` : ''
-    const on = `node ${nodes.join(', ')}`
+  region(region: RegionStep): string {
+    const { pages, pageSize, pageCount, address, size, nodes, hugeShare, passedOver, milliseconds } = region
+    const share = pages === 'transparent' ? `, ${Math.round(hugeShare * 100)}% of it on huge pages` : ''
+    const kind = pages === 'transparent' ? 'transparent pages' : `${formatPages(pageCount, pageSize)}`
+    const range = `${formatAddress(address)} to ${formatAddress(address + BigInt(size))}`
     return [
-      this.#line('region', `${kind}${base}${share}, ${on}`, this.#speed(size, milliseconds)),
-      this.#line('', `${formatAddress(address)} to ${formatAddress(address + BigInt(size))}, populated`),
+      this.#line('region', `${kind}${share}, node ${nodes.join(', ')}`, this.#speed(size, milliseconds)),
+      this.#line('', range),
       ...passedOver.map(({ pages, reason }) => this.#line('', this.#dim(`not ${pages}: ${reason}`))),
     ].join('\n')
   }
@@ -81,74 +65,84 @@ export class DemoText {
     if (runs === null || pageTables === null) {
       const seen = Object.entries(states).filter(([, pages]) => pages > 0)
       const text = seen.map(([state, pages]) => `${formatCount(pages)} pages ${state}`).join(', ')
-      const why = states.hidden > 0 ? ': the kernel shows physical addresses with CAP_SYS_ADMIN only' : ''
+      const why = states.hidden > 0 ? ': physical addresses need CAP_SYS_ADMIN' : ''
       return this.#line('translated', text + why, formatTime(milliseconds))
     }
-    const whose = isGuest ? " (the guest's)" : ''
-    const title = `${formatCount(states.present)} of ${formatCount(states.present)} pages present${whose}`
     const digits = Math.max(...runs.map(({ physicalAddress }) => formatAddress(physicalAddress).length))
     const list = runs.slice(0, mostRuns).map(({ offset, physicalAddress, length }) => {
-      const at = `+${formatSize(offset)}`.padEnd(8)
-      return `${at}  ${formatAddress(physicalAddress).padEnd(digits)}  ${formatSize(length)}`
+      const at = `+${offset === 0 ? '0' : formatSize(offset)}`
+      return this.#line('', `${pad(at, 7)}  ${pad(formatAddress(physicalAddress), digits)}  ${formatSize(length)}`)
     })
-    const more =
-      runs.length > mostRuns ? [this.#line('', this.#dim(`… ${formatCount(runs.length - mostRuns)} more`))] : []
+    if (runs.length > mostRuns) list.push(this.#line('', this.#dim(`and ${formatCount(runs.length - mostRuns)} more`)))
+    const contiguous = `${formatCount(runs.length)} physical ${runs.length === 1 ? 'run' : 'runs'}`
     const [small, large] = pageTables
     const entries = pageTables.map(({ pageSize, entries }) => `${formatCount(entries)} at ${formatSize(pageSize)}`)
-    const saved =
-      small !== undefined && large !== undefined ? `: ${formatCount(small.entries / large.entries)} times fewer` : ''
+    const saved = small && large ? `: ${formatCount(small.entries / large.entries)} times fewer entries` : ' entries'
     return [
-      this.#line('translated', title, formatTime(milliseconds)),
-      ...list.map((text, at) =>
-        this.#line(at === 0 ? `${formatCount(runs.length)} ${runs.length === 1 ? 'run' : 'runs'}` : '', text),
-      ),
-      ...more,
+      this.#line('translated', `${contiguous}${isGuest ? ", the guest's addresses" : ''}`, formatTime(milliseconds)),
+      ...list,
       this.#line('page table', `${entries.join(', ')}${saved}`),
     ].join('\n')
   }
 
   bytes({ writeMilliseconds, readMilliseconds, differences }: BytesStep): string {
-    const read = this.#differences(differences)
+    const read = `${formatSize(demoSize)}, ${this.#differences(differences)}`
     return [
       this.#line('written', formatSize(demoSize), this.#speed(demoSize, writeMilliseconds)),
-      this.#line('read', `${formatSize(demoSize)}, ${read}`, this.#speed(demoSize, readMilliseconds)),
+      this.#line('read', read, this.#speed(demoSize, readMilliseconds)),
     ].join('\n')
   }
 
   worker({ thread, handleBytes, differencesThere, differencesHere, milliseconds }: WorkerStep): string {
-    const text = `thread ${thread} by a handle of ${handleBytes} bytes: read ours, ${this.#differences(differencesThere)}; wrote its own, ${this.#differences(differencesHere)}`
-    return this.#line('worker', text, formatTime(milliseconds))
+    const there = this.#differences(differencesThere)
+    const here = this.#differences(differencesHere)
+    return [
+      this.#line('worker', `thread ${thread}, by a handle of ${handleBytes} bytes`, formatTime(milliseconds)),
+      this.#line('', `it read what we wrote, ${there}; we its answer, ${here}`),
+    ].join('\n')
   }
 
   verification({ pages, moved, milliseconds }: VerificationStep, isKnown: boolean): string {
     const text = isKnown
-      ? `${formatCount(pages - moved)} of ${formatCount(pages)} pages where they were`
-      : 'nothing to compare: physical addresses are hidden'
+      ? `${formatCount(pages - moved)} of ${formatCount(pages)} pages are where they were`
+      : 'nothing to compare, physical addresses are hidden'
     return this.#line('verified', moved > 0 ? this.#paint(text, 'yellow') : text, formatTime(milliseconds))
   }
 
-  close(milliseconds: number): string {
-    return this.#line('closed', 'every page is back', formatTime(milliseconds))
-  }
-
-  left({ mappings, descriptors, hugepages, nothing }: DemoReport['left']): string {
-    const were = (after: number, before: number) => `${formatCount(after)} (${formatCount(before)} before)`
-    const pools = hugepages.map(
-      ({ pageSize, before, after }) =>
-        `${formatSize(pageSize)} pages ${were(after.total, before.total)}, free ${were(after.free, before.free)}`,
-    )
+  left(left: DemoReport['left'], closeMilliseconds: number): string {
+    const { mappings, descriptors, hugepages, others, poolsAsBefore, nothing } = left
+    const pools = hugepages
+      .filter(({ before, after }) => before.total + after.total > 0)
+      .map(({ pageSize, before, after }) => ({
+        what: `free ${formatSize(pageSize)} pages`,
+        before: before.free,
+        after: after.free,
+        note: ` of ${before.total === after.total ? '' : `${formatCount(before.total)} → `}${formatCount(after.total)}`,
+      }))
     const counts = [
-      `mappings ${were(mappings.after, mappings.before)}`,
-      `descriptors ${were(descriptors.after, descriptors.before)}`,
+      { what: 'mappings', ...mappings, note: '' },
+      { what: 'descriptors', ...descriptors, note: '' },
       ...pools,
-      ...descriptors.added.map((descriptor) => `open: ${descriptor}`),
     ]
-    const verdict = nothing ? this.#paint('nothing', 'green') : this.#paint('not as before', 'red')
-    return [this.#line('left', verdict), ...counts.map((text) => this.#line('', text))].join('\n')
+    const whatWidth = Math.max(...counts.map(({ what }) => what.length))
+    const countWidth = Math.max(...counts.map(({ before }) => formatCount(before).length))
+    const lines = counts.map(
+      ({ what, before, after, note }) =>
+        `${pad(what, whatWidth)}  ${pad(formatCount(before), countWidth, 'right')} → ${formatCount(after)}${note}`,
+    )
+    const strangers = poolsAsBefore ? '' : `; the pools changed, and process ${others.join(', ')} uses them too`
+    const verdict = nothing
+      ? this.#paint(`closed, nothing of ours is left${strangers}`, 'green')
+      : this.#paint('closed, and not all is as before', 'red')
+    const added = nothing ? [] : descriptors.added.map((descriptor) => `open: ${descriptor}`)
+    return [
+      this.#line('left', verdict, formatTime(closeMilliseconds)),
+      ...[...lines, ...added].map((text) => this.#line('', text)),
+    ].join('\n')
   }
 
   more(advice: readonly Advice[]): string {
-    return advice.map(({ gives, command }) => `for ${gives}:\n  ${this.#paint(command, 'bold')}`).join('\n')
+    return advice.map(({ gives, command }) => `\nfor ${gives}:\n  ${this.#paint(command, 'bold')}`).join('')
   }
 
   #differences(count: number): string {
@@ -156,11 +150,13 @@ export class DemoText {
   }
 
   #speed(bytes: number, milliseconds: number): string {
-    return `${formatTime(milliseconds)}  ${(bytes / 2 ** 30 / (milliseconds / 1000)).toFixed(1)} GiB/s`
+    const rate = (bytes / GiB / (milliseconds / 1000)).toFixed(1)
+    return `${formatTime(milliseconds)}${pad(rate, 6, 'right')} GiB/s`
   }
 
   #line(label: string, text: string, time = ''): string {
-    return `${this.#paint(pad(label, labelWidth), 'cyan')}${pad(text, 62)}${time === '' ? '' : `  ${this.#dim(time)}`}`.trimEnd()
+    const line = `${this.#paint(pad(label, labelWidth), 'cyan')}${pad(text, textWidth)}`
+    return time === '' ? line.trimEnd() : `${line}${this.#dim(time)}`
   }
 
   #dim(text: string): string {
@@ -168,8 +164,13 @@ export class DemoText {
   }
 }
 
-/** A time with three digits that mean something. */
+/** '32 pages of 2MiB' */
+function formatPages(count: number, pageSize: number): string {
+  return `${formatCount(count)} ${count === 1 ? 'page' : 'pages'} of ${formatSize(pageSize)}`
+}
+
+/** A time with three digits that mean something, ten columns wide. */
 function formatTime(milliseconds: number): string {
-  const text = milliseconds < 1 ? `${(milliseconds * 1000).toFixed(0)} µs` : `${milliseconds.toPrecision(3)} ms`
-  return text.padStart(8)
+  const text = milliseconds < 1 ? `${Math.round(milliseconds * 1000)} µs` : `${milliseconds.toPrecision(3)} ms`
+  return pad(text, 10, 'right')
 }

@@ -36,8 +36,10 @@ export interface MachineStep {
 }
 
 export interface PagesStep {
-  /** The pool that pages were to come from, as it was before; null when no pool can give them. */
+  /** The pool that pages were to come from, as it was before; null without hugetlb pages. */
   readonly pool: { readonly pageSize: number; readonly total: number; readonly free: number } | null
+  /** Whether it has enough for the region, now or by what was borrowed. */
+  readonly enough: boolean
   /** How many pages were put into it for this run. */
   readonly borrowed: number
   /** What earlier runs left that were killed, and was taken off the pools now. */

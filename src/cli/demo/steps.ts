@@ -1,4 +1,4 @@
-import { arch, release } from 'node:os'
+import { machine, release } from 'node:os'
 import { basePageSize } from '../../memory/page-sizes.js'
 import type { Region } from '../../registry/region.js'
 import { KiB } from '../../sizes.js'
@@ -32,15 +32,16 @@ export function lookAtMachine(): MachineStep {
     pinfold: readPackageVersion(),
     node: process.version,
     kernel: release(),
-    arch: arch(),
+    arch: machine(),
     virtual: detectVirtualMachine(readMachineSigns()) ?? null,
     basePageSize,
   }
 }
 
-export function describeSupply({ pool, loan, repaired, refusals }: PageSupply): PagesStep {
+export function describeSupply({ pool, enough, loan, repaired, refusals }: PageSupply): PagesStep {
   return {
     pool: pool === undefined ? null : { pageSize: pool.pageSize, total: pool.total, free: pool.free },
+    enough,
     borrowed: loan?.pages ?? 0,
     repaired,
     refusals: refusals.map(({ code, message }) => ({ code, reason: message })),

@@ -41,7 +41,8 @@ function examinePool(pool: HugepagePool, nodes: readonly HugepagePool[], isWante
     overcommit > 0 ? `up to ${formatCount(overcommit)} more on demand` : '',
   ].filter((note) => note !== '')
   const counts = total === 0 ? 'no pages' : `${formatCount(total)} pages, ${formatCount(free)} free`
-  const seen = [counts, ...notes].join(', ')
+  const only = nodes.length === 1 && total > 0 ? [`all on node ${nodes[0]?.node}`] : []
+  const seen = [counts, ...only, ...notes].join(', ')
   if (available(pool) > 0) return finding(id, 'ok', seen, { values })
   const more = Math.max(1, Math.floor(firstReservation / pageSize))
   const mend = writeCommand(`${poolDirectory(pageSize)}/nr_hugepages`, total - surplus + more)

@@ -1,4 +1,4 @@
-import { arch, release } from 'node:os'
+import { machine, release } from 'node:os'
 import { formatIndexList, readKernelFile } from '../../memory/kernel-files.js'
 import { allowedNodes, hasNuma, numaNodes } from '../../memory/numa.js'
 import { formatSize } from '../../sizes.js'
@@ -20,8 +20,8 @@ function examineKernel(): Finding {
     .split('.')
     .map((part) => Number.parseInt(part, 10))
   const isOldEnough = major > oldestKernel[0] || (major === oldestKernel[0] && minor >= oldestKernel[1])
-  const seen = `Linux ${release()}, ${arch()}`
-  const values = { release: release(), arch: arch(), commandLine: readKernelFile('/proc/cmdline')?.trim() }
+  const seen = `Linux ${release()}, ${machine()}`
+  const values = { release: release(), arch: machine(), commandLine: readKernelFile('/proc/cmdline')?.trim() }
   return isOldEnough
     ? finding('machine.kernel', 'ok', seen, { values })
     : finding('machine.kernel', 'fail', `${seen}: pinfold needs ${oldestKernel.join('.')} or newer`, { values })

@@ -18,9 +18,16 @@ function examineSysAdmin(): Finding {
   return isHeld
     ? finding('privileges.sys-admin', 'ok', 'CAP_SYS_ADMIN: physical addresses may be read', { values })
     : finding('privileges.sys-admin', 'warn', 'no CAP_SYS_ADMIN: physical addresses are hidden', {
-        mend: capabilityHint('SYS_ADMIN'),
+        mend: capabilityCommand(),
         values,
       })
+}
+
+/** One command for all that is missing: setcap(8) replaces what a file had. */
+function capabilityCommand(...more: readonly 'DAC_READ_SEARCH'[]): string {
+  const held = capabilities()
+  const missing = (['SYS_ADMIN', 'IPC_LOCK', ...more] as const).filter((name) => !held.has(`CAP_${name}`))
+  return capabilityHint(...missing)
 }
 
 function examineIpcLock(): Finding {
@@ -32,7 +39,7 @@ function examineIpcLock(): Finding {
   const isUnlimited = memlockLimit().soft === Number.POSITIVE_INFINITY
   const seen = isUnlimited ? 'not needed: RLIMIT_MEMLOCK is unlimited' : 'RLIMIT_MEMLOCK holds (see limits.memlock)'
   return finding('privileges.ipc-lock', isUnlimited ? 'ok' : 'info', `no CAP_IPC_LOCK; ${seen}`, {
-    mend: isUnlimited ? undefined : capabilityHint('IPC_LOCK'),
+    mend: isUnlimited ? undefined : capabilityCommand(),
     values,
   })
 }
@@ -45,7 +52,7 @@ function examinePageFrameNumbers(): Finding {
     return finding('privileges.pfn', 'ok', 'page frame numbers are visible in /proc/self/pagemap', { values })
   }
   return finding('privileges.pfn', 'warn', `page frame numbers are ${page.state}: no region can be translated`, {
-    mend: capabilityHint('SYS_ADMIN'),
+    mend: capabilityCommand(),
     values,
   })
 }
@@ -57,7 +64,7 @@ function examinePageFlags(): Finding {
   }
   const seen = `${unreadable}: no page flags and map counts`
   const isDenied = /EACCES|EPERM/.test(unreadable)
-  const mend = isDenied ? capabilityHint('SYS_ADMIN', 'DAC_READ_SEARCH') : undefined
+  const mend = isDenied ? capabilityCommand('DAC_READ_SEARCH') : undefined
   return finding('privileges.page-flags', 'info', seen, { mend })
 }
 

@@ -17,6 +17,7 @@ import { formatSize, GiB, MiB } from '../../sizes.js'
 import { sudo } from '../doctor/finding.js'
 import { kernelOptionCommand } from '../kernel-command-line.js'
 import { defaultHugepageSize } from './default-size.js'
+import type { OvercommitChange } from './overcommit.js'
 import type { PagesChange } from './pool-change.js'
 
 /** Where the reservation of the default page size is written. */
@@ -41,7 +42,12 @@ export interface Persistence {
  * The lines that reserve at boot what the pools hold now or, in a dry run, would hold after `changes`. Loans that are
  * out are not counted for the whole machine: they end with their borrowers.
  */
-export function planPersistence(pageSize: number, changes: readonly PagesChange[], dryRun: boolean): Persistence {
+export function planPersistence(
+  pageSize: number,
+  changes: readonly PagesChange[],
+  overcommit: OvercommitChange | null,
+  dryRun: boolean,
+): Persistence {
   const growth = (at: number | null) => {
     const change = dryRun ? changes.find(({ node }) => node === at) : undefined
     return change === undefined ? 0 : change.after - change.before
@@ -50,7 +56,10 @@ export function planPersistence(pageSize: number, changes: readonly PagesChange[
   const isWhole = changes.every(({ node }) => node === null)
   if (isWhole && pageSize === defaultHugepageSize()) {
     const comment = `# Hugepages of ${formatSize(pageSize)} to reserve at boot. Written by: pinfold hugepages --persist`
-    const lines = [comment, `vm.nr_hugepages = ${whole}`]
+    const surplus = overcommit?.after ?? readPool(pageSize).overcommit ?? 0
+    // A surplus that was never set is left out: another file may set it.
+    const rest = surplus > 0 || overcommit !== null ? [`vm.nr_overcommit_hugepages = ${surplus}`] : []
+    const lines = [comment, `vm.nr_hugepages = ${whole}`, ...rest]
     const overriddenBy = laterSettings('vm.nr_hugepages', sysctlFile)
     return { by: 'sysctl', file: sysctlFile, lines, written: false, overriddenBy }
   }

@@ -1,8 +1,9 @@
 import { PinfoldError } from '../../errors.js'
 import { readShares } from '../../memory/hugepage-counters.js'
 import { withPoolLock } from '../../memory/hugepage-ledger.js'
-import { type HugepagePool, ownPages, readPool, resizePool } from '../../memory/hugepage-pools.js'
+import { type HugepagePool, ownPages, poolDirectory, readPool, resizePool } from '../../memory/hugepage-pools.js'
 import { formatSize } from '../../sizes.js'
+import { writeCommand } from '../doctor/finding.js'
 
 /** A pool's own pages (nr_hugepages less surplus) before and after. */
 export interface PagesChange {
@@ -37,6 +38,9 @@ export function changePools<T>(request: ChangeRequest, settle: (changes: readonl
     })
   // A dry run needs no root: it only looks.
   if (request.dryRun) return settle(plan())
+  const byHand = plan().map(({ node, after }) =>
+    writeCommand(`${poolDirectory(pageSize, node ?? undefined)}/nr_hugepages`, after),
+  )
   return withPoolLock(() => {
     const before = readShares(pageSize)
     const changes = plan()
@@ -51,7 +55,7 @@ export function changePools<T>(request: ChangeRequest, settle: (changes: readonl
       for (const { node, pages } of before) resizePool({ pageSize, node, pages })
       throw error
     }
-  })
+  }, byHand.join('; '))
 }
 
 function takenMeanwhile({ pageSize, surplus }: HugepagePool): PinfoldError {

@@ -4,6 +4,7 @@ import { hugetlbPageSizes } from '../../memory/page-sizes.js'
 import { formatSize } from '../../sizes.js'
 import { badArgument, parseNodes, parsePageSize, parsePages } from '../arguments.js'
 import { formatCount, Output, type Paint } from '../output.js'
+import { type OvercommitChange, withOvercommit } from './overcommit.js'
 import { type Persistence, planPersistence, writePersistence } from './persist.js'
 import { changePools, type PagesChange } from './pool-change.js'
 
@@ -27,6 +28,7 @@ export interface ReservationWords {
   readonly size: string
   readonly pages?: string | undefined
   readonly to?: string | undefined
+  readonly overcommit?: string | undefined
   readonly node?: string | undefined
   readonly 'dry-run'?: boolean | undefined
   readonly persist?: boolean | undefined
@@ -45,10 +47,12 @@ export interface ReservationReport {
   /** Bytes. */
   readonly pageSize: number
   readonly changes: readonly PagesChange[]
+  /** How many surplus pages the kernel may make on demand; null when that was not asked for. */
+  readonly overcommit: OvercommitChange | null
   readonly persist: Persistence | null
 }
 
-/** Does reserve or release: `goal` says what a pool is to have. */
+/** Does reserve or release, all of it or nothing: `goal` says what a pool is to have. */
 export function changeReservation(
   schema: ReservationReport['schema'],
   words: ReservationWords,
@@ -58,8 +62,14 @@ export function changeReservation(
   const pageSize = parsePageSize(words.size, hugetlbPageSizes())
   const amount = parseAmount(words, pageSize)
   const nodes = words.node === undefined ? [undefined] : parseNodes(words.node, memoryNodes())
+  const surplus = words.overcommit === undefined ? undefined : parsePages(words.overcommit, pageSize)
   const dryRun = words['dry-run'] === true
   output.progress(`changing the pool of ${formatSize(pageSize)} pages …`)
+  const finish = (changes: readonly PagesChange[], overcommit: OvercommitChange | null): ReservationReport => {
+    const plan = words.persist === true ? planPersistence(pageSize, changes, overcommit, dryRun) : null
+    const persist = plan === null || dryRun ? plan : writePersistence(plan)
+    return { schema, dryRun, pageSize, changes, overcommit, persist }
+  }
   const report = changePools(
     {
       pageSize,
@@ -69,30 +79,39 @@ export function changeReservation(
       compact: words.compact === true || words['drop-caches'] === true,
       dropCaches: words['drop-caches'] === true,
     },
-    (changes): ReservationReport => {
-      const plan = words.persist === true ? planPersistence(pageSize, changes, dryRun) : null
-      return { schema, dryRun, pageSize, changes, persist: plan === null || dryRun ? plan : writePersistence(plan) }
-    },
+    (changes) =>
+      surplus === undefined
+        ? finish(changes, null)
+        : withOvercommit(pageSize, surplus, dryRun, (change) => finish(changes, change)),
   )
   output.report(report, renderReservation)
 }
 
-function parseAmount({ pages, to }: ReservationWords, pageSize: number): Amount {
+function parseAmount({ pages, to, overcommit }: ReservationWords, pageSize: number): Amount {
   if (pages !== undefined && to === undefined) return { by: parsePages(pages, pageSize) }
   if (to !== undefined && pages === undefined) return { to: parsePages(to, pageSize) }
+  if (pages === undefined && overcommit !== undefined) return { by: 0 }
   throw badArgument('either a number of pages or --to', pages === undefined ? undefined : `${pages} and --to ${to}`)
 }
 
 /** One line a pool, then what the next boot will do. */
-export function renderReservation({ pageSize, changes, dryRun, persist }: ReservationReport, paint: Paint): string {
+export function renderReservation(report: ReservationReport, paint: Paint): string {
+  const { pageSize, changes, overcommit, dryRun, persist } = report
+  const undone = dryRun ? paint('  not done: --dry-run', 'yellow') : ''
+  const pages = `${formatSize(pageSize)} pages`
   const lines = changes.map(({ node, before, after }) => {
     const where = node === null ? '' : ` on node ${node}`
     const memory = paint(`(${after === 0 ? 'none' : formatSize(after * pageSize)})`, 'dim')
-    const counts =
-      before === after ? `${formatCount(after)}, as before` : `${formatCount(before)} → ${formatCount(after)}`
-    return `${formatSize(pageSize)} pages${where}: ${counts} ${memory}${dryRun ? paint('  not done: --dry-run', 'yellow') : ''}`
+    return `${pages}${where}: ${formatChange(before, after)} ${memory}${undone}`
   })
+  if (overcommit !== null) {
+    lines.push(`${pages} on demand: ${formatChange(overcommit.before, overcommit.after)}${undone}`)
+  }
   return [...lines, ...(persist === null ? [] : renderPersistence(persist, paint))].join('\n')
+}
+
+function formatChange(before: number, after: number): string {
+  return before === after ? `${formatCount(after)}, as before` : `${formatCount(before)} → ${formatCount(after)}`
 }
 
 function renderPersistence({ file, lines, written, command, overriddenBy }: Persistence, paint: Paint): string[] {

@@ -12,6 +12,11 @@ export const reserve = defineCommand({
   args: {
     ...reservationArguments,
     to: { type: 'string', description: 'Until the pool has this many: what it has already counts', valueHint: 'pages' },
+    overcommit: {
+      type: 'string',
+      description: 'Let the kernel make up to this many more on demand (surplus pages, which may fail)',
+      valueHint: 'pages',
+    },
     compact: { type: 'boolean', description: 'When memory is too scattered: compact it, then try again' },
     'drop-caches': { type: 'boolean', description: 'As --compact, and drop the page cache before' },
     ...commonArguments,

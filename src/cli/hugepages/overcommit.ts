@@ -1,0 +1,35 @@
+import { writeKernelFile } from '../../memory/hugepage-counters.js'
+import { poolDirectory, readPool } from '../../memory/hugepage-pools.js'
+
+/** How many surplus pages the kernel may make on demand (nr_overcommit_hugepages), before and after. */
+export interface OvercommitChange {
+  readonly before: number
+  readonly after: number
+}
+
+/**
+ * Lets a pool grow on demand by up to `pages`, and does the rest; when the rest fails, the pool may grow as before.
+ *
+ * @throws PinfoldError `ERR_PERMISSION`, `ERR_UNSUPPORTED` for gigantic pages, and what `rest` throws
+ */
+export function withOvercommit<T>(
+  pageSize: number,
+  pages: number,
+  dryRun: boolean,
+  rest: (change: OvercommitChange) => T,
+): T {
+  const before = readPool(pageSize).overcommit ?? 0
+  if (dryRun) return rest({ before, after: pages })
+  writeOvercommit(pageSize, pages)
+  try {
+    return rest({ before, after: pages })
+  } catch (error) {
+    writeOvercommit(pageSize, before)
+    throw error
+  }
+}
+
+function writeOvercommit(pageSize: number, pages: number): void {
+  const path = `${poolDirectory(pageSize)}/nr_overcommit_hugepages`
+  writeKernelFile(path, `${pages}`, `sh -c 'echo ${pages} > ${path}'`)
+}
