@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { closeSync, constants, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
+import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'
 import type { PoolShare } from './hugepage-counters.js'
 
@@ -117,8 +118,19 @@ export function readJournal(path: string): Loan | undefined {
   } catch (error) {
     // A borrower may give back between our listing and our reading.
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    // Never written by us so: whoever has put it there must say what is to become of it.
+    if (error instanceof SyntaxError) throw unreadable(path, error)
     throw error
   }
+}
+
+function unreadable(path: string, cause: SyntaxError): PinfoldError {
+  return new PinfoldError(`${path} is no journal of a hugepage loan: ${cause.message}`, {
+    code: 'ERR_SYSTEM',
+    values: { path },
+    hint: `sudo rm ${path}`,
+    cause,
+  })
 }
 
 function listDirectory(): string[] {

@@ -59,7 +59,10 @@ export function repairLoans(): RepairedLoan[] {
   return withPoolLock((repaired) => [...repaired])
 }
 
-/** The loans that are out on this machine, other processes' too. Needs root, since journals are root's: else none. */
+/**
+ * The loans that are out on this machine, other processes' too, and those of dead borrowers that nobody has repaired yet.
+ * Needs root, since journals are root's: else none.
+ */
 export function openLoans(): OpenLoan[] {
   const loans: OpenLoan[] = []
   for (const path of journalPaths()) {
@@ -108,7 +111,7 @@ export function settle(journal: Journal, loan: Loan): number {
   const shares = owedShares(loan, before)
   journal.append({ step: 'return', before, shares })
   for (const { node, pages } of shares) {
-    if (pages > 0) writeOwnPages(pageSize, node, ownPages(readPool(pageSize, node)) - pages)
+    if (pages > 0) writeOwnPages(pageSize, node, Math.max(0, ownPages(readPool(pageSize, node)) - pages))
   }
   journal.remove()
   return total(shares)
@@ -150,8 +153,8 @@ function isForeign(loan: Loan | undefined): boolean {
 function repairAll(): RepairedLoan[] {
   const repaired: RepairedLoan[] = []
   for (const path of journalPaths()) {
+    const loan = readJournal(path)
     const journal = Journal.open(path)
-    const loan = journal.read()
     if (isForeign(loan)) {
       journal.close()
       continue
@@ -160,8 +163,9 @@ function repairAll(): RepairedLoan[] {
     // though the kernel may not have dropped its file lock yet.
     const isBetweenSteps = loan === undefined || loan.last.step !== 'raised'
     if (isBetweenSteps || journal.tryLock()) {
+      const pages = loan === undefined ? 0 : settle(journal, loan)
       if (loan === undefined) journal.remove()
-      else repaired.push({ pid: loan.raise.pid, pageSize: loan.raise.pageSize, pages: settle(journal, loan) })
+      else if (pages > 0) repaired.push({ pid: loan.raise.pid, pageSize: loan.raise.pageSize, pages })
     } else {
       journal.close()
     }

@@ -1,5 +1,5 @@
 import { setPool } from './hugepage-change.js'
-import { type HugepagePool, ownPages, readPool } from './hugepage-counters.js'
+import { type HugepagePool, ownPages, poolDirectory, readPool } from './hugepage-counters.js'
 import { withPoolLock } from './hugepage-ledger.js'
 import { checkPoolRequest, type PoolRequest } from './pool-request.js'
 
@@ -25,10 +25,14 @@ export interface PoolChange {
  */
 export function resizePool(request: PoolRequest): PoolChange {
   const checked = checkPoolRequest('resizePool', request)
-  readPool(checked.pageSize, checked.node)
-  return withPoolLock(() => {
-    const before = readPool(checked.pageSize, checked.node)
-    if (ownPages(before) !== checked.pages) setPool(checked)
-    return { before, after: readPool(checked.pageSize, checked.node) }
-  })
+  const { pageSize, node, pages } = checked
+  readPool(pageSize, node)
+  return withPoolLock(
+    () => {
+      const before = readPool(pageSize, node)
+      if (ownPages(before) !== pages) setPool(checked)
+      return { before, after: readPool(pageSize, node) }
+    },
+    `echo ${pages} | sudo tee ${poolDirectory(pageSize, node)}/nr_hugepages`,
+  )
 }

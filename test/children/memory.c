@@ -1,0 +1,86 @@
+// A process that has memory in every state that pagemap knows, or gives advice about another's.
+//
+//   memory hold KIND BYTES                        maps BYTES, 'anonymous' or 'shared', at a 2 MiB boundary, and prints
+//                                                 the address; then obeys lines on stdin, each answered by 0 or an errno
+//       write OFFSET LENGTH | read OFFSET LENGTH  touches each page
+//       advise OFFSET LENGTH ADVICE               madvise(2)
+//       protect OFFSET LENGTH                     write-protects by userfaultfd(2)
+//   memory advise PID ADDRESS LENGTH ADVICE       process_madvise(2); prints 0 or an errno
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static const size_t huge = (size_t)1 << 21;
+
+// 0 or an errno.
+static int outcome(long result) { return result < 0 ? errno : 0; }
+
+static int protect(char* address, size_t length) {
+  const int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+  if (fd < 0) return errno;
+  struct uffdio_api api = {.api = UFFD_API, .features = UFFD_FEATURE_PAGEFAULT_FLAG_WP};
+  if (ioctl(fd, UFFDIO_API, &api) != 0) return errno;
+  struct uffdio_register range = {.range = {(uintptr_t)address, length}, .mode = UFFDIO_REGISTER_MODE_WP};
+  if (ioctl(fd, UFFDIO_REGISTER, &range) != 0) return errno;
+  struct uffdio_writeprotect write = {.range = range.range, .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+  // The descriptor stays open: closing it would lift the protection.
+  return outcome(ioctl(fd, UFFDIO_WRITEPROTECT, &write));
+}
+
+static int obey(char* memory, const char* order, size_t offset, size_t length, int advice) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  if (strcmp(order, "advise") == 0) return outcome(madvise(memory + offset, length, advice));
+  if (strcmp(order, "protect") == 0) return protect(memory + offset, length);
+  for (size_t at = offset; at < offset + length; at += page) {
+    volatile char* byte = memory + at;
+    if (strcmp(order, "write") == 0) *byte = 1;
+    else (void)*byte;
+  }
+  return 0;
+}
+
+static int hold(const char* kind, size_t bytes) {
+  const int flags = strcmp(kind, "shared") == 0 ? MAP_SHARED : MAP_PRIVATE;
+  char* range = mmap(NULL, bytes + huge, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
+  if (range == MAP_FAILED) return errno;
+  char* memory = (char*)(((uintptr_t)range + huge - 1) & ~(huge - 1));
+  // Pages come one by one, unless advice says otherwise.
+  if (madvise(memory, bytes, MADV_NOHUGEPAGE) != 0) return errno;
+  printf("%ju\n", (uintmax_t)(uintptr_t)memory);
+  fflush(stdout);
+  char order[16];
+  size_t offset;
+  size_t length;
+  while (scanf("%15s %zu %zu", order, &offset, &length) == 3) {
+    int advice = 0;
+    if (strcmp(order, "advise") == 0 && scanf("%d", &advice) != 1) return EINVAL;
+    printf("%d\n", obey(memory, order, offset, length, advice));
+    fflush(stdout);
+  }
+  return 0;
+}
+
+static int advise(int pid, uintptr_t address, size_t length, int advice) {
+  const int process = (int)syscall(SYS_pidfd_open, pid, 0);
+  if (process < 0) return errno;
+  const struct iovec range = {(void*)address, length};
+  return outcome(syscall(SYS_process_madvise, process, &range, 1, advice, 0));
+}
+
+int main(int argc, char** argv) {
+  if (argc == 4 && strcmp(argv[1], "hold") == 0) return hold(argv[2], strtoull(argv[3], NULL, 10));
+  if (argc != 6) return EINVAL;
+  const int pid = (int)strtol(argv[2], NULL, 10);
+  printf("%d\n", advise(pid, strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10), (int)strtol(argv[5], NULL, 10)));
+  return 0;
+}
