@@ -296,10 +296,13 @@ export class Ledger {
     const held = this.#held().map(({ name, holders }) => ({ name, holders }))
     if (held.length === 0) return
     const told = held.map(({ name, holders }) => `'${name}' by ${holders.join(', ')}`).join('; ')
-    throw new PinfoldError(`${held.length} of ${this.#lines.size} regions are held: ${told}`, {
-      code: 'ERR_REGION_HELD',
-      values: { held },
-    })
+    throw new PinfoldError(
+      `${held.length} of ${this.#lines.size} regions ${held.length === 1 ? 'is' : 'are'} held: ${told}`,
+      {
+        code: 'ERR_REGION_HELD',
+        values: { held },
+      },
+    )
   }
 }
 
