@@ -73,8 +73,8 @@ async function clangFormat(native: readonly string[]): Promise<string> {
 }
 
 /**
- * clang-tidy takes seconds a file, so what passed is remembered by the hash of all that it depends on: the file, every
- * header, the settings and the tool.
+ * clang-tidy takes seconds a file, so what passed is remembered by the hash of all that it depends on: the file,
+ * what it includes, the settings and the tool.
  */
 async function clangTidy(native: readonly string[]): Promise<string> {
   const configured = await run('cmake', [
@@ -90,7 +90,6 @@ async function clangTidy(native: readonly string[]): Promise<string> {
 
   const { output: version } = await run('clang-tidy', ['--version'])
   const shared = createHash('sha256').update(version)
-  const headers = native.filter((file) => file.endsWith('.h'))
   for (const file of ['.clang-tidy', 'CMakeLists.txt', 'package-lock.json', ...headers])
     shared.update(readFileSync(file))
   const base = shared.digest('hex')
@@ -99,8 +98,9 @@ async function clangTidy(native: readonly string[]): Promise<string> {
   const waiting = native
     .filter((file) => file.endsWith('.cc'))
     .map((file) => {
-      const hash = createHash('sha256').update(base).update(file).update(readFileSync(file)).digest('hex')
-      return { file, passed: `build/tidy/passed/${hash}` }
+      const hash = createHash('sha256').update(base)
+      for (const read of withIncludes(file)) hash.update(read).update(readFileSync(read))
+      return { file, passed: `build/tidy/passed/${hash.digest('hex')}` }
     })
     .filter(({ passed }) => !existsSync(passed))
 
@@ -115,6 +115,16 @@ async function clangTidy(native: readonly string[]): Promise<string> {
   }
   await Promise.all(Array.from({ length: availableParallelism() }, worker))
   return [...complaints].join('\n')
+}
+
+/** The file and every header of ours that it includes, however deep. */
+function withIncludes(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file) || !existsSync(file)) return seen
+  seen.add(file)
+  for (const [, included] of readFileSync(file, 'utf8').matchAll(/^\s*#\s*include\s*"([^"]+)"/gm)) {
+    withIncludes(`native/${included}`, seen)
+  }
+  return seen
 }
 
 /** Each complaint with the lines of source that belong to it, as clang-tidy prints them. */
