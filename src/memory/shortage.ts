@@ -1,8 +1,9 @@
-import { statfsSync } from 'node:fs'
+import { statfsSync, statSync } from 'node:fs'
 import { constants } from 'node:os'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { PinfoldError, type SystemFailure, toPinfoldError } from '../errors.js'
 import { pageKind } from '../native.js'
+import { MiB } from '../sizes.js'
 import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, room } from './cgroup.js'
 import { readPool } from './hugepage-counters.js'
 import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepage-shortage.js'
@@ -84,41 +85,58 @@ export function cgroupShortage(wanted: WantedMemory, limits: readonly CgroupLimi
   const { path, file, limit, usage } = tightest
   const what = kind === pageKind.hugetlb ? pagesText(pages, pageSize) : spaced(size)
   const left = room(tightest)
+  // Memory is also charged for page tables, and for whatever else the cgroup's processes do meanwhile.
+  const slack = kind === pageKind.hugetlb ? 0 : 16 * MiB + Math.ceil(size / 256)
   return {
     code: 'ERR_CGROUP_LIMIT',
     message: `${what} wanted, the cgroup ${path} allows ${spaced(left)} more (limit ${spaced(limit)}, ${spaced(usage)} in use)`,
     values: { wanted: size, available: left, limit, usage, path, kind: tightest.kind },
-    hint: `echo ${limit + size - left} | sudo tee ${file}`,
+    hint: `echo ${limit + size - left + slack} | sudo tee ${file}`,
   }
 }
 
 /** Whether RLIMIT_MEMLOCK stands in the way. */
 function memlockShortage({ size }: WantedMemory): Shortage | undefined {
-  const { soft } = memlockLimit()
+  const { soft, hard } = memlockLimit()
   const { locked } = processMemory()
   const left = Math.max(0, soft - locked)
+  const needed = locked + size
   if (size <= left) return undefined
   return {
     code: 'ERR_MEMLOCK_LIMIT',
     message: `${spaced(size)} to be locked, ${spaced(left)} more allowed (RLIMIT_MEMLOCK ${spaced(soft)}, ${spaced(locked)} locked)`,
     values: { wanted: size, limit: soft, locked },
-    hint: `sudo prlimit --pid ${process.pid} --memlock=${locked + size}`,
+    // Up to the hard limit a process's own user may raise it; the colon leaves the hard limit as it is.
+    hint:
+      needed <= hard
+        ? `prlimit --pid ${process.pid} --memlock=${needed}:`
+        : `sudo prlimit --pid ${process.pid} --memlock=${needed}`,
   }
 }
 
-/** Whether a hugetlbfs mount with a size of its own is full. Most have none, and tell 0 blocks. */
+/**
+ * Whether a hugetlbfs mount with a size of its own is full. Most have none, and tell 0 blocks. No command mends it: the
+ * kernel does not resize such a mount (remount is taken and does nothing), and a new one has none of its files.
+ */
 function mountShortage({ size, pages, pageSize, path = '' }: WantedMemory): Shortage | undefined {
   if (path === '') return undefined
-  const mount = dirname(path)
+  const mount = mountPointOf(path)
   const { blocks, bavail, bsize } = statfsSync(mount)
   const available = bavail * bsize
   if (blocks === 0 || available >= size) return undefined
   return {
     code: 'ERR_HUGEPAGES_SHORT',
-    message: `${pagesText(pages, pageSize)} wanted, the mount of ${mount} has room for ${bavail} of its ${blocks}`,
+    message: `${pagesText(pages, pageSize)} wanted, the mount ${mount} has room for ${bavail} of its ${blocks}`,
     values: { pageSize, wanted: pages, available: bavail, total: blocks, path },
-    hint: `sudo mount -o remount,size=${blocks * bsize + size - available} ${mount}`,
   }
+}
+
+/** The directory at which the file system of a file is mounted. */
+function mountPointOf(path: string): string {
+  let directory = dirname(resolve(path))
+  const { dev } = statSync(directory)
+  while (directory !== '/' && statSync(dirname(directory)).dev === dev) directory = dirname(directory)
+  return directory
 }
 
 /** Whether the placement names nodes from which this process can have nothing. */

@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs'
+import { arch, availableParallelism } from 'node:os'
+import { describe, expect, test } from 'vitest'
+import { allocateCoreSync } from '../../src/memory/allocate.js'
+import { borrowHugepages } from '../../src/memory/hugepage-loan.js'
+import { allowedNodes, memoryNodes, numaNodes } from '../../src/memory/numa.js'
+import {
+  basePageSize,
+  hugetlbPageSizes,
+  pagesName,
+  transparentModes,
+  transparentPageSize,
+} from '../../src/memory/page-sizes.js'
+import { capabilities, memlockLimit, processMemory } from '../../src/memory/process-limits.js'
+import { readNumaMaps, readSmaps } from '../../src/memory/smaps.js'
+import { KiB, MiB } from '../../src/sizes.js'
+import { pageSize, whyNotPools } from '../pools.js'
+
+const reason = whyNotPools()
+
+describe('page sizes', () => {
+  test('are powers of two, hugetlb ones largest first and larger than the base page', () => {
+    for (const size of [basePageSize, ...hugetlbPageSizes()]) expect(Math.log2(size) % 1).toBe(0)
+    expect(hugetlbPageSizes()).toEqual([...hugetlbPageSizes()].sort((one, other) => other - one))
+    for (const size of hugetlbPageSizes()) expect(size).toBeGreaterThan(basePageSize)
+  })
+
+  test.skipIf(arch() !== 'x64')('on x86-64 have a base page of 4 KiB and transparent pages of 2 MiB', () => {
+    expect(basePageSize).toBe(4 * KiB)
+    expect([2 * MiB, undefined]).toContain(transparentPageSize())
+  })
+
+  test('come with the modes of transparent pages, where the kernel has these', ({ skip }) => {
+    skip(transparentPageSize() === undefined, 'this kernel has no transparent huge pages')
+    const { enabled, shmem, defrag } = transparentModes()
+    expect(['always', 'madvise', 'never']).toContain(enabled)
+    expect(['always', 'within_size', 'advise', 'never', 'deny', 'force']).toContain(shmem)
+    expect(['always', 'defer', 'defer+madvise', 'madvise', 'never']).toContain(defrag)
+  })
+})
+
+describe('NUMA nodes', () => {
+  test('have all the CPUs and all the memory of the machine', () => {
+    const nodes = numaNodes()
+    expect(nodes.flatMap(({ cpus }) => cpus).length).toBeGreaterThanOrEqual(availableParallelism())
+    const total = Number(/^MemTotal:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]) * KiB
+    expect(nodes.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0)).toBe(total)
+    for (const { freeBytes, memoryBytes } of nodes) expect(freeBytes).toBeLessThanOrEqual(memoryBytes)
+  })
+
+  test('are nearest to themselves', () => {
+    const nodes = numaNodes()
+    for (const [index, { distances }] of nodes.entries()) {
+      expect(distances).toHaveLength(nodes.length)
+      expect(distances[index]).toBe(10)
+    }
+  })
+
+  test('with memory are among those online, and this process may use some of them', () => {
+    const ids = numaNodes().map(({ id }) => id)
+    for (const node of memoryNodes()) expect(ids).toContain(node)
+    expect(memoryNodes().some((node) => allowedNodes().includes(node))).toBe(true)
+  })
+})
+
+describe('limits of this process', () => {
+  test('are those of /proc/self/limits', () => {
+    const [, soft = '', hard = ''] =
+      /^Max locked memory\s+(\S+)\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? []
+    const bytes = (text: string) => (text === 'unlimited' ? Infinity : Number(text))
+    expect(memlockLimit()).toEqual({ soft: bytes(soft), hard: bytes(hard) })
+  })
+
+  test('of root include CAP_SYS_ADMIN', ({ skip }) => {
+    skip(process.getuid?.() !== 0, 'needs root')
+    expect(capabilities().has('CAP_DAC_OVERRIDE')).toBe(true)
+  })
+})
+
+describe('smaps', () => {
+  test('shows hugetlb pages by their size, kept out of forks and dumps', ({ skip }) => {
+    skip(reason !== undefined, reason)
+    using loan = borrowHugepages({ pageSize, pages: 2 })
+    const region = allocateCoreSync('seen', { size: loan.pages * pageSize, pages: pagesName('hugetlb', pageSize) })
+    try {
+      const use = readSmaps(region.address, region.size)
+      expect(use).toMatchObject({ mapped: region.size, kernelPageSize: pageSize, mmuPageSize: pageSize, resident: 0 })
+      expect(use.hugetlbPrivate + use.hugetlbShared).toBe(region.size)
+      expect(use.name).toBe('/memfd:pinfold:seen (deleted)')
+      expect(use.flags).toEqual(expect.arrayContaining(['ht', 'dc', 'dd']))
+    } finally {
+      region.close()
+    }
+  })
+
+  test('shows base pages that are resident and locked', () => {
+    const before = processMemory().locked
+    const region = allocateCoreSync('locked', { size: 4 * basePageSize, pages: 'base', lock: true })
+    try {
+      const use = readSmaps(region.address, region.size)
+      expect(use).toMatchObject({ mapped: region.size, resident: region.size, locked: region.size, transparent: 0 })
+      expect(use.kernelPageSize).toBe(basePageSize)
+      expect(processMemory().locked).toBe(before + region.size)
+    } finally {
+      region.close()
+    }
+    expect(processMemory().locked).toBe(before)
+  })
+
+  test('and numa_maps agree with the nodes that this process may use', ({ skip }) => {
+    const region = allocateCoreSync('placed', { size: MiB, pages: 'base' })
+    try {
+      const bytes = readNumaMaps(region.address, region.size)
+      skip(bytes === undefined, 'this kernel has no NUMA')
+      expect(Object.values(bytes ?? {}).reduce((sum, part) => sum + part, 0)).toBe(region.size)
+      for (const node of Object.keys(bytes ?? {})) expect(allowedNodes()).toContain(Number(node))
+    } finally {
+      region.close()
+    }
+  })
+
+  test('of a range where nothing is mapped is all zeros', () => {
+    expect(readSmaps(0n, basePageSize)).toMatchObject({ mapped: 0, kernelPageSize: 0, name: '' })
+  })
+
+  test('of another process shows that one', ({ skip }) => {
+    const [, start = '', name] =
+      /^([0-9a-f]+)-\S+ .* (\/\S+)$/m.exec(readFileSync(`/proc/${process.ppid}/maps`, 'utf8')) ?? []
+    skip(start === '', 'the parent process has no file mapped')
+    expect(readSmaps(BigInt(`0x${start}`), 1, process.ppid)).toMatchObject({ name })
+  })
+
+  test('of a process that is not there is a typed error', () => {
+    // pid_max is at most 2^22 (proc_sys_kernel(5)).
+    expect(() => readSmaps(0n, 1, 2 ** 22 + 1)).toThrow(expect.objectContaining({ code: 'ERR_PROCESS_UNKNOWN' }))
+  })
+})
