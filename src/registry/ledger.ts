@@ -58,6 +58,8 @@ export class Ledger {
   #turnEnds = false
   #waiting = 0
   #closed = false
+  /** Whether the MemoryRegistry was collected while it was open; what is still being allocated arrives all the same. */
+  #abandoned = false
 
   constructor({ budget, leaks }: CheckedRegistryOptions, opened: string) {
     this.#budget = new Budget(budget)
@@ -212,7 +214,7 @@ export class Ledger {
       this.#counts.opened(core)
       this.#show(line, region)
       this.#follow(line)
-      if (stack !== undefined) this.#watch(region, line)
+      if (stack !== undefined || this.#abandoned) this.#watch(region, line)
       publishAllocate(region, started)
       return region
     } catch (error) {
@@ -259,6 +261,7 @@ export class Ledger {
 
   /** Nobody can close this registry any more: what is dropped already is lost, and the rest when it is dropped. */
   #abandon(): void {
+    this.#abandoned = true
     for (const line of this.#lines.values()) {
       const region = line.face?.deref()
       if (region === undefined) this.#leak(line)
