@@ -46,7 +46,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 const outcomes: Outcome[] = []
-await runEverything()
+try {
+  await runEverything()
+} catch (error) {
+  // Whatever breaks the runner itself is a failure like any other, and still ends in a summary.
+  outcomes.push(silent('npm test', error instanceof Error ? (error.stack ?? error.message) : String(error), 0))
+}
 if (interrupted) outcomes.push(silent('npm test', 'interrupted: not every suite ran', 0))
 printSummary(outcomes)
 process.exitCode = outcomes.some(({ failed }) => failed.length > 0) ? 1 : 0
