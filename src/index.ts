@@ -3,7 +3,14 @@
 export { formatAddress, type PhysicalAddress, type VirtualAddress } from './addresses.js'
 export { type ErrorCode, PinfoldError } from './errors.js'
 export type { Hold } from './memory/hold.js'
-export { borrowHugepages, type HugepageLoan, type RepairedLoan, repairLoans } from './memory/hugepage-loan.js'
+export {
+  borrowHugepages,
+  type HugepageLoan,
+  type OpenLoan,
+  openLoans,
+  type RepairedLoan,
+  repairLoans,
+} from './memory/hugepage-loan.js'
 export {
   type HugepagePool,
   type PoolChange,
