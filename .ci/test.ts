@@ -1,10 +1,6 @@
 /**
  * Runs the suites and counts what their runners report. Set-up (.ci/setup test) has been run before.
  *
- *   npm test                                every suite that can run here
- *   npm test -- --only lint,host            only these suites
- *   npm test -- --only worker --node 22     test suites on that Node: 20, 22 or 24
- *
  * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 when anything failed.
  */
 import { parseArgs } from 'node:util'
@@ -28,6 +24,10 @@ const sanitized = {
 const after = { packed } satisfies Record<string, () => Promise<Outcome>>
 const needsBuild: readonly string[] = ['build', ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
 const known = [...Object.keys(before), ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
+
+const usage = `npm test                              every suite that can run here
+npm test -- --only SUITE[,SUITE…]     only these: ${known.join(', ')}
+npm test -- --node 20|22|24           the test suites on that Node`
 
 const { only, node } = readArguments()
 const wanted = (suite: string): boolean => {
@@ -72,7 +72,8 @@ async function runEverything(): Promise<void> {
 
 /** With real hugepages for whoever tests on them, given back whatever happens. */
 async function onHugepages(body: () => Promise<void>): Promise<void> {
-  if (![...Object.keys(sanitized), ...projects].some(wanted)) return
+  const suites = [...Object.keys(sanitized), ...projects].filter(wanted)
+  if (suites.every((suite) => suite === 'unit')) return body()
   // Not before the build: borrowing is pinfold's own, and calls the addon.
   const { BorrowedPages } = await import('../test/hugepages.js')
   const pages = new BorrowedPages()
@@ -113,15 +114,28 @@ function announce(what: string): void {
 }
 
 function readArguments(): { only: string[]; node: string | undefined } {
-  const { values } = parseArgs({ options: { only: { type: 'string', default: '' }, node: { type: 'string' } } })
+  const values = parseOptions()
+  if (values.help) {
+    console.log(usage)
+    process.exit(0)
+  }
   const only = values.only.split(',').filter((suite) => suite !== '')
   const unknown = only.filter((suite) => !known.includes(suite))
-  if (unknown.length > 0) refuse(`--only ${unknown.join(',')}: the suites are ${known.join(', ')}`)
+  if (unknown.length > 0) refuse(`--only ${unknown.join(',')}: there is no such suite`)
   if (values.node && !otherNodes.includes(values.node)) refuse(`--node ${values.node}: one of ${otherNodes.join(', ')}`)
   return { only, node: values.node }
 }
 
+function parseOptions() {
+  try {
+    const only = { type: 'string', default: '' } as const
+    return parseArgs({ options: { only, node: { type: 'string' }, help: { type: 'boolean' } } }).values
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
+  }
+}
+
 function refuse(why: string): never {
-  console.error(why)
+  console.error(`${why}\n\n${usage}`)
   process.exit(2)
 }
