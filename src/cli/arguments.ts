@@ -64,7 +64,9 @@ export function parseNodes(word: string, known: readonly number[]): number[] {
   const nodes = new Set<number>()
   for (const part of word.split(',')) {
     const [, first, last] = /^(\d+)(?:-(\d+))?$/.exec(part.trim()) ?? []
-    if (first === undefined) throw badArgument("NUMA nodes such as '0', '0,1' or '0-3'", word)
+    if (first === undefined || Number(last ?? first) < Number(first)) {
+      throw badArgument("NUMA nodes such as '0', '0,1' or '0-3'", word)
+    }
     const range = known.filter((node) => node >= Number(first) && node <= Number(last ?? first))
     if (range.length !== Number(last ?? first) - Number(first) + 1) {
       throw badArgument(`NUMA nodes of this machine (${known.join(', ')})`, word)

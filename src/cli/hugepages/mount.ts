@@ -14,7 +14,7 @@ import { type Owner, parseOwner } from './owner.js'
 
 /** Mounts a hugetlbfs. pinfold needs none; programs that name their hugepages by file do, DPDK by default among them. */
 export const mount = defineCommand({
-  meta: { name: 'mount', description: 'Mount a hugetlbfs: mount /dev/hugepages --page-size 2MiB' },
+  meta: { name: 'mount', description: 'Mount a hugetlbfs, with page size, limits and owner' },
   args: {
     path: { type: 'positional', description: 'The folder; made when it is not there', default: '/dev/hugepages' },
     'page-size': { type: 'string', description: "Page size: 2MiB, 1GiB, … (else the machine's default)" },

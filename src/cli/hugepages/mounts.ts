@@ -54,7 +54,7 @@ export function hugetlbMounts(mounts: readonly Mount[], defaultSize: number | un
 }
 
 /**
- * The mounts of mountinfo text, read as latin1. Source: proc_pid_mountinfo(5). A line is
+ * The mounts of mountinfo text. Source: proc_pid_mountinfo(5). A line is
  * '42 27 0:39 / /mnt/huge rw,relatime shared:1 - hugetlbfs none rw,mode=750,pagesize=2M,size=4194304'.
  */
 export function parseMounts(mountinfo: string): Mount[] {
@@ -87,10 +87,9 @@ function parsePageSize(text: string | undefined): number | undefined {
   return count === undefined ? undefined : Number(count) * (units.get(unit) ?? 1)
 }
 
-/** The kernel writes space, tab, newline and backslash of a path as three octal digits; other bytes as they are. */
+/** The kernel writes space, tab, newline and backslash of a path as three octal digits. */
 function unescapePath(path: string): string {
-  const bytes = path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
-  return Buffer.from(bytes, 'latin1').toString('utf8')
+  return path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
 }
 
 /** undefined when the mount is gone by now, or lies below a folder that this user may not enter. */

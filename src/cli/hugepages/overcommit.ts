@@ -1,5 +1,7 @@
+import { PinfoldError } from '../../errors.js'
 import { writeKernelFile } from '../../memory/hugepage-counters.js'
 import { poolDirectory, readPool } from '../../memory/hugepage-pools.js'
+import { formatSize } from '../../sizes.js'
 
 /** How many surplus pages the kernel may make on demand (nr_overcommit_hugepages), before and after. */
 export interface OvercommitChange {
@@ -31,5 +33,12 @@ export function withOvercommit<T>(
 
 function writeOvercommit(pageSize: number, pages: number): void {
   const path = `${poolDirectory(pageSize)}/nr_overcommit_hugepages`
-  writeKernelFile(path, `${pages}`, `sh -c 'echo ${pages} > ${path}'`)
+  try {
+    writeKernelFile(path, `${pages}`, `sh -c 'echo ${pages} > ${path}'`)
+  } catch (error) {
+    if (!(error instanceof PinfoldError) || error.code !== 'ERR_UNSUPPORTED') throw error
+    // mm/hugetlb.c, nr_overcommit_hugepages_store: EINVAL for what the page allocator cannot give
+    const message = `the kernel makes no pages of ${formatSize(pageSize)} on demand: they are gigantic`
+    throw new PinfoldError(message, { code: 'ERR_UNSUPPORTED', values: { pageSize, pages }, cause: error })
+  }
 }

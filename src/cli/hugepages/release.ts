@@ -10,7 +10,7 @@ import { type Amount, changeReservation, reservationArguments } from './reservat
  * surplus, which looks released and is not.
  */
 export const release = defineCommand({
-  meta: { name: 'release', description: 'Take free hugepages out of a pool, all or none: release 2MiB 64' },
+  meta: { name: 'release', description: 'Take free hugepages out of a pool, all or none' },
   args: {
     ...reservationArguments,
     to: { type: 'string', description: 'Until the pool has only this many', valueHint: 'pages' },

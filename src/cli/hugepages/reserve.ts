@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty'
-import { ownPages } from '../../memory/hugepage-pools.js'
+import { type HugepagePool, ownPages } from '../../memory/hugepage-pools.js'
 import { commonArguments } from '../arguments.js'
 import { changeReservation, reservationArguments } from './reservation.js'
 
@@ -8,7 +8,7 @@ import { changeReservation, reservationArguments } from './reservation.js'
  * programs that reserve at once both get theirs.
  */
 export const reserve = defineCommand({
-  meta: { name: 'reserve', description: 'Put hugepages into a pool, all or none: reserve 2MiB 64' },
+  meta: { name: 'reserve', description: 'Put hugepages into a pool, all or none' },
   args: {
     ...reservationArguments,
     to: { type: 'string', description: 'Until the pool has this many: what it has already counts', valueHint: 'pages' },
@@ -23,7 +23,11 @@ export const reserve = defineCommand({
   },
   run: ({ args }) =>
     changeReservation('pinfold/hugepages-reserve/1', args, (pool, amount) =>
-      // The kernel first makes own pages of surplus ones, which are in use: so many more must come beyond the total.
-      'by' in amount ? pool.total + amount.by : Math.max(ownPages(pool), amount.to),
+      'by' in amount ? pagesAfterGrowth(pool, amount.by) : Math.max(ownPages(pool), amount.to),
     ),
 })
+
+/** The kernel first makes own pages of surplus ones, which are in use: so many more must come beyond the total. */
+function pagesAfterGrowth(pool: HugepagePool, pages: number): number {
+  return pages === 0 ? ownPages(pool) : pool.total + pages
+}

@@ -10,7 +10,7 @@ import { findFileUsers } from './users.js'
 
 /** Unmounts a hugetlbfs. Files on it live in memory alone, so that one with files is let be until they may go. */
 export const unmount = defineCommand({
-  meta: { name: 'unmount', description: 'Unmount a hugetlbfs: unmount /dev/hugepages' },
+  meta: { name: 'unmount', description: 'Unmount a hugetlbfs' },
   args: {
     path: { type: 'positional', description: 'Where it is mounted', required: true },
     'discard-files': { type: 'boolean', description: 'Also when there are files on it: their contents are lost' },

@@ -29,10 +29,8 @@ export function parseUser(pid: number, status: string): HugepageUser {
 
 /** The processes that have files below a folder mapped; root sees all of them, another user its own. */
 export function findFileUsers(folder: string): { readonly pid: number; readonly command: string }[] {
-  // Kernel files are read as latin1, so the folder's bytes are what to look for.
-  const bytes = Buffer.from(` ${folder.replace(/\/$/, '')}/`).toString('latin1')
   return processes()
-    .filter((pid) => readProcessFile(pid, 'maps').includes(bytes))
+    .filter((pid) => readProcessFile(pid, 'maps').includes(` ${folder.replace(/\/$/, '')}/`))
     .map((pid) => ({ pid, command: parseUser(pid, readProcessFile(pid, 'status')).command }))
 }
 

@@ -1,0 +1,156 @@
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { readPool } from '../../src/memory/hugepage-pools.js'
+import { hugetlbPageSizes } from '../../src/memory/page-sizes.js'
+import { memlockLimit } from '../../src/memory/process-limits.js'
+import { formatSize } from '../../src/sizes.js'
+import { jsonOf, mainScript, pinfold, whyNotBuilt } from '../command-line.js'
+import { asNobody } from '../pools.js'
+
+const reportSchema = z.strictObject({
+  schema: z.literal('pinfold/doctor/1'),
+  pinfold: z.string(),
+  node: z.string(),
+  kernel: z.string(),
+  arch: z.string(),
+  counts: z.strictObject({ ok: z.int(), info: z.int(), warn: z.int(), fail: z.int(), unknown: z.int() }),
+  checks: z.array(
+    z.strictObject({
+      id: z.string().regex(/^[a-z]+(\.[A-Za-z0-9_-]+)+$/),
+      status: z.enum(['ok', 'info', 'warn', 'fail', 'unknown']),
+      seen: z.string().regex(/^[^\n]+$/),
+      mend: z.string().optional(),
+      values: z.record(z.string(), z.unknown()).optional(),
+    }),
+  ),
+})
+
+type Report = z.infer<typeof reportSchema>
+
+function check(report: Report, id: string) {
+  const found = report.checks.find((check) => check.id === id)
+  expect(found, id).toBeDefined()
+  return found
+}
+
+/** What the issue of a stable id is: programs look for these. */
+const stableIds = [
+  'machine.kernel',
+  'machine.virtual',
+  'machine.numa',
+  'native.addon',
+  'native.page-size',
+  'kernel.populate-write',
+  'kernel.collapse',
+  'kernel.memfd-hugetlb',
+  'kernel.memfd-noexec',
+  'kernel.anonymous-name',
+  'kernel.numa-policy',
+  'kernel.preferred-many',
+  ...hugetlbPageSizes().map((size) => `hugepages.pool.${formatSize(size)}`),
+  'thp.enabled',
+  'limits.memlock',
+  ...hugetlbPageSizes().map((size) => `limits.cgroup.hugetlb.${formatSize(size)}`),
+  'limits.cgroup.memory',
+  'privileges.sys-admin',
+  'privileges.ipc-lock',
+  'privileges.pfn',
+  'privileges.page-flags',
+  'iommu.groups',
+  'rdma.libibverbs',
+  'rdma.modules',
+]
+
+describe.skipIf(whyNotBuilt)('doctor', () => {
+  test('tells every check by its stable id, once, in its schema, and sums them up', async () => {
+    const run = await pinfold(['doctor', '--json'])
+    expect(run.stderr).toBe('')
+    const report = reportSchema.parse(jsonOf(run))
+    const ids = report.checks.map(({ id }) => id)
+    expect(ids).toEqual([...new Set(ids)])
+    expect(ids).toEqual(expect.arrayContaining(stableIds))
+    for (const [status, count] of Object.entries(report.counts)) {
+      expect(report.checks.filter((check) => check.status === status)).toHaveLength(count)
+    }
+    expect(run.code).toBe(report.counts.fail > 0 ? 3 : 0)
+  })
+
+  test('tells a pool’s numbers as the kernel has them', async () => {
+    const report = reportSchema.parse(jsonOf(await pinfold(['doctor', '--only', 'hugepages', '--json'])))
+    for (const pageSize of hugetlbPageSizes()) {
+      const { overcommit } = readPool(pageSize)
+      expect(check(report, `hugepages.pool.${formatSize(pageSize)}`)?.values).toMatchObject({ pageSize, overcommit })
+    }
+  })
+
+  test('looks at the groups that are asked for only', async () => {
+    const report = reportSchema.parse(jsonOf(await pinfold(['doctor', '--only', 'iommu,machine', '--json'])))
+    expect([...new Set(report.checks.map(({ id }) => id.split('.')[0]))]).toEqual(['machine', 'iommu'])
+  })
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'tells a user without privileges what is hidden, and the command (needs root)',
+    async () => {
+      const run = await pinfold(['doctor', '--only', 'privileges,limits', '--json'], { prefix: asNobody })
+      const report = reportSchema.parse(jsonOf(run))
+      expect(check(report, 'privileges.sys-admin')).toMatchObject({
+        status: 'warn',
+        mend: `sudo setcap cap_sys_admin,cap_ipc_lock+ep ${process.execPath}`,
+      })
+      expect(check(report, 'privileges.pfn')).toMatchObject({ status: 'warn', values: { state: 'hidden' } })
+      expect(check(report, 'privileges.page-flags')).toMatchObject({ status: 'info' })
+      expect(run.code).toBe(0)
+      const strict = await pinfold(['doctor', '--only', 'privileges', '--strict'], { prefix: asNobody })
+      expect(strict.code).toBe(3)
+    },
+  )
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'finds the locked-memory limit short, and tells root’s command for it (needs root)',
+    async () => {
+      const limited = (limit: string) => ({ prefix: ['prlimit', `--memlock=${limit}`, '--', ...asNobody] })
+      const words = ['doctor', '--only', 'limits', '--json']
+      const short = reportSchema.parse(jsonOf(await pinfold(words, limited('65536:65536'))))
+      expect(check(short, 'limits.memlock')).toMatchObject({
+        status: 'warn',
+        mend: 'sudo prlimit --pid $$ --memlock=unlimited:unlimited',
+        values: { soft: 65536, hard: 65536 },
+      })
+    },
+  )
+
+  test.skipIf(process.getuid?.() !== 0 || memlockLimit().hard !== Number.POSITIVE_INFINITY)(
+    'finds a limit enough that is lifted, and names the shell’s own command for one that may be (needs root and no hard limit)',
+    async () => {
+      const limited = (limit: string) => ({ prefix: ['prlimit', `--memlock=${limit}`, '--', ...asNobody] })
+      const words = ['doctor', '--only', 'limits', '--json']
+      const soft = reportSchema.parse(jsonOf(await pinfold(words, limited('65536:unlimited'))))
+      expect(check(soft, 'limits.memlock')).toMatchObject({ mend: 'ulimit -l unlimited', values: { hard: null } })
+      const lifted = reportSchema.parse(jsonOf(await pinfold(words, limited('unlimited'))))
+      expect(check(lifted, 'limits.memlock')).toMatchObject({ status: 'ok' })
+    },
+  )
+
+  test('runs without the native part, and says that it is missing and how to build it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pinfold-without-addon-'))
+    try {
+      const dist = dirname(dirname(mainScript))
+      const root = dirname(dist)
+      cpSync(dist, join(folder, 'dist'), { recursive: true })
+      cpSync(join(root, 'package.json'), join(folder, 'package.json'))
+      symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+      const run = await pinfold(['doctor', '--json'], { script: join(folder, 'dist/cli/main.js') })
+      const report = reportSchema.parse(jsonOf(run))
+      expect(run.code).toBe(3)
+      expect(check(report, 'native.addon')).toMatchObject({ status: 'fail', mend: 'npm run build' })
+      expect(check(report, 'machine.kernel')?.status).toBe('ok')
+      expect(check(report, 'iommu.groups')?.status).not.toBe('unknown')
+      expect(check(report, 'limits.unknown')).toMatchObject({ status: 'unknown' })
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})

@@ -1,0 +1,372 @@
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { defaultHugepageSize } from '../../src/cli/hugepages/default-size.js'
+import { readHugetlbMounts, readMountState } from '../../src/cli/hugepages/mounts.js'
+import { sysctlFile } from '../../src/cli/hugepages/persist.js'
+import { allocateCoreSync } from '../../src/memory/allocate.js'
+import { borrowHugepages, repairLoans } from '../../src/memory/hugepage-loan.js'
+import { ownPages, readPool } from '../../src/memory/hugepage-pools.js'
+import { memoryNodes } from '../../src/memory/numa.js'
+import { hugetlbPageSizes, pagesName } from '../../src/memory/page-sizes.js'
+import { formatSize } from '../../src/sizes.js'
+import { jsonOf, pinfold, whyNotBuilt } from '../command-line.js'
+import { asNobody, pageSize, poolPages, whyNotPools } from '../pools.js'
+
+const reason = whyNotBuilt ?? whyNotPools()
+const size = formatSize(pageSize)
+
+const persistSchema = z.strictObject({
+  by: z.enum(['sysctl', 'kernel-command-line']),
+  file: z.string().nullable(),
+  lines: z.array(z.string()),
+  written: z.boolean(),
+  command: z.string().optional(),
+  overriddenBy: z.array(z.string()),
+})
+
+const reservationSchema = z.strictObject({
+  schema: z.enum(['pinfold/hugepages-reserve/1', 'pinfold/hugepages-release/1']),
+  dryRun: z.boolean(),
+  pageSize: z.int(),
+  changes: z.array(z.strictObject({ node: z.int().nullable(), before: z.int(), after: z.int() })),
+  overcommit: z.strictObject({ before: z.int(), after: z.int() }).nullable(),
+  persist: persistSchema.nullable(),
+})
+
+const count = z.int().nonnegative()
+const showSchema = z.strictObject({
+  schema: z.literal('pinfold/hugepages-show/1'),
+  defaultPageSize: z.int().nullable(),
+  pools: z.array(
+    z.strictObject({
+      pageSize: count,
+      node: count.nullable(),
+      total: count,
+      free: count,
+      reserved: count.nullable(),
+      surplus: count,
+      overcommit: count.nullable(),
+    }),
+  ),
+  mounts: z.array(
+    z.strictObject({
+      path: z.string(),
+      pageSize: count,
+      size: count.nullable(),
+      minSize: count.nullable(),
+      free: count.nullable(),
+      mode: z.string().nullable(),
+      owner: z.string().nullable(),
+    }),
+  ),
+  users: z.array(z.strictObject({ pid: count, command: z.string(), hugetlb: count })),
+  loans: z.array(z.strictObject({ pid: count, pageSize: count, pages: count })),
+})
+
+async function reservation(...words: (string | number)[]) {
+  const run = await pinfold(['hugepages', ...words, '--json'])
+  expect(run).toMatchObject({ code: 0, stderr: '' })
+  return reservationSchema.parse(jsonOf(run))
+}
+
+describe.skipIf(whyNotBuilt)('hugepages show', () => {
+  test('tells every pool by size and node, and is what hugepages alone does', async () => {
+    const report = showSchema.parse(jsonOf(await pinfold(['hugepages', 'show', '--json'])))
+    const places = [null, ...memoryNodes()]
+    expect(report.pools.map(({ pageSize, node }) => ({ pageSize, node }))).toEqual(
+      hugetlbPageSizes().flatMap((pageSize) => places.map((node) => ({ pageSize, node }))),
+    )
+    const { code, stdout } = await pinfold(['hugepages'])
+    expect(code).toBe(0)
+    for (const pageSize of hugetlbPageSizes()) expect(stdout).toContain(formatSize(pageSize))
+  })
+
+  test('needs no privileges, and names who uses hugepages and who has borrowed them', async ({ skip }) => {
+    skip(reason !== undefined, reason)
+    const loan = borrowHugepages({ pageSize, pages: 3 })
+    const region = allocateCoreSync('shown', { size: 2 * pageSize, pages: pagesName('hugetlb', pageSize) })
+    try {
+      const seen = showSchema.parse(jsonOf(await pinfold(['hugepages', '--json'], { prefix: asNobody })))
+      expect(seen.users.find(({ pid }) => pid === process.pid)?.hugetlb).toBeGreaterThanOrEqual(2 * pageSize)
+      const { loans } = showSchema.parse(jsonOf(await pinfold(['hugepages', '--json'])))
+      expect(loans).toContainEqual({ pid: process.pid, pageSize, pages: 3 })
+    } finally {
+      region.close()
+      loan.giveBack()
+    }
+  })
+})
+
+describe('a pool', () => {
+  let before: number
+
+  beforeEach(({ skip }) => {
+    skip(reason !== undefined, reason)
+    repairLoans()
+    before = poolPages()
+  })
+
+  afterEach(() => {
+    if (reason === undefined) expect(poolPages()).toBe(before)
+  })
+
+  test('gets pages and gives them back, by number, by memory, and up to a number', async () => {
+    const added = await reservation('reserve', size, 3)
+    expect(added).toMatchObject({ schema: 'pinfold/hugepages-reserve/1', dryRun: false, pageSize, persist: null })
+    const [change] = added.changes
+    expect(change).toMatchObject({ node: null, after: (change?.before ?? 0) + 3 })
+    expect(poolPages()).toBe(before + 3)
+    const own = ownPages(readPool(pageSize))
+    expect((await reservation('reserve', size, '--to', own - 1)).changes).toMatchObject([{ before: own, after: own }])
+    expect((await reservation('reserve', size, '--to', own + 1)).changes).toMatchObject([{ after: own + 1 }])
+    expect((await reservation('release', size, formatSize(2 * pageSize))).changes).toMatchObject([{ after: own - 1 }])
+    expect((await reservation('release', size, '--to', own - 3)).changes).toMatchObject([{ after: own - 3 }])
+  })
+
+  test('is not touched by a dry run, which tells the same', async () => {
+    const dry = await reservation('reserve', size, 5, '--dry-run')
+    expect(dry.dryRun).toBe(true)
+    expect(poolPages()).toBe(before)
+    const wet = await reservation('reserve', size, 5)
+    expect(wet.changes).toEqual(dry.changes)
+    await reservation('release', size, 5)
+  })
+
+  test.each(memoryNodes())('of node %i changes there', async (node) => {
+    const now = ownPages(readPool(pageSize, node))
+    const { changes } = await reservation('reserve', size, 2, '--node', node)
+    expect(changes).toEqual([{ node, before: now, after: now + 2 }])
+    expect(ownPages(readPool(pageSize, node))).toBe(now + 2)
+    await reservation('release', size, 2, '--node', node)
+  })
+
+  test('that cannot grow is as before, and exit code 5 says that it was short', async () => {
+    const run = await pinfold(['hugepages', 'reserve', size, '64TiB', '--json'])
+    expect(run.code).toBe(5)
+    expect(jsonOf(run)).toMatchObject({ schema: 'pinfold/error/1', code: 'ERR_POOL_CHANGE_REFUSED' })
+  })
+
+  test('keeps pages that are in use: a release of them is refused as a whole', async () => {
+    const loan = borrowHugepages({ pageSize, pages: 4 })
+    const { free, reserved = 0 } = readPool(pageSize)
+    const region = allocateCoreSync('kept', {
+      size: (free - reserved - 1) * pageSize,
+      pages: pagesName('hugetlb', pageSize),
+    })
+    try {
+      const run = await pinfold(['hugepages', 'release', size, 2])
+      expect(run.code).toBe(5)
+      expect(run.stderr).toContain(`2 pages of ${size} to release, 1 free`)
+      expect(readPool(pageSize).surplus).toBe(0)
+    } finally {
+      region.close()
+      loan.giveBack()
+    }
+  })
+
+  test('may be allowed to grow on demand, and no longer', async () => {
+    const { overcommit = 0 } = readPool(pageSize)
+    try {
+      const { overcommit: change } = await reservation('reserve', size, '--overcommit', overcommit + 7)
+      expect(change).toEqual({ before: overcommit, after: overcommit + 7 })
+      expect(readPool(pageSize).overcommit).toBe(overcommit + 7)
+    } finally {
+      await reservation('reserve', size, '--overcommit', overcommit)
+    }
+    expect(readPool(pageSize).overcommit).toBe(overcommit)
+  })
+
+  test('is not for a user without privileges: exit code 4, and the command for root', async () => {
+    const run = await pinfold(['hugepages', 'reserve', size, 1, '--json'], { prefix: asNobody })
+    expect(run.code).toBe(4)
+    const error = jsonOf(run)
+    expect(error).toMatchObject({ schema: 'pinfold/error/1', code: 'ERR_PERMISSION' })
+    expect(error.hint).toMatch(/^echo \d+ \| sudo tee \/sys\/.*\/nr_hugepages$/)
+  })
+})
+
+describe('a reservation for the next boot', () => {
+  const kept = `${sysctlFile}.kept-by-test`
+
+  beforeEach(({ skip }) => {
+    skip(reason !== undefined, reason)
+    if (existsSync(sysctlFile)) renameSync(sysctlFile, kept)
+  })
+
+  afterEach(() => {
+    if (reason !== undefined) return
+    rmSync(sysctlFile, { force: true })
+    if (existsSync(kept)) renameSync(kept, sysctlFile)
+  })
+
+  test('of the default size is a sysctl file, shown as it is written; loans are not in it', async () => {
+    const defaultSize = defaultHugepageSize() ?? 0
+    const name = formatSize(defaultSize)
+    const loan = borrowHugepages({ pageSize: defaultSize, pages: 2 })
+    try {
+      const dry = await reservation('reserve', name, 1, '--persist', '--dry-run')
+      expect(dry.persist).toMatchObject({ by: 'sysctl', file: sysctlFile, written: false })
+      expect(existsSync(sysctlFile)).toBe(false)
+      const { persist, changes } = await reservation('reserve', name, 1, '--persist')
+      expect(persist).toMatchObject({ by: 'sysctl', file: sysctlFile, written: true, lines: dry.persist?.lines })
+      const text = readFileSync(sysctlFile, 'utf8')
+      expect(text).toBe(`${persist?.lines.join('\n')}\n`)
+      const pages = Number(/^vm\.nr_hugepages = (\d+)$/m.exec(text)?.[1])
+      expect(pages).toBeLessThanOrEqual((changes[0]?.after ?? 0) - 2)
+      expect(readdirSync('/etc/sysctl.d').filter((file) => file.includes('.new'))).toEqual([])
+      await reservation('release', name, 1, '--persist')
+      expect(readFileSync(sysctlFile, 'utf8')).toContain(`vm.nr_hugepages = ${pages - 1}`)
+    } finally {
+      loan.giveBack()
+    }
+  })
+
+  test('that another file would undo says so', async () => {
+    const later = '/etc/sysctl.d/99-pinfold-test.conf'
+    writeFileSync(later, 'vm.nr_hugepages=0\n')
+    try {
+      const { persist } = await reservation(
+        'reserve',
+        formatSize(defaultHugepageSize() ?? 0),
+        0,
+        '--persist',
+        '--dry-run',
+      )
+      expect(persist?.overriddenBy).toContain(later)
+    } finally {
+      rmSync(later)
+    }
+  })
+
+  test('that cannot be written leaves the pool as it was', async () => {
+    const pages = poolPages()
+    // A folder in the file's place cannot be replaced by a file, not even by root.
+    await mkdirInPlace(sysctlFile, async () => {
+      const run = await pinfold(['hugepages', 'reserve', formatSize(defaultHugepageSize() ?? 0), 2, '--persist'])
+      expect(run.code).toBe(1)
+      expect(run.stderr).toContain(sysctlFile)
+    })
+    expect(poolPages()).toBe(pages)
+  })
+
+  test('of one node, or of another size, is a line for the kernel command line', async () => {
+    const [node = 0] = memoryNodes()
+    const { persist } = await reservation('reserve', size, 1, '--node', node, '--persist', '--dry-run')
+    expect(persist).toMatchObject({ by: 'kernel-command-line', file: null, written: false })
+    expect(persist?.lines[0]).toMatch(/^hugepagesz=\d+[MG] hugepages=\d+:\d+/)
+    const other = hugetlbPageSizes().find((size) => size !== defaultHugepageSize())
+    if (other === undefined) return
+    const whole = await reservation('reserve', formatSize(other), 1, '--persist', '--dry-run')
+    expect(whole.persist?.lines[0]).toMatch(/^hugepagesz=\d+[MG] hugepages=\d+$/)
+  })
+})
+
+async function mkdirInPlace(path: string, body: () => Promise<void>): Promise<void> {
+  const { mkdirSync } = await import('node:fs')
+  mkdirSync(path)
+  try {
+    await body()
+  } finally {
+    rmdirSync(path)
+  }
+}
+
+describe('a hugetlbfs', () => {
+  let folder: string
+
+  beforeEach(({ skip }) => {
+    skip(reason !== undefined, reason)
+    folder = mkdtempSync(join(tmpdir(), 'pinfold-mount-'))
+  })
+
+  afterEach(async () => {
+    if (reason !== undefined) return
+    for (const { path } of readHugetlbMounts().filter(({ path }) => path.startsWith(folder))) {
+      await pinfold(['hugepages', 'unmount', path, '--discard-files'])
+    }
+    rmSync(folder, { recursive: true })
+  })
+
+  const mounted = (path: string) => readHugetlbMounts().find((mount) => mount.path === path)
+
+  test('is mounted with its page size, limits, mode and owner, in a folder that is made for it, and unmounted', async () => {
+    const path = join(folder, "deep/with space, comma 'quote' $(touch x); é")
+    const limit = 4 * pageSize
+    const words = ['--page-size', size, '--size', formatSize(limit), '--mode', '1770', '--owner', '65534:root']
+    const dry = await pinfold(['hugepages', 'mount', path, ...words, '--dry-run', '--json'])
+    expect(jsonOf(dry)).toMatchObject({ schema: 'pinfold/hugepages-mount/1', dryRun: true, changed: true, path })
+    expect(readdirSync(folder)).toEqual([])
+
+    const run = await pinfold(['hugepages', 'mount', path, ...words, '--json'])
+    expect(run).toMatchObject({ code: 0, stderr: '' })
+    expect(jsonOf(run)).toMatchObject({ changed: true, pageSize, command: jsonOf(dry).command })
+    const mount = mounted(path)
+    expect(mount).toEqual({ path, pageSize, size: limit, minSize: undefined })
+    expect(mount === undefined ? undefined : readMountState(mount)).toEqual({
+      mode: '01770',
+      uid: 65534,
+      gid: 0,
+      free: limit,
+    })
+    const { mounts } = showSchema.parse(jsonOf(await pinfold(['hugepages', '--json'])))
+    expect(mounts).toContainEqual(expect.objectContaining({ path, size: limit, mode: '01770', owner: 'nobody:root' }))
+
+    const again = await pinfold(['hugepages', 'mount', path, ...words, '--json'])
+    expect(again.code).toBe(0)
+    expect(jsonOf(again)).toMatchObject({ changed: false })
+    const other = await pinfold(['hugepages', 'mount', path, '--size', formatSize(2 * limit)])
+    expect(other).toMatchObject({ code: 1, stdout: '' })
+
+    const unmounted = await pinfold(['hugepages', 'unmount', path, '--json'])
+    expect(jsonOf(unmounted)).toMatchObject({ schema: 'pinfold/hugepages-unmount/1', path, files: [] })
+    expect(mounted(path)).toBeUndefined()
+  })
+
+  test('with files on it is unmounted only when they may go', async () => {
+    await pinfold(['hugepages', 'mount', folder, '--page-size', size])
+    writeFileSync(join(folder, 'rtemap_0'), '')
+    const refused = await pinfold(['hugepages', 'unmount', folder])
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toContain('rtemap_0')
+    expect(mounted(folder)).toBeDefined()
+    expect((await pinfold(['hugepages', 'unmount', folder, '--discard-files'])).code).toBe(0)
+    expect(mounted(folder)).toBeUndefined()
+  })
+
+  test('that keeps pages reserved is refused when there are too few, and no folder is left', async () => {
+    const path = join(folder, 'new')
+    const { free } = readPool(pageSize)
+    const run = await pinfold(['hugepages', 'mount', path, '--page-size', size, '--min-size', (free + 1) * pageSize])
+    expect(run.code).toBe(5)
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  test('is not mounted over what a folder holds, nor unmounted where there is none', async () => {
+    writeFileSync(join(folder, 'precious'), '')
+    expect(await pinfold(['hugepages', 'mount', folder])).toMatchObject({ code: 2 })
+    const run = await pinfold(['hugepages', 'unmount', folder])
+    expect(run.code).toBe(2)
+    expect(run.stderr).toContain('nothing is mounted there')
+    expect((await pinfold(['hugepages', 'unmount', '/proc'])).stderr).toContain('it is a proc')
+  })
+
+  test('is not for a user without privileges: exit code 4, and nothing is left', async () => {
+    const path = join(tmpdir(), `pinfold-nobody-${process.pid}`)
+    const run = await pinfold(['hugepages', 'mount', path, '--page-size', size], { prefix: asNobody })
+    expect(run.code).toBe(4)
+    expect(run.stderr).toContain(`sudo mount -t hugetlbfs -o pagesize=${pageSize} -- hugetlbfs ${path}`)
+    expect(existsSync(path)).toBe(false)
+  })
+})

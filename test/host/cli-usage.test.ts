@@ -1,0 +1,120 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { commandExamples } from '../../src/cli/examples.js'
+import { jsonOf, mainScript, pinfold, whyNotBuilt } from '../command-line.js'
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: an escape is what is looked for
+const ansi = /\u001b/
+
+describe.skipIf(whyNotBuilt)('a command line', () => {
+  test.each([
+    [['frob'], "not 'frob'"],
+    [['hugepages', 'frob'], "not 'frob'"],
+    [['--frob'], "unknown option '--frob'"],
+    [['doctor', '--frob'], "unknown option '--frob'"],
+    [['hugepages', '--frob'], "unknown option '--frob'"],
+    [['doctor', 'frob'], "one word too many: 'frob'"],
+    [['doctor', '--only', 'frob'], "'frob'"],
+    [['doctor', '--only'], "option '--only <value>' argument missing"],
+    [['doctor', '--json=yes'], "option '--json' does not take an argument"],
+    [['hugepages', 'reserve'], 'SIZE'],
+    [['hugepages', 'reserve', '3MiB', '1'], "'3MiB'"],
+    [['hugepages', 'release', '2MiB', '1', '--to', '1'], 'either a number of pages or --to'],
+    [['hugepages', 'mount', 'relative'], "'relative'"],
+    [['hugepages', 'mount', '/'], "'/'"],
+    [['hugepages', 'mount', '/mnt/a\nb'], 'an absolute path'],
+    [['hugepages', 'mount', '/tmp/x', '--mode', '999'], "'999'"],
+    [['hugepages', 'mount', '/tmp/x', '--size', '3MiB'], 'a multiple of'],
+    [['hugepages', 'mount', '/tmp/x', '--owner', 'root,uid=0'], "'root,uid=0'"],
+    [['hugepages', 'mount', '/tmp/x', '--owner', '-x'], 'ambiguous'],
+    [['hugepages', 'unmount', '/'], "'/'"],
+    [['translate', '1'], 'ADDRESS'],
+    [['translate', '1', 'here'], "'here'"],
+    [['translate', '0', '0x1000'], "'0'"],
+    [['completion', 'csh'], "not 'csh'"],
+    [['constructor'], "not 'constructor'"],
+  ])('%j is refused with exit code 2, and says what is wrong', async (words, complaint) => {
+    const { code, stdout, stderr } = await pinfold(words)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toContain(complaint)
+    expect(stderr).not.toMatch(/^\s+at /m)
+  })
+
+  test('without a command shows the usage on stderr and ends with 2', async () => {
+    const { code, stdout, stderr } = await pinfold([])
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    for (const command of ['doctor', 'hugepages', 'translate', 'demo', 'completion']) expect(stderr).toContain(command)
+  })
+
+  test('that is wrong is told as JSON too, as the only thing on stdout', async () => {
+    const run = await pinfold(['doctor', '--only', 'frob', '--json'])
+    expect(run.code).toBe(2)
+    expect(jsonOf(run)).toMatchObject({
+      schema: 'pinfold/error/1',
+      code: 'ERR_INVALID_ARGUMENT',
+      message: expect.stringContaining("'frob'"),
+    })
+  })
+
+  test('with --version tells the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+    expect(await pinfold(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' })
+  })
+
+  test.each(Object.keys(commandExamples))(
+    '%s --help shows its examples, and each of them is understood',
+    async (name) => {
+      const words = name.split(' ').slice(1)
+      const { code, stdout, stderr } = await pinfold([...words, '--help'])
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      for (const example of commandExamples[name] ?? []) {
+        expect(stdout).toContain(example)
+        const [, ...own] = example
+          .replace(/^.*?(?=pinfold )/, '')
+          .replace(/\s*[#|)].*$/, '')
+          .split(/\s+/)
+        const { stdout: usage } = await pinfold([...own, '--help'])
+        expect(usage).toContain('USAGE')
+        for (const option of own.filter((word) => word.startsWith('--'))) expect(usage).toContain(option)
+      }
+    },
+  )
+
+  test('takes --help after -- for an operand', async () => {
+    expect(await pinfold(['hugepages', 'unmount', '--', '--help'])).toMatchObject({ code: 2, stdout: '' })
+  })
+})
+
+describe.skipIf(whyNotBuilt)('output', () => {
+  test('into a pipe has no escapes and no progress; with FORCE_COLOR colour, with NO_COLOR none', async () => {
+    const words = ['doctor', '--only', 'machine']
+    const piped = await pinfold(words)
+    expect(piped.stdout).not.toMatch(ansi)
+    expect(piped.stderr).toBe('')
+    expect((await pinfold(words, { env: { FORCE_COLOR: '1' } })).stdout).toMatch(ansi)
+    expect((await pinfold(words, { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })).stdout).not.toMatch(ansi)
+    expect((await pinfold(['--help'], { env: { NO_COLOR: '' } })).stdout).not.toMatch(ansi)
+    expect((await pinfold([...words, '--json'], { env: { FORCE_COLOR: '1' } })).stdout).not.toMatch(ansi)
+  })
+
+  const hasScript = spawnSync('script', ['--version']).status === 0
+  test.skipIf(!hasScript)('on a terminal has colour, and NO_COLOR takes it away (needs script(1))', () => {
+    const onTerminal = (environment: Record<string, string>) =>
+      execFileSync('script', ['-qec', `${process.execPath} ${mainScript} doctor --only machine`, '/dev/null'], {
+        encoding: 'utf8',
+        env: { PATH: process.env.PATH, TERM: 'xterm', ...environment },
+      })
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape of green
+    const green = /\u001b\[32m/
+    expect(onTerminal({})).toMatch(green)
+    expect(onTerminal({})).toContain('looking at machine')
+    expect(onTerminal({ NO_COLOR: '1' })).not.toMatch(green)
+  })
+
+  test('that nobody reads any more ends the command quietly', () => {
+    const line = `${process.execPath} ${mainScript} doctor --json | head -c 1`
+    const { stdout, stderr } = spawnSync('sh', ['-c', line], { encoding: 'utf8' })
+    expect({ stdout, stderr }).toEqual({ stdout: '{', stderr: '' })
+  })
+})
