@@ -39,9 +39,14 @@ export function borrowHugepages(request: PoolRequest): HugepageLoan {
   const checked = checkPoolRequest('borrowHugepages', request)
   const pool = readPool(checked.pageSize, checked.node)
   const byHand = `echo ${goal(checked)} | sudo tee ${poolDirectory(pool.pageSize, pool.node)}/nr_hugepages`
-  const loan = withPoolLock((repaired) => new OwnLoan(checked, repaired), byHand)
-  returnAtEnd(loan)
-  return loan
+  watchEnd()
+  try {
+    const loan = withPoolLock((repaired) => new OwnLoan(checked, repaired), byHand)
+    openHere.add(loan)
+    return loan
+  } finally {
+    forgetEnd()
+  }
 }
 
 /** How many own pages the pool must have: growing turns surplus pages, which are in use, into own ones first. */
@@ -97,7 +102,7 @@ class OwnLoan implements HugepageLoan {
     })
     this.#journal = undefined
     openHere.delete(this)
-    if (openHere.size === 0) forgetEnd()
+    forgetEnd()
   }
 
   [Symbol.dispose](): void {
@@ -110,17 +115,26 @@ class OwnLoan implements HugepageLoan {
 
 const openHere = new Set<OwnLoan>()
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+let isWatching = false
 
-function returnAtEnd(loan: OwnLoan): void {
-  if (openHere.size === 0) {
-    process.on('exit', returnAll)
-    // First in line: a `once` listener behind us is still counted when we ask whether the program listens too.
-    for (const signal of signals) process.prependListener(signal, onSignal)
-  }
-  openHere.add(loan)
+/** Before the pool is raised, which may take seconds: a signal meanwhile is acted upon when the loan is complete. */
+function watchEnd(): void {
+  if (isWatching) return
+  isWatching = true
+  process.on('exit', returnAll)
+  // First in line: a `once` listener behind us is still counted when we ask whether the program listens too.
+  for (const signal of signals) process.prependListener(signal, onSignal)
 }
 
+/** When no loan is left. Not before the event loop has come round: a signal that came in the meantime would be lost. */
 function forgetEnd(): void {
+  setImmediate(() => {
+    if (openHere.size === 0) stopWatching()
+  }).unref()
+}
+
+function stopWatching(): void {
+  isWatching = false
   process.off('exit', returnAll)
   for (const signal of signals) process.off(signal, onSignal)
 }
@@ -139,6 +153,8 @@ function returnAll(): void {
 function onSignal(signal: NodeJS.Signals): void {
   if (process.listenerCount(signal) > 1) return
   returnAll()
-  forgetEnd()
+  // Also when one could not be given back: the signal has its way.
+  openHere.clear()
+  stopWatching()
   process.kill(process.pid, signal)
 }

@@ -61,12 +61,18 @@ describe('a loan', () => {
     expect(ownPages(readPool(pageSize, node))).toBe(onNode + loan.pages)
   })
 
-  test('listens to signals only while it is out', () => {
+  test('listens to signals only while it is out', async () => {
     const listeners = () => process.listenerCount('SIGTERM') + process.listenerCount('exit')
+    const turn = () => new Promise((resolve) => setImmediate(resolve))
+    await turn()
     const none = listeners()
     const loans = [borrowHugepages({ pageSize, pages: 1 }), borrowHugepages({ pageSize, pages: 1 })]
     expect(listeners()).toBe(none + 2)
     for (const loan of loans) loan.giveBack()
+    await turn()
+    expect(listeners()).toBe(none)
+    expect(() => borrowHugepages({ pageSize, pages: 2 ** 40 })).toThrow()
+    await turn()
     expect(listeners()).toBe(none)
   })
 
@@ -127,6 +133,13 @@ describe('a borrower that ends', () => {
     expect(poolPages()).toBe(before)
   })
 
+  test('by a Ctrl-C while the pool is being raised gives back, too', async () => {
+    await using child = new Child('borrower.ts', [pageSize, 4, 'is interrupted'])
+    expect(await child.ended).toMatchObject({ code: null, signal: 'SIGINT' })
+    expect(poolPages()).toBe(before)
+    expect(repairLoans()).toEqual([])
+  })
+
   test.each([
     ['exit', { code: 0 }],
     ['throw', { code: 1, stderr: expect.stringContaining('thrown on purpose') }],
@@ -146,7 +159,7 @@ describe('a borrower that ends', () => {
     expect(await child.line()).toBe('interrupted')
     expect(poolPages()).toBe(before + 4)
     child.say('give back')
-    expect(await child.line()).toBe('given back, listening to 1')
+    expect(await child.line()).toBe('given back')
     expect(poolPages()).toBe(before)
   })
 })
