@@ -116,7 +116,9 @@ describe('a pool that is resized', () => {
     expect(poolPages()).toBe(before)
     expect(journals()).toEqual([])
   })
+})
 
+describe('a request', () => {
   test.each([
     ['no page size', { pages: 1 }, 'pageSize'],
     ['a page size without a unit', { pageSize: '2', pages: 1 }, 'pageSize'],
