@@ -1,5 +1,4 @@
 import { PinfoldError } from '../errors.js'
-import { formatSize } from '../sizes.js'
 import {
   ownPages,
   type PoolShare,
@@ -11,6 +10,7 @@ import {
 } from './hugepage-counters.js'
 import { numaNodes } from './numa.js'
 import type { CheckedRequest } from './pool-request.js'
+import { nodesText, pagesText, spaced } from './wanted-memory.js'
 
 // Changes of a pool, all or nothing. Whoever calls these holds the pool lock (hugepage-ledger.ts): the kernel takes
 // absolute numbers only, so that a read and the write after it must not be torn apart by another pinfold.
@@ -30,7 +30,8 @@ export function setPool(request: CheckedRequest): void {
   const had = ownPages(readPool(pageSize, node))
   let got = had
   // More than the machine has: the kernel would first push everything else out of memory to find that out.
-  if ((pages - had) * pageSize > memoryOf(node, 'memoryBytes')) throw refused(request, had, had)
+  const memoryBytes = memoryOf(node, 'memoryBytes')
+  if ((pages - had) * pageSize > memoryBytes) throw impossible(request, had, memoryBytes)
   // Beyond the goal is no failure: then another, who does not know our lock, has raised the pool at the same time.
   const isReached = () => (pages >= had ? got >= pages : got <= pages)
   try {
@@ -72,27 +73,33 @@ function memoryOf(node: number | undefined, what: 'memoryBytes' | 'freeBytes'): 
   return nodes.reduce((sum, one) => sum + one[what], 0)
 }
 
+function impossible({ pageSize, node, pages }: CheckedRequest, had: number, memoryBytes: number): PinfoldError {
+  const where = node === undefined ? 'this machine' : `node ${node}`
+  const more = pagesText(pages - had, pageSize, 'more ')
+  return new PinfoldError(`${more} do not fit into the ${spaced(memoryBytes)} of ${where}`, {
+    code: 'ERR_POOL_CHANGE_REFUSED',
+    values: { pageSize, node, wanted: pages, got: had, had, memoryBytes },
+  })
+}
+
 function refused(request: CheckedRequest, had: number, got: number): PinfoldError {
   const { pageSize, node, pages, compact, dropCaches } = request
-  const size = formatSize(pageSize)
-  const where = node === undefined ? '' : ` on node ${node}`
+  const where = nodesText(node === undefined ? '' : `${node}`)
   const freeBytes = memoryOf(node, 'freeBytes')
   const values = { pageSize, node, wanted: pages, got, had, freeBytes }
   if (got > pages) {
-    const message = `the kernel kept ${got} pages of ${size}${where} where ${pages} were asked for, ${had} are there again`
+    const message = `the kernel kept ${pagesText(got, pageSize)}${where} where ${pages} were asked for, ${had} are there again`
     return new PinfoldError(message, { code: 'ERR_POOL_CHANGE_REFUSED', values })
   }
   // Enough bytes are free and the kernel still finds no more pages: what is free is scattered.
   const fragmented = freeBytes >= (pages - had) * pageSize
-  const cause = fragmented
-    ? `: ${formatSize(freeBytes)} are free, but too scattered`
-    : `: ${formatSize(freeBytes)} are free`
+  const cause = fragmented ? `: ${spaced(freeBytes)} are free, but too scattered` : `: ${spaced(freeBytes)} are free`
   const again = dropCaches ? '' : `echo 3 | sudo tee /proc/sys/vm/drop_caches; `
   const path = `${poolDirectory(pageSize, node)}/nr_hugepages`
   const hint =
     fragmented && !(compact && dropCaches)
       ? `${again}echo 1 | sudo tee /proc/sys/vm/compact_memory; echo ${pages} | sudo tee ${path}`
       : undefined
-  const message = `the kernel made ${got - had} of ${pages - had} more pages of ${size}${where}${cause}; the ${had} from before are left`
+  const message = `the kernel made ${got - had} of ${pagesText(pages - had, pageSize, 'more ')}${where}${cause}; the ${had} from before are left`
   return new PinfoldError(message, { code: 'ERR_POOL_CHANGE_REFUSED', values: { ...values, fragmented }, hint })
 }

@@ -36,9 +36,9 @@ export interface Shortage {
   readonly hint?: string | undefined
 }
 
-/** '512 pages of 2 MiB' */
-export function pagesText(pages: number, pageSize: number): string {
-  return `${pages} ${pages === 1 ? 'page' : 'pages'} of ${spaced(pageSize)}`
+/** '512 pages of 2 MiB', or '512 more pages of 2 MiB' */
+export function pagesText(pages: number, pageSize: number, more: '' | 'more ' = ''): string {
+  return `${pages} ${more}${pages === 1 ? 'page' : 'pages'} of ${spaced(pageSize)}`
 }
 
 /** '2 MiB': a size in a sentence. */
