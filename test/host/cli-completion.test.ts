@@ -1,0 +1,87 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { jsonOf, pinfold, whyNotBuilt } from '../command-line.js'
+
+const has = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).status === 0
+const shells = ['bash', 'zsh', 'fish'] as const
+
+describe.skipIf(whyNotBuilt)('completion', () => {
+  test.each(shells)('of %s is a script, and the same in JSON', async (shell) => {
+    const { code, stdout, stderr } = await pinfold(['completion', shell])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    for (const word of ['hugepages', 'reserve', 'dry-run', 'persist', 'translate']) expect(stdout).toContain(word)
+    const report = jsonOf(await pinfold(['completion', shell, '--json']))
+    expect(report).toMatchObject({ schema: 'pinfold/completion/1', shell, script: stdout.trimEnd() })
+  })
+
+  for (const shell of shells) {
+    test.skipIf(!has(shell))(`of ${shell} is read without complaint (needs ${shell})`, async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'pinfold-completion-'))
+      try {
+        writeFileSync(join(folder, 'script'), (await pinfold(['completion', shell])).stdout)
+        const run = spawnSync(shell, ['-n', join(folder, 'script')], { encoding: 'utf8' })
+        expect(run).toMatchObject({ status: 0, stderr: '' })
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    })
+  }
+})
+
+describe.skipIf(whyNotBuilt || !has('bash'))('in bash', () => {
+  let script: string
+
+  beforeAll(async () => {
+    script = (await pinfold(['completion', 'bash'])).stdout
+  })
+
+  function complete(words: readonly string[], folder = '/'): string[] {
+    const set = `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}`
+    const program = `${script}\n${set}\n_pinfold\nprintf '%s\\n' "\${COMPREPLY[@]}"`
+    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', program], { encoding: 'utf8', cwd: folder })
+    expect(stderr).toBe('')
+    return stdout.split('\n').filter((word) => word !== '')
+  }
+
+  test.each([
+    [
+      ['pinfold', ''],
+      ['doctor', 'hugepages', 'translate', 'demo', 'completion'],
+    ],
+    [['pinfold', 'h'], ['hugepages']],
+    [
+      ['pinfold', 'hugepages', 're'],
+      ['reserve', 'release'],
+    ],
+    [['pinfold', 'hugepages', 'reserve', '2'], ['2MiB']],
+    [
+      ['pinfold', 'hugepages', 'reserve', '2MiB', '64', '--d'],
+      ['--dry-run', '--drop-caches'],
+    ],
+    [
+      ['pinfold', 'hugepages', 'mount', '--page-size', '1'],
+      ['1GiB', '16GiB'],
+    ],
+    [['pinfold', 'hugepages', 'release', '2MiB', '--node', ''], []],
+    [['pinfold', 'doctor', '--s'], ['--strict']],
+    [
+      ['pinfold', 'completion', ''],
+      ['bash', 'zsh', 'fish'],
+    ],
+    [['pinfold', 'translate', `${process.pid}`], [`${process.pid}`]],
+  ])('%j offers %j', (words, offered) => {
+    expect(complete(words).sort()).toEqual([...offered].sort())
+  })
+
+  test('offers folders to mount on, with the spaces in their names', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pinfold completion '))
+    try {
+      expect(complete(['pinfold', 'hugepages', 'mount', folder.slice(0, -3)])).toContain(folder)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+})
