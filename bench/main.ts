@@ -82,18 +82,24 @@ function refuse(why: string): number {
   return 2
 }
 
-/** The hugepages that the suites need and the pool has not free; what cannot be had leaves rows unmeasured. */
+/**
+ * As many hugepages more as the suites need, whatever is free now: others may be about to use that. Where they cannot be
+ * had, what is free must do, and rows that find too few say so.
+ */
 async function borrow(names: readonly string[]): Promise<Disposable> {
   const suites = await Promise.all(names.map(loadSuite))
-  const wanted = Math.max(...suites.map((suite) => suite.hugepages))
+  const pages = Math.max(...suites.map((suite) => suite.hugepages))
   const nothing = { [Symbol.dispose]: () => {} }
+  if (pages === 0) return nothing
   try {
-    const missing = wanted - readPool(2 * MiB).free
-    return missing > 0 ? borrowHugepages({ pageSize: 2 * MiB, pages: missing }) : nothing
+    return borrowHugepages({ pageSize: 2 * MiB, pages })
   } catch (error) {
     if (!(error instanceof PinfoldError)) throw error
-    process.stdout.write(`${wanted} free hugepages of 2 MiB are wanted: ${error.message}\n`)
-    if (error.hint !== undefined) process.stdout.write(`  ${error.hint}\n`)
+    const { free } = readPool(2 * MiB)
+    if (free < pages) {
+      process.stdout.write(`${pages} hugepages of 2 MiB are wanted and ${free} are free: ${error.message}\n`)
+      if (error.hint !== undefined) process.stdout.write(`  ${error.hint}\n`)
+    }
     return nothing
   }
 }

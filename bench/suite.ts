@@ -17,7 +17,8 @@ export interface Figure {
   /** What 1 second (or byte) is in that unit. */
   readonly scale: number
   readonly value: Distribution
-  readonly peer?: { readonly name: string; readonly value: Distribution; readonly ratio: Distribution }
+  /** Without a ratio where ours is itself one. */
+  readonly peer?: { readonly name: string; readonly value: Distribution; readonly ratio?: Distribution }
   readonly target?: Target
   readonly note?: string
 }
@@ -34,7 +35,7 @@ export class Report {
 
   add({ name, unit, scale, value, peer, target, note }: Figure): void {
     const median = value.median * scale
-    const ratio = peer?.ratio.median ?? null
+    const ratio = peer?.ratio?.median ?? null
     this.#send({
       suite: this.#suite,
       name,
@@ -44,7 +45,7 @@ export class Report {
       peer: peer?.name ?? null,
       peerValue: peer === undefined ? null : peer.value.median * scale,
       ratio,
-      ratioSpread: peer === undefined ? null : [peer.ratio.low, peer.ratio.high],
+      ratioSpread: peer?.ratio === undefined ? null : [peer.ratio.low, peer.ratio.high],
       target: target?.text ?? null,
       met: target?.isMet(median, ratio) ?? null,
       ...(note === undefined ? {} : { note }),

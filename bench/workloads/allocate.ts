@@ -36,6 +36,7 @@ async function populate(report: Report): Promise<void> {
       one: allocate(1),
       mmap: kernel.contender('mmap'),
       two: allocate(2),
+      oneInC: kernel.contender('memfd-1'),
       twoInC: kernel.contender('memfd-2'),
     },
     { samples: 31, warmUp: 3, rounds: 1 },
@@ -60,6 +61,7 @@ async function populate(report: Report): Promise<void> {
     unit: 'x',
     scale: 1,
     value: taken.ratio('one', 'two'),
+    peer: { name: 'the same in C', value: taken.ratio('oneInC', 'twoInC') },
     target: valueAtLeast(1.3, 'x'),
   })
 }

@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest'
+import { type Contender, distribution, interleave, oneIn, timed } from '../../bench/measure.js'
+import { both, type Row, ratioAtMost, valueAtMost } from '../../bench/row.js'
+import { Report } from '../../bench/suite.js'
+import { suiteNames } from '../../bench/suites.js'
+import { table } from '../../bench/table.js'
+
+const spread = { median: 2, low: 1, high: 3 }
+
+function rowsOf(use: (report: Report) => void): Row[] {
+  const rows: Row[] = []
+  use(new Report('some', (row) => rows.push(row)))
+  return rows
+}
+
+describe('sampling', () => {
+  test('a distribution is the median and the 10th and 90th percentile, whatever the order', () => {
+    expect(distribution([5, 1, 4, 2, 3])).toEqual({ median: 3, low: 1.4, high: 4.6 })
+    expect(distribution([2, 4])).toMatchObject({ median: 3 })
+  })
+
+  test('contenders are sampled in turn, forwards and backwards, and the warm-up is not counted', async () => {
+    const order: string[] = []
+    const contender =
+      (name: string): Contender =>
+      (rounds) => {
+        order.push(name)
+        return rounds * order.length
+      }
+    const taken = await interleave(
+      { ours: contender('ours'), peer: contender('peer') },
+      { samples: 2, warmUp: 1, rounds: 5 },
+    )
+    expect(order).toEqual(['peer', 'ours', 'ours', 'peer', 'peer', 'ours'])
+    expect(taken.of('ours').median).toBe((3 + 6) / 2)
+  })
+
+  test('a ratio is taken between neighbours, so that a machine that slows down for both does not change it', async () => {
+    let slowness = 1
+    const taken = await interleave(
+      { ours: () => 3 * slowness, peer: () => 2 * slowness++ },
+      { samples: 9, warmUp: 0, rounds: 1 },
+    )
+    expect(taken.ratio('ours', 'peer').median).toBeGreaterThan(1.2)
+    expect(taken.ratio('ours', 'peer').median).toBeLessThan(1.8)
+    expect(taken.of('ours').high).toBeGreaterThan(20)
+  })
+
+  test('a slow peer does one of so many rounds, and is charged for all', async () => {
+    const seen: number[] = []
+    const slow = oneIn(100, (rounds) => {
+      seen.push(rounds)
+      return rounds * 7
+    })
+    expect(await slow(1000)).toBe(7000)
+    expect(seen).toEqual([10])
+  })
+
+  test('a loop whose results are no numbers is an error, not a fast loop', () => {
+    expect(() => timed(() => Number.NaN)(1)).toThrow('add up to NaN')
+  })
+})
+
+describe('rows', () => {
+  const figure = { name: 'a thing', unit: 'us', scale: 1e3, value: spread } as const
+
+  test('a figure becomes a row in its unit, judged by its target', () => {
+    const peer = { name: 'a floor', value: spread, ratio: { median: 1.2, low: 1, high: 1.4 } }
+    const target = both(valueAtMost(2000, 'us'), ratioAtMost(1.1))
+    const [row] = rowsOf((report) => report.add({ ...figure, peer, target }))
+    expect(row).toMatchObject({ suite: 'some', value: 2000, spread: [1000, 3000], peerValue: 2000, ratio: 1.2 })
+    expect(row).toMatchObject({ target: '<= 2000 us, <= 1.1 x', met: false })
+  })
+
+  test('what cannot be measured is a row that says why', async () => {
+    const rows: Row[] = []
+    await new Report('some', (row) => rows.push(row)).section('a thing', async () => {
+      throw new Error('no hugepages')
+    })
+    expect(rows).toMatchObject([{ name: 'a thing', value: null, met: null, note: 'not measured: no hugepages' }])
+  })
+
+  test('the table aligns its columns, and has the notes below', () => {
+    const rows = rowsOf((report) => {
+      report.add(figure)
+      report.add({ ...figure, name: 'a longer thing', note: 'told' })
+    })
+    const [head, one, two, note] = table(rows).split('\n')
+    expect(one?.indexOf('2000 us')).toBe(head?.indexOf('measured'))
+    expect(two?.indexOf('2000 us')).toBe(head?.indexOf('measured'))
+    expect(note).toBe('  * a longer thing: told')
+  })
+})
+
+test('every suite of bench/workloads is found by its file', () => {
+  expect(suiteNames()).toEqual(expect.arrayContaining(['allocate', 'footprint', 'translate', 'virt-to-phys']))
+})
