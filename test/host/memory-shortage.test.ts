@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { PinfoldError } from '../../src/errors.js'
 import { allocateCore, allocateCoreSync } from '../../src/memory/allocate.js'
 import { hugetlbLimits, memoryLimits, room, sizeName } from '../../src/memory/cgroup.js'
+import { withPoolLock } from '../../src/memory/hugepage-ledger.js'
 import { borrowHugepages } from '../../src/memory/hugepage-loan.js'
 import { ownPages, readPool, resizePool } from '../../src/memory/hugepage-pools.js'
 import { memoryNodes } from '../../src/memory/numa.js'
@@ -49,29 +50,30 @@ describe('a pool with too few pages', () => {
     ['memfd', 'mmap'],
     ['anonymous', 'mmap'],
   ] as const)('is told by its counters, and the hint makes exactly enough (%s)', (backing, syscall) => {
-    const { free, reserved = 0, total } = readPool(pageSize)
-    const own = ownPages(readPool(pageSize))
-    const size = (free - reserved + 2) * pageSize
-    const error = refusal({ size, pages, backing })
-    expect(error).toMatchObject({
-      code: 'ERR_HUGEPAGES_SHORT',
-      syscall,
-      errno: 12,
-      values: { wanted: free - reserved + 2, available: free - reserved, total },
+    // No loan of others comes or goes in between.
+    withPoolLock(() => {
+      const { free, reserved = 0, total } = readPool(pageSize)
+      const own = ownPages(readPool(pageSize))
+      const size = (free - reserved + 2) * pageSize
+      const error = refusal({ size, pages, backing })
+      expect(error).toMatchObject({
+        code: 'ERR_HUGEPAGES_SHORT',
+        syscall,
+        errno: 12,
+        values: { wanted: free - reserved + 2, available: free - reserved, total },
+      })
+      expect(error.hint).toContain(`echo ${total + 2} | sudo tee`)
+      expect(readPool(pageSize)).toMatchObject({ free, total })
+      try {
+        mend(error)
+        expect(ownPages(readPool(pageSize))).toBe(own + 2)
+        const region = allocateCoreSync('mended', { size, pages, backing })
+        expect(region.size).toBe(size)
+        region.close()
+      } finally {
+        resizePool({ pageSize, pages: own })
+      }
     })
-    expect(error.hint).toContain(`echo ${total + 2} | sudo tee`)
-    expect(readPool(pageSize)).toMatchObject({ free, total })
-    try {
-      mend(error)
-      expect(ownPages(readPool(pageSize))).toBe(own + 2)
-      const region = allocateCoreSync('mended', { size, pages, backing })
-      expect(region.size).toBe(size)
-      region.close()
-    } finally {
-      // By the difference: others may have changed the pool meanwhile.
-      const raised = ownPages(readPool(pageSize)) >= own + 2 ? 2 : 0
-      resizePool({ pageSize, pages: ownPages(readPool(pageSize)) - raised })
-    }
   })
 
   test('is told also when the region was to be made in the background', async () => {
