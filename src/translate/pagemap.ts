@@ -7,7 +7,8 @@ import { pageState } from '../native.js'
  * - `present`: it is in memory, and its address was read;
  * - `swapped`: its contents are in swap, or on the way to another page frame;
  * - `hidden`: it is in memory, but the kernel does not tell where, for lack of CAP_SYS_ADMIN;
- * - `absent`: there is none: nothing is mapped, or nothing was ever written or read there.
+ * - `absent`: there is none: nothing is mapped there, nothing was written there yet, or the page was given back. A page of
+ *   shared memory (a memfd, a file) that was swapped out is absent, too: pagemap tells only what the process maps.
  */
 export type PageState = 'present' | 'swapped' | 'hidden' | 'absent'
 
@@ -38,7 +39,8 @@ export function frameOf(low: number, high: number): number {
 
 export function stateOf(low: number, high: number): PageState {
   if ((high & presentBit) !== 0) return frameOf(low, high) === 0 ? 'hidden' : 'present'
-  return (high & swappedBit) !== 0 ? 'swapped' : 'absent'
+  // A guard is kept where a swapped page would be, and so is shown as one.
+  return (high & (swappedBit | guardBit)) === swappedBit ? 'swapped' : 'absent'
 }
 
 /** The state that native code put in place of a physical address. */

@@ -8,7 +8,7 @@ const codes: Readonly<Record<UnknownPageState, ErrorCode>> = {
 }
 
 const reasons: Readonly<Record<UnknownPageState, string>> = {
-  absent: 'has no page: nothing is mapped there, or nothing was written there yet',
+  absent: 'has no page: nothing is mapped there, nothing was written there yet, or the kernel took it back',
   swapped: 'is swapped out or migrating: it has no physical address until it is touched again',
   hidden: 'has a page, but the kernel hides page frame numbers from a process without CAP_SYS_ADMIN',
 }

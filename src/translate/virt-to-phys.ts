@@ -126,7 +126,9 @@ export function checkedProcess(pid: number): number {
  * @throws PinfoldError `ERR_OUT_OF_RANGE`
  */
 export function checkedAddress(address: VirtualAddress): number {
-  if (address >= 0n && address < 2n ** 53n) return Number(address)
+  // Compared as a number, which is exact below 2^53 and not below where the bigint is not: much cheaper than bigints.
+  const number = Number(address)
+  if (number >= 0 && number < 2 ** 53) return number
   throw new PinfoldError(`expected a virtual address from 0 to 2^53 - 1, received ${address}`, {
     code: 'ERR_OUT_OF_RANGE',
     values: { address },
@@ -134,7 +136,7 @@ export function checkedAddress(address: VirtualAddress): number {
 }
 
 function invalid(expected: string, received: unknown, shown = describe(received)): PinfoldError {
-  return new PinfoldError(`virtToPhys: expected ${expected}, received ${shown}`, {
+  return new PinfoldError(`expected ${expected}, received ${shown}`, {
     code: 'ERR_INVALID_ARGUMENT',
     values: { received },
   })

@@ -22,7 +22,8 @@ describe('a pagemap entry', () => {
     ['swapped', [62], 1n],
     ['swapped', [62], 0n],
     ['absent', [], 0n],
-    ['absent', [58, 57, 55], 0n],
+    ['absent', [57, 55], 0n],
+    ['absent', [62, 58], 31n],
   ] as const)('is %s with bits %j and frame %d', (state, bits, frame) => {
     expect(stateOf(...entry(bits, frame))).toBe(state)
   })
