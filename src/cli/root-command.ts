@@ -6,7 +6,7 @@ export const rootCommand = defineCommand({
   meta: {
     name: 'pinfold',
     version: readPackageVersion(),
-    description: 'Memory that devices can use: hugepages, physical addresses, RDMA',
+    description: 'Memory that devices can use: hugepage regions and their physical addresses',
   },
   subCommands: {
     doctor: () => import('./doctor.js').then((module) => module.doctor),
