@@ -1,13 +1,13 @@
 // The floor of asking the kernel where a page is: reads of /proc/self/pagemap
 // (Documentation/admin-guide/mm/pagemap.rst: one 64-bit entry for each base page of the address space).
 //
-//   pagemap BASE_BYTES HUGE_PAGES HUGE_PAGE_BYTES    populates a memfd of so many base-page bytes and, for the
-//                                                    hugepage workloads, a memfd of so many hugepages
+//   pagemap HUGE_PAGES HUGE_PAGE_BYTES [PID ADDRESS BYTES]    populates a memfd of so many hugepages
 //
 // Workloads: 'pread' one entry of a random hugepage through an open descriptor; 'virt2phy' the same as DPDK's
 // rte_mem_virt2phy does it (lib/eal/linux/eal_memory.c: open, lseek, read 8 bytes, close, each time; written for this
-// comparison); 'hugepages' one pread for each hugepage in turn, a round being one page; 'bulk' all entries of the
-// base-page memory, a round being the whole of it.
+// comparison); 'hugepages' one pread for each hugepage in turn, a round being one page; 'bulk' all entries of a range
+// of another process, a round being the whole range. The range is the very one that ours translates: how fast the
+// kernel is depends on how the pages lie, since it looks at the struct page of each.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/memfd.h>
@@ -20,22 +20,24 @@
 
 static int pagemap;
 static uint64_t page_size;
-static char* base;
-static uint64_t base_bytes;
+static int others_pagemap;
+static uint64_t others_address;
+static uint64_t others_bytes;
 static char* huge;
 static uint64_t huge_pages;
 static uint64_t huge_page_bytes;
 static uint64_t* entries;
 
-static char* populated(uint64_t bytes, unsigned flags) {
-  const int fd = memfd_create("peer", MFD_CLOEXEC | flags);
+static void populate_hugepages(void) {
+  const uint64_t bytes = huge_pages * huge_page_bytes;
+  const unsigned size_code = (unsigned)__builtin_ctzll(huge_page_bytes) << MFD_HUGE_SHIFT;
+  const int fd = memfd_create("peer", MFD_CLOEXEC | MFD_HUGETLB | size_code);
   if (fd < 0) give_up("memfd_create");
   if (ftruncate(fd, (off_t)bytes) != 0) give_up("ftruncate");
-  char* address = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (address == MAP_FAILED) give_up("mmap");
-  if (madvise(address, bytes, MADV_POPULATE_WRITE) != 0) give_up("madvise(MADV_POPULATE_WRITE)");
+  huge = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (huge == MAP_FAILED) give_up("mmap");
+  if (madvise(huge, bytes, MADV_POPULATE_WRITE) != 0) give_up("madvise(MADV_POPULATE_WRITE)");
   close(fd);
-  return address;
 }
 
 static uint64_t checked(ssize_t got, uint64_t entry) {
@@ -92,13 +94,13 @@ static double each_hugepage(uint64_t rounds) {
 }
 
 static double bulk(uint64_t rounds) {
-  const uint64_t pages = base_bytes / page_size;
+  const uint64_t pages = others_bytes / page_size;
   const double start = now();
   for (uint64_t i = 0; i < rounds; i++) {
     uint64_t done = 0;
     while (done < pages) {
-      const off_t at = (off_t)(((uint64_t)base / page_size + done) * sizeof *entries);
-      const ssize_t got = pread(pagemap, entries + done, (pages - done) * sizeof *entries, at);
+      const off_t at = (off_t)((others_address / page_size + done) * sizeof *entries);
+      const ssize_t got = pread(others_pagemap, entries + done, (pages - done) * sizeof *entries, at);
       if (got <= 0) give_up("pread of pagemap");
       done += (uint64_t)got / sizeof *entries;
     }
@@ -107,26 +109,32 @@ static double bulk(uint64_t rounds) {
   return now() - start;
 }
 
+static void open_others(const char* pid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%s/pagemap", pid);
+  others_pagemap = open(path, O_RDONLY | O_CLOEXEC);
+  if (others_pagemap < 0) give_up("open of another process's pagemap");
+  const uint64_t pages = others_bytes / page_size;
+  entries = calloc(pages, sizeof *entries);
+  if (entries == NULL) give_up("calloc");
+  memset(entries, 1, pages * sizeof *entries);
+}
+
 int main(int argc, char** argv) {
-  if (argc != 4) {
+  if (argc != 3 && argc != 6) {
     errno = EINVAL;
-    give_up("three arguments wanted");
+    give_up("two or five arguments wanted");
   }
   page_size = (uint64_t)sysconf(_SC_PAGESIZE);
-  base_bytes = strtoull(argv[1], NULL, 10);
-  huge_pages = strtoull(argv[2], NULL, 10);
-  huge_page_bytes = strtoull(argv[3], NULL, 10);
+  huge_pages = strtoull(argv[1], NULL, 10);
+  huge_page_bytes = strtoull(argv[2], NULL, 10);
   pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
   if (pagemap < 0) give_up("open of pagemap");
-  if (base_bytes > 0) {
-    base = populated(base_bytes, 0);
-    entries = calloc(base_bytes / page_size, sizeof *entries);
-    if (entries == NULL) give_up("calloc");
-    memset(entries, 1, base_bytes / page_size * sizeof *entries);
-  }
-  if (huge_pages > 0) {
-    const unsigned size_code = (unsigned)__builtin_ctzll(huge_page_bytes) << MFD_HUGE_SHIFT;
-    huge = populated(huge_pages * huge_page_bytes, MFD_HUGETLB | size_code);
+  if (huge_pages > 0) populate_hugepages();
+  if (argc == 6) {
+    others_address = strtoull(argv[4], NULL, 10);
+    others_bytes = strtoull(argv[5], NULL, 10);
+    open_others(argv[3]);
   }
   const struct workload workloads[] = {
       {"pread", one_pread}, {"virt2phy", virt2phy}, {"hugepages", each_hugepage}, {"bulk", bulk}};

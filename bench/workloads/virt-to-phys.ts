@@ -15,7 +15,7 @@ export const suite: Suite = {
     await report.section('virtToPhys', async () => {
       using memory = await pinfold.openRegistry({})
       const region = memory.allocateSync('asked', { size: pages * 2 * MiB, pages: '2MiB' })
-      await using kernel = await Peer.start('pagemap', 0, pages, 2 * MiB)
+      await using kernel = await Peer.start('pagemap', pages, 2 * MiB)
 
       // Random bytes of the region, as the views and as the addresses that a program would ask for.
       const offsets = Array.from({ length: 1024 }, () => Math.floor(Math.random() * (region.size - 64)))
