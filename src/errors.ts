@@ -54,16 +54,17 @@ export interface ErrorDetails {
 export class PinfoldError extends Error {
   override readonly name = 'PinfoldError'
   readonly code: ErrorCode
-  readonly syscall?: string
-  readonly errno?: number
   readonly values: Readonly<Record<string, unknown>>
-  readonly hint?: string
+  // Declared, not defined: own properties only where there is something to tell, so that an inspected error shows no
+  // empty lines.
+  declare readonly syscall?: string
+  declare readonly errno?: number
+  declare readonly hint?: string
 
   constructor(message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = details.code
     this.values = details.values ?? {}
-    // Own properties only where there is something to tell, so that an inspected error shows no empty lines.
     if (details.syscall !== undefined) this.syscall = details.syscall
     if (details.errno !== undefined) this.errno = details.errno
     if (details.hint !== undefined) this.hint = details.hint

@@ -4,19 +4,18 @@ import { describe, parseSize } from './sizes.js'
 
 // The door: a caller's words are checked here once, by a schema; behind it there are only plain typed values.
 
+const sizeExpected = "expected a size in bytes, or with a unit such as '64MiB'"
+
 /** A size in bytes, or written with its unit ('64MiB'); its output is bytes, a safe positive integer. */
-export const sizeOption = z
-  .unknown()
-  .transform((value, context): number => {
-    try {
-      return parseSize(typeof value === 'number' || typeof value === 'string' ? value : Number.NaN)
-    } catch {
-      // Any refusal has the same message, made where the option's name is known.
-      context.addIssue({ code: 'custom', message: "expected a size in bytes, or with a unit such as '64MiB'" })
-      return z.NEVER
-    }
-  })
-  .pipe(z.number()) as unknown as z.ZodType<number, number | string>
+export const sizeOption = z.union([z.number(), z.string()], { error: sizeExpected }).transform((value, context) => {
+  try {
+    return parseSize(value)
+  } catch {
+    // The message is ours, since the door below adds the option's name and what was received.
+    context.addIssue({ code: 'custom', message: sizeExpected })
+    return z.NEVER
+  }
+})
 
 /**
  * The caller's `value` as `schema` understands it.

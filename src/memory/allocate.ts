@@ -208,10 +208,11 @@ function wantedOf(
 
 /**
  * Whether to look at the counters before the kernel is asked: it promises base pages that it has not, and kills a process
- * when they are touched. Looking costs half a millisecond, so small regions, like any JavaScript allocation, are not.
+ * (or its cgroup's largest) when they are touched. Looking costs 0.2 ms, more than it takes to populate a smaller region;
+ * that may be killed for like any allocation of JavaScript's own.
  */
 function isForeseen({ kind, size }: WantedMemory): boolean {
-  return kind !== pageKind.hugetlb && size >= 64 * MiB
+  return kind !== pageKind.hugetlb && size >= MiB
 }
 
 /** errno(3): EPERM 1, EACCES 13. */

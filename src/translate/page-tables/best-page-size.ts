@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { PinfoldError } from '../../errors.js'
+import { checked } from '../../options.js'
 import { describe } from '../../sizes.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
-import { checkedOptions, deviceAddress, powerOfTwo } from './options.js'
+import { deviceAddress, powerOfTwo } from './options.js'
 import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.js'
 
 const sizes = z.union([z.bigint().positive(), z.array(powerOfTwo).nonempty()], {
@@ -41,8 +42,8 @@ export type BestPageSizeOptions = z.input<typeof options>
 export function bestPageSize(runs: readonly Run[], supported: PageSizes, given: BestPageSizeOptions = {}): number {
   const layout = 'page list'
   const merged = mergedRuns(runs)
-  const candidates = ascending(checkedOptions(layout, sizes, supported))
-  const { iova = BigInt(startOf(merged)) } = checkedOptions(layout, options, given)
+  const candidates = ascending(checked(layout, sizes, supported))
+  const { iova = BigInt(startOf(merged)) } = checked(layout, options, given)
   const last = lastAddress(iova, lengthOf(merged))
 
   const holdsAll = candidates.findIndex((pageSize) => iova / BigInt(pageSize) === last / BigInt(pageSize))
@@ -82,7 +83,7 @@ export interface PageList extends DeviceTable {
 export function pageList(runs: readonly Run[], given: PageListOptions): PageList {
   const layout = 'page list'
   const merged = mergedRuns(runs)
-  const { pageSize, iova = BigInt(startOf(merged)) } = checkedOptions(layout, listOptions, given)
+  const { pageSize, iova = BigInt(startOf(merged)) } = checked(layout, listOptions, given)
   const length = lengthOf(merged)
   lastAddress(iova, length)
 

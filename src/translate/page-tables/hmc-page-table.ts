@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { formatAddress } from '../../addresses.js'
 import { PinfoldError } from '../../errors.js'
+import { checked } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import type { DeviceTable } from './device-table.js'
-import { checkedOptions, deviceAddress, tablePages } from './options.js'
+import { deviceAddress, tablePages } from './options.js'
 import { impossible, lengthOf, pageAlignment } from './pages.js'
 
 // Sizes and bits as in Linux, drivers/infiniband/hw/irdma/hmc.h (IRDMA_HMC_DIRECT_BP_SIZE, IRDMA_HMC_PAGED_BP_SIZE,
@@ -93,7 +94,7 @@ export interface HmcPageTable extends DeviceTable {
 export function hmcPageTable(runs: readonly Run[], given: HmcPageTableOptions = {}): HmcPageTable {
   const layout = 'HMC page table'
   const merged = mergedRuns(runs)
-  const { firstSegment, maxSegments, descriptorPages } = checkedOptions(layout, options, given)
+  const { firstSegment, maxSegments, descriptorPages } = checked(layout, options, given)
   const length = lengthOf(merged)
   const alignment = pageAlignment(merged, 0)
   alignment.add(length)
@@ -209,7 +210,7 @@ export interface HmcSegmentDescriptor {
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is not a bigint of 64 bits
  */
 export function decodeHmcSegmentDescriptor(word: bigint): HmcSegmentDescriptor {
-  const bits = checkedOptions('HMC segment descriptor', deviceAddress, word)
+  const bits = checked('HMC segment descriptor', deviceAddress, word)
   return {
     valid: (bits & validBit) !== 0n,
     type: (bits & directBit) === 0n ? 'paged' : 'direct',
@@ -224,6 +225,6 @@ export function decodeHmcSegmentDescriptor(word: bigint): HmcSegmentDescriptor {
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is not a bigint of 64 bits
  */
 export function decodeHmcPageDescriptor(word: bigint): { readonly valid: boolean; readonly address: number } {
-  const bits = checkedOptions('HMC page descriptor', deviceAddress, word)
+  const bits = checked('HMC page descriptor', deviceAddress, word)
   return { valid: (bits & validBit) !== 0n, address: Number(bits & addressMask) }
 }

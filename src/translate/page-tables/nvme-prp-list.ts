@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { formatAddress } from '../../addresses.js'
 import { PinfoldError } from '../../errors.js'
+import { checked } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
-import { checkedOptions, powerOfTwo, tablePages } from './options.js'
+import { powerOfTwo, tablePages } from './options.js'
 import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.js'
 
 /** CC.MPS has 4 bits, and stands for 2^(12 + MPS) bytes (NVM Express Base Specification 2.2, property CC at 14h). */
@@ -66,7 +67,7 @@ export interface NvmePrpList extends DeviceTable {
 export function nvmePrpList(runs: readonly Run[], given: NvmePrpListOptions = {}): NvmePrpList {
   const layout = 'NVMe PRP list'
   const merged = mergedRuns(runs)
-  const { memoryPageSize, listPages } = checkedOptions(layout, options, given)
+  const { memoryPageSize, listPages } = checked(layout, options, given)
   const length = lengthOf(merged)
   const start = startOf(merged)
   if (start % 4 !== 0) {

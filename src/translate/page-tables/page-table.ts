@@ -1,6 +1,7 @@
+import { checked } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
-import { checkedOptions, powerOfTwo } from './options.js'
+import { powerOfTwo } from './options.js'
 import { impossible, lengthOf, pageAlignment, pagesOf } from './pages.js'
 
 /** A flat list of whole pages: entry `i` holds the bytes from `i * pageSize` on. */
@@ -27,7 +28,7 @@ export interface PageTable extends DeviceTable {
 export function pageTable(runs: readonly Run[], pageSize: number | string): PageTable {
   const layout = 'page table'
   const merged = mergedRuns(runs)
-  const bytes = checkedOptions(layout, powerOfTwo, pageSize)
+  const bytes = checked(layout, powerOfTwo, pageSize)
   const length = lengthOf(merged)
   const alignment = pageAlignment(merged, 0)
   alignment.add(length)

@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { PinfoldError } from '../../errors.js'
+import { checked, sizeOption } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
-import { checkedOptions, powerOfTwo, size } from './options.js'
+import { powerOfTwo } from './options.js'
 import { lengthOf } from './pages.js'
 
 const options = z.strictObject({
   /** Longest segment that the device takes, in bytes: what a Linux driver tells dma_set_max_seg_size(). */
-  maxSegmentLength: size,
+  maxSegmentLength: sizeOption,
   /**
    * No segment crosses a multiple of this power of two, in bytes: what a Linux driver tells dma_set_seg_boundary() or
    * blk_queue_segment_boundary(), plus one (they take the mask 0xffff where this takes 65536). Default: no boundary,
@@ -48,7 +49,7 @@ const segmentBytes = 16
 export function scatterGatherList(runs: readonly Run[], limits: ScatterGatherListOptions): ScatterGatherList {
   const layout = 'scatter-gather list'
   const merged = mergedRuns(runs)
-  const { maxSegmentLength, boundary, maxSegments } = checkedOptions(layout, options, limits)
+  const { maxSegmentLength, boundary, maxSegments } = checked(layout, options, limits)
 
   let entries = 0
   for (const run of merged) entries += segmentsIn(run, maxSegmentLength, boundary)
