@@ -172,6 +172,7 @@ export class Translation {
     const { within = [0, this.size], maxLength } = checked('runs', runsOptions, options)
     const [offset, length] = within
     checkRange('runs: within', offset, length, this.size)
+    if (length === 0) return []
     const first = Math.floor(offset / this.#span)
     const start = first * this.#span
     const pages = this.#addresses(first, Math.ceil((offset + length) / this.#span))
