@@ -1,3 +1,6 @@
+import { PinfoldError } from './errors.js'
+import { describe } from './sizes.js'
+
 /**
  * A physical address in bytes. A number: architectures stop at 52 bits (Intel SDM vol. 3, 4.1.4 MAXPHYADDR; Arm ARM
  * FEAT_LPA), which a double holds exactly. In a virtual machine it is the guest's.
@@ -7,7 +10,17 @@ export type PhysicalAddress = number
 /** A virtual address of this (or another) process. A bigint, since five-level page tables reach 57 bits. */
 export type VirtualAddress = bigint
 
-/** An address as `/proc` and kernel logs write it: `0x` and lower-case hex, no padding. */
+/**
+ * An address as `/proc` and kernel logs write it: `0x` and lower-case hex, no padding.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no address: negative, fractional, not exact, of another type
+ */
 export function formatAddress(address: number | bigint): string {
+  if (!(typeof address === 'bigint' || Number.isSafeInteger(address)) || address < 0) {
+    throw new PinfoldError(`formatAddress: expected an address, received ${describe(address)}`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { address },
+    })
+  }
   return `0x${address.toString(16)}`
 }

@@ -17,6 +17,17 @@ export const sizeOption = z.union([z.number(), z.string()], { error: sizeExpecte
   }
 })
 
+/** An AbortSignal in earnest: what merely has its prototype throws when it is asked. */
+export const signalOption = z.custom<AbortSignal>(isSignal, { error: 'expected an AbortSignal' })
+
+function isSignal(value: unknown): boolean {
+  try {
+    return value instanceof AbortSignal && typeof value.aborted === 'boolean'
+  } catch {
+    return false
+  }
+}
+
 /**
  * The caller's `value` as `schema` understands it.
  *
@@ -24,14 +35,33 @@ export const sizeOption = z.union([z.number(), z.string()], { error: sizeExpecte
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` that names the first wrong option and what was received
  */
 export function checked<Schema extends z.ZodType>(subject: string, schema: Schema, value: unknown): z.output<Schema> {
-  const result = schema.safeParse(value)
-  if (result.success) return result.data
-  const [issue] = result.error.issues
+  let refusal: PinfoldError
+  try {
+    const result = schema.safeParse(value)
+    if (result.success) return result.data
+    refusal = refused(subject, result.error, value)
+  } catch (error) {
+    throw unreadable(subject, value, error)
+  }
+  throw refusal
+}
+
+/** The error for a value of the caller's that threw when it was looked at: it has a getter, or is a Proxy. */
+export function unreadable(subject: string, received: unknown, cause: unknown): PinfoldError {
+  return new PinfoldError(`${subject}: ${describe(received)} cannot be read: its getter or Proxy threw`, {
+    code: 'ERR_INVALID_ARGUMENT',
+    values: { received },
+    cause,
+  })
+}
+
+function refused(subject: string, error: z.ZodError, value: unknown): PinfoldError {
+  const [issue] = error.issues
   const path = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? [])
   const received = path.reduce<unknown>(property, value)
   const option = path.map(String).join('.')
   const problem = issue?.code === 'unrecognized_keys' ? 'there is no such option' : (issue?.message ?? 'invalid')
-  throw new PinfoldError(
+  return new PinfoldError(
     `${subject}: ${option === '' ? '' : `${option}: `}${problem}, received ${describe(received)}`,
     {
       code: 'ERR_INVALID_ARGUMENT',

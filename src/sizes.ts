@@ -40,8 +40,18 @@ function parseWritten(text: unknown): number | undefined {
   return match === null || unit === undefined ? undefined : Number(match[1]) * unit
 }
 
-/** A size for people: the largest binary unit that divides it, as pages are named ('2MiB'), else up to 1 decimal. */
+/**
+ * A size for people: the largest binary unit that divides it, as pages are named ('2MiB'), else up to 1 decimal.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no number
+ */
 export function formatSize(bytes: number): string {
+  if (typeof bytes !== 'number' || Number.isNaN(bytes)) {
+    throw new PinfoldError(`formatSize: expected a number of bytes, received ${describe(bytes)}`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { bytes },
+    })
+  }
   for (const unit of ['TiB', 'GiB', 'MiB', 'KiB']) {
     const scale = units[unit] ?? 1
     if (bytes >= scale) return `${Number.isInteger(bytes / scale) ? bytes / scale : (bytes / scale).toFixed(1)}${unit}`

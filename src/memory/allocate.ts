@@ -1,8 +1,15 @@
 import { availableParallelism } from 'node:os'
-import { z } from 'zod'
 import { isSystemFailure, PinfoldError, type SystemFailure, toPinfoldError } from '../errors.js'
-import { backingKind, mappingFlag, type NativeRegion, type NativeRequest, native, pageKind } from '../native.js'
-import { checked } from '../options.js'
+import {
+  backingKind,
+  mappingFlag,
+  type NativeRegion,
+  type NativeRequest,
+  native,
+  pageKind,
+  policyKind,
+} from '../native.js'
+import { checked, signalOption } from '../options.js'
 import { formatSize, MiB } from '../sizes.js'
 import { type PageChoice, pageChoice, preferences } from './page-choice.js'
 import { type Placement, placementOf } from './placement.js'
@@ -19,6 +26,8 @@ export interface Admission {
   readonly bytes: number
   /** The nodes that the caller named; none when the kernel chooses. */
   readonly nodes: readonly number[]
+  /** Whether they are to be spread evenly over these nodes. */
+  readonly interleaved: boolean
 }
 
 /** Throws to refuse a try, or lets it pass; the function that it returns takes that back, on failure or on close. */
@@ -38,8 +47,6 @@ class Aborted {
   }
 }
 
-const signalOption = z.instanceof(AbortSignal).optional()
-
 /**
  * Makes a region of the first of the caller's preferences that can be had; all or nothing. The event loop stays free.
  *
@@ -52,7 +59,7 @@ export async function allocateCore(
   signal?: AbortSignal,
   admit: Admit = everything,
 ): Promise<RegionCore> {
-  checked('allocate: signal', signalOption, signal)
+  checked('allocate: signal', signalOption.optional(), signal)
   const tries = negotiate(name, options, admit)
   let step = tries.next()
   while (!step.done) {
@@ -114,7 +121,9 @@ function* negotiate(
     try {
       const choice = pageChoice(pages, options)
       const size = Math.ceil(options.size / choice.pageSize) * choice.pageSize
-      release = admit({ pages: choice.pages, pageSize: choice.pageSize, bytes: size, nodes: placement.nodes })
+      const { nodes, policy } = placement
+      const interleaved = policy === policyKind.interleave
+      release = admit({ pages: choice.pages, pageSize: choice.pageSize, bytes: size, nodes, interleaved })
       const wanted = wantedOf(size, choice, placement, options)
       const shortage = isForeseen(wanted) ? foreseeShortage(wanted) : undefined
       if (shortage !== undefined) throw shortage

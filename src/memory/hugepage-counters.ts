@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { PinfoldError, toPinfoldError } from '../errors.js'
-import { formatSize, parseSize, type Size } from '../sizes.js'
+import { describe, formatSize, parseSize, type Size } from '../sizes.js'
 import { readKernelNumber } from './kernel-files.js'
 import { hasNuma, memoryNodes } from './numa.js'
 import { hugetlbPageSizes } from './page-sizes.js'
@@ -48,10 +48,18 @@ export function readPools(): HugepagePool[] {
  * One pool as it is now.
  *
  * @param size of one page: '2MiB', or bytes
- * @throws PinfoldError `ERR_UNSUPPORTED` when this machine has no hugepages of that size, or no such node
+ * @throws PinfoldError `ERR_UNSUPPORTED` when this machine has no hugepages of that size, or no such node,
+ *   `ERR_INVALID_ARGUMENT`
  */
 export function readPool(size: Size, node?: number): HugepagePool {
   const pageSize = parseSize(size)
+  // It becomes part of a path.
+  if (node !== undefined && !(Number.isInteger(node) && node >= 0)) {
+    throw new PinfoldError(`readPool: expected the number of a NUMA node, received ${describe(node)}`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { node },
+    })
+  }
   let pool = readOnce(pageSize, node)
   // Each number is a file of its own: read again until no change came in between, or surplus would be taken for own.
   for (let attempt = 0; attempt < 10; attempt++) {

@@ -91,10 +91,10 @@ export class Ledger {
     const stop = new AbortController()
     const pending = this.#begin(name, stack, stop)
     const relay = () => stop.abort(signal?.reason)
-    if (signal?.aborted) relay()
-    signal?.addEventListener('abort', relay, { once: true })
     try {
-      const core = await allocateCore(name, options, stop.signal, this.#admit(pending.claim, options))
+      if (signal?.aborted) relay()
+      signal?.addEventListener('abort', relay, { once: true })
+      const core = await allocateCore(name, options, stop.signal, this.#admit(pending.claim))
       return this.#enter(core, pending)
     } catch (error) {
       this.#counts.failed += 1
@@ -108,7 +108,7 @@ export class Ledger {
   allocateSync(name: string, options: RegionOptions, stack: string | undefined): Region {
     const pending = this.#begin(name, stack)
     try {
-      return this.#enter(allocateCoreSync(name, options, this.#admit(pending.claim, options)), pending)
+      return this.#enter(allocateCoreSync(name, options, this.#admit(pending.claim)), pending)
     } catch (error) {
       this.#counts.failed += 1
       throw error
@@ -192,10 +192,8 @@ export class Ledger {
     if (this.#pending.size === 0) for (const listener of this.#onIdle.splice(0)) listener()
   }
 
-  #admit(claim: BudgetClaim, options: RegionOptions): Admit {
-    // The options are looked at when they have been checked, so not before they are asked about.
-    return ({ pages, pageSize, bytes, nodes }) => {
-      const interleaved = options.numa?.policy === 'interleave'
+  #admit(claim: BudgetClaim): Admit {
+    return ({ pages, pageSize, bytes, nodes, interleaved }) => {
       const possible = this.#budget.limitsNodes && nodes.length === 0 ? allowedNodes() : nodes
       claim.cover({ pages, bytes, perNode: nodeShares(bytes, pageSize, possible, interleaved) })
       return () => claim.release()

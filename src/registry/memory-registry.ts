@@ -1,15 +1,15 @@
 import { type InspectOptionsStylized, inspect } from 'node:util'
 import { z } from 'zod'
 import type { VirtualAddress } from '../addresses.js'
-import type { RegionOptions } from '../memory/region-options.js'
-import { checked } from '../options.js'
+import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
+import { checked, signalOption } from '../options.js'
 import { formatSize } from '../sizes.js'
 import type { Ledger } from './ledger.js'
 import type { Region } from './region.js'
-import { type AllocateOptions, splitSignal } from './registry-options.js'
+import { type AllocateOptions, checkedAllocateOptions } from './registry-options.js'
 import type { RegistryStats } from './registry-stats.js'
 
-const waitOptions = z.strictObject({ signal: z.instanceof(AbortSignal).optional() })
+const waitOptions = z.strictObject({ signal: signalOption.optional() })
 
 /**
  * The owner of a program's regions: it makes them under a budget, knows which of them holds an address, and closes them
@@ -50,7 +50,7 @@ export class MemoryRegistry<Names extends string = never> {
    *   `ERR_NODE_MISMATCH`; else `ERR_SYSTEM`
    */
   async allocate(name: string, options: AllocateOptions): Promise<Region> {
-    const { options: region, signal } = splitSignal(options)
+    const { options: region, signal } = checkedAllocateOptions(options)
     const stack = this.#ledger.captureStack(MemoryRegistry.prototype.allocate)
     return this.#ledger.allocate(name, region, stack, signal)
   }
@@ -61,13 +61,18 @@ export class MemoryRegistry<Names extends string = never> {
    * @throws PinfoldError as `allocate`
    */
   allocateSync(name: string, options: RegionOptions): Region {
+    const region = checked('allocate', regionOptions, options)
     const stack = this.#ledger.captureStack(MemoryRegistry.prototype.allocateSync)
-    return this.#ledger.allocateSync(name, options, stack)
+    return this.#ledger.allocateSync(name, region, stack)
   }
 
-  /** The open region of that name; undefined when there is none (yet, or any more). */
+  /**
+   * The open region of that name; undefined when there is none (yet, or any more).
+   *
+   * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no name that a region can have
+   */
   get(name: string): Region | undefined {
-    return this.#ledger.get(name)
+    return this.#ledger.get(checked('get: name', regionName, name))
   }
 
   /**

@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { PinfoldError } from '../errors.js'
 import { basePageSize, type PagesName } from '../memory/page-sizes.js'
-import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
-import { checked, sizeOption } from '../options.js'
+import { type CheckedRegionOptions, type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
+import { checked, signalOption, sizeOption, unreadable } from '../options.js'
 import { describe, formatSize } from '../sizes.js'
 import type { BudgetLimits } from './budget.js'
 import type { LeakLevel } from './leak-detector.js'
@@ -19,12 +19,13 @@ const budgetLimits = z.strictObject({
 
 const levels = ['off', 'sampled', 'all'] as const satisfies readonly LeakLevel[]
 
+// These two are checked further on their own, so that an error names the option inside. A z.record would pass over a
+// region that is named '__proto__'.
 const registryOptions = z.strictObject({
-  // These two are checked on their own, so that an error names the option inside.
   budget: z.unknown().optional(),
-  regions: z.record(z.string(), z.unknown()).optional(),
+  regions: z.custom<object>(isTable, { error: 'expected regions by name' }).optional(),
   leaks: z.enum(levels).optional(),
-  signal: z.instanceof(AbortSignal).optional(),
+  signal: signalOption.optional(),
 })
 
 /**
@@ -62,36 +63,37 @@ export interface OpenOptions<Names extends string = string> extends RegistryOpti
 /** {@link RegionOptions}, and what stops it while it is being populated. */
 export type AllocateOptions = RegionOptions & { readonly signal?: AbortSignal | undefined }
 
-const withSignal = z.looseObject({ signal: z.instanceof(AbortSignal).optional() })
+const allocateOptions = regionOptions.extend({ signal: signalOption.optional() })
+
+function isTable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
 
 /** Options that were checked. */
 export interface CheckedRegistryOptions {
   readonly budget: BudgetLimits
   /** In the caller's order. */
-  readonly regions: ReadonlyMap<string, RegionOptions>
+  readonly regions: ReadonlyMap<string, CheckedRegionOptions>
   readonly leaks: LeakLevel
   readonly signal: AbortSignal | undefined
 }
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` that names the first wrong option; nothing has been allocated then */
 export function checkedRegistryOptions(subject: string, options: OpenOptions): CheckedRegistryOptions {
-  const { leaks = 'sampled', signal } = checked(subject, registryOptions, options)
-  return {
-    budget: budgetOf(subject, options.budget),
-    regions: regionsOf(subject, options.regions ?? {}),
-    leaks,
-    signal,
-  }
+  const { budget, regions = {}, leaks = 'sampled', signal } = checked(subject, registryOptions, options)
+  return { budget: budgetOf(subject, budget), regions: regionsOf(subject, regions), leaks, signal }
 }
 
 /**
- * An allocation's options, and apart from them its signal, which is not the region's.
+ * A region's options as they are now: what the caller changes later is not seen. The signal is not the region's.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
-export function splitSignal(given: AllocateOptions): { options: RegionOptions; signal: AbortSignal | undefined } {
-  checked('allocate', withSignal, given)
-  const { signal, ...options } = given
+export function checkedAllocateOptions(given: AllocateOptions): {
+  options: CheckedRegionOptions
+  signal: AbortSignal | undefined
+} {
+  const { signal, ...options } = checked('allocate', allocateOptions, given)
   return { options, signal }
 }
 
@@ -148,15 +150,19 @@ function nodeOf(written: string): number | undefined {
   return /^(0|[1-9]\d{0,3})$/.test(written) && Number(written) < 1024 ? Number(written) : undefined
 }
 
-function regionsOf(
-  subject: string,
-  regions: Readonly<Record<string, RegionOptions>>,
-): ReadonlyMap<string, RegionOptions> {
-  const byName = new Map<string, RegionOptions>()
-  for (const [name, options] of Object.entries(regions)) {
+function regionsOf(subject: string, regions: object): ReadonlyMap<string, CheckedRegionOptions> {
+  const byName = new Map<string, CheckedRegionOptions>()
+  for (const [name, options] of entriesOf(`${subject}: regions`, regions)) {
     checked(`${subject}: regions: name`, regionName, name)
-    checked(`${subject}: regions.${name}`, regionOptions, options)
-    byName.set(name, options)
+    byName.set(name, checked(`${subject}: regions.${name}`, regionOptions, options))
   }
   return byName
+}
+
+function entriesOf(subject: string, table: object): [string, unknown][] {
+  try {
+    return Object.entries(table)
+  } catch (error) {
+    throw unreadable(subject, table, error)
+  }
 }

@@ -57,6 +57,11 @@ export type PageFlag = keyof typeof bits
 
 const names = new Map(Object.entries(bits).map(([name, bit]) => [bit, name] as [number, PageFlag]))
 
+/** Whether there is a flag of that name. */
+export function isPageFlag(name: unknown): name is PageFlag {
+  return typeof name === 'string' && Object.hasOwn(bits, name)
+}
+
 /** Whether the flag is set in a word that is given as its two halves. */
 export function hasFlag(flag: PageFlag, low: number, high: number): boolean {
   const bit = bits[flag]

@@ -1,9 +1,10 @@
 import { endianness } from 'node:os'
 import { formatAddress, type PhysicalAddress } from '../addresses.js'
-import { isSystemFailure, type PinfoldError, toPinfoldError } from '../errors.js'
+import { isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import { native, pageState } from '../native.js'
 import { checkRange } from '../options.js'
-import { flagsOf, hasFlag, type PageFlag } from './kernel-page-flags.js'
+import { describe } from '../sizes.js'
+import { flagsOf, hasFlag, isPageFlag, type PageFlag } from './kernel-page-flags.js'
 import { unknownStateOf } from './pagemap.js'
 import { capabilityHint, unknownPage } from './unknown-page.js'
 
@@ -76,9 +77,15 @@ export class PageFlags {
   /**
    * Whether the page that the byte at `offset` is in has a flag.
    *
-   * @throws PinfoldError as `at`
+   * @throws PinfoldError as `at`, and `ERR_INVALID_ARGUMENT` when there is no such flag
    */
   has(offset: number, flag: PageFlag): boolean {
+    if (!isPageFlag(flag)) {
+      throw new PinfoldError(`pageFlags: there is no flag ${describe(flag)}`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { flag },
+      })
+    }
     const page = this.#pageOf(offset)
     return hasFlag(flag, this.#low(page), this.#high(page))
   }

@@ -1,5 +1,6 @@
 import { formatAddress, type PhysicalAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
+import { unreadable } from '../options.js'
 import { describe } from '../sizes.js'
 
 /**
@@ -94,6 +95,14 @@ function pushCut(
  * does not start where the one before it ends
  */
 export function mergedRuns(runs: readonly Run[]): readonly Run[] {
+  try {
+    return checkedRuns(runs)
+  } catch (error) {
+    throw error instanceof PinfoldError ? error : unreadable('runs', runs, error)
+  }
+}
+
+function checkedRuns(runs: readonly Run[]): readonly Run[] {
   if (!Array.isArray(runs) || runs.length === 0) {
     throw new PinfoldError(`expected one or more runs, but received ${describe(runs)}`, {
       code: 'ERR_INVALID_ARGUMENT',

@@ -145,11 +145,18 @@ export class Translation {
   /**
    * Whether the byte at a physical address is the region's.
    *
-   * @throws PinfoldError `ERR_PFN_HIDDEN` when that cannot be known, `ERR_REGION_CLOSED`
+   * @throws PinfoldError `ERR_PFN_HIDDEN` when that cannot be known, `ERR_REGION_CLOSED`, `ERR_INVALID_ARGUMENT` for what
+   * is no number
    */
   contains(physicalAddress: PhysicalAddress): boolean {
     if (this.#find(physicalAddress) >= 0) return true
     this.#requireOpen('contains')
+    if (typeof physicalAddress !== 'number') {
+      throw new PinfoldError(`contains: expected a physical address, received ${describe(physicalAddress)}`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { physicalAddress },
+      })
+    }
     if (this.#states.hidden === 0) return false
     throw unknownPage('hidden', `contains: region '${this.name}'`, { region: this.name, physicalAddress })
   }

@@ -2,6 +2,7 @@ import { formatAddress, type PhysicalAddress, type VirtualAddress } from '../add
 import { isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import { basePageSize } from '../memory/page-sizes.js'
 import { native } from '../native.js'
+import { unreadable } from '../options.js'
 import { describe } from '../sizes.js'
 import { frameOf, PagemapFlags, type PageState, type SwapPlace, stateOf, swapPlaceOf } from './pagemap.js'
 import { unknownPage } from './unknown-page.js'
@@ -106,11 +107,19 @@ function readEntry(where: ArrayBufferView | VirtualAddress, options: ProcessOpti
 
 function checkedPid(options: ProcessOptions): number {
   if (typeof options !== 'object' || options === null) throw invalid('options as { pid }', options)
-  for (const key in options) {
-    if (key !== 'pid') throw invalid('no option but pid', key)
-  }
-  const { pid } = options
+  const pid = pidOf(options)
   return pid === undefined || pid === process.pid ? 0 : checkedProcess(pid)
+}
+
+function pidOf(options: ProcessOptions): number | undefined {
+  let other: string | undefined
+  try {
+    other = Object.keys(options).find((key) => key !== 'pid')
+    if (other === undefined) return options.pid
+  } catch (error) {
+    throw unreadable('virtToPhys', options, error)
+  }
+  throw invalid('no option but pid', other)
 }
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` unless it is a pid: 1 to 2^31 - 1 */
