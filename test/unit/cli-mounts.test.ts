@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { mountOptions } from '../../src/cli/hugepages/mount.js'
-import { quoteWords } from '../../src/cli/hugepages/mount-command.js'
 import { hugetlbMounts, parseMounts } from '../../src/cli/hugepages/mounts.js'
+import { quoteWords } from '../../src/cli/shell-command.js'
 import { GiB, MiB } from '../../src/sizes.js'
 
 const lines = [

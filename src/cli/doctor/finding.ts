@@ -1,5 +1,3 @@
-import { geteuid } from 'node:process'
-
 /**
  * What a finding says. `ok`: as it should be. `info`: a fact that pleases one program and not another. `warn`: pinfold
  * works, with less. `fail`: a part of pinfold cannot work. `unknown`: could not be seen from here.
@@ -21,14 +19,6 @@ export interface Finding {
 
 /** Looks at one group of things. What it found before it threw still counts. */
 export type Examination = () => Iterable<Finding>
-
-/** The word that makes a command root's, or nothing for root itself (in a container there is often no sudo). */
-export const sudo: '' | 'sudo ' = geteuid?.() === 0 ? '' : 'sudo '
-
-/** The command that writes a number or word into a file of root's. A shell redirection would be the caller's, not sudo's. */
-export function writeCommand(path: string, word: string | number): string {
-  return `echo ${word} | ${sudo}tee ${path}`
-}
 
 /** A finding's parts, with `mend` and `values` left out where there are none. */
 export function finding(

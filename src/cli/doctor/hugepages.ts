@@ -3,7 +3,8 @@ import { formatSize, KiB, MiB } from '../../sizes.js'
 import { defaultHugepageSize } from '../hugepages/default-size.js'
 import { readHugetlbMounts } from '../hugepages/mounts.js'
 import { formatCount } from '../output.js'
-import { type Finding, finding, sudo, writeCommand } from './finding.js'
+import { sudo, writeCommand } from '../shell-command.js'
+import { type Finding, finding } from './finding.js'
 
 /** How much a mend reserves where there is nothing: enough for the demo and a first program, little for a machine. */
 const firstReservation = 128 * MiB

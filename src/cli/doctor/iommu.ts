@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { listKernelDirectory, readKernelFile } from '../../memory/kernel-files.js'
-import { kernelOptionCommand } from '../kernel-command-line.js'
+import { kernelOptionCommand } from '../shell-command.js'
 import { type Finding, finding } from './finding.js'
 
 const groupRoot = '/sys/kernel/iommu_groups'

@@ -2,7 +2,8 @@ import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, r
 import { hugetlbPageSizes } from '../../memory/page-sizes.js'
 import { capabilities, memlockLimit, processMemory } from '../../memory/process-limits.js'
 import { formatSize, MiB } from '../../sizes.js'
-import { type Finding, finding, finiteOrNull, sudo, writeCommand } from './finding.js'
+import { sudo, writeCommand } from '../shell-command.js'
+import { type Finding, finding, finiteOrNull } from './finding.js'
 
 /** Below this, a limit is told as a warning: one region of the demo's size would not fit. */
 const enough = 64 * MiB

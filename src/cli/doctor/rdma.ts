@@ -1,7 +1,8 @@
 import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { listKernelDirectory, readKernelFile } from '../../memory/kernel-files.js'
-import { type Finding, finding, sudo } from './finding.js'
+import { sudo } from '../shell-command.js'
+import { type Finding, finding } from './finding.js'
 
 const library = 'libibverbs.so.1'
 /** Where dynamic loaders of the common distributions look when their cache does not know a library (ld.so(8)). */

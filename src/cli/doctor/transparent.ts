@@ -1,6 +1,7 @@
 import { transparentModes, transparentPageSize } from '../../memory/page-sizes.js'
 import { formatSize } from '../../sizes.js'
-import { type Finding, finding, writeCommand } from './finding.js'
+import { writeCommand } from '../shell-command.js'
+import { type Finding, finding } from './finding.js'
 
 const root = '/sys/kernel/mm/transparent_hugepage'
 

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { PinfoldError } from '../../errors.js'
-import { sudo } from '../doctor/finding.js'
+import { quoteWords, sudo } from '../shell-command.js'
 
 /** Where the system's own programs are: never a folder that the caller's PATH put first, since this runs as root. */
 export const systemPath = '/usr/sbin:/usr/bin:/sbin:/bin'
@@ -30,9 +30,4 @@ export function runMountCommand(words: readonly [command: 'mount' | 'umount', ..
     values: { command: words, status },
     ...(isDenied && sudo !== '' ? { hint } : {}),
   })
-}
-
-/** Words as a shell takes them, for people to paste. Only ever printed. */
-export function quoteWords(words: readonly string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ')
 }

@@ -10,13 +10,12 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { PinfoldError } from '../../errors.js'
-import { openLoans } from '../../memory/hugepage-ledger.js'
-import { ownPages, readPool } from '../../memory/hugepage-pools.js'
+import { type HugepagePool, ownPages, readPool } from '../../memory/hugepage-pools.js'
 import { memoryNodes } from '../../memory/numa.js'
 import { formatSize, GiB, MiB } from '../../sizes.js'
-import { sudo } from '../doctor/finding.js'
-import { kernelOptionCommand } from '../kernel-command-line.js'
+import { kernelOptionCommand, sudo } from '../shell-command.js'
 import { defaultHugepageSize } from './default-size.js'
+import { lentPages } from './lent-pages.js'
 import type { OvercommitChange } from './overcommit.js'
 import type { PagesChange } from './pool-change.js'
 
@@ -39,8 +38,8 @@ export interface Persistence {
 }
 
 /**
- * The lines that reserve at boot what the pools hold now or, in a dry run, would hold after `changes`. Loans that are
- * out are not counted for the whole machine: they end with their borrowers.
+ * The lines that reserve at boot what the pools hold now or, in a dry run, would hold after `changes`; without what is
+ * lent for a while.
  */
 export function planPersistence(
   pageSize: number,
@@ -52,7 +51,7 @@ export function planPersistence(
     const change = dryRun ? changes.find(({ node }) => node === at) : undefined
     return change === undefined ? 0 : change.after - change.before
   }
-  const whole = ownPages(readPool(pageSize)) - loanedPages(pageSize) + growth(null)
+  const whole = keptPages(readPool(pageSize)) + growth(null)
   const isWhole = changes.every(({ node }) => node === null)
   if (isWhole && pageSize === defaultHugepageSize()) {
     const comment = `# Hugepages of ${formatSize(pageSize)} to reserve at boot. Written by: pinfold hugepages --persist`
@@ -65,7 +64,7 @@ export function planPersistence(
   }
   // Per node since Linux 5.16: '0:64,1:64' (Documentation/admin-guide/kernel-parameters.txt, hugepages=).
   const perNode = memoryNodes()
-    .map((node) => ({ node, pages: ownPages(readPool(pageSize, node)) + growth(node) }))
+    .map((node) => ({ node, pages: keptPages(readPool(pageSize, node)) + growth(node) }))
     .filter(({ pages }) => pages > 0)
     .map(({ node, pages }) => `${node}:${pages}`)
   const unit = pageSize % GiB === 0 ? `${pageSize / GiB}G` : `${pageSize / MiB}M`
@@ -75,11 +74,8 @@ export function planPersistence(
   return command === undefined ? plan : { ...plan, command }
 }
 
-/** Loans are known to root only; whoever is not root writes nothing anyway. */
-function loanedPages(pageSize: number): number {
-  return openLoans()
-    .filter((loan) => loan.pageSize === pageSize)
-    .reduce((sum, { pages }) => sum + pages, 0)
+function keptPages(pool: HugepagePool): number {
+  return ownPages(pool) - lentPages(pool)
 }
 
 /** Writes a plan's file whole or not at all. A plan for the kernel command line is only shown. */

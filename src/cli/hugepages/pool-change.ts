@@ -3,7 +3,7 @@ import { readShares } from '../../memory/hugepage-counters.js'
 import { withPoolLock } from '../../memory/hugepage-ledger.js'
 import { type HugepagePool, ownPages, poolDirectory, readPool, resizePool } from '../../memory/hugepage-pools.js'
 import { formatSize } from '../../sizes.js'
-import { writeCommand } from '../doctor/finding.js'
+import { writeCommand } from '../shell-command.js'
 
 /** A pool's own pages (nr_hugepages less surplus) before and after. */
 export interface PagesChange {

@@ -1,6 +1,7 @@
 import { defineCommand } from 'citty'
 import { type HugepagePool, ownPages } from '../../memory/hugepage-pools.js'
 import { commonArguments } from '../arguments.js'
+import { lentPages } from './lent-pages.js'
 import { changeReservation, reservationArguments } from './reservation.js'
 
 /**
@@ -11,7 +12,11 @@ export const reserve = defineCommand({
   meta: { name: 'reserve', description: 'Put hugepages into a pool, all or none' },
   args: {
     ...reservationArguments,
-    to: { type: 'string', description: 'Until the pool has this many: what it has already counts', valueHint: 'pages' },
+    to: {
+      type: 'string',
+      description: 'Until the pool has this many, without what is lent for a while',
+      valueHint: 'pages',
+    },
     overcommit: {
       type: 'string',
       description: 'Let the kernel make up to this many more on demand (surplus pages, which may fail)',
@@ -23,7 +28,7 @@ export const reserve = defineCommand({
   },
   run: ({ args }) =>
     changeReservation('pinfold/hugepages-reserve/1', args, (pool, amount) =>
-      'by' in amount ? pagesAfterGrowth(pool, amount.by) : Math.max(ownPages(pool), amount.to),
+      'by' in amount ? pagesAfterGrowth(pool, amount.by) : Math.max(ownPages(pool), amount.to + lentPages(pool)),
     ),
 })
 
