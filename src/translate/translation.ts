@@ -135,7 +135,10 @@ export class Translation {
     this.#requireOpen('offsetOf')
     const values = { region: this.name, physicalAddress }
     if (this.#states.hidden > 0) throw unknownPage('hidden', `offsetOf: region '${this.name}'`, values)
-    const shown = Number.isSafeInteger(physicalAddress) ? formatAddress(physicalAddress) : describe(physicalAddress)
+    const shown =
+      Number.isSafeInteger(physicalAddress) && physicalAddress >= 0
+        ? formatAddress(physicalAddress)
+        : describe(physicalAddress)
     throw new PinfoldError(`offsetOf: no page of region '${this.name}' is at physical address ${shown}`, {
       code: 'ERR_OUT_OF_RANGE',
       values,
