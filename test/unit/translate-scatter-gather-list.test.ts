@@ -128,11 +128,10 @@ describe('scatterGatherList', () => {
 
   test('names the option that is wrong, and what it received', () => {
     expect(() => scatterGatherList(runs, { maxSegmentLength: 4096, boundary: 0xffff })).toThrow(
-      'scatter-gather list: boundary: expected a power of two of at most 2^52 bytes, but received 65535 of type number',
+      'scatter-gather list: boundary: expected a power of two of at most 2^52 bytes, received 65535 of type number',
     )
     expect(() => scatterGatherList(runs, { maxSegmentLength: '4 pages' })).toThrow(
-      "maxSegmentLength: expected a size in bytes, or a number with a unit such as '64MiB' or '64MB', " +
-        "but received '4 pages' of type string",
+      "maxSegmentLength: expected a size in bytes, or with a unit such as '64MiB', received '4 pages' of type string",
     )
   })
 })

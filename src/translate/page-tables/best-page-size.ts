@@ -8,7 +8,7 @@ import { deviceAddress, powerOfTwo } from './options.js'
 import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.js'
 
 const sizes = z.union([z.bigint().positive(), z.array(powerOfTwo).nonempty()], {
-  error: (issue) => `expected page sizes as a list or as a bitmap (a bigint), but received ${describe(issue.input)}`,
+  error: 'expected page sizes as a list or as a bitmap (a bigint)',
 })
 
 /**
