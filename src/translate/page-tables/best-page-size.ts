@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { PinfoldError } from '../../errors.js'
 import { checked } from '../../options.js'
-import { describe } from '../../sizes.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
 import { deviceAddress, powerOfTwo } from './options.js'
