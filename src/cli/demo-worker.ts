@@ -1,5 +1,6 @@
 import { parentPort, threadId, workerData } from 'node:worker_threads'
-import { attachRegion, type RegionHandle } from '../index.js'
+import type { RegionHandle } from '../memory/region-handle.js'
+import { attachRegion } from '../registry/region.js'
 import { countDifferences, writePattern } from './demo/pattern.js'
 
 /** What the demo gives its worker: a handle, never bytes. */

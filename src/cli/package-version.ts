@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
+import { z } from 'zod'
 
 /** The version in package.json, which lies two folders up in a checkout (src/cli) and in a package (dist/cli) alike. */
 export function readPackageVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  const { version } = JSON.parse(text) as { version: string }
-  return version
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version
 }

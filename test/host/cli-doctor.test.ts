@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { sizeName } from '../../src/memory/cgroup.js'
 import { readPool } from '../../src/memory/hugepage-pools.js'
 import { hugetlbPageSizes } from '../../src/memory/page-sizes.js'
 import { memlockLimit } from '../../src/memory/process-limits.js'
 import { formatSize } from '../../src/sizes.js'
+import { makeCgroup } from '../cgroups.js'
 import { jsonOf, mainScript, pinfold, whyNotBuilt } from '../command-line.js'
-import { asNobody } from '../pools.js'
+import { asNobody, pageSize, whyNotPools } from '../pools.js'
 
 const reportSchema = z.strictObject({
   schema: z.literal('pinfold/doctor/1'),
@@ -133,6 +135,30 @@ describe.skipIf(whyNotBuilt)('doctor', () => {
       expect(check(lifted, 'limits.memlock')).toMatchObject({ status: 'ok' })
     },
   )
+
+  test('finds the limit of a cgroup further up, and the demo falls back under it and says so', async ({ skip }) => {
+    const cgroup = makeCgroup('hugetlb')
+    if (typeof cgroup === 'string') return skip(cgroup)
+    skip(whyNotPools() !== undefined, whyNotPools())
+    using group = cgroup
+    const limit = 2 * pageSize
+    const file = `hugetlb.${sizeName(pageSize)}.${group.version === 1 ? 'limit_in_bytes' : 'max'}`
+    group.set(file, limit)
+    // By its own first act, so that this process, with all that it has open, stays where it is.
+    const prefix = ['sh', '-c', `echo $$ > ${group.child}/cgroup.procs && exec "$@"`, 'sh']
+    const run = await pinfold(['doctor', '--only', 'limits', '--json'], { prefix })
+    const path = `${group.directory}/${file}`
+    expect(check(reportSchema.parse(jsonOf(run)), `limits.cgroup.hugetlb.${formatSize(pageSize)}`)).toMatchObject({
+      status: 'warn',
+      seen: expect.stringContaining(path),
+      mend: expect.stringMatching(/^echo \d+ \| tee \//),
+      values: { limits: expect.arrayContaining([expect.objectContaining({ path: group.directory, limit })]) },
+    })
+    const { code, stdout } = await pinfold(['demo'], { prefix })
+    expect(code).toBe(0)
+    expect(stdout).toContain(`not ${formatSize(pageSize)}: `)
+    expect(stdout).toContain(group.directory)
+  })
 
   test('runs without the native part, and says that it is missing and how to build it', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'pinfold-without-addon-'))

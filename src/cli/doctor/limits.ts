@@ -41,7 +41,11 @@ function formatLimit(bytes: number): string {
 }
 
 function examineHugetlbLimits(pageSize: number): Finding {
-  return examineCgroup(`limits.cgroup.hugetlb.${formatSize(pageSize)}`, hugetlbLimits(pageSize), pageSize)
+  return examineCgroup(
+    `limits.cgroup.hugetlb.${formatSize(pageSize)}`,
+    hugetlbLimits(pageSize),
+    Math.max(pageSize, enough),
+  )
 }
 
 function examineMemoryLimits(): Finding {

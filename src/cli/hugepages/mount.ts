@@ -147,8 +147,7 @@ function removeFolders(path: string, first: string | undefined): void {
 
 /** An absolute path without links in it, as mountinfo shows it. */
 export function parsePath(word: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a control character in a mount point is what is refused
-  if (!isAbsolute(word) || /[\u0000-\u001f\u007f]/.test(word) || normalize(word) === '/') {
+  if (!isAbsolute(word) || /\p{Cc}/u.test(word) || normalize(word) === '/') {
     throw badArgument('an absolute path of a folder', word)
   }
   const path = normalize(word).replace(/\/$/, '')
