@@ -21,7 +21,8 @@ export async function native(sanitizer: keyof typeof sanitizers): Promise<Outcom
     ['--build', folder, '--parallel', String(availableParallelism())],
   ]) {
     const { status, output } = await run('cmake', args, { minutes: 15 })
-    if (status !== 0) return silent(suite, output, seconds())
+    // Without make's progress, so that the first lines that are shown are the compiler's.
+    if (status !== 0) return silent(suite, output.replace(/^\[ *\d+%\].*\n/gm, ''), seconds())
   }
 
   const programs = readdirSync('native/test')
