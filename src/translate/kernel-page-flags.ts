@@ -55,7 +55,12 @@ const bits = {
 /** A flag of /proc/kpageflags by name. */
 export type PageFlag = keyof typeof bits
 
-const names = new Map(Object.entries(bits).map(([name, bit]) => [bit, name] as [number, PageFlag]))
+const isFlag = (name: string): name is PageFlag => name in bits
+const names = new Map(
+  Object.keys(bits)
+    .filter(isFlag)
+    .map((name): [number, PageFlag] => [bits[name], name]),
+)
 
 /** Whether there is a flag of that name. */
 export function isPageFlag(name: unknown): name is PageFlag {
