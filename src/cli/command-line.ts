@@ -1,6 +1,6 @@
 import { parseArgs as parseWords, stripVTControlCharacters } from 'node:util'
 import { type ArgsDef, type CommandDef, renderUsage, runCommand } from 'citty'
-import { PinfoldError } from '../errors.js'
+import { PinfoldError, toPinfoldError } from '../errors.js'
 import { commandExamples } from './examples.js'
 import { exitCode, exitCodeOf } from './exit-code.js'
 import { Output, plain, type Surroundings, wantsColour } from './output.js'
@@ -40,8 +40,10 @@ export async function runCommandLine(
   around: Surroundings,
 ): Promise<number> {
   const output = new Output({ json: saysJson(words) }, around)
+  let path: readonly string[] = ['pinfold']
   try {
     const found = await findCommand(root, words)
+    path = found.path
     if (beforeDashes(words).some((word) => word === '--help' || word === '-h')) {
       around.stdout.write(`${await usage(found, wantsColour(around.stdout, around.env))}\n`)
       return exitCode.ok
@@ -55,7 +57,7 @@ export async function runCommandLine(
     const { result } = await runCommand(found.command, { rawArgs: [...found.rest] })
     return typeof result === 'number' ? result : exitCode.ok
   } catch (error) {
-    const failure = isCittyError(error) ? new UsageError(stripVTControlCharacters(error.message), ['pinfold']) : error
+    const failure = isCittyError(error) ? new UsageError(stripVTControlCharacters(error.message), path) : error
     complain(failure, output)
     return exitCodeOf(failure)
   }
@@ -63,14 +65,14 @@ export async function runCommandLine(
 
 /** Tells an error: for people on stderr, and under --json as an object on stdout, so that a script reads one stream. */
 export function complain(error: unknown, output: Output): void {
+  const { code, message, syscall, errno, values, hint } = toPinfoldError(error)
+  if (output.json) {
+    output.report({ schema: 'pinfold/error/1', code, message, syscall, errno, values, hint }, () => '')
+  }
   if (!(error instanceof PinfoldError)) {
     // Not foreseen, so a defect of ours: the stack is what helps.
     output.complain(error instanceof Error ? (error.stack ?? error.message) : String(error))
     return
-  }
-  const { code, message, syscall, errno, values, hint } = error
-  if (output.json) {
-    output.report({ schema: 'pinfold/error/1', code, message, syscall, errno, values, hint }, () => '')
   }
   output.complain(`${output.paintError('error', 'red')}  ${message} (${code})`)
   const label = error instanceof UsageError ? 'see' : 'mend'

@@ -15,7 +15,7 @@ export interface WorkerTask {
 /** What the worker has seen. */
 export interface WorkerResult {
   readonly thread: number
-  /** Hex: the same as in the main thread, since it is the same mapping. */
+  /** The same as in the main thread, since it is the same mapping. */
   readonly address: bigint
   /** 32-bit words that were not as expected. */
   readonly differences: number

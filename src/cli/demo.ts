@@ -50,57 +50,54 @@ async function runDemo(output: Output, hold: boolean): Promise<DemoReport> {
   const before = countHoldings()
   // Given back also on Ctrl-C and on exit; after a kill -9, by the next run.
   const supply = supplyPages(demoSize, repaired)
-  try {
-    const pages = describeSupply(supply)
-    output.piece(text.pages(pages))
+  using loan = supply.loan
+  const pages = describeSupply(supply)
+  output.piece(text.pages(pages))
 
-    output.progress('allocating …')
-    const memory = await openRegistry({ regions: {} })
-    const begin = performance.now()
-    const region = await memory.allocate('demo', { size: demoSize })
-    const regionStep = describeRegion(region, performance.now() - begin)
-    output.piece(text.region(regionStep))
+  output.progress('allocating …')
+  using memory = await openRegistry({ regions: {} })
+  const begin = performance.now()
+  const region = await memory.allocate('demo', { size: demoSize })
+  const regionStep = describeRegion(region, performance.now() - begin)
+  output.piece(text.region(regionStep))
 
-    const { translation, step: physical } = translate(region)
-    output.piece(text.physical(physical, machine.virtual !== null))
+  const { translation, step: physical } = translate(region)
+  output.piece(text.physical(physical, machine.virtual !== null))
 
-    const bytes = writeAndRead(region)
-    output.piece(text.bytes(bytes))
+  const bytes = writeAndRead(region)
+  output.piece(text.bytes(bytes))
 
-    output.progress('waiting for the worker …')
-    const worker = await handOver(region)
-    output.piece(text.worker(worker))
+  output.progress('waiting for the worker …')
+  const worker = await handOver(region)
+  output.piece(text.worker(worker))
 
-    const verification = verify(translation)
-    output.piece(text.verification(verification, physical.runs !== null))
+  const verification = verify(translation)
+  output.piece(text.verification(verification, physical.runs !== null))
 
-    if (hold) await waitForEnter(output, region)
+  if (hold) await waitForEnter(output, region)
 
-    const advice = advise(region, physical)
-    const closing = performance.now()
-    region.close()
-    memory.close()
-    supply.loan?.giveBack()
-    const close = { milliseconds: performance.now() - closing }
+  const advice = advise(region, physical)
+  const closing = performance.now()
+  region.close()
+  memory.close()
+  loan?.giveBack()
+  const close = { milliseconds: performance.now() - closing }
 
-    const left = await measureRemains(before)
-    output.piece(text.left(left, close.milliseconds))
-    if (advice.length > 0) output.piece(text.more(advice))
-    return {
-      schema: 'pinfold/demo/1',
-      machine,
-      pages,
-      region: regionStep,
-      physical,
-      bytes,
-      worker,
-      verification,
-      close,
-      left,
-      more: advice,
-    }
-  } finally {
-    supply.loan?.giveBack()
+  const left = await measureRemains(before)
+  output.piece(text.left(left, close.milliseconds))
+  if (advice.length > 0) output.piece(text.more(advice))
+  return {
+    schema: 'pinfold/demo/1',
+    machine,
+    pages,
+    region: regionStep,
+    physical,
+    bytes,
+    worker,
+    verification,
+    close,
+    left,
+    more: advice,
   }
 }
 
@@ -111,6 +108,6 @@ async function waitForEnter(output: Output, region: Region): Promise<void> {
   pinfold translate ${process.pid} ${address} ${formatSize(region.size)}
   grep pinfold: /proc/${process.pid}/maps\n`)
   process.stdin.resume()
-  await Promise.race(['data', 'end', 'error'].map((event) => once(process.stdin, event)))
+  await Promise.race(['data', 'end'].map((event) => once(process.stdin, event)))
   process.stdin.destroy()
 }
