@@ -54,7 +54,7 @@ export function readPools(): HugepagePool[] {
 export function readPool(size: Size, node?: number): HugepagePool {
   const pageSize = parseSize(size)
   // It becomes part of a path.
-  if (node !== undefined && !(Number.isInteger(node) && node >= 0)) {
+  if (node !== undefined && !(Number.isSafeInteger(node) && node >= 0)) {
     throw new PinfoldError(`readPool: expected the number of a NUMA node, received ${describe(node)}`, {
       code: 'ERR_INVALID_ARGUMENT',
       values: { node },

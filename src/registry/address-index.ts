@@ -91,7 +91,7 @@ function checkAddress(address: unknown): void {
     })
   }
   if (address < 0n || address >= addressLimit) {
-    throw new PinfoldError(`${address} is no virtual address: they are 0 to 0xffffffffffffffff`, {
+    throw new PinfoldError(`${describe(address)} is no virtual address: they are 0 to 0xffffffffffffffff`, {
       code: 'ERR_OUT_OF_RANGE',
       values: { address },
     })

@@ -161,8 +161,8 @@ function pagesIn(address: VirtualAddress, length: number): number {
     })
   }
   const within = checkedAddress(address) % basePageSize
-  const pages = Number.isSafeInteger(length) ? Math.ceil((within + length) / basePageSize) : Number.NaN
-  if (length > 0 && pages <= mostPages) {
+  const pages = Number.isSafeInteger(length) ? Math.ceil((within + length) / basePageSize) : 0
+  if (pages > 0 && length > 0 && pages <= mostPages) {
     checkedAddress(address + BigInt(length))
     return pages
   }

@@ -138,7 +138,7 @@ export function checkedAddress(address: VirtualAddress): number {
   // Compared as a number, which is exact below 2^53 and not below where the bigint is not: much cheaper than bigints.
   const number = Number(address)
   if (number >= 0 && number < 2 ** 53) return number
-  throw new PinfoldError(`expected a virtual address from 0 to 2^53 - 1, received ${address}`, {
+  throw new PinfoldError(`expected a virtual address from 0 to 2^53 - 1, received ${describe(address)}`, {
     code: 'ERR_OUT_OF_RANGE',
     values: { address },
   })

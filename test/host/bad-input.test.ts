@@ -1,0 +1,349 @@
+import { inspect } from 'node:util'
+import { afterAll, describe, expect, test } from 'vitest'
+import * as pinfold from '../../src/index.js'
+import { describe as shown } from '../../src/sizes.js'
+import {
+  hostileObjects,
+  inside,
+  option,
+  values,
+  type WrongInput,
+  wrongNumbers,
+  wrongObjects,
+  wrongOffsets,
+  wrongSignals,
+  wrongSizes,
+  wrongTypes,
+} from '../bad-input.js'
+import { methodsOf, world } from '../world.js'
+
+const base = { size: '64KiB', pages: 'base' } as const
+const memory = pinfold.openRegistrySync({ regions: { rx: base } })
+const region = memory.regions.rx
+const size = region.size
+const slice = region.slice(0, size / 2)
+const hold = region.hold('the test')
+const translation = region.translate()
+const ofProcess = pinfold.translateProcess(process.pid, region.address, size)
+const isPrivileged = translation.states.hidden === 0
+const runs = [{ offset: 0, physicalAddress: 2 ** 30, length: 2 ** 21 }]
+
+afterAll(() => {
+  hold.release()
+  memory.close()
+})
+
+/** A way in: a function, what it is called on, and which argument is wrong. Those before and after it are right. */
+interface Door {
+  readonly of: object
+  readonly name: string
+  readonly before?: readonly unknown[]
+  readonly after?: readonly unknown[]
+  readonly inputs: readonly WrongInput[]
+}
+
+const regionOptions: readonly WrongInput[] = [
+  ...wrongObjects(base),
+  ...option(base, 'size', [undefined, 2 ** 56 + 2 ** 20, ...wrongSizes]),
+  ...option(base, 'pages', [7, [], 'huge', '3MiB', '-2MiB', null, true, {}, hostileObjects()[0]]),
+  ...inside(base, 'pages', [
+    [
+      ['base', 7],
+      ['base', 7],
+    ],
+  ]),
+  ...option(base, 'threads', [0, 1025, ...wrongNumbers, ...wrongTypes()]),
+  ...option(base, 'backing', ['file', 7, {}, { file: '' }, { file: 'a\0b' }, { file: 7 }, ...wrongTypes()]),
+  ...['lock', 'guard', 'dump'].flatMap((flag) => option(base, flag, [0, 1, ...wrongTypes('boolean')])),
+  ...option(base, 'numa', [7, { policy: 'local', nodes: [0] }, { policy: 'bind' }, ...wrongTypes()]),
+  ...inside(base, 'numa', [
+    [{ policy: 'near', nodes: [0] }, 'near'],
+    [{ policy: 'bind', nodes: [-1] }, -1],
+    [{ policy: 'bind', nodes: [1024] }, 1024],
+    [{ policy: 'bind', nodes: [0.5] }, 0.5],
+    [{ policy: 'bind', nodes: ['0'] }, '0'],
+    [{ policy: 'bind', nodes: [] }, []],
+    [{ policy: 'bind', nodes: 0 }, 0],
+    [{ policy: 'bind', nodes: [0], strict: 1 }, 1],
+    [{ policy: 'bind', nodes: [0], weights: 1 }, 1],
+  ]),
+]
+const wrongNames = ['', 'a b', 'a/b', 'é', 'a\n', 'a\0', 'x'.repeat(201), undefined, 7, ...wrongTypes('string')]
+const registryOptions: readonly WrongInput[] = [
+  ...wrongObjects({ budget: '1GiB', leaks: 'off' }),
+  ...option(
+    {},
+    'budget',
+    wrongSizes.filter((budget) => budget !== 0 && typeof budget !== 'object'),
+  ),
+  ...option({}, 'budget', [null, ...hostileObjects().slice(0, 3)]),
+  ...inside({}, 'budget', [
+    [{ total: -1 }, -1],
+    [{ totl: 5 }, 5],
+    [{ perNode: { 0: 0.5 } }, 0.5],
+    [{ perNode: { first: 5 } }, 'first'],
+    [{ perPageSize: { '3MiB': 5 } }, '3MiB'],
+    [{ perPageSize: [5] }, [5]],
+  ]),
+  ...option({}, 'leaks', ['some', 7, ...wrongTypes()]),
+  ...option({}, 'regions', [7, [], ...wrongTypes('object'), null, ...hostileObjects().slice(0, 3)]),
+  ...regionOptions.map(({ given, named }) => ({ given: { regions: { wrong: given } }, named })),
+  ...inside(
+    {},
+    'regions',
+    wrongNames.filter((name) => typeof name === 'string').map((name) => [{ [name]: base }, name]),
+  ),
+]
+const wrongWaits = [...wrongObjects({ signal: undefined }), ...option({}, 'signal', wrongSignals())]
+const addresses = [undefined, 5, ...wrongTypes('bigint')]
+const handle = region.handle
+const poolRequest = { pageSize: '2MiB', pages: 1 }
+const poolRequests: readonly WrongInput[] = [
+  ...wrongObjects(poolRequest),
+  ...option(poolRequest, 'pageSize', [undefined, ...wrongSizes]),
+  ...option(poolRequest, 'pages', [undefined, ...wrongNumbers, ...wrongTypes()]),
+  ...option(poolRequest, 'node', [...wrongNumbers, ...wrongTypes()]),
+  ...option(poolRequest, 'compact', [1, ...wrongTypes('boolean')]),
+  ...option(poolRequest, 'dropCaches', [1, ...wrongTypes('boolean')]),
+]
+const wrongRuns: readonly WrongInput[] = [
+  ...values([undefined, 7, [], {}, ...wrongTypes(), [null], [undefined], [7], [{}], hostileObjects()]),
+  ...wrongNumbers.map((length) => ({ given: [{ ...runs[0], length }], named: length })),
+  ...[-1, 0.5, Number.NaN, '0', 0n].map((offset) => ({ given: [{ ...runs[0], offset }], named: offset })),
+  ...[-1, 0.5, Number.NaN, '0', 0n].map((at) => ({ given: [{ ...runs[0], physicalAddress: at }], named: at })),
+]
+const powers = [0, 3, ...wrongSizes]
+const detached = new Uint8Array(8)
+structuredClone(detached.buffer, { transfer: [detached.buffer] })
+const noViews = [undefined, 5, new ArrayBuffer(8), new Uint8Array(0), detached, ...wrongTypes('bigint')]
+const pids = [0, 2 ** 31, ...wrongNumbers, ...wrongTypes()]
+
+const doors: readonly Door[] = [
+  { of: pinfold, name: 'openRegistry', inputs: [...registryOptions, ...option({}, 'signal', wrongSignals())] },
+  {
+    of: pinfold,
+    name: 'openRegistrySync',
+    inputs: registryOptions,
+  },
+  {
+    of: pinfold,
+    name: 'attachRegion',
+    inputs: [
+      ...wrongObjects(handle),
+      ...option(handle, 'pinfold', ['slice', undefined, 7]),
+      ...option(handle, 'process', [undefined, '7', ...wrongNumbers]),
+      ...option(handle, 'region', [undefined, 0, '7', ...wrongNumbers]),
+      ...option(handle, 'size', [undefined, 0, '7', ...wrongNumbers]),
+      ...option(handle, 'name', [undefined, 7, ...wrongTypes('string')]),
+    ],
+  },
+  { of: pinfold, name: 'borrowHugepages', inputs: poolRequests },
+  { of: pinfold, name: 'resizePool', inputs: poolRequests },
+  { of: pinfold, name: 'readPool', inputs: values([undefined, ...wrongSizes]) },
+  { of: pinfold, name: 'readPool', before: ['2MiB'], inputs: values([...wrongNumbers, ...wrongTypes(), '0', '../x']) },
+  { of: pinfold, name: 'parseSize', inputs: values([undefined, ...wrongSizes]) },
+  { of: pinfold, name: 'formatSize', inputs: values([undefined, Number.NaN, ...wrongTypes()]) },
+  { of: pinfold, name: 'formatAddress', inputs: values([undefined, -1n, ...wrongNumbers, ...wrongTypes('bigint')]) },
+  { of: pinfold, name: 'virtToPhys', inputs: values([...noViews, -1n, 2n ** 53n, 2n ** 64n]) },
+  { of: pinfold, name: 'virtToPhys', before: [region.address], inputs: wrongObjects({ pid: 1 }) },
+  { of: pinfold, name: 'virtToPhys', before: [region.address], inputs: option({}, 'pid', pids) },
+  { of: pinfold, name: 'inspectPage', inputs: values([...noViews, -1n, 2n ** 53n, 2n ** 64n]) },
+  { of: pinfold, name: 'inspectPage', before: [region.address], inputs: option({}, 'pid', pids) },
+  { of: pinfold, name: 'translateProcess', inputs: values([undefined, ...pids]) },
+  { of: pinfold, name: 'translateProcess', before: [process.pid], inputs: values([...addresses, -1n, 2n ** 64n]) },
+  {
+    of: pinfold,
+    name: 'translateProcess',
+    before: [process.pid, region.address],
+    inputs: values([0, ...wrongNumbers, 2 ** 52, ...wrongTypes()]),
+  },
+  ...['bestPageSize', 'pageList', 'scatterGatherList', 'nvmePrpList', 'hmcPageTable', 'pageTable'].map((name) => ({
+    of: pinfold,
+    name,
+    inputs: wrongRuns,
+  })),
+  { of: pinfold, name: 'bestPageSize', before: [runs], inputs: values([undefined, [], 0n, -1n, ...wrongNumbers]) },
+  { of: pinfold, name: 'bestPageSize', before: [runs], inputs: values(powers.map((one) => [one])) },
+  { of: pinfold, name: 'bestPageSize', before: [runs, [4096]], inputs: wrongObjects({ iova: 0n }) },
+  {
+    of: pinfold,
+    name: 'bestPageSize',
+    before: [runs, [4096]],
+    inputs: option({}, 'iova', [-1n, 2n ** 64n, ...wrongNumbers, ...wrongTypes('bigint')]),
+  },
+  { of: pinfold, name: 'pageList', before: [runs], inputs: option({}, 'pageSize', [undefined, ...powers]) },
+  { of: pinfold, name: 'pageTable', before: [runs], inputs: values([undefined, ...powers]) },
+  { of: pinfold, name: 'scatterGatherList', before: [runs], inputs: wrongObjects({ maxSegmentLength: 4096 }) },
+  {
+    of: pinfold,
+    name: 'scatterGatherList',
+    before: [runs],
+    inputs: [
+      ...option({}, 'maxSegmentLength', [undefined, ...wrongSizes]),
+      ...option({ maxSegmentLength: 4096 }, 'boundary', powers),
+      ...option({ maxSegmentLength: 4096 }, 'maxSegments', [0, ...wrongNumbers, ...wrongTypes()]),
+    ],
+  },
+  {
+    of: pinfold,
+    name: 'nvmePrpList',
+    before: [runs],
+    inputs: [
+      ...wrongObjects({ memoryPageSize: 4096 }),
+      ...option({}, 'memoryPageSize', [1024, 2 ** 28, ...powers]),
+      ...option({}, 'listPages', [7, ...wrongTypes('object'), {}]),
+      ...inside({}, 'listPages', [
+        [[-8], -8],
+        [[0.5], 0.5],
+        [['0'], '0'],
+      ]),
+    ],
+  },
+  {
+    of: pinfold,
+    name: 'hmcPageTable',
+    before: [runs],
+    inputs: [
+      ...wrongObjects({ firstSegment: 0 }),
+      ...option({}, 'firstSegment', [...wrongNumbers, ...wrongTypes()]),
+      ...option({}, 'maxSegments', [0, ...wrongNumbers, ...wrongTypes()]),
+    ],
+  },
+  ...['decodeHmcSegmentDescriptor', 'decodeHmcPageDescriptor'].map((name) => ({
+    of: pinfold,
+    name,
+    inputs: values([undefined, -1n, 2n ** 64n, 0.5, Number.NaN, ...wrongTypes('bigint')]),
+  })),
+
+  { of: memory, name: 'allocate', after: [base], inputs: values(wrongNames) },
+  {
+    of: memory,
+    name: 'allocate',
+    before: ['new'],
+    inputs: [...values([undefined]), ...regionOptions, ...option(base, 'signal', wrongSignals())],
+  },
+  { of: memory, name: 'allocateSync', after: [base], inputs: values(wrongNames) },
+  {
+    of: memory,
+    name: 'allocateSync',
+    before: ['new'],
+    inputs: [...values([undefined]), ...regionOptions, ...option(base, 'signal', [new AbortController().signal])],
+  },
+  { of: memory, name: 'get', inputs: values(wrongNames) },
+  { of: memory, name: 'find', inputs: values([...addresses, -1n, 2n ** 64n]) },
+  { of: memory, name: 'closeWhenReleased', inputs: wrongWaits },
+
+  { of: region, name: 'view', inputs: values(wrongOffsets(size)) },
+  { of: region, name: 'view', before: [0], inputs: values(wrongOffsets(size)) },
+  { of: region, name: 'view', before: [size], inputs: values([1]) },
+  { of: region, name: 'slice', inputs: values(wrongOffsets(size)) },
+  { of: region, name: 'slice', before: [0], inputs: values(wrongOffsets(size)) },
+  { of: region, name: 'hold', inputs: values(['', 'x'.repeat(201), 7, ...wrongTypes('string')]) },
+  { of: region, name: 'closeWhenReleased', inputs: wrongWaits },
+  { of: slice, name: 'view', inputs: values(wrongOffsets(slice.length)) },
+  { of: slice, name: 'view', before: [0], inputs: values(wrongOffsets(slice.length)) },
+  { of: slice, name: 'slice', inputs: values(wrongOffsets(slice.length)) },
+  { of: slice, name: 'slice', before: [0], inputs: values(wrongOffsets(slice.length)) },
+
+  { of: translation, name: 'physicalFar', inputs: values(wrongOffsets(size)) },
+  { of: translation, name: 'physicalAt', inputs: values(wrongOffsets(size)) },
+  { of: translation, name: 'offsetOf', inputs: values([undefined, ...wrongNumbers, ...wrongTypes()]) },
+  { of: translation, name: 'contains', inputs: values([undefined, ...wrongTypes()]) },
+  { of: translation, name: 'runs', inputs: wrongObjects({ maxLength: 4096 }) },
+  {
+    of: translation,
+    name: 'runs',
+    inputs: [
+      ...option({}, 'maxLength', wrongSizes),
+      ...option({}, 'within', [7, [], [0], [0, 1, 2], ...wrongTypes('function')]),
+      ...inside({}, 'within', [
+        [[-1, 1], -1],
+        [[0, 0.5], 0.5],
+        [[0, size + 1], size + 1],
+        [[Number.NaN, 1], Number.NaN],
+        [['0', 1], '0'],
+      ]),
+    ],
+  },
+  { of: translation, name: 'pageTable', inputs: values([undefined, ...powers]) },
+  ...(isPrivileged
+    ? [translation.pageFlags, ofProcess.pageFlags].flatMap((flags) => [
+        { of: flags, name: 'at', inputs: values(wrongOffsets(size)) },
+        { of: flags, name: 'has', after: ['huge'], inputs: values(wrongOffsets(size)) },
+        {
+          of: flags,
+          name: 'has',
+          before: [0],
+          inputs: values([undefined, 'constructor', '__proto__', ...wrongTypes()]),
+        },
+      ])
+    : []),
+]
+
+/** Exports that take nothing from the caller, so that nothing can be wrong. */
+const takesNothing = ['hugetlbPageSizes', 'numaNodes', 'openLoans', 'readPools', 'repairLoans', 'transparentPageSize']
+/** Methods of which the same is true. */
+const silentMethods = [
+  'MemoryRegistry.list',
+  'MemoryRegistry.stats',
+  'MemoryRegistry.close',
+  'Region.inspect',
+  'Region.translate',
+  'Region.close',
+  'Hold.release',
+  'Translation.verify',
+  'Translation.close',
+  'ProcessTranslation.pages',
+  'ProcessTranslation.runs',
+]
+/** Exports that are no functions, but for the class of what is thrown. */
+const constants = ['basePageSize', 'registryChannels', 'PinfoldError']
+
+const codes = ['ERR_INVALID_ARGUMENT', 'ERR_OUT_OF_RANGE']
+const keyOf = ({ of, name }: Door) => `${of === pinfold ? '' : `${of.constructor.name}.`}${name}`
+
+async function call({ of, name, before = [], after = [] }: Door, input: unknown): Promise<unknown> {
+  return await Reflect.apply(Reflect.get(of, name), of, [...before, input, ...after])
+}
+
+/** What is wrong with how an input is refused; undefined when it is right. */
+async function complaint(door: Door, { given, named }: WrongInput): Promise<string | undefined> {
+  try {
+    await call(door, given)
+    return `${shown(named)} is taken`
+  } catch (error) {
+    if (!(error instanceof pinfold.PinfoldError)) return `${shown(named)} gives ${inspect(error)}`
+    if (!codes.includes(error.code)) return `${shown(named)} gives ${error.code}: ${error.message}`
+    const isNamed =
+      named === undefined || typeof named === 'object' || error.message.includes(shown(named).slice(0, 50))
+    return isNamed ? undefined : `${shown(named)} is not named in '${error.message}'`
+  }
+}
+
+describe('bad input is refused with a typed error that names it, and changes nothing', () => {
+  const cases = doors.map((door) => [`${keyOf(door)}(${'…, '.repeat(door.before?.length ?? 0)}wrong)`, door] as const)
+  test.each(cases)('%s', async (_, door) => {
+    const before = world(memory)
+    const complaints: (string | undefined)[] = []
+    for (const input of door.inputs) complaints.push(await complaint(door, input))
+    expect(complaints.filter((one) => one !== undefined)).toEqual([])
+    expect(world(memory)).toEqual(before)
+  })
+})
+
+describe('every way in has cases here:', () => {
+  const known = new Set(doors.map(keyOf))
+
+  test.each(Object.entries(pinfold))('%s', (name, exported) => {
+    if (constants.includes(name)) return
+    if (!takesNothing.includes(name)) return expect(known).toContain(name)
+    expect(exported).toHaveLength(0)
+  })
+
+  const objects = [memory, region, slice, hold, translation, ofProcess, ...(isPrivileged ? [ofProcess.pageFlags] : [])]
+  test.each(objects.flatMap((object) => methodsOf(object)))('%s', (key, method) => {
+    if (known.has(key)) return
+    expect(silentMethods).toContain(key)
+    expect(method).toHaveLength(0)
+  })
+})
