@@ -36,6 +36,24 @@ async function checkTarball(checks: Checks, folder: string, tarball: string): Pr
     const strangers = files.filter((file) => !/^package\/(dist|prebuilds)\/|^package\/[^/]+$/.test(file))
     assert.deepEqual(strangers, [], 'what is not for users is packed')
   })
+  await checks.that(
+    'its library is one file, whose zod comes with its licence: importing it loads no package',
+    async () => {
+      const [library, licence] = await Promise.all([
+        succeed('tar', ['-xOf', tarball, 'package/dist/index.js']),
+        succeed('tar', ['-xOf', tarball, 'package/dist/LICENSE.zod']),
+      ])
+      const imported = [...library.matchAll(/^(?:import|export)\b[^'"]*?\bfrom ['"]([^'"]+)['"]/gm)].map(
+        ([, name]) => name,
+      )
+      assert.ok(imported.length > 0, 'no import was found in it')
+      assert.deepEqual(
+        imported.filter((name) => !name?.startsWith('node:')),
+        [],
+      )
+      assert.match(licence, /MIT License/)
+    },
+  )
   await checks.that('it has no install script', () => {
     const { scripts = {} }: { scripts?: object } = JSON.parse(readFileSync('package.json', 'utf8'))
     const hooks = Object.keys(scripts).filter((name) => /^(pre|post)?(install|prepare)$/.test(name))

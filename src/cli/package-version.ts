@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** The version in package.json, which lies two folders up in a checkout (src/cli) and in a package (dist/cli) alike. */
 export function readPackageVersion(): string {

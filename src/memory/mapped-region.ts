@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { z } from 'zod'
+import * as z from 'zod'
 import { formatAddress, type VirtualAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'

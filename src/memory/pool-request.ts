@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { checked, sizeOption } from '../options.js'
 import type { Size } from '../sizes.js'
 

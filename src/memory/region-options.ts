@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { sizeOption } from '../options.js'
 import { parseSize } from '../sizes.js'
 import type { PagesName } from './page-sizes.js'

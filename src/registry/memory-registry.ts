@@ -1,5 +1,5 @@
 import { type InspectOptionsStylized, inspect } from 'node:util'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { VirtualAddress } from '../addresses.js'
 import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
 import { checked, signalOption } from '../options.js'
@@ -51,7 +51,7 @@ export class MemoryRegistry<Names extends string = never> {
    */
   async allocate(name: string, options: AllocateOptions): Promise<Region> {
     const { options: region, signal } = checkedAllocateOptions(options)
-    const stack = this.#ledger.captureStack(MemoryRegistry.prototype.allocate)
+    const stack = this.#ledger.captureStack(this.allocate)
     return this.#ledger.allocate(name, region, stack, signal)
   }
 
@@ -62,7 +62,7 @@ export class MemoryRegistry<Names extends string = never> {
    */
   allocateSync(name: string, options: RegionOptions): Region {
     const region = checked('allocate', regionOptions, options)
-    const stack = this.#ledger.captureStack(MemoryRegistry.prototype.allocateSync)
+    const stack = this.#ledger.captureStack(this.allocateSync)
     return this.#ledger.allocateSync(name, region, stack)
   }
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { basePageSize, type PagesName } from '../memory/page-sizes.js'
 import { type CheckedRegionOptions, type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { z } from 'zod'
+import * as z from 'zod'
 import { formatAddress, type PhysicalAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
 import { checked, checkRange, sizeOption } from '../options.js'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { sizeOption } from '../../options.js'
 
 /** A size that is a power of two, at most 2^52: larger ones no physical address has. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { PinfoldError } from '../../errors.js'
 import { checked, sizeOption } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
