@@ -50,7 +50,7 @@ export interface NativeRegion {
 export interface NativeTableCounts {
   /** Regions with a user. */
   readonly live: number
-  /** Ranges without pages, kept for ArrayBuffers that are still reachable. */
+  /** Ranges without pages, kept for ArrayBuffers that are still reachable, or that were moved away. */
   readonly closed: number
   /** ArrayBuffers not yet finalized, all threads. */
   readonly buffers: number

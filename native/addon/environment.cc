@@ -1,32 +1,24 @@
 #include "addon/environment.h"
 
+#include <algorithm>
+
 #include "addon/allocate_job.h"
 #include "addon/boundary.h"
 
 namespace pinfold::addon {
 namespace {
 
-// Views of a detached buffer have length 0. A buffer that JavaScript moved away is detached already, and its memory's
-// new owner reads zeros once the region is closed.
-void detach(napi_env env, napi_ref window) {
-  if (window == nullptr) return;
-  const Napi::HandleScope scope(env);
-  napi_value buffer = nullptr;
-  if (napi_get_reference_value(env, window, &buffer) == napi_ok && buffer != nullptr) {
-    (void)napi_detach_arraybuffer(env, buffer);  // fails only for what cannot be detached; then it reads zeros, too
-  }
-  (void)napi_delete_reference(env, window);
+// A window that JavaScript has moved away may have gone to a thread that outlives this one.
+void keepIfMoved(Attachment& attachment) noexcept {
+  const bool moved =
+      std::ranges::any_of(attachment.windows, [](const auto& window) { return window && window->isMoved(); });
+  if (moved) attachment.user.keepRange();
 }
 
 }  // namespace
 
-// Node detaches and finalizes the buffers of a thread that ends by itself.
 Environment::~Environment() {
-  for (const auto& [number, attachment] : attachments_) {
-    for (napi_ref window : attachment.windows) {
-      if (window != nullptr) (void)napi_delete_reference(env_, window);
-    }
-  }
+  if (sentinel_ != nullptr) (void)napi_delete_reference(env_, sentinel_);
 }
 
 Napi::Value Environment::adopt(memory::RegionUser&& user) {
@@ -51,10 +43,47 @@ Attachment& Environment::attachment(std::uint64_t number) {
   return found->second;
 }
 
+Napi::Value Environment::window(Attachment& attachment, std::size_t index, std::size_t offset, std::size_t length) {
+  if (attachment.windows.size() <= index) attachment.windows.resize(index + 1);
+  std::optional<Window>& window = attachment.windows[index];
+  if (window && !window->isMoved()) return window->buffer();
+  keepIfMoved(attachment);
+  Window made(env_, attachment.user, offset, length);
+  watchEnd();  // throws when the thread is ending; JavaScript then never sees the window
+  window = std::move(made);
+  return window->buffer();
+}
+
+// When a thread ends, Node detaches its external buffers before it runs any cleanup hook, and after that a moved window
+// looks like the others. It begins with the newest buffer; so the newest is a sentinel, which says that the end has
+// come. (If a Node began elsewhere, windows would be taken for moved, which only costs their address range.)
+void Environment::watchEnd() {
+  static std::byte byte{};
+  const std::uint64_t number = nextNumber_++;
+  void* const hint = reinterpret_cast<void*>(number);  // NOLINT(performance-no-int-to-ptr): a number all along
+  const auto finalize = [](napi_env env, void*, void* finalized) {
+    Environment& environment = of(env);
+    if (reinterpret_cast<std::uintptr_t>(finalized) == environment.sentinelNumber_) environment.keepMoved();
+  };
+  napi_value buffer = nullptr;
+  require(napi_create_external_arraybuffer(env_, &byte, 1, finalize, hint, &buffer));
+  sentinelNumber_ = number;
+  if (sentinel_ != nullptr) (void)napi_delete_reference(env_, std::exchange(sentinel_, nullptr));
+  require(napi_create_reference(env_, buffer, 1, &sentinel_));
+}
+
+void Environment::keepMoved() noexcept {
+  for (auto& [number, attachment] : attachments_) keepIfMoved(attachment);
+}
+
 bool Environment::giveUp(std::uint64_t number) {
   auto node = attachments_.extract(number);
   if (node.empty()) return false;
-  for (napi_ref window : node.mapped().windows) detach(env_, window);
+  Attachment& attachment = node.mapped();
+  keepIfMoved(attachment);
+  for (std::optional<Window>& window : attachment.windows) {
+    if (window) window->detach();
+  }
   return true;  // the user leaves with `node`
 }
 

@@ -11,16 +11,17 @@
 #include <unordered_map>
 #include <vector>
 
+#include "addon/window.h"
 #include "memory/region_table.h"
 
 namespace pinfold::addon {
 
 class AllocateJob;
 
-// One Region object of this thread. Windows are its ArrayBuffers, held weakly: JavaScript keeps them.
+// One Region object of this thread.
 struct Attachment {
   memory::RegionUser user;
-  std::vector<napi_ref> windows;  // null where no window was made yet
+  std::vector<std::optional<Window>> windows;  // empty where none was made yet
 };
 
 class Environment {
@@ -36,6 +37,8 @@ class Environment {
   Napi::Value adopt(memory::RegionUser&& user);
   // Throws ArgumentError when there is no such attachment.
   Attachment& attachment(std::uint64_t number);
+  // The ArrayBuffer of a window of the attachment: made at first use, and again when JavaScript has moved it away.
+  Napi::Value window(Attachment& attachment, std::size_t index, std::size_t offset, std::size_t length);
   // Detaches the attachment's ArrayBuffers, then leaves the region. False when it was given up before.
   bool giveUp(std::uint64_t number);
 
@@ -44,9 +47,14 @@ class Environment {
   void cancel(std::uint64_t ticket);
 
  private:
+  void watchEnd();
+  void keepMoved() noexcept;  // the ranges of which a window was moved away
+
   napi_env env_;
   std::uint64_t nextNumber_ = 1;
   std::unordered_map<std::uint64_t, Attachment> attachments_;
+  napi_ref sentinel_ = nullptr;
+  std::uint64_t sentinelNumber_ = 0;
   std::unordered_map<std::uint64_t, AllocateJob*> jobs_;  // each forgets itself before it goes
 };
 

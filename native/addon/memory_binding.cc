@@ -33,6 +33,8 @@ constexpr std::uint64_t kGuard = 2;
 constexpr std::uint64_t kDump = 4;
 constexpr std::uint64_t kKeepFile = 8;
 
+constexpr std::uint64_t kLargestSize = std::uint64_t{1} << 56U;  // src/memory/region-options.ts
+
 struct Request {
   memory::MappingRequest mapping;
   std::string description;
@@ -60,7 +62,7 @@ Request requestOf(const Napi::Value& value) {
   if (value.IsEmpty() || !value.IsObject()) throw ArgumentError("request is no object");
   const Napi::Object from = value.As<Napi::Object>();
   const memory::PageSize page = pageSizeOf(from);
-  const std::size_t size = wholeNumber(from.Get("size"), "size");
+  const std::size_t size = wholeNumber(from.Get("size"), "size", kLargestSize);
   const std::size_t unit = page.kind == memory::PageKind::Hugetlb ? page.bytes : memory::basePageSize();
   if (size == 0 || size % unit != 0) throw ArgumentError("size is no multiple of the page size");
   const std::uint64_t flags = wholeNumber(from.Get("flags"), "flags", kLock | kGuard | kDump | kKeepFile);
@@ -110,38 +112,13 @@ Napi::Value close(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), Environment::of(info.Env()).giveUp(wholeNumber(info[0], "attachment")));
 }
 
-Napi::Value makeWindow(Napi::Env env, Attachment& attachment, std::size_t index) {
-  const memory::RegionEntry& entry = attachment.user.entry();
-  const std::size_t offset = index * kWindowStep;
-  const std::size_t length = std::min(kWindowSize, entry.size - offset);
-  auto lent = std::make_unique<memory::LentBuffer>(attachment.user);
-  const auto finalize = [](napi_env, void*, void* hint) { delete static_cast<memory::LentBuffer*>(hint); };
-  napi_value buffer = nullptr;
-  const napi_status status =
-      napi_create_external_arraybuffer(env, entry.begin + offset, length, finalize, lent.get(), &buffer);
-  // Runtimes with a V8 sandbox (Electron): src/ turns this into ERR_EXTERNAL_BUFFERS.
-  if (status == napi_no_external_buffers_allowed) {
-    throw os::SystemError("napi_create_external_arraybuffer", EOPNOTSUPP);
-  }
-  require(status);
-  (void)lent.release();  // the finalizer's from here on
-  napi_ref& window = attachment.windows[index];
-  if (window != nullptr) (void)napi_delete_reference(env, std::exchange(window, nullptr));
-  require(napi_create_reference(env, buffer, 0, &window));
-  return {env, buffer};
-}
-
 Napi::Value window(const Napi::CallbackInfo& info) {
-  Attachment& attachment = Environment::of(info.Env()).attachment(wholeNumber(info[0], "attachment"));
-  const std::size_t index = wholeNumber(info[1], "index", std::uint64_t{1} << 32U);
-  if (index * kWindowStep >= attachment.user.entry().size) throw ArgumentError("index is past the region");
-  if (attachment.windows.size() <= index) attachment.windows.resize(index + 1);
-  if (napi_ref kept = attachment.windows[index]; kept != nullptr) {
-    napi_value buffer = nullptr;
-    require(napi_get_reference_value(info.Env(), kept, &buffer));
-    if (buffer != nullptr) return {info.Env(), buffer};
-  }
-  return makeWindow(info.Env(), attachment, index);
+  Environment& environment = Environment::of(info.Env());
+  Attachment& attachment = environment.attachment(wholeNumber(info[0], "attachment"));
+  const std::size_t offset = wholeNumber(info[1], "index", std::uint64_t{1} << 32U) * kWindowStep;
+  const std::size_t size = attachment.user.entry().size;
+  if (offset >= size) throw ArgumentError("index is past the region");
+  return environment.window(attachment, offset / kWindowStep, offset, std::min(kWindowSize, size - offset));
 }
 
 Napi::Value tableCounts(const Napi::CallbackInfo& info) {

@@ -17,6 +17,8 @@ RegionUser::~RegionUser() {
   if (entry_) RegionTable::process().leave(*entry_);
 }
 
+void RegionUser::keepRange() noexcept { RegionTable::process().keepRange(*entry_); }
+
 LentBuffer::LentBuffer(const RegionUser& user) : entry_(user.entry_) { RegionTable::process().lend(*entry_); }
 
 LentBuffer::~LentBuffer() {
@@ -64,7 +66,7 @@ void RegionTable::leave(RegionEntry& entry) noexcept {
     const std::scoped_lock lock(mutex_);
     if (--entry.users_ > 0) return;
     live_.erase(entry.id);
-    if (entry.buffers_ == 0) {
+    if (entry.buffers_ == 0 && !entry.isKept_) {
       released = std::move(entry.mapping_);
     } else {
       entry.retiring_ = true;
@@ -76,10 +78,16 @@ void RegionTable::leave(RegionEntry& entry) noexcept {
   {
     const std::scoped_lock lock(mutex_);
     entry.retiring_ = false;
-    if (entry.buffers_ > 0) return;
+    if (entry.isKept_) (void)entry.mapping_.release();  // nothing owns the range any more
+    if (entry.buffers_ > 0 || entry.isKept_) return;
     --closed_;
     released = std::move(entry.mapping_);
   }
+}
+
+void RegionTable::keepRange(RegionEntry& entry) noexcept {
+  const std::scoped_lock lock(mutex_);
+  entry.isKept_ = true;
 }
 
 void RegionTable::takeBack(RegionEntry& entry) noexcept {
@@ -87,7 +95,7 @@ void RegionTable::takeBack(RegionEntry& entry) noexcept {
   {
     const std::scoped_lock lock(mutex_);
     --buffers_;
-    if (--entry.buffers_ > 0 || entry.users_ > 0 || entry.retiring_) return;
+    if (--entry.buffers_ > 0 || entry.users_ > 0 || entry.retiring_ || entry.isKept_) return;
     --closed_;
     released = std::move(entry.mapping_);
   }

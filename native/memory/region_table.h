@@ -38,6 +38,7 @@ struct RegionEntry {
   std::size_t users_ = 0;
   std::size_t buffers_ = 0;
   bool retiring_ = false;
+  bool isKept_ = false;
 };
 
 // One user of a region; leaving is the destructor's.
@@ -48,6 +49,8 @@ class RegionUser {
   ~RegionUser();
 
   const RegionEntry& entry() const noexcept { return *entry_; }
+  // Something that cannot be counted reaches the bytes: once closed, the range is never released. Its pages are.
+  void keepRange() noexcept;
 
  private:
   friend class RegionTable;
@@ -89,6 +92,7 @@ class RegionTable {
   friend class LentBuffer;
 
   void leave(RegionEntry& entry) noexcept;
+  void keepRange(RegionEntry& entry) noexcept;
   void lend(RegionEntry& entry);
   void takeBack(RegionEntry& entry) noexcept;
 
