@@ -25,25 +25,20 @@ function examplesOf(text: string): Example[] {
 mkdirSync(scratch, { recursive: true })
 afterAll(() => rmSync(scratch, { recursive: true }))
 
-const guides = ['README.md', ...readdirSync(`${root}docs`).map((name) => `docs/${name}`)].filter((name) =>
-  name.endsWith('.md'),
-)
+const guides = ['README.md', ...readdirSync(`${root}docs`).map((name) => `docs/${name}`)]
+  .filter((name) => name.endsWith('.md'))
+  .map((guide) => ({ guide, examples: examplesOf(readFileSync(root + guide, 'utf8')) }))
+  .filter(({ examples }) => examples.length > 0)
 
-describe.each(guides)('%s', (guide) => {
-  const examples = examplesOf(readFileSync(root + guide, 'utf8'))
-
-  test.skipIf(examples.length > 0)('has no example to run', () => expect(examples).toEqual([]))
-
-  test
-    .skipIf(!isRoot)
-    .each(examples)(`its example at line $line runs${isRoot ? '' : ' (skipped: needs root, for physical addresses)'}`, ({
-    line,
-    code,
-  }) => {
-    const file = `${scratch}/${guide.replaceAll('/', '-')}-${line}.ts`
-    writeFileSync(file, code)
-    const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', file], { cwd: root, encoding: 'utf8' })
-    expect(stderr).toBe('')
-    expect(status).toBe(0)
-  })
+describe.each(guides)('$guide', ({ guide, examples }) => {
+  test.skipIf(!isRoot).each(examples)(
+    `its example at line $line runs${isRoot ? '' : ' (needs root, for physical addresses)'}`,
+    ({ line, code }) => {
+      const file = `${scratch}/${guide.replaceAll('/', '-')}-${line}.ts`
+      writeFileSync(file, code)
+      const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', file], { cwd: root, encoding: 'utf8' })
+      expect(stderr).toBe('')
+      expect(status).toBe(0)
+    },
+  )
 })
