@@ -13,11 +13,27 @@
 namespace pinfold::translate {
 namespace {
 
-// How many of the frames from the first on are neighbours, so that one read serves them.
-std::size_t neighbours(std::span<const double> physical, double base) {
-  std::size_t count = 1;
-  while (count < physical.size() && physical[count] == physical[count - 1] + base) ++count;
-  return count;
+// Architectures stop at 52 bits of physical address. Beyond that, and for what is no number, there is no frame.
+constexpr double kEndOfMemory = 0x1p52;
+constexpr std::uint64_t kNoFrame = ~std::uint64_t{0};
+
+std::uint64_t frameOf(double physical, std::size_t base) {
+  if (!(physical >= 0 && physical < kEndOfMemory)) return kNoFrame;
+  return static_cast<std::uint64_t>(physical) / base;
+}
+
+// The words of consecutive frames. The file ends where the machine's memory does: what is past that stays 0.
+void readRun(const os::Descriptor& source, std::uint64_t frame, std::span<std::uint64_t> words) {
+  while (!words.empty()) {
+    const auto offset = static_cast<off_t>(frame * sizeof(std::uint64_t));
+    const ssize_t got = ::pread(source.number(), words.data(), words.size_bytes(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) os::throwErrno("pread", {{"frame", static_cast<double>(frame)}});
+    const std::size_t count = static_cast<std::size_t>(got) / sizeof(std::uint64_t);
+    if (count == 0) return;
+    words = words.subspan(count);
+    frame += count;
+  }
 }
 
 }  // namespace
@@ -26,21 +42,20 @@ void readPageWords(PageWords file, std::span<const double> physical, std::span<s
   const char* const path = file == PageWords::Flags ? "/proc/kpageflags" : "/proc/kpagecount";
   const os::Descriptor source(::open(path, O_RDONLY | O_CLOEXEC));
   if (!source.valid()) os::throwErrno("open");
-  const auto base = static_cast<double>(memory::basePageSize());
+  const std::size_t base = memory::basePageSize();
   std::ranges::fill(words, 0);
+  // Each address is read once: it lies in memory of JavaScript's, where another thread may be writing.
+  std::uint64_t next = physical.empty() ? kNoFrame : frameOf(physical.front(), base);
   for (std::size_t at = 0; at < physical.size();) {
-    if (!(physical[at] >= 0)) {
-      ++at;
-      continue;
-    }
-    const std::size_t count = neighbours(physical.subspan(at), base);
-    const std::span<std::uint64_t> run = words.subspan(at, count);
-    const auto offset = static_cast<off_t>(physical[at] / base) * static_cast<off_t>(sizeof(std::uint64_t));
-    const ssize_t got = ::pread(source.number(), run.data(), run.size_bytes(), offset);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) os::throwErrno("pread", {{"physical", physical[at]}});
-    // Short or empty at the end of memory: those words stay 0.
-    at += std::max<std::size_t>(1, static_cast<std::size_t>(got) / sizeof(std::uint64_t));
+    // Frames that are neighbours are read by one call.
+    const std::uint64_t first = next;
+    std::size_t count = 0;
+    do {
+      ++count;
+      next = at + count < physical.size() ? frameOf(physical[at + count], base) : kNoFrame;
+    } while (first != kNoFrame && next == first + count);
+    if (first != kNoFrame) readRun(source, first, words.subspan(at, count));
+    at += count;
   }
 }
 

@@ -9,7 +9,7 @@ namespace pinfold::translate {
 
 enum class PageWords : std::uint8_t { Flags = 0, Count = 1 };
 
-// The word of each page frame that holds physical[i]; 0 for negative (unknown) ones and past the end of memory.
+// The word of each page frame that holds physical[i]; 0 for negative (unknown) ones, NaN, and past the end of memory.
 // Throws SystemError("open") or ("pread").
 void readPageWords(PageWords file, std::span<const double> physical, std::span<std::uint64_t> words);
 

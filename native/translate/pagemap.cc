@@ -9,6 +9,7 @@
 #include <string>
 
 #include "memory/page_size.h"
+#include "memory/process_wide.h"
 #include "os/system_error.h"
 
 namespace pinfold::translate {
@@ -35,8 +36,10 @@ Pagemap::Pagemap(int pid) {
 }
 
 const Pagemap& Pagemap::self() {
-  static const Pagemap pagemap(0);
-  return pagemap;
+  struct Self {
+    Pagemap pagemap{0};
+  };
+  return memory::processWide<Self>().pagemap;
 }
 
 std::uint64_t Pagemap::entry(std::uint64_t address) const {

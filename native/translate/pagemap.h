@@ -21,7 +21,8 @@ class Pagemap {
   // Of another process; this one's for 0. Throws SystemError("open").
   explicit Pagemap(int pid);
 
-  // This process's, opened once. Whether it shows page frame numbers was decided by the capabilities at that moment.
+  // This process's, opened once and never closed. Whether it shows page frame numbers was decided by the capabilities
+  // at that moment.
   static const Pagemap& self();
 
   // The entry of `address`. Throws SystemError("pread").
