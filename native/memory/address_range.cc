@@ -2,65 +2,94 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <new>
+#include <utility>
 
 #include "memory/process_wide.h"
 
 namespace pinfold::memory {
 namespace {
 
-struct Pending {
-  std::mutex mutex;
-  std::map<std::uintptr_t, std::size_t> ranges;  // begin to size; neighbours are always joined
+using Ranges = std::map<std::uintptr_t, std::size_t>;  // begin to size
+
+bool unmapped(std::uintptr_t begin, std::size_t size) noexcept {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the address came from mmap and is kept as a number to be ordered
+  return ::munmap(reinterpret_cast<void*>(begin), size) == 0;
+}
+
+bool unmapped(Ranges::const_reference range) noexcept { return unmapped(range.first, range.second); }
+
+// The ranges that the kernel would not take back yet; neighbours are always joined.
+class Pending {
+ public:
+  bool empty() const noexcept { return count_.load() == 0; }
+  std::size_t count() const noexcept { return count_.load(); }
+
+  void release(std::uintptr_t begin, std::size_t size) noexcept {
+    const std::scoped_lock lock(mutex_);
+    try {
+      const auto joined = remember(begin, size);
+      if (unmapped(*joined)) {
+        ranges_.erase(joined);
+        retry();
+      }
+    } catch (const std::bad_alloc&) {
+      // No memory for a note: unmapped now, or mapped for good, but never given out twice.
+      (void)unmapped(begin, size);
+    }
+    count_.store(ranges_.size());
+  }
+
+ private:
+  Ranges::iterator remember(std::uintptr_t begin, std::size_t size) {
+    const auto next = ranges_.lower_bound(begin);
+    const bool meetsNext = next != ranges_.end() && next->first == begin + size;
+    const auto before = next == ranges_.begin() ? ranges_.end() : std::prev(next);
+    const bool meetsBefore = before != ranges_.end() && before->first + before->second == begin;
+    const auto joined = meetsBefore ? before : ranges_.emplace_hint(next, begin, 0);
+    joined->second += size;
+    if (meetsNext) {
+      joined->second += next->second;
+      ranges_.erase(next);
+    }
+    return joined;
+  }
+
+  // What was given back may have made room for another split, or for many. The first refusal ends the round, else a
+  // thousand ranges that wait would cost a thousand calls each time; the next round begins behind it.
+  void retry() noexcept {
+    for (std::size_t left = ranges_.size(); left > 0; --left) {
+      auto range = ranges_.lower_bound(next_);
+      if (range == ranges_.end()) range = ranges_.begin();
+      next_ = range->first + range->second;
+      if (!unmapped(*range)) return;
+      ranges_.erase(range);
+    }
+  }
+
+  std::mutex mutex_;
+  Ranges ranges_;
+  std::uintptr_t next_ = 0;
+  std::atomic<std::size_t> count_ = 0;
 };
 
 Pending& pending() { return processWide<Pending>(); }
-
-using Range = std::pair<const std::uintptr_t, std::size_t>;
-
-bool unmapped(const Range& range) noexcept {
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): the address came from mmap and is kept as a number to be ordered
-  return ::munmap(reinterpret_cast<void*>(range.first), range.second) == 0;
-}
-
-void remember(std::map<std::uintptr_t, std::size_t>& ranges, std::uintptr_t begin, std::size_t size) {
-  auto next = ranges.lower_bound(begin);
-  if (next != ranges.end() && next->first == begin + size) {
-    size += next->second;
-    next = ranges.erase(next);
-  }
-  if (next != ranges.begin()) {
-    const auto before = std::prev(next);
-    if (before->first + before->second == begin) {
-      before->second += size;
-      return;
-    }
-  }
-  ranges.emplace(begin, size);
-}
 
 }  // namespace
 
 void AddressRange::release() noexcept {
   if (size_ == 0) return;
-  const auto begin = reinterpret_cast<std::uintptr_t>(begin_);
+  const auto begin = reinterpret_cast<std::uintptr_t>(std::exchange(begin_, nullptr));
   const std::size_t size = std::exchange(size_, 0);
-  begin_ = nullptr;
-  Pending& waiting = pending();
-  const std::scoped_lock lock(waiting.mutex);
-  if (waiting.ranges.empty() && unmapped({begin, size})) return;
-  remember(waiting.ranges, begin, size);
-  for (auto range = waiting.ranges.begin(); range != waiting.ranges.end();) {
-    range = unmapped(*range) ? waiting.ranges.erase(range) : std::next(range);
-  }
+  // Without the lock, as long as nobody waits: the kernel needs a while for gigabytes of small pages.
+  if (pending().empty() && unmapped(begin, size)) return;
+  pending().release(begin, size);
 }
 
-std::size_t AddressRange::pendingCount() noexcept {
-  Pending& waiting = pending();
-  const std::scoped_lock lock(waiting.mutex);
-  return waiting.ranges.size();
-}
+std::size_t AddressRange::pendingCount() noexcept { return pending().count(); }
 
 }  // namespace pinfold::memory

@@ -3,7 +3,7 @@
 //
 // munmap can fail: giving back the middle of a merged mapping splits it, and a process has at most vm.max_map_count
 // mappings. A range that cannot be given back now is remembered, joined with its neighbours as those go, and tried
-// again with every later one, so that it is never lost and never given out twice.
+// again as later ones go, so that it is never lost and never given out twice.
 #pragma once
 
 #include <cstddef>
