@@ -86,19 +86,21 @@ Placed mapAligned(const MappingRequest& request, const Source& source) {
   const bool guarded = needsGuard(request);
   const std::size_t guard = guarded ? base : 0;
   const std::size_t size = request.size;
+  const std::size_t span = roundUp(size, request.page.bytes);
   for (int i = 0; i < kTries; ++i) {
-    const std::size_t reserved = size + request.page.bytes + guard;
+    const std::size_t reserved = span + request.page.bytes + guard;
     void* const got = ::mmap(nullptr, reserved, PROT_NONE, kEmpty, -1, 0);
     if (got == MAP_FAILED) os::throwErrno("mmap", {{"size", number(reserved)}});
     AddressRange place(static_cast<std::byte*>(got), reserved);
     const auto address = reinterpret_cast<std::uintptr_t>(got);
-    // The highest place that fits: successive regions then touch, and their closed ranges merge.
-    const std::uintptr_t aligned = (address + reserved - guard - size) / request.page.bytes * request.page.bytes;
+    // The highest place that fits, and all of it up to the next that is aligned: successive regions then touch, and
+    // their closed ranges merge.
+    const std::uintptr_t aligned = (address + reserved - guard - span) / request.page.bytes * request.page.bytes;
     AddressRange low = place.takeFront(aligned - address);
     AddressRange high = place.takeBack(place.size() - size);
     if (!guarded) {
       low.release();
-      high.release();
+      high = high.takeFront(span - size);
     }
     std::byte* const wanted = place.begin();
     place.release();
