@@ -6,15 +6,18 @@
 #include <atomic>
 #include <bit>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
-#include <memory>
+#include <future>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "addon/allocate_job.h"
 #include "addon/bindings.h"
 #include "addon/boundary.h"
 #include "addon/environment.h"
+#include "memory/mapping_room.h"
 #include "memory/region_table.h"
 #include "os/system_calls.h"
 #include "os/system_error.h"
@@ -34,6 +37,9 @@ constexpr std::uint64_t kDump = 4;
 constexpr std::uint64_t kKeepFile = 8;
 
 constexpr std::uint64_t kLargestSize = std::uint64_t{1} << 56U;  // src/memory/region-options.ts
+
+// What is populated in one go is not worth watching; native/memory/populate.h, a chunk.
+constexpr std::size_t kPopulateChunk = std::size_t{64} << 20;
 
 struct Request {
   memory::MappingRequest mapping;
@@ -81,10 +87,35 @@ Request requestOf(const Napi::Value& value) {
           text(from.Get("description"), "description")};
 }
 
+// Whether this JavaScript thread is being stopped: every call that might run JavaScript then fails.
+bool isStopping(Napi::Env env) {
+  const Napi::HandleScope scope(env);
+  napi_value truth = nullptr;
+  return napi_coerce_to_bool(env, env.Null(), &truth) != napi_ok;
+}
+
+// Populates gigabytes on another thread, so that this one sees when it is terminated, or the process exits.
+memory::Mapping mapWatchfully(Napi::Env env, const memory::MappingRequest& request) {
+  constexpr std::chrono::milliseconds kLook(10);
+  std::atomic<bool> cancelled = false;
+  try {
+    auto mapping = std::async(std::launch::async, [&] { return memory::Mapping(request, cancelled); });
+    while (mapping.wait_for(kLook) != std::future_status::ready) cancelled = isStopping(env);
+    return mapping.get();
+  } catch (const std::system_error& error) {
+    throw os::SystemError("pthread_create", error.code().value());
+  }
+}
+
+memory::Mapping map(Napi::Env env, const memory::MappingRequest& request) {
+  const std::atomic<bool> never = false;
+  return request.size > kPopulateChunk ? mapWatchfully(env, request) : memory::Mapping(request, never);
+}
+
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   const Request request = requestOf(info[0]);
-  const std::atomic<bool> never = false;
-  memory::Mapping mapping(request.mapping, never);
+  memory::requireMappingRoom();
+  memory::Mapping mapping = map(info.Env(), request.mapping);
   return Environment::of(info.Env())
       .adopt(memory::RegionTable::process().add(std::move(mapping), request.mapping, request.description));
 }
@@ -92,6 +123,7 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
 Napi::Value allocateAsync(const Napi::CallbackInfo& info) {
   Request request = requestOf(info[0]);
   if (!info[1].IsFunction()) throw ArgumentError("settle is no function");
+  memory::requireMappingRoom();
   const std::uint64_t ticket = AllocateJob::start(info.Env(), std::move(request.mapping),
                                                   std::move(request.description), info[1].As<Napi::Function>());
   return Napi::Number::New(info.Env(), static_cast<double>(ticket));
