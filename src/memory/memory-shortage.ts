@@ -90,11 +90,12 @@ export function mapShortage(wanted: WantedMemory, has: MapRoom): Shortage | unde
       hint: `sudo prlimit --pid ${process.pid} --as=unlimited`,
     }
   }
-  // A mapping, two guards around it, and the splits that locking or placing parts of it may make.
-  if (has.mappings + 4 > has.maxMappings) {
+  // Regions leave the last eighth alone (native/memory/mapping_room.h); 4 are what the next one may make.
+  const most = has.maxMappings - Math.floor(has.maxMappings / 8)
+  if (has.mappings + 4 > most) {
     return {
       code,
-      message: `this process has ${has.mappings} mappings, and may have ${has.maxMappings} (vm.max_map_count)`,
+      message: `this process has ${has.mappings} mappings, and regions leave it no more than ${most} of the ${has.maxMappings} that it may have (vm.max_map_count): the runtime aborts when it gets none`,
       values: { mappings: has.mappings, maxMappings: has.maxMappings },
       hint: `sudo sysctl -w vm.max_map_count=${has.maxMappings * 2}`,
     }

@@ -10,12 +10,12 @@ import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepage-
 import { formatIndexList } from './kernel-files.js'
 import { freeMemory, mapRoom, mapShortage, memoryShortage } from './memory-shortage.js'
 import { allowedNodes, hasNuma, memoryNodes } from './numa.js'
-import { capabilities, memlockLimit, processMemory } from './process-limits.js'
+import { capabilities, descriptorLimit, memlockLimit, processMemory } from './process-limits.js'
 import { nodesText, pagesText, type Shortage, spaced, type WantedMemory } from './wanted-memory.js'
 
 export type { WantedMemory } from './wanted-memory.js'
 
-const { EACCES, EFAULT, ENOMEM, ENOSPC, EPERM } = constants.errno
+const { EACCES, EFAULT, EMFILE, ENOMEM, ENOSPC, EPERM } = constants.errno
 
 /**
  * Why the kernel refused memory, told from its counters. The errno does not tell: an empty pool is ENOMEM from mmap,
@@ -29,6 +29,8 @@ export function explainShortage(failure: SystemFailure, wanted: WantedMemory): P
   const errno = Math.abs(failure.errno)
   const { syscall } = failure
   if (errno === EPERM || errno === EACCES) return toPinfoldError(failure, 'ERR_PERMISSION')
+  // Each memfd takes a descriptor. Without one there is no looking at counters either.
+  if (errno === EMFILE) return toPinfoldError(failure, 'ERR_SYSTEM', descriptorHint())
   // mlock(2) says so itself; CAP_IPC_LOCK of a user namespace does not lift the limit.
   const lock = wanted.lock && (syscall.startsWith('mlock') || !capabilities().has('CAP_IPC_LOCK'))
   const shortage =
@@ -50,6 +52,11 @@ export function foreseeShortage(wanted: WantedMemory): PinfoldError | undefined 
   const lock = wanted.lock && !capabilities().has('CAP_IPC_LOCK')
   const shortage = missingNodes(wanted) ?? (lock ? memlockShortage(wanted) : undefined) ?? tooLittle(wanted)
   return shortage === undefined ? undefined : new PinfoldError(shortage.message, shortage)
+}
+
+function descriptorHint(): string {
+  const { soft, hard } = descriptorLimit()
+  return `${soft * 2 <= hard ? '' : 'sudo '}prlimit --pid ${process.pid} --nofile=${soft * 2}${soft * 2 <= hard ? ':' : ''}`
 }
 
 /** What the machine and its cgroups have too little of. */
