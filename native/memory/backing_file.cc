@@ -1,15 +1,83 @@
+#include "memory/backing_file.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+#include <system_error>
+#include <unordered_map>
+#include <utility>
 
-#include "memory/mapping.h"
+#include "memory/process_wide.h"
 #include "os/system_calls.h"
 #include "os/system_error.h"
 
 namespace pinfold::memory {
 namespace {
+
+// The files that are ours to remove. process.exit destroys no region, so what is left here goes in an exit handler.
+class Removals {
+ public:
+  Removals() {
+    // Never refused in practice (atexit(3): at least 32 of them); then an exit leaves the file, as a kill does.
+    (void)std::atexit([] { processWide<Removals>().runAll(); });
+  }
+
+  // By its absolute path, since the working directory may change; by its inode, since another file may have taken the
+  // path meanwhile, and would not be ours.
+  std::uint64_t add(const std::string& path, int file) {
+    std::error_code failure;
+    std::string absolute = std::filesystem::absolute(path, failure).string();
+    if (failure) throw os::SystemError("getcwd", failure.value());
+    struct stat status = {};
+    if (::fstat(file, &status) != 0) os::throwErrno("fstat");
+    const std::scoped_lock lock(mutex_);
+    const std::uint64_t number = next_++;
+    files_.emplace(number, File{std::move(absolute), status.st_dev, status.st_ino});
+    return number;
+  }
+
+  void run(std::uint64_t number) noexcept {
+    const std::scoped_lock lock(mutex_);
+    const auto found = files_.find(number);
+    if (found == files_.end()) return;
+    remove(found->second);
+    files_.erase(found);
+  }
+
+  void forget(std::uint64_t number) noexcept {
+    const std::scoped_lock lock(mutex_);
+    files_.erase(number);
+  }
+
+ private:
+  struct File {
+    std::string path;
+    dev_t device;
+    ino_t inode;
+  };
+
+  static void remove(const File& file) noexcept {
+    struct stat status = {};
+    if (::lstat(file.path.c_str(), &status) != 0) return;  // somebody else removed it already
+    if (status.st_dev == file.device && status.st_ino == file.inode) (void)::unlink(file.path.c_str());
+  }
+
+  void runAll() noexcept {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& [number, file] : files_) remove(file);
+    files_.clear();
+  }
+
+  std::mutex mutex_;
+  std::uint64_t next_ = 1;
+  std::unordered_map<std::uint64_t, File> files_;
+};
 
 // Not a hugetlbfs, or one of another page size: EINVAL, with what was found.
 void requireHugetlbfs(int file, std::size_t pageSize) {
@@ -32,34 +100,37 @@ void requireSize(int file, std::size_t size) {
 }  // namespace
 
 // O_NONBLOCK and O_NOFOLLOW: a FIFO or a link at that path is refused, not waited for or followed.
-BackingFile::BackingFile(const MappingRequest& request) {
-  const std::string& path = request.path;
+BackingFile::BackingFile(const Request& request) {
+  const char* const path = request.path.c_str();
   constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-  descriptor_ = os::Descriptor(::open(path.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
+  descriptor_ = os::Descriptor(::open(path, kFlags | O_CREAT | O_EXCL, 0600));
   const bool made = descriptor_.valid();
-  if (!made && errno == EEXIST) descriptor_ = os::Descriptor(::open(path.c_str(), kFlags));
+  if (!made && errno == EEXIST) descriptor_ = os::Descriptor(::open(path, kFlags));
   if (!descriptor_.valid()) os::throwErrno("open");
   try {
-    requireHugetlbfs(number(), request.page.bytes);
+    requireHugetlbfs(number(), request.pageSize);
     // Another's file is never resized and never removed.
     if (!made) {
       requireSize(number(), request.size);
     } else if (::ftruncate(number(), static_cast<off_t>(request.size)) != 0) {
       os::throwErrno("ftruncate");
     }
-  } catch (const os::SystemError&) {
-    if (made) (void)::unlink(path.c_str());
+    if (made) removal_ = processWide<Removals>().add(request.path, number());
+  } catch (...) {
+    if (made) (void)::unlink(path);
     throw;
   }
-  if (made && !request.keepFile) path_ = path;
 }
 
 BackingFile::BackingFile(BackingFile&& other) noexcept
-    : path_(std::exchange(other.path_, {})), descriptor_(std::move(other.descriptor_)) {}
+    : removal_(std::exchange(other.removal_, 0)), descriptor_(std::move(other.descriptor_)) {}
+
+void BackingFile::keep() noexcept {
+  if (removal_ != 0) processWide<Removals>().forget(std::exchange(removal_, 0));
+}
 
 BackingFile::~BackingFile() {
-  // Somebody else may have removed it already; the file is gone either way.
-  if (!path_.empty()) (void)::unlink(path_.c_str());
+  if (removal_ != 0) processWide<Removals>().run(removal_);
 }
 
 }  // namespace pinfold::memory

@@ -35,6 +35,10 @@ os::Descriptor makeMemfd(const MappingRequest& request) {
   return memory;
 }
 
+BackingFile::Request fileOf(const MappingRequest& request) {
+  return {.path = request.path, .size = request.size, .pageSize = request.page.bytes};
+}
+
 struct Source {
   int flags;
   int descriptor;
@@ -139,23 +143,37 @@ void prepare(std::byte* begin, const MappingRequest& request) {
 Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancelled)
     : size_(request.size),
       memory_(request.backing == Backing::Memfd ? makeMemfd(request) : os::Descriptor()),
-      file_(request.backing == Backing::File ? std::make_optional<BackingFile>(request) : std::nullopt) {
+      file_(request.backing == Backing::File ? std::make_optional<BackingFile>(fileOf(request)) : std::nullopt) {
   const Source source = sourceOf(request, file_ ? file_->number() : memory_.number());
   const bool aligns = needsGuard(request) || request.page.kind == PageKind::Transparent;
   Placed placed = aligns ? mapAligned(request, source) : mapAnywhere(request.size, source);
   begin_ = placed.begin;
   whole_ = std::move(placed.whole);
   prepare(begin_, request);
-  populate({begin_, size_, request.page, request.threads}, cancelled);
+  populate({.begin = begin_,
+            .size = size_,
+            .page = request.page,
+            .threads = request.threads,
+            .mayHoldData = request.backing == Backing::File},
+           cancelled);
+  if (file_ && request.keepFile) file_->keep();  // only now: what fails half-way leaves no file
 }
 
+// The empty memory is made elsewhere and moved over the range, since mmap(MAP_FIXED) would not do: before Linux 6.12 it
+// unmaps first, and may then be refused (vm.overcommit_memory = 2 counts MAP_NORESERVE, too). That would leave a hole,
+// for late readers to fall into and for other threads to map into. mremap(2) has nothing left to refuse by then.
 void Mapping::retire() noexcept {
-  void* const got = ::mmap(whole_.begin(), whole_.size(), kReadWrite, kEmpty | MAP_FIXED, -1, 0);
-  if (got == MAP_FAILED) return;
+  const std::size_t size = whole_.size();
+  void* const empty = ::mmap(nullptr, size, kReadWrite, kEmpty, -1, 0);
+  if (empty == MAP_FAILED) return;
+  if (::mremap(empty, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, whole_.begin()) == MAP_FAILED) {
+    AddressRange(static_cast<std::byte*>(empty), size).release();
+    return;
+  }
   // Kept out of forks and dumps like the pages were; equal flags let neighbouring closed ranges merge. Either failing
   // costs only that.
-  (void)::madvise(whole_.begin(), whole_.size(), MADV_DONTFORK);
-  (void)::madvise(whole_.begin(), whole_.size(), MADV_DONTDUMP);
+  (void)::madvise(whole_.begin(), size, MADV_DONTFORK);
+  (void)::madvise(whole_.begin(), size, MADV_DONTDUMP);
   memory_.reset();
   file_.reset();
 }

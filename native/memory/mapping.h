@@ -12,6 +12,7 @@
 #include <string>
 
 #include "memory/address_range.h"
+#include "memory/backing_file.h"
 #include "memory/page_size.h"
 #include "memory/placement.h"
 #include "os/descriptor.h"
@@ -34,24 +35,6 @@ struct MappingRequest {
   unsigned threads;
 };
 
-// A hugetlbfs file by path, removed again by its owner when it was made here and is not to be kept.
-class BackingFile {
- public:
-  // Makes the file, or opens one that another process made of just this size.
-  // Throws SystemError("open" ...), ("fstatfs", EINVAL) when it is on no hugetlbfs of this page size, and
-  // ("fstat", EEXIST) when it is there with another size.
-  explicit BackingFile(const MappingRequest& request);
-  BackingFile(BackingFile&& other) noexcept;
-  BackingFile& operator=(BackingFile&&) = delete;
-  ~BackingFile();
-
-  int number() const noexcept { return descriptor_.number(); }
-
- private:
-  std::string path_;  // empty when the file is not ours to remove
-  os::Descriptor descriptor_;
-};
-
 class Mapping {
  public:
   // Throws SystemError of the call that failed; SystemError("madvise", ECANCELED) when `cancelled` became true.
@@ -65,8 +48,12 @@ class Mapping {
 
   // Replaces the pages in place and atomically by anonymous NORESERVE memory: the kernel has its hugepages back at
   // once, late readers see zeros. Guards go too, so that neighbouring closed ranges merge into one kernel mapping. If
-  // the kernel refuses (RLIMIT_DATA), the pages stay until the range is released.
+  // the kernel refuses (RLIMIT_DATA, RLIMIT_AS, vm.max_map_count, strict overcommit), the pages stay until the range is
+  // released.
   void retire() noexcept;
+
+  // The range, in whichever state it is, stays until the process ends; the rest goes with this.
+  void disownRange() noexcept { whole_.disown(); }
 
  private:
   std::byte* begin_ = nullptr;

@@ -22,8 +22,8 @@ struct Placement {
   std::vector<std::uint32_t> nodes;
 };
 
-// The placement as the kernel can be told from any thread: `Local` and `BindLocal` mean the calling thread's own node, since the
-// threads that populate may run elsewhere.
+// The placement as the kernel can be told from any thread: `Local` and `BindLocal` mean the calling thread's own node,
+// since the threads that populate may run elsewhere.
 Placement resolved(Placement placement);
 
 // mbind(2) on a mapping. A kernel without MPOL_PREFERRED_MANY (before 5.15) is given the first node as preferred.

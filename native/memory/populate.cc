@@ -1,6 +1,7 @@
 #include "memory/populate.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -19,35 +20,18 @@ namespace {
 
 constexpr std::size_t kChunk = std::size_t{64} << 20;
 
-// Kernels before 5.14: a one-byte read(2) of /dev/zero into each page. The kernel's copy faults the page in, and a
-// shortage is EFAULT instead of the SIGBUS that a store of ours would earn. The region is new: its bytes are zero
-// anyway.
-int touchThroughKernel(std::byte* begin, std::size_t length, std::size_t pageSize) {
-  const os::Descriptor zero(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
-  if (!zero.valid()) return errno;
-  std::array<iovec, 512> vectors{};
-  for (std::size_t offset = 0; offset < length;) {
-    std::size_t count = 0;
-    for (; count < vectors.size() && offset < length; ++count, offset += pageSize) vectors[count] = {begin + offset, 1};
-    const ssize_t got = ::readv(zero.number(), vectors.data(), static_cast<int>(count));
-    if (got < 0) return errno;
-    if (static_cast<std::size_t>(got) < count) return EFAULT;
-  }
-  return 0;
-}
-
-int populateChunk(std::byte* begin, std::size_t length, const PageSize& page) {
+int populateChunk(const Populate& request, std::byte* begin, std::size_t length) {
   for (;;) {
     if (::madvise(begin, length, os::kMadvPopulateWrite) == 0) break;
     if (errno == EINTR || errno == EAGAIN) continue;
     if (errno != EINVAL) return errno;
-    const std::size_t step = page.kind == PageKind::Hugetlb ? page.bytes : basePageSize();
-    const int error = touchThroughKernel(begin, length, step);
+    const std::size_t step = request.page.kind == PageKind::Hugetlb ? request.page.bytes : basePageSize();
+    const int error = touchThroughKernel(begin, length, step, request.mayHoldData ? Touch::Read : Touch::Write);
     if (error != 0) return error;
     break;
   }
   // Best effort: what could not be collapsed stays on base pages, and the region reports its share from smaps.
-  if (page.kind == PageKind::Transparent) (void)::madvise(begin, length, os::kMadvCollapse);
+  if (request.page.kind == PageKind::Transparent) (void)::madvise(begin, length, os::kMadvCollapse);
   return 0;
 }
 
@@ -64,7 +48,7 @@ class Chunks {
       if (offset >= request_.size || error_.load() != 0) return;
       if (cancelled_.load()) return fail(ECANCELED);
       const std::size_t size = std::min(length(), request_.size - offset);
-      if (const int error = populateChunk(request_.begin + offset, size, request_.page); error != 0) return fail(error);
+      if (const int error = populateChunk(request_, request_.begin + offset, size); error != 0) return fail(error);
     }
   }
 
@@ -85,6 +69,29 @@ class Chunks {
 };
 
 }  // namespace
+
+int touchThroughKernel(std::byte* begin, std::size_t length, std::size_t pageSize, Touch touch) {
+  // Reading: whatever is written to a file is read from memory; one page of a memfd takes it all, over and over.
+  const os::Descriptor other(touch == Touch::Write ? ::open("/dev/zero", O_RDONLY | O_CLOEXEC)
+                                                   : ::memfd_create("pinfold:touch", MFD_CLOEXEC));
+  if (!other.valid()) return errno;
+  std::array<iovec, 512> vectors{};
+  for (std::size_t offset = 0; offset < length;) {
+    std::size_t count = 0;
+    for (std::size_t at = offset; count < vectors.size() && at < length; ++count, at += pageSize) {
+      vectors[count] = {begin + at, 1};
+    }
+    const int vectorCount = static_cast<int>(count);
+    const ssize_t got = touch == Touch::Write ? ::readv(other.number(), vectors.data(), vectorCount)
+                                              : ::pwritev(other.number(), vectors.data(), vectorCount, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno;
+    if (got == 0) return EFAULT;
+    // Fewer than asked for: a signal, or a page that cannot be had, which the next round then is told alone.
+    offset += static_cast<std::size_t>(got) * pageSize;
+  }
+  return 0;
+}
 
 void populate(const Populate& request, const std::atomic<bool>& cancelled) {
   Chunks chunks(request, cancelled);

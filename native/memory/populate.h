@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 #include "memory/page_size.h"
 
@@ -13,7 +14,8 @@ struct Populate {
   std::byte* begin;
   std::size_t size;
   PageSize page;
-  unsigned threads;  // the caller's included
+  unsigned threads;          // the caller's included
+  bool mayHoldData = false;  // somebody else's bytes may be there already (a file of theirs); they stay as they are
 };
 
 // Faults every page in for writing, from several threads, in chunks of 64 MiB or one page, whichever is larger.
@@ -21,5 +23,12 @@ struct Populate {
 // Between chunks it looks at `cancelled`, and then throws SystemError("madvise", ECANCELED).
 // A shortage throws SystemError("madvise") with whatever errno the kernel gave: it does not tell the cause.
 void populate(const Populate& request, const std::atomic<bool>& cancelled);
+
+// What populate() does on kernels before 5.14, which have no MADV_POPULATE_WRITE; any kernel can do it. Returns errno,
+// 0 for success. It has the kernel access one byte of each page, so that a shortage is EFAULT instead of the SIGBUS
+// that an access of ours would earn. `Write` leaves a zero there: for new memory, which may be private, so that reading
+// would only map the zero page. `Read` changes nothing, and brings in the pages of shared mappings.
+enum class Touch : std::uint8_t { Write, Read };
+int touchThroughKernel(std::byte* begin, std::size_t length, std::size_t pageSize, Touch touch);
 
 }  // namespace pinfold::memory

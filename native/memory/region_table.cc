@@ -78,9 +78,13 @@ void RegionTable::leave(RegionEntry& entry) noexcept {
   {
     const std::scoped_lock lock(mutex_);
     entry.retiring_ = false;
-    if (entry.isKept_) (void)entry.mapping_.release();  // nothing owns the range any more
-    if (entry.buffers_ > 0 || entry.isKept_) return;
-    --closed_;
+    if (entry.isKept_) {
+      entry.mapping_->disownRange();
+    } else if (entry.buffers_ > 0) {
+      return;
+    } else {
+      --closed_;
+    }
     released = std::move(entry.mapping_);
   }
 }
