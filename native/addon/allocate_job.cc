@@ -22,15 +22,16 @@ std::uint64_t AllocateJob::start(Napi::Env env, memory::MappingRequest request, 
   const auto call = [](napi_env caller, napi_value callback, void* context, void*) {
     if (caller != nullptr) static_cast<AllocateJob*>(context)->settle(caller, callback);
   };
+  job->ticket_ = owner.announce(*job);
   require(napi_create_threadsafe_function(env, settle, nullptr, Napi::String::New(env, "pinfold:allocate"), 0, 1,
                                           job.get(), finalize, job.get(), call, &job->function_));
   AllocateJob& started = *job.release();  // the finalizer's from here on
-  started.ticket_ = owner.announce(started);
   try {
     started.thread_ = std::thread([&started] { started.run(); });
-  } catch (const std::system_error& error) {
+  } catch (const std::exception& error) {
     (void)napi_release_threadsafe_function(started.function_, napi_tsfn_abort);
-    throw os::SystemError("pthread_create", error.code().value());
+    const auto* system = dynamic_cast<const std::system_error*>(&error);
+    throw os::SystemError("pthread_create", system == nullptr ? ENOMEM : system->code().value());
   }
   return started.ticket_;
 }

@@ -33,7 +33,10 @@ std::uint64_t wholeNumber(const Napi::Value& value, const char* name, std::uint6
 
 std::string text(const Napi::Value& value, const char* name) {
   if (value.IsEmpty() || !value.IsString()) throw ArgumentError(std::string(name) + " is no string");
-  return value.As<Napi::String>().Utf8Value();
+  std::string result = value.As<Napi::String>().Utf8Value();
+  // The kernel would take what comes before it for the whole.
+  if (result.find('\0') != std::string::npos) throw ArgumentError(std::string(name) + " has a NUL in it");
+  return result;
 }
 
 bool truth(const Napi::Value& value, const char* name) {
