@@ -1,12 +1,10 @@
-// native/test/tap.h
-//
 // The smallest test harness that a machine can count: each *_test.cc is one program that prints TAP version 13.
 //
 //   TEST("an empty region has no runs") { CHECK(runs.empty()); }
 //   TAP_MAIN()
 //
-// A test ends at its first failed CHECK. SKIP("why") ends it as skipped, with the reason in the report. An exception
-// that leaves a test is a failure. The exit status is 1 when any failed.
+// A test ends at its first failed CHECK; CHECK_EQUAL tells both values. SKIP("why") ends it as skipped, with the reason
+// in the report. An exception that leaves a test is a failure. The exit status is 1 when any failed.
 #pragma once
 
 #include <exception>
@@ -47,6 +45,14 @@ struct Registered {
   throw Failure(text.str());
 }
 
+template <typename Actual, typename Expected>
+void checkEqual(const Actual& actual, const Expected& expected, const char* what, const char* file, int line) {
+  if (actual == expected) return;
+  std::ostringstream text;
+  text << what << ", and they are " << actual << " and " << expected;
+  failed(file, line, text.str());
+}
+
 inline int runAll() {
   int failures = 0;
   int number = 0;
@@ -84,6 +90,9 @@ inline int runAll() {
   do {                                                                                              \
     if (!(expression)) pinfold::tap::failed(__FILE__, __LINE__, "CHECK(" #expression ") is false"); \
   } while (false)
+
+#define CHECK_EQUAL(actual, expected) \
+  pinfold::tap::checkEqual((actual), (expected), #actual " is to be " #expected, __FILE__, __LINE__)
 
 #define SKIP(reason) throw pinfold::tap::Skip(reason)
 
