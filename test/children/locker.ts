@@ -3,13 +3,14 @@ import { createInterface } from 'node:readline'
 import { PinfoldError } from '../../src/errors.js'
 import { allocateCoreSync } from '../../src/memory/allocate.js'
 
-// Locks memory, prints what came of it, and tries again when it is told to.
+// Locks memory, prints what came of it, and tries again when it is told to. Some may be locked all along.
 
-const size = Number(process.argv[2])
+const [size, before] = process.argv.slice(2).map(Number)
+if (before) allocateCoreSync('before', { size: before, pages: 'base', lock: true })
 
 function attempt(): void {
   try {
-    allocateCoreSync('locked', { size, pages: 'base', lock: true }).close()
+    allocateCoreSync('locked', { size: size ?? 0, pages: 'base', lock: true }).close()
     console.log('locked')
   } catch (error) {
     if (!(error instanceof PinfoldError)) throw error
