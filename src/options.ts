@@ -60,7 +60,8 @@ function refused(subject: string, error: z.ZodError, value: unknown): PinfoldErr
   const path = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? [])
   const received = path.reduce<unknown>(property, value)
   const option = path.map(String).join('.')
-  const problem = issue?.code === 'unrecognized_keys' ? 'there is no such option' : (issue?.message ?? 'invalid')
+  const problem =
+    issue?.code === 'unrecognized_keys' ? 'there is no such option' : inOurWords(issue?.message ?? 'invalid')
   return new PinfoldError(
     `${subject}: ${option === '' ? '' : `${option}: `}${problem}, received ${describe(received)}`,
     {
@@ -68,6 +69,11 @@ function refused(subject: string, error: z.ZodError, value: unknown): PinfoldErr
       values: { option, received },
     },
   )
+}
+
+/** Zod's own messages without their heading, and without the type received, which stands in ours with the value. */
+function inOurWords(message: string): string {
+  return message.replace(/^(?:Invalid|Too) \w+: (?=expected)/, '').replace(/, received \w+$/, '')
 }
 
 function property(from: unknown, key: PropertyKey): unknown {

@@ -3,9 +3,6 @@ import { sizeOption } from '../options.js'
 import { parseSize } from '../sizes.js'
 import type { PagesName } from './page-sizes.js'
 
-/** More than any x86-64 or arm64 process can map: five-level page tables end at 2^56 bytes. */
-const largestSize = 2 ** 56
-
 const pages = z.string().refine(isPagesName, { error: "expected 'base', 'transparent' or a page size such as '2MiB'" })
 
 function isPagesName(name: string): name is PagesName {
@@ -37,7 +34,7 @@ const backing = z.union(
       file: z
         .string()
         .min(1)
-        .regex(/^[^\0]*$/),
+        .regex(/^[^\0]*$/, { error: 'expected a path without a NUL in it' }),
       keep: z.boolean().optional(),
     }),
   ],
@@ -46,7 +43,7 @@ const backing = z.union(
 
 /** The options of a region; {@link RegionOptions} tells them. */
 export const regionOptions = z.strictObject({
-  size: sizeOption.refine((bytes) => bytes <= largestSize, { error: 'expected at most 2^56 bytes' }),
+  size: sizeOption,
   pages: z
     .union([pages, z.array(pages).min(1).readonly()], {
       error: "expected 'base', 'transparent', a page size such as '2MiB', or a list of these",
@@ -68,7 +65,8 @@ export type CheckedRegionOptions = z.output<typeof regionOptions>
  *
  * - `size`: bytes, or with a unit ('64MiB'). Rounded up to whole pages: `region.size` tells.
  * - `pages`: a kind, or a list in order of preference: '1GiB', '2MiB' and every other hugetlb size of the machine,
- *   'transparent', 'base'. By default the hugetlb sizes that divide `size`, largest first, then 'transparent', 'base'.
+ *   'transparent', 'base' (also by its size). By default the hugetlb sizes that divide `size`, largest first, then
+ *   'transparent' from its huge page's size on, then 'base'. `region.passedOver` tells why earlier ones were not had.
  * - `numa`: `bind` takes pages from these nodes only, `prefer` from these if it can, `interleave` from each in turn,
  *   `local` from the node of the calling thread. `strict` (default true for bind, else false) makes a page from elsewhere
  *   an error; `bind` with `strict: false` is a preference for all of these nodes. See set_mempolicy(2).
