@@ -33,9 +33,11 @@ export function preferences({ pages, size, backing }: CheckedRegionOptions): Pag
  */
 export function pageChoice(pages: PagesName, { backing }: CheckedRegionOptions): PageChoice {
   const isFile = typeof backing === 'object'
-  if (pages === 'base' || pages === 'transparent') {
+  // The size of the base page is a name for it, as in a budget: no kernel has hugetlb pages of that size.
+  const isBase = pages === 'base' || (pages !== 'transparent' && parseSize(pages) === basePageSize)
+  if (isBase || pages === 'transparent') {
     if (isFile) throw unsupported(`a file on a hugetlbfs mount has hugetlb pages, not ${pages} ones`, { pages })
-    if (pages === 'base') return { pages, kind: pageKind.base, alignment: basePageSize, pageSize: basePageSize }
+    if (isBase) return { pages: 'base', kind: pageKind.base, alignment: basePageSize, pageSize: basePageSize }
     const huge = transparentPageSize()
     if (huge === undefined) throw unsupported('this kernel has no transparent huge pages', { pages })
     return { pages, kind: pageKind.transparent, alignment: huge, pageSize: basePageSize }

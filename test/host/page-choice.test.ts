@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+import { openRegistrySync } from '../../src/index.js'
+import { basePageSize } from '../../src/memory/page-sizes.js'
+import { formatSize } from '../../src/sizes.js'
+
+test('the size of the base page is a name for base pages', () => {
+  using memory = openRegistrySync()
+  const region = memory.allocateSync('by-size', { size: 1, pages: formatSize(basePageSize) })
+  expect(region).toMatchObject({ pages: 'base', pageSize: basePageSize, size: basePageSize, passedOver: [] })
+})
+
+test('a file on a hugetlbfs mount has hugetlb pages only, and what is asked for otherwise is not made', () => {
+  using memory = openRegistrySync()
+  for (const pages of ['base', 'transparent', formatSize(basePageSize)]) {
+    expect(() => memory.allocateSync('file', { size: 1, pages, backing: { file: '/dev/hugepages/x' } })).toThrow(
+      expect.objectContaining({ code: 'ERR_UNSUPPORTED', values: { pages } }),
+    )
+  }
+})
