@@ -12,10 +12,12 @@ import {
 import { checked, signalOption } from '../options.js'
 import { formatSize, MiB } from '../sizes.js'
 import { type PageChoice, pageChoice, preferences } from './page-choice.js'
+import { readPageNodes, strayPages } from './page-nodes.js'
 import { type Placement, placementOf } from './placement.js'
 import { type PassedOver, RegionCore, type RegionDescription } from './region-core.js'
 import { type CheckedRegionOptions, type RegionOptions, regionName, regionOptions } from './region-options.js'
-import { explainShortage, foreseeShortage, type WantedMemory } from './shortage.js'
+import { explainShortage, foreseeShortage } from './shortage.js'
+import { pagesText, type WantedMemory } from './wanted-memory.js'
 
 /** What is about to be asked of the kernel. */
 export interface Admission {
@@ -131,9 +133,14 @@ function* negotiate(
       if ('aborted' in outcome) throw new Aborted(outcome.aborted)
       if ('failure' in outcome) throw explain(outcome.failure, wanted, choice, options)
       const core = new RegionCore(outcome.region)
-      if (placement.verify) verifyNodes(core, placement)
       core.onClose(release)
-      release = undefined
+      release = undefined // the core's from here on
+      try {
+        if (placement.verify) verifyNodes(core, placement)
+      } catch (error) {
+        core.close()
+        throw error
+      }
       return core
     } catch (error) {
       if (error instanceof Aborted) throw error.reason
@@ -251,17 +258,15 @@ function fileFailure(failure: SystemFailure, choice: PageChoice, { backing }: Ch
   })
 }
 
-/** Closes the region again and throws `ERR_NODE_MISMATCH` when a page is on a node that was not asked for. */
+/** @throws PinfoldError `ERR_NODE_MISMATCH` when a page is on a node that was not asked for, `ERR_SYSTEM` */
 function verifyNodes(core: RegionCore, { nodes }: Placement): void {
-  const found = new Int32Array(core.size / core.pageSize)
-  native.pageNodes(Number(core.address), core.pageSize, found)
-  const strays = found.filter((node) => !nodes.includes(node))
+  const strays = strayPages(readPageNodes(core), nodes)
   if (strays.length === 0) return
-  core.close()
-  const where = [...new Set(strays)].join(', ')
-  throw new PinfoldError(`${strays.length} of ${found.length} pages came from node ${where}, wanted on ${nodes}`, {
+  const pages = core.size / core.pageSize
+  const where = strays.map(([node, count]) => `${count} from node ${node}`).join(', ')
+  throw new PinfoldError(`${pagesText(pages, core.pageSize)} wanted on nodes ${nodes.join(', ')}: ${where}`, {
     code: 'ERR_NODE_MISMATCH',
-    values: { strays: strays.length, pages: found.length, nodes },
+    values: { pages, nodes, strays: Object.fromEntries(strays) },
   })
 }
 

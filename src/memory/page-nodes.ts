@@ -1,0 +1,41 @@
+import { toPinfoldError } from '../errors.js'
+import { native } from '../native.js'
+import { readNumaMaps } from './smaps.js'
+
+/** Memory whose pages are all there. */
+export interface PopulatedRange {
+  readonly address: bigint
+  /** Bytes. */
+  readonly size: number
+  /** Bytes of one page; of transparent memory of a base page. */
+  readonly pageSize: number
+}
+
+/**
+ * How many pages of a range are on each NUMA node: from move_pages(2), which tells of this range alone; where that has
+ * an error number for some page (kernels differ on 1 GiB pages), from /proc/self/numa_maps.
+ *
+ * @throws PinfoldError `ERR_SYSTEM`
+ */
+export function readPageNodes({ address, size, pageSize }: PopulatedRange): ReadonlyMap<number, number> {
+  const nodes = new Int32Array(size / pageSize)
+  try {
+    native.pageNodes(Number(address), pageSize, nodes)
+  } catch (error) {
+    throw toPinfoldError(error)
+  }
+  const counts = new Map<number, number>()
+  for (const node of nodes) counts.set(node, (counts.get(node) ?? 0) + 1)
+  if ([...counts.keys()].every((node) => node >= 0)) return counts
+  const bytes = readNumaMaps(address, size)
+  if (bytes === undefined) return counts
+  return new Map(Object.entries(bytes).map(([node, on]) => [Number(node), on / pageSize]))
+}
+
+/** The pages on other nodes than `wanted`, by node. */
+export function strayPages(
+  found: ReadonlyMap<number, number>,
+  wanted: readonly number[],
+): (readonly [number, number])[] {
+  return [...found].filter(([node]) => !wanted.includes(node))
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest'
+import { openRegistrySync } from '../../src/index.js'
+import { memoryNodes } from '../../src/memory/numa.js'
+import { readPageNodes, strayPages } from '../../src/memory/page-nodes.js'
+import { basePageSize } from '../../src/memory/page-sizes.js'
+
+test('each page of a region is counted on its node, as numa_maps has it', () => {
+  using memory = openRegistrySync({ regions: { rx: { size: 64 * basePageSize, pages: 'base' } } })
+  const { rx } = memory.regions
+  const found = readPageNodes(rx)
+  expect([...found.values()].reduce((sum, pages) => sum + pages)).toBe(64)
+  expect(memoryNodes()).toEqual(expect.arrayContaining([...found.keys()]))
+  const bytes = [...found].map(([node, pages]) => [String(node), pages * basePageSize])
+  expect(Object.fromEntries(bytes)).toEqual(rx.inspect().nodes)
+})
+
+test('pages on other nodes than the wanted are strays', () => {
+  const found = new Map([
+    [0, 5],
+    [1, 3],
+    [2, 1],
+  ])
+  expect(strayPages(found, [0, 1, 2])).toEqual([])
+  expect(strayPages(found, [0])).toEqual([
+    [1, 3],
+    [2, 1],
+  ])
+})
