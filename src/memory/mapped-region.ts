@@ -7,6 +7,7 @@ import { checked, checkRange, signalOption } from '../options.js'
 import { formatSize } from '../sizes.js'
 import { Hold } from './hold.js'
 import { memoryNodes } from './numa.js'
+import { readPageNodes } from './page-nodes.js'
 import type { PagesName } from './page-sizes.js'
 import { type PassedOver, type RegionCore, windowSize, windowStep } from './region-core.js'
 import type { RegionHandle } from './region-handle.js'
@@ -51,7 +52,7 @@ export class MappedRegion {
     return this.core.pages
   }
 
-  /** Bytes of the smallest page that can be in it: of a transparent region the base page, see `transparentShare`. */
+  /** Bytes of the smallest page that can be in it: of a transparent region the base page, see `hugeShare`. */
   get pageSize(): number {
     return this.core.pageSize
   }
@@ -67,10 +68,10 @@ export class MappedRegion {
   }
 
   /**
-   * The NUMA nodes that its pages are on, ascending: read back (move_pages(2)) at the first call, unless the machine has
-   * but one node with memory.
+   * The NUMA nodes that its pages are on, ascending: read back at the first call, unless the machine has but one node with
+   * memory. Pages may move later, which `inspect().nodes` tells.
    *
-   * @throws PinfoldError `ERR_REGION_CLOSED`
+   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_SYSTEM`
    */
   get nodes(): readonly number[] {
     this.core.requireOpen('nodes')
@@ -85,6 +86,7 @@ export class MappedRegion {
    * @throws PinfoldError `ERR_REGION_CLOSED`
    */
   get hugeShare(): number {
+    this.core.requireOpen('hugeShare')
     const { transparent, hugetlbShared, hugetlbPrivate } = this.inspect()
     return (transparent + hugetlbShared + hugetlbPrivate) / this.size
   }
@@ -110,7 +112,7 @@ export class MappedRegion {
     this.core.requireOpen('view')
     checkRange('view', offset, length, this.size)
     if (length > windowStep) throw this.#tooLarge('view', length, windowStep)
-    const index = offset + length <= windowSize ? 0 : Math.floor(offset / windowStep)
+    const index = offset + length <= windowSize ? 0 : this.#laterWindow(offset)
     return new Uint8Array(this.core.window(index), offset - index * windowStep, length)
   }
 
@@ -198,12 +200,15 @@ export class MappedRegion {
     return `Region '${this.name}' { ${formatSize(this.size)} of ${kind} pages, ${state} }`
   }
 
+  /** The window with a view that does not lie in the first. An empty view may start at the very end, where none does. */
+  #laterWindow(offset: number): number {
+    return Math.min(Math.floor(offset / windowStep), Math.ceil(this.size / windowStep) - 1)
+  }
+
   #readNodes(): readonly number[] {
     const all = memoryNodes()
     if (all.length === 1) return all
-    const found = new Int32Array(this.size / this.pageSize)
-    native.pageNodes(Number(this.address), this.pageSize, found)
-    return [...new Set(found)].filter((node) => node >= 0).sort((one, other) => one - other)
+    return [...readPageNodes(this.core).keys()].sort((one, other) => one - other)
   }
 
   #tooLarge(subject: string, length: number, most: number): PinfoldError {

@@ -1,4 +1,5 @@
-import { PinfoldError, toPinfoldError } from '../errors.js'
+import { constants } from 'node:os'
+import { type ErrorCode, isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import { type NativeRegion, native } from '../native.js'
 import { GiB } from '../sizes.js'
 import type { PagesName } from './page-sizes.js'
@@ -6,8 +7,7 @@ import type { PagesName } from './page-sizes.js'
 /** A kind of pages that came earlier in the caller's list, and why the region has others. */
 export interface PassedOver {
   readonly pages: PagesName
-  /** A code of `ErrorCode`. */
-  readonly code: string
+  readonly code: ErrorCode
   readonly reason: string
   /** The command that would have helped, where there is one. */
   readonly hint?: string
@@ -46,7 +46,7 @@ export class RegionCore {
   #closed = false
 
   constructor(region: NativeRegion) {
-    // Ours, written by describeRegion below and kept by native code.
+    // Ours: written by allocate.ts and kept by native code, which has taken it from nobody else.
     const description: RegionDescription = JSON.parse(region.description)
     this.name = region.name
     this.id = region.region
@@ -81,7 +81,14 @@ export class RegionCore {
       this.#windows[index] = made
       return made
     } catch (error) {
-      throw toPinfoldError(error, 'ERR_EXTERNAL_BUFFERS', 'use Node.js: this runtime has no external ArrayBuffers')
+      // native/addon/window.cc: the runtime has answered napi_no_external_buffers_allowed.
+      const isRefused = isSystemFailure(error) && error.errno === constants.errno.EOPNOTSUPP
+      if (!isRefused) throw toPinfoldError(error)
+      throw toPinfoldError(
+        error,
+        'ERR_EXTERNAL_BUFFERS',
+        'run it on Node.js: this runtime has no external ArrayBuffers',
+      )
     }
   }
 
@@ -151,8 +158,12 @@ export class RegionCore {
       })
     }
     this.#closed = true
-    native.close(this.#attachment)
     this.#windows.length = 0
-    for (const listener of this.#onClose.splice(0)) listener()
+    try {
+      native.close(this.#attachment)
+    } finally {
+      // Whatever became of it, this thread has given it up, and who counts it must know.
+      for (const listener of this.#onClose.splice(0)) listener()
+    }
   }
 }

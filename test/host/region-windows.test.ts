@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openRegistry } from '../../src/index.js'
+import { freeMemory } from '../../src/memory/memory-shortage.js'
+import { policyKind } from '../../src/native.js'
+import { GiB, MiB } from '../../src/sizes.js'
+import { mappedRegions } from '../mappings.js'
+
+// A typed array of Node 20 holds at most 4 GiB: what is larger is seen through windows of 4 GiB, one every 2 GiB.
+
+const size = 6 * GiB
+const { available } = freeMemory({ policy: policyKind.none, nodes: [] })
+const whyNot = available < size + 2 * GiB ? `, which needs ${size / GiB} GiB and 2 GiB to spare` : ''
+
+describe.skipIf(whyNot !== '')(`a region of more than 4 GiB${whyNot}`, async () => {
+  const memory = await openRegistry()
+  let region: Awaited<ReturnType<typeof memory.allocate>>
+
+  beforeAll(async () => {
+    region = await memory.allocate('large', { size, pages: ['transparent', 'base'], backing: 'anonymous' })
+  })
+  afterAll(() => {
+    memory.close()
+    expect(mappedRegions()).toEqual([])
+  })
+
+  test('has no bytes as a whole, and no view of more than 2 GiB', () => {
+    const refused = expect.objectContaining({ code: 'ERR_REGION_TOO_LARGE' })
+    expect(() => region.bytes).toThrow(refused)
+    expect(() => region.view(0, 2 * GiB + 1)).toThrow(refused)
+  })
+
+  test.each([
+    ['at its beginning', 0],
+    ['over the end of the first window', 4 * GiB - MiB],
+    ['in the second window alone', 4 * GiB + MiB],
+    ['at its end', size - 2 * MiB],
+  ])('shows the same bytes to every view, %s', (_, offset) => {
+    const whole = region.view(offset, 2 * MiB)
+    whole.set([7, 8, 9], MiB - 1)
+    expect(region.view(offset + MiB - 1, 3)).toEqual(Uint8Array.of(7, 8, 9))
+    expect(region.slice(offset, 2 * MiB).view(MiB - 1, 3)).toEqual(Uint8Array.of(7, 8, 9))
+  })
+
+  test('gives a view of 2 GiB wherever it starts, each from the one ArrayBuffer of its window', () => {
+    const buffers = new Set<ArrayBuffer>()
+    for (let offset = 0; offset + 2 * GiB <= size; offset += 512 * MiB) {
+      const view = region.view(offset, 2 * GiB)
+      expect(view.length).toBe(2 * GiB)
+      expect(region.view(offset, 2 * GiB).buffer).toBe(view.buffer)
+      buffers.add(view.buffer)
+    }
+    expect([...buffers].map(({ byteLength }) => byteLength)).toEqual([4 * GiB, 4 * GiB, 2 * GiB])
+  })
+
+  test('has an empty view at its very end, and none behind', () => {
+    expect(region.view(size, 0).length).toBe(0)
+    expect(() => region.view(size, 1)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
+  })
+
+  test('closed, leaves no view with a byte', () => {
+    const views = [region.view(0, MiB), region.view(5 * GiB, MiB)]
+    region.close()
+    expect(views.map(({ length }) => length)).toEqual([0, 0])
+  })
+})
