@@ -1,0 +1,67 @@
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, onTestFinished, test } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const library = join(root, 'dist/index.js')
+const whyNot = existsSync(library) ? '' : ', which is not built here: npm run build'
+
+/** A package of its own with our library and no addon. */
+function packageWithoutAddon(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'pinfold-without-addon-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  mkdirSync(join(folder, 'dist'))
+  copyFileSync(library, join(folder, 'dist/index.js'))
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
+  return folder
+}
+
+/** The error that importing the library there ends with. */
+function importIn(folder: string): unknown {
+  const program = `
+    import('./dist/index.js').then(
+      () => console.log('{}'),
+      ({ name, code, message, values }) => console.log(JSON.stringify({ name, code, message, values })))`
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  expect(stderr).toBe('')
+  return JSON.parse(stdout)
+}
+
+test.skipIf(whyNot !== '')(
+  `without a native part the library${whyNot} names every place it looked in, and remedies`,
+  () => {
+    const folder = packageWithoutAddon()
+    const platform = `${process.platform}-${process.arch}`
+    const message = [
+      join(folder, 'build/Release/pinfold.node'),
+      join(folder, `prebuilds/${platform}-glibc/pinfold.node`),
+      join(folder, `prebuilds/${platform}-musl/pinfold.node`),
+      'remedies:',
+      'npm run build',
+    ]
+    const error = importIn(folder)
+    expect(error).toMatchObject({ name: 'PinfoldError', code: 'ERR_ADDON_LOAD', values: { node: process.version } })
+    for (const words of message) expect(error).toMatchObject({ message: expect.stringContaining(words) })
+  },
+)
+
+test.skipIf(whyNot !== '')(`a native part that does not load gives way to the next one${whyNot}`, () => {
+  const folder = packageWithoutAddon()
+  const broken = join(folder, 'build/Release')
+  mkdirSync(broken, { recursive: true })
+  writeFileSync(join(broken, 'pinfold.node'), 'no shared object')
+  expect(importIn(folder)).toMatchObject({
+    code: 'ERR_ADDON_LOAD',
+    message: expect.stringMatching(/build\/Release\/pinfold\.node: .*(file too short|invalid ELF header)/),
+  })
+  const prebuilt = join(folder, `prebuilds/${process.platform}-${process.arch}-glibc`)
+  mkdirSync(prebuilt, { recursive: true })
+  cpSync(join(root, 'build/Release/pinfold.node'), join(prebuilt, 'pinfold.node'))
+  expect(importIn(folder)).toEqual({})
+})
