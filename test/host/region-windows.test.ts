@@ -7,7 +7,8 @@ import { mappedRegions } from '../mappings.js'
 
 // A typed array of Node 20 holds at most 4 GiB: what is larger is seen through windows of 4 GiB, one every 2 GiB.
 
-const size = 6 * GiB
+// Base pages: so many transparent ones may make the kernel compact memory for half a minute.
+const size = 4.5 * GiB
 const { available } = freeMemory({ policy: policyKind.none, nodes: [] })
 const whyNot = available < size + 2 * GiB ? `, which needs ${size / GiB} GiB and 2 GiB to spare` : ''
 
@@ -16,8 +17,8 @@ describe.skipIf(whyNot !== '')(`a region of more than 4 GiB${whyNot}`, async () 
   let region: Awaited<ReturnType<typeof memory.allocate>>
 
   beforeAll(async () => {
-    region = await memory.allocate('large', { size, pages: ['transparent', 'base'], backing: 'anonymous' })
-  })
+    region = await memory.allocate('large', { size, pages: 'base', backing: 'anonymous' })
+  }, 120_000)
   afterAll(() => {
     memory.close()
     expect(mappedRegions()).toEqual([])
@@ -49,7 +50,7 @@ describe.skipIf(whyNot !== '')(`a region of more than 4 GiB${whyNot}`, async () 
       expect(region.view(offset, 2 * GiB).buffer).toBe(view.buffer)
       buffers.add(view.buffer)
     }
-    expect([...buffers].map(({ byteLength }) => byteLength)).toEqual([4 * GiB, 4 * GiB, 2 * GiB])
+    expect([...buffers].map(({ byteLength }) => byteLength)).toEqual([4 * GiB, 2.5 * GiB])
   })
 
   test('has an empty view at its very end, and none behind', () => {
@@ -58,7 +59,7 @@ describe.skipIf(whyNot !== '')(`a region of more than 4 GiB${whyNot}`, async () 
   })
 
   test('closed, leaves no view with a byte', () => {
-    const views = [region.view(0, MiB), region.view(5 * GiB, MiB)]
+    const views = [region.view(0, MiB), region.view(4 * GiB, MiB)]
     region.close()
     expect(views.map(({ length }) => length)).toEqual([0, 0])
   })
