@@ -12,28 +12,19 @@ export interface End {
   readonly stderr: string
 }
 
-/** A TypeScript file of test/children that runs in a process of its own; killed at the latest when disposed. */
-export class Child {
-  /** Every child of this test file so far. */
+/** A program that runs in a process of its own; killed at the latest when disposed. */
+export class Program {
+  /** Every one of this test file so far. */
   static readonly pids = new Set<number>()
   readonly #process: ChildProcess
   readonly #lines: AsyncIterator<string>
   /** Settles when the process is reaped and its output read, so that all its descriptors are closed. */
   readonly ended: Promise<End>
 
-  /** @param prefix a command that runs the rest of the line, such as setpriv and its options */
-  constructor(script: string, args: readonly (string | number)[] = [], prefix: readonly string[] = []) {
-    const [command, ...line] = [
-      ...prefix,
-      process.execPath,
-      '--import',
-      'tsx',
-      `${root}test/children/${script}`,
-      ...args.map(String),
-    ]
-    const child = spawn(command ?? '', line, { cwd: root, stdio: 'pipe' })
+  constructor([command = '', ...args]: readonly string[]) {
+    const child = spawn(command, args, { cwd: root, stdio: 'pipe' })
     this.#process = child
-    Child.pids.add(child.pid ?? 0)
+    Program.pids.add(child.pid ?? 0)
     this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
     let stderr = ''
     child.stderr.on('data', (chunk) => {
@@ -66,5 +57,13 @@ export class Child {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill('SIGKILL')
+  }
+}
+
+/** A TypeScript file of test/children as a program. */
+export class Child extends Program {
+  /** @param prefix a command that runs the rest of the line, such as setpriv and its options */
+  constructor(script: string, args: readonly (string | number)[] = [], prefix: readonly string[] = []) {
+    super([...prefix, process.execPath, '--import', 'tsx', `${root}test/children/${script}`, ...args.map(String)])
   }
 }
