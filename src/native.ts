@@ -11,8 +11,11 @@ export const backingKind = { memfd: 0, anonymous: 1, file: 2 } as const
 export const mappingFlag = { lock: 1, guard: 2, dump: 4, keepFile: 8 } as const
 /** NUMA policies (native/memory/placement.h). */
 export const policyKind = { none: 0, bind: 1, prefer: 2, interleave: 3, local: 4, preferMany: 5, bindLocal: 6 } as const
-/** What a translation holds in place of a physical address (native/translate/pagemap.h). */
-export const pageState = { absent: -1, swapped: -2, hidden: -3 } as const
+/**
+ * What stands for a page whose physical address is not known (native/translate/pagemap.h): so far below 0 that no offset
+ * which is added makes an address of it.
+ */
+export const pageState = { absent: -1 * 2 ** 60, swapped: -2 * 2 ** 60, hidden: -3 * 2 ** 60 } as const
 
 /** Everything native code needs to make a region; flat, checked and plain. */
 export interface NativeRequest {
@@ -80,14 +83,22 @@ export interface Native {
 
   /** Virtual address of a view's first byte. */
   addressOf(view: ArrayBufferView): number
-  /** Raw pagemap entry of an address as two 32-bit words, low first. `pid` 0 is this process. */
-  readPagemapEntry(pid: number, address: number, entry: Uint32Array): void
-  /** As readPagemapEntry, of a view's first byte; returns that byte's virtual address. */
-  readPagemapOf(view: ArrayBufferView, entry: Uint32Array): number
+  /**
+   * Where `readPagemapEntry` and `readPagemapOf` put what they read: four 32-bit words, the entry's two halves, low first,
+   * and its address's. Memory of this thread's own, for good.
+   */
+  readonly pagemapCell: ArrayBuffer
+  /** Raw pagemap entry of an address. `pid` 0 is this process. */
+  readPagemapEntry(pid: number, address: number): void
+  /** Raw pagemap entry of a view's first byte. */
+  readPagemapOf(view: ArrayBufferView): void
   /** Raw pagemap entries of consecutive base pages from `address` on; 0 where nothing is mapped. */
   readPagemapRaw(pid: number, address: number, entries: BigUint64Array): void
-  /** Physical address of each page at `address + i * stride`, or a `pageState`. This process. */
-  translate(address: number, stride: number, pages: Float64Array): void
+  /**
+   * Of each page at `address + i * stride`, its physical address minus `offset + i * stride`, or a `pageState`. This
+   * process.
+   */
+  translate(address: number, stride: number, offset: number, pages: Float64Array): void
   /** One word per page frame (pfn = physical / base page) of /proc/kpageflags (0) or /proc/kpagecount (1). */
   readPageWords(file: number, physical: Float64Array, words: BigUint64Array): void
 

@@ -6,13 +6,17 @@ export const MiB2 = 2 ** 21
 /** What a page of a hand-made translation is: a physical address, or why there is none. */
 export type Place = number | keyof typeof pageState
 
-export function placesOf(places: readonly Place[]): Float64Array {
-  return Float64Array.from(places, (place) => (typeof place === 'number' ? place : pageState[place]))
+/** Pages as native code tells them: their displacements (src/translate/displacements.ts). */
+export function displacementsOf(places: readonly Place[], span = MiB2): Float64Array {
+  return Float64Array.from(places, (place, page) =>
+    typeof place === 'number' ? place - page * span : pageState[place],
+  )
 }
 
 /** A translation of pages that lie where the test says. Its memory is nowhere, so it cannot be verified. */
 export function translationOf(places: readonly Place[], pageSize = MiB2, spansPerPage = 1): Translation {
-  return new Translation(rangeOf((places.length / spansPerPage) * pageSize, pageSize), placesOf(places))
+  const range = rangeOf((places.length / spansPerPage) * pageSize, pageSize)
+  return new Translation(range, displacementsOf(places, pageSize / spansPerPage))
 }
 
 export function rangeOf(size: number, pageSize: number) {

@@ -86,6 +86,20 @@ TEST("a stride of several pages tells every so manieth page") {
   for (std::size_t i = 0; i < third.size(); ++i) CHECK_EQUAL(third[i], each[3 * i]);
 }
 
+TEST("a displacement is where a page lies minus where it lies in its range, and an unknown page has none") {
+  requireFrames();
+  const AddressRange range = untouched(4);
+  for (const std::size_t page : {0U, 1U, 3U}) range.begin()[page * basePageSize()] = std::byte{1};
+  const std::vector<double> places = translated(range, basePageSize());
+  std::vector<double> pages(4);
+  const std::size_t offset = 10 * basePageSize();
+  Pagemap::self().displacements(test::numberOf(range.begin()), basePageSize(), offset, pages);
+  for (const std::size_t page : {0U, 1U, 3U}) {
+    CHECK_EQUAL(pages[page], places[page] - static_cast<double>(offset + page * basePageSize()));
+  }
+  CHECK_EQUAL(pages[2], kAbsent);
+}
+
 TEST("a hugepage's entries are one stretch of physical memory") {
   requireFrames();
   test::requireHugepages(1);

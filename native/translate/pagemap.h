@@ -11,10 +11,11 @@
 
 namespace pinfold::translate {
 
-// In place of a physical address (src/native.ts, pageState).
-constexpr double kAbsent = -1;
-constexpr double kSwapped = -2;
-constexpr double kHidden = -3;
+// In place of a physical address: so far below 0 that no offset which is added makes an address of it (src/native.ts,
+// pageState).
+constexpr double kAbsent = -0x1p60;
+constexpr double kSwapped = -0x2p60;
+constexpr double kHidden = -0x3p60;
 
 class Pagemap {
  public:
@@ -34,7 +35,14 @@ class Pagemap {
   // The physical address of each page at address + i * stride, or one of the above.
   void translate(std::uint64_t address, std::size_t stride, std::span<double> out) const;
 
+  // The displacement of each page at address + i * stride: its physical address minus offset + i * stride, or one of
+  // the above. Pages in a row are contiguous where theirs are equal (src/translate/displacements.ts).
+  void displacements(std::uint64_t address, std::size_t stride, std::uint64_t offset, std::span<double> out) const;
+
  private:
+  void places(std::uint64_t address, std::size_t stride, std::uint64_t offset, std::size_t step,
+              std::span<double> out) const;
+
   os::Descriptor file_;
 };
 

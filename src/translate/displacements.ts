@@ -1,31 +1,28 @@
 import type { PhysicalAddress } from '../addresses.js'
+import { pageState } from '../native.js'
 import { type PageState, type PageStates, unknownStateOf } from './pagemap.js'
 
 // How a translation holds its pages: in place of each page's physical address, that minus the page's offset. Then the
-// address of any byte is one addition, and a run is a stretch of equal elements. An unknown page has the code of its
-// state (`pageState`, -1 to -3) times 2^60, which no offset below 2^53 makes an address of.
+// address of any byte is one addition, and a run is a stretch of equal elements. In place of an unknown page stands its
+// `pageState`, so low that no offset makes an address of it. Native code reads pages in this form.
 
-const unknownScale = 2 ** 60
+/** Physical address of the first byte of the page at `offset`, or its `pageState`. */
+export function placeOf(displacement: number | undefined, offset: number): PhysicalAddress | number {
+  if (displacement === undefined) return pageState.absent
+  return isUnknown(displacement) ? displacement : displacement + offset
+}
 
-/** Turns addresses and states into displacements, in place, and counts the states. */
-export function displace(pages: Float64Array, span: number): PageStates {
+/** Counts the states of pages. */
+export function statesOf(displacements: Float64Array): PageStates {
   const states: Record<PageState, number> = { present: 0, swapped: 0, hidden: 0, absent: 0 }
-  for (let page = 0; page < pages.length; page++) {
-    const place = pages[page] ?? Number.NaN
-    if (place >= 0) {
-      pages[page] = place - page * span
-    } else {
-      pages[page] = place * unknownScale
-      states[unknownStateOf(place)]++
-    }
+  for (const displacement of displacements) {
+    if (isUnknown(displacement)) states[unknownStateOf(displacement)]++
   }
-  states.present = pages.length - states.swapped - states.hidden - states.absent
+  states.present = displacements.length - states.swapped - states.hidden - states.absent
   return states
 }
 
-/** Physical address of a page's first byte, or the code of its state. */
-export function placeAt(displacements: Float64Array, page: number, span: number): PhysicalAddress | number {
-  const displacement = displacements[page] ?? -unknownScale
-  const address = displacement + page * span
-  return address >= 0 ? address : displacement / unknownScale
+/** Neither offsets nor physical addresses reach 2^53, so that no displacement of a known page is that low. */
+function isUnknown(displacement: number): boolean {
+  return displacement <= pageState.absent
 }

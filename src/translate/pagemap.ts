@@ -43,14 +43,14 @@ export function stateOf(low: number, high: number): PageState {
   return (high & (swappedBit | guardBit)) === swappedBit ? 'swapped' : 'absent'
 }
 
-/** The state that native code put in place of a physical address. */
+/** The state that a `pageState` stands for. */
 export function unknownStateOf(code: number): UnknownPageState {
   if (code === pageState.swapped) return 'swapped'
   return code === pageState.hidden ? 'hidden' : 'absent'
 }
 
-/** What native code puts in place of a physical address, or the address. */
-export function physicalOrCode(low: number, high: number): number {
+/** Physical address of a page, or its `pageState`. */
+export function placeOfEntry(low: number, high: number): number {
   const state = stateOf(low, high)
   return state === 'present' ? frameOf(low, high) * basePageSize : pageState[state]
 }

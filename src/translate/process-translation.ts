@@ -7,7 +7,7 @@ import { basePageSize } from '../memory/page-sizes.js'
 import { native } from '../native.js'
 import { describe } from '../sizes.js'
 import { PageFlags } from './page-flags.js'
-import { type PageState, type PageStates, physicalOrCode, stateOf } from './pagemap.js'
+import { type PageState, type PageStates, placeOfEntry, stateOf } from './pagemap.js'
 import { runsOf } from './runs.js'
 import { checkedAddress, checkedProcess, InspectedPage, readRefusal } from './virt-to-phys.js'
 
@@ -110,7 +110,7 @@ export class ProcessTranslation {
   }
 
   #places(): Float64Array {
-    return Float64Array.from({ length: this.pageCount }, (_, page) => physicalOrCode(this.#low(page), this.#high(page)))
+    return Float64Array.from({ length: this.pageCount }, (_, page) => placeOfEntry(this.#low(page), this.#high(page)))
   }
 
   #low(page: number): number {

@@ -25,11 +25,11 @@ export function spanOf(range: TranslatableRange): number {
   return Math.min(range.pageSize, 2 * GiB)
 }
 
-/** Reads where pages [first, first + pages.length) of a range are: physical addresses, or codes of `pageState`. */
+/** Reads where pages [first, first + pages.length) of a range are, as displacements (displacements.ts). */
 export function readPages(range: TranslatableRange, first: number, pages: Float64Array): void {
   const span = spanOf(range)
   try {
-    native.translate(Number(range.address) + first * span, span, pages)
+    native.translate(Number(range.address) + first * span, span, first * span, pages)
   } catch (error) {
     throw toPinfoldError(error)
   }

@@ -4,7 +4,7 @@ import { formatAddress, type PhysicalAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
 import { checked, checkRange, sizeOption } from '../options.js'
 import { describe, formatSize } from '../sizes.js'
-import { displace, placeAt } from './displacements.js'
+import { placeOf, statesOf } from './displacements.js'
 import { FrameIndex } from './frame-index.js'
 import { closeWithRange } from './open-translations.js'
 import { PageFlags } from './page-flags.js'
@@ -56,24 +56,23 @@ export class Translation {
 
   readonly #range: TranslatableRange
   readonly #span: number
-  readonly #states: PageStates
+  #states: PageStates | undefined
   #index: FrameIndex | undefined
   #pageFlags: PageFlags | undefined
 
   /**
    * Made by `translateRegion`.
    *
-   * @param pages physical address of each page, or a `pageState`; the translation takes the array over and changes it.
-   * Pages of more than 2 GiB have an element for each 2 GiB
+   * @param displacements of each page, as displacements.ts says; kept. Pages of more than 2 GiB have an element for each
+   * 2 GiB
    */
-  constructor(range: TranslatableRange, pages: Float64Array) {
+  constructor(range: TranslatableRange, displacements: Float64Array) {
     this.name = range.name
     this.size = range.size
     this.pageSize = range.pageSize
     this.#range = range
     this.#span = spanOf(range)
-    this.#states = displace(pages, this.#span)
-    this.displacements = pages
+    this.displacements = displacements
     this.shift = Math.log2(this.#span)
     this.inverse = 1 / this.#span
     this.end = range.size
@@ -85,8 +84,14 @@ export class Translation {
     return this.size / this.pageSize
   }
 
-  /** How many pages are in each state. Pages of more than 2 GiB count once for each 2 GiB. */
+  /**
+   * How many pages are in each state. Pages of more than 2 GiB count once for each 2 GiB.
+   *
+   * @throws PinfoldError `ERR_REGION_CLOSED`
+   */
   get states(): PageStates {
+    this.#requireOpen('states')
+    this.#states ??= statesOf(this.displacements)
     return this.#states
   }
 
@@ -134,7 +139,7 @@ export class Translation {
     if (offset >= 0) return offset
     this.#requireOpen('offsetOf')
     const values = { region: this.name, physicalAddress }
-    if (this.#states.hidden > 0) throw unknownPage('hidden', `offsetOf: region '${this.name}'`, values)
+    if (this.states.hidden > 0) throw unknownPage('hidden', `offsetOf: region '${this.name}'`, values)
     const shown =
       Number.isSafeInteger(physicalAddress) && physicalAddress >= 0
         ? formatAddress(physicalAddress)
@@ -160,7 +165,7 @@ export class Translation {
         values: { physicalAddress },
       })
     }
-    if (this.#states.hidden === 0) return false
+    if (this.states.hidden === 0) return false
     throw unknownPage('hidden', `contains: region '${this.name}'`, { region: this.name, physicalAddress })
   }
 
@@ -217,7 +222,7 @@ export class Translation {
   get pageFlags(): PageFlags {
     this.#requireOpen('pageFlags')
     if (this.#pageFlags === undefined) {
-      const places = this.displacements.map((_, page) => placeAt(this.displacements, page, this.#span))
+      const places = this.displacements.map((displacement, page) => placeOf(displacement, page * this.#span))
       this.#pageFlags = new PageFlags(places, this.#span, this.size, `of region '${this.name}'`)
     }
     return this.#pageFlags
@@ -236,10 +241,11 @@ export class Translation {
     for (let first = 0; first < this.displacements.length; first += now.length) {
       const chunk = now.subarray(0, Math.min(now.length, this.displacements.length - first))
       readPages(this.#range, first, chunk)
-      for (const [index, place] of chunk.entries()) {
-        const offset = (first + index) * this.#span
-        const before = placeAt(this.displacements, first + index, this.#span)
-        if (before !== place) list.add(offset, this.#span, before, place)
+      for (const [index, displacement] of chunk.entries()) {
+        const page = first + index
+        if (displacement === this.displacements[page]) continue
+        const offset = page * this.#span
+        list.add(offset, this.#span, this.#placeAt(page), placeOf(displacement, offset))
       }
     }
     return { intact: list.pages === 0, moves: list.moves, movedPages: list.pages }
@@ -259,9 +265,9 @@ export class Translation {
 
   [inspect.custom](): string {
     const what = `${this.pageCount} ${this.pageCount === 1 ? 'page' : 'pages'} of ${formatSize(this.pageSize)}`
-    const states = Object.entries(this.#states).filter(([state, pages]) => state !== 'present' && pages > 0)
-    const unknown = states.map(([state, pages]) => `, ${pages} ${state}`).join('')
-    return `Translation of '${this.name}' { ${what}${unknown}${this.#closed ? ', closed' : ''} }`
+    if (this.#closed) return `Translation of '${this.name}' { ${what}, closed }`
+    const unknown = Object.entries(this.states).filter(([state, pages]) => state !== 'present' && pages > 0)
+    return `Translation of '${this.name}' { ${[what, ...unknown.map(([state, pages]) => `${pages} ${state}`)].join(', ')} }`
   }
 
   get #closed(): boolean {
@@ -272,11 +278,16 @@ export class Translation {
     if (this.#closed) throw closedError(subject, this.name)
   }
 
+  /** Physical address of a page, or its `pageState`. */
+  #placeAt(page: number): number {
+    return placeOf(this.displacements[page], page * this.#span)
+  }
+
   /** Physical addresses of the pages [first, last). */
   #addresses(first: number, last: number): Float64Array {
     const addresses = new Float64Array(last - first)
     for (let page = first; page < last; page++) {
-      const address = placeAt(this.displacements, page, this.#span)
+      const address = this.#placeAt(page)
       if (address < 0) throw this.#refusal(page * this.#span)
       addresses[page - first] = address
     }
@@ -293,7 +304,7 @@ export class Translation {
         values: { region: this.name, offset, size: this.size },
       })
     }
-    const state = unknownStateOf(placeAt(this.displacements, Math.floor(offset / this.#span), this.#span))
+    const state = unknownStateOf(this.#placeAt(Math.floor(offset / this.#span)))
     const place = `offset ${formatAddress(offset)} of region '${this.name}'`
     return unknownPage(state, place, { region: this.name, offset, pageSize: this.pageSize })
   }
@@ -307,7 +318,7 @@ export class Translation {
  */
 export function translateRegion(range: TranslatableRange): Translation {
   if (range.closed) throw closedError('translate', range.name)
-  const pages = new Float64Array(range.size / spanOf(range))
-  readPages(range, 0, pages)
-  return new Translation(range, pages)
+  const displacements = new Float64Array(range.size / spanOf(range))
+  readPages(range, 0, displacements)
+  return new Translation(range, displacements)
 }

@@ -32,11 +32,11 @@ export class MoveList {
   readonly moves: Move[] = []
   pages = 0
 
-  /** @param before the page's physical address or the code of its state; `now` likewise */
+  /** @param before the page's physical address or its `pageState`; `now` likewise */
   add(offset: number, length: number, before: number, now: number): void {
     this.pages++
-    const from = placeOf(before)
-    const to = placeOf(now)
+    const from = toldPlace(before)
+    const to = toldPlace(now)
     const last = this.moves.at(-1)
     const follows =
       last !== undefined &&
@@ -52,6 +52,6 @@ function continues(first: PagePlace, length: number, next: PagePlace): boolean {
   return typeof first === 'number' ? first + length === next : first === next
 }
 
-function placeOf(place: number): PagePlace {
+function toldPlace(place: number): PagePlace {
   return place >= 0 ? place : unknownStateOf(place)
 }

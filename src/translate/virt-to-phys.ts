@@ -43,8 +43,9 @@ export class InspectedPage extends PagemapFlags {
   }
 }
 
-// Native code writes the two halves of an entry here, low first. They are read before anything else runs.
-const entry = new Uint32Array(2)
+// What native code has read: the halves of the entry, low first, and of its address. It is read before anything else
+// runs.
+const cell = new Uint32Array(native.pagemapCell)
 
 /**
  * Physical address of the first byte of a view, or of any virtual address of this or another process: the counterpart
@@ -58,11 +59,11 @@ const entry = new Uint32Array(2)
  * also for a view that is empty or detached, and for a view of another process
  */
 export function virtToPhys(where: ArrayBufferView | VirtualAddress, options?: ProcessOptions): PhysicalPage {
-  const address = readEntry(where, options)
-  const low = entry[0] ?? 0
-  const high = entry[1] ?? 0
-  if (stateOf(low, high) === 'present') return new PhysicalPage(physicalOf(low, high, address), high)
-  throw refusal(low, high, address, options?.pid)
+  const pid = readEntry(where, options)
+  const low = cell[0] ?? 0
+  const high = cell[1] ?? 0
+  if (stateOf(low, high) === 'present') return new PhysicalPage(physicalOf(low, high, cell[2] ?? 0), high)
+  throw refusal(low, high, pid)
 }
 
 /**
@@ -71,8 +72,8 @@ export function virtToPhys(where: ArrayBufferView | VirtualAddress, options?: Pr
  * @throws PinfoldError as `virtToPhys`, but for the states
  */
 export function inspectPage(where: ArrayBufferView | VirtualAddress, options?: ProcessOptions): InspectedPage {
-  const address = readEntry(where, options)
-  return new InspectedPage(BigInt(address), entry[0] ?? 0, entry[1] ?? 0)
+  readEntry(where, options)
+  return new InspectedPage(BigInt(addressRead()), cell[0] ?? 0, cell[1] ?? 0)
 }
 
 function physicalOf(low: number, high: number, address: number): PhysicalAddress {
@@ -80,29 +81,33 @@ function physicalOf(low: number, high: number, address: number): PhysicalAddress
   return frameOf(low, high) * basePageSize + ((address >>> 0) & (basePageSize - 1))
 }
 
-// No schema on this path: zod would cost more than the read.
+function addressRead(): number {
+  return (cell[3] ?? 0) * 2 ** 32 + (cell[2] ?? 0)
+}
+
+// Fills the cell, and returns whose address it is: 0 for this process. No schema on this path: zod would cost more than
+// the read.
 function readEntry(where: ArrayBufferView | VirtualAddress, options: ProcessOptions | undefined): number {
   const pid = options === undefined ? 0 : checkedPid(options)
   if (typeof where === 'bigint') {
     const address = checkedAddress(where)
     try {
-      native.readPagemapEntry(pid, address, entry)
+      native.readPagemapEntry(pid, address)
     } catch (error) {
       throw readRefusal(error, pid, where)
     }
-    return address
+    return pid
   }
-  if (!ArrayBuffer.isView(where)) {
-    throw invalid('an ArrayBufferView or a virtual address (a bigint)', where)
-  }
+  if (!ArrayBuffer.isView(where)) throw invalid('an ArrayBufferView or a virtual address (a bigint)', where)
   if (pid !== 0) throw invalid(`a virtual address (a bigint) of process ${pid}`, where)
   try {
-    return native.readPagemapOf(where, entry)
+    native.readPagemapOf(where)
   } catch (error) {
     // Every failure of a system call has an errno; what has none is the binding's refusal of the view.
     if (isSystemFailure(error)) throw readRefusal(error, 0, undefined)
     throw invalid('a view that has a first byte', where, 'an empty or detached view')
   }
+  return 0
 }
 
 function checkedPid(options: ProcessOptions): number {
@@ -151,10 +156,11 @@ function invalid(expected: string, received: unknown, shown = describe(received)
   })
 }
 
-function refusal(low: number, high: number, address: number, pid = process.pid): PinfoldError {
+function refusal(low: number, high: number, pid: number): PinfoldError {
   const state = stateOf(low, high)
-  const place = `address ${formatAddress(address)} of process ${pid}`
-  return unknownPage(state === 'present' ? 'hidden' : state, place, { address: BigInt(address), pid })
+  const values = { address: BigInt(addressRead()), pid: pid === 0 ? process.pid : pid }
+  const place = `address ${formatAddress(values.address)} of process ${values.pid}`
+  return unknownPage(state === 'present' ? 'hidden' : state, place, values)
 }
 
 /** Why pagemap could not be read; `pid` 0 is this process. */

@@ -1,7 +1,8 @@
 // A process that has memory in every state that pagemap knows, or gives advice about another's.
 //
 //   memory hold KIND BYTES                        maps BYTES, 'anonymous' or 'shared', at a 2 MiB boundary, and prints
-//                                                 the address; then obeys lines on stdin, each answered by 0 or an errno
+//                                                 the address; then obeys lines on stdin, each answered by 0 or an
+//                                                 errno
 //       write OFFSET LENGTH | read OFFSET LENGTH  touches each page
 //       advise OFFSET LENGTH ADVICE               madvise(2)
 //       protect OFFSET LENGTH                     write-protects by userfaultfd(2)
@@ -43,8 +44,10 @@ static int obey(char* memory, const char* order, size_t offset, size_t length, i
   if (strcmp(order, "protect") == 0) return protect(memory + offset, length);
   for (size_t at = offset; at < offset + length; at += page) {
     volatile char* byte = memory + at;
-    if (strcmp(order, "write") == 0) *byte = 1;
-    else (void)*byte;
+    if (strcmp(order, "write") == 0)
+      *byte = 1;
+    else
+      (void)*byte;
   }
   return 0;
 }

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
 import { Translation } from '../../src/translate/translation.js'
 import { collected } from '../garbage.js'
-import { MiB2, placesOf, rangeOf } from '../translations.js'
+import { displacementsOf, MiB2, rangeOf } from '../translations.js'
 
 test('a translation that nobody has any more is collected while its region is open', async () => {
   const range = rangeOf(MiB2, MiB2)
   let gone = 0
   const registry = new FinalizationRegistry(() => gone++)
-  for (let round = 0; round < 10; round++) registry.register(new Translation(range, placesOf([MiB2])), round)
-  const kept = new Translation(range, placesOf([MiB2]))
+  for (let round = 0; round < 10; round++) registry.register(new Translation(range, displacementsOf([MiB2])), round)
+  const kept = new Translation(range, displacementsOf([MiB2]))
 
   // The last one may still be on the stack.
   expect(await collected(() => gone >= 9)).toBe(true)
@@ -22,6 +22,6 @@ test('a region asks for one listener, however often it is translated', () => {
   const range = rangeOf(MiB2, MiB2)
   let listeners = 0
   const counted = { ...range, onClose: () => listeners++ }
-  for (let round = 0; round < 100; round++) new Translation(counted, placesOf([MiB2]))
+  for (let round = 0; round < 100; round++) new Translation(counted, displacementsOf([MiB2]))
   expect(listeners).toBe(1)
 })

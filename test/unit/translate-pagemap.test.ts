@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { pageState } from '../../src/native.js'
 import { flagsOf, hasFlag } from '../../src/translate/kernel-page-flags.js'
 import { frameOf, PagemapFlags, stateOf, swapPlaceOf } from '../../src/translate/pagemap.js'
 import { MoveList } from '../../src/translate/verification.js'
@@ -82,10 +83,10 @@ describe('moves', () => {
 
   test('into and out of a state are told by the state', () => {
     const list = new MoveList()
-    list.add(0, 4096, 0x10000, -2)
-    list.add(4096, 4096, 0x11000, -2)
-    list.add(8192, 4096, 0x12000, -1)
-    list.add(12288, 4096, -1, 0x13000)
+    list.add(0, 4096, 0x10000, pageState.swapped)
+    list.add(4096, 4096, 0x11000, pageState.swapped)
+    list.add(8192, 4096, 0x12000, pageState.absent)
+    list.add(12288, 4096, pageState.absent, 0x13000)
     expect(list.moves).toEqual([
       { offset: 0, length: 8192, from: 0x10000, to: 'swapped' },
       { offset: 8192, length: 4096, from: 0x12000, to: 'absent' },

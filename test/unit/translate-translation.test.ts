@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { Translation } from '../../src/translate/translation.js'
-import { MiB2, placesOf, rangeOf, translationOf } from '../translations.js'
+import { displacementsOf, MiB2, rangeOf, translationOf } from '../translations.js'
 
 const GiB = 2 ** 30
 
@@ -157,7 +157,7 @@ describe('a translation', () => {
   })
 
   test('holds 8 bytes a page: the array that it was given', () => {
-    const pages = placesOf([MiB2, 3 * MiB2])
+    const pages = displacementsOf([MiB2, 3 * MiB2])
     const translation = new Translation(rangeOf(2 * MiB2, MiB2), pages)
     expect(Object.values(translation).filter(ArrayBuffer.isView)).toEqual([pages])
   })
@@ -169,7 +169,7 @@ describe('a translation', () => {
 
   test('ends when its region closes: no stale address comes out any more', () => {
     const range = rangeOf(2 * MiB2, MiB2)
-    const translations = Array.from({ length: 20 }, () => new Translation(range, placesOf([MiB2, 3 * MiB2])))
+    const translations = Array.from({ length: 20 }, () => new Translation(range, displacementsOf([MiB2, 3 * MiB2])))
     for (const translation of translations) expect(translation.offsetOf(3 * MiB2)).toBe(MiB2)
     range.close()
     for (const translation of translations) {
@@ -180,6 +180,7 @@ describe('a translation', () => {
         () => translation.contains(3 * MiB2),
         () => translation.runs(),
         () => translation.contiguous,
+        () => translation.states,
         () => translation.pageTable(4096),
         () => translation.pageFlags,
         () => translation.verify(),
