@@ -1,7 +1,7 @@
 // The public surface, and nothing else: what stands here is documented, versioned and tested against bad input.
 
 export { formatAddress, type PhysicalAddress, type VirtualAddress } from './addresses.js'
-export { type ErrorCode, PinfoldError } from './errors.js'
+export { type ErrorCode, type ErrorDetails, PinfoldError } from './errors.js'
 export type { Hold } from './memory/hold.js'
 export {
   borrowHugepages,
@@ -26,6 +26,7 @@ export type { RegionHandle } from './memory/region-handle.js'
 export type { RegionOptions } from './memory/region-options.js'
 export type { RegionUse } from './memory/region-use.js'
 export type { Slice } from './memory/slice.js'
+export type { MappingUse } from './memory/smaps.js'
 export type { BudgetStats, BudgetUse } from './registry/budget.js'
 export {
   type RegionAllocateMessage,

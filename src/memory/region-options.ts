@@ -61,16 +61,17 @@ export const regionOptions = z.strictObject({
 export type CheckedRegionOptions = z.output<typeof regionOptions>
 
 /**
- * What a region is to be.
+ * What a region is to be. Unknown options are refused.
  *
- * - `size`: bytes, or with a unit ('64MiB'). Rounded up to whole pages: `region.size` tells.
+ * - `size`: 1 to 2^53 - 1 bytes, or with a unit ('64MiB'). Rounded up to whole pages: `region.size` tells.
  * - `pages`: a kind, or a list in order of preference: '1GiB', '2MiB' and every other hugetlb size of the machine,
  *   'transparent', 'base' (also by its size). By default the hugetlb sizes that divide `size`, largest first, then
  *   'transparent' from its huge page's size on, then 'base'. `region.passedOver` tells why earlier ones were not had.
  * - `numa`: `bind` takes pages from these nodes only, `prefer` from these if it can, `interleave` from each in turn,
- *   `local` from the node of the calling thread. `strict` (default true for bind, else false) makes a page from elsewhere
- *   an error; `bind` with `strict: false` is a preference for all of these nodes. See set_mempolicy(2).
- * - `threads`: how many threads populate, 1 to 1024; by default one a CPU, up to 8.
+ *   `local` from the node of the calling thread. `nodes` are ids, 0 to 1023, of nodes with memory. `strict` (default true
+ *   for bind, else false) makes a page from elsewhere an error; `bind` with `strict: false` is a preference for all of
+ *   these nodes. See set_mempolicy(2).
+ * - `threads`: how many threads populate, 1 to 1024; by default one a CPU, up to 8, with 64 MiB for each.
  * - `backing`: 'memfd' (default), which other processes can be given; 'anonymous', private to this process; or a file on a
  *   hugetlbfs mount, removed when the region closes unless `keep`. An existing file must have the region's size; it is
  *   another's, so neither resized nor removed.
