@@ -43,6 +43,13 @@ export class Actor {
     }
   }
 
+  /** Lets go of all that it has, as a thread's death does. */
+  end(): void {
+    for (const hold of this.#holds.values()) hold.release()
+    for (const region of this.#regions.values()) region.close()
+    this.#memory.close()
+  }
+
   async #act(act: Act): Promise<Outcome> {
     switch (act.do) {
       case 'allocate': {

@@ -21,6 +21,19 @@ interface Thread {
   replace(): Promise<void>
 }
 
+class OwnThread implements Thread {
+  #actor = new Actor()
+
+  act(act: Act): Promise<Outcome> {
+    return this.#actor.act(act)
+  }
+
+  async replace(): Promise<void> {
+    this.#actor.end()
+    this.#actor = new Actor()
+  }
+}
+
 class WorkerThread implements Thread {
   #worker = this.#start()
 
@@ -296,8 +309,7 @@ const steps = fc.commands(
 )
 
 const workers = await Promise.all(Array.from({ length: threadCount - 1 }, () => new WorkerThread().ready()))
-const own = new Actor()
-const threads: readonly Thread[] = [{ act: (act) => own.act(act), replace: async () => {} }, ...workers]
+const threads: readonly Thread[] = [new OwnThread(), ...workers]
 
 let runs = 0
 await fc.assert(
@@ -305,14 +317,17 @@ await fc.assert(
     const model = new Model()
     try {
       await fc.asyncModelRun(() => ({ model, real: threads }), commands)
-    } finally {
       for (const { number, thread, holds } of model.attachments) {
         for (const hold of holds) await threads[thread]?.act({ do: 'release', hold })
         await threads[thread]?.act({ do: 'close', region: number })
       }
+      assert.equal(native.tableCounts().live, 0)
+      assert.deepEqual(memfds(), [])
+    } catch (error) {
+      // What the failure has left would fail every shorter attempt, too.
+      for (const thread of threads) await thread.replace()
+      throw error
     }
-    assert.equal(native.tableCounts().live, 0)
-    assert.deepEqual(memfds(), [])
     runs++
   }),
   { seed: Number(seed), interruptAfterTimeLimit: Number(limit), numRuns: 10_000 },
