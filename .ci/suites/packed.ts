@@ -52,6 +52,8 @@ async function checkTarball(checks: Checks, folder: string, tarball: string): Pr
         [],
       )
       assert.match(licence, /MIT License/)
+      // One `import { z } from 'zod'` in src/ brings them all: a bundler cannot see into that object.
+      assert.deepEqual(library.match(/zod\/v4\/locales\/(?!en\.js)\S+/g) ?? [], [], "zod's languages are in it")
     },
   )
   await checks.that('it has no install script', () => {
