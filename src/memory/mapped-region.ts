@@ -24,7 +24,7 @@ const waitOptions = z.strictObject({ signal: signalOption.optional() })
  * or died; only then do they go back to the kernel.
  */
 export class MappedRegion {
-  /** Shared by all objects of this thread for this region. Of the house, not for its guests. */
+  /** @internal Shared by all objects of this thread for this region. */
   readonly core: RegionCore
   #nodes: readonly number[] | undefined
 
@@ -83,7 +83,7 @@ export class MappedRegion {
    * The part of it that is on huge pages now, 0 to 1, read from /proc/self/smaps: 1 for hugetlb pages, 0 for base pages,
    * anything for transparent ones.
    *
-   * @throws PinfoldError `ERR_REGION_CLOSED`
+   * @throws PinfoldError as `inspect`
    */
   get hugeShare(): number {
     this.core.requireOpen('hugeShare')
@@ -94,7 +94,7 @@ export class MappedRegion {
   /**
    * All of it, for regions of up to 4 GiB; always on the same ArrayBuffer. Its length is 0 after `close()`.
    *
-   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_REGION_TOO_LARGE` (use `view`), `ERR_EXTERNAL_BUFFERS`
+   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_REGION_TOO_LARGE` (use `view`), `ERR_EXTERNAL_BUFFERS`, `ERR_SYSTEM`
    */
   get bytes(): Uint8Array<ArrayBuffer> {
     this.core.requireOpen('bytes')
@@ -106,7 +106,8 @@ export class MappedRegion {
    * A view of `length` bytes, up to 2 GiB, at `offset`. Views that start in the same 4 GiB window share one ArrayBuffer.
    * Its length is 0 after `close()`.
    *
-   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_OUT_OF_RANGE`, `ERR_REGION_TOO_LARGE`, `ERR_EXTERNAL_BUFFERS`
+   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_OUT_OF_RANGE`, `ERR_REGION_TOO_LARGE`, `ERR_EXTERNAL_BUFFERS`,
+   *   `ERR_SYSTEM`
    */
   view(offset: number, length: number): Uint8Array<ArrayBuffer> {
     this.core.requireOpen('view')
@@ -139,9 +140,10 @@ export class MappedRegion {
   }
 
   /**
-   * What the kernel says of it now: resident, huge and locked bytes, page sizes, and bytes on each NUMA node.
+   * What the kernel says of it now: resident, huge and locked bytes, page sizes, and bytes on each NUMA node. It
+   * costs milliseconds in a large process.
    *
-   * @throws PinfoldError `ERR_REGION_CLOSED`
+   * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_SYSTEM` where /proc/self cannot be read
    */
   inspect(): RegionUse {
     this.core.requireOpen('inspect')

@@ -6,8 +6,9 @@ import { type Translation, translateRegion } from '../translate/translation.js'
 export class Region extends MappedRegion {
   /**
    * Where its pages are in physical memory, read now. A snapshot: `verify()` tells what has moved since.
+   * A page whose address is not known (swapped, or hidden without CAP_SYS_ADMIN) is an error only where it is asked for.
    *
-   * @throws PinfoldError `ERR_REGION_CLOSED`
+   * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_SYSTEM` where /proc/self/pagemap cannot be read
    */
   translate(): Translation {
     this.core.requireOpen('translate')
