@@ -81,14 +81,7 @@ export class RegionCore {
       this.#windows[index] = made
       return made
     } catch (error) {
-      // native/addon/window.cc: the runtime has answered napi_no_external_buffers_allowed.
-      const isRefused = isSystemFailure(error) && error.errno === constants.errno.EOPNOTSUPP
-      if (!isRefused) throw toPinfoldError(error)
-      throw toPinfoldError(
-        error,
-        'ERR_EXTERNAL_BUFFERS',
-        'run it on Node.js: this runtime has no external ArrayBuffers',
-      )
+      throw windowFailure(error)
     }
   }
 
@@ -166,4 +159,12 @@ export class RegionCore {
       for (const listener of this.#onClose.splice(0)) listener()
     }
   }
+}
+
+/** Why there is no ArrayBuffer: a runtime that refuses external ones (V8's sandbox, as in Electron), or something else. */
+export function windowFailure(error: unknown): PinfoldError {
+  // native/addon/window.cc: this errno stands for napi_no_external_buffers_allowed.
+  const isRefused = isSystemFailure(error) && error.errno === constants.errno.EOPNOTSUPP
+  if (!isRefused) return toPinfoldError(error)
+  return toPinfoldError(error, 'ERR_EXTERNAL_BUFFERS', 'run it on Node.js: this runtime has no external ArrayBuffers')
 }

@@ -1,0 +1,29 @@
+import { constants } from 'node:os'
+import { expect, test } from 'vitest'
+import { RegionCore, windowFailure } from '../../src/memory/region-core.js'
+
+// No Node.js refuses external ArrayBuffers, so what native code throws then stands here.
+test('a runtime that refuses external ArrayBuffers is named as that, with what to do', () => {
+  const syscall = 'napi_create_external_arraybuffer'
+  const refusal = Object.assign(new Error(`${syscall}: not supported`), { syscall, errno: constants.errno.EOPNOTSUPP })
+  expect(windowFailure(refusal)).toMatchObject({
+    name: 'PinfoldError',
+    code: 'ERR_EXTERNAL_BUFFERS',
+    syscall,
+    hint: expect.stringContaining('Node.js'),
+    cause: refusal,
+  })
+})
+
+test('a window that fails otherwise is not', () => {
+  const core = new RegionCore({
+    attachment: 2 ** 50,
+    region: 1,
+    address: 0,
+    size: 1,
+    pageSize: 1,
+    name: 'nowhere',
+    description: '{}',
+  })
+  expect(() => core.window(0)).toThrow(expect.objectContaining({ name: 'PinfoldError', code: 'ERR_SYSTEM' }))
+})
