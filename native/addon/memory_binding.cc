@@ -36,7 +36,7 @@ constexpr std::uint64_t kGuard = 2;
 constexpr std::uint64_t kDump = 4;
 constexpr std::uint64_t kKeepFile = 8;
 
-constexpr std::uint64_t kLargestSize = std::uint64_t{1} << 56U;  // src/memory/region-options.ts
+constexpr std::uint64_t kLargestSize = std::uint64_t{1} << 56U;  // what five-level page tables give a process
 
 // What is populated in one go is not worth watching; native/memory/populate.h, a chunk.
 constexpr std::size_t kPopulateChunk = std::size_t{64} << 20;
