@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import * as z from 'zod'
+import { MiB } from '../../src/sizes.js'
+import { Program } from '../child-process.js'
+import { poolAsItIs, program, whyNotPages } from './pool.js'
+
+const counts = z.object({
+  rss: z.number(),
+  descriptors: z.number(),
+  mappings: z.number(),
+  table: z.object({ live: z.number(), closed: z.number(), buffers: z.number() }),
+})
+const report = z.object({
+  before: counts,
+  most: z.number().optional(),
+  atOnce: counts,
+  after: counts,
+  stats: z.object({ regions: z.number() }),
+})
+
+async function reportOf(how: string, rounds: number, pages: string) {
+  await using child = new Program(program('rounds.mjs', [how, rounds, pages], ['--expose-gc']))
+  const line = await child.line()
+  expect(await child.ended).toEqual({ code: 0, signal: null, stderr: '' })
+  return report.parse(JSON.parse(line))
+}
+
+const pages = whyNotPages(1) === undefined ? '2MiB' : 'base'
+// V8's heap breathes by some MiB, and so do malloc's arenas.
+const breath = 16 * MiB
+
+test(`10,000 rounds of allocate and close grow nothing (${pages})`, async () => {
+  const poolIsBack = poolAsItIs()
+  const { before, after, stats } = await reportOf('turns', 10_000, pages)
+  expect(stats.regions).toBe(0)
+  expect(after.table).toEqual({ live: 0, closed: 0, buffers: 0 })
+  expect(after.descriptors).toBeLessThanOrEqual(before.descriptors)
+  expect(after.mappings).toBeLessThan(before.mappings + 32)
+  expect(after.rss).toBeLessThan(before.rss + breath)
+  await poolIsBack()
+})
+
+test(`100,000 rounds of allocateSync, view and close in one tick stay below vm.max_map_count (${pages})`, async ({
+  annotate,
+}) => {
+  const rounds = 100_000
+  const poolIsBack = poolAsItIs()
+  const { before, most, atOnce, after } = await reportOf('tick', rounds, pages)
+  await annotate(
+    `at most ${most} mappings, ${atOnce.table.closed} ranges were kept for ${atOnce.table.buffers} buffers`,
+  )
+  const limit = Number(readFileSync('/proc/sys/vm/max_map_count', 'latin1'))
+  expect(most).toBeLessThan(limit / 8)
+  // No finalizer could run: every range was still kept for its view, unless the engine collected in between.
+  expect(atOnce.table.live).toBe(0)
+  expect(after.table).toEqual({ live: 0, closed: 0, buffers: 0 })
+  expect(after.mappings).toBeLessThan(before.mappings + 64)
+  await poolIsBack()
+})
