@@ -48,21 +48,21 @@ napi_value Window::value() const noexcept {
 }
 
 Napi::Value Window::buffer() const {
-  const napi_value buffer = value();
+  napi_value buffer = value();
   if (buffer == nullptr) throw CallFailed();
   return {env_, buffer};
 }
 
 bool Window::isMoved() const noexcept {
   const Napi::HandleScope scope(env_);
-  const napi_value buffer = value();
+  napi_value buffer = value();
   bool detached = true;  // the safe answer, when there is none
   return buffer == nullptr || napi_is_detached_arraybuffer(env_, buffer, &detached) != napi_ok || detached;
 }
 
 void Window::detach() noexcept {
   const Napi::HandleScope scope(env_);
-  const napi_value buffer = value();
+  napi_value buffer = value();
   if (buffer != nullptr) (void)napi_detach_arraybuffer(env_, buffer);  // one that cannot be detached reads zeros
 }
 
