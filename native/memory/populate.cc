@@ -87,7 +87,8 @@ int touchThroughKernel(std::byte* begin, std::size_t length, std::size_t pageSiz
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno;
     if (got == 0) return EFAULT;
-    // Fewer than asked for: a signal, or a page that cannot be had, which the next round then is told alone.
+    // Fewer than asked for: a page that cannot be had, of which the next round is told alone. (A kernel may also stop
+    // for a signal between pages; then the next round goes on.)
     offset += static_cast<std::size_t>(got) * pageSize;
   }
   return 0;

@@ -157,7 +157,7 @@ TEST("without MADV_POPULATE_WRITE what cannot be had is EFAULT, after what can b
   }
 }
 
-TEST("without MADV_POPULATE_WRITE signals cut calls short, and it goes on") {
+TEST("without MADV_POPULATE_WRITE signals that come meanwhile do no harm") {
   test::inChild([] {
     struct sigaction action = {};
     action.sa_handler = [](int) {};  // without SA_RESTART
