@@ -15,7 +15,7 @@ beforeEach(({ skip }) => {
 test('no page moves over 100 spawnSync calls while a worker writes to all of them', { retry: 2 }, async () => {
   await using child = new Program(program('forks.mjs', [100]))
   const { written, moved } = report.parse(JSON.parse(await child.line()))
-  expect(moved).toEqual({ 'hugetlb memfd': 0, 'hugetlb anonymous': 0, 'base memfd': 0, 'base anonymous': 0 })
+  expect(moved).toEqual({ 'hugetlb-memfd': 0, 'hugetlb-anonymous': 0, 'base-memfd': 0, 'base-anonymous': 0 })
   expect(written).toBeGreaterThan(100)
   expect(await child.ended).toEqual({ code: 0, signal: null, stderr: '' })
 })

@@ -15,10 +15,11 @@ export function whyNotPages(pages: number): string | undefined {
 
 /** What a process that has died must have given back: pages of the pool, and files where memory can be. */
 function left() {
-  const { free, reserved, surplus } = readPool(pageSize)
+  const { total, free, reserved } = readPool(pageSize)
   const mounts = readFileSync('/proc/mounts', 'latin1').matchAll(/^\S+ (\S+) hugetlbfs /gm)
   const folders = ['/dev/shm', ...[...mounts].map(([, folder = '']) => folder)]
-  return { free, reserved, surplus, files: folders.map((folder) => readdirSync(folder).sort()) }
+  // Not the free pages: another run may borrow some to the pool, or give them back.
+  return { inUse: total - free, reserved, files: folders.map((folder) => readdirSync(folder).sort()) }
 }
 
 /**
