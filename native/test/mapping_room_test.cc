@@ -1,0 +1,83 @@
+#include "memory/mapping_room.h"
+
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <optional>
+#include <string>
+
+#include "memory/address_range.h"
+#include "memory/page_size.h"
+#include "os/system_error.h"
+#include "test/child.h"
+#include "test/kernel_view.h"
+#include "test/tap.h"
+
+namespace pinfold::memory {
+namespace {
+
+std::size_t mostMappings() {
+  const std::size_t most = test::numberIn("/proc/sys/vm/max_map_count");
+  if (most > 1'000'000) SKIP("vm.max_map_count is " + std::to_string(most) + ": too many mappings to make");
+  return most;
+}
+
+// That many kernel mappings, or one more: pages of which every other one is protected.
+AddressRange mappings(std::size_t count) {
+  const std::size_t size = count * basePageSize();
+  void* const begin = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (begin == MAP_FAILED) os::throwErrno("mmap");
+  AddressRange range(static_cast<std::byte*>(begin), size);
+  for (std::size_t page = 1; page < count; page += 2) {
+    if (::mprotect(range.begin() + page * basePageSize(), basePageSize(), PROT_NONE) != 0) os::throwErrno("mprotect");
+  }
+  return range;
+}
+
+// Each in a child, since the process remembers for how many regions it has found room.
+TEST("a process with few mappings has room for thousands of regions") {
+  test::inChild([] {
+    if (mostMappings() < 60'000) SKIP("vm.max_map_count is smaller than its default");
+    for (int i = 0; i < 10'000; ++i) requireMappingRoom();
+  });
+}
+
+TEST("a process with more than seven eighths of its mappings is refused, with both numbers") {
+  test::inChild([] {
+    const std::size_t most = mostMappings();
+    const std::size_t limit = most - most / 8;
+    const AddressRange many = mappings(limit);
+    try {
+      requireMappingRoom();
+    } catch (const os::SystemError& error) {
+      CHECK_EQUAL(error.call(), "mmap");
+      CHECK_EQUAL(error.error(), ENOMEM);
+      CHECK_EQUAL(error.values().front().first, "mappings");
+      CHECK(error.values().front().second >= static_cast<double>(limit));
+      CHECK_EQUAL(error.values().back().second, static_cast<double>(most));
+      return;
+    }
+    CHECK(false);
+  });
+}
+
+TEST("the refusal ends when the mappings are gone") {
+  test::inChild([] {
+    const std::size_t most = mostMappings();
+    std::optional<AddressRange> many(mappings(most - most / 8));
+    bool refused = false;
+    try {
+      requireMappingRoom();
+    } catch (const os::SystemError&) {
+      refused = true;
+    }
+    CHECK(refused);
+    many.reset();
+    requireMappingRoom();
+  });
+}
+
+}  // namespace
+}  // namespace pinfold::memory
+
+TAP_MAIN()
