@@ -48,7 +48,7 @@ function inOneTick(rounds) {
   return most
 }
 
-// V8 has made room in its heap after some thousand rounds, which is a hundred mappings and 20 MiB, and then stays.
+// V8's heap has its size then, or nearly so.
 if (how === 'turns') await inTurns(5000)
 else inOneTick(1000)
 await collect()
