@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test } from 'vitest'
-import { attachRegion, type MemoryRegistry, openRegistrySync, type RegionHandle } from '../../dist/index.js'
+import { attachRegion, type MemoryRegistry, openRegistrySync, type RegionHandle } from '../../src/index.js'
 import { collected } from '../garbage.js'
 import { mappedRegions } from '../mappings.js'
 

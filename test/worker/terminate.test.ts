@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import { openRegistrySync, type RegionHandle } from '../../dist/index.js'
+import { openRegistrySync, type RegionHandle } from '../../src/index.js'
 import { collected } from '../garbage.js'
 import { mappedRegions } from '../mappings.js'
 

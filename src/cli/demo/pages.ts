@@ -1,5 +1,11 @@
 import { PinfoldError } from '../../errors.js'
-import { borrowHugepages, type HugepageLoan, type RepairedLoan, repairLoans } from '../../memory/hugepage-loan.js'
+import {
+  borrowHugepages,
+  type HugepageLoan,
+  openLoans,
+  type RepairedLoan,
+  repairLoans,
+} from '../../memory/hugepage-loan.js'
 import { type HugepagePool, readPools } from '../../memory/hugepage-pools.js'
 
 /** What was done so that the region can have hugetlb pages. */
@@ -28,13 +34,13 @@ export function repairPools(): readonly RepairedLoan[] {
 }
 
 /**
- * Finds the largest pages that divide `size` and of which enough are free. Where there are none, and this process is
+ * Finds the largest pages that divide `size` and of which enough are free, and nobody's. Where there are none, and this process is
  * root, it borrows what the region needs: all of it and not only what is missing, since whoever else looks at the pool
  * now may be about to take the free ones.
  */
 export function supplyPages(size: number, repaired: readonly RepairedLoan[]): PageSupply {
   const pools = readPools().filter(({ node, pageSize }) => node === undefined && size % pageSize === 0)
-  const pool = pools.find(({ pageSize, free, reserved = 0 }) => free - reserved >= size / pageSize)
+  const pool = pools.find((pool) => unclaimed(pool) >= size / pool.pageSize)
   if (pool !== undefined) return { pool, enough: true, loan: undefined, repaired, refusals: [] }
   const refusals: PinfoldError[] = []
   for (const pool of pools) {
@@ -47,4 +53,10 @@ export function supplyPages(size: number, repaired: readonly RepairedLoan[]): Pa
     }
   }
   return { pool: pools[0], enough: false, loan: undefined, repaired, refusals }
+}
+
+/** Free pages that nobody has a claim to: what another program has borrowed it may not have mapped yet. */
+function unclaimed({ pageSize, free, reserved = 0 }: HugepagePool): number {
+  const lent = openLoans().filter((loan) => loan.pageSize === pageSize)
+  return free - reserved - lent.reduce((sum, { pages }) => sum + pages, 0)
 }
