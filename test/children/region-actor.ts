@@ -1,5 +1,11 @@
-import { type Hold, openRegistrySync, PinfoldError, type Region, type RegionHandle } from '../../src/index.js'
-import { attachRegion } from '../../src/registry/region.js'
+import {
+  attachRegion,
+  type Hold,
+  openRegistrySync,
+  PinfoldError,
+  type Region,
+  type RegionHandle,
+} from '../../src/index.js'
 
 /** What one thread is told to do with the regions that it has; each has the number that it was given when it came. */
 export type Act =

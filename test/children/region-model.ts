@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import type { RegionHandle } from '../../src/index.js'
 import { basePageSize } from '../../src/memory/page-sizes.js'
 import { native } from '../../src/native.js'
+import { compiled } from '../fixtures/compiled.js'
 import { type Act, Actor, type Outcome } from './region-actor.js'
 
 // Several threads allocate, attach, view, slice, hold, translate and close in whatever order, one step at a time, and
@@ -13,6 +14,14 @@ import { type Act, Actor, type Outcome } from './region-actor.js'
 
 const [seed, limit, path] = process.argv.slice(2)
 const threadCount = 4
+const program = await compiled('../children/region-model-worker.ts')
+
+// A step that never ends is told by its name, and not by whoever waits for this process.
+let current = 'the start'
+setTimeout(() => {
+  console.error(`hung in ${current}`)
+  process.exit(3)
+}, Number(limit) + 25_000).unref()
 
 /** A thread that can be told what to do; the first is this one. */
 interface Thread {
@@ -38,7 +47,7 @@ class WorkerThread implements Thread {
   #worker = this.#start()
 
   #start(): Worker {
-    return new Worker(new URL('./region-model-worker.js', import.meta.url))
+    return new Worker(program)
   }
 
   async ready(): Promise<this> {
@@ -114,6 +123,7 @@ abstract class Step implements fc.AsyncCommand<Model, readonly Thread[]> {
   check = () => true
   abstract go(model: Model, threads: readonly Thread[]): Promise<void>
   async run(model: Model, threads: readonly Thread[]): Promise<void> {
+    current = this.toString()
     await this.go(model, threads)
     assert.equal(native.tableCounts().live, model.open.length)
     const shared = model.open.filter(({ backing }) => backing === 'memfd')
@@ -302,7 +312,7 @@ const steps = fc.commands(
     onRegion.map((all) => new TakeHold(...all)),
     onRegion.map((all) => new Release(...all)),
     ...often(onRegion.map((all) => new Close(...all))),
-    // A new thread takes most of a second, so most deaths do not come about.
+    // A new thread takes a while, so most deaths do not come about.
     fc.integer({ min: 1, max: 30 }).map((of) => new Die(of)),
   ],
   { maxCommands: 100, size: 'max', ...(path ? { replayPath: path } : {}) },
