@@ -322,8 +322,11 @@ const workers = await Promise.all(Array.from({ length: threadCount - 1 }, () => 
 const threads: readonly Thread[] = [new OwnThread(), ...workers]
 
 let runs = 0
+// Not fast-check's own limit: that one gives a run up half-way, and what goes on of it starts threads behind our back.
+const deadline = performance.now() + Number(limit)
 await fc.assert(
   fc.asyncProperty(steps, async (commands) => {
+    if (performance.now() > deadline) return
     const model = new Model()
     try {
       await fc.asyncModelRun(() => ({ model, real: threads }), commands)
@@ -340,7 +343,7 @@ await fc.assert(
     }
     runs++
   }),
-  { seed: Number(seed), interruptAfterTimeLimit: Number(limit), numRuns: 10_000 },
+  { seed: Number(seed), numRuns: 500 },
 )
 for (const worker of workers) await worker.end()
 console.log(runs)
