@@ -8,6 +8,7 @@ import { placeOf, statesOf } from './displacements.js'
 import { FrameIndex } from './frame-index.js'
 import { closeWithRange } from './open-translations.js'
 import { PageFlags } from './page-flags.js'
+import { powerOfTwo } from './page-tables/options.js'
 import { type PageTable, pageTable } from './page-tables/page-table.js'
 import { type PageStates, unknownStateOf } from './pagemap.js'
 import { type Run, runsOf } from './runs.js'
@@ -139,11 +140,9 @@ export class Translation {
     if (offset >= 0) return offset
     this.#requireOpen('offsetOf')
     const values = { region: this.name, physicalAddress }
-    if (this.states.hidden > 0) throw unknownPage('hidden', `offsetOf: region '${this.name}'`, values)
-    const shown =
-      Number.isSafeInteger(physicalAddress) && physicalAddress >= 0
-        ? formatAddress(physicalAddress)
-        : describe(physicalAddress)
+    const isAddress = Number.isSafeInteger(physicalAddress) && physicalAddress >= 0
+    if (isAddress && this.states.hidden > 0) throw unknownPage('hidden', `offsetOf: region '${this.name}'`, values)
+    const shown = isAddress ? formatAddress(physicalAddress) : describe(physicalAddress)
     throw new PinfoldError(`offsetOf: no page of region '${this.name}' is at physical address ${shown}`, {
       code: 'ERR_OUT_OF_RANGE',
       values,
@@ -209,7 +208,9 @@ export class Translation {
    * @throws PinfoldError as `runs`, and `ERR_LAYOUT_IMPOSSIBLE` when the region is not made of such pages
    */
   pageTable(pageSize: number | string): PageTable {
-    return pageTable(this.runs(), pageSize)
+    this.#requireOpen('pageTable')
+    const bytes = checked('page table', powerOfTwo, pageSize) // before the pages are looked at, which may be hidden
+    return pageTable(this.runs(), bytes)
   }
 
   /**
