@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, constants } from 'node:os'
 import { isSystemFailure, PinfoldError, type SystemFailure, toPinfoldError } from '../errors.js'
 import {
   backingKind,
@@ -9,13 +9,12 @@ import {
   pageKind,
   policyKind,
 } from '../native.js'
-import { checked, signalOption } from '../options.js'
 import { formatSize, MiB } from '../sizes.js'
 import { type PageChoice, pageChoice, preferences } from './page-choice.js'
 import { readPageNodes, strayPages } from './page-nodes.js'
 import { type Placement, placementOf } from './placement.js'
 import { type PassedOver, RegionCore, type RegionDescription } from './region-core.js'
-import { type CheckedRegionOptions, type RegionOptions, regionName, regionOptions } from './region-options.js'
+import type { CheckedRegionOptions } from './region-options.js'
 import { explainShortage, foreseeShortage } from './shortage.js'
 import { pagesText, type WantedMemory } from './wanted-memory.js'
 
@@ -51,17 +50,17 @@ class Aborted {
 
 /**
  * Makes a region of the first of the caller's preferences that can be had; all or nothing. The event loop stays free.
+ * Behind the door: name, options and signal were checked by whoever calls it.
  *
  * @throws the signal's reason when it is aborted, else PinfoldError: the first preference's own error when there is but
  *   one, else one with its code that tells them all
  */
 export async function allocateCore(
   name: string,
-  options: RegionOptions,
+  options: CheckedRegionOptions,
   signal?: AbortSignal,
   admit: Admit = everything,
 ): Promise<RegionCore> {
-  checked('allocate: signal', signalOption.optional(), signal)
   const tries = negotiate(name, options, admit)
   let step = tries.next()
   while (!step.done) {
@@ -77,7 +76,7 @@ export async function allocateCore(
 }
 
 /** As {@link allocateCore}, blocking this thread until every page is there. */
-export function allocateCoreSync(name: string, options: RegionOptions, admit: Admit = everything): RegionCore {
+export function allocateCoreSync(name: string, options: CheckedRegionOptions, admit: Admit = everything): RegionCore {
   const tries = negotiate(name, options, admit)
   let step = tries.next()
   while (!step.done) {
@@ -109,12 +108,10 @@ function populate(request: NativeRequest, signal: AbortSignal | undefined): Prom
 
 /** The tries, one after the other: yields what to ask of the kernel, is told what came of it, returns the region. */
 function* negotiate(
-  givenName: string,
-  givenOptions: RegionOptions,
+  name: string,
+  options: CheckedRegionOptions,
   admit: Admit,
 ): Generator<NativeRequest, RegionCore, Outcome> {
-  const name = checked('allocate: name', regionName, givenName)
-  const options = checked('allocate', regionOptions, givenOptions)
   const placement = placementOf(options)
   const failures: PinfoldError[] = []
   const passedOver: PassedOver[] = []
@@ -180,14 +177,10 @@ function requestOf(
       (file?.keep ? mappingFlag.keepFile : 0),
     policy: placement.policy,
     nodes: Uint32Array.from(placement.nodes),
-    threads: threads ?? defaultThreads(size),
+    // Beyond 8 the kernel's own locks are in the way. Native code starts no more than there are chunks.
+    threads: threads ?? Math.min(8, availableParallelism()),
     description: JSON.stringify(description),
   }
-}
-
-/** One a CPU, as far as there are chunks of 64 MiB for them; beyond 8 the kernel's own locks are in the way. */
-function defaultThreads(size: number): number {
-  return Math.max(1, Math.min(8, availableParallelism(), Math.floor(size / (64 * MiB))))
 }
 
 /** A failed try as a typed error. Shortages are told from the kernel's counters, the rest from the call that failed. */
@@ -231,8 +224,7 @@ function isForeseen({ kind, size }: WantedMemory): boolean {
   return kind !== pageKind.hugetlb && size >= MiB
 }
 
-/** errno(3): EPERM 1, EACCES 13. */
-const permissionErrors = [1, 13]
+const permissionErrors: readonly number[] = [constants.errno.EPERM, constants.errno.EACCES]
 
 function fileFailure(failure: SystemFailure, choice: PageChoice, { backing }: CheckedRegionOptions): PinfoldError {
   const path = typeof backing === 'object' ? backing.file : ''

@@ -2,7 +2,7 @@ import { PinfoldError, toPinfoldError } from '../errors.js'
 import { type Admit, allocateCore, allocateCoreSync } from '../memory/allocate.js'
 import { allowedNodes } from '../memory/numa.js'
 import type { RegionCore } from '../memory/region-core.js'
-import { type RegionOptions, regionName } from '../memory/region-options.js'
+import { type CheckedRegionOptions, regionName } from '../memory/region-options.js'
 import { readRegionUse } from '../memory/region-use.js'
 import { checked } from '../options.js'
 import { AddressIndex } from './address-index.js'
@@ -83,7 +83,7 @@ export class Ledger {
 
   async allocate(
     name: string,
-    options: RegionOptions,
+    options: CheckedRegionOptions,
     stack: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Region> {
@@ -105,7 +105,7 @@ export class Ledger {
     }
   }
 
-  allocateSync(name: string, options: RegionOptions, stack: string | undefined): Region {
+  allocateSync(name: string, options: CheckedRegionOptions, stack: string | undefined): Region {
     const pending = this.#begin(name, stack)
     try {
       return this.#enter(allocateCoreSync(name, options, this.#admit(pending.claim)), pending)

@@ -11,7 +11,7 @@ import { ownPages, readPool, resizePool } from '../../src/memory/hugepage-pools.
 import { memoryNodes } from '../../src/memory/numa.js'
 import { basePageSize, hugetlbPageSizes, pagesName } from '../../src/memory/page-sizes.js'
 import { memlockLimit } from '../../src/memory/process-limits.js'
-import type { RegionOptions } from '../../src/memory/region-options.js'
+import type { CheckedRegionOptions } from '../../src/memory/region-options.js'
 import { foreseeShortage } from '../../src/memory/shortage.js'
 import { pageKind, policyKind } from '../../src/native.js'
 import { KiB, MiB } from '../../src/sizes.js'
@@ -23,7 +23,7 @@ import { pageSize, whyNotPools } from '../pools.js'
 
 const pages = pagesName('hugetlb', pageSize)
 
-function refusal(options: RegionOptions): PinfoldError {
+function refusal(options: CheckedRegionOptions): PinfoldError {
   try {
     allocateCoreSync('short', options).close()
   } catch (error) {
@@ -193,7 +193,7 @@ function baseMemory(size: number) {
 describe('memory', () => {
   test('that the machine has not is refused before the kernel would kill for it', () => {
     for (const backing of ['memfd', 'anonymous'] as const) {
-      const error = refusal({ size: '1TiB', pages: 'base', backing })
+      const error = refusal({ size: 2 ** 40, pages: 'base', backing })
       expect(error).toMatchObject({
         code: 'ERR_MEMORY_SHORT',
         values: { wanted: 2 ** 40, available: expect.any(Number) },
