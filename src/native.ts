@@ -81,8 +81,6 @@ export interface Native {
   /** NUMA node of each page at `address + i * stride`, or -errno (move_pages(2)). */
   pageNodes(address: number, stride: number, nodes: Int32Array): void
 
-  /** Virtual address of a view's first byte. */
-  addressOf(view: ArrayBufferView): number
   /**
    * Where `readPagemapEntry` and `readPagemapOf` put what they read: four 32-bit words, the entry's two halves, low first,
    * and its address's. Memory of this thread's own, for good.

@@ -51,10 +51,6 @@ View viewOf(const Napi::Value& value) {
 
 std::uint64_t numberOf(const void* address) { return reinterpret_cast<std::uintptr_t>(address); }
 
-Napi::Value addressOf(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(numberOf(viewOf(info[0]).data)));
-}
-
 Napi::Value readPagemapEntry(const Napi::CallbackInfo& info) {
   const std::uint64_t address = wholeNumber(info[1], "address");
   store(info, read(pidOf(info[0]), address), address);
@@ -114,7 +110,6 @@ void bindCell(Napi::Object exports) {
 }  // namespace
 
 void bindTranslate(Napi::Object exports) {
-  bind<addressOf>(exports, "addressOf");
   bindCell(exports);
   bind<readPagemapRaw>(exports, "readPagemapRaw");
   bind<translatePages>(exports, "translate");

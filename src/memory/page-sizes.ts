@@ -1,5 +1,4 @@
 import { native } from '../native.js'
-import { formatSize } from '../sizes.js'
 import { listKernelDirectory, readKernelFile, readKernelNumber } from './kernel-files.js'
 
 /** The machine's base page in bytes, as sysconf(3) tells it: 4096, or 16384 or 65536 on some arm64. */
@@ -61,9 +60,4 @@ export function transparentModes(): TransparentModes {
 /** The word in brackets: 'always [madvise] never' is 'madvise'. */
 export function parseChosen(text: string): string | undefined {
   return /\[([^\]]+)\]/.exec(text)?.[1]
-}
-
-/** The name of what backs a region: its kind, or of hugetlb pages their size. */
-export function pagesName(kind: 'hugetlb' | 'transparent' | 'base', pageSize: number): PagesName {
-  return kind === 'hugetlb' ? formatSize(pageSize) : kind
 }

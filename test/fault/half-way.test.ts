@@ -5,7 +5,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { openRegistry, openRegistrySync } from '../../src/index.js'
 import { sizeName } from '../../src/memory/cgroup.js'
 import { borrowHugepages } from '../../src/memory/hugepage-loan.js'
-import { pagesName } from '../../src/memory/page-sizes.js'
+import { formatSize } from '../../src/sizes.js'
 import { makeCgroup, type TestCgroup } from '../cgroups.js'
 import { pageSize, whyNotPools } from '../pools.js'
 import { world } from '../world.js'
@@ -13,7 +13,7 @@ import { world } from '../world.js'
 // A cgroup that allows so many pages and no more makes the kernel refuse in the middle of populating, when the pages
 // before are there already; and it counts what this process has, whatever others do to the pool meanwhile.
 
-const pages = pagesName('hugetlb', pageSize)
+const pages = formatSize(pageSize)
 const allowed = 5
 const names = ['memfd', 'anonymous'] as const
 

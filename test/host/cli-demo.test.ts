@@ -4,7 +4,6 @@ import { demoSize } from '../../src/cli/demo/report.js'
 import { allocateCoreSync } from '../../src/memory/allocate.js'
 import { repairLoans } from '../../src/memory/hugepage-loan.js'
 import { ownPages, readPool } from '../../src/memory/hugepage-pools.js'
-import { pagesName } from '../../src/memory/page-sizes.js'
 import type { RegionCore } from '../../src/memory/region-core.js'
 import { formatSize } from '../../src/sizes.js'
 import { jsonOf, pinfold, RunningCommand, whyNotBuilt } from '../command-line.js'
@@ -106,7 +105,7 @@ describe('the demo', () => {
   function emptyPool(): void {
     const { free, reserved = 0 } = readPool(pageSize)
     const pages = free - reserved - 1
-    if (pages > 0) taken = allocateCoreSync('taken', { size: pages * pageSize, pages: pagesName('hugetlb', pageSize) })
+    if (pages > 0) taken = allocateCoreSync('taken', { size: pages * pageSize, pages: formatSize(pageSize) })
   }
 
   test('prints one object whose parts agree with each other', async () => {

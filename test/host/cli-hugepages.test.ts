@@ -8,7 +8,7 @@ import { allocateCoreSync } from '../../src/memory/allocate.js'
 import { borrowHugepages, repairLoans } from '../../src/memory/hugepage-loan.js'
 import { ownPages, readPool } from '../../src/memory/hugepage-pools.js'
 import { memoryNodes } from '../../src/memory/numa.js'
-import { hugetlbPageSizes, pagesName } from '../../src/memory/page-sizes.js'
+import { hugetlbPageSizes } from '../../src/memory/page-sizes.js'
 import { formatSize } from '../../src/sizes.js'
 import { jsonOf, pinfold, whyNotBuilt } from '../command-line.js'
 import { asNobody, pageSize, poolPages, whyNotPools } from '../pools.js'
@@ -116,7 +116,7 @@ describe.skipIf(whyNotBuilt)('hugepages show', () => {
   test('needs no privileges, and names who uses hugepages and who has borrowed them', async ({ skip }) => {
     skip(reason !== undefined, reason)
     const loan = borrowHugepages({ pageSize, pages: 3 })
-    const region = allocateCoreSync('shown', { size: 2 * pageSize, pages: pagesName('hugetlb', pageSize) })
+    const region = allocateCoreSync('shown', { size: 2 * pageSize, pages: formatSize(pageSize) })
     try {
       const seen = showSchema.parse(jsonOf(await pinfold(['hugepages', '--json'], { prefix: asNobody })))
       expect(seen.users.find(({ pid }) => pid === process.pid)?.hugetlb).toBeGreaterThanOrEqual(2 * pageSize)
@@ -185,7 +185,7 @@ describe('a pool', () => {
 
   test('keeps pages that are in use or lent: a release of all is refused as a whole', async () => {
     const loan = borrowHugepages({ pageSize, pages: 4 })
-    const region = allocateCoreSync('kept', { size: 2 * pageSize, pages: pagesName('hugetlb', pageSize) })
+    const region = allocateCoreSync('kept', { size: 2 * pageSize, pages: formatSize(pageSize) })
     try {
       const now = kept()
       const run = await pinfold(['hugepages', 'release', size, ownPages(readPool(pageSize))])

@@ -5,7 +5,8 @@ import { withPoolLock } from '../../src/memory/hugepage-ledger.js'
 import { borrowHugepages, repairLoans } from '../../src/memory/hugepage-loan.js'
 import { ownPages, poolDirectory, readPool, readPools, resizePool } from '../../src/memory/hugepage-pools.js'
 import { memoryNodes } from '../../src/memory/numa.js'
-import { hugetlbPageSizes, pagesName } from '../../src/memory/page-sizes.js'
+import { hugetlbPageSizes } from '../../src/memory/page-sizes.js'
+import { formatSize } from '../../src/sizes.js'
 import { Child } from '../child-process.js'
 import { asNobody, journals, pageSize, poolPages, whyNotPools } from '../pools.js'
 
@@ -79,7 +80,7 @@ describe('a pool that is resized', () => {
     const { free, reserved = 0 } = readPool(pageSize)
     const region = allocateCoreSync('surplus', {
       size: (free - reserved) * pageSize,
-      pages: pagesName('hugetlb', pageSize),
+      pages: formatSize(pageSize),
     })
     loan.giveBack()
     expect(readPool(pageSize)).toMatchObject({ surplus: 4 })

@@ -4,16 +4,10 @@ import { describe, expect, test } from 'vitest'
 import { allocateCoreSync } from '../../src/memory/allocate.js'
 import { borrowHugepages } from '../../src/memory/hugepage-loan.js'
 import { allowedNodes, memoryNodes, numaNodes } from '../../src/memory/numa.js'
-import {
-  basePageSize,
-  hugetlbPageSizes,
-  pagesName,
-  transparentModes,
-  transparentPageSize,
-} from '../../src/memory/page-sizes.js'
+import { basePageSize, hugetlbPageSizes, transparentModes, transparentPageSize } from '../../src/memory/page-sizes.js'
 import { capabilities, memlockLimit, processMemory } from '../../src/memory/process-limits.js'
 import { readNumaMaps, readSmaps } from '../../src/memory/smaps.js'
-import { KiB, MiB } from '../../src/sizes.js'
+import { formatSize, KiB, MiB } from '../../src/sizes.js'
 import { pageSize, whyNotPools } from '../pools.js'
 
 const reason = whyNotPools()
@@ -81,7 +75,7 @@ describe('smaps', () => {
   test('shows hugetlb pages by their size, kept out of forks and dumps', ({ skip }) => {
     skip(reason !== undefined, reason)
     using loan = borrowHugepages({ pageSize, pages: 2 })
-    const region = allocateCoreSync('seen', { size: loan.pages * pageSize, pages: pagesName('hugetlb', pageSize) })
+    const region = allocateCoreSync('seen', { size: loan.pages * pageSize, pages: formatSize(pageSize) })
     try {
       const use = readSmaps(region.address, region.size)
       expect(use).toMatchObject({ mapped: region.size, kernelPageSize: pageSize, mmuPageSize: pageSize, resident: 0 })

@@ -9,19 +9,19 @@ import { withPoolLock } from '../../src/memory/hugepage-ledger.js'
 import { borrowHugepages } from '../../src/memory/hugepage-loan.js'
 import { ownPages, readPool, resizePool } from '../../src/memory/hugepage-pools.js'
 import { memoryNodes } from '../../src/memory/numa.js'
-import { basePageSize, hugetlbPageSizes, pagesName } from '../../src/memory/page-sizes.js'
+import { basePageSize, hugetlbPageSizes } from '../../src/memory/page-sizes.js'
 import { memlockLimit } from '../../src/memory/process-limits.js'
 import type { CheckedRegionOptions } from '../../src/memory/region-options.js'
 import { foreseeShortage } from '../../src/memory/shortage.js'
 import { pageKind, policyKind } from '../../src/native.js'
-import { KiB, MiB } from '../../src/sizes.js'
+import { formatSize, KiB, MiB } from '../../src/sizes.js'
 import { makeCgroup } from '../cgroups.js'
 import { Child } from '../child-process.js'
 import { pageSize, whyNotPools } from '../pools.js'
 
 // Each shortage is made in earnest, told, and then mended by the very command that the error names.
 
-const pages = pagesName('hugetlb', pageSize)
+const pages = formatSize(pageSize)
 
 function refusal(options: CheckedRegionOptions): PinfoldError {
   try {
@@ -92,7 +92,7 @@ describe('a pool with too few pages', () => {
   test('of another size does not hide behind one that has enough', ({ skip }) => {
     const gigantic = hugetlbPageSizes().find((size) => size !== pageSize && readPool(size).free === 0)
     if (gigantic === undefined) return skip('needs a page size whose pool is empty')
-    const error = refusal({ size: gigantic, pages: pagesName('hugetlb', gigantic) })
+    const error = refusal({ size: gigantic, pages: formatSize(gigantic) })
     expect(error).toMatchObject({ code: 'ERR_HUGEPAGES_SHORT', values: { wanted: 1, pageSize: gigantic } })
   })
 })

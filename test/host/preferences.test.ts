@@ -1,16 +1,16 @@
 import { spawnSync } from 'node:child_process'
 import { afterAll, describe, expect, test } from 'vitest'
 import { attachRegion, openRegistrySync } from '../../src/index.js'
-import { basePageSize, hugetlbPageSizes, pagesName, transparentPageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize, hugetlbPageSizes, transparentPageSize } from '../../src/memory/page-sizes.js'
 import { memlockLimit } from '../../src/memory/process-limits.js'
-import { KiB, MiB } from '../../src/sizes.js'
+import { formatSize, KiB, MiB } from '../../src/sizes.js'
 import { Child } from '../child-process.js'
 import { mappedRegions } from '../mappings.js'
 import { pageSize } from '../pools.js'
 
 // A list of preferences ends at the first that can be had, and tells of each before it why it could not.
 
-const pages = pagesName('hugetlb', pageSize)
+const pages = formatSize(pageSize)
 const memory = openRegistrySync()
 
 afterAll(() => {

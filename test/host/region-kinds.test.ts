@@ -6,7 +6,7 @@ import { openRegistrySync, type Region } from '../../src/index.js'
 import { borrowHugepages } from '../../src/memory/hugepage-loan.js'
 import { readPool } from '../../src/memory/hugepage-pools.js'
 import { memoryNodes } from '../../src/memory/numa.js'
-import { basePageSize, hugetlbPageSizes, pagesName, transparentPageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize, hugetlbPageSizes, transparentPageSize } from '../../src/memory/page-sizes.js'
 import { parseSmaps } from '../../src/memory/smaps.js'
 import { formatSize, GiB, MiB } from '../../src/sizes.js'
 import { mappedRegions } from '../mappings.js'
@@ -43,7 +43,7 @@ interface Kind {
 }
 
 const hugetlb = hugetlbPageSizes().map((pageSize): Kind => {
-  const pages = pagesName('hugetlb', pageSize)
+  const pages = formatSize(pageSize)
   const size = pageSize >= GiB ? pageSize : 4 * pageSize
   return { pages, size, pageSize, alignment: pageSize, missing: whyNotPools() }
 })

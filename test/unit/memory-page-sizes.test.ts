@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { pagesName, parseChosen, parseHugetlbPageSizes } from '../../src/memory/page-sizes.js'
+import { parseChosen, parseHugetlbPageSizes } from '../../src/memory/page-sizes.js'
 import { GiB, KiB, MiB } from '../../src/sizes.js'
 
 test('hugetlb page sizes come out of directory names, largest first, in any order of listing', () => {
@@ -16,11 +16,4 @@ test('the chosen mode is the word in brackets', () => {
   expect(parseChosen('always [madvise] never\n')).toBe('madvise')
   expect(parseChosen('always defer [defer+madvise] madvise never')).toBe('defer+madvise')
   expect(parseChosen('')).toBeUndefined()
-})
-
-test('hugetlb pages are named by their size, the others by their kind', () => {
-  expect(pagesName('hugetlb', GiB)).toBe('1GiB')
-  expect(pagesName('hugetlb', 64 * KiB)).toBe('64KiB')
-  expect(pagesName('transparent', 2 * MiB)).toBe('transparent')
-  expect(pagesName('base', 4 * KiB)).toBe('base')
 })
