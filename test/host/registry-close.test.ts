@@ -1,21 +1,7 @@
-import { afterEach, describe, expect, test } from 'vitest'
-import { type MemoryRegistry, openRegistry, openRegistrySync } from '../../src/index.js'
+import { describe, expect, test } from 'vitest'
+import { openRegistry, openRegistrySync } from '../../src/index.js'
 import { mappedRegions } from '../mappings.js'
-
-const open: MemoryRegistry[] = []
-const kept = <Registry extends MemoryRegistry>(registry: Registry): Registry => {
-  open.push(registry)
-  return registry
-}
-
-afterEach(() => {
-  for (const registry of open.splice(0)) registry.close()
-  expect(mappedRegions()).toEqual([])
-})
-
-const base = { size: '1MiB', pages: 'base' } as const
-/** More than any machine that runs this has. */
-const _impossible = { size: '4096GiB', pages: 'base' } as const
+import { base, kept } from '../registries.js'
 
 describe('close', () => {
   test('closes every region, once', () => {

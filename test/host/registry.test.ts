@@ -1,24 +1,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { inspect } from 'node:util'
-import { afterEach, describe, expect, test } from 'vitest'
-import { type MemoryRegistry, openRegistry, openRegistrySync, registryChannels } from '../../src/index.js'
+import { describe, expect, test } from 'vitest'
+import { openRegistry, openRegistrySync, registryChannels } from '../../src/index.js'
 import { KiB, MiB } from '../../src/sizes.js'
 import { mappedRegions } from '../mappings.js'
-
-const open: MemoryRegistry[] = []
-const kept = <Registry extends MemoryRegistry>(registry: Registry): Registry => {
-  open.push(registry)
-  return registry
-}
-
-afterEach(() => {
-  for (const registry of open.splice(0)) registry.close()
-  expect(mappedRegions()).toEqual([])
-})
-
-const base = { size: '1MiB', pages: 'base' } as const
-/** More than any machine that runs this has. */
-const impossible = { size: '4096GiB', pages: 'base' } as const
+import { base, impossible, kept } from '../registries.js'
 
 describe('declared regions', () => {
   test('are there by name when the registry opens, in both ways of opening', async () => {
