@@ -8,6 +8,7 @@ import { type Outcome, printSummary, silent } from './outcome.js'
 import { signalAll } from './processes.js'
 import { build, types } from './suites/build.js'
 import { lint } from './suites/lint.js'
+import { Machine } from './suites/machine.js'
 import { native } from './suites/native.js'
 import { packed } from './suites/packed.js'
 import { currentNode, nodeOf, projects, vitest } from './suites/vitest.js'
@@ -46,12 +47,14 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 
 const outcomes: Outcome[] = []
+const machine = new Machine()
 try {
   await runEverything()
 } catch (error) {
   // Whatever breaks the runner itself is a failure like any other, and still ends in a summary.
   outcomes.push(silent('npm test', error instanceof Error ? (error.stack ?? error.message) : String(error), 0))
 }
+outcomes.push(await machine.check())
 if (interrupted) outcomes.push(silent('npm test', 'interrupted: not every suite ran', 0))
 printSummary(outcomes)
 process.exitCode = outcomes.some(({ failed }) => failed.length > 0) ? 1 : 0

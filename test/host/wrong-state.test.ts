@@ -47,6 +47,7 @@ describe('a closed region', () => {
     'pageSize',
     'passedOver',
     'closed',
+    'toJSON',
     'close',
     'closeWhenReleased',
   ]

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Checks, type Outcome } from '../outcome.js'
+
+const pools = '/sys/kernel/mm/hugepages'
+
+/** The machine as it was before the suites; they are to leave it so. Their temporary files are in a folder of ours. */
+export class Machine {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'pinfold-test-'))
+  readonly #before = look()
+
+  constructor() {
+    chmodSync(this.#folder, 0o1777) // some tests run programs as another user
+    process.env.TMPDIR = this.#folder
+  }
+
+  /** Looks again, and takes the folder away. */
+  async check(): Promise<Outcome> {
+    const checks = new Checks('machine')
+    await checks.that('no temporary file of a test is left', () => {
+      // What tools keep there (caches of tsx and vitest) goes with the folder.
+      assert.deepEqual(
+        readdirSync(this.#folder).filter((name) => name.startsWith('pinfold')),
+        [],
+      )
+    })
+    const after = look()
+    for (const [what, before] of Object.entries(this.#before)) {
+      await checks.that(`${what} are as before`, () => assert.equal(after[what as keyof typeof after], before))
+    }
+    rmSync(this.#folder, { recursive: true, force: true })
+    return checks.outcome()
+  }
+}
+
+function look() {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n')
+  return {
+    'hugepage pools': list(pools)
+      .map((size) => `${size} ${read(`${pools}/${size}/nr_hugepages`)}`)
+      .join('\n'),
+    'hugetlbfs and cgroup mounts': mounts.filter((mount) => / (hugetlbfs|cgroup2?) /.test(mount)).join('\n'),
+    'swap spaces': read('/proc/swaps').replaceAll(/ .*/g, ''), // their names, without how much is used
+    'journals of lent hugepages': list('/run/pinfold')
+      .filter((name) => name !== 'hugepages.lock')
+      .join('\n'),
+  }
+}
+
+function list(folder: string): string[] {
+  return existsSync(folder) ? readdirSync(folder) : []
+}
+
+function read(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8') : ''
+}
