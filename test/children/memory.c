@@ -26,6 +26,14 @@ static const size_t huge = (size_t)1 << 21;
 // 0 or an errno.
 static int outcome(long result) { return result < 0 ? errno : 0; }
 
+// A page that was just written may still be in another processor's batch, which MADV_PAGEOUT does not look into. A
+// migration from node 0 to node 0 moves nothing, and empties the batches first (mm/mempolicy.c, do_migrate_pages). A
+// kernel without NUMA refuses it; its caller sees by the pages whether they are out.
+static void emptyBatches(int advice) {
+  const unsigned long node0 = 1;
+  if (advice == MADV_PAGEOUT) (void)syscall(SYS_migrate_pages, 0, 8 * sizeof node0 + 1, &node0, &node0);
+}
+
 static int protect(char* address, size_t length) {
   const int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
   if (fd < 0) return errno;
@@ -40,6 +48,7 @@ static int protect(char* address, size_t length) {
 
 static int obey(char* memory, const char* order, size_t offset, size_t length, int advice) {
   const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  emptyBatches(advice);
   if (strcmp(order, "advise") == 0) return outcome(madvise(memory + offset, length, advice));
   if (strcmp(order, "protect") == 0) return protect(memory + offset, length);
   for (size_t at = offset; at < offset + length; at += page) {
@@ -77,6 +86,7 @@ static int advise(int pid, uintptr_t address, size_t length, int advice) {
   const int process = (int)syscall(SYS_pidfd_open, pid, 0);
   if (process < 0) return errno;
   const struct iovec range = {(void*)address, length};
+  emptyBatches(advice);
   return outcome(syscall(SYS_process_madvise, process, &range, 1, advice, 0));
 }
 
