@@ -118,3 +118,8 @@ export function width(text: string): number {
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US')
 }
+
+/** '1 page', '512 pages' */
+export function formatCounted(count: number, noun: 'page' | 'run' | 'word'): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -196,6 +196,12 @@ export class MappedRegion {
     return this.closeWhenReleased()
   }
 
+  /** What a logger's JSON.stringify writes: plain values, the address as a hex string ('0x7f…'). */
+  toJSON(): { name: string; pages: PagesName; size: number; pageSize: number; address: string; closed: boolean } {
+    const { name, pages, size, pageSize, closed } = this
+    return { name, pages, size, pageSize, address: formatAddress(this.address), closed }
+  }
+
   [inspect.custom](): string {
     const state = this.closed ? 'closed' : `at ${formatAddress(this.address)}`
     const kind = this.pages === 'base' || this.pages === 'transparent' ? this.pages : `${this.pages} hugetlb`

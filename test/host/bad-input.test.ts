@@ -288,6 +288,7 @@ const silentMethods = [
   'MemoryRegistry.stats',
   'MemoryRegistry.close',
   'Region.inspect',
+  'Region.toJSON',
   'Region.translate',
   'Region.close',
   'Hold.release',

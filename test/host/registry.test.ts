@@ -194,6 +194,20 @@ describe('what a registry tells of itself', () => {
   })
 })
 
+test('a region can be logged as JSON, open or closed, by itself or in a slice', () => {
+  const memory = kept(openRegistrySync({ regions: { one: base } }))
+  const { one } = memory.regions
+  const plain = { name: 'one', pages: 'base', size: one.size, pageSize: one.pageSize, closed: false }
+  const address = `0x${one.address.toString(16)}`
+  const slice = one.slice(16, 32)
+  expect(JSON.parse(JSON.stringify({ one, slice }))).toEqual({
+    one: { ...plain, address },
+    slice: { region: { ...plain, address }, offset: 16, length: 32 },
+  })
+  one.close()
+  expect(JSON.parse(JSON.stringify(one))).toEqual({ ...plain, address, closed: true })
+})
+
 describe('bad input is refused with its value and changes nothing', () => {
   const wrongRegistries: [unknown, string][] = [
     [null, ''],

@@ -1,6 +1,6 @@
 import { formatAddress } from '../../addresses.js'
 import { formatSize, GiB } from '../../sizes.js'
-import { formatCount, type Paint, pad } from '../output.js'
+import { formatCount, formatCounted, type Paint, pad } from '../output.js'
 import {
   type Advice,
   type BytesStep,
@@ -64,7 +64,7 @@ export class DemoText {
   physical({ states, runs, pageTables, milliseconds }: PhysicalStep, isGuest: boolean): string {
     if (runs === null || pageTables === null) {
       const seen = Object.entries(states).filter(([, pages]) => pages > 0)
-      const text = seen.map(([state, pages]) => `${formatCount(pages)} pages ${state}`).join(', ')
+      const text = seen.map(([state, pages]) => `${formatCounted(pages, 'page')} ${state}`).join(', ')
       const why = states.hidden > 0 ? ': physical addresses need CAP_SYS_ADMIN' : ''
       return this.#line('translated', text + why, formatTime(milliseconds))
     }
@@ -146,7 +146,7 @@ export class DemoText {
   }
 
   #differences(count: number): string {
-    return count === 0 ? '0 differ' : this.#paint(`${formatCount(count)} words differ`, 'red')
+    return count === 0 ? '0 differ' : this.#paint(`${formatCounted(count, 'word')} differ`, 'red')
   }
 
   #speed(bytes: number, milliseconds: number): string {
@@ -166,7 +166,7 @@ export class DemoText {
 
 /** '32 pages of 2MiB' */
 function formatPages(count: number, pageSize: number): string {
-  return `${formatCount(count)} ${count === 1 ? 'page' : 'pages'} of ${formatSize(pageSize)}`
+  return `${formatCounted(count, 'page')} of ${formatSize(pageSize)}`
 }
 
 /** A time with three digits that mean something, ten columns wide. */

@@ -2,7 +2,7 @@ import { type HugepagePool, poolDirectory, readPools } from '../../memory/hugepa
 import { formatSize, KiB, MiB } from '../../sizes.js'
 import { defaultHugepageSize } from '../hugepages/default-size.js'
 import { readHugetlbMounts } from '../hugepages/mounts.js'
-import { formatCount } from '../output.js'
+import { formatCount, formatCounted } from '../output.js'
 import { sudo, writeCommand } from '../shell-command.js'
 import { type Finding, finding } from './finding.js'
 
@@ -41,7 +41,7 @@ function examinePool(pool: HugepagePool, nodes: readonly HugepagePool[], isWante
     surplus > 0 ? `${formatCount(surplus)} surplus` : '',
     overcommit > 0 ? `up to ${formatCount(overcommit)} more on demand` : '',
   ].filter((note) => note !== '')
-  const counts = total === 0 ? 'no pages' : `${formatCount(total)} pages, ${formatCount(free)} free`
+  const counts = total === 0 ? 'no pages' : `${formatCounted(total, 'page')}, ${formatCount(free)} free`
   const only = nodes.length === 1 && total > 0 ? [`all on node ${nodes[0]?.node}`] : []
   const seen = [counts, ...only, ...notes].join(', ')
   if (available(pool) > 0) return finding(id, 'ok', seen, { values })
@@ -52,7 +52,7 @@ function examinePool(pool: HugepagePool, nodes: readonly HugepagePool[], isWante
 
 function examineNodePool(pool: HugepagePool): Finding {
   const { pageSize, node, total, free, surplus } = pool
-  const seen = total === 0 ? 'no pages' : `${formatCount(total)} pages, ${formatCount(free)} free`
+  const seen = total === 0 ? 'no pages' : `${formatCounted(total, 'page')}, ${formatCount(free)} free`
   const id = `hugepages.pool.${formatSize(pageSize)}.node${node}`
   const values = { pageSize, node, total, free, surplus }
   return finding(id, free > 0 ? 'ok' : 'info', seen, { values })
