@@ -8,8 +8,9 @@ import { native } from '../native.js'
 import { describe } from '../sizes.js'
 import { PageFlags } from './page-flags.js'
 import { type PageState, type PageStates, placeOfEntry, stateOf } from './pagemap.js'
+import { readRefusal } from './read-refusal.js'
 import { runsOf } from './runs.js'
-import { checkedAddress, checkedProcess, InspectedPage, readRefusal } from './virt-to-phys.js'
+import { checkedAddress, checkedProcess, InspectedPage } from './virt-to-phys.js'
 
 /** A physically contiguous stretch of a process's memory. */
 export interface ProcessRun {

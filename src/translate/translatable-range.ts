@@ -1,6 +1,7 @@
-import { PinfoldError, toPinfoldError } from '../errors.js'
+import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'
 import { GiB } from '../sizes.js'
+import { readRefusal } from './read-refusal.js'
 
 /** Memory of this process that can be translated: whole pages. A region is one. */
 export interface TranslatableRange {
@@ -31,7 +32,7 @@ export function readPages(range: TranslatableRange, first: number, pages: Float6
   try {
     native.translate(Number(range.address) + first * span, span, first * span, pages)
   } catch (error) {
-    throw toPinfoldError(error)
+    throw readRefusal(error, 0, range.address)
   }
 }
 

@@ -41,3 +41,12 @@ test.skipIf(!isRoot).each(Object.entries(without))(
     expect((await child.ended).code).toBe(0)
   },
 )
+
+test.skipIf(!isRoot)(
+  `a process that may not read its own pagemap is told so${isRoot ? '' : ' (skipped: needs root)'}`,
+  async () => {
+    await using child = new Child('another-user.ts', [])
+    expect(await child.line()).toBe('ERR_PERMISSION')
+    expect((await child.ended).code).toBe(0)
+  },
+)
