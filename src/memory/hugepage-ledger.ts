@@ -19,7 +19,10 @@ export interface OpenLoan {
   readonly pid: number
   /** Bytes. */
   readonly pageSize: number
+  /** In all. */
   readonly pages: number
+  /** Pages on each NUMA node, by its number; empty where the kernel knows no nodes. */
+  readonly nodes: Readonly<Record<number, number>>
 }
 
 let depth = 0
@@ -69,7 +72,11 @@ export function openLoans(): OpenLoan[] {
     const loan = readJournal(path)
     if (loan?.last.step !== 'raised' || isForeign(loan)) continue
     const { pid, pageSize } = loan.raise
-    loans.push({ pid, pageSize, pages: total(loan.last.shares) })
+    const { shares } = loan.last
+    const nodes = Object.fromEntries(
+      shares.flatMap(({ node, pages }) => (node === undefined || pages === 0 ? [] : [[node, pages]])),
+    )
+    loans.push({ pid, pageSize, pages: total(shares), nodes })
   }
   return loans
 }
