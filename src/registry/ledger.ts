@@ -56,7 +56,10 @@ export class Ledger {
   readonly #onIdle: (() => void)[] = []
   /** Whether the end of this turn is waited for. */
   #turnEnds = false
+  /** How many wait to close. As long as any does, no hold is given, nor any region made. */
   #waiting = 0
+  /** What gives holds again, when nobody waits to close any more. */
+  readonly #giveHolds: (() => void)[] = []
   #closed = false
   /** Whether the MemoryRegistry was collected while it was open; what is still being allocated arrives all the same. */
   #abandoned = false
@@ -160,21 +163,21 @@ export class Ledger {
   async closeWhenReleased(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted()
     this.#waiting += 1
-    const refusals = [...this.#lines.values()].map(({ core }) => core.refuseHolds())
+    if (this.#waiting === 1) for (const { core } of this.#lines.values()) this.#giveHolds.push(core.refuseHolds())
     try {
       // One of them may be new since the last look: an allocation that was under way when the wait began.
       for (let held = this.#held()[0]; held !== undefined; held = this.#held()[0]) await held.released(signal)
       this.close()
     } finally {
       this.#waiting -= 1
-      for (const giveHolds of refusals) giveHolds()
+      if (this.#waiting === 0) for (const giveHolds of this.#giveHolds.splice(0)) giveHolds()
     }
     if (this.#pending.size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
 
   #begin(name: string, stack: string | undefined, stop?: AbortController): Pending {
     checked('allocate: name', regionName, name)
-    if (this.#closed || this.#waiting > 0) throw registryClosed(name)
+    if (this.#closed || this.#waiting > 0) throw registryClosed(name, this.#closed ? 'closed' : 'about to close')
     if (this.#lines.has(name) || this.#pending.has(name)) {
       const state = this.#lines.has(name) ? 'is open' : 'is being allocated'
       throw new PinfoldError(`allocate: a region '${name}' ${state} in this registry`, {
@@ -205,6 +208,7 @@ export class Ledger {
     try {
       if (this.#closed) throw registryClosed(core.name)
       this.#settle(core, claim)
+      if (this.#waiting > 0) this.#giveHolds.push(core.refuseHolds())
       const region = new Region(core)
       const line: Line = { core, stack, face: undefined, leaked: false }
       this.#index.add(core.address, core.size, line)
@@ -307,8 +311,8 @@ export class Ledger {
   }
 }
 
-function registryClosed(name: string): PinfoldError {
-  return new PinfoldError(`allocate: region '${name}' is not made: its registry is closed`, {
+function registryClosed(name: string, state: 'closed' | 'about to close' = 'closed'): PinfoldError {
+  return new PinfoldError(`allocate: region '${name}' is not made: its registry is ${state}`, {
     code: 'ERR_REGISTRY_CLOSED',
     values: { name },
   })

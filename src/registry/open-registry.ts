@@ -2,7 +2,12 @@ import { captureStack } from './leak-detector.js'
 import { Ledger } from './ledger.js'
 import { MemoryRegistry } from './memory-registry.js'
 import type { Region } from './region.js'
-import { checkedRegistryOptions, type OpenOptions, type RegistryOptions } from './registry-options.js'
+import {
+  checkedOpenOptions,
+  checkedRegistryOptions,
+  type OpenOptions,
+  type RegistryOptions,
+} from './registry-options.js'
 
 /**
  * Opens a registry, with the regions that `options.regions` declares: its `regions` has them by name, and a name that was
@@ -15,12 +20,12 @@ import { checkedRegistryOptions, type OpenOptions, type RegistryOptions } from '
 export async function openRegistry<Names extends string = never>(
   options: OpenOptions<Names> = {},
 ): Promise<MemoryRegistry<Names>> {
-  const settings = checkedRegistryOptions('openRegistry', options)
+  const { options: settings, signal } = checkedOpenOptions('openRegistry', options)
   const ledger = new Ledger(settings, captureStack(openRegistry))
   const made: [string, Region][] = []
   try {
     for (const [name, region] of settings.regions) {
-      made.push([name, await ledger.allocate(name, region, undefined, settings.signal)])
+      made.push([name, await ledger.allocate(name, region, undefined, signal)])
     }
   } catch (error) {
     ledger.close()

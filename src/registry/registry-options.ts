@@ -25,8 +25,8 @@ const registryOptions = z.strictObject({
   budget: z.unknown().optional(),
   regions: z.custom<object>(isTable, { error: 'expected regions by name' }).optional(),
   leaks: z.enum(levels).optional(),
-  signal: signalOption.optional(),
 })
+const openOptions = registryOptions.extend({ signal: signalOption.optional() })
 
 /**
  * Most bytes that the open regions of a registry may have together: a size for all of them, or limits by what they are
@@ -36,8 +36,8 @@ const registryOptions = z.strictObject({
  * - `total`: all of them.
  * - `perPageSize`: by kind of pages: '1GiB', '2MiB' and other hugetlb sizes, 'transparent', 'base'.
  * - `perNode`: by NUMA node. Until a region is there, it is charged to the nodes that its options name (each in full, but
- *   interleaved ones evenly), or in full to each node of the machine where they name none; then to where its pages are.
- *   One whose pages came to lie where the budget does not allow them is closed again.
+ *   interleaved ones evenly), or in full to each node that this process may use where they name none; then to where its
+ *   pages are. One whose pages came to lie where the budget does not allow them is closed again.
  */
 export type BudgetOption = z.input<typeof sizeOption> | Readonly<z.input<typeof budgetLimits>>
 
@@ -75,13 +75,27 @@ export interface CheckedRegistryOptions {
   /** In the caller's order. */
   readonly regions: ReadonlyMap<string, CheckedRegionOptions>
   readonly leaks: LeakLevel
-  readonly signal: AbortSignal | undefined
 }
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` that names the first wrong option; nothing has been allocated then */
-export function checkedRegistryOptions(subject: string, options: OpenOptions): CheckedRegistryOptions {
-  const { budget, regions = {}, leaks = 'sampled', signal } = checked(subject, registryOptions, options)
-  return { budget: budgetOf(subject, budget), regions: regionsOf(subject, regions), leaks, signal }
+export function checkedRegistryOptions(subject: string, options: RegistryOptions): CheckedRegistryOptions {
+  return understood(subject, checked(subject, registryOptions, options))
+}
+
+/** As {@link checkedRegistryOptions}, of a registry that may be stopped while it opens. */
+export function checkedOpenOptions(
+  subject: string,
+  given: OpenOptions,
+): { options: CheckedRegistryOptions; signal: AbortSignal | undefined } {
+  const { signal, ...options } = checked(subject, openOptions, given)
+  return { options: understood(subject, options), signal }
+}
+
+function understood(
+  subject: string,
+  { budget, regions = {}, leaks = 'sampled' }: z.output<typeof registryOptions>,
+): CheckedRegistryOptions {
+  return { budget: budgetOf(subject, budget), regions: regionsOf(subject, regions), leaks }
 }
 
 /**

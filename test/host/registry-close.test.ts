@@ -104,6 +104,20 @@ describe('closeWhenReleased', () => {
     hold.release()
   })
 
+  test('gives no hold of a region that arrives meanwhile, until the wait is given up', async () => {
+    const memory = kept(openRegistrySync({ regions: { one: base } }))
+    const hold = memory.regions.one.hold()
+    const stop = new AbortController()
+    const arriving = memory.allocate('late', base)
+    const closing = memory.closeWhenReleased({ signal: stop.signal })
+    const late = await arriving
+    expect(() => late.hold()).toThrow(expect.objectContaining({ code: 'ERR_REGION_CLOSED' }))
+    stop.abort('no time')
+    await expect(closing).rejects.toBe('no time')
+    late.hold().release()
+    hold.release()
+  })
+
   test('waits until what it stopped has given back its pages', async () => {
     const memory = openRegistrySync()
     const allocating = memory.allocate('tx', { size: '512MiB', pages: 'base' })

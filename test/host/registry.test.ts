@@ -234,6 +234,13 @@ describe('bad input is refused with its value and changes nothing', () => {
     await expect(openRegistry(options)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', values: { option } })
   })
 
+  test('openRegistrySync takes no signal, since nothing could abort it', () => {
+    // @ts-expect-error: what a program without types may pass
+    const open = () => openRegistrySync({ signal: AbortSignal.abort() })
+    expect(open).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }))
+    expect(open).toThrow('signal: there is no such option')
+  })
+
   test.each([
     [{ perPageSize: { '3MiB': '1GiB' } }, '3MiB'],
     [{ perPageSize: { huge: '1GiB' } }, 'huge'],
