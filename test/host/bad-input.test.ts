@@ -212,7 +212,7 @@ const doors: readonly Door[] = [
   ...['decodeHmcSegmentDescriptor', 'decodeHmcPageDescriptor'].map((name) => ({
     of: pinfold,
     name,
-    inputs: values([undefined, -1n, 2n ** 64n, 0.5, Number.NaN, ...wrongTypes('bigint')]),
+    inputs: values([undefined, -1n, 2n ** 53n, 2n ** 64n, 5, 0.5, Number.NaN, ...wrongTypes('bigint')]),
   })),
 
   { of: memory, name: 'allocate', after: [base], inputs: values(wrongNames) },

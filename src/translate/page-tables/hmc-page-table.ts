@@ -4,7 +4,7 @@ import { PinfoldError } from '../../errors.js'
 import { checked } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import type { DeviceTable } from './device-table.js'
-import { deviceAddress, tablePages } from './options.js'
+import { tablePages } from './options.js'
 import { impossible, lengthOf, pageAlignment } from './pages.js'
 
 // Sizes and bits as in Linux, drivers/infiniband/hw/irdma/hmc.h (IRDMA_HMC_DIRECT_BP_SIZE, IRDMA_HMC_PAGED_BP_SIZE,
@@ -194,6 +194,11 @@ function checkDescriptorPages(pages: readonly number[], needed: number): void {
   }
 }
 
+// Addresses are numbers here; of 2^53 or more, which no page has, they would be another number.
+const descriptorWord = z
+  .bigint({ error: 'expected a bigint' })
+  .refine((word) => word >= 0n && word < 2n ** 53n, { error: 'expected 64 bits, with an address below 2^53' })
+
 /** A segment descriptor's data word, decoded. */
 export interface HmcSegmentDescriptor {
   readonly valid: boolean
@@ -207,10 +212,10 @@ export interface HmcSegmentDescriptor {
 /**
  * Reads back the data word of a segment descriptor.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is not a bigint of 64 bits
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no bigint of 64 bits, or its address is 2^53 or more
  */
 export function decodeHmcSegmentDescriptor(word: bigint): HmcSegmentDescriptor {
-  const bits = checked('HMC segment descriptor', deviceAddress, word)
+  const bits = checked('HMC segment descriptor', descriptorWord, word)
   return {
     valid: (bits & validBit) !== 0n,
     type: (bits & directBit) === 0n ? 'paged' : 'direct',
@@ -222,9 +227,9 @@ export function decodeHmcSegmentDescriptor(word: bigint): HmcSegmentDescriptor {
 /**
  * Reads back a page descriptor.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is not a bigint of 64 bits
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no bigint of 64 bits, or its address is 2^53 or more
  */
 export function decodeHmcPageDescriptor(word: bigint): { readonly valid: boolean; readonly address: number } {
-  const bits = checked('HMC page descriptor', deviceAddress, word)
+  const bits = checked('HMC page descriptor', descriptorWord, word)
   return { valid: (bits & validBit) !== 0n, address: Number(bits & addressMask) }
 }
