@@ -242,7 +242,7 @@ function fileFailure(failure: SystemFailure, choice: PageChoice, { backing }: Ch
       : hugetlbfs
         ? `is on a mount with pages of ${formatSize(pageSize)}, not ${choice.pages}`
         : 'is not on a hugetlbfs mount'
-  const hint = hugetlbfs === 0 ? `pinfold hugepages mount ${choice.pages} /mnt/huge` : undefined
+  const hint = hugetlbfs === 0 ? `sudo pinfold hugepages mount /mnt/huge --page-size ${choice.pages}` : undefined
   return new PinfoldError(`allocate: backing.file: ${path} ${problem}`, {
     ...details,
     code: 'ERR_INVALID_ARGUMENT',

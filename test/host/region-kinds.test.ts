@@ -241,7 +241,9 @@ describe('a file on a hugetlbfs mount', () => {
         pages: 'ERR_INVALID_ARGUMENT',
         folder: 'ERR_SYSTEM',
       }[wrong]
-      expect(() => memory.allocateSync('wrong', wanted)).toThrow(expect.objectContaining({ code }))
+      const mend = `sudo pinfold hugepages mount /mnt/huge --page-size ${pages}`
+      const refused = wrong === 'place' || wrong === 'pages' ? { code, hint: mend } : { code }
+      expect(() => memory.allocateSync('wrong', wanted)).toThrow(expect.objectContaining(refused))
       expect(readdirSync(mount)).toEqual(['rx'])
       expect(readdirSync(ordinary)).toEqual(['text'])
       expect(readFileSync(`${ordinary}/text`, 'utf8')).toBe('text')
