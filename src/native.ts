@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { PinfoldError } from './errors.js'
@@ -133,20 +133,27 @@ function load(): Native {
   throw new PinfoldError(`pinfold's native part could not be loaded:\n  ${failures.join('\n  ')}\n${remedies()}`, {
     code: 'ERR_ADDON_LOAD',
     values: { platform: process.platform, arch: process.arch, node: process.version },
-    hint: 'npm run build',
+    hint: isCheckout() ? 'npm run build' : undefined,
   })
 }
 
 function remedies(): string {
-  const lines =
-    process.platform === 'linux'
-      ? [
-          'in a checkout: npm run build',
-          `as a dependency: reinstall pinfold on this machine (${process.arch}, Node ${process.version}); it ships binaries for linux`,
-          'with Node before 20.19: upgrade, since the addon needs Node-API 9',
-        ]
-      : [`pinfold runs on Linux only, and this is ${process.platform}`]
+  const lines: string[] = []
+  if (process.platform !== 'linux') lines.push(`pinfold runs on Linux only, and this is ${process.platform}`)
+  else if (isCheckout()) lines.push('npm run build')
+  else
+    lines.push(`this package has binaries for ${shipped()}, and this is linux-${process.arch}: install it here again`)
+  if (!(Number(process.versions.napi) >= 9)) lines.push(`Node 20.19 or later, since this is ${process.version}`)
   return `remedies:\n  - ${lines.join('\n  - ')}`
+}
+
+/** The sources are in a checkout only, and only from them can the addon be built. */
+function isCheckout(): boolean {
+  return existsSync(`${root}CMakeLists.txt`)
+}
+
+function shipped(): string {
+  return existsSync(`${root}prebuilds`) ? readdirSync(`${root}prebuilds`).join(', ') : 'no platform'
 }
 
 export const native: Native = load()

@@ -33,7 +33,7 @@ async function checkTarball(checks: Checks, folder: string, tarball: string): Pr
       files.some((file) => /^package\/prebuilds\/linux-[^/]+\/pinfold\.node$/.test(file)),
       'no prebuilt addon',
     )
-    const strangers = files.filter((file) => !/^package\/(dist|prebuilds)\/|^package\/[^/]+$/.test(file))
+    const strangers = files.filter((file) => !/^package\/(dist|docs|prebuilds)\/|^package\/[^/]+$/.test(file))
     assert.deepEqual(strangers, [], 'what is not for users is packed')
   })
   await checks.that(

@@ -166,7 +166,7 @@ describe.skipIf(whyNotBuilt)('doctor', () => {
       const dist = dirname(dirname(mainScript))
       const root = dirname(dist)
       cpSync(dist, join(folder, 'dist'), { recursive: true })
-      cpSync(join(root, 'package.json'), join(folder, 'package.json'))
+      for (const file of ['package.json', 'CMakeLists.txt']) cpSync(join(root, file), join(folder, file))
       symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
       const run = await pinfold(['doctor', '--json'], { script: join(folder, 'dist/cli/main.js') })
       const report = reportSchema.parse(jsonOf(run))

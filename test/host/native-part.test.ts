@@ -24,7 +24,7 @@ function importIn(folder: string): unknown {
   const program = `
     import('./dist/index.js').then(
       () => console.log('{}'),
-      ({ name, code, message, values }) => console.log(JSON.stringify({ name, code, message, values })))`
+      ({ name, code, message, values, hint }) => console.log(JSON.stringify({ name, code, message, values, hint })))`
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {
     cwd: folder,
     encoding: 'utf8',
@@ -43,11 +43,14 @@ test.skipIf(whyNot !== '')(
       join(folder, `prebuilds/${platform}-glibc/pinfold.node`),
       join(folder, `prebuilds/${platform}-musl/pinfold.node`),
       'remedies:',
-      'npm run build',
+      `this package has binaries for no platform, and this is ${platform}`,
     ]
     const error = importIn(folder)
     expect(error).toMatchObject({ name: 'PinfoldError', code: 'ERR_ADDON_LOAD', values: { node: process.version } })
     for (const words of message) expect(error).toMatchObject({ message: expect.stringContaining(words) })
+    expect(error).not.toHaveProperty('hint')
+    writeFileSync(join(folder, 'CMakeLists.txt'), '')
+    expect(importIn(folder)).toMatchObject({ hint: 'npm run build', message: expect.stringContaining('npm run build') })
   },
 )
 
