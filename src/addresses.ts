@@ -2,8 +2,8 @@ import { PinfoldError } from './errors.js'
 import { describe } from './sizes.js'
 
 /**
- * A physical address in bytes. A number: architectures stop at 52 bits (Intel SDM vol. 3, 4.1.4 MAXPHYADDR; Arm ARM
- * FEAT_LPA), which a double holds exactly. In a virtual machine it is the guest's.
+ * A physical address in bytes. A number: x86-64 and arm64 stop at 52 bits (Intel SDM vol. 3, 4.1.4 MAXPHYADDR; Arm ARM
+ * FEAT_LPA), and a double is exact below 2^53 in any case. In a virtual machine it is the guest's.
  */
 export type PhysicalAddress = number
 

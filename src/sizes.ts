@@ -17,7 +17,12 @@ const units: Readonly<Record<string, number>> = {
   TB: 1e12,
 }
 
-/** A size in options: bytes, or a number with its unit: '64MiB' is 67,108,864, '64MB' 64,000,000. */
+/**
+ * A size in options: bytes as a number, or a string with its unit: '64MiB' is 67,108,864, '64MB' 64,000,000.
+ *
+ * Units are B; KiB, MiB, GiB, TiB (powers of 1024); kB or KB, MB, GB, TB (powers of 1000). Their case matters, and a
+ * string needs one: '4096' is refused. A fraction is taken where it makes whole bytes: '1.5GiB'.
+ */
 export type Size = number | string
 
 /**
@@ -41,7 +46,8 @@ function parseWritten(text: unknown): number | undefined {
 }
 
 /**
- * A size for people: the largest binary unit that divides it, as pages are named ('2MiB'), else up to 1 decimal.
+ * A size for people, as pages are named ('2MiB'): in the largest binary unit, up to TiB, that is not above it; with one
+ * decimal, rounded, where that does not divide it ('1.5GiB').
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no number
  */

@@ -10,6 +10,7 @@ export class Hold {
     this.#release = release
   }
 
+  /** Whether it was let go. */
   get released(): boolean {
     return this.#released
   }

@@ -38,7 +38,11 @@ export function poolDirectory(pageSize: number, node?: number): string {
   return `${root}/hugepages-${pageSize / 1024}kB`
 }
 
-/** Every pool: per size, largest first, the whole machine and then each node that has memory. */
+/**
+ * Every pool: per size, largest first, the whole machine and then each node that has memory.
+ *
+ * @throws PinfoldError `ERR_PERMISSION`, `ERR_SYSTEM` where the kernel's files cannot be read
+ */
 export function readPools(): HugepagePool[] {
   const nodes = hasNuma() ? memoryNodes() : []
   return hugetlbPageSizes().flatMap((pageSize) => [undefined, ...nodes].map((node) => readPool(pageSize, node)))
@@ -49,7 +53,7 @@ export function readPools(): HugepagePool[] {
  *
  * @param size of one page: '2MiB', or bytes
  * @throws PinfoldError `ERR_UNSUPPORTED` when this machine has no hugepages of that size, or no such node,
- *   `ERR_INVALID_ARGUMENT`
+ *   `ERR_INVALID_ARGUMENT`; `ERR_PERMISSION`, `ERR_SYSTEM` where the kernel's files cannot be read
  */
 export function readPool(size: Size, node?: number): HugepagePool {
   const pageSize = parseSize(size)

@@ -32,6 +32,9 @@ export interface HugepageLoan {
  * itself (then it decides, and its exit gives back). What a kill -9 or a terminated worker leaves, the next borrower
  * takes off the pool before it borrows, and `repairLoans` does at once.
  *
+ * Borrow in the main thread: Node.js delivers no signals to workers, and emits no 'exit' in them when the main thread
+ * exits. What a worker has not given back by then is left as after a kill -9.
+ *
  * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when the kernel gave fewer pages (nothing is changed then),
  *   `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when this machine has no such pages or node, `ERR_INVALID_ARGUMENT`
  */

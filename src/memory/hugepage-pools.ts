@@ -8,6 +8,7 @@ export type { PoolRequest } from './pool-request.js'
 
 /** What `resizePool` did. */
 export interface PoolChange {
+  /** The pool before the change. */
   readonly before: HugepagePool
   /** After it, read back. Its `surplus` are pages that the pool gave up while they were in use. */
   readonly after: HugepagePool

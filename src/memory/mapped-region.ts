@@ -18,7 +18,8 @@ const holdReason = z.string().min(1).max(200)
 const waitOptions = z.strictObject({ signal: signalOption.optional() })
 
 /**
- * Memory that devices can use: whole pages, all present, never forked, with their contents kept out of core dumps.
+ * Memory that devices can use: whole pages, all present, never forked, with their contents kept out of core dumps
+ * unless `dump`.
  *
  * A region belongs to the thread that allocated or attached it. The pages live until the last thread has closed its own
  * or died; only then do they go back to the kernel.
@@ -32,7 +33,11 @@ export class MappedRegion {
     this.core = core
   }
 
-  /** As given when it was allocated; /proc/self/maps shows it as `pinfold:<name>`. */
+  /**
+   * As given when it was allocated. /proc/self/maps shows a memfd region (the default) as `/memfd:pinfold:<name>`, and
+   * one in a file by the file's path. An anonymous one is `[anon:pinfold:<name>]` only where the kernel names it (Linux
+   * 5.17 with CONFIG_ANON_VMA_NAME, at most 79 bytes: prctl(2), PR_SET_VMA_ANON_NAME).
+   */
   get name(): string {
     return this.core.name
   }
@@ -164,7 +169,8 @@ export class MappedRegion {
   /**
    * Closes it in this thread: its views have length 0 from now on. When no other thread has it open, the pages go back to
    * the kernel at once; whatever still reaches its bytes (a job on the threadpool, a buffer transferred away) reads zeros.
-   * Once only: a second call does nothing.
+   * Once only: a second call does nothing. A device that still has its addresses must be stopped before: it would write
+   * into memory that is somebody else's by then.
    *
    * @throws PinfoldError `ERR_REGION_HELD` that names the holders; nothing is changed then
    */

@@ -20,6 +20,8 @@ const root = '/sys/devices/system/node'
 /**
  * The online NUMA nodes, by id. A kernel without NUMA counts as one node 0 with everything.
  * Source: Documentation/ABI/stable/sysfs-devices-node.
+ *
+ * @throws PinfoldError `ERR_PERMISSION`, `ERR_SYSTEM` where the kernel's files cannot be read
  */
 export function numaNodes(): NumaNode[] {
   const ids = listedNodes('online')

@@ -6,8 +6,11 @@ import type { PagesName } from './page-sizes.js'
 
 /** A kind of pages that came earlier in the caller's list, and why the region has others. */
 export interface PassedOver {
+  /** The kind, as it was asked for. */
   readonly pages: PagesName
+  /** Of the error that this kind alone would have been. */
   readonly code: ErrorCode
+  /** That error's message. */
   readonly reason: string
   /** The command that would have helped, where there is one. */
   readonly hint?: string

@@ -12,7 +12,14 @@ const handleSchema = z.strictObject({
   size: z.int().positive(),
 })
 
-/** Names an open region of this process; plain data, so that postMessage and workerData carry it. */
+/**
+ * Names an open region of this process; plain data, so that postMessage and workerData carry it.
+ *
+ * - `pinfold`: 'region', which tells it from other data.
+ * - `process`: a random number of the process that has the region; not its pid.
+ * - `region`: the region's number in that process, never used again.
+ * - `name`, `size`: the region's.
+ */
 export type RegionHandle = Readonly<z.infer<typeof handleSchema>>
 
 /**

@@ -68,20 +68,24 @@ export type CheckedRegionOptions = z.output<typeof regionOptions>
  *   'transparent', 'base' (also by its size). By default the hugetlb sizes that divide `size`, largest first, then
  *   'transparent' from its huge page's size on, then 'base'. `region.passedOver` tells why earlier ones were not had.
  * - `numa`: `bind` takes pages from these nodes only, `prefer` from these if it can, `interleave` from each in turn,
- *   `local` from the node of the calling thread. `nodes` are ids, 0 to 1023, of nodes with memory. `strict` (default true
- *   for bind, else false) makes a page from elsewhere an error; `bind` with `strict: false` is a preference for all of
- *   these nodes. See set_mempolicy(2).
+ *   `local` from the node of the calling thread (and takes no `nodes`). `nodes` are ids, 0 to 1023, of nodes with
+ *   memory. `strict` (default true for bind, else false) makes a page from elsewhere an error; `bind` with
+ *   `strict: false` is a preference for all of these nodes. See set_mempolicy(2).
  * - `threads`: how many threads populate, 1 to 1024; by default one a CPU, up to 8, with 64 MiB for each.
- * - `backing`: 'memfd' (default), which other processes can be given; 'anonymous', private to this process; or a file on a
- *   hugetlbfs mount, removed when the region closes unless `keep`. An existing file must have the region's size; it is
- *   another's, so neither resized nor removed.
+ * - `backing`: 'memfd' (default): shared memory; 'anonymous': private to this process; or a file on a hugetlbfs mount,
+ *   by whose path other processes reach it, removed when the region closes unless `keep`. An existing file must have
+ *   exactly the region's size; it is another's, so neither resized nor removed. In a file the default of `pages` is
+ *   hugetlb sizes alone, and 'transparent' and 'base' are `ERR_UNSUPPORTED`.
  * - `lock`: mlock2(2), for base and transparent pages (hugetlb pages are never swapped). Default false.
  * - `guard`: an inaccessible page before and after. Default false.
  * - `dump`: contents go into core dumps. Default false (MADV_DONTDUMP).
  */
 export type RegionOptions = z.input<typeof regionOptions>
 
-/** The name of a region: 1 to 200 printable ASCII characters without '/', so that it reads well in /proc/self/maps. */
+/**
+ * The name of a region: 1 to 200 printable ASCII characters without spaces or '/', so that it reads well in
+ * /proc/self/maps.
+ */
 export const regionName = z.string().regex(/^[\x21-\x2e\x30-\x7e]{1,200}$/, {
   error: "expected a name of 1 to 200 printable ASCII characters without spaces and '/'",
 })

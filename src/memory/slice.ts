@@ -6,6 +6,7 @@ import type { MappedRegion } from './mapped-region.js'
 
 /** A range of a region. It refers to its region, so that the region is not collected before it. */
 export class Slice {
+  /** The region that it is a range of. */
   readonly region: MappedRegion
   /** Where it starts in its region, in bytes. */
   readonly offset: number
@@ -24,7 +25,7 @@ export class Slice {
     return this.region.address + BigInt(this.offset)
   }
 
-  /** @throws PinfoldError as `region.view` */
+  /** All of it, as a view. @throws PinfoldError as `region.view` */
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.region.view(this.offset, this.length)
   }

@@ -42,7 +42,7 @@ export class MemoryRegistry<Names extends string = never> {
   /**
    * Makes a region. The event loop stays free while its pages are populated. All or nothing.
    *
-   * @param name - 1 to 200 printable ASCII characters without '/'; unique among this registry's open regions
+   * @param name - 1 to 200 printable ASCII characters without spaces or '/'; unique among this registry's open regions
    * @param options - see {@link RegionOptions}; `signal` stops it while it is being populated
    * @throws the signal's reason when it is aborted, else PinfoldError: `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (a node
    *   without memory), `ERR_REGION_EXISTS`, `ERR_REGISTRY_CLOSED`, `ERR_BUDGET_EXCEEDED`, `ERR_UNSUPPORTED`,

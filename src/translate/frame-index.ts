@@ -1,9 +1,9 @@
 /**
  * From a physical address back to the page: an open-addressing hash of page frames with linear probing, at most half
  * full. It holds page numbers only, in 4 bytes a slot; the addresses stay where they are, in the translation's own
- * array. A lookup is 2 to 5 ns on average, where a binary search over 512 scattered pages takes 70; and no page is much
- * dearer than another, since one that comes late takes the slot of one that is nearer to its own (Robin Hood hashing,
- * Celis 1986).
+ * array. A lookup is many times faster than a binary search over 512 scattered pages (docs/benchmarks.md measures it),
+ * and no page is much dearer than another, since one that comes late takes the slot of one that is nearer to its own
+ * (Robin Hood hashing, Celis 1986).
  */
 export class FrameIndex {
   readonly #displacements: Float64Array

@@ -94,7 +94,7 @@ export class ProcessTranslation {
   /**
    * What the kernel knows of each page's frame; offsets count from the start of the first page. Read at the first call.
    *
-   * @throws PinfoldError `ERR_PFN_HIDDEN`, `ERR_PERMISSION`, `ERR_UNSUPPORTED`
+   * @throws PinfoldError `ERR_PFN_HIDDEN`, `ERR_PERMISSION`, `ERR_UNSUPPORTED`, `ERR_SYSTEM`
    */
   get pageFlags(): PageFlags {
     this.#pageFlags ??= new PageFlags(
@@ -129,7 +129,7 @@ export class ProcessTranslation {
  *
  * @param length bytes, at most 2^22 base pages. Default: 1
  * @throws PinfoldError `ERR_PROCESS_UNKNOWN`, also when the process ends meanwhile; `ERR_PERMISSION`;
- * `ERR_OUT_OF_RANGE`; `ERR_INVALID_ARGUMENT`
+ * `ERR_OUT_OF_RANGE`; `ERR_INVALID_ARGUMENT`; `ERR_SYSTEM`
  */
 export function translateProcess(pid: number, address: VirtualAddress, length = 1): ProcessTranslation {
   checkedProcess(pid)

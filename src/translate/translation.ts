@@ -49,7 +49,7 @@ export class Translation {
 
   // One element a page (displacements.ts), and all that a translation holds until somebody asks for more. V8 checks a #
   // field at each access, and also a field that was ever undefined, as one that is declared without `declare` is at
-  // first: 1.45 ns a call instead of 1.2.
+  // first: a fifth more for each call.
   declare private displacements: Float64Array
   declare private readonly shift: number
   declare private readonly inverse: number
@@ -97,7 +97,7 @@ export class Translation {
   }
 
   /**
-   * Physical address of the byte at `offset`: about 1.2 ns below 4 GiB, 1.9 above.
+   * Physical address of the byte at `offset`. It costs about a nanosecond below 4 GiB, more above (docs/benchmarks.md).
    *
    * @throws PinfoldError `ERR_OUT_OF_RANGE` when the offset is negative, fractional, not a number, or past the end;
    * `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED` or `ERR_PFN_HIDDEN` that names the offset; `ERR_REGION_CLOSED`
@@ -125,8 +125,8 @@ export class Translation {
   }
 
   /**
-   * Offset of the byte at a physical address: what a device's descriptor points at. 2 to 5 ns for any page; the first
-   * call builds an index of 8 to 16 bytes a page.
+   * Offset of the byte at a physical address: what a device's descriptor points at. It costs some nanoseconds for any
+   * page (docs/benchmarks.md); the first call builds an index of 8 to 16 bytes a page.
    *
    * An address that is not this region's is an error, where DPDK's rte_mem_iova2virt returns NULL: a device that names
    * foreign memory is a fault, and must not become an offset by neglect. `contains` asks without one. Should two pages
@@ -194,7 +194,7 @@ export class Translation {
     return start === 0 ? runs : runs.map((run) => ({ ...run, offset: run.offset + start }))
   }
 
-  /** Whether one run is all of it; false also while any page is not known. */
+  /** Whether one run is all of it; false also while any page is not known. @throws PinfoldError `ERR_REGION_CLOSED` */
   get contiguous(): boolean {
     this.#requireOpen('contiguous')
     const first = this.displacements[0] ?? Number.NaN
@@ -218,7 +218,7 @@ export class Translation {
    * kept: a snapshot like the addresses that it belongs to.
    *
    * @throws PinfoldError `ERR_PFN_HIDDEN`, `ERR_PERMISSION`, `ERR_UNSUPPORTED` (a kernel without
-   * CONFIG_PROC_PAGE_MONITOR), `ERR_REGION_CLOSED`
+   * CONFIG_PROC_PAGE_MONITOR), `ERR_REGION_CLOSED`, `ERR_SYSTEM`
    */
   get pageFlags(): PageFlags {
     this.#requireOpen('pageFlags')
@@ -312,7 +312,7 @@ export class Translation {
 }
 
 /**
- * Reads where a region's pages are now: 0.4 µs a hugetlb page, 27 ns a base page.
+ * Reads where a region's pages are now: one read of pagemap a hugetlb page, base pages in bulk (docs/benchmarks.md).
  *
  * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_PERMISSION` when the process may not read its own pagemap,
  * `ERR_SYSTEM`. A page that is not present or not shown is no error here, but where its address is asked for

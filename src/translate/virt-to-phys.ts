@@ -57,7 +57,7 @@ const cell = new Uint32Array(native.pagemapCell)
  *
  * @throws PinfoldError `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED` or `ERR_PFN_HIDDEN` that names address and pid;
  * `ERR_PROCESS_UNKNOWN`; `ERR_PERMISSION`; `ERR_OUT_OF_RANGE` for an address of 2^53 and more; `ERR_INVALID_ARGUMENT`,
- * also for a view that is empty or detached, and for a view of another process
+ * also for a view that is empty or detached, and for a view of another process; `ERR_SYSTEM`
  */
 export function virtToPhys(where: ArrayBufferView | VirtualAddress, options?: ProcessOptions): PhysicalPage {
   const pid = readEntry(where, options)

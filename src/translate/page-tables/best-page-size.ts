@@ -16,14 +16,18 @@ const sizes = z.union([z.bigint().positive(), z.array(powerOfTwo).nonempty()], {
  */
 export type PageSizes = z.input<typeof sizes>
 
+/** {@link BestPageSizeOptions} tells them. */
 const options = z.strictObject({
-  /**
-   * The address that the device will use for the first byte. Default: its physical address, which allows the largest
-   * pages; a verbs registration uses the virtual address unless told otherwise (ibv_reg_mr_iova).
-   */
   iova: deviceAddress.optional(),
 })
 
+/**
+ * What `bestPageSize` may be told.
+ *
+ * - `iova`: the address that the device will use for the first byte, as a bigint of up to 64 bits or a safe integer.
+ *   Default: its physical address, which allows the largest pages; a verbs registration uses the virtual address unless
+ *   told otherwise (ibv_reg_mr_iova).
+ */
 export type BestPageSizeOptions = z.input<typeof options>
 
 /**
@@ -50,13 +54,18 @@ export function bestPageSize(runs: readonly Run[], supported: PageSizes, given: 
   return candidates.slice(0, holdsAll === -1 ? undefined : holdsAll + 1).findLast((size) => size <= alignment) ?? 0
 }
 
+/** {@link PageListOptions} tells them. */
 const listOptions = z.strictObject({
-  /** Bytes of a page: what `bestPageSize` chose, or any smaller power of two. */
   pageSize: powerOfTwo,
-  /** As in `bestPageSize`. */
   iova: deviceAddress.optional(),
 })
 
+/**
+ * What a `pageList` is to be.
+ *
+ * - `pageSize`: bytes of a page, or as '2MiB': what `bestPageSize` chose, or any smaller power of two.
+ * - `iova`: as in {@link BestPageSizeOptions}.
+ */
 export type PageListOptions = z.input<typeof listOptions>
 
 /** The pages under a range of device addresses. The first byte lies `firstPageOffset` bytes into the first page. */

@@ -21,18 +21,23 @@ const countShift = 2n
 const countMask = 0x3ffn
 const addressMask = ~0xfffn
 
+/** {@link HmcPageTableOptions} tells them. */
 const options = z.strictObject({
-  /** Index of the first segment descriptor: where the memory starts in the function's private memory, in 2 MiB. */
   firstSegment: z.number().int().nonnegative().default(0),
-  /** Segment descriptors that the function has; the adapter reports its own (Query FPM Values). Default: 8192. */
   maxSegments: z.number().int().positive().max(mostSegments).default(mostSegments),
-  /**
-   * Device addresses of 4 KiB pages that will hold page descriptors, 4 KiB-aligned: one for each paged segment, in
-   * order; those beyond what is needed are left alone.
-   */
   descriptorPages: tablePages.optional(),
 })
 
+/**
+ * What an `hmcPageTable` is to be.
+ *
+ * - `firstSegment`: index of the first segment descriptor: where the memory starts in the function's private memory, in
+ *   2 MiB. Default: 0.
+ * - `maxSegments`: segment descriptors that the function has; the adapter reports its own (Query FPM Values). Default:
+ *   8192, which is also the most.
+ * - `descriptorPages`: device addresses of 4 KiB pages that will hold page descriptors, 4 KiB-aligned: one for each
+ *   paged segment, in order; those beyond what is needed are left alone.
+ */
 export type HmcPageTableOptions = z.input<typeof options>
 
 /** A segment that one physically contiguous, aligned 2 MiB backs. */

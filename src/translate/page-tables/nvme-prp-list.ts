@@ -11,19 +11,23 @@ import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.j
 const smallestPage = 2 ** 12
 const largestPage = 2 ** 27
 
+/** {@link NvmePrpListOptions} tells them. */
 const options = z.strictObject({
-  /** The controller's memory page size (CC.MPS) in bytes: 4KiB to 128MiB. Default: 4KiB. */
   memoryPageSize: powerOfTwo
     .refine((bytes) => bytes >= smallestPage && bytes <= largestPage, { error: 'expected 4KiB to 128MiB (CC.MPS)' })
     .default(smallestPage),
-  /**
-   * Device addresses of the pages that will hold the list, in order; those beyond what is needed are left alone. The
-   * first may lie inside a page (a multiple of 8), and the list then runs to the end of that page; the others are
-   * page-aligned.
-   */
   listPages: tablePages.optional(),
 })
 
+/**
+ * What an `nvmePrpList` is to be.
+ *
+ * - `memoryPageSize`: the controller's memory page size (CC.MPS) in bytes, or as '4KiB': a power of two from 4KiB to
+ *   128MiB. Default: 4KiB.
+ * - `listPages`: device addresses of the pages that will hold the list, in order; those beyond what is needed are left
+ *   alone. The first may lie inside a page (a multiple of 8), and the list then runs to the end of that page; the
+ *   others are page-aligned.
+ */
 export type NvmePrpListOptions = z.input<typeof options>
 
 /** One page (or the rest of one) of a PRP list: `words` go to `address`, 64-bit little-endian. */

@@ -20,7 +20,7 @@ export interface PageTable extends DeviceTable {
  * Every page lies wholly inside the runs, so that a device which is bound by nothing but the table reaches nothing
  * else. A list whose first and last page may be cut, for a device that checks bounds itself, is `pageList`.
  *
- * @param pageSize bytes of a page, a power of two
+ * @param pageSize bytes of a page, a power of two, or as '2MiB'
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run or page size, `ERR_LAYOUT_IMPOSSIBLE` when a run does not
  * start and end on a page boundary (its `values` tell which, and `bestPageSize`), `ERR_OUT_OF_RANGE` when there are
  * more than 2^27 pages

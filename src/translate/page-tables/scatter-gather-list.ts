@@ -6,19 +6,23 @@ import { checkEntries, type DeviceTable } from './device-table.js'
 import { powerOfTwo } from './options.js'
 import { lengthOf } from './pages.js'
 
+/** {@link ScatterGatherListOptions} tells them. */
 const options = z.strictObject({
-  /** Longest segment that the device takes, in bytes: what a Linux driver tells dma_set_max_seg_size(). */
   maxSegmentLength: sizeOption,
-  /**
-   * No segment crosses a multiple of this power of two, in bytes: what a Linux driver tells dma_set_seg_boundary() or
-   * blk_queue_segment_boundary(), plus one (they take the mask 0xffff where this takes 65536). Default: no boundary,
-   * as the DMA layer's own since Linux 5.10.
-   */
   boundary: powerOfTwo.optional(),
-  /** Most segments that the device takes in one list. Default: no limit. */
   maxSegments: z.number().int().positive().optional(),
 })
 
+/**
+ * The limits of a device that a `scatterGatherList` keeps; sizes are bytes, or as '64KiB'.
+ *
+ * - `maxSegmentLength`: longest segment that the device takes: what a Linux driver tells dma_set_max_seg_size(). It has
+ *   no ceiling of its own, though the length field of many devices has but 32 bits.
+ * - `boundary`: no segment crosses a multiple of this power of two: what a Linux driver tells dma_set_seg_boundary() or
+ *   blk_queue_segment_boundary(), plus one (they take the mask 0xffff where this takes 65536). Default: no boundary,
+ *   as the DMA layer's own since Linux 5.10.
+ * - `maxSegments`: most segments that the device takes in one list. Default: no limit.
+ */
 export type ScatterGatherListOptions = z.input<typeof options>
 
 /** A list of (address, length) pairs. Its `bytes` count 16 a segment. */
