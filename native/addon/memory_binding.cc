@@ -38,8 +38,8 @@ constexpr std::uint64_t kKeepFile = 8;
 
 constexpr std::uint64_t kLargestSize = std::uint64_t{1} << 56U;  // what five-level page tables give a process
 
-// What is populated in one go is not worth watching; native/memory/populate.h, a chunk.
-constexpr std::size_t kPopulateChunk = std::size_t{64} << 20;
+// What takes some 20 ms to populate is not worth a thread to watch it.
+constexpr std::size_t kUnwatched = std::size_t{64} << 20;
 
 struct Request {
   memory::MappingRequest mapping;
@@ -109,7 +109,7 @@ memory::Mapping mapWatchfully(Napi::Env env, const memory::MappingRequest& reque
 
 memory::Mapping map(Napi::Env env, const memory::MappingRequest& request) {
   const std::atomic<bool> never = false;
-  return request.size > kPopulateChunk ? mapWatchfully(env, request) : memory::Mapping(request, never);
+  return request.size > kUnwatched ? mapWatchfully(env, request) : memory::Mapping(request, never);
 }
 
 Napi::Value allocate(const Napi::CallbackInfo& info) {

@@ -18,8 +18,6 @@
 namespace pinfold::memory {
 namespace {
 
-constexpr std::size_t kChunk = std::size_t{64} << 20;
-
 int populateChunk(const Populate& request, std::byte* begin, std::size_t length) {
   for (;;) {
     if (::madvise(begin, length, os::kMadvPopulateWrite) == 0) break;
@@ -55,7 +53,7 @@ class Chunks {
   int error() const { return error_.load(); }
 
  private:
-  std::size_t length() const { return std::max(kChunk, request_.page.bytes); }
+  std::size_t length() const { return std::max(kPopulateChunk, request_.page.bytes); }
 
   void fail(int error) {
     int none = 0;

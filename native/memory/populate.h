@@ -10,6 +10,10 @@
 
 namespace pinfold::memory {
 
+// What a thread populates before it looks again whether to go on: 1 to 3 ms. Threads take chunks as they get done; with
+// larger ones the last to start leaves the others idle.
+constexpr std::size_t kPopulateChunk = std::size_t{8} << 20U;
+
 struct Populate {
   std::byte* begin;
   std::size_t size;
@@ -18,7 +22,7 @@ struct Populate {
   bool mayHoldData = false;  // somebody else's bytes may be there already (a file of theirs); they stay as they are
 };
 
-// Faults every page in for writing, from several threads, in chunks of 64 MiB or one page, whichever is larger.
+// Faults every page in for writing, from several threads, in chunks (or pages, where those are larger).
 // Transparent mappings are collapsed to huge pages chunk by chunk where the kernel has MADV_COLLAPSE.
 // Between chunks it looks at `cancelled`, and then throws SystemError("madvise", ECANCELED).
 // A shortage throws SystemError("madvise") with whatever errno the kernel gave: it does not tell the cause.

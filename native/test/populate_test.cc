@@ -25,7 +25,7 @@
 namespace pinfold::memory {
 namespace {
 
-constexpr std::size_t kChunk = std::size_t{64} << 20U;
+constexpr std::size_t kChunk = kPopulateChunk;
 
 AddressRange mapped(std::size_t size, int flags, int file = -1) {
   void* const begin = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, file, 0);
@@ -88,19 +88,19 @@ TEST("cancelled before it begins, it brings in nothing") {
 
 std::atomic<bool> interrupted = false;
 
-// The signal comes while the first chunk takes its processor time, and its handler runs when that chunk is done:
+// The signal comes while a chunk takes its processor time, and its handler runs when that chunk is done:
 // however busy the machine is, no other thread has to come to run in time.
 TEST("cancelled meanwhile, it ends after the chunk that is under way") {
   test::inChild([] {
     struct sigaction action = {};
     action.sa_handler = [](int) { interrupted.store(true); };
     if (::sigaction(SIGPROF, &action, nullptr) != 0) os::throwErrno("sigaction");
-    const AddressRange range = anonymous(8 * kChunk);
+    const AddressRange range = anonymous(64 * kChunk);
     const itimerval soon = {.it_interval = {0, 0}, .it_value = {0, 1}};
     if (::setitimer(ITIMER_PROF, &soon, nullptr) != 0) os::throwErrno("setitimer");
     CHECK_EQUAL(failureOf(all(range, 1), interrupted), ECANCELED);
     CHECK(present(range, kChunk - basePageSize()));
-    CHECK(!present(range, 7 * kChunk));
+    CHECK(!present(range, 63 * kChunk));
   });
 }
 

@@ -15,8 +15,11 @@ const transparentRoot = '/sys/kernel/mm/transparent_hugepage'
  * listed may still have an empty pool. Source: Documentation/admin-guide/mm/hugetlbpage.rst.
  */
 export function hugetlbPageSizes(): number[] {
-  return parseHugetlbPageSizes(listKernelDirectory(hugetlbRoot))
+  // Read once, since the kernel settles them at boot: an allocation asks for them, too.
+  pageSizes ??= parseHugetlbPageSizes(listKernelDirectory(hugetlbRoot))
+  return [...pageSizes]
 }
+let pageSizes: readonly number[] | undefined
 
 /** The sizes in bytes that directory names such as 'hugepages-2048kB' tell, largest first; other names are passed over. */
 export function parseHugetlbPageSizes(names: readonly string[]): number[] {

@@ -71,7 +71,7 @@ export type CheckedRegionOptions = z.output<typeof regionOptions>
  *   `local` from the node of the calling thread (and takes no `nodes`). `nodes` are ids, 0 to 1023, of nodes with
  *   memory. `strict` (default true for bind, else false) makes a page from elsewhere an error; `bind` with
  *   `strict: false` is a preference for all of these nodes. See set_mempolicy(2).
- * - `threads`: how many threads populate, 1 to 1024; by default one a CPU, up to 8, with 64 MiB for each.
+ * - `threads`: how many threads populate, 1 to 1024; by default one a CPU, up to 8, and no more than one for each 8 MiB.
  * - `backing`: 'memfd' (default): shared memory; 'anonymous': private to this process; or a file on a hugetlbfs mount,
  *   by whose path other processes reach it, removed when the region closes unless `keep`. An existing file must have
  *   exactly the region's size; it is another's, so neither resized nor removed. In a file the default of `pages` is
