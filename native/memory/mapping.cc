@@ -122,6 +122,11 @@ void advise(std::byte* begin, std::size_t size, int advice) {
   if (::madvise(begin, size, advice) != 0) os::throwErrno("madvise", {{"advice", static_cast<double>(advice)}});
 }
 
+// Collapsing does not heed a placement: huge pages that are to be interleaved are spread by who populates them.
+bool isSpread(const MappingRequest& request) {
+  return request.page.kind == PageKind::Transparent && request.placement.kind == PlacementKind::Interleave;
+}
+
 void prepare(std::byte* begin, const MappingRequest& request) {
   const std::size_t size = request.size;
   // A fork copies a private page on the next write, and the device would go on with the other copy.
@@ -131,7 +136,7 @@ void prepare(std::byte* begin, const MappingRequest& request) {
   if (request.page.kind == PageKind::Transparent) (void)::madvise(begin, size, MADV_HUGEPAGE);
   if (request.page.kind == PageKind::Base) (void)::madvise(begin, size, MADV_NOHUGEPAGE);
   if (request.backing == Backing::Anonymous) (void)os::nameAnonymous(begin, size, ("pinfold:" + request.name).c_str());
-  place(begin, size, request.placement);
+  if (!isSpread(request)) place(begin, size, request.placement);
   if (!request.lock || request.page.kind == PageKind::Hugetlb) return;
   if (const int error = os::lockOnFault(begin, size); error != 0) {
     throw os::SystemError("mlock2", error, {{"size", number(size)}});
@@ -154,8 +159,10 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
             .size = size_,
             .page = request.page,
             .threads = request.threads,
+            .spread = isSpread(request) ? std::span(request.placement.nodes) : std::span<const std::uint32_t>(),
             .mayHoldData = request.backing == Backing::File},
            cancelled);
+  if (isSpread(request)) place(begin_, size_, request.placement);  // for pages that come later, after a swap
   if (file_ && request.keepFile) file_->keep();  // only now: what fails half-way leaves no file
 }
 

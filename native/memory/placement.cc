@@ -55,4 +55,10 @@ void place(void* address, std::size_t length, const Placement& placement) {
   if (error != 0) throw os::SystemError("mbind", error);
 }
 
+void ThreadPlacement::prefer(std::uint32_t node) noexcept {
+  os::ThreadPolicy policy{.mode = static_cast<int>(os::Policy::Preferred)};
+  if (node < policy.nodeMask.size() * kBitsPerWord) policy.nodeMask[node / kBitsPerWord] = 1UL << (node % kBitsPerWord);
+  os::setThreadPolicy(policy);
+}
+
 }  // namespace pinfold::memory

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "os/system_calls.h"
+
 namespace pinfold::memory {
 
 enum class PlacementKind : std::uint8_t {  // src/native.ts, policyKind
@@ -29,5 +31,20 @@ Placement resolved(Placement placement);
 // mbind(2) on a mapping. A kernel without MPOL_PREFERRED_MANY (before 5.15) is given the first node as preferred.
 // Throws SystemError("mbind").
 void place(void* address, std::size_t length, const Placement& placement);
+
+// Where this thread's new pages come from, in memory without a placement, for as long as it lives; then as before.
+class ThreadPlacement {
+ public:
+  ThreadPlacement() noexcept : before_(os::threadPolicy()) {}
+  ~ThreadPlacement() { os::setThreadPolicy(before_); }
+  ThreadPlacement(const ThreadPlacement&) = delete;
+  ThreadPlacement& operator=(const ThreadPlacement&) = delete;
+
+  // Other nodes help out when it has none left.
+  void prefer(std::uint32_t node) noexcept;
+
+ private:
+  os::ThreadPolicy before_;
+};
 
 }  // namespace pinfold::memory

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "memory/placement.h"
 #include "os/descriptor.h"
 #include "os/system_calls.h"
 #include "os/system_error.h"
@@ -18,7 +19,7 @@
 namespace pinfold::memory {
 namespace {
 
-int populateChunk(const Populate& request, std::byte* begin, std::size_t length) {
+int populatePart(const Populate& request, std::byte* begin, std::size_t length) {
   for (;;) {
     if (::madvise(begin, length, os::kMadvPopulateWrite) == 0) break;
     if (errno == EINTR || errno == EAGAIN) continue;
@@ -30,6 +31,17 @@ int populateChunk(const Populate& request, std::byte* begin, std::size_t length)
   }
   // Best effort: what could not be collapsed stays on base pages, and the region reports its share from smaps.
   if (request.page.kind == PageKind::Transparent) (void)::madvise(begin, length, os::kMadvCollapse);
+  return 0;
+}
+
+int populateChunk(const Populate& request, std::size_t offset, std::size_t length) {
+  if (request.spread.empty()) return populatePart(request, request.begin + offset, length);
+  ThreadPlacement placement;
+  for (const std::size_t end = offset + length; offset < end; offset += request.page.bytes) {
+    placement.prefer(request.spread[offset / request.page.bytes % request.spread.size()]);
+    const std::size_t part = std::min(request.page.bytes, end - offset);
+    if (const int error = populatePart(request, request.begin + offset, part); error != 0) return error;
+  }
   return 0;
 }
 
@@ -46,7 +58,7 @@ class Chunks {
       if (offset >= request_.size || error_.load() != 0) return;
       if (cancelled_.load()) return fail(ECANCELED);
       const std::size_t size = std::min(length(), request_.size - offset);
-      if (const int error = populateChunk(request_, request_.begin + offset, size); error != 0) return fail(error);
+      if (const int error = populateChunk(request_, offset, size); error != 0) return fail(error);
     }
   }
 

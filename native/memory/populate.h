@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "memory/page_size.h"
 
@@ -19,11 +20,13 @@ struct Populate {
   std::size_t size;
   PageSize page;
   unsigned threads;          // the caller's included
+  std::span<const std::uint32_t> spread = {};  // nodes that transparent pages go round, one page each
   bool mayHoldData = false;  // somebody else's bytes may be there already (a file of theirs); they stay as they are
 };
 
 // Faults every page in for writing, from several threads, in chunks (or pages, where those are larger).
-// Transparent mappings are collapsed to huge pages chunk by chunk where the kernel has MADV_COLLAPSE.
+// Transparent mappings are collapsed to huge pages chunk by chunk where the kernel has MADV_COLLAPSE. That takes a huge
+// page from the node that most of its small pages are on, whatever the placement: so `spread` has them all on one.
 // Between chunks it looks at `cancelled`, and then throws SystemError("madvise", ECANCELED).
 // A shortage throws SystemError("madvise") with whatever errno the kernel gave: it does not tell the cause.
 void populate(const Populate& request, const std::atomic<bool>& cancelled);

@@ -21,6 +21,18 @@ int mbind(void* address, std::size_t length, Policy policy, std::span<const unsi
   return result == 0 ? 0 : errno;
 }
 
+ThreadPolicy threadPolicy() noexcept {
+  ThreadPolicy policy;
+  const unsigned long bits = policy.nodeMask.size() * sizeof(unsigned long) * 8;
+  (void)::syscall(SYS_get_mempolicy, &policy.mode, policy.nodeMask.data(), bits, nullptr, 0UL);
+  return policy;
+}
+
+void setThreadPolicy(const ThreadPolicy& policy) noexcept {
+  const unsigned long bits = policy.nodeMask.size() * sizeof(unsigned long) * 8;
+  (void)::syscall(SYS_set_mempolicy, policy.mode, policy.nodeMask.data(), bits);
+}
+
 int queryPageNodes(std::span<void* const> pages, std::span<int> nodes) noexcept {
   const long result = ::syscall(SYS_move_pages, 0, pages.size(), pages.data(), nullptr, nodes.data(), 0);
   return result >= 0 ? 0 : errno;

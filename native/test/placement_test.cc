@@ -13,6 +13,7 @@
 #include "os/system_calls.h"
 #include "os/system_error.h"
 #include "test/kernel_view.h"
+#include "test/mapping_request.h"
 #include "test/tap.h"
 
 namespace pinfold::memory {
@@ -33,12 +34,12 @@ struct Told {
   unsigned long nodes = 0;  // the first 64
 };
 
-Told policyOf(const AddressRange& range) {
+Told policyOf(const void* address) {
   constexpr unsigned long kOfAddress = 2;  // MPOL_F_ADDR
   std::array<unsigned long, 16> mask{};
   Told told;
   const unsigned long bits = mask.size() * sizeof(unsigned long) * 8;
-  if (::syscall(SYS_get_mempolicy, &told.policy, mask.data(), bits, range.begin(), kOfAddress) != 0) {
+  if (::syscall(SYS_get_mempolicy, &told.policy, mask.data(), bits, address, kOfAddress) != 0) {
     os::throwErrno("get_mempolicy");
   }
   told.nodes = mask.front();
@@ -71,8 +72,8 @@ TEST("each kind of placement becomes the kernel's policy for the range") {
   for (const auto& [kind, policy] : kinds) {
     const AddressRange range = somePages();
     place(range.begin(), range.size(), {kind, {0}});
-    CHECK_EQUAL(policyOf(range).policy, static_cast<int>(policy));
-    CHECK_EQUAL(policyOf(range).nodes, 1UL);
+    CHECK_EQUAL(policyOf(range.begin()).policy, static_cast<int>(policy));
+    CHECK_EQUAL(policyOf(range.begin()).nodes, 1UL);
   }
 }
 
@@ -80,7 +81,7 @@ TEST("no placement leaves the range to the kernel") {
   requireNuma();
   const AddressRange range = somePages();
   place(range.begin(), range.size(), {});
-  CHECK_EQUAL(policyOf(range).policy, static_cast<int>(os::Policy::Default));
+  CHECK_EQUAL(policyOf(range.begin()).policy, static_cast<int>(os::Policy::Default));
 }
 
 TEST("several preferred nodes are all told, or the first where the kernel knows but one") {
@@ -89,8 +90,8 @@ TEST("several preferred nodes are all told, or the first where the kernel knows 
   place(range.begin(), range.size(), {PlacementKind::PreferMany, {0}});
   const os::Policy expected =
       os::probeKernelFeatures().preferredMany ? os::Policy::PreferredMany : os::Policy::Preferred;
-  CHECK_EQUAL(policyOf(range).policy, static_cast<int>(expected));
-  CHECK_EQUAL(policyOf(range).nodes, 1UL);
+  CHECK_EQUAL(policyOf(range.begin()).policy, static_cast<int>(expected));
+  CHECK_EQUAL(policyOf(range.begin()).nodes, 1UL);
 }
 
 TEST("local placements name the calling thread's node, so that any thread may populate") {
@@ -102,7 +103,7 @@ TEST("local placements name the calling thread's node, so that any thread may po
   requireNuma();
   const AddressRange range = somePages();
   place(range.begin(), range.size(), resolved({PlacementKind::BindLocal, {}}));
-  CHECK_EQUAL(policyOf(range).policy, static_cast<int>(os::Policy::Bind));
+  CHECK_EQUAL(policyOf(range.begin()).policy, static_cast<int>(os::Policy::Bind));
 }
 
 TEST("other placements are resolved as they are") {
@@ -122,6 +123,28 @@ TEST("nodes that the machine has not got are refused, also in the mask's last wo
 TEST("bound to no node at all is refused") {
   requireNuma();
   CHECK_EQUAL(refusal({PlacementKind::Bind, {}}), EINVAL);
+}
+
+TEST("a thread's placement ends with it") {
+  requireNuma();
+  const int before = os::threadPolicy().mode;
+  {
+    ThreadPlacement placement;
+    placement.prefer(0);
+    CHECK_EQUAL(os::threadPolicy().mode, static_cast<int>(os::Policy::Preferred));
+    CHECK_EQUAL(os::threadPolicy().nodeMask.front(), 1UL);
+  }
+  CHECK_EQUAL(os::threadPolicy().mode, before);
+}
+
+TEST("interleaved transparent pages are placed one by one, and their mapping and thread have the right policy after") {
+  requireNuma();
+  MappingRequest request = test::transparentRequest(3 * test::hugepageSize());
+  request.placement = {PlacementKind::Interleave, {0}};
+  const int before = os::threadPolicy().mode;
+  const Mapping mapping = test::made(request);
+  CHECK_EQUAL(policyOf(mapping.begin()).policy, static_cast<int>(os::Policy::Interleave));
+  CHECK_EQUAL(os::threadPolicy().mode, before);
 }
 
 TEST("bound pages are on the node that was asked for") {

@@ -3,6 +3,7 @@ import { openRegistrySync } from '../../src/index.js'
 import { memoryNodes } from '../../src/memory/numa.js'
 import { readPageNodes, strayPages } from '../../src/memory/page-nodes.js'
 import { basePageSize } from '../../src/memory/page-sizes.js'
+import { MiB } from '../../src/sizes.js'
 
 test('each page of a region is counted on its node, as numa_maps has it', () => {
   using memory = openRegistrySync({ regions: { rx: { size: 64 * basePageSize, pages: 'base' } } })
@@ -12,6 +13,15 @@ test('each page of a region is counted on its node, as numa_maps has it', () => 
   expect(memoryNodes()).toEqual(expect.arrayContaining([...found.keys()]))
   const bytes = [...found].map(([node, pages]) => [String(node), pages * basePageSize])
   expect(Object.fromEntries(bytes)).toEqual(rx.inspect().nodes)
+})
+
+test.for(['base', 'transparent', '2MiB'])('interleaved %s pages are as many on each node', (pages, { skip }) => {
+  const nodes = memoryNodes()
+  skip(nodes.length < 2, 'needs two NUMA nodes')
+  using memory = openRegistrySync()
+  const size = nodes.length * 4 * 2 * MiB
+  const region = memory.allocateSync('spread', { size, pages, numa: { policy: 'interleave', nodes } })
+  expect(region.inspect().nodes).toEqual(Object.fromEntries(nodes.map((node) => [node, size / nodes.length])))
 })
 
 test('pages on other nodes than the wanted are strays', () => {
