@@ -23,6 +23,7 @@ export class Checks {
   readonly #suite: string
   readonly #started = performance.now()
   readonly #failed: Failure[] = []
+  readonly #skipped: Skipped[] = []
   #passed = 0
 
   constructor(suite: string) {
@@ -45,9 +46,13 @@ export class Checks {
     }
   }
 
+  skip(name: string, reason: string): void {
+    this.#skipped.push({ name, reason })
+  }
+
   outcome(): Outcome {
     const seconds = (performance.now() - this.#started) / 1000
-    return { suite: this.#suite, passed: this.#passed, failed: this.#failed, skipped: [], seconds }
+    return { suite: this.#suite, passed: this.#passed, failed: this.#failed, skipped: this.#skipped, seconds }
   }
 }
 
