@@ -102,6 +102,8 @@ export interface Native {
 
   /** flock(2) LOCK_EX; waits when `wait`, else returns false when another holds it. */
   lockFile(fd: number, wait: boolean): boolean
+  /** write(2), by a thread that is bound to one NUMA node meanwhile: some files of the kernel go by that. */
+  writeBound(fd: number, text: string, node: number): void
   /** getrlimit(2) as [soft, hard] in the resource's unit, Infinity when unlimited. Resource numbers of the ABI. */
   resourceLimit(resource: number): [number, number]
   /** Kernel features that were tried, by name (for doctor): whether this kernel has them. */

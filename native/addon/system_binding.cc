@@ -2,12 +2,15 @@
 #include <napi.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <limits>
+#include <string>
 
 #include "addon/bindings.h"
 #include "addon/boundary.h"
+#include "memory/placement.h"
 #include "os/kernel_features.h"
 #include "os/system_error.h"
 
@@ -22,6 +25,17 @@ Napi::Value lockFile(const Napi::CallbackInfo& info) {
     if (errno == EWOULDBLOCK) return Napi::Boolean::New(info.Env(), false);
     if (errno != EINTR) os::throwErrno("flock");
   }
+}
+
+Napi::Value writeBound(const Napi::CallbackInfo& info) {
+  const auto file = static_cast<int>(wholeNumber(info[0], "fd", std::numeric_limits<int>::max()));
+  const std::string written = text(info[1], "text");
+  memory::ThreadPlacement placement;
+  placement.bind(static_cast<std::uint32_t>(wholeNumber(info[2], "node", 1023)));
+  while (::write(file, written.data(), written.size()) < 0) {
+    if (errno != EINTR) os::throwErrno("write");
+  }
+  return info.Env().Undefined();
 }
 
 Napi::Value limitOf(Napi::Env env, rlim_t value) {
@@ -58,6 +72,7 @@ Napi::Value probeFeatures(const Napi::CallbackInfo& info) {
 
 void bindSystem(Napi::Object exports) {
   bind<lockFile>(exports, "lockFile");
+  bind<writeBound>(exports, "writeBound");
   bind<resourceLimit>(exports, "resourceLimit");
   bind<probeFeatures>(exports, "probeFeatures");
 }

@@ -18,6 +18,12 @@ std::vector<unsigned long> maskOf(const std::vector<std::uint32_t>& nodes) {
   return mask;
 }
 
+os::ThreadPolicy threadPolicyOf(os::Policy policy, std::uint32_t node) noexcept {
+  os::ThreadPolicy told{.mode = static_cast<int>(policy)};
+  if (node < told.nodeMask.size() * kBitsPerWord) told.nodeMask[node / kBitsPerWord] = 1UL << (node % kBitsPerWord);
+  return told;
+}
+
 os::Policy policyOf(PlacementKind kind) {
   switch (kind) {
     case PlacementKind::Bind:
@@ -56,9 +62,12 @@ void place(void* address, std::size_t length, const Placement& placement) {
 }
 
 void ThreadPlacement::prefer(std::uint32_t node) noexcept {
-  os::ThreadPolicy policy{.mode = static_cast<int>(os::Policy::Preferred)};
-  if (node < policy.nodeMask.size() * kBitsPerWord) policy.nodeMask[node / kBitsPerWord] = 1UL << (node % kBitsPerWord);
-  os::setThreadPolicy(policy);
+  (void)os::setThreadPolicy(threadPolicyOf(os::Policy::Preferred, node));
+}
+
+void ThreadPlacement::bind(std::uint32_t node) {
+  const int error = os::setThreadPolicy(threadPolicyOf(os::Policy::Bind, node));
+  if (error != 0) throw os::SystemError("set_mempolicy", error, {{"node", static_cast<double>(node)}});
 }
 
 }  // namespace pinfold::memory

@@ -36,12 +36,15 @@ void place(void* address, std::size_t length, const Placement& placement);
 class ThreadPlacement {
  public:
   ThreadPlacement() noexcept : before_(os::threadPolicy()) {}
-  ~ThreadPlacement() { os::setThreadPolicy(before_); }
+  ~ThreadPlacement() { (void)os::setThreadPolicy(before_); }
   ThreadPlacement(const ThreadPlacement&) = delete;
   ThreadPlacement& operator=(const ThreadPlacement&) = delete;
 
-  // Other nodes help out when it has none left.
+  // Other nodes help out when it has none left. Best effort: what the kernel refuses changes nothing.
   void prefer(std::uint32_t node) noexcept;
+
+  // Throws SystemError("set_mempolicy").
+  void bind(std::uint32_t node);
 
  private:
   os::ThreadPolicy before_;

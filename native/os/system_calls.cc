@@ -28,9 +28,9 @@ ThreadPolicy threadPolicy() noexcept {
   return policy;
 }
 
-void setThreadPolicy(const ThreadPolicy& policy) noexcept {
+int setThreadPolicy(const ThreadPolicy& policy) noexcept {
   const unsigned long bits = policy.nodeMask.size() * sizeof(unsigned long) * 8;
-  (void)::syscall(SYS_set_mempolicy, policy.mode, policy.nodeMask.data(), bits);
+  return ::syscall(SYS_set_mempolicy, policy.mode, policy.nodeMask.data(), bits) == 0 ? 0 : errno;
 }
 
 int queryPageNodes(std::span<void* const> pages, std::span<int> nodes) noexcept {

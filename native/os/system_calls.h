@@ -23,14 +23,13 @@ enum class Policy : int { Default = 0, Preferred = 1, Bind = 2, Interleave = 3, 
 // mbind(2). `nodeMask` has one bit a node, lowest word first. Returns errno, 0 for success.
 int mbind(void* address, std::size_t length, Policy policy, std::span<const unsigned long> nodeMask) noexcept;
 
-// A thread's own policy, for memory that has none: get_mempolicy(2), set_mempolicy(2). Best effort: what the kernel refuses
-// (no CONFIG_NUMA, a seccomp filter) changes nothing.
+// A thread's own policy, for memory that has none: get_mempolicy(2), set_mempolicy(2). Without CONFIG_NUMA it is the default.
 struct ThreadPolicy {
   int mode = 0;
   std::array<unsigned long, 16> nodeMask{};  // 1024 nodes, the most that a kernel is built for
 };
 ThreadPolicy threadPolicy() noexcept;
-void setThreadPolicy(const ThreadPolicy& policy) noexcept;
+int setThreadPolicy(const ThreadPolicy& policy) noexcept;  // returns errno, 0 for success
 
 // move_pages(2) without moving: the node of each page, or -errno. Returns errno, 0 for success.
 int queryPageNodes(std::span<void* const> pages, std::span<int> nodes) noexcept;

@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { PinfoldError, toPinfoldError } from '../errors.js'
+import { native } from '../native.js'
 import { describe, formatSize, parseSize, type Size } from '../sizes.js'
 import { readKernelNumber } from './kernel-files.js'
 import { hasNuma, memoryNodes } from './numa.js'
@@ -107,15 +108,30 @@ export function readShares(pageSize: number): PoolShare[] {
  */
 export function writeOwnPages(pageSize: number, node: number | undefined, pages: number): void {
   const path = `${poolDirectory(pageSize, node)}/nr_hugepages`
-  writeKernelFile(path, `${pages}`, `sh -c 'echo ${pages} > ${path}'`)
+  const command = `sh -c 'echo ${pages} > ${path}'`
+  const whole = readPool(pageSize)
+  const part = node === undefined ? whole : readPool(pageSize, node)
+  if (part.surplus === whole.surplus) {
+    writeKernelFile(path, `${pages}`, command)
+  } else {
+    // Writing to a node's file, many kernels take other nodes' surplus pages for this one's own, and change too little
+    // (mm/hugetlb.c, set_max_huge_pages). The whole pool's count has no such fault, and goes by the writer's policy.
+    const goal = ownPages(whole) + pages - ownPages(part)
+    writeKernelFile(`${poolDirectory(pageSize)}/nr_hugepages_mempolicy`, `${goal}`, command, node)
+  }
 }
 
-/** Writes a file under /proc or /sys; `command` does the same from a shell, for the error's hint. */
-export function writeKernelFile(path: string, text: string, command: string): void {
+/**
+ * Writes a file under /proc or /sys; `command` does the same from a shell, for the error's hint.
+ *
+ * @param node that the writing thread is to be bound to
+ */
+export function writeKernelFile(path: string, text: string, command: string, node?: number): void {
   try {
     const file = openSync(path, 'w')
     try {
-      writeSync(file, text)
+      if (node === undefined) writeSync(file, text)
+      else native.writeBound(file, text, node)
     } finally {
       closeSync(file)
     }
