@@ -62,12 +62,19 @@ void Pagemap::entries(std::uint64_t address, std::span<std::uint64_t> out) const
     if (got < 0) os::throwErrno("pread", {{"address", static_cast<double>(address)}});
     const std::size_t count = static_cast<std::size_t>(got) / sizeof(std::uint64_t);
     if (count == 0) {
+      requireMemory();
       std::ranges::fill(out, 0);
       return;
     }
     out = out.subspan(count);
     offset += got;
   }
+}
+
+// The pagemap of a kernel thread or a zombie is merely empty on some kernels (6.1); others say ESRCH.
+void Pagemap::requireMemory() const {
+  std::uint64_t first = 0;
+  if (::pread(file_.number(), &first, sizeof first, 0) == 0) throw os::SystemError("pread", ESRCH);
 }
 
 void Pagemap::translate(std::uint64_t address, std::size_t stride, std::span<double> out) const {

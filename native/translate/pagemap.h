@@ -29,7 +29,8 @@ class Pagemap {
   // The entry of `address`. Throws SystemError("pread").
   std::uint64_t entry(std::uint64_t address) const;
 
-  // Entries of consecutive base pages from `address` on; 0 past the end of the address space.
+  // Entries of consecutive base pages from `address` on; 0 past the end of the address space. ESRCH for a process without
+  // memory of its own.
   void entries(std::uint64_t address, std::span<std::uint64_t> out) const;
 
   // The physical address of each page at address + i * stride, or one of the above.
@@ -42,6 +43,7 @@ class Pagemap {
  private:
   void places(std::uint64_t address, std::size_t stride, std::uint64_t offset, std::size_t step,
               std::span<double> out) const;
+  void requireMemory() const;
 
   os::Descriptor file_;
 };
