@@ -10,13 +10,14 @@ import {
   policyKind,
 } from '../native.js'
 import { formatSize, MiB } from '../sizes.js'
+import { formatIndexList } from './kernel-files.js'
 import { type PageChoice, pageChoice, preferences } from './page-choice.js'
 import { readPageNodes, strayPages } from './page-nodes.js'
 import { type Placement, placementOf } from './placement.js'
 import { type PassedOver, RegionCore, type RegionDescription } from './region-core.js'
 import type { CheckedRegionOptions } from './region-options.js'
 import { explainShortage, foreseeShortage } from './shortage.js'
-import { pagesText, type WantedMemory } from './wanted-memory.js'
+import { nodesText, pagesText, type WantedMemory } from './wanted-memory.js'
 
 /** What is about to be asked of the kernel. */
 export interface Admission {
@@ -256,7 +257,7 @@ function verifyNodes(core: RegionCore, { nodes }: Placement): void {
   if (strays.length === 0) return
   const pages = core.size / core.pageSize
   const where = strays.map(([node, count]) => `${count} from node ${node}`).join(', ')
-  throw new PinfoldError(`${pagesText(pages, core.pageSize)} wanted on nodes ${nodes.join(', ')}: ${where}`, {
+  throw new PinfoldError(`${pagesText(pages, core.pageSize)} wanted${nodesText(formatIndexList(nodes))}: ${where}`, {
     code: 'ERR_NODE_MISMATCH',
     values: { pages, nodes, strays: Object.fromEntries(strays) },
   })
