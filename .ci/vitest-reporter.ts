@@ -77,9 +77,20 @@ function recordOf(suite: string, test: TestCase): TestRecord {
     case 'failed':
       return { suite, name, state: 'failed', detail: result.errors.map(describe).join('\n') }
     case 'skipped':
-      return { suite, name, state: 'skipped', detail: result.note ?? `by name: ${test.fullName}` }
+      if (result.note !== undefined) return { suite, name, state: 'skipped', detail: result.note }
+      if (neverRan(test)) return { suite, name, state: 'skipped', detail: 'a hook before it failed' }
+      // Silence is not a reason: a test that nobody runs any more must not go unnoticed.
+      return { suite, name, state: 'failed', detail: 'skipped without a reason' }
     case 'pending':
       return { suite, name, state: 'failed', detail: 'the run ended before this test did' }
+  }
+}
+
+/** Whether a hook of a group around it failed, which is counted by itself. */
+function neverRan(test: TestCase): boolean {
+  for (let group = test.parent; ; group = group.parent) {
+    if (group.errors().length > 0) return true
+    if (group.type === 'module') return false
   }
 }
 

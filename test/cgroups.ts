@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { cgroupDirectories, parseCgroupMounts, parseMemberships } from '../src/memory/cgroup.js'
+import { whyNotRoot } from './needs.js'
 
 /** A cgroup below this process's own that lives as long as one test; made with `makeCgroup`. */
 export interface TestCgroup {
@@ -19,7 +20,8 @@ export interface TestCgroup {
 
 /** A cgroup of that controller, or why there can be none. A version 1 hierarchy that nobody has mounted is, for the while. */
 export function makeCgroup(controller: 'hugetlb' | 'memory'): TestCgroup | string {
-  if (process.getuid?.() !== 0) return 'needs root, to make a cgroup'
+  const reason = whyNotRoot('make a cgroup')
+  if (reason !== undefined) return reason
   const mounted = ownDirectory(controller)
   if (mounted?.version === 1) return new Cgroup(mounted.directory, 1)
   if (mounted !== undefined && listOf(`${mounted.directory}/cgroup.subtree_control`).includes(controller)) {

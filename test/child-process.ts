@@ -3,7 +3,11 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
+/** The root of the checkout, with a slash at its end. */
+export const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** The command line that runs the rest of it as a user without any privilege. */
+export const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all']
 
 /** How a process ended: its exit code or the signal that it died of, and what it said on stderr. */
 export interface End {

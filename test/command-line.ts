@@ -1,15 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Child } from './child-process.js'
 
 /** The built command. The suites run it as users do; `npm test` builds it first. */
 export const mainScript = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
-
-/** Why the command cannot be run, undefined when it can. */
-export const whyNotBuilt = existsSync(mainScript) ? undefined : 'dist/ is not built: npm run build'
 
 /** A run that has ended. */
 export interface Run {

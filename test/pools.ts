@@ -1,24 +1,15 @@
-import { accessSync, constants, readdirSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { onTestFinished, type TestContext } from 'vitest'
 import { openLoans } from '../src/memory/hugepage-loan.js'
-import { ownPages, poolDirectory, readPool } from '../src/memory/hugepage-pools.js'
+import { ownPages, readPool } from '../src/memory/hugepage-pools.js'
 import { hugetlbPageSizes } from '../src/memory/page-sizes.js'
 import { MiB } from '../src/sizes.js'
 import { Child } from './child-process.js'
 
 /** The size of page that the tests change the pool of: 2 MiB, or the smallest that there is. */
 export const pageSize = hugetlbPageSizes().find((size) => size === 2 * MiB) ?? hugetlbPageSizes().at(-1) ?? 2 * MiB
-
-/** Why this process cannot change hugepage pools, undefined when it can. */
-export function whyNotPools(): string | undefined {
-  if (hugetlbPageSizes().length === 0) return 'this kernel has no hugepages'
-  if (process.getuid?.() !== 0) return 'needs root, to change hugepage pools'
-  try {
-    accessSync(`${poolDirectory(pageSize)}/nr_hugepages`, constants.W_OK)
-    return undefined
-  } catch {
-    return 'needs a writable /sys, to change hugepage pools'
-  }
-}
 
 /**
  * The pool's own pages: what a borrower must leave as it found it. What strangers have borrowed meanwhile is left out,
@@ -40,5 +31,14 @@ function isOurs(pid: number): boolean {
   return pid === process.pid || Child.pids.has(pid)
 }
 
-/** The command line that runs the rest of it as a user without any privilege. */
-export const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all']
+/** A hugetlbfs with pages of that size, for as long as the test runs; skips the test where it may not be mounted. */
+export function mountHugetlbfs({ skip }: Pick<TestContext, 'skip'>, pageSize: number, options = ''): string {
+  const mount = mkdtempSync(`${tmpdir()}/pinfold-hugetlbfs-`)
+  const { status } = spawnSync('mount', ['-t', 'hugetlbfs', '-o', `pagesize=${pageSize}${options}`, 'none', mount])
+  onTestFinished(() => {
+    if (status === 0) spawnSync('umount', [mount])
+    rmdirSync(mount)
+  })
+  skip(status !== 0, 'may not mount a hugetlbfs here')
+  return mount
+}

@@ -2,11 +2,14 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 
+/** Why a page that was to go out to swap is still there. */
+export const whyNotOut = 'the kernel kept the pages, in spite of MADV_PAGEOUT'
+
 /** A swap file of 64 MiB, on until it is disposed, or the process exits. */
 export class SwapFile {
   readonly #folder = mkdtempSync(`${tmpdir()}/pinfold-swap-`)
   readonly #giveBack = () => this[Symbol.dispose]()
-  /** Why there is no swap, where there is none: no root, or a file system that cannot. */
+  /** Why there is no swap, where there is none: no root, or a file system that cannot. Without its path: one reason. */
   readonly problem: string | undefined
 
   constructor() {
@@ -19,7 +22,8 @@ export class SwapFile {
       execFileSync('mkswap', [file], { stdio: 'pipe' })
       execFileSync('swapon', [file], { stdio: 'pipe' })
     } catch (error) {
-      this.problem = error instanceof Error ? error.message.trim() : String(error)
+      const [why = ''] = String(error).trim().split('\n').slice(-1)
+      this.problem = `needs swap: ${why.replaceAll(file, 'a file')}`
     }
   }
 

@@ -2,14 +2,12 @@ import { readFileSync } from 'node:fs'
 import { beforeEach, expect, test } from 'vitest'
 import * as z from 'zod'
 import { Program } from '../child-process.js'
-import { program, whyNotPages } from './pool.js'
+import { needs, whyNotPages, whyNotPhysical } from '../needs.js'
+import { program } from './pool.js'
 
 const report = z.object({ written: z.number(), moved: z.record(z.string(), z.number()) })
 
-beforeEach(({ skip }) => {
-  const reason = process.getuid?.() === 0 ? whyNotPages(8) : 'needs root, to see page frame numbers'
-  if (reason !== undefined) skip(reason)
-})
+beforeEach((context) => needs(context, whyNotPhysical, whyNotPages(8)))
 
 /** Pages that the kernel has migrated since the boot, for its own reasons (compaction, while others raise a pool). */
 function migrations(): number {

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { Program } from '../child-process.js'
-import { pageSize, poolAsItIs, program, statusBytes, whyNotPages } from './pool.js'
+import { needs, whyNotPages } from '../needs.js'
+import { pageSize, poolAsItIs, program, statusBytes } from './pool.js'
 
 const pages = 48
 /** How many children start ahead, so that their start-up does not add up. They take no page until they are told to. */
@@ -23,10 +24,7 @@ const kills = Array.from({ length: 100 }, (_, number) => ({
   way: ways[Math.floor(number / phases.length) % ways.length] ?? [],
 }))
 
-beforeEach(({ skip }) => {
-  const reason = whyNotPages(pages)
-  if (reason !== undefined) skip(reason)
-})
+beforeEach((context) => needs(context, whyNotPages(pages)))
 
 /** Waits without giving way to anything else; returns how many pages the child had last, as far as is known. */
 function killWhen(child: Program, isTime: (now: number, most: number) => boolean): number {

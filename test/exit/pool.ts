@@ -1,17 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'vitest'
 import { readPool } from '../../src/memory/hugepage-pools.js'
-import { hugetlbPageSizes } from '../../src/memory/page-sizes.js'
 import { MiB } from '../../src/sizes.js'
 
 export const pageSize = 2 * MiB
-
-/** Why `pages` pages of 2 MiB cannot be had, undefined when they can. */
-export function whyNotPages(pages: number): string | undefined {
-  if (!hugetlbPageSizes().includes(pageSize)) return 'this kernel has no 2 MiB hugepages'
-  const { free } = readPool(pageSize)
-  return free < pages ? `needs ${pages} free pages of 2 MiB, ${free} are free` : undefined
-}
 
 /** What a process that has died must have given back: pages of the pool, and files where memory can be. */
 function left() {

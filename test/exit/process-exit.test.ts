@@ -3,13 +3,13 @@ import { setImmediate } from 'node:timers/promises'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { GiB } from '../../src/sizes.js'
 import { type End, Program } from '../child-process.js'
-import { poolAsItIs, program, statusBytes, whyNotPages } from './pool.js'
+import { needs, whyNotPages } from '../needs.js'
+import { poolAsItIs, program, statusBytes } from './pool.js'
 
 let poolIsBack: () => Promise<void>
 
-beforeEach(({ skip }) => {
-  const reason = whyNotPages(12)
-  if (reason !== undefined) skip(reason)
+beforeEach((context) => {
+  needs(context, whyNotPages(12))
   poolIsBack = poolAsItIs()
 })
 

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import * as z from 'zod'
 import { MiB } from '../../src/sizes.js'
 import { Program } from '../child-process.js'
-import { poolAsItIs, program, whyNotPages } from './pool.js'
+import { whyNotPages } from '../needs.js'
+import { poolAsItIs, program } from './pool.js'
 
 const counts = z.object({
   rss: z.number(),

@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { openRegistry, openRegistrySync } from '../../src/index.js'
 import { sizeName } from '../../src/memory/cgroup.js'
 import { borrowHugepages } from '../../src/memory/hugepage-loan.js'
 import { formatSize } from '../../src/sizes.js'
 import { makeCgroup, type TestCgroup } from '../cgroups.js'
-import { pageSize, whyNotPools } from '../pools.js'
+import { whyNotPools } from '../needs.js'
+import { mountHugetlbfs, pageSize } from '../pools.js'
 import { world } from '../world.js'
 
 // A cgroup that allows so many pages and no more makes the kernel refuse in the middle of populating, when the pages
@@ -61,14 +61,8 @@ describe('an allocation that is refused half-way', () => {
     expect(pagesInUse()).toBe(0)
   })
 
-  test('leaves no file, not even one that was to be kept', ({ skip }) => {
-    const mount = mkdtempSync(`${tmpdir()}/pinfold-hugetlbfs-`)
-    const { status } = spawnSync('mount', ['-t', 'hugetlbfs', '-o', `pagesize=${pageSize}`, 'none', mount])
-    onTestFinished(() => {
-      if (status === 0) spawnSync('umount', [mount])
-      rmdirSync(mount)
-    })
-    skip(status !== 0, 'may not mount a hugetlbfs here')
+  test('leaves no file, not even one that was to be kept', (context) => {
+    const mount = mountHugetlbfs(context, pageSize)
     using memory = openRegistrySync()
     for (const keep of [false, true]) {
       const options = { size: (allowed + 1) * pageSize, pages, backing: { file: `${mount}/rx`, keep } }

@@ -2,13 +2,19 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
-import { jsonOf, pinfold, whyNotBuilt } from '../command-line.js'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { jsonOf, pinfold } from '../command-line.js'
+import { needs, whyNotBuilt } from '../needs.js'
 
-const has = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).status === 0
 const shells = ['bash', 'zsh', 'fish'] as const
 
-describe.skipIf(whyNotBuilt)('completion', () => {
+function whyNotShell(shell: string): string | undefined {
+  return spawnSync(shell, ['-c', 'exit 0']).status === 0 ? undefined : `needs ${shell}`
+}
+
+beforeEach((context) => needs(context, whyNotBuilt))
+
+describe('completion', () => {
   test.each(shells)('of %s is a script, and the same in JSON', async (shell) => {
     const { code, stdout, stderr } = await pinfold(['completion', shell])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -18,7 +24,8 @@ describe.skipIf(whyNotBuilt)('completion', () => {
   })
 
   for (const shell of shells) {
-    test.skipIf(!has(shell))(`of ${shell} is read without complaint (needs ${shell})`, async () => {
+    test(`of ${shell} is read without complaint`, async (context) => {
+      needs(context, whyNotShell(shell))
       const folder = mkdtempSync(join(tmpdir(), 'pinfold-completion-'))
       try {
         writeFileSync(join(folder, 'script'), (await pinfold(['completion', shell])).stdout)
@@ -31,12 +38,14 @@ describe.skipIf(whyNotBuilt)('completion', () => {
   }
 })
 
-describe.skipIf(whyNotBuilt || !has('bash'))('in bash', () => {
+describe('in bash', () => {
+  const reason = whyNotShell('bash')
   let script: string
 
   beforeAll(async () => {
     script = (await pinfold(['completion', 'bash'])).stdout
   })
+  beforeEach((context) => needs(context, reason))
 
   function complete(words: readonly string[], folder = '/'): string[] {
     const set = `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}`

@@ -6,8 +6,10 @@ import { repairLoans } from '../../src/memory/hugepage-loan.js'
 import { ownPages, readPool } from '../../src/memory/hugepage-pools.js'
 import type { RegionCore } from '../../src/memory/region-core.js'
 import { formatSize } from '../../src/sizes.js'
-import { jsonOf, pinfold, RunningCommand, whyNotBuilt } from '../command-line.js'
-import { asNobody, journals, pageSize, poolPages, whyNotPools } from '../pools.js'
+import { asNobody } from '../child-process.js'
+import { jsonOf, pinfold, RunningCommand } from '../command-line.js'
+import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../needs.js'
+import { journals, pageSize, poolPages } from '../pools.js'
 
 const reason = whyNotBuilt ?? whyNotPools()
 const size = formatSize(pageSize)
@@ -87,8 +89,8 @@ describe('the demo', () => {
   let before: number
   let taken: RegionCore | undefined
 
-  beforeEach(({ skip }) => {
-    skip(reason !== undefined, reason)
+  beforeEach((context) => {
+    needs(context, reason)
     repairLoans()
     before = poolPages()
   })
@@ -151,7 +153,8 @@ describe('the demo', () => {
     expect(region.pages).toBe(size)
   })
 
-  test('without root falls back, says why, and which command gives more', async () => {
+  test('without root falls back, says why, and which command gives more', async (context) => {
+    needs(context, whyNotNobody())
     emptyPool()
     const { pages, region, physical, more } = await demo({ prefix: asNobody })
     expect(pages).toMatchObject({ enough: false, borrowed: 0, refusals: [{ code: 'ERR_PERMISSION' }] })

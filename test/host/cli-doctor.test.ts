@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { sizeName } from '../../src/memory/cgroup.js'
 import { readPool } from '../../src/memory/hugepage-pools.js'
@@ -9,8 +9,10 @@ import { hugetlbPageSizes } from '../../src/memory/page-sizes.js'
 import { memlockLimit } from '../../src/memory/process-limits.js'
 import { formatSize } from '../../src/sizes.js'
 import { makeCgroup } from '../cgroups.js'
-import { jsonOf, mainScript, pinfold, whyNotBuilt } from '../command-line.js'
-import { asNobody, pageSize, whyNotPools } from '../pools.js'
+import { asNobody } from '../child-process.js'
+import { jsonOf, mainScript, pinfold } from '../command-line.js'
+import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../needs.js'
+import { pageSize } from '../pools.js'
 
 const reportSchema = z.strictObject({
   schema: z.literal('pinfold/doctor/1'),
@@ -66,7 +68,9 @@ const stableIds = [
   'rdma.modules',
 ]
 
-describe.skipIf(whyNotBuilt)('doctor', () => {
+describe('doctor', () => {
+  beforeEach((context) => needs(context, whyNotBuilt))
+
   test('tells every check by its stable id, once, in its schema, and sums them up', async () => {
     const run = await pinfold(['doctor', '--json'])
     expect(run.stderr).toBe('')
@@ -93,53 +97,49 @@ describe.skipIf(whyNotBuilt)('doctor', () => {
     expect([...new Set(report.checks.map(({ id }) => id.split('.')[0]))]).toEqual(['machine', 'iommu'])
   })
 
-  test.skipIf(process.getuid?.() !== 0)(
-    'tells a user without privileges what is hidden, and the command (needs root)',
-    async () => {
-      const run = await pinfold(['doctor', '--only', 'privileges,limits', '--json'], { prefix: asNobody })
-      const report = reportSchema.parse(jsonOf(run))
-      expect(check(report, 'privileges.sys-admin')).toMatchObject({
-        status: 'warn',
-        mend: `sudo setcap cap_sys_admin,cap_ipc_lock+ep ${process.execPath}`,
-      })
-      expect(check(report, 'privileges.pfn')).toMatchObject({ status: 'warn', values: { state: 'hidden' } })
-      expect(check(report, 'privileges.page-flags')).toMatchObject({ status: 'info' })
-      expect(run.code).toBe(0)
-      const strict = await pinfold(['doctor', '--only', 'privileges', '--strict'], { prefix: asNobody })
-      expect(strict.code).toBe(3)
-    },
-  )
+  test('tells a user without privileges what is hidden, and the command', async (context) => {
+    needs(context, whyNotNobody())
+    const run = await pinfold(['doctor', '--only', 'privileges,limits', '--json'], { prefix: asNobody })
+    const report = reportSchema.parse(jsonOf(run))
+    expect(check(report, 'privileges.sys-admin')).toMatchObject({
+      status: 'warn',
+      mend: `sudo setcap cap_sys_admin,cap_ipc_lock+ep ${process.execPath}`,
+    })
+    expect(check(report, 'privileges.pfn')).toMatchObject({ status: 'warn', values: { state: 'hidden' } })
+    expect(check(report, 'privileges.page-flags')).toMatchObject({ status: 'info' })
+    expect(run.code).toBe(0)
+    const strict = await pinfold(['doctor', '--only', 'privileges', '--strict'], { prefix: asNobody })
+    expect(strict.code).toBe(3)
+  })
 
-  test.skipIf(process.getuid?.() !== 0)(
-    'finds the locked-memory limit short, and tells root’s command for it (needs root)',
-    async () => {
-      const limited = (limit: string) => ({ prefix: ['prlimit', `--memlock=${limit}`, '--', ...asNobody] })
-      const words = ['doctor', '--only', 'limits', '--json']
-      const short = reportSchema.parse(jsonOf(await pinfold(words, limited('65536:65536'))))
-      expect(check(short, 'limits.memlock')).toMatchObject({
-        status: 'warn',
-        mend: 'sudo prlimit --pid $$ --memlock=unlimited:unlimited',
-        values: { soft: 65536, hard: 65536 },
-      })
-    },
-  )
+  /** What doctor tells a user without privileges about limits, under that one. */
+  async function limitsUnder(limit: string): Promise<Report> {
+    const prefix = ['prlimit', `--memlock=${limit}`, '--', ...asNobody]
+    return reportSchema.parse(jsonOf(await pinfold(['doctor', '--only', 'limits', '--json'], { prefix })))
+  }
 
-  test.skipIf(process.getuid?.() !== 0 || memlockLimit().hard !== Number.POSITIVE_INFINITY)(
-    'finds a limit enough that is lifted, and names the shell’s own command for one that may be (needs root and no hard limit)',
-    async () => {
-      const limited = (limit: string) => ({ prefix: ['prlimit', `--memlock=${limit}`, '--', ...asNobody] })
-      const words = ['doctor', '--only', 'limits', '--json']
-      const soft = reportSchema.parse(jsonOf(await pinfold(words, limited('65536:unlimited'))))
-      expect(check(soft, 'limits.memlock')).toMatchObject({ mend: 'ulimit -l unlimited', values: { hard: null } })
-      const lifted = reportSchema.parse(jsonOf(await pinfold(words, limited('unlimited'))))
-      expect(check(lifted, 'limits.memlock')).toMatchObject({ status: 'ok' })
-    },
-  )
+  test('finds the locked-memory limit short, and tells root’s command for it', async (context) => {
+    needs(context, whyNotNobody())
+    expect(check(await limitsUnder('65536:65536'), 'limits.memlock')).toMatchObject({
+      status: 'warn',
+      mend: 'sudo prlimit --pid $$ --memlock=unlimited:unlimited',
+      values: { soft: 65536, hard: 65536 },
+    })
+  })
+
+  test('finds a limit enough that is lifted, and names the shell’s own command where it may be', async (context) => {
+    const isHard = memlockLimit().hard !== Number.POSITIVE_INFINITY
+    needs(context, whyNotNobody(), isHard ? 'needs no hard limit of locked memory' : undefined)
+    expect(check(await limitsUnder('65536:unlimited'), 'limits.memlock')).toMatchObject({
+      mend: 'ulimit -l unlimited',
+      values: { hard: null },
+    })
+    expect(check(await limitsUnder('unlimited'), 'limits.memlock')).toMatchObject({ status: 'ok' })
+  })
 
   test('finds the limit of a cgroup further up, and the demo falls back under it and says so', async ({ skip }) => {
-    const cgroup = makeCgroup('hugetlb')
+    const cgroup = whyNotPools() ?? makeCgroup('hugetlb')
     if (typeof cgroup === 'string') return skip(cgroup)
-    skip(whyNotPools() !== undefined, whyNotPools())
     using group = cgroup
     const limit = 2 * pageSize
     const file = `hugetlb.${sizeName(pageSize)}.${group.version === 1 ? 'limit_in_bytes' : 'max'}`

@@ -10,8 +10,10 @@ import { ownPages, readPool } from '../../src/memory/hugepage-pools.js'
 import { memoryNodes } from '../../src/memory/numa.js'
 import { hugetlbPageSizes } from '../../src/memory/page-sizes.js'
 import { formatSize } from '../../src/sizes.js'
-import { jsonOf, pinfold, whyNotBuilt } from '../command-line.js'
-import { asNobody, pageSize, poolPages, whyNotPools } from '../pools.js'
+import { asNobody } from '../child-process.js'
+import { jsonOf, pinfold } from '../command-line.js'
+import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../needs.js'
+import { pageSize, poolPages } from '../pools.js'
 
 const reason = whyNotBuilt ?? whyNotPools()
 const size = formatSize(pageSize)
@@ -101,7 +103,9 @@ async function takeOut(): Promise<void> {
   }
 }
 
-describe.skipIf(whyNotBuilt)('hugepages show', () => {
+describe('hugepages show', () => {
+  beforeEach((context) => needs(context, whyNotBuilt))
+
   test('tells every pool by size and node, and is what hugepages alone does', async () => {
     const report = showSchema.parse(jsonOf(await pinfold(['hugepages', 'show', '--json'])))
     const places = [null, ...memoryNodes()]
@@ -113,8 +117,8 @@ describe.skipIf(whyNotBuilt)('hugepages show', () => {
     for (const pageSize of hugetlbPageSizes()) expect(stdout).toContain(formatSize(pageSize))
   })
 
-  test('needs no privileges, and names who uses hugepages and who has borrowed them', async ({ skip }) => {
-    skip(reason !== undefined, reason)
+  test('needs no privileges, and names who uses hugepages and who has borrowed them', async (context) => {
+    needs(context, reason, whyNotNobody())
     const loan = borrowHugepages({ pageSize, pages: 3 })
     const region = allocateCoreSync('shown', { size: 2 * pageSize, pages: formatSize(pageSize) })
     try {
@@ -132,8 +136,8 @@ describe.skipIf(whyNotBuilt)('hugepages show', () => {
 describe('a pool', () => {
   let before: number
 
-  beforeEach(({ skip }) => {
-    skip(reason !== undefined, reason)
+  beforeEach((context) => {
+    needs(context, reason)
     repairLoans()
     before = poolPages()
   })
@@ -211,7 +215,8 @@ describe('a pool', () => {
     expect(readPool(pageSize).overcommit).toBe(overcommit)
   })
 
-  test('is not for a user without privileges: exit code 4, and the command for root', async () => {
+  test('is not for a user without privileges: exit code 4, and the command for root', async (context) => {
+    needs(context, whyNotNobody())
     const run = await pinfold(['hugepages', 'reserve', size, 1, '--json'], { prefix: asNobody })
     expect(run.code).toBe(4)
     const error = jsonOf(run)
@@ -223,8 +228,8 @@ describe('a pool', () => {
 describe('a reservation for the next boot', () => {
   const kept = `${sysctlFile}.kept-by-test`
 
-  beforeEach(({ skip }) => {
-    skip(reason !== undefined, reason)
+  beforeEach((context) => {
+    needs(context, reason)
     if (existsSync(sysctlFile)) renameSync(sysctlFile, kept)
   })
 

@@ -5,8 +5,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readHugetlbMounts, readMountState } from '../../src/cli/hugepages/mounts.js'
 import { readPool } from '../../src/memory/hugepage-pools.js'
 import { formatSize } from '../../src/sizes.js'
-import { jsonOf, pinfold, whyNotBuilt } from '../command-line.js'
-import { asNobody, pageSize, whyNotPools } from '../pools.js'
+import { asNobody } from '../child-process.js'
+import { jsonOf, pinfold } from '../command-line.js'
+import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../needs.js'
+import { pageSize } from '../pools.js'
 
 const reason = whyNotBuilt ?? whyNotPools()
 const size = formatSize(pageSize)
@@ -14,8 +16,8 @@ const size = formatSize(pageSize)
 describe('a hugetlbfs', () => {
   let folder: string
 
-  beforeEach(({ skip }) => {
-    skip(reason !== undefined, reason)
+  beforeEach((context) => {
+    needs(context, reason)
     folder = mkdtempSync(join(tmpdir(), 'pinfold-mount-'))
   })
 
@@ -90,7 +92,8 @@ describe('a hugetlbfs', () => {
     expect((await pinfold(['hugepages', 'unmount', '/proc'])).stderr).toContain('it is a proc')
   })
 
-  test('is not for a user without privileges: exit code 4, and nothing is left', async () => {
+  test('is not for a user without privileges: exit code 4, and nothing is left', async (context) => {
+    needs(context, whyNotNobody())
     const path = join(tmpdir(), `pinfold-nobody-${process.pid}`)
     const run = await pinfold(['hugepages', 'mount', path, '--page-size', size], { prefix: asNobody })
     expect(run.code).toBe(4)

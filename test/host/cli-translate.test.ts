@@ -1,16 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { parseMappings } from '../../src/cli/translate/process-mappings.js'
 import { allocateCoreSync } from '../../src/memory/allocate.js'
 import { basePageSize } from '../../src/memory/page-sizes.js'
 import { Region } from '../../src/registry/region.js'
-import { jsonOf, pinfold, whyNotBuilt } from '../command-line.js'
-import { asNobody } from '../pools.js'
+import { asNobody } from '../child-process.js'
+import { jsonOf, pinfold } from '../command-line.js'
+import { needs, whyNotBuilt, whyNotNobody, whyNotPhysical } from '../needs.js'
 
-const needsRoot = process.getuid?.() === 0 ? undefined : 'needs root, to see physical addresses'
 const hex = z.string().regex(/^0x[0-9a-f]+$/)
 
 const reportSchema = z.strictObject({
@@ -37,9 +37,11 @@ const reportSchema = z.strictObject({
   kernelFlagsUnknown: z.string().nullable(),
 })
 
-describe.skipIf(whyNotBuilt)('translate', () => {
-  test('sees the physical runs of a region in another process, as that process sees them', async ({ skip }) => {
-    skip(needsRoot !== undefined, needsRoot)
+describe('translate', () => {
+  beforeEach((context) => needs(context, whyNotBuilt))
+
+  test('sees the physical runs of a region in another process, as that process sees them', async (context) => {
+    needs(context, whyNotPhysical)
     const region = new Region(allocateCoreSync('seen', { size: 16 * basePageSize, pages: 'base' }))
     try {
       const own = region.translate().runs()
@@ -64,8 +66,8 @@ describe.skipIf(whyNotBuilt)('translate', () => {
     }
   })
 
-  test('of one byte names that byte’s own address', async ({ skip }) => {
-    skip(needsRoot !== undefined, needsRoot)
+  test('of one byte names that byte’s own address', async (context) => {
+    needs(context, whyNotPhysical)
     const region = new Region(allocateCoreSync('byte', { size: basePageSize, pages: 'base' }))
     try {
       const expected = region.translate().physicalAt(0x123)
@@ -107,11 +109,13 @@ describe.skipIf(whyNotBuilt)('translate', () => {
     expect((await pinfold(['translate', process.pid, '0xffffffffff600000'])).code).toBe(2)
   })
 
-  describe.skipIf(needsRoot)('by a user without privileges (needs root, to become one)', () => {
-    let sleeper: ChildProcess
+  describe('by a user without privileges', () => {
+    const reason = whyNotNobody()
+    let sleeper: ChildProcess | undefined
     let stack: bigint
 
     beforeAll(async () => {
+      if (reason !== undefined) return
       sleeper = spawn(asNobody[0] ?? '', [...asNobody.slice(1), 'sleep', '600'], { stdio: 'ignore' })
       await once(sleeper, 'spawn')
       // Its stack is there once it has become `sleep`.
@@ -121,11 +125,13 @@ describe.skipIf(whyNotBuilt)('translate', () => {
     })
 
     afterAll(() => {
-      sleeper.kill('SIGKILL')
+      sleeper?.kill('SIGKILL')
     })
 
+    beforeEach((context) => needs(context, reason))
+
     test('tells hidden pages as hidden, with exit code 4', async () => {
-      const run = await pinfold(['translate', sleeper.pid ?? 0, stack, '--json'], { prefix: asNobody })
+      const run = await pinfold(['translate', sleeper?.pid ?? 0, stack, '--json'], { prefix: asNobody })
       const report = reportSchema.parse(jsonOf(run))
       expect(report.states).toMatchObject({ hidden: 1 })
       expect(report.stretches).toMatchObject([{ state: 'hidden', physicalAddress: null }])

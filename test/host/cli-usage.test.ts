@@ -1,13 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { commandExamples } from '../../src/cli/examples.js'
-import { jsonOf, mainScript, pinfold, whyNotBuilt } from '../command-line.js'
+import { jsonOf, mainScript, pinfold } from '../command-line.js'
+import { needs, whyNotBuilt } from '../needs.js'
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape is what is looked for
 const ansi = /\u001b/
 
-describe.skipIf(whyNotBuilt)('a command line', () => {
+beforeEach((context) => needs(context, whyNotBuilt))
+
+describe('a command line', () => {
   test.each([
     [['frob'], "not 'frob'"],
     [['hugepages', 'frob'], "not 'frob'"],
@@ -86,7 +89,7 @@ describe.skipIf(whyNotBuilt)('a command line', () => {
   })
 })
 
-describe.skipIf(whyNotBuilt)('output', () => {
+describe('output', () => {
   test('into a pipe has no escapes and no progress; with FORCE_COLOR colour, with NO_COLOR none', async () => {
     const words = ['doctor', '--only', 'machine']
     const piped = await pinfold(words)
@@ -98,8 +101,8 @@ describe.skipIf(whyNotBuilt)('output', () => {
     expect((await pinfold([...words, '--json'], { env: { FORCE_COLOR: '1' } })).stdout).not.toMatch(ansi)
   })
 
-  const hasScript = spawnSync('script', ['--version']).status === 0
-  test.skipIf(!hasScript)('on a terminal has colour, and NO_COLOR takes it away (needs script(1))', () => {
+  test('on a terminal has colour, and NO_COLOR takes it away', (context) => {
+    needs(context, spawnSync('script', ['--version']).status === 0 ? undefined : 'needs script(1)')
     const onTerminal = (environment: Record<string, string>) =>
       execFileSync('script', ['-qec', `${process.execPath} ${mainScript} doctor --only machine`, '/dev/null'], {
         encoding: 'utf8',

@@ -1,14 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { root } from '../child-process.js'
+import { needs, whyNotBuilt, whyNotPhysical } from '../needs.js'
 
 // Every TypeScript example of the guides and the README runs as it stands, on this machine's real memory.
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 // Inside the package, so that 'pinfold' resolves to it as it would for whoever has installed it.
 const scratch = `${root}build/guides-${process.pid}`
-const isRoot = process.getuid?.() === 0
 
 interface Example {
   readonly line: number
@@ -31,14 +30,13 @@ const guides = ['README.md', ...readdirSync(`${root}docs`).map((name) => `docs/$
   .filter(({ examples }) => examples.length > 0)
 
 describe.each(guides)('$guide', ({ guide, examples }) => {
-  test.skipIf(!isRoot).each(examples)(
-    `its example at line $line runs${isRoot ? '' : ' (needs root, for physical addresses)'}`,
-    ({ line, code }) => {
-      const file = `${scratch}/${guide.replaceAll('/', '-')}-${line}.ts`
-      writeFileSync(file, code)
-      const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', file], { cwd: root, encoding: 'utf8' })
-      expect(stderr).toBe('')
-      expect(status).toBe(0)
-    },
-  )
+  beforeEach((context) => needs(context, whyNotBuilt, whyNotPhysical))
+
+  test.each(examples)('its example at line $line runs', ({ line, code }) => {
+    const file = `${scratch}/${guide.replaceAll('/', '-')}-${line}.ts`
+    writeFileSync(file, code)
+    const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', file], { cwd: root, encoding: 'utf8' })
+    expect(stderr).toBe('')
+    expect(status).toBe(0)
+  })
 })

@@ -9,14 +9,15 @@ import { borrowHugepages, openLoans, repairLoans } from '../../src/memory/hugepa
 import { ownPages, readPool } from '../../src/memory/hugepage-pools.js'
 import { memoryNodes } from '../../src/memory/numa.js'
 import { Child, type End } from '../child-process.js'
-import { journals, pageSize, poolPages, whyNotPools } from '../pools.js'
+import { needs, whyNotPools } from '../needs.js'
+import { journals, pageSize, poolPages } from '../pools.js'
 
 const reason = whyNotPools()
 let before: number
 let journalsBefore: string[]
 
-beforeEach(({ skip }) => {
-  skip(reason !== undefined, reason)
+beforeEach((context) => {
+  needs(context, reason)
   repairLoans()
   before = poolPages()
   journalsBefore = journals()

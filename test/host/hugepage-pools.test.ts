@@ -7,8 +7,9 @@ import { ownPages, poolDirectory, readPool, readPools, resizePool } from '../../
 import { memoryNodes } from '../../src/memory/numa.js'
 import { hugetlbPageSizes } from '../../src/memory/page-sizes.js'
 import { formatSize } from '../../src/sizes.js'
-import { Child } from '../child-process.js'
-import { asNobody, journals, pageSize, poolPages, whyNotPools } from '../pools.js'
+import { asNobody, Child } from '../child-process.js'
+import { needs, whyNotNobody, whyNotPools } from '../needs.js'
+import { journals, pageSize, poolPages } from '../pools.js'
 
 const reason = whyNotPools()
 
@@ -47,8 +48,8 @@ describe('pools as the kernel tells them', () => {
 describe('a pool that is resized', () => {
   let before: number
 
-  beforeEach(({ skip }) => {
-    skip(reason !== undefined, reason)
+  beforeEach((context) => {
+    needs(context, reason)
     repairLoans()
     before = poolPages()
   })
@@ -100,7 +101,8 @@ describe('a pool that is resized', () => {
     )
   })
 
-  test('by a user who is not root is refused with the command that does it', async () => {
+  test('by a user who is not root is refused with the command that does it', async (context) => {
+    needs(context, whyNotNobody())
     const pages = before + 1
     await using child = new Child('resizer.ts', [pageSize, pages], asNobody)
     expect(JSON.parse(await child.line())).toEqual({

@@ -8,9 +8,8 @@ import { basePageSize, hugetlbPageSizes, transparentModes, transparentPageSize }
 import { capabilities, memlockLimit, processMemory } from '../../src/memory/process-limits.js'
 import { readNumaMaps, readSmaps } from '../../src/memory/smaps.js'
 import { formatSize, KiB, MiB } from '../../src/sizes.js'
-import { pageSize, whyNotPools } from '../pools.js'
-
-const reason = whyNotPools()
+import { needs, whyNotPools, whyNotRoot, whyNotTransparent } from '../needs.js'
+import { pageSize } from '../pools.js'
 
 describe('page sizes', () => {
   test('are powers of two, hugetlb ones largest first and larger than the base page', () => {
@@ -19,13 +18,14 @@ describe('page sizes', () => {
     for (const size of hugetlbPageSizes()) expect(size).toBeGreaterThan(basePageSize)
   })
 
-  test.skipIf(arch() !== 'x64')('on x86-64 have a base page of 4 KiB and transparent pages of 2 MiB', () => {
+  test('on x86-64 have a base page of 4 KiB and transparent pages of 2 MiB', ({ skip }) => {
+    skip(arch() !== 'x64', 'needs x86-64')
     expect(basePageSize).toBe(4 * KiB)
     expect([2 * MiB, undefined]).toContain(transparentPageSize())
   })
 
-  test('come with the modes of transparent pages, where the kernel has these', ({ skip }) => {
-    skip(transparentPageSize() === undefined, 'this kernel has no transparent huge pages')
+  test('come with the modes of transparent pages, where the kernel has these', (context) => {
+    needs(context, whyNotTransparent)
     const { enabled, shmem, defrag } = transparentModes()
     expect(['always', 'madvise', 'never']).toContain(enabled)
     expect(['always', 'within_size', 'advise', 'never', 'deny', 'force']).toContain(shmem)
@@ -65,15 +65,15 @@ describe('limits of this process', () => {
     expect(memlockLimit()).toEqual({ soft: bytes(soft), hard: bytes(hard) })
   })
 
-  test('of root include CAP_SYS_ADMIN', ({ skip }) => {
-    skip(process.getuid?.() !== 0, 'needs root')
+  test('of root include CAP_SYS_ADMIN', (context) => {
+    needs(context, whyNotRoot('have its capabilities'))
     expect(capabilities().has('CAP_DAC_OVERRIDE')).toBe(true)
   })
 })
 
 describe('smaps', () => {
-  test('shows hugetlb pages by their size, kept out of forks and dumps', ({ skip }) => {
-    skip(reason !== undefined, reason)
+  test('shows hugetlb pages by their size, kept out of forks and dumps', (context) => {
+    needs(context, whyNotPools())
     using loan = borrowHugepages({ pageSize, pages: 2 })
     const region = allocateCoreSync('seen', { size: loan.pages * pageSize, pages: formatSize(pageSize) })
     try {

@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync } from 'node:fs'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { PinfoldError } from '../../src/errors.js'
 import { allocateCore, allocateCoreSync } from '../../src/memory/allocate.js'
@@ -17,7 +16,8 @@ import { pageKind, policyKind } from '../../src/native.js'
 import { formatSize, KiB, MiB } from '../../src/sizes.js'
 import { makeCgroup } from '../cgroups.js'
 import { Child } from '../child-process.js'
-import { pageSize, whyNotPools } from '../pools.js'
+import { needs, whyNotPools } from '../needs.js'
+import { mountHugetlbfs, pageSize } from '../pools.js'
 
 // Each shortage is made in earnest, told, and then mended by the very command that the error names.
 
@@ -42,9 +42,7 @@ function mend({ hint = 'false' }: { readonly hint?: string }): void {
 }
 
 describe('a pool with too few pages', () => {
-  const reason = whyNotPools()
-
-  beforeEach(({ skip }) => skip(reason !== undefined, reason))
+  beforeEach((context) => needs(context, whyNotPools()))
 
   test.each([
     ['memfd', 'mmap'],
@@ -98,23 +96,13 @@ describe('a pool with too few pages', () => {
 })
 
 describe('a hugetlbfs mount with a size of its own', () => {
-  test('is what is full, though the pool is not', ({ skip }) => {
-    const reason = whyNotPools()
-    skip(reason !== undefined, reason)
+  test('is what is full, though the pool is not', (context) => {
+    needs(context, whyNotPools())
     using _loan = borrowHugepages({ pageSize, pages: 4 })
-    const mount = mkdtempSync(`${tmpdir()}/pinfold-hugetlbfs-`)
-    try {
-      const options = `pagesize=${pageSize},size=${2 * pageSize}`
-      const { status } = spawnSync('mount', ['-t', 'hugetlbfs', '-o', options, 'none', mount])
-      skip(status !== 0, 'may not mount here')
-      const wanted = { size: 4 * pageSize, pages, backing: { file: `${mount}/file` } }
-      const error = refusal(wanted)
-      expect(error).toMatchObject({ code: 'ERR_HUGEPAGES_SHORT', values: { wanted: 4, available: 2, total: 2 } })
-      expect(readdirSync(mount)).toEqual([])
-    } finally {
-      spawnSync('umount', [mount])
-      rmdirSync(mount)
-    }
+    const mount = mountHugetlbfs(context, pageSize, `,size=${2 * pageSize}`)
+    const error = refusal({ size: 4 * pageSize, pages, backing: { file: `${mount}/file` } })
+    expect(error).toMatchObject({ code: 'ERR_HUGEPAGES_SHORT', values: { wanted: 4, available: 2, total: 2 } })
+    expect(readdirSync(mount)).toEqual([])
   })
 })
 

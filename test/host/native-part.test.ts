@@ -1,13 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { expect, onTestFinished, test } from 'vitest'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { root } from '../child-process.js'
+import { needs, whyNotBuilt } from '../needs.js'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const library = join(root, 'dist/index.js')
-const whyNot = existsSync(library) ? '' : ', which is not built here: npm run build'
+
+beforeEach((context) => needs(context, whyNotBuilt))
 
 /** A package of its own with our library and no addon. */
 function packageWithoutAddon(): string {
@@ -33,28 +34,25 @@ function importIn(folder: string): unknown {
   return JSON.parse(stdout)
 }
 
-test.skipIf(whyNot !== '')(
-  `without a native part the library${whyNot} names every place it looked in, and remedies`,
-  () => {
-    const folder = packageWithoutAddon()
-    const platform = `${process.platform}-${process.arch}`
-    const message = [
-      join(folder, 'build/Release/pinfold.node'),
-      join(folder, `prebuilds/${platform}-glibc/pinfold.node`),
-      join(folder, `prebuilds/${platform}-musl/pinfold.node`),
-      'remedies:',
-      `this package has binaries for no platform, and this is ${platform}`,
-    ]
-    const error = importIn(folder)
-    expect(error).toMatchObject({ name: 'PinfoldError', code: 'ERR_ADDON_LOAD', values: { node: process.version } })
-    for (const words of message) expect(error).toMatchObject({ message: expect.stringContaining(words) })
-    expect(error).not.toHaveProperty('hint')
-    writeFileSync(join(folder, 'CMakeLists.txt'), '')
-    expect(importIn(folder)).toMatchObject({ hint: 'npm run build', message: expect.stringContaining('npm run build') })
-  },
-)
+test('without a native part the library names every place it looked in, and remedies', () => {
+  const folder = packageWithoutAddon()
+  const platform = `${process.platform}-${process.arch}`
+  const message = [
+    join(folder, 'build/Release/pinfold.node'),
+    join(folder, `prebuilds/${platform}-glibc/pinfold.node`),
+    join(folder, `prebuilds/${platform}-musl/pinfold.node`),
+    'remedies:',
+    `this package has binaries for no platform, and this is ${platform}`,
+  ]
+  const error = importIn(folder)
+  expect(error).toMatchObject({ name: 'PinfoldError', code: 'ERR_ADDON_LOAD', values: { node: process.version } })
+  for (const words of message) expect(error).toMatchObject({ message: expect.stringContaining(words) })
+  expect(error).not.toHaveProperty('hint')
+  writeFileSync(join(folder, 'CMakeLists.txt'), '')
+  expect(importIn(folder)).toMatchObject({ hint: 'npm run build', message: expect.stringContaining('npm run build') })
+})
 
-test.skipIf(whyNot !== '')(`a native part that does not load gives way to the next one${whyNot}`, () => {
+test('a native part that does not load gives way to the next one', () => {
   const folder = packageWithoutAddon()
   const broken = join(folder, 'build/Release')
   mkdirSync(broken, { recursive: true })

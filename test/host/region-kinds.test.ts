@@ -1,7 +1,6 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeEach, describe, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { openRegistrySync, type Region } from '../../src/index.js'
 import { borrowHugepages } from '../../src/memory/hugepage-loan.js'
 import { readPool } from '../../src/memory/hugepage-pools.js'
@@ -10,7 +9,8 @@ import { basePageSize, hugetlbPageSizes, transparentPageSize } from '../../src/m
 import { parseSmaps } from '../../src/memory/smaps.js'
 import { formatSize, GiB, MiB } from '../../src/sizes.js'
 import { mappedRegions } from '../mappings.js'
-import { whyNotPools } from '../pools.js'
+import { needs, whyNotPhysical, whyNotPools, whyNotTransparent } from '../needs.js'
+import { mountHugetlbfs } from '../pools.js'
 
 // What a region says of itself is what the kernel says of it: each kind of pages, on each backing, with each option.
 
@@ -54,7 +54,7 @@ const kinds: readonly Kind[] = [
     size: 2 * huge,
     pageSize: basePageSize,
     alignment: huge,
-    missing: transparentPageSize() === undefined ? 'this kernel has no transparent huge pages' : undefined,
+    missing: whyNotTransparent,
   },
   { pages: 'base', size: 16 * basePageSize, pageSize: basePageSize, alignment: basePageSize },
 ]
@@ -73,17 +73,6 @@ const options = [
 ] as const
 
 const backings = ['memfd', 'anonymous', 'file'] as const
-
-/** A hugetlbfs with pages of that size, for as long as the test runs; undefined where it may not be mounted. */
-function mountHugetlbfs(pageSize: number): string | undefined {
-  const mount = mkdtempSync(`${tmpdir()}/pinfold-hugetlbfs-`)
-  const { status } = spawnSync('mount', ['-t', 'hugetlbfs', '-o', `pagesize=${pageSize}`, 'none', mount])
-  onTestFinished(() => {
-    if (status === 0) spawnSync('umount', [mount])
-    rmdirSync(mount)
-  })
-  return status === 0 ? mount : undefined
-}
 
 /** Borrows pages for the length of the test; else says why not. Of 1 GiB the run has borrowed the one that there is. */
 function borrow(pageSize: number, pages: number): string | undefined {
@@ -107,14 +96,10 @@ describe.each(rows)('a region of %s', (_, kind, backing) => {
   // Zeroing a 1 GiB page takes a third of a second: once for each backing.
   const chosen = kind.pageSize >= GiB ? options.slice(4, 5) : options
 
-  test.for(chosen)('is what it says, with %j', (option, { skip }) => {
-    skip(kind.missing !== undefined, kind.missing)
-    if (isHugetlb(kind)) {
-      const reason = borrow(kind.pageSize, kind.size / kind.pageSize)
-      skip(reason !== undefined, reason)
-    }
-    const mount = backing === 'file' ? mountHugetlbfs(kind.pageSize) : ''
-    if (mount === undefined) return skip('may not mount a hugetlbfs here')
+  test.for(chosen)('is what it says, with %j', (option, context) => {
+    needs(context, kind.missing)
+    if (isHugetlb(kind)) needs(context, borrow(kind.pageSize, kind.size / kind.pageSize))
+    const mount = backing === 'file' ? mountHugetlbfs(context, kind.pageSize) : ''
     const file = `${mount}/rx`
     const { pages, size, pageSize, alignment } = kind
     const wanted = { size, pages, backing: backing === 'file' ? { file } : backing }
@@ -171,9 +156,9 @@ describe.each(rows)('a region of %s', (_, kind, backing) => {
 })
 
 describe('a transparent region', () => {
-  const missing = transparentPageSize() === undefined
+  beforeEach((context) => needs(context, whyNotTransparent))
 
-  test.skipIf(missing)('of any size is whole base pages, and starts where a huge page can', () => {
+  test('of any size is whole base pages, and starts where a huge page can', () => {
     for (const size of [1, basePageSize + 1, huge - 1, huge + 1]) {
       using region = memory.allocateSync('odd', { size, pages: 'transparent' })
       expect(region.size).toBe(Math.ceil(size / basePageSize) * basePageSize)
@@ -181,10 +166,10 @@ describe('a transparent region', () => {
     }
   })
 
-  test.skipIf(missing)('tells the share of real huge pages, as kpageflags does', ({ skip }) => {
+  test('tells the share of real huge pages, as kpageflags does', (context) => {
+    needs(context, whyNotPhysical)
     using region = memory.allocateSync('share', { size: 4 * huge, pages: 'transparent' })
     const translation = region.translate()
-    skip(translation.states.hidden > 0, 'needs CAP_SYS_ADMIN, to read page frames')
     const { thp = 0 } = translation.pageFlags.counts
     expect((thp * basePageSize) / region.size).toBe(region.hugeShare)
   })
@@ -193,18 +178,16 @@ describe('a transparent region', () => {
 describe('a file on a hugetlbfs mount', () => {
   const [kind] = hugetlb.filter(({ pageSize }) => pageSize < GiB).slice(-1)
 
-  function mounted(pages: number) {
-    if (kind === undefined || kind.missing !== undefined) return kind?.missing ?? 'this kernel has no hugepages'
-    const reason = borrow(kind.pageSize, pages)
-    const mount = mountHugetlbfs(kind.pageSize)
-    if (reason !== undefined || mount === undefined) return reason ?? 'may not mount a hugetlbfs here'
+  function mounted(context: TestContext, pages: number) {
+    needs(context, whyNotPools())
+    if (kind === undefined) return context.skip('needs hugepages of less than 1 GiB')
+    needs(context, borrow(kind.pageSize, pages))
+    const mount = mountHugetlbfs(context, kind.pageSize)
     return { ...kind, mount, file: `${mount}/rx` }
   }
 
-  test('that is to be kept has the contents for the next region', ({ skip }) => {
-    const place = mounted(2)
-    if (typeof place === 'string') return skip(place)
-    const { file, pageSize: size, pages } = place
+  test('that is to be kept has the contents for the next region', (context) => {
+    const { file, pageSize: size, pages } = mounted(context, 2)
     const first = memory.allocateSync('first', { size, pages, backing: { file, keep: true } })
     first.bytes.fill(7)
     first.close()
@@ -218,10 +201,8 @@ describe('a file on a hugetlbfs mount', () => {
 
   test.for(['size', 'place', 'kind', 'pages', 'folder'] as const)(
     'of a wrong %s is refused, and left as it was',
-    (wrong, { skip }) => {
-      const place = mounted(2)
-      if (typeof place === 'string') return skip(place)
-      const { mount, file, pageSize, pages } = place
+    (wrong, context) => {
+      const { mount, file, pageSize, pages } = mounted(context, 2)
       const ordinary = mkdtempSync(`${tmpdir()}/pinfold-ordinary-`)
       onTestFinished(() => rmSync(ordinary, { recursive: true }))
       const kept = memory.allocateSync('kept', { size: pageSize, pages, backing: { file, keep: true } })

@@ -1,24 +1,27 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openRegistry } from '../../src/index.js'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openRegistrySync, type Region } from '../../src/index.js'
 import { freeMemory } from '../../src/memory/memory-shortage.js'
 import { policyKind } from '../../src/native.js'
 import { GiB, MiB } from '../../src/sizes.js'
 import { mappedRegions } from '../mappings.js'
+import { needs } from '../needs.js'
 
 // A typed array of Node 20 holds at most 4 GiB: what is larger is seen through windows of 4 GiB, one every 2 GiB.
 
 // Base pages: so many transparent ones may make the kernel compact memory for half a minute.
 const size = 4.5 * GiB
 const { available } = freeMemory({ policy: policyKind.none, nodes: [] })
-const whyNot = available < size + 2 * GiB ? `, which needs ${size / GiB} GiB and 2 GiB to spare` : ''
+const reason = available < size + 2 * GiB ? `needs ${size / GiB} GiB of memory, and 2 GiB to spare` : undefined
 
-describe.skipIf(whyNot !== '')(`a region of more than 4 GiB${whyNot}`, async () => {
-  const memory = await openRegistry()
-  let region: Awaited<ReturnType<typeof memory.allocate>>
+describe('a region of more than 4 GiB', () => {
+  const memory = openRegistrySync()
+  let region: Region
 
   beforeAll(async () => {
+    if (reason !== undefined) return
     region = await memory.allocate('large', { size, pages: 'base', backing: 'anonymous' })
   }, 120_000)
+  beforeEach((context) => needs(context, reason))
   afterAll(() => {
     memory.close()
     expect(mappedRegions()).toEqual([])

@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { inspect } from 'node:util'
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
-import { basePageSize, type MemoryRegistry, openRegistrySync, type RegionOptions, readPool } from '../../src/index.js'
+import { afterAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { basePageSize, type MemoryRegistry, openRegistrySync, type RegionOptions } from '../../src/index.js'
 import { GiB, MiB } from '../../src/sizes.js'
 import type { PageFlag } from '../../src/translate/kernel-page-flags.js'
 import { MemoryProgram } from '../memory-child.js'
-import { SwapFile } from '../swap.js'
+import { needs, whyNotPages, whyNotPhysical } from '../needs.js'
+import { SwapFile, whyNotOut } from '../swap.js'
 
-const isRoot = process.getuid?.() === 0
 const memory: MemoryRegistry = openRegistrySync({})
 const program = new MemoryProgram()
 afterAll(() => {
@@ -35,20 +35,9 @@ function physicalByHand(address: bigint): number {
   }
 }
 
-const freeHugepages = readPool(2 * MiB).free
-const freeGiantPages = readPool(GiB).free
-
-const kinds: { name: string; options: RegionOptions; skip?: string | false }[] = [
-  {
-    name: '2 MiB pages',
-    options: { size: '16MiB', pages: '2MiB' },
-    skip: freeHugepages < 8 && `${freeHugepages} pages of 2 MiB are free, 8 needed`,
-  },
-  {
-    name: 'a 1 GiB page',
-    options: { size: '1GiB', pages: '1GiB' },
-    skip: freeGiantPages < 1 && 'no page of 1 GiB is free',
-  },
+const kinds: { name: string; options: RegionOptions; missing?: () => string | undefined }[] = [
+  { name: '2 MiB pages', options: { size: '16MiB', pages: '2MiB' }, missing: () => whyNotPages(8) },
+  { name: 'a 1 GiB page', options: { size: '1GiB', pages: '1GiB' }, missing: () => whyNotPages(1, GiB) },
   { name: 'transparent pages', options: { size: '8MiB', pages: 'transparent', backing: 'anonymous' } },
   { name: 'base pages', options: { size: '3MiB', pages: 'base' } },
   {
@@ -57,9 +46,12 @@ const kinds: { name: string; options: RegionOptions; skip?: string | false }[] =
   },
 ]
 
-describe.skipIf(!isRoot)(`a region${isRoot ? '' : ' (skipped: physical addresses need root)'}`, () => {
-  for (const { name, options, skip } of kinds) {
-    test.skipIf(skip)(`of ${name} is where its pagemap says, byte by byte${skip ? ` (skipped: ${skip})` : ''}`, () => {
+beforeEach((context) => needs(context, whyNotPhysical))
+
+describe('a region', () => {
+  for (const { name, options, missing } of kinds) {
+    test(`of ${name} is where its pagemap says, byte by byte`, (context) => {
+      needs(context, missing?.())
       const region = allocate('translated', options)
       const translation = region.translate()
       expect(translation).toMatchObject({ name: 'translated', size: region.size, pageSize: region.pageSize })
@@ -106,10 +98,10 @@ describe.skipIf(!isRoot)(`a region${isRoot ? '' : ' (skipped: physical addresses
   })
 })
 
-describe.skipIf(!isRoot)(`verify${isRoot ? '' : ' (skipped: physical addresses need root)'}`, () => {
+describe('verify', () => {
   test('tells a page that the kernel has swapped out, and where it is when it has come back', (context) => {
     using swap = new SwapFile()
-    context.skip(swap.problem !== undefined, `no swap here: ${swap.problem}`)
+    needs(context, swap.problem)
     const region = allocate('swapped', { size: 64 * basePageSize, pages: 'base', backing: 'anonymous' })
     region.bytes.fill(7)
     const translation = region.translate()
@@ -120,7 +112,7 @@ describe.skipIf(!isRoot)(`verify${isRoot ? '' : ' (skipped: physical addresses n
       expect(program.advise(region.address + BigInt(offset), basePageSize, 'pageOut')).toBe(0)
     }
     const out = translation.verify()
-    context.skip(out.intact, 'the kernel kept the pages, in spite of MADV_PAGEOUT')
+    needs(context, out.intact ? whyNotOut : undefined)
     expect(out).toEqual({
       intact: false,
       movedPages: 2,
@@ -199,28 +191,26 @@ describe.skipIf(!isRoot)(`verify${isRoot ? '' : ' (skipped: physical addresses n
   })
 })
 
-describe.skipIf(!isRoot)(`page flags${isRoot ? '' : ' (skipped: /proc/kpageflags needs root)'}`, () => {
+describe('page flags', () => {
   const flagsOf = (options: RegionOptions) => {
     const region = allocate('flagged', options)
     region.view(0, region.size).fill(1)
     return { region, flags: region.translate().pageFlags }
   }
 
-  test.skipIf(freeHugepages < 2)(
-    `of a hugetlb page are those of its head${freeHugepages < 2 ? ' (skipped: no 2 MiB pages)' : ''}`,
-    () => {
-      const { region, flags } = flagsOf({ size: '4MiB', pages: '2MiB' })
-      expect(flags.counts).toMatchObject({ huge: 2, compoundHead: 2 })
-      expect(flags.counts).not.toHaveProperty('thp')
-      expect(flags.at(2 * MiB + 12345)).toMatchObject({
-        physicalAddress: region.translate().physicalAt(2 * MiB),
-        mapCount: 1,
-        flags: expect.arrayContaining<PageFlag>(['compoundHead', 'huge']),
-      })
-      expect(flags.has(0, 'huge')).toBe(true)
-      expect(flags.has(0, 'compoundTail')).toBe(false)
-    },
-  )
+  test('of a hugetlb page are those of its head', (context) => {
+    needs(context, whyNotPages(2))
+    const { region, flags } = flagsOf({ size: '4MiB', pages: '2MiB' })
+    expect(flags.counts).toMatchObject({ huge: 2, compoundHead: 2 })
+    expect(flags.counts).not.toHaveProperty('thp')
+    expect(flags.at(2 * MiB + 12345)).toMatchObject({
+      physicalAddress: region.translate().physicalAt(2 * MiB),
+      mapCount: 1,
+      flags: expect.arrayContaining<PageFlag>(['compoundHead', 'huge']),
+    })
+    expect(flags.has(0, 'huge')).toBe(true)
+    expect(flags.has(0, 'compoundTail')).toBe(false)
+  })
 
   test('of transparent pages tell heads and tails', (context) => {
     const { region, flags } = flagsOf({ size: '4MiB', pages: 'transparent', backing: 'anonymous' })

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   basePageSize,
   inspectPage,
@@ -9,10 +9,9 @@ import {
   virtToPhys,
 } from '../../src/index.js'
 import { MemoryChild, MemoryProgram } from '../memory-child.js'
-import { SwapFile } from '../swap.js'
+import { needs, whyNotPhysical } from '../needs.js'
+import { SwapFile, whyNotOut } from '../swap.js'
 
-const isRoot = process.getuid?.() === 0
-const why = isRoot ? '' : ' (skipped: physical addresses need root)'
 const program = new MemoryProgram()
 const memory = openRegistrySync({ regions: { rx: { size: '4MiB', pages: ['2MiB', 'base'] } } })
 const { rx } = memory.regions
@@ -36,7 +35,9 @@ const page = (number: number) => number * basePageSize
 const failure = (code: string, values: object = {}) =>
   expect.objectContaining({ name: 'PinfoldError', code, values: expect.objectContaining(values) })
 
-describe.skipIf(!isRoot)(`virtToPhys in this process${why}`, () => {
+describe('virtToPhys in this process', () => {
+  beforeEach((context) => needs(context, whyNotPhysical))
+
   test('tells the physical address of the very byte, as the translation does', () => {
     const translation = rx.translate()
     for (let sample = 0; sample < 200; sample++) {
@@ -125,7 +126,9 @@ describe('virtToPhys refuses', () => {
   })
 })
 
-describe.skipIf(!isRoot)(`another process${why}`, () => {
+describe('another process', () => {
+  beforeEach((context) => needs(context, whyNotPhysical))
+
   test('has pages that were written, and pages that were not', async () => {
     const child = await start('anonymous', 8)
     await child.write(page(2), page(3))
@@ -176,14 +179,14 @@ describe.skipIf(!isRoot)(`another process${why}`, () => {
 
   test('has swapped pages, whose place in swap is told', async (context) => {
     using swap = new SwapFile()
-    context.skip(swap.problem !== undefined, `no swap here: ${swap.problem}`)
+    needs(context, swap.problem)
     const child = await start('anonymous', 4)
     await child.write(0, page(4))
     await child.advise(page(1), page(2), 'pageOut')
     const { pid, address } = child
     const swapped = address + BigInt(page(1) + 3)
     const inspected = inspectPage(swapped, { pid })
-    context.skip(inspected.state === 'present', 'the kernel kept the pages, in spite of MADV_PAGEOUT')
+    needs(context, inspected.state === 'present' ? whyNotOut : undefined)
     expect(inspected).toMatchObject({ address: swapped, state: 'swapped', physicalAddress: undefined })
     expect(inspected.swap?.slot).toBeGreaterThan(0)
     expect(() => virtToPhys(swapped, { pid })).toThrow(failure('ERR_PAGE_SWAPPED', { address: swapped, pid }))
@@ -225,13 +228,11 @@ describe.skipIf(!isRoot)(`another process${why}`, () => {
     expect(() => translateProcess(pid, address, 1)).toThrow(failure('ERR_PROCESS_UNKNOWN', { pid }))
   })
 
-  const kernelThread = ofKernelThread()
-  test.skipIf(kernelThread === undefined)(
-    `is unknown when it is a kernel thread${kernelThread === undefined ? ' (skipped: none is seen here)' : ''}`,
-    () => {
-      expect(() => virtToPhys(4096n, { pid: kernelThread })).toThrow(failure('ERR_PROCESS_UNKNOWN'))
-    },
-  )
+  test('is unknown when it is a kernel thread', ({ skip }) => {
+    const pid = ofKernelThread()
+    if (pid === undefined) return skip('no kernel thread is seen here')
+    expect(() => virtToPhys(4096n, { pid })).toThrow(failure('ERR_PROCESS_UNKNOWN'))
+  })
 
   test.each([
     ['a length of 0', 1, 4096n, 0, 'ERR_OUT_OF_RANGE'],

@@ -1,14 +1,13 @@
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { borrowHugepages } from '../../src/memory/hugepage-loan.js'
 import { MiB } from '../../src/sizes.js'
 import { Program } from '../child-process.js'
-import { whyNotPools } from '../pools.js'
+import { needs, whyNotPools, whyNotTransfer } from '../needs.js'
 
 // Each in a process of its own: what must not happen is that the process dies (design.md, law 1).
 
-const why = whyNotPools()
-const hasTransfer = 'transfer' in ArrayBuffer.prototype
+const size = 8 * MiB
 
 async function survivors<Result extends z.ZodType>(scenario: string, pages: string, result: Result) {
   using _loan = pages === '2MiB' ? borrowHugepages({ pageSize: '2MiB', pages: 8 }) : undefined
@@ -19,11 +18,10 @@ async function survivors<Result extends z.ZodType>(scenario: string, pages: stri
 }
 
 describe.each(['base', 'transparent', '2MiB'])('a region on %s pages', (pages) => {
-  const reason = pages === '2MiB' ? why : undefined
-  const note = reason === undefined ? '' : ` (${reason})`
+  beforeEach((context) => needs(context, pages === '2MiB' ? whyNotPools() : undefined))
 
-  test.skipIf(reason).each(['zlib', 'randomFill', 'read', 'write'])(
-    `is closed under a running %s job, and the process goes on${note}`,
+  test.each(['zlib', 'randomFill', 'read', 'write'])(
+    'is closed under a running %s job, and the process goes on',
     async (scenario) => {
       const job = z.union([z.strictObject({ length: z.literal(0) }), z.strictObject({ failed: z.boolean() })])
       const results = await survivors(scenario, pages, job)
@@ -31,25 +29,18 @@ describe.each(['base', 'transparent', '2MiB'])('a region on %s pages', (pages) =
     },
   )
 
-  test.skipIf(reason !== undefined || !hasTransfer)(
-    `reads as zeros through a buffer that was moved away before it was closed${note}${hasTransfer ? '' : ' (Node 20 has no transfer)'}`,
-    async () => {
-      const read = z.strictObject({ before: z.literal(7), after: z.literal(0), sum: z.literal(0) })
-      expect(await survivors('transfer', pages, read)).toHaveLength(10)
-    },
-  )
+  test('reads as zeros through a buffer that was moved away before it was closed', async (context) => {
+    needs(context, whyNotTransfer)
+    const read = z.strictObject({ before: z.literal(7), after: z.literal(0), sum: z.literal(0) })
+    expect(await survivors('transfer', pages, read)).toHaveLength(10)
+  })
 
-  test.skipIf(reason)(`is copied by structuredClone, and the copy outlives it${note}`, async () => {
+  test('is copied by structuredClone, and the copy outlives it', async () => {
     const copy = z.strictObject({ before: z.literal(7), after: z.literal(7), sum: z.number().min(size / 2) })
     expect(await survivors('structuredClone', pages, copy)).toHaveLength(10)
   })
 
-  test.skipIf(reason).each(['cloneTransferred', 'postMessage'])(
-    `cannot be taken from under its program by %s${note}`,
-    async (scenario) => {
-      expect(await survivors(scenario, pages, z.strictObject({ refused: z.boolean() }))).toHaveLength(10)
-    },
-  )
+  test.each(['cloneTransferred', 'postMessage'])('cannot be taken from under its program by %s', async (scenario) => {
+    expect(await survivors(scenario, pages, z.strictObject({ refused: z.boolean() }))).toHaveLength(10)
+  })
 })
-
-const size = 8 * MiB
