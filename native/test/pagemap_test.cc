@@ -185,7 +185,7 @@ TEST("another process is read by its number") {
   in.reset();
   CHECK_EQUAL(::waitpid(child, nullptr, 0), child);
   CHECK_EQUAL(entries[0] >> 63U, 1U);
-  CHECK_EQUAL(entries[1], 0U);
+  CHECK_EQUAL(entries[1] >> 62U, 0U);  // neither present nor swapped; a kernel with soft-dirty bits sets that one
 }
 
 TEST("a process that is not there is an error that names it") {

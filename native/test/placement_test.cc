@@ -156,7 +156,7 @@ TEST("bound pages are on the node that was asked for") {
   std::array<int, 2> nodes{};
   CHECK_EQUAL(os::queryPageNodes(pages, nodes), 0);
   CHECK_EQUAL(nodes[0], 0);
-  CHECK_EQUAL(nodes[1], -ENOENT);  // never touched
+  CHECK(nodes[1] < 0);  // never touched: -ENOENT, or -EFAULT on older kernels
 }
 
 }  // namespace
