@@ -163,7 +163,7 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
             .mayHoldData = request.backing == Backing::File},
            cancelled);
   if (isSpread(request)) place(begin_, size_, request.placement);  // for pages that come later, after a swap
-  if (file_ && request.keepFile) file_->keep();  // only now: what fails half-way leaves no file
+  if (file_ && request.keepFile) file_->keep();                    // only now: what fails half-way leaves no file
 }
 
 // The empty memory is made elsewhere and moved over the range, since mmap(MAP_FIXED) would not do: before Linux 6.12 it

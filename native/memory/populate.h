@@ -19,7 +19,7 @@ struct Populate {
   std::byte* begin;
   std::size_t size;
   PageSize page;
-  unsigned threads;          // the caller's included
+  unsigned threads;                            // the caller's included
   std::span<const std::uint32_t> spread = {};  // nodes that transparent pages go round, one page each
   bool mayHoldData = false;  // somebody else's bytes may be there already (a file of theirs); they stay as they are
 };

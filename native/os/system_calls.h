@@ -23,7 +23,8 @@ enum class Policy : int { Default = 0, Preferred = 1, Bind = 2, Interleave = 3, 
 // mbind(2). `nodeMask` has one bit a node, lowest word first. Returns errno, 0 for success.
 int mbind(void* address, std::size_t length, Policy policy, std::span<const unsigned long> nodeMask) noexcept;
 
-// A thread's own policy, for memory that has none: get_mempolicy(2), set_mempolicy(2). Without CONFIG_NUMA it is the default.
+// A thread's own policy, for memory that has none: get_mempolicy(2), set_mempolicy(2). Without CONFIG_NUMA it is the
+// default.
 struct ThreadPolicy {
   int mode = 0;
   std::array<unsigned long, 16> nodeMask{};  // 1024 nodes, the most that a kernel is built for

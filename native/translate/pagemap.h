@@ -29,8 +29,8 @@ class Pagemap {
   // The entry of `address`. Throws SystemError("pread").
   std::uint64_t entry(std::uint64_t address) const;
 
-  // Entries of consecutive base pages from `address` on; 0 past the end of the address space. ESRCH for a process without
-  // memory of its own.
+  // Entries of consecutive base pages from `address` on; 0 past the end of the address space. ESRCH for a process
+  // without memory of its own.
   void entries(std::uint64_t address, std::span<std::uint64_t> out) const;
 
   // The physical address of each page at address + i * stride, or one of the above.
