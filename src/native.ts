@@ -83,9 +83,9 @@ export interface Native {
 
   /**
    * Where `readPagemapEntry` and `readPagemapOf` put what they read: four 32-bit words, the entry's two halves, low first,
-   * and its address's. Memory of this thread's own, for good.
+   * and its address's. Memory of this thread's own, for good; absent in a runtime that has no external ArrayBuffers.
    */
-  readonly pagemapCell: ArrayBuffer
+  readonly pagemapCell?: ArrayBuffer
   /** Raw pagemap entry of an address. `pid` 0 is this process. */
   readPagemapEntry(pid: number, address: number): void
   /** Raw pagemap entry of a view's first byte. */

@@ -22,13 +22,15 @@ std::uint64_t read(int pid, std::uint64_t address) {
   return pid == 0 ? translate::Pagemap::self().entry(address) : translate::Pagemap(pid).entry(address);
 }
 
-// Where one pagemap entry goes to: its two halves, low first, then those of its address. It is the memory of an
-// ArrayBuffer that each thread has once and for good: to pass an array with each call would cost a sixth of the read.
-using Cell = std::array<std::uint32_t, 4>;
+// Where one pagemap entry goes to: its two halves, low first, then those of its address. To pass an array with each
+// call would cost a sixth of the read. Each thread has one, and it is never freed: whatever JavaScript does with the
+// ArrayBuffer that shows it, what is written here is ours.
+struct alignas(64) Cell : std::array<std::uint32_t, 4> {};
 
 void store(const Napi::CallbackInfo& info, std::uint64_t entry, std::uint64_t address) {
-  *static_cast<Cell*>(info.Data()) = {static_cast<std::uint32_t>(entry), static_cast<std::uint32_t>(entry >> 32U),
-                                      static_cast<std::uint32_t>(address), static_cast<std::uint32_t>(address >> 32U)};
+  *static_cast<Cell*>(info.Data()) = {{static_cast<std::uint32_t>(entry), static_cast<std::uint32_t>(entry >> 32U),
+                                       static_cast<std::uint32_t>(address),
+                                       static_cast<std::uint32_t>(address >> 32U)}};
 }
 
 struct View {
@@ -95,13 +97,14 @@ Napi::Value readPageWords(const Napi::CallbackInfo& info) {
 
 void bindCell(Napi::Object exports) {
   const Napi::Env env = exports.Env();
-  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, sizeof(Cell));
-  if (buffer.IsEmpty()) return;  // the thread is ending
-  Napi::Reference<Napi::ArrayBuffer> kept = Napi::Persistent(buffer);
-  kept.SuppressDestruct();  // Node-API lets go of it with the thread
-  (void)exports.Set("pagemapCell", buffer);
+  Cell* const cell = new Cell();  // NOLINT(cppcoreguidelines-owning-memory): for good
+  napi_value buffer = nullptr;
+  const napi_status status =
+      napi_create_external_arraybuffer(env, cell, cell->size() * sizeof cell->front(), nullptr, nullptr, &buffer);
+  // Otherwise the thread is ending, or the runtime has no external buffers; src/ then finds no cell.
+  if (status == napi_ok) (void)exports.Set("pagemapCell", Napi::Value(env, buffer));
   const auto bindWithCell = [&](const char* name, auto function) {
-    (void)exports.Set(name, Napi::Function::New(env, function, name, buffer.Data()));
+    (void)exports.Set(name, Napi::Function::New(env, function, name, cell));
   };
   bindWithCell("readPagemapEntry", guarded<readPagemapEntry>);
   bindWithCell("readPagemapOf", guarded<readPagemapOf>);

@@ -46,7 +46,7 @@ export class InspectedPage extends PagemapFlags {
 
 // What native code has read: the halves of the entry, low first, and of its address. It is read before anything else
 // runs.
-const cell = new Uint32Array(native.pagemapCell)
+const cell = new Uint32Array(native.pagemapCell ?? new ArrayBuffer(0))
 
 /**
  * Physical address of the first byte of a view, or of any virtual address of this or another process: the counterpart
@@ -90,6 +90,7 @@ function addressRead(): number {
 // the read.
 function readEntry(where: ArrayBufferView | VirtualAddress, options: ProcessOptions | undefined): number {
   const pid = options === undefined ? 0 : checkedPid(options)
+  if (cell.length === 0) throw noCell()
   if (typeof where === 'bigint') {
     const address = checkedAddress(where)
     try {
@@ -154,6 +155,13 @@ function invalid(expected: string, received: unknown, shown = describe(received)
   return new PinfoldError(`expected ${expected}, received ${shown}`, {
     code: 'ERR_INVALID_ARGUMENT',
     values: { received },
+  })
+}
+
+function noCell(): PinfoldError {
+  return new PinfoldError('this runtime has no external ArrayBuffers, or somebody has transferred ours away', {
+    code: 'ERR_EXTERNAL_BUFFERS',
+    hint: 'run it on Node.js',
   })
 }
 
