@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { isAbortSignal } from './abort.js'
 import { PinfoldError } from './errors.js'
 import { describe, parseSize } from './sizes.js'
 
@@ -17,16 +18,22 @@ export const sizeOption = z.union([z.number(), z.string()], { error: sizeExpecte
   }
 })
 
-/** An AbortSignal in earnest: what merely has its prototype throws when it is asked. */
-export const signalOption = z.custom<AbortSignal>(isSignal, { error: 'expected an AbortSignal' })
-
-function isSignal(value: unknown): boolean {
-  try {
-    return value instanceof AbortSignal && typeof value.aborted === 'boolean'
-  } catch {
-    return false
-  }
+/**
+ * An object with these properties and no others. Bytes are none, nor is a boxed string: each element would be looked at
+ * as an option, and a region passed by mistake has millions.
+ */
+export function optionsObject<Shape extends z.ZodRawShape>(shape: Shape) {
+  const options = z.strictObject(shape)
+  return z.custom<z.input<typeof options>>(isRecord, { error: 'expected an object' }).pipe(options)
 }
+
+/** Whether it may have been meant as an object of named values. */
+export function isRecord(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return !(Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof String)
+}
+
+export const signalOption = z.custom<AbortSignal>(isAbortSignal, { error: 'expected an AbortSignal' })
 
 /**
  * The caller's `value` as `schema` understands it.

@@ -1,8 +1,8 @@
 import * as z from 'zod'
-import { checked, sizeOption } from '../options.js'
+import { checked, optionsObject, sizeOption } from '../options.js'
 import type { Size } from '../sizes.js'
 
-const schema = z.strictObject({
+const schema = optionsObject({
   pageSize: sizeOption,
   pages: z.int().nonnegative(),
   node: z.int().nonnegative().optional(),

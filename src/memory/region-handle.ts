@@ -1,10 +1,10 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'
-import { checked } from '../options.js'
+import { checked, optionsObject } from '../options.js'
 import { RegionCore } from './region-core.js'
 
-const handleSchema = z.strictObject({
+const handleSchema = optionsObject({
   pinfold: z.literal('region'),
   process: z.int().nonnegative(),
   region: z.int().positive(),

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { sizeOption } from '../options.js'
+import { optionsObject, sizeOption } from '../options.js'
 import { parseSize } from '../sizes.js'
 import type { PagesName } from './page-sizes.js'
 
@@ -17,20 +17,18 @@ function isPagesName(name: string): name is PagesName {
 // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, which is at most 10 (arch/*/Kconfig).
 const node = z.int().min(0).max(1023)
 
-const numa = z
-  .strictObject({
-    policy: z.enum(['bind', 'prefer', 'interleave', 'local']),
-    nodes: z.array(node).min(1).readonly().optional(),
-    strict: z.boolean().optional(),
-  })
-  .refine(({ policy, nodes }) => (policy === 'local') === (nodes === undefined), {
-    error: "expected nodes for 'bind', 'prefer' and 'interleave', and none for 'local'",
-  })
+const numa = optionsObject({
+  policy: z.enum(['bind', 'prefer', 'interleave', 'local']),
+  nodes: z.array(node).min(1).readonly().optional(),
+  strict: z.boolean().optional(),
+}).refine(({ policy, nodes }) => (policy === 'local') === (nodes === undefined), {
+  error: "expected nodes for 'bind', 'prefer' and 'interleave', and none for 'local'",
+})
 
 const backing = z.union(
   [
     z.enum(['memfd', 'anonymous']),
-    z.strictObject({
+    optionsObject({
       file: z
         .string()
         .min(1)
@@ -42,7 +40,7 @@ const backing = z.union(
 )
 
 /** The options of a region; {@link RegionOptions} tells them. */
-export const regionOptions = z.strictObject({
+export const regionShape = {
   size: sizeOption,
   pages: z
     .union([pages, z.array(pages).min(1).readonly()], {
@@ -55,7 +53,8 @@ export const regionOptions = z.strictObject({
   lock: z.boolean().optional(),
   guard: z.boolean().optional(),
   dump: z.boolean().optional(),
-})
+}
+export const regionOptions = optionsObject(regionShape)
 
 /** Options that were checked; sizes are bytes. */
 export type CheckedRegionOptions = z.output<typeof regionOptions>

@@ -1,8 +1,14 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { basePageSize, type PagesName } from '../memory/page-sizes.js'
-import { type CheckedRegionOptions, type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
-import { checked, signalOption, sizeOption, unreadable } from '../options.js'
+import {
+  type CheckedRegionOptions,
+  type RegionOptions,
+  regionName,
+  regionOptions,
+  regionShape,
+} from '../memory/region-options.js'
+import { checked, isRecord, optionsObject, signalOption, sizeOption, unreadable } from '../options.js'
 import { describe, formatSize } from '../sizes.js'
 import type { BudgetLimits } from './budget.js'
 import type { LeakLevel } from './leak-detector.js'
@@ -11,22 +17,26 @@ const limit = z.union([z.literal(0), sizeOption], {
   error: "expected a size in bytes, or with a unit such as '64MiB', or 0",
 })
 
-const budgetLimits = z.strictObject({
+const limitsByKey = z
+  .custom<Record<string, z.input<typeof limit>>>(isRecord, { error: 'expected limits by their keys' })
+  .pipe(z.record(z.string(), limit))
+const budgetLimits = optionsObject({
   total: limit.optional(),
-  perPageSize: z.record(z.string(), limit).optional(),
-  perNode: z.record(z.string(), limit).optional(),
+  perPageSize: limitsByKey.optional(),
+  perNode: limitsByKey.optional(),
 })
 
 const levels = ['off', 'sampled', 'all'] as const satisfies readonly LeakLevel[]
 
 // These two are checked further on their own, so that an error names the option inside. A z.record would pass over a
 // region that is named '__proto__'.
-const registryOptions = z.strictObject({
+const registryShape = {
   budget: z.unknown().optional(),
-  regions: z.custom<object>(isTable, { error: 'expected regions by name' }).optional(),
+  regions: z.custom<object>(isRecord, { error: 'expected regions by name' }).optional(),
   leaks: z.enum(levels).optional(),
-})
-const openOptions = registryOptions.extend({ signal: signalOption.optional() })
+}
+const registryOptions = optionsObject(registryShape)
+const openOptions = optionsObject({ ...registryShape, signal: signalOption.optional() })
 
 /**
  * Most bytes that the open regions of a registry may have together: a size for all of them, or limits by what they are
@@ -63,11 +73,7 @@ export interface OpenOptions<Names extends string = string> extends RegistryOpti
 /** {@link RegionOptions}, and what stops it while it is being populated. */
 export type AllocateOptions = RegionOptions & { readonly signal?: AbortSignal | undefined }
 
-const allocateOptions = regionOptions.extend({ signal: signalOption.optional() })
-
-function isTable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
+const allocateOptions = optionsObject({ ...regionShape, signal: signalOption.optional() })
 
 /** Options that were checked. */
 export interface CheckedRegistryOptions {

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { PinfoldError } from '../../errors.js'
-import { checked } from '../../options.js'
+import { checked, optionsObject } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
 import { deviceAddress, powerOfTwo } from './options.js'
@@ -17,7 +17,7 @@ const sizes = z.union([z.bigint().positive(), z.array(powerOfTwo).nonempty()], {
 export type PageSizes = z.input<typeof sizes>
 
 /** {@link BestPageSizeOptions} tells them. */
-const options = z.strictObject({
+const options = optionsObject({
   iova: deviceAddress.optional(),
 })
 
@@ -55,7 +55,7 @@ export function bestPageSize(runs: readonly Run[], supported: PageSizes, given: 
 }
 
 /** {@link PageListOptions} tells them. */
-const listOptions = z.strictObject({
+const listOptions = optionsObject({
   pageSize: powerOfTwo,
   iova: deviceAddress.optional(),
 })

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { formatAddress } from '../../addresses.js'
 import { PinfoldError } from '../../errors.js'
-import { checked } from '../../options.js'
+import { checked, optionsObject } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import type { DeviceTable } from './device-table.js'
 import { tablePages } from './options.js'
@@ -22,7 +22,7 @@ const countMask = 0x3ffn
 const addressMask = ~0xfffn
 
 /** {@link HmcPageTableOptions} tells them. */
-const options = z.strictObject({
+const options = optionsObject({
   firstSegment: z.number().int().nonnegative().default(0),
   maxSegments: z.number().int().positive().max(mostSegments).default(mostSegments),
   descriptorPages: tablePages.optional(),

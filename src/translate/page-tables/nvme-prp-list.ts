@@ -1,7 +1,7 @@
-import * as z from 'zod'
+import type * as z from 'zod'
 import { formatAddress } from '../../addresses.js'
 import { PinfoldError } from '../../errors.js'
-import { checked } from '../../options.js'
+import { checked, optionsObject } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
 import { powerOfTwo, tablePages } from './options.js'
@@ -12,7 +12,7 @@ const smallestPage = 2 ** 12
 const largestPage = 2 ** 27
 
 /** {@link NvmePrpListOptions} tells them. */
-const options = z.strictObject({
+const options = optionsObject({
   memoryPageSize: powerOfTwo
     .refine((bytes) => bytes >= smallestPage && bytes <= largestPage, { error: 'expected 4KiB to 128MiB (CC.MPS)' })
     .default(smallestPage),

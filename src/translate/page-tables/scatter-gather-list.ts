@@ -1,13 +1,13 @@
 import * as z from 'zod'
 import { PinfoldError } from '../../errors.js'
-import { checked, sizeOption } from '../../options.js'
+import { checked, optionsObject, sizeOption } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
 import { powerOfTwo } from './options.js'
 import { lengthOf } from './pages.js'
 
 /** {@link ScatterGatherListOptions} tells them. */
-const options = z.strictObject({
+const options = optionsObject({
   maxSegmentLength: sizeOption,
   boundary: powerOfTwo.optional(),
   maxSegments: z.number().int().positive().optional(),
