@@ -27,7 +27,7 @@ export const typeScriptRooms: Readonly<Record<string, Room>> = {
   },
 }
 
-export const vocabulary: readonly string[] = ['errors.ts', 'sizes.ts', 'addresses.ts', 'options.ts']
+export const vocabulary: readonly string[] = ['abort.ts', 'errors.ts', 'sizes.ts', 'addresses.ts', 'options.ts']
 
 /** native/: the folders. native/test may include every room of the core, but not the addon. */
 export const nativeRooms: Readonly<Record<string, Room>> = {

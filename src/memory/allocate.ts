@@ -1,4 +1,5 @@
 import { availableParallelism, constants } from 'node:os'
+import { abortReason, isAborted, onAbort, throwIfAborted } from '../abort.js'
 import { isSystemFailure, PinfoldError, type SystemFailure, toPinfoldError } from '../errors.js'
 import {
   backingKind,
@@ -69,7 +70,7 @@ export async function allocateCore(
     try {
       outcome = { region: await populate(step.value, signal) }
     } catch (failure) {
-      outcome = signal?.aborted ? { aborted: signal.reason } : { failure }
+      outcome = isAborted(signal) ? { aborted: abortReason(signal) } : { failure }
     }
     step = tries.next(outcome)
   }
@@ -94,16 +95,21 @@ export function allocateCoreSync(name: string, options: CheckedRegionOptions, ad
 
 function populate(request: NativeRequest, signal: AbortSignal | undefined): Promise<NativeRegion> {
   return new Promise((resolve, reject) => {
-    signal?.throwIfAborted()
-    const ticket = native.allocateAsync(request, (error, region) => {
-      signal?.removeEventListener('abort', cancel)
-      if (region === undefined) return reject(error)
-      if (!signal?.aborted) return resolve(region)
-      native.close(region.attachment)
-      reject(signal.reason)
+    throwIfAborted(signal)
+    let ticket: number | undefined
+    const deafen = onAbort(signal, () => {
+      if (ticket !== undefined) native.cancelAllocation(ticket)
     })
-    const cancel = () => native.cancelAllocation(ticket)
-    signal?.addEventListener('abort', cancel, { once: true })
+    // Last: with the job under way nothing may throw, or nobody would own the region that it brings.
+    ticket = native.allocateAsync(request, (error, region) => {
+      if (region === undefined) reject(error)
+      else if (!isAborted(signal)) resolve(region)
+      else {
+        native.close(region.attachment)
+        reject(abortReason(signal))
+      }
+      deafen()
+    })
   })
 }
 
