@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { closeSync, constants, openSync, readdirSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
-import { PinfoldError } from '../errors.js'
+import { PinfoldError, toPinfoldError } from '../errors.js'
 import { native } from '../native.js'
 import type { PoolShare } from './hugepage-counters.js'
 
@@ -120,7 +120,7 @@ export function readJournal(path: string): Loan | undefined {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     // Never written by us so: whoever has put it there must say what is to become of it.
     if (error instanceof SyntaxError) throw unreadable(path, error)
-    throw error
+    throw toPinfoldError(error)
   }
 }
 
@@ -138,7 +138,7 @@ function listDirectory(): string[] {
     return readdirSync(journalDirectory)
   } catch (error) {
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EACCES')) return []
-    throw error
+    throw toPinfoldError(error)
   }
 }
 

@@ -1,8 +1,9 @@
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { PinfoldError, toPinfoldError } from '../errors.js'
 import { native } from '../native.js'
 import { ownPages, type PoolShare, readPool, readShares, writeOwnPages } from './hugepage-counters.js'
 import { Journal, journalDirectory, journalPaths, journalVersion, type Loan, readJournal } from './hugepage-journal.js'
+import { readKernelFile } from './kernel-files.js'
 
 /** A loan whose borrower died, and what was taken off the pools for it. */
 export interface RepairedLoan {
@@ -47,6 +48,8 @@ export function withPoolLock<Result>(change: (repaired: readonly RepairedLoan[])
     } finally {
       depth--
     }
+  } catch (error) {
+    throw toPinfoldError(error) // no descriptor left, for one
   } finally {
     closeSync(lock)
   }
@@ -130,7 +133,7 @@ export function total(shares: readonly PoolShare[]): number {
 
 /** Names this boot of the machine (random(4)). */
 export function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+  return (readKernelFile('/proc/sys/kernel/random/boot_id') ?? '').trim()
 }
 
 function openLock(hint: string | undefined): number {

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { setPool } from './hugepage-change.js'
 import { ownPages, poolDirectory, readPool, readShares } from './hugepage-counters.js'
-import { Journal, journalVersion } from './hugepage-journal.js'
+import { Journal, journalVersion, type Loan } from './hugepage-journal.js'
 import { bootId, owedShares, type RepairedLoan, settle, withPoolLock } from './hugepage-ledger.js'
-import { parseStatField } from './kernel-files.js'
+import { parseStatField, readKernelFile } from './kernel-files.js'
 import { type CheckedRequest, checkPoolRequest, type PoolRequest } from './pool-request.js'
 
 export { type OpenLoan, openLoans, type RepairedLoan, repairLoans } from './hugepage-ledger.js'
@@ -58,6 +57,15 @@ function goal({ pageSize, node, pages }: CheckedRequest): number {
   return ownPages(pool) + pool.surplus + pages
 }
 
+/** Takes back what was done of a loan that failed; what cannot be taken back now, the next borrower repairs. */
+function giveUp(journal: Journal, loan: Loan): void {
+  try {
+    settle(journal, loan)
+  } catch {
+    journal.close()
+  }
+}
+
 class OwnLoan implements HugepageLoan {
   readonly pageSize: number
   readonly pages: number
@@ -72,7 +80,7 @@ class OwnLoan implements HugepageLoan {
     this.repaired = repaired
     const before = readShares(pageSize)
     const own = goal(request)
-    const startTime = parseStatField(readFileSync('/proc/self/stat', 'latin1'), 22)
+    const startTime = parseStatField(readKernelFile('/proc/self/stat') ?? '', 22)
     const raise = {
       step: 'raise',
       version: journalVersion,
@@ -89,7 +97,7 @@ class OwnLoan implements HugepageLoan {
       setPool({ ...request, pages: own })
       journal.append({ step: 'raised', shares: owedShares({ raise, last: raise }, readShares(pageSize)) })
     } catch (error) {
-      settle(journal, { raise, last: raise })
+      giveUp(journal, { raise, last: raise })
       throw error
     }
     this.#journal = journal

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { formatAddress, type VirtualAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'
-import { checked, checkRange, signalOption } from '../options.js'
+import { checked, checkRange, optionsObject, signalOption } from '../options.js'
 import { formatSize } from '../sizes.js'
 import { Hold } from './hold.js'
 import { memoryNodes } from './numa.js'
@@ -15,7 +15,7 @@ import { type RegionUse, readRegionUse } from './region-use.js'
 import { Slice } from './slice.js'
 
 const holdReason = z.string().min(1).max(200)
-const waitOptions = z.strictObject({ signal: signalOption.optional() })
+const waitOptions = optionsObject({ signal: signalOption.optional() })
 
 /**
  * Memory that devices can use: whole pages, all present, never forked, with their contents kept out of core dumps

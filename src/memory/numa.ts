@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { freemem, totalmem } from 'node:os'
 import { listKernelDirectory, parseIndexList, parseStatField, readKernelFile } from './kernel-files.js'
 
@@ -45,13 +44,13 @@ export function memoryNodes(): number[] {
 
 /** The nodes from which this process's cpuset lets it take memory, ascending (cpuset(7), proc_pid_status(5)). */
 export function allowedNodes(): number[] {
-  const list = /^Mems_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1]
+  const list = /^Mems_allowed_list:\s*(\S+)/m.exec(readKernelFile('/proc/self/status') ?? '')?.[1]
   return list === undefined ? memoryNodes() : parseIndexList(list)
 }
 
 /** The node of the CPU that this thread runs on; the scheduler may move it at any time. */
 export function currentNode(): number {
-  const cpu = parseStatField(readFileSync('/proc/thread-self/stat', 'latin1'), 39)
+  const cpu = parseStatField(readKernelFile('/proc/thread-self/stat') ?? '', 39)
   return numaNodes().find(({ cpus }) => cpus.includes(cpu))?.id ?? 0
 }
 

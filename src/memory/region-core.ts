@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 import { type ErrorCode, isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import { type NativeRegion, native } from '../native.js'
 import { GiB } from '../sizes.js'
@@ -47,6 +48,8 @@ export class RegionCore {
   readonly #onRelease = new Set<() => void>()
   #refusals = 0
   #closed = false
+  /** Whether nothing of the close is left to be done. */
+  #done = false
 
   constructor(region: NativeRegion) {
     // Ours: written by allocate.ts and kept by native code, which has taken it from nobody else.
@@ -70,7 +73,10 @@ export class RegionCore {
     return [...this.#holders.values()]
   }
 
-  /** Calls `listener` once, after the region was closed in this thread. */
+  /**
+   * Calls `listener` after the region was closed in this thread, those that came last first. Once, unless it throws,
+   * which ours do only with the stack used up: then again with the next `close()`.
+   */
   onClose(listener: () => void): void {
     this.#onClose.push(listener)
   }
@@ -116,17 +122,18 @@ export class RegionCore {
   /** Resolves when no hold is out (any more). @throws the signal's reason when it is aborted first */
   released(signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
-      signal?.throwIfAborted()
+      throwIfAborted(signal)
       if (this.#holders.size === 0) return resolve()
-      const settle = (done: () => void) => {
+      const released = () => {
         this.#onRelease.delete(released)
-        signal?.removeEventListener('abort', aborted)
-        done()
+        resolve()
+        deafen()
       }
-      const released = () => settle(resolve)
-      const aborted = () => settle(() => reject(signal?.reason))
+      const deafen = onAbort(signal, () => {
+        this.#onRelease.delete(released)
+        reject(abortReason(signal))
+      })
       this.#onRelease.add(released)
-      signal?.addEventListener('abort', aborted, { once: true })
     })
   }
 
@@ -140,13 +147,13 @@ export class RegionCore {
   }
 
   /**
-   * Gives this thread's attachment up; once only.
+   * Gives this thread's attachment up; once only. A second call does what the first had no stack left for.
    *
    * @throws PinfoldError `ERR_REGION_HELD` that names the holders; nothing is changed then
    */
   close(): void {
-    if (this.#closed) return
-    if (this.#holders.size > 0) {
+    if (this.#done) return
+    if (!this.#closed && this.#holders.size > 0) {
       const holders = this.holders
       throw new PinfoldError(`region '${this.name}' is held: ${holders.join(', ')}`, {
         code: 'ERR_REGION_HELD',
@@ -159,8 +166,13 @@ export class RegionCore {
       native.close(this.#attachment)
     } finally {
       // Whatever became of it, this thread has given it up, and who counts it must know.
-      for (const listener of this.#onClose.splice(0)) listener()
+      for (let last = this.#onClose.at(-1); last !== undefined; last = this.#onClose.at(-1)) {
+        last()
+        const at = this.#onClose.lastIndexOf(last) // gone, when the listener has called close() itself
+        if (at !== -1) this.#onClose.splice(at, 1)
+      }
     }
+    this.#done = true
   }
 }
 

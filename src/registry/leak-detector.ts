@@ -52,10 +52,14 @@ export type Caller = (...args: never[]) => unknown
 
 /** Where `entry` was called from, one line a frame. */
 export function captureStack(entry: Caller): string {
-  const trace: { stack?: string } = {}
-  Error.captureStackTrace(trace, entry)
-  // Read, and so formatted, at once: until then V8 keeps the frames with their receivers, and one of them may be
-  // what holds the region.
-  const stack = trace.stack ?? ''
-  return stack.slice(stack.indexOf('\n') + 1)
+  const trace: { stack?: unknown } = {}
+  try {
+    Error.captureStackTrace(trace, entry)
+    // Read, and so formatted, at once: until then V8 keeps the frames with their receivers, and one of them may be
+    // what holds the region.
+    const { stack } = trace
+    return typeof stack === 'string' ? stack.slice(stack.indexOf('\n') + 1) : ''
+  } catch {
+    return '' // the program's own Error.prepareStackTrace threw
+  }
 }

@@ -1,3 +1,4 @@
+import { abortReason, isAborted, onAbort, throwIfAborted } from '../abort.js'
 import { PinfoldError, toPinfoldError } from '../errors.js'
 import { type Admit, allocateCore, allocateCoreSync } from '../memory/allocate.js'
 import { allowedNodes } from '../memory/numa.js'
@@ -16,6 +17,7 @@ import { RegistryCounts, type RegistryStats } from './registry-stats.js'
 /** A region that is open. */
 interface Line {
   readonly core: RegionCore
+  readonly claim: BudgetClaim
   /** Where it was allocated, when it is watched. One that the registry keeps is not, as long as that is there. */
   readonly stack: string | undefined
   /** The program's Region object, once this turn is over; weak, so that its loss is noticed. */
@@ -93,18 +95,19 @@ export class Ledger {
     // One for each allocation, since both the caller and the close of the registry may stop it.
     const stop = new AbortController()
     const pending = this.#begin(name, stack, stop)
-    const relay = () => stop.abort(signal?.reason)
+    const relay = () => stop.abort(abortReason(signal))
+    let deafen = () => {}
     try {
-      if (signal?.aborted) relay()
-      signal?.addEventListener('abort', relay, { once: true })
+      if (isAborted(signal)) relay()
+      deafen = onAbort(signal, relay)
       const core = await allocateCore(name, options, stop.signal, this.#admit(pending.claim))
       return this.#enter(core, pending)
     } catch (error) {
       this.#counts.failed += 1
       throw error
     } finally {
-      signal?.removeEventListener('abort', relay)
       this.#end(pending)
+      deafen()
     }
   }
 
@@ -143,10 +146,11 @@ export class Ledger {
 
   /** Closes every region, and stops what is under way. All or nothing: with one held, nothing is closed. */
   close(): void {
-    if (this.#closed) return
-    this.#requireReleased()
+    if (!this.#closed) this.#requireReleased()
     this.#closed = true
     this.#detector.forget(this)
+    // Or a subscriber, told that one is closed, would hold another.
+    for (const { core } of this.#lines.values()) core.refuseHolds()
     for (const { name, stop } of this.#pending.values()) stop?.abort(registryClosed(name))
     const failures: unknown[] = []
     for (const { core } of [...this.#lines.values()]) {
@@ -161,7 +165,7 @@ export class Ledger {
 
   /** Waits until no region is held, closes, and waits until what was under way has come to its end. */
   async closeWhenReleased(signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted()
+    throwIfAborted(signal)
     this.#waiting += 1
     if (this.#waiting === 1) for (const { core } of this.#lines.values()) this.#giveHolds.push(core.refuseHolds())
     try {
@@ -187,6 +191,7 @@ export class Ledger {
     }
     const pending = { name, stack, started: performance.now(), claim: this.#budget.claim(), stop }
     this.#pending.set(name, pending)
+    if (stop === undefined) this.#awaitTurnEnd()
     return pending
   }
 
@@ -210,7 +215,7 @@ export class Ledger {
       this.#settle(core, claim)
       if (this.#waiting > 0) this.#giveHolds.push(core.refuseHolds())
       const region = new Region(core)
-      const line: Line = { core, stack, face: undefined, leaked: false }
+      const line: Line = { core, claim, stack, face: undefined, leaked: false }
       this.#index.add(core.address, core.size, line)
       this.#lines.set(core.name, line)
       this.#counts.opened(core)
@@ -244,12 +249,14 @@ export class Ledger {
   }
 
   #strike(line: Line): void {
-    const { core } = line
+    const { core, claim } = line
+    if (this.#lines.get(core.name) !== line) return
     this.#fresh.delete(line)
-    this.#lines.delete(core.name)
-    this.#index.delete(core.address)
-    this.#counts.closed(core)
     this.#detector.forget(core)
+    this.#index.delete(core.address)
+    this.#lines.delete(core.name)
+    claim.release()
+    this.#counts.closed(core)
     publishClose(core)
   }
 
@@ -282,6 +289,10 @@ export class Ledger {
 
   #show(line: Line, region: Region): void {
     this.#fresh.set(line, region)
+    this.#awaitTurnEnd()
+  }
+
+  #awaitTurnEnd(): void {
     if (this.#turnEnds) return
     this.#turnEnds = true
     queueMicrotask(() => this.#letGo())
@@ -289,6 +300,12 @@ export class Ledger {
 
   #letGo(): void {
     this.#turnEnds = false
+    // A blocking allocation that is not over with its turn was cut off (a timeout of node:vm, Ctrl-C in a REPL), and no
+    // `finally` of ours has run.
+    for (const pending of [...this.#pending.values()].filter(({ stop }) => stop === undefined)) {
+      pending.claim.release()
+      this.#end(pending)
+    }
     for (const [line, region] of this.#fresh) line.face = new WeakRef(region)
     this.#fresh.clear()
   }

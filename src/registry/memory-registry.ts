@@ -1,15 +1,14 @@
 import { type InspectOptionsStylized, inspect } from 'node:util'
-import * as z from 'zod'
 import type { VirtualAddress } from '../addresses.js'
 import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
-import { checked, signalOption } from '../options.js'
+import { checked, optionsObject, signalOption } from '../options.js'
 import { formatSize } from '../sizes.js'
 import type { Ledger } from './ledger.js'
 import type { Region } from './region.js'
 import { type AllocateOptions, checkedAllocateOptions } from './registry-options.js'
 import type { RegistryStats } from './registry-stats.js'
 
-const waitOptions = z.strictObject({ signal: signalOption.optional() })
+const waitOptions = optionsObject({ signal: signalOption.optional() })
 
 /**
  * The owner of a program's regions: it makes them under a budget, knows which of them holds an address, and closes them

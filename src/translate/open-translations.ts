@@ -29,7 +29,11 @@ function listen(range: TranslatableRange): OpenTranslations | undefined {
   const list: OpenTranslations = { translations: [], sweepAt: smallestSweep }
   open.set(range, list)
   range.onClose(() => {
-    for (const reference of list.translations.splice(0)) reference.deref()?.close()
+    // Taken off one by one: with the stack used up this throws, and is called again (region-core.ts).
+    for (let last = list.translations.at(-1); last !== undefined; last = list.translations.at(-1)) {
+      last.deref()?.close()
+      list.translations.pop()
+    }
   })
   return list
 }

@@ -30,7 +30,7 @@ export interface Run {
  * @param pageSize bytes of each page
  * @param within range in bytes; the first and the last run are cut to it. Default: all pages
  * @param maxLength longest run in bytes: longer ones are cut, as few times as possible. Default: no limit
- * @throws PinfoldError `ERR_PAGE_ABSENT` where a page of the range is not known
+ * @throws PinfoldError `ERR_PAGE_ABSENT` where a page of the range is not known, `ERR_OUT_OF_RANGE` for more than 2^22 runs
  */
 export function runsOf(
   pages: Float64Array,
@@ -71,6 +71,9 @@ function knownPage(pages: Float64Array, page: number): PhysicalAddress {
   })
 }
 
+/** As many Run objects as a heap of usual size has place for: 2^22 take 300 MB. */
+const mostRuns = 2 ** 22
+
 /** Adds the stretch [from, to) that starts at `address`, cut to [begin, end) and into pieces of at most `maxLength`. */
 function pushCut(
   runs: Run[],
@@ -82,6 +85,14 @@ function pushCut(
   maxLength: number,
 ): void {
   const last = Math.min(to, end)
+  const pieces = Math.ceil((last - Math.max(from, begin)) / maxLength)
+  if (runs.length + pieces > mostRuns) {
+    throw new PinfoldError(`runs: there are more than ${mostRuns} runs of at most ${maxLength} bytes`, {
+      code: 'ERR_OUT_OF_RANGE',
+      values: { maximumRuns: mostRuns, maxLength },
+      hint: 'translation.runs({ within: [offset, length] })',
+    })
+  }
   for (let offset = Math.max(from, begin); offset < last; offset += maxLength) {
     runs.push({ offset, physicalAddress: address + (offset - from), length: Math.min(maxLength, last - offset) })
   }

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import * as z from 'zod'
 import { formatAddress, type PhysicalAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
-import { checked, checkRange, sizeOption } from '../options.js'
+import { checked, checkRange, optionsObject, sizeOption } from '../options.js'
 import { describe, formatSize } from '../sizes.js'
 import { placeOf, statesOf } from './displacements.js'
 import { FrameIndex } from './frame-index.js'
@@ -16,7 +16,7 @@ import { closedError, readPages, spanOf, type TranslatableRange } from './transl
 import { unknownPage } from './unknown-page.js'
 import { MoveList, type Verification } from './verification.js'
 
-const runsOptions = z.strictObject({
+const runsOptions = optionsObject({
   within: z.tuple([z.number(), z.number()]).optional(),
   maxLength: sizeOption.optional(),
 })
@@ -179,7 +179,8 @@ export class Translation {
    *
    * @throws PinfoldError `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED` or `ERR_PFN_HIDDEN` that names the offset of the first
    * page that is not known; `ERR_OUT_OF_RANGE` when `within` is not in the region; `ERR_INVALID_ARGUMENT`;
-   * `ERR_REGION_CLOSED`
+   * `ERR_REGION_CLOSED`; `ERR_OUT_OF_RANGE`
+   * also for more than 2^22 runs
    */
   runs(options: RunsOptions = {}): Run[] {
     this.#requireOpen('runs')
