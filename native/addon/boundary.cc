@@ -44,4 +44,10 @@ bool truth(const Napi::Value& value, const char* name) {
   return value.As<Napi::Boolean>().Value();
 }
 
+bool isStopping(Napi::Env env) {
+  const Napi::HandleScope scope(env);
+  napi_value truth = nullptr;
+  return napi_coerce_to_bool(env, env.Null(), &truth) != napi_ok;
+}
+
 }  // namespace pinfold::addon

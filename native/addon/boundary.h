@@ -66,4 +66,7 @@ std::span<Element> elements(const Napi::Value& value, napi_typedarray_type type,
   return {static_cast<Element*>(data), length};
 }
 
+// Whether this JavaScript thread is being stopped: every call that might run JavaScript then fails.
+bool isStopping(Napi::Env env);
+
 }  // namespace pinfold::addon

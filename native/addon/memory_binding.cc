@@ -11,6 +11,7 @@
 #include <future>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "addon/allocate_job.h"
@@ -56,11 +57,12 @@ memory::PageSize pageSizeOf(const Napi::Object& from) {
 memory::Placement placementOf(const Napi::Object& from) {
   constexpr std::uint32_t kHighestNode = 1023;  // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, at most 2^10
   const std::uint64_t kind = wholeNumber(from.Get("policy"), "policy", 6);
-  const auto nodes = elements<std::uint32_t>(from.Get("nodes"), napi_uint32_array, "nodes");
+  const auto given = elements<std::uint32_t>(from.Get("nodes"), napi_uint32_array, "nodes");
+  std::vector<std::uint32_t> nodes(given.begin(), given.end());  // before it is checked: another thread may write there
   if (std::ranges::any_of(nodes, [](std::uint32_t node) { return node > kHighestNode; })) {
     throw ArgumentError("nodes has a node above 1023");
   }
-  return memory::resolved({static_cast<memory::PlacementKind>(kind), {nodes.begin(), nodes.end()}});
+  return memory::resolved({static_cast<memory::PlacementKind>(kind), std::move(nodes)});
 }
 
 Request requestOf(const Napi::Value& value) {
@@ -85,13 +87,6 @@ Request requestOf(const Napi::Value& value) {
            .threads = static_cast<unsigned>(
                std::max<std::uint64_t>(1, wholeNumber(from.Get("threads"), "threads", kMostThreads)))},
           text(from.Get("description"), "description")};
-}
-
-// Whether this JavaScript thread is being stopped: every call that might run JavaScript then fails.
-bool isStopping(Napi::Env env) {
-  const Napi::HandleScope scope(env);
-  napi_value truth = nullptr;
-  return napi_coerce_to_bool(env, env.Null(), &truth) != napi_ok;
 }
 
 // Populates gigabytes on another thread, so that this one sees when it is terminated, or the process exits.

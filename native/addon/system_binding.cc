@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <limits>
 #include <string>
+#include <thread>
 
 #include "addon/bindings.h"
 #include "addon/boundary.h"
@@ -17,13 +19,17 @@
 namespace pinfold::addon {
 namespace {
 
+// It looks again and again, since process.exit and a worker's end would wait for a thread that waits in the kernel.
 Napi::Value lockFile(const Napi::CallbackInfo& info) {
+  constexpr std::chrono::milliseconds kLook(10);
   const auto file = static_cast<int>(wholeNumber(info[0], "fd", std::numeric_limits<int>::max()));
   const bool wait = truth(info[1], "wait");
   for (;;) {
-    if (::flock(file, LOCK_EX | (wait ? 0 : LOCK_NB)) == 0) return Napi::Boolean::New(info.Env(), true);
-    if (errno == EWOULDBLOCK) return Napi::Boolean::New(info.Env(), false);
-    if (errno != EINTR) os::throwErrno("flock");
+    if (::flock(file, LOCK_EX | LOCK_NB) == 0) return Napi::Boolean::New(info.Env(), true);
+    if (errno != EWOULDBLOCK && errno != EINTR) os::throwErrno("flock");
+    if (errno == EWOULDBLOCK && !wait) return Napi::Boolean::New(info.Env(), false);
+    if (isStopping(info.Env())) throw CallFailed();
+    std::this_thread::sleep_for(kLook);
   }
 }
 

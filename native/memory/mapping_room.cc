@@ -18,8 +18,8 @@
 namespace pinfold::memory {
 namespace {
 
-// A region, a guard on both sides, and the mapping that it splits.
-constexpr long kMappingsOfRegion = 4;
+// A region, a guard on both sides, the mapping that it splits, and the stack and guard of the thread that populates.
+constexpr long kMappingsOfRegion = 6;
 
 // As much of the file as there is place for; 0 when it cannot be read.
 std::size_t readSome(const os::Descriptor& file, std::span<char> buffer) {
@@ -43,7 +43,10 @@ long countMappings() {
 }
 
 // Counting takes the kernel a microsecond a mapping. So it is done again only when the regions made since the last time
-// may have used up all the room that was left then.
+// may have used up a quarter of the room that was left then; the rest is for what the program maps meanwhile.
+// Near the limit counting would else come with every region.
+constexpr long kFewest = 16;
+
 struct Room {
   std::mutex mutex;
   long regions = 0;  // that there is room for without counting again
@@ -57,7 +60,8 @@ void requireMappingRoom() {
   if (room.regions == 0) {
     const long most = mostMappings();
     const long count = countMappings();
-    room.regions = std::max(0L, most - most / 8 - count) / kMappingsOfRegion;
+    const long left = std::max(0L, most - most / 8 - count) / kMappingsOfRegion;
+    room.regions = std::max(left / 4, std::min(left, kFewest));
     if (room.regions == 0) {
       throw os::SystemError("mmap", ENOMEM,
                             {{"mappings", static_cast<double>(count)}, {"maxMappings", static_cast<double>(most)}});

@@ -61,6 +61,21 @@ TEST("a process with more than seven eighths of its mappings is refused, with bo
   });
 }
 
+TEST("what the program maps meanwhile is seen before three quarters of the room are used") {
+  test::inChild([] {
+    const std::size_t most = mostMappings();
+    requireMappingRoom();
+    const AddressRange many = mappings(most - most / 8);
+    bool refused = false;
+    try {
+      for (std::size_t i = 0; i < most / 20; ++i) requireMappingRoom();
+    } catch (const os::SystemError&) {
+      refused = true;
+    }
+    CHECK(refused);
+  });
+}
+
 TEST("the refusal ends when the mappings are gone") {
   test::inChild([] {
     const std::size_t most = mostMappings();
