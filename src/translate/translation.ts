@@ -178,9 +178,8 @@ export class Translation {
    * The shortest list of physically contiguous runs, in order of offset.
    *
    * @throws PinfoldError `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED` or `ERR_PFN_HIDDEN` that names the offset of the first
-   * page that is not known; `ERR_OUT_OF_RANGE` when `within` is not in the region; `ERR_INVALID_ARGUMENT`;
-   * `ERR_REGION_CLOSED`; `ERR_OUT_OF_RANGE`
-   * also for more than 2^22 runs
+   * page that is not known; `ERR_OUT_OF_RANGE` when `within` is not in the region, and for more than 2^22 runs;
+   * `ERR_INVALID_ARGUMENT`; `ERR_REGION_CLOSED`
    */
   runs(options: RunsOptions = {}): Run[] {
     this.#requireOpen('runs')
