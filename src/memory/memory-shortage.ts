@@ -90,9 +90,9 @@ export function mapShortage(wanted: WantedMemory, has: MapRoom): Shortage | unde
       hint: `sudo prlimit --pid ${process.pid} --as=unlimited`,
     }
   }
-  // Regions leave the last eighth alone (native/memory/mapping_room.h); 4 are what the next one may make.
+  // Regions leave the last eighth alone (native/memory/mapping_room.cc); 6 are what the next one may make.
   const most = has.maxMappings - Math.floor(has.maxMappings / 8)
-  if (has.mappings + 4 > most) {
+  if (has.mappings + 6 > most) {
     return {
       code,
       message: `this process has ${has.mappings} mappings, and regions leave it no more than ${most} of the ${has.maxMappings} that it may have (vm.max_map_count): the runtime aborts when it gets none`,

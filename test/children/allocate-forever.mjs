@@ -5,7 +5,7 @@ import { openRegistrySync } from '../../dist/index.js'
 
 const [pages, backing, how] = process.argv.slice(2)
 const options = { size: Number(pages) * 2 ** 21, pages: '2MiB', backing }
-const memory = openRegistrySync()
+const memory = openRegistrySync({ leaks: 'off' })
 console.log('ready')
 await once(process.stdin, 'data')
 for (;;) {

@@ -63,7 +63,7 @@ const moves = {
   },
 }
 
-const memory = openRegistrySync()
+const memory = openRegistrySync({ leaks: 'off' })
 const results = []
 for (let round = 0; round < rounds; round++) {
   const region = memory.allocateSync('r', { size, pages })

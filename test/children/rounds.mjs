@@ -7,7 +7,7 @@ import { native } from '../../dist/native.js'
 
 const [how, rounds, pages] = process.argv.slice(2)
 const options = { size: pages === 'base' ? '64KiB' : '2MiB', pages }
-const memory = openRegistrySync()
+const memory = openRegistrySync({ leaks: 'off' })
 
 const mappings = () => readFileSync('/proc/self/maps', 'latin1').split('\n').length - 1
 
