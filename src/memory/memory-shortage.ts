@@ -78,6 +78,21 @@ export function memoryShortage(wanted: WantedMemory, { available, swap, nodes }:
   }
 }
 
+/** Regions leave the last eighth alone (native/memory/mapping_room.h). */
+function mostMappings(maxMappings: number): number {
+  return maxMappings - Math.floor(maxMappings / 8)
+}
+
+/** That native code has counted the process's mappings, and makes no more. */
+export function mappingShortage(mappings: number, maxMappings: number): Shortage {
+  return {
+    code: 'ERR_MEMORY_SHORT',
+    message: `this process has ${mappings} mappings, and regions leave it no more than ${mostMappings(maxMappings)} of the ${maxMappings} that it may have (vm.max_map_count): the runtime aborts when it gets none`,
+    values: { mappings, maxMappings },
+    hint: `sudo sysctl -w vm.max_map_count=${maxMappings * 2}`,
+  }
+}
+
 /** Whether this process may not map what is wanted, though the machine may have it. */
 export function mapShortage(wanted: WantedMemory, has: MapRoom): Shortage | undefined {
   const { size } = wanted
@@ -90,16 +105,7 @@ export function mapShortage(wanted: WantedMemory, has: MapRoom): Shortage | unde
       hint: `sudo prlimit --pid ${process.pid} --as=unlimited`,
     }
   }
-  // Regions leave the last eighth alone (native/memory/mapping_room.cc); 6 are what the next one may make.
-  const most = has.maxMappings - Math.floor(has.maxMappings / 8)
-  if (has.mappings + 6 > most) {
-    return {
-      code,
-      message: `this process has ${has.mappings} mappings, and regions leave it no more than ${most} of the ${has.maxMappings} that it may have (vm.max_map_count): the runtime aborts when it gets none`,
-      values: { mappings: has.mappings, maxMappings: has.maxMappings },
-      hint: `sudo sysctl -w vm.max_map_count=${has.maxMappings * 2}`,
-    }
-  }
+  if (has.mappings >= mostMappings(has.maxMappings)) return mappingShortage(has.mappings, has.maxMappings)
   if (size > has.commit) {
     return {
       code,

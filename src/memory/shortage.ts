@@ -8,7 +8,7 @@ import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, r
 import { readPool } from './hugepage-counters.js'
 import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepage-shortage.js'
 import { formatIndexList } from './kernel-files.js'
-import { freeMemory, mapRoom, mapShortage, memoryShortage } from './memory-shortage.js'
+import { freeMemory, mappingShortage, mapRoom, mapShortage, memoryShortage } from './memory-shortage.js'
 import { allowedNodes, hasNuma, memoryNodes } from './numa.js'
 import { capabilities, descriptorLimit, memlockLimit, processMemory } from './process-limits.js'
 import { nodesText, pagesText, type Shortage, spaced, type WantedMemory } from './wanted-memory.js'
@@ -31,9 +31,13 @@ export function explainShortage(failure: SystemFailure, wanted: WantedMemory): P
   if (errno === EPERM || errno === EACCES) return toPinfoldError(failure, 'ERR_PERMISSION')
   // Each memfd takes a descriptor. Without one there is no looking at counters either.
   if (errno === EMFILE) return toPinfoldError(failure, 'ERR_SYSTEM', descriptorHint())
+  const { mappings, maxMappings } = failure.values ?? {}
+  const counted =
+    mappings === undefined || maxMappings === undefined ? undefined : mappingShortage(mappings, maxMappings)
   // mlock(2) says so itself; CAP_IPC_LOCK of a user namespace does not lift the limit.
   const lock = wanted.lock && (syscall.startsWith('mlock') || !capabilities().has('CAP_IPC_LOCK'))
   const shortage =
+    counted ??
     missingNodes(wanted) ??
     (lock ? memlockShortage(wanted) : undefined) ??
     tooLittle(wanted) ??
