@@ -1,5 +1,6 @@
 // One suite in a process of its own (see measure.ts for why): `run-suite.ts NAME`, rows to the parent as messages.
 
+import { spawnSync } from 'node:child_process'
 import { Report } from './suite.js'
 import { loadSuite } from './suites.js'
 
@@ -11,5 +12,11 @@ process.on('disconnect', () => process.exit())
 
 const [name = ''] = process.argv.slice(2)
 const suite = await loadSuite(name)
+if (suite.oneProcessor) {
+  // The main thread alone: the collector's helpers go where they like. Peers inherit it.
+  const { stdout } = spawnSync('taskset', ['-pc', `${process.pid}`], { encoding: 'utf8' })
+  const first = /list: (\d+)/.exec(stdout ?? '')?.[1]
+  if (first !== undefined) spawnSync('taskset', ['-pc', first, `${process.pid}`])
+}
 await suite.run(new Report(name, (row) => process.send?.(row)))
 process.disconnect()

@@ -7,6 +7,8 @@ export interface Suite {
   readonly about: string
   /** 2 MiB pages that must be free while it runs; they are borrowed when the pool has fewer. */
   readonly hugepages: number
+  /** Whether it and its peers take turns on one processor, so that no ratio compares two that differ. */
+  readonly oneProcessor: boolean
   run(report: Report): Promise<void>
 }
 

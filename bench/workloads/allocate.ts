@@ -11,6 +11,7 @@ const microseconds = 1e6
 export const suite: Suite = {
   about: 'making 1 GiB of 2 MiB pages with one and two threads, and a short-lived region, beside the bare system calls',
   hugepages: GiB / (2 * MiB),
+  oneProcessor: false,
   async run(report) {
     await report.section('allocate and populate 1 GiB', () => populate(report))
     await report.section('allocate and close 2 MiB', () => cycle(report))

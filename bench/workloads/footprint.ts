@@ -12,6 +12,7 @@ const milliseconds = 1e3
 export const suite: Suite = {
   about: 'what the package costs: time to import it, heap of a region, bytes of a translation',
   hugepages: 0,
+  oneProcessor: true,
   async run(report) {
     await report.section('import of the package', () => importTime(report))
     await report.section('heap of a region', () => heapOfRegion(report))

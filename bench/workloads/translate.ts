@@ -14,6 +14,7 @@ const milliseconds = 1e3
 export const suite: Suite = {
   about: 'physicalAt and offsetOf on a translation; making one of 1 GiB, beside SPDK, DPDK and bulk pagemap reads',
   hugepages: pages + floorPages,
+  oneProcessor: true,
   async run(report) {
     await report.section('look-ups in a translation of 512 pages of 2 MiB', () => lookUps(report))
     await report.section('translate 1 GiB of 2 MiB pages', () => translateHugepages(report))

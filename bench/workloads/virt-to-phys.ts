@@ -11,6 +11,7 @@ const microseconds = 1e6
 export const suite: Suite = {
   about: 'one virtToPhys, beside a raw pread of pagemap and rte_mem_virt2phy',
   hugepages: 2 * pages,
+  oneProcessor: true,
   async run(report) {
     await report.section('virtToPhys', async () => {
       using memory = await pinfold.openRegistry({})
