@@ -41,11 +41,13 @@ export function borrowHugepages(request: PoolRequest): HugepageLoan {
   const checked = checkPoolRequest('borrowHugepages', request)
   const pool = readPool(checked.pageSize, checked.node)
   const byHand = `echo ${goal(checked)} | sudo tee ${poolDirectory(pool.pageSize, pool.node)}/nr_hugepages`
-  watchEnd()
   try {
-    const loan = withPoolLock((repaired) => new OwnLoan(checked, repaired), byHand)
-    openHere.add(loan)
-    return loan
+    return withPoolLock((repaired) => {
+      watchEnd() // not before: who waits for the lock must be able to be interrupted
+      const loan = new OwnLoan(checked, repaired)
+      openHere.add(loan)
+      return loan
+    }, byHand)
   } finally {
     forgetEnd()
   }

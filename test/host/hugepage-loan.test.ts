@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readShares, writeOwnPages } from '../../src/memory/hugepage-counters.js'
@@ -8,7 +8,7 @@ import { bootId, withPoolLock } from '../../src/memory/hugepage-ledger.js'
 import { borrowHugepages, openLoans, repairLoans } from '../../src/memory/hugepage-loan.js'
 import { ownPages, readPool } from '../../src/memory/hugepage-pools.js'
 import { memoryNodes } from '../../src/memory/numa.js'
-import { Child, type End } from '../child-process.js'
+import { Child, type End, Program } from '../child-process.js'
 import { needs, whyNotPools } from '../needs.js'
 import { journals, pageSize, poolPages } from '../pools.js'
 
@@ -126,6 +126,16 @@ describe('two borrowers at once', () => {
     await alive.line()
     expect(poolPages()).toBe(before)
   })
+})
+
+test('a borrower that waits for the lock can be interrupted', async () => {
+  const lock = '/run/pinfold/hugepages.lock'
+  await using holder = new Program(['flock', '-o', lock, 'sh', '-c', 'echo locked; cat'])
+  expect(await holder.line()).toBe('locked')
+  await using child = new Child('borrower.ts', [pageSize, 4])
+  const opened = () => readdirSync(`/proc/${child.pid}/fd`).map((fd) => linkOf(`/proc/${child.pid}/fd/${fd}`))
+  await expect.poll(opened, { timeout: 30_000 }).toContain(lock)
+  expect(await child.kill('SIGINT')).toMatchObject({ signal: 'SIGINT' })
 })
 
 describe('a borrower that ends', () => {
@@ -256,3 +266,11 @@ describe('kill -9', () => {
     expect(steps).toBeGreaterThan(5)
   })
 })
+
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return '' // closed meanwhile
+  }
+}
