@@ -21,6 +21,9 @@ namespace {
 // A region, a guard on both sides, the mapping that it splits, and the stack and guard of the thread that populates.
 constexpr long kMappingsOfRegion = 6;
 
+// Room for so many is handed out at once also near the limit, where counting would else come with every region.
+constexpr long kFewest = 16;
+
 // As much of the file as there is place for; 0 when it cannot be read.
 std::size_t readSome(const os::Descriptor& file, std::span<char> buffer) {
   const ssize_t got = ::read(file.number(), buffer.data(), buffer.size());
@@ -44,9 +47,6 @@ long countMappings() {
 
 // Counting takes the kernel a microsecond a mapping. So it is done again only when the regions made since the last time
 // may have used up a quarter of the room that was left then; the rest is for what the program maps meanwhile.
-// Near the limit counting would else come with every region.
-constexpr long kFewest = 16;
-
 struct Room {
   std::mutex mutex;
   long regions = 0;  // that there is room for without counting again
@@ -60,11 +60,14 @@ void requireMappingRoom() {
   if (room.regions == 0) {
     const long most = mostMappings();
     const long count = countMappings();
-    const long left = std::max(0L, most - most / 8 - count) / kMappingsOfRegion;
+    const long limit = most - most / 8;
+    const long left = std::max(0L, limit - count) / kMappingsOfRegion;
     room.regions = std::max(left / 4, std::min(left, kFewest));
     if (room.regions == 0) {
       throw os::SystemError("mmap", ENOMEM,
-                            {{"mappings", static_cast<double>(count)}, {"maxMappings", static_cast<double>(most)}});
+                            {{"mappings", static_cast<double>(count)},
+                             {"limit", static_cast<double>(limit)},
+                             {"maxMappings", static_cast<double>(most)}});
     }
   }
   --room.regions;

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { formatIndexList, readKernelFile, readKernelNumber } from './kernel-files.js'
 import { allowedNodes, memoryNodes, parseReclaimableNodeMemory } from './numa.js'
 import { addressSpaceLimit, dataLimit, processMemory } from './process-limits.js'
@@ -22,9 +21,6 @@ export interface MapRoom {
   readonly data: number
   /** Bytes left to commit, where the kernel does not overcommit (vm.overcommit_memory is 2). */
   readonly commit: number
-  /** Mappings there are, and may be (vm.max_map_count). */
-  readonly mappings: number
-  readonly maxMappings: number
 }
 
 /** The memory of the nodes from which a request may take it: of those it is bound to, as far as the cpuset allows. */
@@ -56,8 +52,6 @@ export function mapRoom(): MapRoom {
     addressSpace: addressSpaceLimit().soft - virtual,
     data: dataLimit().soft - data,
     commit: neverOvercommits ? parseMemory(meminfo, 'CommitLimit') - parseMemory(meminfo, 'Committed_AS') : Infinity,
-    mappings: readFileSync('/proc/self/maps', 'latin1').split('\n').length - 1,
-    maxMappings: readKernelNumber('/proc/sys/vm/max_map_count') ?? Infinity,
   }
 }
 
@@ -78,16 +72,15 @@ export function memoryShortage(wanted: WantedMemory, { available, swap, nodes }:
   }
 }
 
-/** Regions leave the last eighth alone (native/memory/mapping_room.h). */
-function mostMappings(maxMappings: number): number {
-  return maxMappings - Math.floor(maxMappings / 8)
-}
-
-/** That native code has counted the process's mappings, and makes no more. */
-export function mappingShortage(mappings: number, maxMappings: number): Shortage {
+/** That native code has counted the process's mappings, and makes no more (native/memory/mapping_room.h). */
+export function mappingShortage({
+  mappings = 0,
+  limit = 0,
+  maxMappings = 0,
+}: Readonly<Record<string, number>>): Shortage {
   return {
     code: 'ERR_MEMORY_SHORT',
-    message: `this process has ${mappings} mappings, and regions leave it no more than ${mostMappings(maxMappings)} of the ${maxMappings} that it may have (vm.max_map_count): the runtime aborts when it gets none`,
+    message: `this process has ${mappings} mappings, and regions leave it no more than ${limit} of the ${maxMappings} that it may have (vm.max_map_count): the runtime aborts when it gets none`,
     values: { mappings, maxMappings },
     hint: `sudo sysctl -w vm.max_map_count=${maxMappings * 2}`,
   }
@@ -105,7 +98,6 @@ export function mapShortage(wanted: WantedMemory, has: MapRoom): Shortage | unde
       hint: `sudo prlimit --pid ${process.pid} --as=unlimited`,
     }
   }
-  if (has.mappings >= mostMappings(has.maxMappings)) return mappingShortage(has.mappings, has.maxMappings)
   if (size > has.commit) {
     return {
       code,

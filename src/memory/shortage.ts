@@ -31,9 +31,7 @@ export function explainShortage(failure: SystemFailure, wanted: WantedMemory): P
   if (errno === EPERM || errno === EACCES) return toPinfoldError(failure, 'ERR_PERMISSION')
   // Each memfd takes a descriptor. Without one there is no looking at counters either.
   if (errno === EMFILE) return toPinfoldError(failure, 'ERR_SYSTEM', descriptorHint())
-  const { mappings, maxMappings } = failure.values ?? {}
-  const counted =
-    mappings === undefined || maxMappings === undefined ? undefined : mappingShortage(mappings, maxMappings)
+  const counted = failure.values?.maxMappings === undefined ? undefined : mappingShortage(failure.values)
   // mlock(2) says so itself; CAP_IPC_LOCK of a user namespace does not lift the limit.
   const lock = wanted.lock && (syscall.startsWith('mlock') || !capabilities().has('CAP_IPC_LOCK'))
   const shortage =

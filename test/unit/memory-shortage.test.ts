@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { HugepagePool } from '../../src/memory/hugepage-counters.js'
 import { type PoolCounters, passedPoolShortage, poolRoom, poolShortage } from '../../src/memory/hugepage-shortage.js'
-import { mapShortage, memoryShortage } from '../../src/memory/memory-shortage.js'
+import { mappingShortage, mapShortage, memoryShortage } from '../../src/memory/memory-shortage.js'
 import { cgroupShortage } from '../../src/memory/shortage.js'
 import type { WantedMemory } from '../../src/memory/wanted-memory.js'
 import { pageKind, policyKind } from '../../src/native.js'
@@ -145,17 +145,24 @@ describe('base pages', () => {
 })
 
 describe('a process', () => {
-  const free = { addressSpace: Infinity, data: Infinity, commit: Infinity, mappings: 100, maxMappings: 65530 }
+  const free = { addressSpace: Infinity, data: Infinity, commit: Infinity }
 
   test.each([
     ['RLIMIT_AS', { addressSpace: MiB }, /^16 MiB of address space wanted, 1 MiB left/, /--as=unlimited$/],
     ['RLIMIT_DATA', { data: MiB }, /^16 MiB of private memory wanted, 1 MiB left/, /--data=unlimited$/],
     ['strict overcommit', { commit: MiB }, /^16 MiB wanted, 1 MiB left to commit/, /vm.overcommit_memory=0$/],
-    ['the count of its mappings', { mappings: 57339 }, /has 57339 mappings, .* 57339 of the 65530/, /=131060$/],
   ])('is refused by %s', (_, has, message, hint) => {
     const shortage = mapShortage(wanted(8), { ...free, ...has })
     expect(shortage).toMatchObject({ code: 'ERR_MEMORY_SHORT', message: expect.stringMatching(message) })
     expect(shortage?.hint).toMatch(hint)
+  })
+
+  test('is refused by the count of its mappings, as native code has counted them', () => {
+    expect(mappingShortage({ mappings: 57339, limit: 57339, maxMappings: 65530 })).toMatchObject({
+      code: 'ERR_MEMORY_SHORT',
+      message: expect.stringMatching(/has 57339 mappings, .* 57339 of the 65530/),
+      hint: expect.stringMatching(/=131060$/),
+    })
   })
 
   test('is not refused by limits with room', () => {
