@@ -16,6 +16,7 @@
 #include "test/hugepages.h"
 #include "test/kernel_view.h"
 #include "test/mapping_request.h"
+#include "test/physical_pages.h"
 #include "test/tap.h"
 #include "translate/pagemap.h"
 
@@ -26,7 +27,7 @@ using memory::basePageSize;
 
 std::vector<double> physicalOf(const memory::Mapping& mapping) {
   std::vector<double> pages(mapping.size() / basePageSize());
-  Pagemap::self().translate(test::numberOf(mapping.begin()), basePageSize(), pages);
+  test::readPhysical(Pagemap::self(), test::numberOf(mapping.begin()), basePageSize(), pages);
   return pages;
 }
 

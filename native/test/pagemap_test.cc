@@ -19,6 +19,7 @@
 #include "test/hugepages.h"
 #include "test/kernel_view.h"
 #include "test/mapping_request.h"
+#include "test/physical_pages.h"
 #include "test/tap.h"
 
 namespace pinfold::translate {
@@ -37,7 +38,7 @@ AddressRange untouched(std::size_t pages) {
 
 std::vector<double> translated(const AddressRange& range, std::size_t stride) {
   std::vector<double> pages(range.size() / stride);
-  Pagemap::self().translate(test::numberOf(range.begin()), stride, pages);
+  test::readPhysical(Pagemap::self(), test::numberOf(range.begin()), stride, pages);
   return pages;
 }
 
@@ -81,8 +82,8 @@ TEST("a stride of several pages tells every so manieth page") {
   const std::uint64_t address = test::numberOf(mapping.begin());
   std::vector<double> each(12);
   std::vector<double> third(4);
-  Pagemap::self().translate(address, basePageSize(), each);
-  Pagemap::self().translate(address, 3 * basePageSize(), third);
+  test::readPhysical(Pagemap::self(), address, basePageSize(), each);
+  test::readPhysical(Pagemap::self(), address, 3 * basePageSize(), third);
   for (std::size_t i = 0; i < third.size(); ++i) CHECK_EQUAL(third[i], each[3 * i]);
 }
 
@@ -105,7 +106,7 @@ TEST("a hugepage's entries are one stretch of physical memory") {
   test::requireHugepages(1);
   const memory::Mapping mapping = test::made(test::hugetlbRequest(1));
   std::vector<double> pages(test::hugepageSize() / basePageSize());
-  Pagemap::self().translate(test::numberOf(mapping.begin()), basePageSize(), pages);
+  test::readPhysical(Pagemap::self(), test::numberOf(mapping.begin()), basePageSize(), pages);
   CHECK_EQUAL(static_cast<std::uint64_t>(pages.front()) % test::hugepageSize(), 0U);
   for (std::size_t i = 0; i < pages.size(); ++i) {
     CHECK_EQUAL(pages[i], pages.front() + static_cast<double>(i * basePageSize()));
@@ -130,13 +131,13 @@ TEST("where nothing can be mapped, entries are 0 and pages absent") {
                                       std::numeric_limits<std::uint64_t>::max()}) {
     CHECK_EQUAL(Pagemap::self().entry(address), 0U);
     std::vector<double> pages(3, 1.0);
-    Pagemap::self().translate(address, std::size_t{1} << 53U, pages);
+    test::readPhysical(Pagemap::self(), address, std::size_t{1} << 53U, pages);
     CHECK(std::ranges::all_of(pages, [](double page) { return page == kAbsent; }));
-    Pagemap::self().translate(address, basePageSize(), pages);
+    test::readPhysical(Pagemap::self(), address, basePageSize(), pages);
     CHECK_EQUAL(pages.front(), kAbsent);
   }
   std::vector<double> none;
-  Pagemap::self().translate(0, 0, none);
+  test::readPhysical(Pagemap::self(), 0, 0, none);
 }
 
 TEST("without CAP_SYS_ADMIN a page is hidden, never at the address 0") {
@@ -145,7 +146,7 @@ TEST("without CAP_SYS_ADMIN a page is hidden, never at the address 0") {
     const AddressRange range = untouched(2);
     *range.begin() = std::byte{1};
     std::vector<double> pages(2);
-    Pagemap(0).translate(test::numberOf(range.begin()), basePageSize(), pages);
+    test::readPhysical(Pagemap(0), test::numberOf(range.begin()), basePageSize(), pages);
     CHECK_EQUAL(pages[0], kHidden);
     CHECK_EQUAL(pages[1], kAbsent);
   });

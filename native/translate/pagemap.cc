@@ -77,23 +77,14 @@ void Pagemap::requireMemory() const {
   if (::pread(file_.number(), &first, sizeof first, 0) == 0) throw os::SystemError("pread", ESRCH);
 }
 
-void Pagemap::translate(std::uint64_t address, std::size_t stride, std::span<double> out) const {
-  places(address, stride, 0, 0, out);
-}
-
 void Pagemap::displacements(std::uint64_t address, std::size_t stride, std::uint64_t offset,
                             std::span<double> out) const {
-  places(address, stride, offset, stride, out);
-}
-
-void Pagemap::places(std::uint64_t address, std::size_t stride, std::uint64_t offset, std::size_t step,
-                     std::span<double> out) const {
   const std::size_t base = memory::basePageSize();
   if (stride != base) {
     for (double& page : out) {
       page = placeOf(entry(address), base, offset);
       address += stride;
-      offset += step;
+      offset += stride;
     }
     return;
   }
@@ -102,7 +93,7 @@ void Pagemap::places(std::uint64_t address, std::size_t stride, std::uint64_t of
     const std::size_t count = std::min(out.size(), buffer.size());
     const std::span<std::uint64_t> read(buffer.data(), count);
     entries(address, read);
-    for (std::size_t page = 0; page < count; ++page, offset += step) out[page] = placeOf(read[page], base, offset);
+    for (std::size_t page = 0; page < count; ++page, offset += stride) out[page] = placeOf(read[page], base, offset);
     out = out.subspan(count);
     address += count * base;
   }

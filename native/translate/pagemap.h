@@ -33,16 +33,11 @@ class Pagemap {
   // without memory of its own.
   void entries(std::uint64_t address, std::span<std::uint64_t> out) const;
 
-  // The physical address of each page at address + i * stride, or one of the above.
-  void translate(std::uint64_t address, std::size_t stride, std::span<double> out) const;
-
   // The displacement of each page at address + i * stride: its physical address minus offset + i * stride, or one of
   // the above. Pages in a row are contiguous where theirs are equal (src/translate/displacements.ts).
   void displacements(std::uint64_t address, std::size_t stride, std::uint64_t offset, std::span<double> out) const;
 
  private:
-  void places(std::uint64_t address, std::size_t stride, std::uint64_t offset, std::size_t step,
-              std::span<double> out) const;
   void requireMemory() const;
 
   os::Descriptor file_;
