@@ -12,25 +12,28 @@ namespace {
 
 constexpr unsigned long kMlockOnfault = 1;  // include/uapi/asm-generic/mman.h
 
+// The kernel reads maxnode - 1 bits (mm/mempolicy.c, get_nodes), hence the one more.
+unsigned long maxNode(std::span<const unsigned long> nodeMask) noexcept {
+  return nodeMask.size() * sizeof(unsigned long) * 8 + 1;
+}
+
 }  // namespace
 
 int mbind(void* address, std::size_t length, Policy policy, std::span<const unsigned long> nodeMask) noexcept {
-  // The kernel reads maxnode - 1 bits (mm/mempolicy.c, get_nodes), hence the one more.
-  const unsigned long bits = nodeMask.size() * sizeof(unsigned long) * 8 + 1;
-  const long result = ::syscall(SYS_mbind, address, length, static_cast<int>(policy), nodeMask.data(), bits, 0U);
+  const unsigned long most = maxNode(nodeMask);
+  const long result = ::syscall(SYS_mbind, address, length, static_cast<int>(policy), nodeMask.data(), most, 0U);
   return result == 0 ? 0 : errno;
 }
 
 ThreadPolicy threadPolicy() noexcept {
   ThreadPolicy policy;
-  const unsigned long bits = policy.nodeMask.size() * sizeof(unsigned long) * 8;
-  (void)::syscall(SYS_get_mempolicy, &policy.mode, policy.nodeMask.data(), bits, nullptr, 0UL);
+  (void)::syscall(SYS_get_mempolicy, &policy.mode, policy.nodeMask.data(), maxNode(policy.nodeMask), nullptr, 0UL);
   return policy;
 }
 
 int setThreadPolicy(const ThreadPolicy& policy) noexcept {
-  const unsigned long bits = policy.nodeMask.size() * sizeof(unsigned long) * 8;
-  return ::syscall(SYS_set_mempolicy, policy.mode, policy.nodeMask.data(), bits) == 0 ? 0 : errno;
+  const unsigned long most = maxNode(policy.nodeMask);
+  return ::syscall(SYS_set_mempolicy, policy.mode, policy.nodeMask.data(), most) == 0 ? 0 : errno;
 }
 
 int queryPageNodes(std::span<void* const> pages, std::span<int> nodes) noexcept {
