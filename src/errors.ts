@@ -33,6 +33,18 @@ export type ErrorCode =
   | 'ERR_PFN_HIDDEN' // the kernel hides page frame numbers without CAP_SYS_ADMIN
   | 'ERR_PROCESS_UNKNOWN' // no process of that pid
   | 'ERR_LAYOUT_IMPOSSIBLE' // a device page table that cannot describe these runs
+  // RDMA
+  | 'ERR_VERBS_LIBRARY' // libibverbs is not there, or cannot be loaded
+  | 'ERR_VERBS_SYMBOL' // libibverbs is too old for what was asked: it lacks a function
+  | 'ERR_DEVICE_UNKNOWN' // no RDMA device of that name
+  | 'ERR_DEVICE_PERMISSION' // /dev/infiniband is not this user's to open
+  | 'ERR_DEVICE_REFUSED' // the device or its driver refused a verb; `syscall` and `errno` tell which and how
+  | 'ERR_DEVICE_REMOVED' // the device is gone, or its driver has given up
+  | 'ERR_OBJECT_CLOSED' // a verbs object (device, domain, queue pair, …) that was closed
+  | 'ERR_OBJECT_BUSY' // close() of one on which others stand; the message names them
+  | 'ERR_DOMAIN_MISMATCH' // objects of different devices or domains cannot work together
+  | 'ERR_QUEUE_FULL' // a send, receive or completion queue has no room
+  | 'ERR_QUEUE_PAIR_STATE' // not in this state of the queue pair
   // Everything else that the kernel refused
   | 'ERR_SYSTEM'
 

@@ -18,12 +18,13 @@ export const typeScriptRooms: Readonly<Record<string, Room>> = {
   rdma: { knows: ['memory', 'vocabulary'] },
   'rdma/verbs': { knows: ['rdma', 'memory', 'native.ts', 'vocabulary'] },
   'rdma/loopback': { knows: ['rdma', 'memory', 'vocabulary'] },
+  'rdma/devices': { knows: ['rdma', 'rdma/verbs', 'rdma/loopback', 'vocabulary'] },
   pool: { knows: ['memory', 'vocabulary'] },
-  registry: { knows: ['rdma', 'rdma/verbs', 'rdma/loopback', 'pool', 'translate', 'memory', 'vocabulary'] },
+  registry: { knows: ['rdma', 'pool', 'translate', 'memory', 'vocabulary'] },
   lab: { knows: ['vocabulary'] },
-  cli: { knows: ['registry', 'rdma', 'pool', 'translate', 'memory', 'lab', 'vocabulary'] },
+  cli: { knows: ['registry', 'rdma', 'rdma/devices', 'pool', 'translate', 'memory', 'lab', 'vocabulary'] },
   'index.ts': {
-    knows: ['registry', 'rdma', 'rdma/verbs', 'rdma/loopback', 'pool', 'translate', 'memory', 'vocabulary'],
+    knows: ['registry', 'rdma', 'rdma/devices', 'pool', 'translate', 'memory', 'vocabulary'],
   },
 }
 

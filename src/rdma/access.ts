@@ -1,0 +1,59 @@
+import * as z from 'zod'
+import { PinfoldError } from '../errors.js'
+import { checked } from '../options.js'
+import { bitsOf, names } from './names.js'
+
+/** `enum ibv_access_flags` (infiniband/verbs.h); the two of flushing are of rdma-core 46 and newer, bits of the kernel. */
+export const accessFlags = names({
+  localWrite: 1 << 0,
+  remoteWrite: 1 << 1,
+  remoteRead: 1 << 2,
+  remoteAtomic: 1 << 3,
+  bindWindow: 1 << 4,
+  zeroBased: 1 << 5,
+  onDemand: 1 << 6,
+  hugePages: 1 << 7,
+  flushGlobal: 1 << 8,
+  flushPersistent: 1 << 9,
+  relaxedOrdering: 1 << 20,
+})
+
+/**
+ * What may be done with registered memory. Reading by this process's own work requests is always allowed; all else is
+ * given by name:
+ *
+ * - 'localWrite': the device writes into it for our own requests: receives, results of reads and atomics.
+ * - 'remoteWrite', 'remoteRead', 'remoteAtomic': the peers that know its rkey do. Writing needs 'localWrite' beside it.
+ * - 'bindWindow': memory windows may be bound to it.
+ * - 'zeroBased': its IOVA is 0.
+ * - 'onDemand': pages are faulted by the device (ODP), not pinned.
+ * - 'hugePages': an on-demand registration consists of huge pages.
+ * - 'flushGlobal', 'flushPersistent': peers may flush it, to visibility or to persistence.
+ * - 'relaxedOrdering': PCIe may reorder its writes; ignored by a device that cannot (IBV_ACCESS_OPTIONAL_RANGE).
+ */
+export type Access = keyof typeof accessFlags.byName
+
+export const accessOption = z.array(z.enum(accessFlags.all), {
+  error: `expected an array of access rights (${accessFlags.all.join(', ')})`,
+})
+
+/** The bits of what remote peers may do that changes memory, and so needs 'localWrite'. */
+const changing = accessFlags.byName.remoteWrite | accessFlags.byName.remoteAtomic
+
+/**
+ * The access flags of a registration, as the device takes them.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no right, and for remote writes without local ones, which the
+ *   verbs specification forbids (ibv_reg_mr(3)) and devices refuse late, if at all
+ */
+export function accessBits(subject: string, access: readonly Access[]): number {
+  const bits = bitsOf(accessFlags, checked(`${subject}: access`, accessOption, access))
+  if ((bits & changing) !== 0 && (bits & accessFlags.byName.localWrite) === 0) {
+    const named = access.find((name) => (accessFlags.byName[name] & changing) !== 0)
+    throw new PinfoldError(`${subject}: access: '${named}' needs 'localWrite' beside it`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { access },
+    })
+  }
+  return bits
+}
