@@ -24,6 +24,9 @@ export interface RegionDescription {
   readonly passedOver: readonly PassedOver[]
 }
 
+const nothing: ReadonlySet<() => void> = new Set()
+const none = () => nothing
+
 /** Bytes that one ArrayBuffer shows: the most that a typed array of Node 20 holds. */
 export const windowSize = 4 * GiB
 /** Windows start at every multiple of this, so that any view of up to this length lies in one. */
@@ -43,7 +46,8 @@ export class RegionCore {
   readonly passedOver: readonly PassedOver[]
   readonly #attachment: number
   readonly #windows: (ArrayBuffer | undefined)[] = []
-  readonly #holders = new Map<symbol, string>()
+  /** The holds that are out, by what ends each. */
+  readonly #holders = new Map<() => void, string>()
   readonly #onClose: (() => void)[] = []
   readonly #onRelease = new Set<() => void>()
   #refusals = 0
@@ -71,6 +75,11 @@ export class RegionCore {
   /** The reasons of the holds that are out, in the order in which they were taken. */
   get holders(): string[] {
     return [...this.#holders.values()]
+  }
+
+  /** The reasons of the holds that are out, but for those that `releases` end. */
+  holdersBesides(releases: ReadonlySet<() => void>): string[] {
+    return [...this.#holders].filter(([release]) => !releases.has(release)).map(([, reason]) => reason)
   }
 
   /**
@@ -103,12 +112,12 @@ export class RegionCore {
         values: { name: this.name },
       })
     }
-    const key = Symbol(reason)
-    this.#holders.set(key, reason)
-    return () => {
-      if (!this.#holders.delete(key) || this.#holders.size > 0) return
+    const release = () => {
+      if (!this.#holders.delete(release)) return
       for (const listener of [...this.#onRelease]) listener()
     }
+    this.#holders.set(release, reason)
+    return release
   }
 
   /** Gives no more holds, for whoever is about to close; returns what gives them again. */
@@ -119,12 +128,18 @@ export class RegionCore {
     }
   }
 
-  /** Resolves when no hold is out (any more). @throws the signal's reason when it is aborted first */
-  released(signal: AbortSignal | undefined): Promise<void> {
+  /**
+   * Resolves when no hold is out (any more), but for those that `besides` ends.
+   *
+   * @throws the signal's reason when it is aborted first
+   */
+  released(signal: AbortSignal | undefined, besides: () => ReadonlySet<() => void> = none): Promise<void> {
     return new Promise((resolve, reject) => {
       throwIfAborted(signal)
-      if (this.#holders.size === 0) return resolve()
+      const isReleased = () => this.#holders.size === 0 || this.holdersBesides(besides()).length === 0
+      if (isReleased()) return resolve()
       const released = () => {
+        if (!isReleased()) return
         this.#onRelease.delete(released)
         resolve()
         deafen()

@@ -47,7 +47,7 @@ const changing = accessFlags.byName.remoteWrite | accessFlags.byName.remoteAtomi
  *   verbs specification forbids (ibv_reg_mr(3)) and devices refuse late, if at all
  */
 export function accessBits(subject: string, access: readonly Access[]): number {
-  const bits = bitsOf(accessFlags, checked(`${subject}: access`, accessOption, access))
+  const bits = knownBits(access) ?? bitsOf(accessFlags, checked(`${subject}: access`, accessOption, access))
   if ((bits & changing) !== 0 && (bits & accessFlags.byName.localWrite) === 0) {
     const named = access.find((name) => (accessFlags.byName[name] & changing) !== 0)
     throw new PinfoldError(`${subject}: access: '${named}' needs 'localWrite' beside it`, {
@@ -56,4 +56,20 @@ export function accessBits(subject: string, access: readonly Access[]): number {
     })
   }
   return bits
+}
+
+/** Undefined unless they are all rights: what is wrong with them is then told by the schema, which costs a microsecond. */
+function knownBits(access: readonly Access[]): number | undefined {
+  if (!isArray(access)) return undefined
+  let bits = 0
+  for (const name of access) {
+    if (!Object.hasOwn(accessFlags.byName, name)) return undefined
+    bits |= accessFlags.byName[name]
+  }
+  return bits
+}
+
+/** As Array.isArray, which would make elements of any type of them. */
+function isArray(value: readonly Access[]): boolean {
+  return Array.isArray(value)
 }

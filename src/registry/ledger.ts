@@ -11,6 +11,7 @@ import { Budget, type BudgetClaim, nodeShares } from './budget.js'
 import { publishAllocate, publishClose, publishLeak } from './events.js'
 import { type Caller, LeakDetector } from './leak-detector.js'
 import { Region } from './region.js'
+import { Registrations } from './registrations.js'
 import type { CheckedRegistryOptions } from './registry-options.js'
 import { RegistryCounts, type RegistryStats } from './registry-stats.js'
 
@@ -49,6 +50,8 @@ export class Ledger {
    * anyway, also when the region is closed before; so one that closes in the turn in which it was made never has one.
    */
   readonly #fresh = new Map<Line, Region>()
+  /** What devices know of regions; closed before them. */
+  readonly registrations = new Registrations()
   readonly #counts = new RegistryCounts()
   readonly #budget: Budget
   readonly #detector: LeakDetector
@@ -141,12 +144,21 @@ export class Ledger {
   }
 
   stats(): RegistryStats {
-    return this.#counts.stats(this.#pending.size, this.#budget.stats())
+    return this.#counts.stats(this.#pending.size, this.registrations.count, this.#budget.stats())
+  }
+
+  /** @throws PinfoldError `ERR_REGISTRY_CLOSED` */
+  requireOpen(subject: string): void {
+    if (!this.#closed && this.#waiting === 0) return
+    throw new PinfoldError(`${subject}: the registry is ${this.#closed ? 'closed' : 'about to close'}`, {
+      code: 'ERR_REGISTRY_CLOSED',
+    })
   }
 
   /** Closes every region, and stops what is under way. All or nothing: with one held, nothing is closed. */
   close(): void {
     if (!this.#closed) this.#requireReleased()
+    this.registrations.close()
     this.#closed = true
     this.#detector.forget(this)
     // Or a subscriber, told that one is closed, would hold another.
@@ -170,7 +182,9 @@ export class Ledger {
     if (this.#waiting === 1) for (const { core } of this.#lines.values()) this.#giveHolds.push(core.refuseHolds())
     try {
       // One of them may be new since the last look: an allocation that was under way when the wait began.
-      for (let held = this.#held()[0]; held !== undefined; held = this.#held()[0]) await held.released(signal)
+      for (let held = this.#held()[0]; held !== undefined; held = this.#held()[0]) {
+        await held.released(signal, () => this.registrations.holds)
+      }
       this.close()
     } finally {
       this.#waiting -= 1
@@ -311,11 +325,13 @@ export class Ledger {
   }
 
   #held(): RegionCore[] {
-    return [...this.#lines.values()].map(({ core }) => core).filter(({ holders }) => holders.length > 0)
+    const ours = this.registrations.holds
+    return [...this.#lines.values()].map(({ core }) => core).filter((core) => core.holdersBesides(ours).length > 0)
   }
 
   #requireReleased(): void {
-    const held = this.#held().map(({ name, holders }) => ({ name, holders }))
+    const ours = this.registrations.holds
+    const held = this.#held().map((core) => ({ name: core.name, holders: core.holdersBesides(ours) }))
     if (held.length === 0) return
     const told = held.map(({ name, holders }) => `'${name}' by ${holders.join(', ')}`).join('; ')
     throw new PinfoldError(

@@ -2,6 +2,11 @@ import { type InspectOptionsStylized, inspect } from 'node:util'
 import type { VirtualAddress } from '../addresses.js'
 import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
 import { checked, optionsObject, signalOption } from '../options.js'
+import type { Access } from '../rdma/access.js'
+import type { RegistrableMemory } from '../rdma/memory-range.js'
+import type { ProtectionDomain } from '../rdma/protection-domain.js'
+import { type RegisterOptions, registerMemory, registerMemoryAsync } from '../rdma/register.js'
+import type { Registration } from '../rdma/registration.js'
 import { formatSize } from '../sizes.js'
 import type { Ledger } from './ledger.js'
 import type { Region } from './region.js'
@@ -88,6 +93,55 @@ export class MemoryRegistry<Names extends string = never> {
     return this.#ledger.list()
   }
 
+  /**
+   * Makes memory known to a device, beside the event loop, since pinning gigabytes takes long: to the byte, and with local
+   * reading only unless `access` gives more. The registration belongs to this registry: it keeps its region open, and is
+   * closed before the regions are.
+   *
+   * @param memory - a region or a slice of one, this registry's or one that this thread has attached
+   * @param access - what may be done with it, see {@link Access}
+   * @throws PinfoldError `ERR_INVALID_ARGUMENT` (also remote writing without 'localWrite'), `ERR_REGION_CLOSED`,
+   *   `ERR_REGISTRY_CLOSED`, `ERR_OBJECT_CLOSED` (the domain), `ERR_MEMLOCK_LIMIT`, `ERR_UNSUPPORTED` (access, or an
+   *   `address`, that this device has not), `ERR_DEVICE_REFUSED`, `ERR_DEVICE_REMOVED`
+   */
+  async register(
+    memory: RegistrableMemory,
+    domain: ProtectionDomain,
+    access: readonly Access[],
+    options?: RegisterOptions,
+  ): Promise<Registration> {
+    this.#ledger.requireOpen('register')
+    const registration = await registerMemoryAsync(memory, domain, access, options)
+    // Its region was held meanwhile, but it may be no region of this registry.
+    if (this.#ledger.closed) registration.close()
+    this.#ledger.requireOpen('register')
+    return this.#ledger.registrations.add(registration)
+  }
+
+  /**
+   * As `register`, but this thread waits until the pages are pinned.
+   *
+   * @throws PinfoldError as `register`
+   */
+  registerSync(
+    memory: RegistrableMemory,
+    domain: ProtectionDomain,
+    access: readonly Access[],
+    options?: RegisterOptions,
+  ): Registration {
+    this.#ledger.requireOpen('registerSync')
+    return this.#ledger.registrations.add(registerMemory(memory, domain, access, options))
+  }
+
+  /**
+   * The open registrations, in the order in which they were made.
+   *
+   * @param region - only those of this region
+   */
+  registrations(region?: Region): Registration[] {
+    return this.#ledger.registrations.list(region?.core)
+  }
+
   /** What it has and has done, as plain numbers. */
   stats(): RegistryStats {
     return this.#ledger.stats()
@@ -123,13 +177,18 @@ export class MemoryRegistry<Names extends string = never> {
     return this.closeWhenReleased()
   }
 
-  /** One line for the registry and one for each open region. */
+  /** One line for the registry, one for each open region, and one for each of its registrations. */
   [inspect.custom](depth: number | null, options: InspectOptionsStylized): string {
     const { regions, bytes, budget } = this.stats()
     const count = `${regions} ${regions === 1 ? 'region' : 'regions'}, ${formatSize(bytes)}`
     const limit = budget.total === undefined ? '' : ` of ${formatSize(budget.total.limit)}`
     const head = `MemoryRegistry { ${this.closed ? 'closed' : count + limit} }`
     if (depth !== null && depth < 0) return head
-    return [head, ...this.list().map((region) => `  ${inspect(region, options)}`)].join('\n')
+    const known = this.registrations()
+    const lines = this.list().flatMap((region) => [
+      `  ${inspect(region, options)}`,
+      ...known.filter(({ core }) => core === region.core).map((of) => `    ${inspect(of, options)}`),
+    ])
+    return [head, ...lines].join('\n')
   }
 }

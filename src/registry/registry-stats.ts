@@ -16,6 +16,8 @@ export interface RegistryStats {
   readonly peakBytes: number
   /** Allocations that are under way. */
   readonly pending: number
+  /** Registrations with devices that are open. */
+  readonly registrations: number
   /** Open now, by what backs them: '2MiB', 'transparent', 'base', … */
   readonly pages: Readonly<Record<string, PagesStats>>
   /** Since the registry was opened: regions that were allocated. */
@@ -56,12 +58,13 @@ export class RegistryCounts {
     this.#change(pages, -1, -size)
   }
 
-  stats(pending: number, budget: BudgetStats): RegistryStats {
+  stats(pending: number, registrations: number, budget: BudgetStats): RegistryStats {
     return {
       regions: this.#regions,
       bytes: this.#bytes,
       peakBytes: this.#peakBytes,
       pending,
+      registrations,
       pages: Object.fromEntries(this.#pages),
       allocated: this.#allocated,
       failed: this.failed,

@@ -169,6 +169,7 @@ describe('what a registry tells of itself', () => {
       bytes: 2 * MiB,
       peakBytes: 2 * MiB,
       pending: 0,
+      registrations: 0,
       pages: { base: { regions: 1, bytes: 2 * MiB } },
       allocated: 2,
       failed: 1,

@@ -1,0 +1,61 @@
+import { PinfoldError } from '../errors.js'
+import { checked, optionsObject, signalOption } from '../options.js'
+import type { CompletionQueue } from './completion-queue.js'
+import type { Device } from './device.js'
+import type { Handle } from './device-calls.js'
+import { DeviceObject } from './device-object.js'
+import { Waiters } from './waiters.js'
+
+const waitOptions = optionsObject({ signal: signalOption.optional() })
+
+/**
+ * Gathers the events of completion queues (ibv_comp_channel), for a program that waits for several at once. Where each is
+ * waited for by itself, `queue.wait()` needs none of it.
+ */
+export class CompletionChannel extends DeviceObject {
+  readonly device: Device
+  readonly #pending = new Set<CompletionQueue>()
+  readonly #waiters = new Waiters()
+
+  /** Made by `device.createCompletionChannel()`. */
+  constructor(device: Device, handle: Handle) {
+    super('completion channel', handle, [device])
+    this.device = device
+  }
+
+  /**
+   * Waits until one of its queues has an event, which that queue's `requestNotification` has asked for. The queue is to
+   * be polled then, and asked for the next event.
+   *
+   * @throws the signal's reason when it is aborted; PinfoldError `ERR_OBJECT_CLOSED` also when it is closed meanwhile
+   */
+  async next(options: { signal?: AbortSignal | undefined } = {}): Promise<CompletionQueue> {
+    const { signal } = checked('next', waitOptions, options)
+    for (;;) {
+      this.requireOpen('next')
+      for (const queue of this.#pending) {
+        this.#pending.delete(queue)
+        return queue
+      }
+      await this.#waiters.next(signal, this.device).promise
+    }
+  }
+
+  /** @internal A queue of it has an event. */
+  notified(queue: CompletionQueue): void {
+    this.#pending.add(queue)
+    this.#waiters.wake()
+  }
+
+  /** @internal */
+  forget(queue: CompletionQueue): void {
+    this.#pending.delete(queue)
+  }
+
+  protected override destroy(): void {
+    this.device.calls.destroyChannel(this.handle)
+    this.#waiters.fail(
+      new PinfoldError(`next: ${this.label} was closed`, { code: 'ERR_OBJECT_CLOSED', values: { object: this.label } }),
+    )
+  }
+}

@@ -1,0 +1,174 @@
+import * as z from 'zod'
+import { throwIfAborted } from '../abort.js'
+import { PinfoldError } from '../errors.js'
+import { checked, optionsObject, signalOption } from '../options.js'
+import { type Completion, Completions } from './completion.js'
+import { CompletionChannel } from './completion-channel.js'
+import type { Device } from './device.js'
+import type { Handle } from './device-calls.js'
+import { DeviceObject, requireSameDevice } from './device-object.js'
+import { instanceOf } from './instances.js'
+import { count, positiveCount } from './numbers.js'
+import { type Wait, Waiters } from './waiters.js'
+
+const queueOptions = optionsObject({
+  entries: positiveCount,
+  channel: instanceOf('CompletionChannel', () => CompletionChannel).optional(),
+  vector: count.optional(),
+  extended: z.boolean().optional(),
+  timestamps: z.boolean().optional(),
+})
+
+/**
+ * A completion queue's options.
+ *
+ * - `entries`: completions that it has room for; the device may give more. When it overruns, it is dead (CQ_ERR).
+ * - `channel`: where its events go; the device's own by default.
+ * - `vector`: which of the device's interrupts, 0 by default.
+ * - `extended`: polled as ibv_create_cq_ex(3) has it; `timestamps` brings each completion's device time, and is extended.
+ */
+export type CompletionQueueOptions = Readonly<z.input<typeof queueOptions>>
+
+const pollMost = positiveCount.max(2 ** 16)
+const notificationOptions = optionsObject({ solicitedOnly: z.boolean().optional() })
+const waitOptions = optionsObject({ signal: signalOption.optional(), most: pollMost.optional() })
+const completionsArgument = instanceOf('Completions', () => Completions)
+
+/** Where queue pairs say how their work requests ended (ibv_cq). */
+export class CompletionQueue extends DeviceObject {
+  readonly device: Device
+  readonly channel: CompletionChannel
+  #entries: number
+  #scratch = new Completions(16)
+  readonly #waiters = new Waiters()
+
+  /** Made by `device.createCompletionQueue()`. */
+  constructor(device: Device, channel: CompletionChannel, handle: Handle, entries: number) {
+    super('completion queue', handle, [device, channel])
+    this.device = device
+    this.channel = channel
+    this.#entries = entries
+    device.queues.set(handle, this)
+  }
+
+  /** Completions that it has room for. */
+  get entries(): number {
+    return this.#entries
+  }
+
+  /**
+   * What has completed, oldest first; an empty array when nothing has.
+   *
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses
+   */
+  poll(most = 16): Completion[] {
+    checked('poll: most', pollMost, most)
+    if (this.#scratch.capacity < most) this.#scratch = new Completions(most)
+    this.requireOpen('poll')
+    const completions = this.#scratch
+    const found = this.device.calls.poll(this.handle, completions.words, most)
+    return Array.from({ length: found }, (_, index) => completions.at(index))
+  }
+
+  /**
+   * As `poll`, into room that the program keeps: nothing is allocated.
+   *
+   * @returns how many came, which is `completions.count` as well
+   * @throws PinfoldError as `poll`
+   */
+  pollInto(completions: Completions): number {
+    if (!(completions instanceof Completions)) checked('pollInto: completions', completionsArgument, completions)
+    this.requireOpen('pollInto')
+    completions.count = this.device.calls.poll(this.handle, completions.words, completions.capacity)
+    return completions.count
+  }
+
+  /**
+   * Waits until something has completed, without spinning; then the same as `poll`. Keeps the process alive meanwhile.
+   *
+   * @throws the signal's reason when it is aborted; PinfoldError `ERR_OBJECT_CLOSED` also when it is closed meanwhile
+   */
+  async wait(options: { signal?: AbortSignal | undefined; most?: number | undefined } = {}): Promise<Completion[]> {
+    const { signal, most = 16 } = checked('wait', waitOptions, options)
+    throwIfAborted(signal)
+    for (;;) {
+      const found = this.poll(most)
+      if (found.length > 0) return found
+      const event = this.#waiters.next(signal, this.device)
+      const missed = this.#askForEvent(most, event)
+      if (missed.length > 0) return missed
+      await event.promise
+    }
+  }
+
+  /** What completed before the request makes no event, so it is looked for once more. */
+  #askForEvent(most: number, event: Wait): Completion[] {
+    let missed: Completion[] = []
+    let isAsked = false
+    try {
+      this.device.calls.requestNotification(this.handle, false)
+      missed = this.poll(most)
+      isAsked = missed.length === 0
+      return missed
+    } finally {
+      if (!isAsked) event.cancel()
+    }
+  }
+
+  /**
+   * The next completion makes one event: on the channel, and for whoever waits here.
+   *
+   * @param options `solicitedOnly`: the next that the sender has marked so, or that failed
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`
+   */
+  requestNotification(options: { readonly solicitedOnly?: boolean | undefined } = {}): void {
+    const { solicitedOnly = false } = checked('requestNotification', notificationOptions, options)
+    this.requireOpen('requestNotification')
+    this.device.calls.requestNotification(this.handle, solicitedOnly)
+  }
+
+  /** Changes its room. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED` */
+  resize(entries: number): void {
+    checked('resize: entries', positiveCount, entries)
+    this.requireOpen('resize')
+    this.#entries = this.device.calls.resizeCompletionQueue(this.handle, entries)
+  }
+
+  /** @internal The device has told of an event. */
+  notified(): void {
+    this.channel.notified(this)
+    this.#waiters.wake()
+  }
+
+  protected override destroy(): void {
+    this.device.calls.destroyCompletionQueue(this.handle)
+    this.device.queues.delete(this.handle)
+    this.channel.forget(this)
+    this.#waiters.fail(closed(this.label))
+  }
+}
+
+/** @internal */
+export function createCompletionQueue(device: Device, options: CompletionQueueOptions): CompletionQueue {
+  const {
+    entries,
+    channel,
+    vector = 0,
+    timestamps = false,
+    extended = timestamps,
+  } = checked('createCompletionQueue', queueOptions, options)
+  requireSameDevice('createCompletionQueue', device, channel === undefined ? [] : [channel])
+  const events = channel ?? device.ownChannel()
+  const made = device.calls.createCompletionQueue({
+    entries,
+    channel: events.handle,
+    vector,
+    extended: extended || timestamps,
+    timestamps,
+  })
+  return new CompletionQueue(device, events, made.handle, made.entries)
+}
+
+function closed(label: string): PinfoldError {
+  return new PinfoldError(`wait: ${label} was closed`, { code: 'ERR_OBJECT_CLOSED', values: { object: label } })
+}

@@ -1,0 +1,106 @@
+import { checked } from '../options.js'
+import { type CompletionStatus, completionStatuses } from './completion-status.js'
+import { positiveCount } from './numbers.js'
+import { type CompletionOperation, completionFlags, completionOpcodes } from './operations.js'
+import { completionWord, completionWords } from './work-layout.js'
+
+/** How a work request ended, or what was received: `struct ibv_wc`. */
+export interface Completion {
+  /** As the request was given. */
+  readonly id: number
+  readonly status: CompletionStatus
+  /** Whether the status is SUCCESS. */
+  readonly ok: boolean
+  /** What was done; undefined after a failure, of which the device does not tell. */
+  readonly operation: CompletionOperation | undefined
+  /** Bytes that were received, read, or swapped; 0 where that does not apply, and after a failure. */
+  readonly bytes: number
+  /** The vendor's word on a failure: `explainVendorError`. 0 when there is none. */
+  readonly vendorError: number
+  /** Number of the queue pair that did it (qp_num). */
+  readonly queuePair: number
+  /** Of the message that was received; undefined when it had none. */
+  readonly immediate: number | undefined
+  /** The key that the peer had invalidated; undefined when it had not. */
+  readonly invalidated: number | undefined
+  /** Number of the queue pair that sent a datagram; 0 for connections. */
+  readonly sourceQueuePair: number
+  /** Whether a 40-byte global route header stands before a datagram. */
+  readonly hasHeader: boolean
+  /** Device time, where the queue was made with timestamps. */
+  readonly timestamp: bigint | undefined
+}
+
+/**
+ * Room for completions, allocated once: `queue.pollInto(completions)` fills it from the start. What each of its methods
+ * takes is an index below `count`; beyond it they tell of whatever was there before.
+ */
+export class Completions {
+  /** Most that one poll brings. */
+  readonly capacity: number
+  /** How many the last poll brought. */
+  count = 0
+  /** @internal */
+  readonly words: Uint32Array
+
+  /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+  constructor(capacity: number) {
+    this.capacity = checked('Completions: capacity', positiveCount.max(2 ** 16), capacity)
+    this.words = new Uint32Array(capacity * completionWords)
+  }
+
+  id(index: number): number {
+    const at = index * completionWords + completionWord.id
+    return (this.words[at] ?? 0) + (this.words[at + 1] ?? 0) * 2 ** 32
+  }
+
+  /** As a number of `enum ibv_wc_status`: 0 is success. */
+  statusCode(index: number): number {
+    return this.#word(index, completionWord.status)
+  }
+
+  status(index: number): CompletionStatus {
+    return completionStatuses.nameOf(this.statusCode(index))
+  }
+
+  bytes(index: number): number {
+    return this.#word(index, completionWord.bytes)
+  }
+
+  queuePair(index: number): number {
+    return this.#word(index, completionWord.queuePair)
+  }
+
+  /** In host order; meaningless when the message had none. */
+  immediate(index: number): number {
+    return this.#word(index, completionWord.immediate)
+  }
+
+  /** All of it, as an object. */
+  at(index: number): Completion {
+    const statusCode = this.statusCode(index)
+    const ok = statusCode === 0
+    const flags = ok ? this.#word(index, completionWord.flags) : 0
+    const immediate = this.immediate(index)
+    const time = index * completionWords + completionWord.timestamp
+    const timestamp = BigInt(this.words[time] ?? 0) | (BigInt(this.words[time + 1] ?? 0) << 32n)
+    return {
+      id: this.id(index),
+      status: completionStatuses.nameOf(statusCode),
+      ok,
+      operation: ok ? completionOpcodes.nameOf(this.#word(index, completionWord.opcode)) : undefined,
+      bytes: ok ? this.bytes(index) : 0,
+      vendorError: this.#word(index, completionWord.vendorError),
+      queuePair: this.queuePair(index),
+      immediate: (flags & completionFlags.immediate) === 0 ? undefined : immediate,
+      invalidated: (flags & completionFlags.invalidated) === 0 ? undefined : immediate,
+      sourceQueuePair: ok ? this.#word(index, completionWord.sourceQueuePair) : 0,
+      hasHeader: (flags & completionFlags.header) !== 0,
+      timestamp: timestamp === 0n ? undefined : timestamp,
+    }
+  }
+
+  #word(index: number, word: number): number {
+    return this.words[index * completionWords + word] ?? 0
+  }
+}

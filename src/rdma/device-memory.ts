@@ -1,0 +1,42 @@
+import * as z from 'zod'
+import { checked, checkRange } from '../options.js'
+import type { Device } from './device.js'
+import type { Handle } from './device-calls.js'
+import { DeviceObject } from './device-object.js'
+
+const bytesArgument = z.instanceof(Uint8Array, { error: 'expected a Uint8Array' })
+
+/**
+ * Memory on the device itself (ibv_alloc_dm(3)): reached by work requests after `domain.registerDeviceMemory`, and by this
+ * process through copies.
+ */
+export class DeviceMemory extends DeviceObject {
+  readonly device: Device
+  /** Bytes. */
+  readonly size: number
+
+  /** Made by `device.allocateDeviceMemory()`. */
+  constructor(device: Device, handle: Handle, size: number) {
+    super('device memory', handle, [device])
+    this.device = device
+    this.size = size
+  }
+
+  /** Copies `bytes` to it, at `offset`. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` */
+  write(offset: number, bytes: Uint8Array): void {
+    this.requireOpen('write')
+    checkRange('write', offset, checked('write: bytes', bytesArgument, bytes).byteLength, this.size)
+    this.device.calls.writeDeviceMemory(this.handle, offset, bytes)
+  }
+
+  /** Fills `bytes` from it, from `offset` on. @throws PinfoldError as `write` */
+  read(offset: number, bytes: Uint8Array): void {
+    this.requireOpen('read')
+    checkRange('read', offset, checked('read: bytes', bytesArgument, bytes).byteLength, this.size)
+    this.device.calls.readDeviceMemory(this.handle, offset, bytes)
+  }
+
+  protected override destroy(): void {
+    this.device.calls.freeDeviceMemory(this.handle)
+  }
+}

@@ -1,0 +1,191 @@
+import { inspect } from 'node:util'
+import * as z from 'zod'
+import { PinfoldError } from '../errors.js'
+import { checked, optionsObject } from '../options.js'
+import type { Handle } from './device-calls.js'
+
+const closeOptions = optionsObject({ force: z.boolean().optional() })
+
+/** How `close()` treats what stands on the object: refuses (the default), or closes that, too. */
+export interface CloseOptions {
+  readonly force?: boolean | undefined
+}
+
+/**
+ * The kinds of objects, in the order in which a cascade closes them: what stands on others before those. A window is
+ * bound to a registration, so it goes before.
+ */
+const kinds = [
+  'queue pair',
+  'shared receive queue',
+  'memory window',
+  'address handle',
+  'registration',
+  'implicit registration',
+  'device memory',
+  'completion queue',
+  'completion channel',
+  'domain',
+  'device',
+] as const
+export type ObjectKind = (typeof kinds)[number]
+
+let created = 0
+
+/**
+ * An object of a device, which is one thread's. It stands on its parents, which refuse to close before it, unless told to
+ * take it along (`force`). Closing it again does nothing.
+ *
+ * A parent keeps its children: one that the program has dropped is closed with the device, or with the thread.
+ */
+export abstract class DeviceObject {
+  readonly objectKind: ObjectKind
+  /** A number of its own in this thread, as messages and listings name it; never used again. */
+  readonly number: number = ++created
+  /** @internal What the device knows it by. */
+  readonly handle: Handle
+  readonly #parents: Set<DeviceObject>
+  readonly #children = new Set<DeviceObject>()
+  readonly #onClose: (() => void)[] = []
+  /** Calls that are under way on it, each by what is told of it. */
+  readonly #underWay = new Set<{ readonly label: string }>()
+  #closed = false
+
+  protected constructor(objectKind: ObjectKind, handle: Handle, parents: readonly DeviceObject[]) {
+    this.objectKind = objectKind
+    this.handle = handle
+    this.#parents = new Set(parents)
+    for (const parent of this.#parents) parent.#children.add(this)
+  }
+
+  /** Destroys it at the device. What throws leaves it open. */
+  protected abstract destroy(): void
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** What stands on it, in the order in which it would be closed. */
+  get children(): DeviceObject[] {
+    const rank = (object: DeviceObject) => kinds.indexOf(object.objectKind)
+    return [...this.#children].sort((one, other) => rank(one) - rank(other) || other.number - one.number)
+  }
+
+  /** As listings and messages name it: 'queue pair 7'. */
+  get label(): string {
+    return `${this.objectKind} ${this.number}`
+  }
+
+  /**
+   * Destroys it. Once only: a second call does nothing.
+   *
+   * @param options `force` closes what stands on it before, in the order of dependence
+   * @throws PinfoldError `ERR_OBJECT_BUSY` that lists what stands on it (nothing is changed then); what the device refuses
+   */
+  close(options?: CloseOptions): void {
+    const force = options !== undefined && checked('close', closeOptions, options).force === true
+    if (this.#closed) return
+    this.#requireIdle()
+    if (!force) this.#requireChildless()
+    while (this.#children.size > 0) this.children[0]?.close({ force: true })
+    this.destroy()
+    this.#closed = true
+    for (const parent of this.#parents) parent.#children.delete(this)
+    for (const listener of this.#onClose.splice(0)) listener()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  /** It stands on `to` from now on, in place of `from`. */
+  protected exchangeParent(from: DeviceObject, to: DeviceObject): void {
+    if (!this.#parents.delete(from)) return
+    from.#children.delete(this)
+    this.#parents.add(to)
+    to.#children.add(this)
+  }
+
+  /** @internal Something is under way on it: it cannot be closed before what is returned was called. */
+  underWay(label: string): () => void {
+    const call = { label }
+    this.#underWay.add(call)
+    return () => this.#underWay.delete(call)
+  }
+
+  /** @internal Called once it was closed. */
+  onClose(listener: () => void): void {
+    this.#onClose.push(listener)
+  }
+
+  /** @internal @throws PinfoldError `ERR_OBJECT_CLOSED` */
+  requireOpen(subject: string): void {
+    if (!this.#closed) return
+    throw new PinfoldError(`${subject}: ${this.label} is closed`, {
+      code: 'ERR_OBJECT_CLOSED',
+      values: { object: this.label },
+    })
+  }
+
+  [inspect.custom](): string {
+    return `${this.label}${this.#closed ? ' (closed)' : ''}`
+  }
+
+  #requireChildless(): void {
+    if (this.#children.size === 0) return
+    const children = this.children.map(({ label }) => label)
+    throw new PinfoldError(`close: on ${this.label} stand ${listed(children)}`, {
+      code: 'ERR_OBJECT_BUSY',
+      values: { object: this.label, children },
+      hint: 'close them before, or close({ force: true })',
+    })
+  }
+
+  /** What is under way cannot be cascaded into: it has no object yet. */
+  #requireIdle(): void {
+    for (const object of [this, ...this.#descendants()]) {
+      for (const { label } of object.#underWay) {
+        throw new PinfoldError(`close: on ${object.label} there is ${label}`, {
+          code: 'ERR_OBJECT_BUSY',
+          values: { object: object.label, underWay: label },
+          hint: 'wait for it before',
+        })
+      }
+    }
+  }
+
+  *#descendants(): Generator<DeviceObject> {
+    for (const child of this.#children) {
+      yield child
+      yield* child.#descendants()
+    }
+  }
+}
+
+/** Some of many, so that a message stays readable. */
+function listed(labels: readonly string[]): string {
+  const most = 8
+  const more = labels.length - most
+  return `${labels.slice(0, most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+/**
+ * Checks that objects that are to work together are open and of the same device.
+ *
+ * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_DOMAIN_MISMATCH`
+ */
+export function requireSameDevice(
+  subject: string,
+  device: DeviceObject,
+  objects: readonly (DeviceObject & { readonly device: DeviceObject })[],
+): void {
+  device.requireOpen(subject)
+  for (const object of objects) {
+    object.requireOpen(subject)
+    if (object.device === device) continue
+    throw new PinfoldError(`${subject}: ${object.label} is of ${object.device.label}, not of ${device.label}`, {
+      code: 'ERR_DOMAIN_MISMATCH',
+      values: { object: object.label, device: device.label },
+    })
+  }
+}

@@ -1,0 +1,251 @@
+import { inspect } from 'node:util'
+import type * as z from 'zod'
+import { throwIfAborted } from '../abort.js'
+import { PinfoldError } from '../errors.js'
+import { checked, optionsObject, signalOption, sizeOption } from '../options.js'
+import { eventTypes, subjectOf } from './async-events.js'
+import { CompletionChannel } from './completion-channel.js'
+import { type CompletionQueue, type CompletionQueueOptions, createCompletionQueue } from './completion-queue.js'
+import type { DeviceAttributes, DeviceKind, ForkStatus, GidEntry, PortAttributes } from './device-attributes.js'
+import type { DeviceCalls, Handle } from './device-calls.js'
+import type { DeviceEvent } from './device-event.js'
+import { DeviceMemory } from './device-memory.js'
+import { type CloseOptions, DeviceObject } from './device-object.js'
+import { count, positiveCount, word16 } from './numbers.js'
+import { ProtectionDomain } from './protection-domain.js'
+import type { QueuePair } from './queue-pair.js'
+import type { SharedReceiveQueue } from './shared-receive-queue.js'
+import { Waiters } from './waiters.js'
+
+const eventOptions = optionsObject({ signal: signalOption.optional() })
+const deviceMemoryOptions = optionsObject({ size: sizeOption, alignment: positiveCount.optional() })
+
+/** `alignment`: of its place on the device, a power of two of bytes; 1 by default. */
+export type DeviceMemoryOptions = Readonly<z.input<typeof deviceMemoryOptions>>
+
+/** Events that are kept for an iterator that does not take them; older ones are dropped. */
+const mostEvents = 1024
+
+/** An RDMA device that was opened (ibv_context): a real one, or the loopback. Of one thread, like all that is made on it. */
+export class Device extends DeviceObject {
+  readonly name: string
+  /** 'verbs' for a real one, 'loopback' for the one in this process. */
+  readonly kind: DeviceKind
+  /** What it can do, as of when it was opened. */
+  readonly attributes: DeviceAttributes
+  /** @internal */
+  readonly calls: DeviceCalls
+  /** @internal By what the device calls them, for its events. */
+  readonly queues = new Map<Handle, CompletionQueue>()
+  /** @internal */
+  readonly queuePairs = new Map<Handle, QueuePair>()
+  /** @internal */
+  readonly sharedReceiveQueues = new Map<Handle, SharedReceiveQueue>()
+  readonly #iterators = new Set<DeviceEvent[]>()
+  readonly #waiters = new Waiters()
+  #ownChannel: CompletionChannel | undefined
+  #waiting = 0
+
+  /** Made by `openDevice()`. */
+  constructor(name: string, kind: DeviceKind, calls: DeviceCalls) {
+    super('device', 0, [])
+    this.name = name
+    this.kind = kind
+    this.calls = calls
+    this.attributes = calls.query()
+    calls.listen({
+      completion: (queue) => this.queues.get(queue)?.notified(),
+      event: (type, element) => this.#happened(type, element),
+    })
+  }
+
+  override get label(): string {
+    return `device ${this.name}`
+  }
+
+  /** Asks the device again. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_DEVICE_REMOVED` */
+  query(): DeviceAttributes {
+    this.requireOpen('query')
+    return this.calls.query()
+  }
+
+  /** A port as it is now. @param number 1 and up @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_OUT_OF_RANGE` */
+  port(number: number): PortAttributes {
+    this.#requirePort('port', number)
+    return this.calls.queryPort(number)
+  }
+
+  /** All ports as they are now. @throws PinfoldError `ERR_OBJECT_CLOSED` */
+  get ports(): PortAttributes[] {
+    return Array.from({ length: this.attributes.ports }, (_, index) => this.port(index + 1))
+  }
+
+  /** The GID table as it is now; empty entries are left out. @throws PinfoldError `ERR_OBJECT_CLOSED` */
+  get gids(): GidEntry[] {
+    this.requireOpen('gids')
+    return this.calls.queryGids()
+  }
+
+  /** An entry of the GID table. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_OUT_OF_RANGE` when it is empty */
+  gid(port: number, index: number): GidEntry {
+    this.#requirePort('gid', port)
+    checked('gid: index', count, index)
+    const found = this.gids.find((entry) => entry.port === port && entry.index === index)
+    if (found !== undefined) return found
+    throw new PinfoldError(`gid: entry ${index} of port ${port} of ${this.name} is empty`, {
+      code: 'ERR_OUT_OF_RANGE',
+      values: { device: this.name, port, index },
+    })
+  }
+
+  /**
+   * The GID that connections use unless they name one: RoCE v2 with an IPv4 address, else RoCE v2, else the first.
+   *
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_OUT_OF_RANGE` when the port has none (its network interface is down?)
+   */
+  bestGid(port: number): GidEntry {
+    this.#requirePort('bestGid', port)
+    const gids = this.gids.filter((entry) => entry.port === port)
+    const routable = gids.filter(({ type }) => type === 'RoCE v2')
+    const best = routable.find(({ gid }) => /^(0+:){5}f{4}:/.test(gid)) ?? routable[0] ?? gids[0]
+    if (best !== undefined) return best
+    throw new PinfoldError(`bestGid: port ${port} of ${this.name} has no GID`, {
+      code: 'ERR_OUT_OF_RANGE',
+      values: { device: this.name, port },
+      hint: 'bring its network interface up: ip link set … up',
+    })
+  }
+
+  /** A partition key, in host order. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_OUT_OF_RANGE`, `ERR_DEVICE_REFUSED` */
+  partitionKey(port: number, index: number): number {
+    this.#requirePort('partitionKey', port)
+    return this.calls.queryPartitionKey(port, checked('partitionKey: index', word16, index))
+  }
+
+  /** Whether registered memory survives a fork of this process (ibv_is_fork_initialized(3)). Regions are never forked. */
+  get forkStatus(): ForkStatus {
+    this.requireOpen('forkStatus')
+    return this.calls.forkStatus()
+  }
+
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED`; what the device refuses */
+  createDomain(): ProtectionDomain {
+    this.requireOpen('createDomain')
+    return new ProtectionDomain(this, this.calls.allocateDomain())
+  }
+
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses */
+  createCompletionQueue(options: CompletionQueueOptions): CompletionQueue {
+    return createCompletionQueue(this, options)
+  }
+
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED` */
+  createCompletionChannel(): CompletionChannel {
+    this.requireOpen('createCompletionChannel')
+    return new CompletionChannel(this, this.calls.createChannel())
+  }
+
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED` */
+  allocateDeviceMemory(options: DeviceMemoryOptions): DeviceMemory {
+    const { size, alignment = 1 } = checked('allocateDeviceMemory', deviceMemoryOptions, options)
+    const log2 = Math.log2(alignment)
+    if (!Number.isInteger(log2)) {
+      throw new PinfoldError(`allocateDeviceMemory: alignment: expected a power of two, received ${alignment}`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { alignment },
+      })
+    }
+    this.requireOpen('allocateDeviceMemory')
+    return new DeviceMemory(this, this.calls.allocateDeviceMemory(size, log2), size)
+  }
+
+  /**
+   * What the device tells from now on: `for await (const event of device.events())`. Keeps the process alive while it is
+   * waited for. Ends when the device is closed. Of an iterator that is not asked, the last 1,024 events are kept.
+   *
+   * @throws the signal's reason when it is aborted; PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`
+   */
+  events(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<DeviceEvent, void> {
+    const { signal } = checked('events', eventOptions, options)
+    this.requireOpen('events')
+    // From now on, and not only from the first time that the iterator is asked.
+    const kept: DeviceEvent[] = []
+    this.#iterators.add(kept)
+    return this.#iterate(kept, signal)
+  }
+
+  /**
+   * Closes it. @throws PinfoldError `ERR_OBJECT_BUSY` that lists what stands on it, unless `force` closes that, too
+   */
+  override close(options?: CloseOptions): void {
+    // Ours, so nobody else would close it.
+    if (this.#ownChannel !== undefined && this.#ownChannel.children.length === 0) this.#ownChannel.close()
+    super.close(options)
+  }
+
+  /** @internal The channel of the queues that name none. */
+  ownChannel(): CompletionChannel {
+    if (this.#ownChannel === undefined || this.#ownChannel.closed) this.#ownChannel = this.createCompletionChannel()
+    return this.#ownChannel
+  }
+
+  /** @internal The process stays alive until what is returned was called. */
+  stayAlive(): () => void {
+    this.#waiting += 1
+    if (this.#waiting === 1) this.calls.keepAlive(true)
+    return () => {
+      this.#waiting -= 1
+      if (this.#waiting === 0 && !this.closed) this.calls.keepAlive(false)
+    }
+  }
+
+  protected override destroy(): void {
+    this.calls.close()
+    // After this turn, when `closed` is true.
+    queueMicrotask(() => this.#waiters.wake())
+  }
+
+  override [inspect.custom](): string {
+    return `Device '${this.name}' { ${this.closed ? 'closed' : this.kind} }`
+  }
+
+  async *#iterate(kept: DeviceEvent[], signal: AbortSignal | undefined): AsyncGenerator<DeviceEvent, void> {
+    try {
+      for (;;) {
+        throwIfAborted(signal)
+        const event = kept.shift()
+        if (event !== undefined) yield event
+        else if (this.closed) return
+        else await this.#waiters.next(signal, this).promise
+      }
+    } finally {
+      this.#iterators.delete(kept)
+    }
+  }
+
+  #happened(type: number, element: number): void {
+    const subject = subjectOf(type)
+    const event: DeviceEvent = {
+      type: eventTypes.nameOf(type),
+      subject,
+      port: subject === 'port' ? element : undefined,
+      queuePair: subject === 'queuePair' ? this.queuePairs.get(element) : undefined,
+      completionQueue: subject === 'completionQueue' ? this.queues.get(element) : undefined,
+      sharedReceiveQueue: subject === 'sharedReceiveQueue' ? this.sharedReceiveQueues.get(element) : undefined,
+    }
+    for (const kept of this.#iterators) {
+      kept.push(event)
+      if (kept.length > mostEvents) kept.shift()
+    }
+    this.#waiters.wake()
+  }
+
+  #requirePort(subject: string, number: number): void {
+    this.requireOpen(subject)
+    if (Number.isInteger(number) && number >= 1 && number <= this.attributes.ports) return
+    throw new PinfoldError(`${subject}: ${this.name} has ports 1 to ${this.attributes.ports}, not ${String(number)}`, {
+      code: 'ERR_OUT_OF_RANGE',
+      values: { device: this.name, port: number },
+    })
+  }
+}

@@ -1,0 +1,43 @@
+import type { Access } from './access.js'
+import type { Device } from './device.js'
+import type { RegisteredKeys } from './device-calls.js'
+import { DeviceObject } from './device-object.js'
+import { type RegistrableMemory, rangeOf } from './memory-range.js'
+import type { ProtectionDomain } from './protection-domain.js'
+import { Registration } from './registration.js'
+
+/**
+ * All of the address space, registered once with on-demand paging: making a part of it usable then costs no call of the
+ * device. Work requests reach memory through `cover` alone, so that they stay inside of regions.
+ */
+export class ImplicitRegistration extends DeviceObject {
+  readonly domain: ProtectionDomain
+  readonly access: readonly Access[]
+
+  /** Made by `domain.registerImplicit()`. */
+  constructor(domain: ProtectionDomain, access: readonly Access[], keys: RegisteredKeys) {
+    super('implicit registration', keys.handle, [domain])
+    this.domain = domain
+    this.access = [...access]
+  }
+
+  get device(): Device {
+    return this.domain.device
+  }
+
+  /**
+   * A region, or a part of one, under the key of this registration. It keeps the region open until it is closed.
+   *
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
+   */
+  cover(memory: RegistrableMemory): Registration {
+    this.requireOpen('cover')
+    const range = rangeOf('cover', memory)
+    const keys = this.device.calls.cover(this.handle, range)
+    return new Registration(this.domain, [this], { kind: 'region', memory: range }, this.access, keys)
+  }
+
+  protected override destroy(): void {
+    this.device.calls.deregister(this.handle)
+  }
+}

@@ -1,0 +1,84 @@
+import { PinfoldError } from '../errors.js'
+import type { Device } from './device.js'
+import type { Handle } from './device-calls.js'
+import { DeviceObject } from './device-object.js'
+import type { ProtectionDomain } from './protection-domain.js'
+import type { Registration, RegistrationSlice } from './registration.js'
+import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js'
+
+let bindings = 0
+
+/**
+ * A window on a registration: remote access that is given and taken back by work requests, much faster than registering.
+ *
+ * Type 1 gets its key from the device with each bind, and is closed by a bind of length 0. Type 2 belongs to the queue
+ * pair that bound it, the low byte of its key is the program's, and it is closed by an invalidate, ours or the peer's.
+ */
+export class MemoryWindow extends DeviceObject {
+  readonly domain: ProtectionDomain
+  readonly type: 1 | 2
+  #rkey: number
+  #bound: { readonly memory: RegistrationSlice; readonly generation: number } | undefined
+
+  /** Made by `domain.allocateWindow()`. */
+  constructor(domain: ProtectionDomain, type: 1 | 2, handle: Handle, rkey: number) {
+    super('memory window', handle, [domain])
+    this.domain = domain
+    this.type = type
+    this.#rkey = rkey
+  }
+
+  get device(): Device {
+    return this.domain.device
+  }
+
+  /** Its key, as of the last bind that was posted. Shown by no log and no inspection. */
+  get rkey(): number {
+    return this.#rkey
+  }
+
+  /** The registration of the last bind that was posted; undefined when there was none, or it was closed since. */
+  get registration(): Registration | undefined {
+    return this.#bound?.memory.registration
+  }
+
+  /**
+   * What a peer needs to use it, once the bind has completed.
+   *
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`; `ERR_INVALID_ARGUMENT` when it is bound to nothing
+   */
+  describe(): RemoteMemoryDescription {
+    this.requireOpen('describe')
+    if (this.#bound === undefined) {
+      throw new PinfoldError(`describe: ${this.label} is bound to nothing`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { object: this.label },
+      })
+    }
+    const { memory, generation } = this.#bound
+    const start = memory.registration.access.includes('zeroBased') ? 0n : memory.registration.address
+    return describeMemory(start + BigInt(memory.offset), memory.length, this.#rkey, generation)
+  }
+
+  /** @internal The key that the next bind is to give a window of type 2: another low byte (ibv_inc_rkey). */
+  get nextKey(): number {
+    return ((this.#rkey & 0xffff_ff00) | ((this.#rkey + 1) & 0xff)) >>> 0
+  }
+
+  /** @internal A bind to `memory` was posted; undefined: one of length 0, or an invalidate. */
+  posted(memory: RegistrationSlice | undefined): void {
+    if (this.#bound !== undefined) this.#bound.memory.registration.windows.delete(this)
+    memory?.registration.windows.add(this)
+    if (memory !== undefined) {
+      this.#rkey = this.type === 2 ? this.nextKey : this.device.calls.windowKey(this.handle)
+      this.#bound = { memory, generation: ++bindings }
+    } else {
+      this.#bound = undefined
+    }
+  }
+
+  protected override destroy(): void {
+    this.device.calls.freeWindow(this.handle)
+    this.posted(undefined)
+  }
+}

@@ -1,0 +1,29 @@
+import * as z from 'zod'
+
+// Schemas of the numbers that the verbs have, each with its range in its message.
+
+export const count = whole(0, 2 ** 31 - 1)
+export const positiveCount = whole(1, 2 ** 31 - 1)
+export const byte = whole(0, 2 ** 8 - 1)
+export const word16 = whole(0, 2 ** 16 - 1)
+/** Queue pair and packet sequence numbers. */
+export const word24 = whole(0, 2 ** 24 - 1)
+export const word32 = whole(0, 2 ** 32 - 1)
+export const address64 = z
+  .bigint({ error: 'expected a bigint' })
+  .refine((value) => value >= 0n && value < 2n ** 64n, { error: 'expected a 64-bit address' })
+
+export function whole(least: number, most: number) {
+  return z
+    .number({ error: `expected a whole number from ${least} to ${most}` })
+    .refine((value) => Number.isInteger(value) && value >= least && value <= most, {
+      error: `expected a whole number from ${least} to ${most}`,
+    })
+}
+
+/** 16 bytes as an IPv6 address of eight groups, each of one to four hex digits: how GIDs are written here. */
+export const gidOption = z
+  .string({ error: "expected a GID such as 'fe80:0000:0000:0000:5054:00ff:fe12:3456'" })
+  .regex(/^[0-9a-f]{1,4}(:[0-9a-f]{1,4}){7}$/i, {
+    error: "expected a GID such as 'fe80:0000:0000:0000:5054:00ff:fe12:3456'",
+  })

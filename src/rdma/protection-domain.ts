@@ -1,0 +1,183 @@
+import * as z from 'zod'
+import { checked, optionsObject } from '../options.js'
+import { type Access, accessBits } from './access.js'
+import { AddressHandle, type PathOptions, pathAttributes } from './address-handle.js'
+import type { Device } from './device.js'
+import type { Handle } from './device-calls.js'
+import { DeviceMemory } from './device-memory.js'
+import { DeviceObject, requireSameDevice } from './device-object.js'
+import { ImplicitRegistration } from './implicit-registration.js'
+import { instanceOf } from './instances.js'
+import { MemoryWindow } from './memory-window.js'
+import { address64, whole } from './numbers.js'
+import { type Advice, type AdvisedRange, understoodAdvice } from './prefetch.js'
+import { createQueuePair, type QueuePair, type QueuePairOptions } from './queue-pair.js'
+import { Registration } from './registration.js'
+import {
+  createSharedReceiveQueue,
+  type SharedReceiveQueue,
+  type SharedReceiveQueueOptions,
+} from './shared-receive-queue.js'
+
+const length = whole(1, Number.MAX_SAFE_INTEGER)
+const offset = whole(0, Number.MAX_SAFE_INTEGER)
+const deviceMemoryRange = optionsObject({ offset: offset.optional(), length: length.optional() })
+const dmabufOptions = optionsObject({
+  descriptor: whole(0, 2 ** 31 - 1),
+  offset: offset.optional(),
+  length,
+  address: address64.optional(),
+})
+const windowOptions = optionsObject({
+  type: z.union([z.literal(1), z.literal(2)], { error: 'expected 1 or 2' }).optional(),
+})
+
+/**
+ * Which part of a dma-buf to register: `descriptor` is its file descriptor; `address` the IOVA, which is `offset` when left
+ * out.
+ */
+export type DmabufOptions = Readonly<z.input<typeof dmabufOptions>>
+
+/**
+ * A protection domain (ibv_pd): what is in it can work together. Queue pairs use registrations, windows and address
+ * handles of their own domain only.
+ */
+export class ProtectionDomain extends DeviceObject {
+  readonly device: Device
+
+  /** Made by `device.createDomain()`. */
+  constructor(device: Device, handle: Handle) {
+    super('domain', handle, [device])
+    this.device = device
+  }
+
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_DOMAIN_MISMATCH`; what the device refuses */
+  createQueuePair(options: QueuePairOptions): QueuePair {
+    return createQueuePair(this, options)
+  }
+
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses */
+  createSharedReceiveQueue(options: SharedReceiveQueueOptions = {}): SharedReceiveQueue {
+    return createSharedReceiveQueue(this, options)
+  }
+
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED` */
+  allocateWindow(options: { readonly type?: 1 | 2 | undefined } = {}): MemoryWindow {
+    const { type = 2 } = checked('allocateWindow', windowOptions, options)
+    this.requireOpen('allocateWindow')
+    const { handle, rkey } = this.device.calls.allocateWindow(this.handle, type)
+    return new MemoryWindow(this, type, handle, rkey)
+  }
+
+  /** Where datagrams go. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses */
+  createAddressHandle(path: PathOptions): AddressHandle {
+    const attributes = pathAttributes('createAddressHandle', this.device, path)
+    this.requireOpen('createAddressHandle')
+    return new AddressHandle(this, this.device.calls.createAddressHandle(this.handle, attributes))
+  }
+
+  /**
+   * Registers memory of the device. It is zero based: its IOVA counts from the start of that memory.
+   *
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED`, `ERR_DOMAIN_MISMATCH`
+   */
+  registerDeviceMemory(
+    memory: DeviceMemory,
+    access: readonly Access[],
+    options: { readonly offset?: number | undefined; readonly length?: number | undefined } = {},
+  ): Registration {
+    checked(
+      'registerDeviceMemory: memory',
+      instanceOf('DeviceMemory', () => DeviceMemory),
+      memory,
+    )
+    const { offset = 0, length = memory.size } = checked('registerDeviceMemory', deviceMemoryRange, options)
+    const bits = accessBits('registerDeviceMemory', access)
+    this.requireOpen('registerDeviceMemory')
+    requireSameDevice('registerDeviceMemory', this.device, [memory])
+    const keys = this.device.calls.registerDeviceMemory(this.handle, memory.handle, offset, length, bits)
+    return new Registration(this, [memory], { kind: 'device memory', length }, access, keys)
+  }
+
+  /**
+   * Registers memory of another device (a GPU) that the kernel shares as a dma-buf. The caller keeps the buffer's owner
+   * alive.
+   *
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED`; what the device refuses
+   */
+  registerDmabuf(options: DmabufOptions, access: readonly Access[]): Registration {
+    const {
+      descriptor,
+      offset = 0,
+      length,
+      address = BigInt(offset),
+    } = checked('registerDmabuf', dmabufOptions, options)
+    const bits = accessBits('registerDmabuf', access)
+    this.requireOpen('registerDmabuf')
+    const keys = this.device.calls.registerDmabuf(this.handle, descriptor, BigInt(offset), length, address, bits)
+    return new Registration(this, [], { kind: 'dma-buf', length }, access, keys)
+  }
+
+  /**
+   * A registration of nothing: reads of it give zeros, writes to it are dropped. To leave bytes of a message out.
+   *
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_UNSUPPORTED`
+   */
+  registerNull(): Registration {
+    this.requireOpen('registerNull')
+    const keys = this.device.calls.registerNull(this.handle)
+    return new Registration(this, [], { kind: 'null', length: 2 ** 31 }, ['localWrite'], keys)
+  }
+
+  /**
+   * Registers the whole address space, on demand (implicit ODP); see {@link ImplicitRegistration}.
+   *
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT` for remote rights: a peer would reach all of this
+   *   process; `ERR_UNSUPPORTED`
+   */
+  registerImplicit(access: readonly Access[]): ImplicitRegistration {
+    const bits = accessBits('registerImplicit', [...access, 'onDemand'])
+    checked(
+      'registerImplicit: access',
+      z.array(
+        z.enum(['localWrite', 'onDemand', 'hugePages', 'relaxedOrdering'], {
+          error: 'expected local rights only: with remote ones a peer would reach all of this process',
+        }),
+      ),
+      access,
+    )
+    this.requireOpen('registerImplicit')
+    return new ImplicitRegistration(this, access, this.device.calls.registerImplicit(this.handle, bits))
+  }
+
+  /**
+   * Asks for the pages of on-demand registrations before they are used (ibv_advise_mr(3)).
+   *
+   * @param advice 'prefetch' (to be read), 'prefetchWrite', or 'prefetchNoFault' (only what is present already)
+   * @param options `flush`: returns when it is done, not when it is asked for
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED`, `ERR_DOMAIN_MISMATCH`
+   */
+  advise(
+    advice: Advice,
+    ranges: readonly AdvisedRange[],
+    options: { readonly flush?: boolean | undefined } = {},
+  ): void {
+    const { number, entries, flush } = understoodAdvice(advice, ranges, options)
+    this.requireOpen('advise')
+    requireSameDevice(
+      'advise',
+      this.device,
+      entries.map(({ registration }) => registration),
+    )
+    this.device.calls.advise(
+      this.handle,
+      number,
+      flush,
+      entries.map(({ registration, offset, length }) => ({ registration: registration.handle, offset, length })),
+    )
+  }
+
+  protected override destroy(): void {
+    this.device.calls.freeDomain(this.handle)
+  }
+}

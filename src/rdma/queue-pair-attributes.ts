@@ -1,0 +1,96 @@
+import * as z from 'zod'
+import { checked, optionsObject } from '../options.js'
+import { type Access, accessFlags, accessOption } from './access.js'
+import { type PathOptions, pathAttributes } from './address-handle.js'
+import type { Device } from './device.js'
+import type { PathAttributes, QueuePairCapacity, QueuePairChange, QueuePairStatus } from './device-calls.js'
+import { bitNames, bitsOf } from './names.js'
+import { positiveCount, whole, word16, word24, word32 } from './numbers.js'
+import { mtuBytes, mtus, type QueuePairState, queuePairStates } from './states.js'
+
+const settable = queuePairStates.all.filter((state) => state !== 'UNKNOWN')
+const stateOption = z.enum(settable, { error: `expected one of ${settable.join(', ')}` })
+
+export const mtuOption = z
+  .number({ error: `expected ${[...mtus.keys()].join(', ')}` })
+  .refine((value) => mtus.has(value), { error: `expected ${[...mtus.keys()].join(', ')}` })
+
+const modifyOptions = optionsObject({
+  state: stateOption.optional(),
+  currentState: stateOption.optional(),
+  drainNotify: z.boolean().optional(),
+  access: accessOption.optional(),
+  partitionKeyIndex: word16.optional(),
+  port: positiveCount.optional(),
+  queueKey: word32.optional(),
+  path: z
+    .custom<PathOptions>((value) => typeof value === 'object' && value !== null, { error: 'expected an object' })
+    .optional(),
+  mtu: mtuOption.optional(),
+  timeout: whole(0, 31).optional(),
+  retryCount: whole(0, 7).optional(),
+  rnrRetry: whole(0, 7).optional(),
+  receivePsn: word24.optional(),
+  sendPsn: word24.optional(),
+  maxReadsStarted: whole(0, 255).optional(),
+  maxReadsServed: whole(0, 255).optional(),
+  minRnrTimer: whole(0, 31).optional(),
+  remoteQueuePair: word24.optional(),
+})
+
+/**
+ * Attributes of a queue pair (`struct ibv_qp_attr`); what is left out is not changed. Which of them a change of state
+ * needs, and which it allows, stands in ibv_modify_qp(3).
+ *
+ * - `access`: what peers may do through this queue pair: 'remoteWrite', 'remoteRead', 'remoteAtomic'.
+ * - `mtu`: bytes. `timeout`: 4.096 µs * 2^timeout, 0 for ever. `rnrRetry`: 7 for ever. `minRnrTimer`: the code of a delay.
+ */
+export type QueuePairAttributes = Readonly<Omit<z.input<typeof modifyOptions>, 'path' | 'access'>> & {
+  readonly path?: PathOptions | undefined
+  readonly access?: readonly Access[] | undefined
+}
+
+/** What the device is to change. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+export function queuePairChange(device: Device, attributes: QueuePairAttributes): QueuePairChange {
+  const { state, currentState, access, path, mtu, ...numbers } = checked('modify', modifyOptions, attributes)
+  const given = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined))
+  return {
+    ...given,
+    ...(state === undefined ? {} : { state: queuePairStates.byName[state] }),
+    ...(currentState === undefined ? {} : { currentState: queuePairStates.byName[currentState] }),
+    ...(access === undefined ? {} : { access: bitsOf(accessFlags, access) }),
+    ...(path === undefined ? {} : { path: pathAttributes('modify: path', device, path) }),
+    ...(mtu === undefined ? {} : { mtu: mtus.get(mtu) ?? 0 }),
+  }
+}
+
+/** What a device says of a queue pair: ibv_query_qp(3). What is not set yet is 0. */
+export interface QueuePairInformation {
+  readonly state: QueuePairState | `${number}`
+  readonly capacity: QueuePairCapacity
+  readonly access: readonly Access[]
+  readonly path: PathAttributes
+  /** Bytes. */
+  readonly mtu: number
+  readonly port: number
+  readonly partitionKeyIndex: number
+  readonly queueKey: number
+  readonly timeout: number
+  readonly retryCount: number
+  readonly rnrRetry: number
+  readonly receivePsn: number
+  readonly sendPsn: number
+  readonly maxReadsStarted: number
+  readonly maxReadsServed: number
+  readonly minRnrTimer: number
+  readonly remoteQueuePair: number
+}
+
+export function queuePairInformation(status: QueuePairStatus): QueuePairInformation {
+  return {
+    ...status,
+    state: queuePairStates.nameOf(status.state),
+    access: bitNames(accessFlags, status.access),
+    mtu: mtuBytes(status.mtu),
+  }
+}

@@ -1,0 +1,280 @@
+import { randomInt } from 'node:crypto'
+import * as z from 'zod'
+import { PinfoldError } from '../errors.js'
+import { checked, optionsObject } from '../options.js'
+import { CompletionQueue } from './completion-queue.js'
+import {
+  activate,
+  type ConnectOptions,
+  connect,
+  describeQueuePair,
+  type InitializeOptions,
+  initialize,
+  type QueuePairDescription,
+} from './connection.js'
+import type { Device } from './device.js'
+import type { CreatedQueuePair, QueuePairCapacity } from './device-calls.js'
+import { DeviceObject, requireSameDevice } from './device-object.js'
+import { instanceOf } from './instances.js'
+import { count, gidOption, positiveCount, word16, word24, word32 } from './numbers.js'
+import type { ProtectionDomain } from './protection-domain.js'
+import {
+  type QueuePairAttributes,
+  type QueuePairInformation,
+  queuePairChange,
+  queuePairInformation,
+} from './queue-pair-attributes.js'
+import { type ReceiveRequest, ReceiveRing } from './receive-ring.js'
+import { type SendRequest, understoodRequests } from './send-request.js'
+import { SendRing } from './send-ring.js'
+import { SharedReceiveQueue } from './shared-receive-queue.js'
+import { type QueuePairState, type QueuePairType, queuePairStates, queuePairTypes } from './states.js'
+
+const completionQueue = instanceOf('CompletionQueue', () => CompletionQueue)
+const queuePairOptions = optionsObject({
+  type: z.enum(queuePairTypes.all, { error: `expected one of ${queuePairTypes.all.join(', ')}` }).optional(),
+  sendQueue: completionQueue,
+  receiveQueue: completionQueue.optional(),
+  sharedReceiveQueue: instanceOf('SharedReceiveQueue', () => SharedReceiveQueue).optional(),
+  sendRequests: positiveCount.optional(),
+  receiveRequests: count.optional(),
+  sendEntries: positiveCount.optional(),
+  receiveEntries: positiveCount.optional(),
+  inlineBytes: count.optional(),
+  signalAll: z.boolean().optional(),
+  psn: word24.optional(),
+  queueKey: word32.optional(),
+})
+
+/**
+ * A queue pair's options.
+ *
+ * - `type`: 'RC' (the default), 'UC' or 'UD'.
+ * - `sendQueue`: where sends complete; `receiveQueue`: where receives do, the same by default.
+ * - `sharedReceiveQueue`: where receives are taken from, in place of its own.
+ * - `sendRequests`, `receiveRequests`: how many may be outstanding; 64 by default. `sendEntries`, `receiveEntries`: scatter
+ *   entries of one, 4 by default. `inlineBytes`: 0 by default. The device may give more: `capacity`.
+ * - `signalAll`: every send makes a completion, whatever it says.
+ * - `psn`: the sequence number that it sends from; random by default. `queueKey`: UD: the key of datagrams to it; random.
+ */
+export type QueuePairOptions = Readonly<z.input<typeof queuePairOptions>>
+
+const idle = new Set<string>(['RESET', 'INIT', 'RTR'])
+const groupArguments = optionsObject({ gid: gidOption, lid: word16.optional() })
+
+/** A send queue and a receive queue (ibv_qp), which requests are posted to. */
+export class QueuePair extends DeviceObject {
+  readonly domain: ProtectionDomain
+  readonly type: QueuePairType
+  readonly sendQueue: CompletionQueue
+  readonly receiveQueue: CompletionQueue
+  readonly sharedReceiveQueue: SharedReceiveQueue | undefined
+  /** Its number at the device (qp_num), as completions and peers name it. */
+  readonly queuePairNumber: number
+  /** What it has room for, which may be more than was asked for. */
+  readonly capacity: QueuePairCapacity
+  /** The packet sequence number that it sends from. */
+  readonly psn: number
+  /** UD: the key that datagrams to it must have; 0 otherwise. */
+  readonly queueKey: number
+  #state: QueuePairState = 'RESET'
+  #sends: SendRing | undefined
+  #receives: ReceiveRing | undefined
+
+  /** Made by `domain.createQueuePair()`. */
+  constructor(
+    domain: ProtectionDomain,
+    { type = 'RC', sendQueue, receiveQueue = sendQueue, sharedReceiveQueue, psn, queueKey }: QueuePairOptions,
+    { handle, number, capacity }: CreatedQueuePair,
+  ) {
+    super('queue pair', handle, [
+      domain,
+      sendQueue,
+      receiveQueue,
+      ...(sharedReceiveQueue === undefined ? [] : [sharedReceiveQueue]),
+    ])
+    this.domain = domain
+    this.type = type
+    this.sendQueue = sendQueue
+    this.receiveQueue = receiveQueue
+    this.sharedReceiveQueue = sharedReceiveQueue
+    this.queuePairNumber = number
+    this.capacity = capacity
+    this.psn = psn ?? randomInt(2 ** 24)
+    // The high bit marks keys that only the kernel may send with (IBTA 10.2.5).
+    this.queueKey = type === 'UD' ? (queueKey ?? randomInt(1, 2 ** 31)) : 0
+    domain.device.queuePairs.set(handle, this)
+  }
+
+  get device(): Device {
+    return this.domain.device
+  }
+
+  /**
+   * The state that it was last brought to here, or that `query()` has found. A device moves it to ERR or SQE by itself when
+   * a request fails.
+   */
+  get state(): QueuePairState {
+    return this.#state
+  }
+
+  /** Asks the device. @throws PinfoldError `ERR_OBJECT_CLOSED`; what the device refuses */
+  query(): QueuePairInformation {
+    this.requireOpen('query')
+    const status = this.device.calls.queryQueuePair(this.handle)
+    const { state } = queuePairInformation(status)
+    this.#state = queuePairStates.all.find((known) => known === state) ?? 'UNKNOWN'
+    return queuePairInformation(status)
+  }
+
+  /**
+   * Changes attributes or state: ibv_modify_qp(3).
+   *
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; `ERR_DEVICE_REFUSED` (EINVAL) for a change that its
+   *   state does not allow, or that lacks an attribute; nothing is changed then
+   */
+  modify(attributes: QueuePairAttributes): void {
+    const change = queuePairChange(this.device, attributes)
+    this.requireOpen('modify')
+    this.device.calls.modifyQueuePair(this.handle, change)
+    if (attributes.state !== undefined) this.#state = attributes.state
+  }
+
+  /** RESET → INIT: receives may be posted from now on. @throws PinfoldError as `modify` */
+  initialize(options: InitializeOptions = {}): void {
+    this.requireOpen('initialize')
+    initialize(this, options)
+  }
+
+  /** What a peer needs to connect to it. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT` */
+  describe(options: InitializeOptions = {}): QueuePairDescription {
+    this.requireOpen('describe')
+    return describeQueuePair(this, options)
+  }
+
+  /**
+   * Connects it: RESET or INIT → RTR → RTS. The peer does the same with our description.
+   *
+   * @param remote what the peer's `describe()` gave; checked, since it comes from outside
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses, and the state is RESET then
+   */
+  connect(remote: QueuePairDescription, options: ConnectOptions = {}): void {
+    this.requireOpen('connect')
+    connect(this, remote, options)
+  }
+
+  /** Brings one for datagrams to RTS; it needs no peer. @throws PinfoldError as `connect` */
+  activate(options: InitializeOptions = {}): void {
+    this.requireOpen('activate')
+    activate(this, options)
+  }
+
+  /** The burst that is being written, for many requests without an object each. */
+  get sends(): SendRing {
+    this.#sends ??= new SendRing(this)
+    return this.#sends
+  }
+
+  /** The burst of receives that is being written. */
+  get receives(): ReceiveRing {
+    this.#receives ??= new ReceiveRing(this, this.capacity.receiveRequests, this.capacity.receiveEntries)
+    return this.#receives
+  }
+
+  /**
+   * Posts requests, in order, as one burst.
+   *
+   * @returns how many were posted
+   * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (too many entries), `ERR_OBJECT_CLOSED`,
+   *   `ERR_DOMAIN_MISMATCH`, `ERR_QUEUE_PAIR_STATE` before RTS: nothing is posted then. `ERR_QUEUE_FULL`, and what the device
+   *   refuses: those before, `values.posted`, are posted
+   */
+  post(requests: SendRequest | readonly SendRequest[]): number {
+    const understood = understoodRequests('post', requests)
+    const burst = new SendRing(this, understood.length)
+    for (const request of understood) burst.addUnderstood(request)
+    return burst.post()
+  }
+
+  /** Posts receives, in order, as one burst. @throws PinfoldError as `post`; `ERR_QUEUE_PAIR_STATE` in RESET */
+  postReceive(requests: ReceiveRequest | readonly ReceiveRequest[]): number {
+    const list: readonly ReceiveRequest[] = Array.isArray(requests) ? requests : [requests]
+    const burst = new ReceiveRing(this, list.length, this.capacity.receiveEntries)
+    for (const request of list) burst.add(request)
+    return burst.post()
+  }
+
+  /** UD: receives what is sent to the group, too: ibv_attach_mcast(3). @throws PinfoldError; what the device refuses */
+  attachMulticast(group: { readonly gid: string; readonly lid?: number | undefined }): void {
+    const { gid, lid = 0 } = checked('attachMulticast', groupArguments, group)
+    this.requireOpen('attachMulticast')
+    this.device.calls.attachMulticast(this.handle, gid.toLowerCase(), lid)
+  }
+
+  /** @throws PinfoldError as `attachMulticast` */
+  detachMulticast(group: { readonly gid: string; readonly lid?: number | undefined }): void {
+    const { gid, lid = 0 } = checked('detachMulticast', groupArguments, group)
+    this.requireOpen('detachMulticast')
+    this.device.calls.detachMulticast(this.handle, gid.toLowerCase(), lid)
+  }
+
+  /** @internal @throws PinfoldError `ERR_QUEUE_PAIR_STATE` */
+  requireSending(subject: string): void {
+    this.requireOpen(subject)
+    if (idle.has(this.#state)) throw this.#wrongState(subject, 'RTS, ready to send')
+  }
+
+  /** @internal @throws PinfoldError `ERR_QUEUE_PAIR_STATE` */
+  requireReceiving(subject: string): void {
+    this.requireOpen(subject)
+    if (this.#state === 'RESET') throw this.#wrongState(subject, 'INIT or later')
+    if (this.sharedReceiveQueue === undefined) return
+    throw new PinfoldError(`${subject}: ${this.label} receives from ${this.sharedReceiveQueue.label}: post there`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { object: this.label, sharedReceiveQueue: this.sharedReceiveQueue.label },
+    })
+  }
+
+  /** @internal */
+  postReceives(words: Uint32Array, stride: number, posted: number): void {
+    this.device.calls.postReceive(this.handle, words, stride, posted)
+  }
+
+  protected override destroy(): void {
+    this.device.calls.destroyQueuePair(this.handle)
+    this.device.queuePairs.delete(this.handle)
+  }
+
+  #wrongState(subject: string, needed: string): PinfoldError {
+    return new PinfoldError(`${subject}: ${this.label} is in ${this.#state}, and must be in ${needed}`, {
+      code: 'ERR_QUEUE_PAIR_STATE',
+      values: { object: this.label, state: this.#state },
+      hint: this.type === 'UD' ? 'activate()' : 'connect()',
+    })
+  }
+}
+
+/** @internal */
+export function createQueuePair(domain: ProtectionDomain, options: QueuePairOptions): QueuePair {
+  const given = checked('createQueuePair', queuePairOptions, options)
+  const { type = 'RC', sendQueue, receiveQueue = sendQueue, sharedReceiveQueue } = given
+  domain.requireOpen('createQueuePair')
+  const others = sharedReceiveQueue === undefined ? [] : [sharedReceiveQueue]
+  requireSameDevice('createQueuePair', domain.device, [sendQueue, receiveQueue, ...others])
+  const created = domain.device.calls.createQueuePair({
+    type: queuePairTypes.byName[type],
+    domain: domain.handle,
+    sendQueue: sendQueue.handle,
+    receiveQueue: receiveQueue.handle,
+    sharedReceiveQueue: sharedReceiveQueue?.handle ?? 0,
+    capacity: {
+      sendRequests: given.sendRequests ?? 64,
+      receiveRequests: sharedReceiveQueue === undefined ? (given.receiveRequests ?? 64) : 0,
+      sendEntries: given.sendEntries ?? 4,
+      receiveEntries: given.receiveEntries ?? 4,
+      inlineBytes: given.inlineBytes ?? 0,
+    },
+    signalAll: given.signalAll ?? false,
+  })
+  return new QueuePair(domain, given, created)
+}

@@ -1,0 +1,215 @@
+import { inspect } from 'node:util'
+import { formatAddress } from '../addresses.js'
+import { checked, checkRange, optionsObject } from '../options.js'
+import { formatSize } from '../sizes.js'
+import { type Access, accessBits, accessOption } from './access.js'
+import type { Device } from './device.js'
+import type { MemoryRange, RegisteredKeys } from './device-calls.js'
+import { DeviceObject, requireSameDevice } from './device-object.js'
+import { instanceOf } from './instances.js'
+import { type RegistrableMemory, rangeOf, registrableMemory } from './memory-range.js'
+import type { MemoryWindow } from './memory-window.js'
+import { ProtectionDomain } from './protection-domain.js'
+import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js'
+
+const reregisterOptions = optionsObject({
+  domain: instanceOf('ProtectionDomain', () => ProtectionDomain).optional(),
+  memory: registrableMemory.optional(),
+  access: accessOption.optional(),
+})
+
+/** What `reregister` changes; what is left out stays. */
+export interface ReregisterOptions {
+  readonly domain?: ProtectionDomain | undefined
+  readonly memory?: RegistrableMemory | undefined
+  readonly access?: readonly Access[] | undefined
+}
+
+/** What was registered. */
+export type RegistrationSource =
+  | { readonly kind: 'region'; readonly memory: MemoryRange }
+  | { readonly kind: 'device memory' | 'dma-buf' | 'null'; readonly length: number }
+
+let registrations = 0
+
+/**
+ * Memory that a device may use: verbs calls it a memory region (ibv_mr). Made by `registry.register`, or by the domain for
+ * memory that is no region's.
+ *
+ * It keeps its region open until it is closed: the device never reaches memory that was freed.
+ */
+export class Registration extends DeviceObject {
+  #domain: ProtectionDomain
+  #access: readonly Access[]
+  #source: RegistrationSource
+  #keys: RegisteredKeys
+  #generation: number
+  #regionHold: () => void
+  readonly #windows = new Set<MemoryWindow>()
+
+  /** Made by `registry.register` and by ProtectionDomain. */
+  constructor(
+    domain: ProtectionDomain,
+    parents: readonly DeviceObject[],
+    source: RegistrationSource,
+    access: readonly Access[],
+    keys: RegisteredKeys,
+  ) {
+    super('registration', keys.handle, [domain, ...parents])
+    this.#domain = domain
+    this.#source = source
+    this.#access = [...access]
+    this.#keys = keys
+    this.#generation = ++registrations
+    this.#regionHold = this.#holdRegion()
+  }
+
+  get device(): Device {
+    return this.#domain.device
+  }
+
+  get domain(): ProtectionDomain {
+    return this.#domain
+  }
+
+  /** What was registered: a region's memory, device memory, a dma-buf, or nothing (null). */
+  get source(): RegistrationSource['kind'] {
+    return this.#source.kind
+  }
+
+  /** The name of its region; undefined for memory that is no region's. */
+  get regionName(): string | undefined {
+    return this.#source.kind === 'region' ? this.#source.memory.core.name : undefined
+  }
+
+  /** Where it starts in its region, in bytes; 0 for memory that is no region's. */
+  get offset(): number {
+    return this.#source.kind === 'region' ? this.#source.memory.offset : 0
+  }
+
+  /** Bytes, exactly as many as were to be registered. */
+  get length(): number {
+    return this.#source.kind === 'region' ? this.#source.memory.length : this.#source.length
+  }
+
+  /** IOVA of its first byte: how peers call it. The virtual address unless another was chosen. */
+  get address(): bigint {
+    return this.#keys.address
+  }
+
+  get access(): readonly Access[] {
+    return this.#access
+  }
+
+  /** Local key, 32 bits; requests name a registration by itself, so that programs seldom need it. */
+  get lkey(): number {
+    return this.#keys.lkey
+  }
+
+  /** Remote key, 32 bits. Shown by no log and no inspection. */
+  get rkey(): number {
+    return this.#keys.rkey
+  }
+
+  /** Which of this thread's registrations it is; another after `reregister`. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** @internal The region that it keeps open. */
+  get core(): MemoryRange['core'] | undefined {
+    return this.#source.kind === 'region' ? this.#source.memory.core : undefined
+  }
+
+  /** @internal The hold by which it does: what ends it. */
+  get regionHold(): () => void {
+    return this.#regionHold
+  }
+
+  /** @internal The windows that were last bound to it. */
+  get windows(): Set<MemoryWindow> {
+    return this.#windows
+  }
+
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED` */
+  describe(): RemoteMemoryDescription {
+    this.requireOpen('describe')
+    return describeMemory(this.address, this.length, this.rkey, this.generation)
+  }
+
+  /** A range of it, for work requests. @throws PinfoldError `ERR_OUT_OF_RANGE` */
+  slice(offset: number, length: number): RegistrationSlice {
+    checkRange('slice', offset, length, this.length)
+    return new RegistrationSlice(this, offset, length)
+  }
+
+  /**
+   * Changes what is registered, where and how, without closing it (ibv_rereg_mr(3)). Its keys may be others afterwards.
+   *
+   * @throws PinfoldError `ERR_UNSUPPORTED` where the provider cannot, `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`,
+   *   `ERR_DOMAIN_MISMATCH`, `ERR_REGION_CLOSED`; all stays as it was then
+   */
+  reregister(options: ReregisterOptions): void {
+    const { domain, memory, access } = checked('reregister', reregisterOptions, options)
+    this.requireOpen('reregister')
+    if (domain !== undefined) requireSameDevice('reregister', this.device, [domain])
+    const range = memory === undefined ? undefined : rangeOf('reregister', memory)
+    const bits = access === undefined ? undefined : accessBits('reregister', access)
+    this.#keys = this.device.calls.reregister(this.handle, {
+      ...(domain === undefined ? {} : { domain: domain.handle }),
+      ...(range === undefined ? {} : { memory: range }),
+      ...(bits === undefined ? {} : { access: bits }),
+    })
+    this.#generation = ++registrations
+    if (access !== undefined) this.#access = [...access]
+    if (domain !== undefined) {
+      this.exchangeParent(this.#domain, domain)
+      this.#domain = domain
+    }
+    if (range !== undefined) {
+      const release = this.#regionHold
+      this.#source = { kind: 'region', memory: range }
+      this.#regionHold = this.#holdRegion()
+      release()
+    }
+  }
+
+  protected override destroy(): void {
+    this.device.calls.deregister(this.handle)
+    this.#regionHold()
+  }
+
+  #holdRegion(): () => void {
+    if (this.#source.kind !== 'region') return () => {}
+    return this.#source.memory.core.hold(`${this.label} with ${this.device.name}`)
+  }
+
+  override [inspect.custom](): string {
+    const of = this.regionName === undefined ? this.source : `region '${this.regionName}'`
+    const state = this.closed ? 'closed' : `at ${formatAddress(this.address)}`
+    const rights = this.#access.length > 0 ? this.#access.join(', ') : 'read by this process only'
+    return `Registration of ${of} with ${this.device.name} { ${formatSize(this.length)}, ${state}, ${rights} }`
+  }
+}
+
+/** A range of a registration, as a scatter entry of a work request names it. */
+export class RegistrationSlice {
+  readonly registration: Registration
+  /** From the start of the registration, in bytes. */
+  readonly offset: number
+  /** Bytes. */
+  readonly length: number
+
+  /** Made by `registration.slice()`, which has checked the range. */
+  constructor(registration: Registration, offset: number, length: number) {
+    this.registration = registration
+    this.offset = offset
+    this.length = length
+  }
+
+  /** A range of this range. @throws PinfoldError `ERR_OUT_OF_RANGE` */
+  slice(offset: number, length: number): RegistrationSlice {
+    checkRange('slice', offset, length, this.length)
+    return new RegistrationSlice(this.registration, this.offset + offset, length)
+  }
+}

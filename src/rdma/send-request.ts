@@ -1,0 +1,136 @@
+import * as z from 'zod'
+import { checked, optionsObject } from '../options.js'
+import { type Access, accessOption } from './access.js'
+import { AddressHandle } from './address-handle.js'
+import { instanceOf } from './instances.js'
+import { MemoryWindow } from './memory-window.js'
+import { address64, whole, word24, word32 } from './numbers.js'
+import { Registration, RegistrationSlice } from './registration.js'
+import { RemoteMemory, RemoteSlice } from './remote-memory.js'
+import type { WorkMemory } from './work-memory.js'
+
+const workMemory = z.union(
+  [instanceOf('Registration', () => Registration), instanceOf('RegistrationSlice', () => RegistrationSlice)],
+  { error: 'expected a Registration or a RegistrationSlice' },
+)
+const memory = z.union([workMemory, z.array(workMemory)], {
+  error: 'expected a Registration, a RegistrationSlice, or an array of them',
+})
+const remote = z.union([instanceOf('RemoteSlice', () => RemoteSlice), instanceOf('RemoteMemory', () => RemoteMemory)], {
+  error: 'expected a RemoteMemory or a RemoteSlice',
+})
+const flags = {
+  id: whole(0, Number.MAX_SAFE_INTEGER).optional(),
+  signaled: z.boolean().optional(),
+  fence: z.boolean().optional(),
+}
+const to = optionsObject({
+  addressHandle: instanceOf('AddressHandle', () => AddressHandle),
+  queuePair: word24,
+  queueKey: word32,
+})
+const message = {
+  ...flags,
+  memory,
+  inline: z.boolean().optional(),
+  solicited: z.boolean().optional(),
+  to: to.optional(),
+}
+const oneSided = { ...flags, memory, remote }
+
+export const sendRequest = z.discriminatedUnion(
+  'operation',
+  [
+    z.strictObject({ operation: z.literal('send'), ...message }),
+    z.strictObject({ operation: z.literal('sendWithImmediate'), ...message, immediate: word32 }),
+    z.strictObject({ operation: z.literal('sendWithInvalidate'), ...message, rkey: word32 }),
+    z.strictObject({ operation: z.literal('write'), ...oneSided, inline: z.boolean().optional() }),
+    z.strictObject({
+      operation: z.literal('writeWithImmediate'),
+      ...oneSided,
+      inline: z.boolean().optional(),
+      solicited: z.boolean().optional(),
+      immediate: word32,
+    }),
+    z.strictObject({ operation: z.literal('read'), ...oneSided }),
+    z.strictObject({ operation: z.literal('compareAndSwap'), ...oneSided, compare: address64, swap: address64 }),
+    z.strictObject({ operation: z.literal('fetchAndAdd'), ...oneSided, add: address64 }),
+    z.strictObject({
+      operation: z.literal('invalidate'),
+      ...flags,
+      target: z.union([word32, instanceOf('MemoryWindow', () => MemoryWindow)], {
+        error: 'expected a MemoryWindow or an rkey',
+      }),
+    }),
+    z.strictObject({
+      operation: z.literal('bind'),
+      ...flags,
+      window: instanceOf('MemoryWindow', () => MemoryWindow),
+      memory: workMemory.optional(),
+      access: accessOption.optional(),
+    }),
+  ],
+  { error: 'expected a request with an operation: send, write, read, …' },
+)
+
+/** The same checks for whoever posts one or several. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+export function understoodRequests(subject: string, requests: SendRequest | readonly SendRequest[]): SendRequest[] {
+  const list = Array.isArray(requests) ? requests : [requests]
+  return list.map((request) => checked(subject, sendRequest, request))
+}
+
+/** What every send request may have. */
+interface RequestFlags {
+  /** Comes back in the completion: a whole number, up to 2^53 - 1. 0 by default. */
+  readonly id?: number | undefined
+  /** Whether it makes a completion when it succeeds: true by default. When it fails it always does. */
+  readonly signaled?: boolean | undefined
+  /** Begins only when all reads and atomics before it are done. */
+  readonly fence?: boolean | undefined
+}
+
+interface Message extends RequestFlags {
+  /** Where the bytes are: gathered from several places in this order. */
+  readonly memory: WorkMemory | readonly WorkMemory[]
+  /** Copies the bytes while it is posted: the memory may change at once. Up to the queue pair's `inlineBytes`. */
+  readonly inline?: boolean | undefined
+  /** Makes an event also for a receiver that waits for solicited ones only. */
+  readonly solicited?: boolean | undefined
+  /** UD: whom it goes to. */
+  readonly to?:
+    | { readonly addressHandle: AddressHandle; readonly queuePair: number; readonly queueKey: number }
+    | undefined
+}
+
+interface OneSided extends RequestFlags {
+  readonly memory: WorkMemory | readonly WorkMemory[]
+  /** Where in the peer's memory. Of a RemoteMemory the start. */
+  readonly remote: RemoteSlice | RemoteMemory
+}
+
+/** What a queue pair is to do: `struct ibv_send_wr`. Immediate data and keys are 32-bit numbers, in host order. */
+export type SendRequest =
+  | ({ readonly operation: 'send' } & Message)
+  | ({ readonly operation: 'sendWithImmediate'; readonly immediate: number } & Message)
+  /** `rkey`: a window of the receiver that this message closes. */
+  | ({ readonly operation: 'sendWithInvalidate'; readonly rkey: number } & Message)
+  | ({ readonly operation: 'write'; readonly inline?: boolean | undefined } & OneSided)
+  | ({
+      readonly operation: 'writeWithImmediate'
+      readonly immediate: number
+      readonly inline?: boolean | undefined
+      readonly solicited?: boolean | undefined
+    } & OneSided)
+  | ({ readonly operation: 'read' } & OneSided)
+  /** 8 bytes on a multiple of 8: swapped when they are `compare`. What was there comes into `memory`. Host order. */
+  | ({ readonly operation: 'compareAndSwap'; readonly compare: bigint; readonly swap: bigint } & OneSided)
+  | ({ readonly operation: 'fetchAndAdd'; readonly add: bigint } & OneSided)
+  /** Closes one of our own windows of type 2, or takes the rkey out of use. */
+  | ({ readonly operation: 'invalidate'; readonly target: MemoryWindow | number } & RequestFlags)
+  /** Opens a window on a registration. Without `memory` a window of type 1 is closed. */
+  | ({
+      readonly operation: 'bind'
+      readonly window: MemoryWindow
+      readonly memory?: WorkMemory | undefined
+      readonly access?: readonly Access[] | undefined
+    } & RequestFlags)

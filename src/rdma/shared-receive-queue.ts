@@ -1,0 +1,105 @@
+import type * as z from 'zod'
+import { checked, optionsObject } from '../options.js'
+import type { Device } from './device.js'
+import type { Handle, SharedReceiveCapacity } from './device-calls.js'
+import { DeviceObject } from './device-object.js'
+import { count, positiveCount } from './numbers.js'
+import type { ProtectionDomain } from './protection-domain.js'
+import { type ReceiveRequest, ReceiveRing } from './receive-ring.js'
+
+const sharedOptions = optionsObject({
+  requests: positiveCount.optional(),
+  entries: positiveCount.optional(),
+  limit: count.optional(),
+})
+const modifyOptions = optionsObject({ requests: positiveCount.optional(), limit: count.optional() })
+
+/**
+ * - `requests`: receives that may be outstanding, 64 by default; `entries`: scatter entries of one, 4 by default.
+ * - `limit`: below so many posted receives the device tells, once: SRQ_LIMIT_REACHED. 0, the default, is never. It counts
+ *   from `modify` on: devices ignore it when the queue is created (ibv_create_srq(3)).
+ */
+export type SharedReceiveQueueOptions = Readonly<z.input<typeof sharedOptions>>
+
+/** Receives that several queue pairs take from (ibv_srq). */
+export class SharedReceiveQueue extends DeviceObject {
+  readonly domain: ProtectionDomain
+  #capacity: SharedReceiveCapacity
+  #receives: ReceiveRing | undefined
+
+  /** Made by `domain.createSharedReceiveQueue()`. */
+  constructor(domain: ProtectionDomain, handle: Handle, capacity: SharedReceiveCapacity) {
+    super('shared receive queue', handle, [domain])
+    this.domain = domain
+    this.#capacity = capacity
+    domain.device.sharedReceiveQueues.set(handle, this)
+  }
+
+  get device(): Device {
+    return this.domain.device
+  }
+
+  /** What it has room for, which may be more than was asked for. */
+  get capacity(): SharedReceiveCapacity {
+    return this.#capacity
+  }
+
+  /** The burst of receives that is being written. */
+  get receives(): ReceiveRing {
+    this.#receives ??= new ReceiveRing(this, this.#capacity.requests, this.#capacity.entries)
+    return this.#receives
+  }
+
+  /** Posts receives, in order, as one burst. @throws PinfoldError as `queuePair.postReceive` */
+  postReceive(requests: ReceiveRequest | readonly ReceiveRequest[]): number {
+    const list: readonly ReceiveRequest[] = Array.isArray(requests) ? requests : [requests]
+    const burst = new ReceiveRing(this, list.length, this.#capacity.entries)
+    for (const request of list) burst.add(request)
+    return burst.post()
+  }
+
+  /** Arms the limit, or changes the room. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, … */
+  modify(options: { readonly requests?: number | undefined; readonly limit?: number | undefined }): void {
+    const { requests, limit } = checked('modify', modifyOptions, options)
+    this.requireOpen('modify')
+    this.device.calls.modifySharedReceiveQueue(this.handle, {
+      ...(requests === undefined ? {} : { requests }),
+      ...(limit === undefined ? {} : { limit }),
+    })
+    if (requests === undefined) return
+    this.#capacity = this.query()
+    this.#receives = undefined
+  }
+
+  /** Asks the device. @throws PinfoldError `ERR_OBJECT_CLOSED`; what the device refuses */
+  query(): SharedReceiveCapacity {
+    this.requireOpen('query')
+    return this.device.calls.querySharedReceiveQueue(this.handle)
+  }
+
+  /** @internal */
+  requireReceiving(subject: string): void {
+    this.requireOpen(subject)
+  }
+
+  /** @internal */
+  postReceives(words: Uint32Array, stride: number, posted: number): void {
+    this.device.calls.postSharedReceive(this.handle, words, stride, posted)
+  }
+
+  protected override destroy(): void {
+    this.device.calls.destroySharedReceiveQueue(this.handle)
+    this.device.sharedReceiveQueues.delete(this.handle)
+  }
+}
+
+/** @internal */
+export function createSharedReceiveQueue(
+  domain: ProtectionDomain,
+  options: SharedReceiveQueueOptions,
+): SharedReceiveQueue {
+  const { requests = 64, entries = 4, limit = 0 } = checked('createSharedReceiveQueue', sharedOptions, options)
+  domain.requireOpen('createSharedReceiveQueue')
+  const { handle, capacity } = domain.device.calls.createSharedReceiveQueue(domain.handle, { requests, entries, limit })
+  return new SharedReceiveQueue(domain, handle, capacity)
+}

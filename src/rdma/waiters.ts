@@ -1,0 +1,49 @@
+import { abortReason, onAbort, throwIfAborted } from '../abort.js'
+
+/** What keeps the process alive while somebody waits; the device counts. */
+export interface Alive {
+  stayAlive(): () => void
+}
+
+/** A wait that can be given up without anybody being told. */
+export interface Wait {
+  readonly promise: Promise<void>
+  cancel(): void
+}
+
+/** Those who wait for the same thing to happen. */
+export class Waiters {
+  readonly #waiting = new Set<{ readonly resolve: () => void; readonly reject: (reason: unknown) => void }>()
+
+  get any(): boolean {
+    return this.#waiting.size > 0
+  }
+
+  /** Resolves at the next `wake`. @throws the signal's reason when it is aborted already */
+  next(signal: AbortSignal | undefined, alive: Alive): Wait {
+    throwIfAborted(signal)
+    let cancel = () => {}
+    const promise = new Promise<void>((resolve, reject) => {
+      const letGo = alive.stayAlive()
+      const end = (settle: () => void) => () => {
+        this.#waiting.delete(waiter)
+        letGo()
+        deafen()
+        settle()
+      }
+      const waiter = { resolve: end(resolve), reject: (reason: unknown) => end(() => reject(reason))() }
+      const deafen = onAbort(signal, () => waiter.reject(abortReason(signal)))
+      this.#waiting.add(waiter)
+      cancel = waiter.resolve
+    })
+    return { promise, cancel }
+  }
+
+  wake(): void {
+    for (const { resolve } of [...this.#waiting]) resolve()
+  }
+
+  fail(reason: unknown): void {
+    for (const { reject } of [...this.#waiting]) reject(reason)
+  }
+}

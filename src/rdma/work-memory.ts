@@ -1,0 +1,90 @@
+import { PinfoldError } from '../errors.js'
+import { describe } from '../sizes.js'
+import type { Device } from './device.js'
+import { Registration, RegistrationSlice } from './registration.js'
+import { entryWord, entryWords } from './work-layout.js'
+
+/** A range of registered memory, as a work request names it. */
+export type WorkMemory = Registration | RegistrationSlice
+
+/**
+ * Writes scatter entries into a ring.
+ *
+ * @param at the word where the first entry starts
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (too many entries), `ERR_OBJECT_CLOSED`,
+ *   `ERR_DOMAIN_MISMATCH` for a registration with another device
+ */
+export function writeEntries(
+  subject: string,
+  device: Device,
+  words: Uint32Array,
+  at: number,
+  most: number,
+  memory: WorkMemory | readonly WorkMemory[],
+): number {
+  if (!Array.isArray(memory)) {
+    if (most === 0) throw tooMany(subject, 1, most)
+    writeEntry(subject, device, words, at, memory)
+    return 1
+  }
+  if (memory.length > most) throw tooMany(subject, memory.length, most)
+  let place = at
+  for (const entry of memory) {
+    writeEntry(subject, device, words, place, entry)
+    place += entryWords
+  }
+  return memory.length
+}
+
+function writeEntry(subject: string, device: Device, words: Uint32Array, at: number, memory: unknown): void {
+  if (memory instanceof RegistrationSlice) {
+    writeRange(subject, device, words, at, memory.registration, memory.offset, memory.length)
+  } else if (memory instanceof Registration) {
+    writeRange(subject, device, words, at, memory, 0, memory.length)
+  } else {
+    throw new PinfoldError(
+      `${subject}: memory: expected a Registration or a RegistrationSlice, received ${describe(memory)}`,
+      { code: 'ERR_INVALID_ARGUMENT', values: { received: memory } },
+    )
+  }
+}
+
+/** The offset and length were checked to lie in the registration. */
+export function writeRange(
+  subject: string,
+  device: Device,
+  words: Uint32Array,
+  at: number,
+  registration: Registration,
+  offset: number,
+  length: number,
+): void {
+  registration.requireOpen(subject)
+  if (registration.device !== device) {
+    throw new PinfoldError(
+      `${subject}: ${registration.label} is with ${registration.device.name}, not ${device.name}`,
+      {
+        code: 'ERR_DOMAIN_MISMATCH',
+        values: { object: registration.label, device: device.name },
+      },
+    )
+  }
+  if (length > 2 ** 31) {
+    throw new PinfoldError(`${subject}: memory: expected at most 2 GiB in an entry, received ${length} bytes`, {
+      code: 'ERR_OUT_OF_RANGE',
+      values: { length },
+    })
+  }
+  words[at + entryWord.registration] = registration.handle
+  words[at + entryWord.length] = length
+  words[at + entryWord.offset] = offset
+  words[at + entryWord.offset + 1] = offset / 2 ** 32
+}
+
+function tooMany(subject: string, entries: number, most: number): PinfoldError {
+  return new PinfoldError(`${subject}: memory: expected at most ${most} entries, received ${entries}`, {
+    code: 'ERR_OUT_OF_RANGE',
+    values: { entries, most },
+    hint: 'ask for more when the queue is created: sendEntries, receiveEntries, entries',
+  })
+}
