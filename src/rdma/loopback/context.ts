@@ -1,0 +1,71 @@
+import { eventTypes } from '../async-events.js'
+import type { DeviceListener, Handle } from '../device-calls.js'
+import type { CompletionRing } from './completion-ring.js'
+import { HandleTable } from './handle-table.js'
+import type { Domain, Path, QueuePairEndpoint, SharedReceives, Window } from './objects.js'
+import type { RegisteredMemory } from './registered-memory.js'
+
+/** Device memory that was allocated. */
+export interface OwnMemory {
+  readonly bytes: Uint8Array
+  uses: number
+}
+
+/** One open loopback device: its objects, and whoever is told of its events. */
+export class LoopbackContext {
+  readonly domains = new HandleTable<Domain>('domain')
+  readonly registrations = new HandleTable<RegisteredMemory>('registration')
+  readonly windows = new HandleTable<Window>('memory window')
+  readonly channels = new HandleTable<{ uses: number }>('completion channel')
+  readonly rings = new HandleTable<CompletionRing>('completion queue')
+  readonly shared = new HandleTable<SharedReceives>('shared receive queue')
+  readonly queuePairs = new HandleTable<QueuePairEndpoint>('queue pair')
+  readonly paths = new HandleTable<Path>('address handle')
+  readonly deviceMemory = new HandleTable<OwnMemory>('device memory')
+  deviceMemoryUsed = 0
+  #listener: DeviceListener | undefined
+  #pending: (() => void)[] = []
+  #alive: NodeJS.Timeout | undefined
+  #closed = false
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  listen(listener: DeviceListener): void {
+    this.#listener = listener
+  }
+
+  keepAlive(wanted: boolean): void {
+    clearInterval(this.#alive)
+    this.#alive = wanted && !this.#closed ? setInterval(() => {}, 2 ** 30) : undefined
+  }
+
+  notify(ring: CompletionRing): void {
+    const channel = this.channels.find(ring.channel)
+    if (channel !== undefined) this.#later(() => this.#listener?.completion(ring.handle))
+  }
+
+  overran(ring: CompletionRing): void {
+    this.tell(eventTypes.byName.CQ_ERR, ring.handle)
+  }
+
+  /** An asynchronous event. */
+  tell(type: number, element: Handle): void {
+    this.#later(() => this.#listener?.event(type, element))
+  }
+
+  close(): void {
+    this.#closed = true
+    this.keepAlive(false)
+    this.#listener = undefined
+  }
+
+  /** From the event loop, as a device would: never from inside the call that caused it. */
+  #later(call: () => void): void {
+    if (this.#pending.push(call) > 1) return
+    setImmediate(() => {
+      for (const pending of this.#pending.splice(0)) pending()
+    })
+  }
+}

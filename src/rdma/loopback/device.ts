@@ -1,0 +1,60 @@
+import type { DeviceCalls } from '../device-calls.js'
+import { LoopbackContext } from './context.js'
+import { attributes, gids, port } from './port.js'
+import { queuePairCalls } from './queue-pairs.js'
+import { queueCalls } from './queues.js'
+import { busy, refusal } from './refusal.js'
+import { registrationCalls } from './registrations.js'
+import { windowCalls } from './windows.js'
+
+/** Opens a loopback device. All that are open in this thread are joined by one wire. */
+export function openLoopback(): DeviceCalls {
+  const context = new LoopbackContext()
+  const calls: DeviceCalls = {
+    query: attributes,
+    queryPort: port,
+    queryGids: gids,
+    queryPartitionKey(_port, index) {
+      if (index === 0) return 0xffff // the default key, IBTA 10.9.1.2
+      throw refusal('ibv_query_pkey', 'there is one partition key', { index })
+    },
+    // Nothing is pinned, and regions are never forked.
+    forkStatus: () => 'unneeded',
+    listen: (listener) => context.listen(listener),
+    keepAlive: (wanted) => context.keepAlive(wanted),
+    close() {
+      for (const { handle } of context.queuePairs) calls.destroyQueuePair(handle)
+      for (const { handle } of context.windows) calls.freeWindow(handle)
+      for (const { handle } of context.registrations) calls.deregister(handle)
+      context.close()
+    },
+    allocateDomain() {
+      const domain = { handle: 0, uses: 0 }
+      domain.handle = context.domains.add(domain)
+      return domain.handle
+    },
+    freeDomain(handle) {
+      const domain = context.domains.get('ibv_dealloc_pd', handle)
+      if (domain.uses > 0) throw busy('ibv_dealloc_pd', `${domain.uses} objects are in it`)
+      context.domains.remove('ibv_dealloc_pd', handle)
+    },
+    createAddressHandle(handle, path) {
+      const domain = context.domains.get('ibv_create_ah', handle)
+      if (path.port !== 1 || path.gidIndex !== 0 || path.gid === '') {
+        throw refusal('ibv_create_ah', 'expected port 1, GID index 0 and a GID', { ...path })
+      }
+      const made = { handle: 0, domain, attributes: path }
+      made.handle = context.paths.add(made)
+      domain.uses += 1
+      return made.handle
+    },
+    destroyAddressHandle(handle) {
+      context.paths.remove('ibv_destroy_ah', handle).domain.uses -= 1
+    },
+    ...registrationCalls(context),
+    ...windowCalls(context),
+    ...queueCalls(context),
+    ...queuePairCalls(context),
+  }
+  return calls
+}

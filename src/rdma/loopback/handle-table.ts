@@ -1,0 +1,57 @@
+import type { Handle } from '../device-calls.js'
+import { refusal } from './refusal.js'
+
+const places = 2 ** 20
+const generations = 2 ** 12
+
+/**
+ * Objects by handle: the low 20 bits are a place, the high 12 its generation. A place whose generations are used up is
+ * never taken again, so no handle ever names two objects.
+ */
+export class HandleTable<Value> {
+  readonly #what: string
+  readonly #values: (Value | undefined)[] = []
+  readonly #generations: number[] = []
+  readonly #free: number[] = []
+
+  constructor(what: string) {
+    this.#what = what
+  }
+
+  get size(): number {
+    return this.#values.length - this.#values.filter((value) => value === undefined).length
+  }
+
+  add(value: Value): Handle {
+    const place = this.#free.pop() ?? this.#values.length
+    if (place === places) throw refusal('loopback', `a million times as many ${this.#what}s as there can be`)
+    const generation = (this.#generations[place] ?? 0) + 1
+    this.#generations[place] = generation
+    this.#values[place] = value
+    return generation * places + place
+  }
+
+  find(handle: Handle): Value | undefined {
+    const place = handle % places
+    return this.#generations[place] === (handle - place) / places ? this.#values[place] : undefined
+  }
+
+  /** @throws PinfoldError `ERR_DEVICE_REFUSED` when there is no such object (any more) */
+  get(verb: string, handle: Handle): Value {
+    const found = this.find(handle)
+    if (found !== undefined) return found
+    throw refusal(verb, `there is no ${this.#what} of that handle`, { handle })
+  }
+
+  remove(verb: string, handle: Handle): Value {
+    const value = this.get(verb, handle)
+    const place = handle % places
+    this.#values[place] = undefined
+    if ((this.#generations[place] ?? 0) < generations - 1) this.#free.push(place)
+    return value
+  }
+
+  *[Symbol.iterator](): Generator<Value> {
+    for (const value of this.#values) if (value !== undefined) yield value
+  }
+}

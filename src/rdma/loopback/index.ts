@@ -1,0 +1,19 @@
+import { PinfoldError } from '../../errors.js'
+import type { DeviceProvider } from '../device-calls.js'
+import { openLoopback } from './device.js'
+import { loopbackGuid } from './port.js'
+
+const name = 'loopback0'
+
+/** The device that is in this process: for first programs, for tests, for machines without RDMA. */
+export const loopbackProvider: DeviceProvider = {
+  kind: 'loopback',
+  list: () => [{ name, kind: 'loopback', guid: loopbackGuid, transport: 'IB', nodeType: 'CA', numaNode: undefined }],
+  open(wanted) {
+    if (wanted === name) return openLoopback()
+    throw new PinfoldError(`openDevice: expected '${name}', received '${wanted}'`, {
+      code: 'ERR_DEVICE_UNKNOWN',
+      values: { device: wanted, known: [name] },
+    })
+  },
+}

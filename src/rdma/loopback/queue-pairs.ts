@@ -1,0 +1,177 @@
+import { eventTypes } from '../async-events.js'
+import type { DeviceCalls, PathAttributes, QueuePairChange, QueuePairRequest } from '../device-calls.js'
+import { queuePairStates, queuePairTypes } from '../states.js'
+import type { LoopbackContext } from './context.js'
+import { limits } from './limits.js'
+import type { QueuePairEndpoint } from './objects.js'
+import { loadReceive } from './receives.js'
+import { queueFull, refusal } from './refusal.js'
+import { enterError, flushReceives, postSends, resume } from './send-queue.js'
+import { whyNotChange } from './state-table.js'
+import { wire } from './wire.js'
+
+const { RESET, RTS, SQD, ERR } = queuePairStates.byName
+
+const noPath: PathAttributes = {
+  gid: '',
+  gidIndex: 0,
+  hopLimit: 0,
+  trafficClass: 0,
+  flowLabel: 0,
+  lid: 0,
+  serviceLevel: 0,
+  pathBits: 0,
+  port: 0,
+}
+
+function noAttributes(): QueuePairEndpoint['attributes'] {
+  return {
+    access: 0,
+    partitionKeyIndex: 0,
+    port: 0,
+    queueKey: 0,
+    path: noPath,
+    mtu: 0,
+    timeout: 0,
+    retryCount: 0,
+    rnrRetry: 0,
+    receivePsn: 0,
+    sendPsn: 0,
+    maxReadsStarted: 0,
+    maxReadsServed: 0,
+    minRnrTimer: 0,
+    remoteQueuePair: 0,
+  }
+}
+
+export function queuePairCalls(context: LoopbackContext) {
+  const find = (verb: string, handle: number) => context.queuePairs.get(verb, handle)
+  return {
+    createQueuePair(request) {
+      const queuePair = build(context, request)
+      queuePair.handle = context.queuePairs.add(queuePair)
+      for (const used of new Set([queuePair.domain, queuePair.sendRing, queuePair.receiveRing])) used.uses += 1
+      if (queuePair.shared !== undefined) queuePair.shared.uses += 1
+      wire.plug(queuePair)
+      return { handle: queuePair.handle, number: queuePair.number, capacity: request.capacity }
+    },
+    modifyQueuePair(handle, change) {
+      const queuePair = find('ibv_modify_qp', handle)
+      const from = change.currentState ?? queuePair.state
+      const refused = whyNotChange(queuePair.request.type, from, change) ?? whyNotValues(change)
+      if (refused !== undefined) throw refusal('ibv_modify_qp', refused)
+      apply(queuePair, change)
+    },
+    queryQueuePair(handle) {
+      const { state, attributes, request } = find('ibv_query_qp', handle)
+      return { ...attributes, state, capacity: request.capacity }
+    },
+    destroyQueuePair(handle) {
+      const queuePair = context.queuePairs.remove('ibv_destroy_qp', handle)
+      clearTimeout(queuePair.timer)
+      queuePair.pending.length = 0
+      queuePair.state = ERR
+      wire.unplug(queuePair)
+      for (const window of context.windows) if (window.queuePair === queuePair) window.queuePair = undefined
+      for (const used of new Set([queuePair.domain, queuePair.sendRing, queuePair.receiveRing])) used.uses -= 1
+      if (queuePair.shared !== undefined) queuePair.shared.uses -= 1
+    },
+    postSend(handle, words, stride, count) {
+      postSends(find('ibv_post_send', handle), words, stride, count)
+    },
+    postReceive(handle, words, stride, count) {
+      const queuePair = find('ibv_post_recv', handle)
+      const { capacity } = queuePair.request
+      if (queuePair.state === RESET || queuePair.shared !== undefined) {
+        const reason = queuePair.state === RESET ? 'the queue pair is in RESET' : 'it receives from a shared queue'
+        throw refusal('ibv_post_recv', reason, { posted: 0 })
+      }
+      for (let index = 0; index < count; index++) {
+        const loaded = loadReceive(context, words, index * stride, stride, capacity.receiveEntries)
+        if (typeof loaded === 'string') throw refusal('ibv_post_recv', loaded, { posted: index, index })
+        if (queuePair.receives.length >= capacity.receiveRequests) {
+          throw queueFull('ibv_post_recv', `${capacity.receiveRequests} receives are posted`, { posted: index, index })
+        }
+        queuePair.receives.push(loaded)
+      }
+      if (queuePair.state === ERR) flushReceives(queuePair)
+    },
+    attachMulticast(handle, gid) {
+      const queuePair = find('ibv_attach_mcast', handle)
+      if (queuePair.request.type !== queuePairTypes.byName.UD || !gid.startsWith('ff')) {
+        throw refusal('ibv_attach_mcast', 'expected a queue pair of type UD, and the GID of a group (ff…)', { gid })
+      }
+      queuePair.groups.add(gid)
+      wire.join(gid, queuePair)
+    },
+    detachMulticast(handle, gid) {
+      const queuePair = find('ibv_detach_mcast', handle)
+      if (!queuePair.groups.delete(gid)) {
+        throw refusal('ibv_detach_mcast', 'the queue pair is not attached to the group', { gid })
+      }
+      wire.leave(gid, queuePair)
+    },
+  } satisfies Partial<DeviceCalls>
+}
+
+/** Checks what it stands on, and its size. */
+function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEndpoint {
+  const verb = 'ibv_create_qp'
+  const { capacity } = request
+  const tooMuch =
+    capacity.sendRequests > limits.requests ||
+    capacity.receiveRequests > limits.requests ||
+    capacity.sendEntries > limits.entries ||
+    capacity.receiveEntries > limits.entries ||
+    capacity.inlineBytes > limits.inlineBytes
+  if (tooMuch) throw refusal(verb, 'more than the device has', { ...capacity })
+  return {
+    handle: 0,
+    context,
+    number: wire.number(),
+    domain: context.domains.get(verb, request.domain),
+    request,
+    sendRing: context.rings.get(verb, request.sendQueue),
+    receiveRing: context.rings.get(verb, request.receiveQueue),
+    shared: request.sharedReceiveQueue === 0 ? undefined : context.shared.get(verb, request.sharedReceiveQueue),
+    state: RESET,
+    attributes: noAttributes(),
+    receives: [],
+    pending: [],
+    rnrLeft: 0,
+    retriesLeft: 0,
+    timer: undefined,
+    groups: new Set(),
+  }
+}
+
+function whyNotValues({ port, path, partitionKeyIndex, maxReadsServed, maxReadsStarted, mtu }: QueuePairChange) {
+  if (port !== undefined && port !== 1) return `there is no port ${port}`
+  if (path !== undefined && (path.port !== 1 || path.gidIndex !== 0))
+    return 'the path is of no port or GID of this device'
+  if (partitionKeyIndex !== undefined && partitionKeyIndex !== 0) return 'there is one partition key'
+  if ((maxReadsServed ?? 0) > limits.reads || (maxReadsStarted ?? 0) > limits.reads) return 'too many reads and atomics'
+  return mtu !== undefined && (mtu < 1 || mtu > 5) ? 'there is no such MTU' : undefined
+}
+
+function apply(queuePair: QueuePairEndpoint, change: QueuePairChange): void {
+  const { state = queuePair.state, currentState: _, drainNotify: __, ...attributes } = change
+  if (state === RESET) {
+    clearTimeout(queuePair.timer)
+    queuePair.pending.length = 0
+    queuePair.receives.length = 0
+    Object.assign(queuePair.attributes, noAttributes())
+    queuePair.state = RESET
+    return
+  }
+  Object.assign(queuePair.attributes, attributes)
+  if (state === ERR) {
+    enterError(queuePair)
+    return
+  }
+  const wasDraining = queuePair.state === SQD
+  const drains = state === SQD && !wasDraining
+  queuePair.state = state
+  if (drains) queuePair.context.tell(eventTypes.byName.SQ_DRAINED, queuePair.handle)
+  if (state === RTS && wasDraining) resume(queuePair)
+}

@@ -1,0 +1,114 @@
+import { windowSize, windowStep } from '../../memory/region-core.js'
+import type { Handle, MemoryRange } from '../device-calls.js'
+import type { Domain } from './objects.js'
+import type { Segments } from './segments.js'
+
+/** Where the bytes of a registration are. */
+export type Storage =
+  | { readonly kind: 'region'; readonly range: MemoryRange }
+  | {
+      readonly kind: 'device'
+      readonly bytes: Uint8Array
+      readonly offset: number
+      /** The device memory that it is of, which counts its registrations. */
+      readonly owner: { uses: number }
+    }
+  | { readonly kind: 'null' }
+
+/** A registration as the device knows it: what is checked before any byte moves. */
+export class RegisteredMemory {
+  handle: Handle = 0
+  /** Its number in the switch; the low byte of its key is drawn anew each time. */
+  key: number
+  domain: Domain
+  access: number
+  storage: Storage
+  length: number
+  /** IOVA of the first byte, and its halves: requests have theirs in two words. */
+  address = 0n
+  low = 0
+  high = 0
+  /** Whether it stands for the whole address space, which nothing reaches but through `cover`. */
+  readonly isImplicit: boolean
+  /** Windows that are bound to it. */
+  windows = 0
+  /** A Uint8Array of each window of the region, made at first use. */
+  #views: (Uint8Array | undefined)[] = []
+
+  constructor(
+    domain: Domain,
+    key: number,
+    storage: Storage,
+    length: number,
+    address: bigint,
+    access: number,
+    isImplicit = false,
+  ) {
+    this.domain = domain
+    this.key = key
+    this.storage = storage
+    this.length = length
+    this.access = access
+    this.isImplicit = isImplicit
+    this.#moveTo(address)
+  }
+
+  replace(storage: Storage, length: number, address: bigint): void {
+    this.storage = storage
+    this.length = length
+    this.#views = []
+    this.#moveTo(address)
+  }
+
+  #moveTo(address: bigint): void {
+    this.address = address
+    this.low = Number(address & 0xffff_ffffn)
+    this.high = Number(address >> 32n)
+  }
+
+  /**
+   * Adds a range, which was checked to lie in the registration, to `segments`.
+   *
+   * @returns whether there are bytes: a region that was closed has none
+   */
+  addTo(segments: Segments, offset: number, length: number): boolean {
+    const { storage } = this
+    if (storage.kind === 'device') {
+      segments.add(storage.bytes, storage.offset + offset, length)
+      return true
+    }
+    if (storage.kind === 'null') return addNull(segments, length)
+    const { core, offset: base } = storage.range
+    if (core.closed) return false
+    for (let place = base + offset, left = length; left > 0; ) {
+      const window = place < windowSize ? 0 : Math.floor(place / windowStep) - 1
+      const view = this.#view(window)
+      const start = place - window * windowStep
+      const step = Math.min(left, view.length - start)
+      if (step <= 0) return false
+      segments.add(view, start, step)
+      place += step
+      left -= step
+    }
+    return true
+  }
+
+  #view(window: number): Uint8Array {
+    const kept = this.#views[window]
+    if (kept !== undefined && kept.length > 0) return kept
+    if (this.storage.kind !== 'region') return new Uint8Array()
+    const made = new Uint8Array(this.storage.range.core.window(window))
+    this.#views[window] = made
+    return made
+  }
+}
+
+/** What a null registration reads from, and drops into: as much as it takes, in parts. */
+const zeros = new Uint8Array(64 * 1024)
+
+function addNull(segments: Segments, length: number): boolean {
+  // Whatever was dropped there before is not to be read.
+  zeros.fill(0)
+  for (let left = length; left > 0; left -= zeros.length) segments.add(zeros, 0, Math.min(left, zeros.length))
+  return true
+}

@@ -1,0 +1,142 @@
+import { accessFlags } from '../access.js'
+import type { DeviceCalls, Handle, MemoryRange, RegisteredKeys } from '../device-calls.js'
+import type { LoopbackContext } from './context.js'
+import { limits } from './limits.js'
+import { busy, queueFull, refusal, unsupported } from './refusal.js'
+import { RegisteredMemory, type Storage } from './registered-memory.js'
+import { wire } from './wire.js'
+
+const { zeroBased, localWrite, onDemand, hugePages } = accessFlags.byName
+/** Enough for a message of any length. */
+const nullLength = 2 ** 31
+
+export function registrationCalls(context: LoopbackContext) {
+  const register = (
+    verb: string,
+    domain: Handle,
+    storage: Storage,
+    length: number,
+    address: bigint,
+    access: number,
+    isImplicit = false,
+  ): RegisteredKeys => {
+    const of = context.domains.get(verb, domain)
+    if ((access & hugePages) !== 0 && (access & onDemand) === 0) {
+      throw refusal(verb, 'huge pages are for registrations on demand', { access })
+    }
+    const memory = new RegisteredMemory(of, wire.newKey(), storage, length, address, access, isImplicit)
+    memory.handle = context.registrations.add(memory)
+    wire.setKey(memory.key, memory)
+    of.uses += 1
+    return keysOf(memory)
+  }
+  const registerRange = (domain: Handle, range: MemoryRange, address: bigint | undefined, access: number) => {
+    const at = addressOf(range, address, access)
+    return register('ibv_reg_mr', domain, { kind: 'region', range }, range.length, at, access)
+  }
+  return {
+    register: registerRange,
+    async registerAsync(domain, range, address, access) {
+      return registerRange(domain, range, address, access)
+    },
+    reregister(handle, { domain, memory: range, access }) {
+      const verb = 'ibv_rereg_mr'
+      const memory = context.registrations.get(verb, handle)
+      if (memory.windows > 0) throw busy(verb, 'windows are bound to it')
+      const to = domain === undefined ? memory.domain : context.domains.get(verb, domain)
+      const rights = access ?? memory.access
+      if (range !== undefined) {
+        memory.replace({ kind: 'region', range }, range.length, addressOf(range, undefined, rights))
+      } else if (memory.storage.kind === 'region' && access !== undefined) {
+        memory.replace(memory.storage, memory.length, addressOf(memory.storage.range, undefined, rights))
+      }
+      memory.access = rights
+      memory.domain.uses -= 1
+      memory.domain = to
+      to.uses += 1
+      wire.dropKey(memory.key)
+      memory.key = wire.newKey()
+      wire.setKey(memory.key, memory)
+      return keysOf(memory)
+    },
+    registerImplicit(domain, access) {
+      return register('ibv_reg_mr', domain, { kind: 'null' }, 0, 0n, access, true)
+    },
+    cover(handle, range) {
+      const implicit = context.registrations.get('ibv_reg_mr', handle)
+      if (!implicit.isImplicit) throw refusal('ibv_reg_mr', 'it is no implicit registration')
+      // The device's word for it is that of the whole; only its range is its own.
+      return register(
+        'ibv_reg_mr',
+        implicit.domain.handle,
+        { kind: 'region', range },
+        range.length,
+        range.core.address + BigInt(range.offset),
+        implicit.access,
+      )
+    },
+    registerNull(domain) {
+      return register('ibv_alloc_null_mr', domain, { kind: 'null' }, nullLength, 0n, localWrite)
+    },
+    registerDmabuf() {
+      throw unsupported('ibv_reg_dmabuf_mr', 'the loopback reaches the memory of this process only')
+    },
+    deregister(handle) {
+      const memory = context.registrations.get('ibv_dereg_mr', handle)
+      if (memory.windows > 0) throw busy('ibv_dereg_mr', `${memory.windows} windows are bound to it`)
+      context.registrations.remove('ibv_dereg_mr', handle)
+      wire.dropKey(memory.key)
+      memory.domain.uses -= 1
+      memory.handle = 0 // receives that still name it find out
+      if (memory.storage.kind === 'device') memory.storage.owner.uses -= 1
+    },
+    advise(domain, _advice, _flush, ranges) {
+      const verb = 'ibv_advise_mr'
+      const of = context.domains.get(verb, domain)
+      for (const { registration, offset, length } of ranges) {
+        const memory = context.registrations.get(verb, registration)
+        const isFit = memory.domain === of && (memory.access & onDemand) !== 0 && offset + length <= memory.length
+        if (!isFit) throw refusal(verb, 'expected ranges of registrations on demand, of this domain')
+      }
+    },
+    allocateDeviceMemory(length) {
+      if (length > limits.deviceMemory - context.deviceMemoryUsed) {
+        const left = limits.deviceMemory - context.deviceMemoryUsed
+        throw queueFull('ibv_alloc_dm', `${left} bytes of device memory are left`, { length, left })
+      }
+      context.deviceMemoryUsed += length
+      return context.deviceMemory.add({ bytes: new Uint8Array(length), uses: 0 })
+    },
+    freeDeviceMemory(handle) {
+      const memory = context.deviceMemory.get('ibv_free_dm', handle)
+      if (memory.uses > 0) throw busy('ibv_free_dm', 'it is registered')
+      context.deviceMemory.remove('ibv_free_dm', handle)
+      context.deviceMemoryUsed -= memory.bytes.length
+    },
+    writeDeviceMemory(handle, offset, bytes) {
+      context.deviceMemory.get('ibv_memcpy_to_dm', handle).bytes.set(bytes, offset)
+    },
+    readDeviceMemory(handle, offset, bytes) {
+      const from = context.deviceMemory.get('ibv_memcpy_from_dm', handle).bytes
+      bytes.set(from.subarray(offset, offset + bytes.length))
+    },
+    registerDeviceMemory(domain, handle, offset, length, access) {
+      const owner = context.deviceMemory.get('ibv_reg_dm_mr', handle)
+      if (offset + length > owner.bytes.length) {
+        throw refusal('ibv_reg_dm_mr', 'the range is not inside of the device memory', { offset, length })
+      }
+      const storage: Storage = { kind: 'device', bytes: owner.bytes, offset, owner }
+      const keys = register('ibv_reg_dm_mr', domain, storage, length, 0n, access | zeroBased)
+      owner.uses += 1
+      return keys
+    },
+  } satisfies Partial<DeviceCalls>
+}
+
+function addressOf({ core, offset }: MemoryRange, chosen: bigint | undefined, access: number): bigint {
+  return chosen ?? ((access & zeroBased) === 0 ? core.address + BigInt(offset) : 0n)
+}
+
+function keysOf({ handle, key, address }: RegisteredMemory): RegisteredKeys {
+  return { handle, lkey: key, rkey: key, address }
+}

@@ -1,0 +1,119 @@
+import { completionStatuses } from '../completion-status.js'
+import { completionFlags, completionOpcodes } from '../operations.js'
+import { queuePairStates, queuePairTypes } from '../states.js'
+import { loopbackVendorErrors as why } from '../vendor-errors.js'
+import type { QueuePairEndpoint } from './objects.js'
+import { layOut, nextReceive, takeReceive } from './receives.js'
+import { RegisteredMemory } from './registered-memory.js'
+import { Segments } from './segments.js'
+import { invalidateWindow } from './windows.js'
+import { wire } from './wire.js'
+
+const status = completionStatuses.byName
+const receive = new Segments()
+
+/** What the sender of a message gets to know of it. */
+export interface Answer {
+  /** Of `enum ibv_wc_status`; -1 when there was no receive. */
+  status: number
+  vendorError: number
+}
+
+/** A message, or the immediate data of a write. */
+export interface Message {
+  readonly source: QueuePairEndpoint
+  /** The bytes of a send; undefined for a write with immediate. */
+  readonly bytes: Segments | undefined
+  readonly length: number
+  readonly flags: number
+  readonly immediate: number
+  readonly solicited: boolean
+  /** The header before a datagram. */
+  readonly header: Uint8Array | undefined
+}
+
+/** Whether requests are served in this state: RTR and whatever comes after, but for the error state. */
+export function isReceiving({ state }: QueuePairEndpoint): boolean {
+  const { RTR, RTS, SQD, SQE } = queuePairStates.byName
+  return state === RTR || state === RTS || state === SQD || state === SQE
+}
+
+/**
+ * Takes a message in, as Soft-RoCE does (rxe_resp.c): one that does not fit is the sender's invalid request, and completes
+ * the receive with that very status; memory that cannot be written is this side's fault, an operation error.
+ * Unreliable ones are dropped then, and their receive stays.
+ *
+ * @param fail brings the queue pair into its error state
+ */
+export function accept(
+  target: QueuePairEndpoint,
+  message: Message,
+  answer: Answer,
+  fail: (queuePair: QueuePairEndpoint) => void,
+): void {
+  const isReliable = target.request.type === queuePairTypes.byName.RC
+  answer.status = status.SUCCESS
+  answer.vendorError = 0
+  const posted = nextReceive(target)
+  if (posted === undefined) {
+    answer.status = -1
+    answer.vendorError = why.noReceive
+    return
+  }
+  const layout = layOut(posted, target, receive)
+  const headerLength = message.header?.length ?? 0
+  const needed = message.bytes === undefined ? 0 : headerLength + message.length
+  let outcome: number = status.SUCCESS
+  if (needed > receive.total && layout === 'ready') {
+    outcome = status.REM_INV_REQ_ERR
+    answer.status = status.REM_INV_REQ_ERR
+    answer.vendorError = why.receiveTooSmall
+  } else if (needed > 0 && layout !== 'ready') {
+    outcome = status.LOC_QP_OP_ERR
+    answer.status = status.REM_OP_ERR
+    answer.vendorError = layout === 'read only' ? why.noLocalWrite : why.localDomain
+  }
+  if (outcome !== status.SUCCESS && !isReliable) {
+    answer.status = status.SUCCESS
+    return
+  }
+  if (outcome === status.SUCCESS) fill(message)
+  if (outcome === status.SUCCESS && (message.flags & completionFlags.invalidated) !== 0) {
+    if (!invalidate(target, message.immediate)) {
+      outcome = status.REM_INV_REQ_ERR
+    }
+  }
+  takeReceive(target)
+  const { receive: received, receiveWriteWithImmediate } = completionOpcodes.byName
+  const pushed = target.receiveRing.push(posted.idLow, posted.idHigh, outcome, answer.vendorError, {
+    opcode: message.bytes === undefined ? receiveWriteWithImmediate : received,
+    bytes: message.bytes === undefined ? message.length : needed,
+    queuePair: target.number,
+    source: message.header === undefined ? 0 : message.source.number,
+    flags: message.flags | (message.header === undefined ? 0 : completionFlags.header),
+    immediate: message.immediate,
+    solicited: message.solicited,
+  })
+  if (outcome !== status.SUCCESS || !pushed) fail(target)
+}
+
+function fill({ bytes, header, length }: Message): void {
+  if (bytes === undefined) return
+  if (header === undefined) {
+    bytes.copyTo(receive, length)
+    return
+  }
+  const whole = new Uint8Array(header.length + length)
+  whole.set(header)
+  whole.set(bytes.keep(), header.length)
+  const framed = new Segments()
+  framed.add(whole, 0, whole.length)
+  framed.copyTo(receive, whole.length)
+}
+
+/** A peer's invalidate: of a bound window of type 2 of this domain. */
+function invalidate(target: QueuePairEndpoint, rkey: number): boolean {
+  const keyed = wire.byKey(rkey)
+  if (keyed === undefined || keyed instanceof RegisteredMemory || keyed.domain !== target.domain) return false
+  return invalidateWindow(keyed)
+}

@@ -1,0 +1,159 @@
+import { eventTypes } from '../async-events.js'
+import { completionStatuses } from '../completion-status.js'
+import { sendFlags } from '../operations.js'
+import { queuePairStates } from '../states.js'
+import { loopbackVendorErrors as why } from '../vendor-errors.js'
+import { sendWord } from '../work-layout.js'
+import type { QueuePairEndpoint } from './objects.js'
+import { queueFull, refusal } from './refusal.js'
+import { type Attempt, attempt, complete } from './requester.js'
+import { LoadedSend } from './send-request.js'
+import { wire } from './wire.js'
+
+const { RTS, SQD, ERR } = queuePairStates.byName
+const { WR_FLUSH_ERR, RETRY_EXC_ERR, RNR_RETRY_EXC_ERR } = completionStatuses.byName
+const current = new LoadedSend()
+
+/** Takes a burst of requests, and carries out those that can be now. */
+export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
+  const { capacity } = queuePair.request
+  if (queuePair.state < RTS) {
+    throw refusal('ibv_post_send', 'the queue pair is not ready to send', { state: queuePair.state, posted: 0 })
+  }
+  for (let index = 0; index < count; index++) {
+    const refused = current.load(queuePair, words, index * stride, stride, undefined)
+    if (refused !== undefined) throw refusal('ibv_post_send', refused, { posted: index, index })
+    if (queuePair.pending.length >= capacity.sendRequests) {
+      throw queueFull('ibv_post_send', `${capacity.sendRequests} requests are outstanding`, { posted: index, index })
+    }
+    if (queuePair.state === ERR) {
+      flush(queuePair, current.idLow, current.idHigh, current.opcode)
+    } else if (queuePair.state === SQD || queuePair.pending.length > 0) {
+      queuePair.pending.push(keep(words, index * stride, stride))
+    } else {
+      begin(queuePair)
+      const went = attempt(queuePair, current, enterError)
+      if (went === 'done') continue
+      queuePair.pending.push(keep(words, index * stride, stride))
+      wait(queuePair, went)
+    }
+  }
+}
+
+/** Carries on with what waits, as far as it goes. */
+export function resume(queuePair: QueuePairEndpoint): void {
+  while (queuePair.state === RTS) {
+    const [first] = queuePair.pending
+    if (first === undefined) return
+    const refused = current.load(queuePair, first.words, 0, first.words.length, first.inline)
+    if (refused !== undefined) {
+      // Something that it names was closed meanwhile.
+      queuePair.pending.shift()
+      const { LOC_QP_OP_ERR } = completionStatuses.byName
+      complete(queuePair, current.idLow, current.idHigh, LOC_QP_OP_ERR, why.localDomain, current.opcode, 0)
+      enterError(queuePair)
+      return
+    }
+    const went = tryFirst(queuePair)
+    if (went !== 'done') {
+      wait(queuePair, went)
+      return
+    }
+    begin(queuePair)
+  }
+}
+
+/** The first that waits leaves the queue before it completes, since what fails flushes the rest. */
+function tryFirst(queuePair: QueuePairEndpoint): Attempt {
+  const first = queuePair.pending.shift()
+  const went = attempt(queuePair, current, enterError)
+  if (went !== 'done' && first !== undefined) queuePair.pending.unshift(first)
+  return went
+}
+
+/** Flushes what is outstanding, and whatever is posted from now on. */
+export function enterError(queuePair: QueuePairEndpoint): void {
+  if (queuePair.state === ERR) return
+  queuePair.state = ERR
+  clearTimeout(queuePair.timer)
+  for (const { words } of queuePair.pending.splice(0)) {
+    flush(queuePair, words[sendWord.id] ?? 0, words[sendWord.id + 1] ?? 0, words[sendWord.opcode] ?? 0)
+  }
+  flushReceives(queuePair)
+  // Receives of a shared queue stay there: this says that none is in use by this queue pair any more.
+  if (queuePair.shared !== undefined) {
+    queuePair.context.tell(eventTypes.byName.QP_LAST_WQE_REACHED, queuePair.handle)
+  }
+}
+
+export function flushReceives(queuePair: QueuePairEndpoint): void {
+  for (const { idLow, idHigh } of queuePair.receives.splice(0)) {
+    queuePair.receiveRing.push(idLow, idHigh, WR_FLUSH_ERR, 0, { opcode: 128, queuePair: queuePair.number })
+  }
+}
+
+function flush(queuePair: QueuePairEndpoint, idLow: number, idHigh: number, opcode: number): void {
+  complete(queuePair, idLow, idHigh, WR_FLUSH_ERR, 0, opcode, 0)
+}
+
+/** A request has all its retries before it. */
+function begin(queuePair: QueuePairEndpoint): void {
+  queuePair.rnrLeft = queuePair.attributes.rnrRetry
+  queuePair.retriesLeft = queuePair.attributes.retryCount
+}
+
+function keep(words: Uint32Array, at: number, stride: number) {
+  const isInline = (current.flags & sendFlags.inline) !== 0
+  return { words: words.slice(at, at + stride), inline: isInline ? current.local.keep() : undefined }
+}
+
+/** Tries again when it is time, unless that was often enough. */
+function wait(queuePair: QueuePairEndpoint, went: Exclude<Attempt, 'done'>): void {
+  if (went === 'no receive') awaitReceive(queuePair)
+  else awaitAnswer(queuePair)
+}
+
+function awaitReceive(queuePair: QueuePairEndpoint): void {
+  if (queuePair.rnrLeft === 0) {
+    giveUp(queuePair, RNR_RETRY_EXC_ERR, why.noReceive)
+    return
+  }
+  if (queuePair.rnrLeft < 7) queuePair.rnrLeft -= 1
+  // The peer says how long: a code of its own.
+  const peer = wire.queuePair(queuePair.attributes.remoteQueuePair)
+  schedule(queuePair, rnrMilliseconds(peer?.attributes.minRnrTimer ?? 0))
+}
+
+function awaitAnswer(queuePair: QueuePairEndpoint): void {
+  const { timeout } = queuePair.attributes
+  // 0 waits for an answer for ever (IBTA 9.9.2.1.1).
+  if (timeout === 0) return
+  if (queuePair.retriesLeft < 0) {
+    giveUp(queuePair, RETRY_EXC_ERR, why.noAnswer)
+    return
+  }
+  queuePair.retriesLeft -= 1
+  schedule(queuePair, 4.096e-3 * 2 ** timeout)
+}
+
+function giveUp(queuePair: QueuePairEndpoint, ended: number, vendorError: number): void {
+  const first = queuePair.pending.shift()
+  if (first === undefined) return
+  const { words } = first
+  const opcode = words[sendWord.opcode] ?? 0
+  complete(queuePair, words[sendWord.id] ?? 0, words[sendWord.id + 1] ?? 0, ended, vendorError, opcode, 0)
+  enterError(queuePair)
+}
+
+function schedule(queuePair: QueuePairEndpoint, milliseconds: number): void {
+  clearTimeout(queuePair.timer)
+  queuePair.timer = setTimeout(() => resume(queuePair), milliseconds).unref()
+}
+
+/** The delay that a code of 5 bits asks for (IBTA 9.7.5.2.8). */
+function rnrMilliseconds(code: number): number {
+  if (code === 0) return 655.36
+  if (code < 5) return code * 0.01
+  const even = 0.04 * 2 ** ((code - 4) >> 1)
+  return code % 2 === 0 ? even : even * 1.5
+}

@@ -1,0 +1,156 @@
+import { requestOpcodes, sendFlags } from '../operations.js'
+import { queuePairTypes } from '../states.js'
+import { entryWord, entryWords, sendHeaderWords, sendWord } from '../work-layout.js'
+import type { Path, QueuePairEndpoint, Window } from './objects.js'
+import type { RegisteredMemory } from './registered-memory.js'
+import { Segments } from './segments.js'
+
+const opcodes = requestOpcodes.byName
+const { RC, UC, UD } = queuePairTypes.byName
+
+/** What each type of queue pair can do (ibv_post_send(3)). */
+const possible: ReadonlyMap<number, ReadonlySet<number>> = new Map([
+  [RC, new Set(Object.values(opcodes))],
+  [
+    UC,
+    new Set([
+      opcodes.send,
+      opcodes.sendWithImmediate,
+      opcodes.sendWithInvalidate,
+      opcodes.write,
+      opcodes.writeWithImmediate,
+      opcodes.invalidate,
+      opcodes.bind,
+    ]),
+  ],
+  [UD, new Set([opcodes.send, opcodes.sendWithImmediate])],
+])
+
+const isAtomic = (opcode: number) => opcode === opcodes.compareAndSwap || opcode === opcodes.fetchAndAdd
+
+/**
+ * A send request as it was read out of the words of a ring: each word once, since others may write there. One is filled
+ * anew for each request.
+ */
+export class LoadedSend {
+  idLow = 0
+  idHigh = 0
+  opcode = 0
+  flags = 0
+  immediate = 0
+  rkey = 0
+  low = 0
+  high = 0
+  compareLow = 0
+  compareHigh = 0
+  swapLow = 0
+  swapHigh = 0
+  path: Path | undefined
+  remoteQueuePair = 0
+  remoteKey = 0
+  window: Window | undefined
+  bindMemory: RegisteredMemory | undefined
+  bindOffset = 0
+  bindLength = 0
+  bindAccess = 0
+  bindKey = 0
+  /** The bytes here: to be sent, or to be filled. */
+  readonly local = new Segments()
+  /** Whether a scatter entry is of another domain, or lacks 'localWrite'; devices find out when they use it. */
+  isForeign = false
+  isReadOnly = false
+  isGone = false
+
+  /**
+   * Reads a request and checks what a driver checks when it is posted.
+   *
+   * @param inline the bytes of an inline send that was posted before
+   * @returns why it is refused; undefined when it is taken
+   */
+  load(
+    queuePair: QueuePairEndpoint,
+    words: Uint32Array,
+    at: number,
+    stride: number,
+    inline: Uint8Array | undefined,
+  ): string | undefined {
+    this.idLow = words[at + sendWord.id] ?? 0
+    this.idHigh = words[at + sendWord.id + 1] ?? 0
+    this.opcode = words[at + sendWord.opcode] ?? 0
+    this.flags = words[at + sendWord.flags] ?? 0
+    this.immediate = words[at + sendWord.immediate] ?? 0
+    this.rkey = words[at + sendWord.rkey] ?? 0
+    this.low = words[at + sendWord.remoteAddress] ?? 0
+    this.high = words[at + sendWord.remoteAddress + 1] ?? 0
+    const { type, capacity } = queuePair.request
+    if (possible.get(type)?.has(this.opcode) !== true) return 'this type of queue pair has no such operation'
+    const entries = words[at + sendWord.entries] ?? 0
+    const most = Math.min(capacity.sendEntries, (stride - sendHeaderWords) / entryWords)
+    if (entries > most) return `${entries} scatter entries, and the queue pair takes ${most}`
+    const refused = this.#gather(queuePair, words, at + sendHeaderWords, entries, inline)
+    if (refused !== undefined) return refused
+    if ((this.flags & sendFlags.inline) !== 0 && this.local.total > capacity.inlineBytes) {
+      return `${this.local.total} bytes inline, and the queue pair takes ${capacity.inlineBytes}`
+    }
+    if (isAtomic(this.opcode)) return this.#loadAtomic(words, at)
+    if (type === UD) return this.#loadDatagram(queuePair, words, at)
+    return this.opcode === opcodes.bind ? this.#loadBind(queuePair, words, at) : undefined
+  }
+
+  #gather(
+    { context, domain }: QueuePairEndpoint,
+    words: Uint32Array,
+    first: number,
+    entries: number,
+    inline: Uint8Array | undefined,
+  ): string | undefined {
+    this.local.clear()
+    this.isForeign = false
+    this.isReadOnly = false
+    this.isGone = false
+    if (inline !== undefined) {
+      this.local.add(inline, 0, inline.length)
+      return undefined
+    }
+    for (let entry = 0, at = first; entry < entries; entry++, at += entryWords) {
+      const memory = context.registrations.find(words[at + entryWord.registration] ?? 0)
+      const length = words[at + entryWord.length] ?? 0
+      const offset = (words[at + entryWord.offset] ?? 0) + (words[at + entryWord.offset + 1] ?? 0) * 2 ** 32
+      if (memory === undefined || memory.isImplicit) return `scatter entry ${entry} is of no registration`
+      if (!(offset + length <= memory.length)) return `scatter entry ${entry} is not inside of its registration`
+      if (memory.domain !== domain) this.isForeign = true
+      if ((memory.access & 1) === 0) this.isReadOnly = true
+      if (!memory.addTo(this.local, offset, length)) this.isGone = true
+    }
+    return undefined
+  }
+
+  #loadAtomic(words: Uint32Array, at: number): string | undefined {
+    this.compareLow = words[at + sendWord.compareAdd] ?? 0
+    this.compareHigh = words[at + sendWord.compareAdd + 1] ?? 0
+    this.swapLow = words[at + sendWord.swap] ?? 0
+    this.swapHigh = words[at + sendWord.swap + 1] ?? 0
+    if (this.local.total < 8) return 'an atomic needs 8 bytes for what was there'
+    return this.low % 8 === 0 ? undefined : 'an atomic is on a multiple of 8'
+  }
+
+  #loadDatagram({ context, domain }: QueuePairEndpoint, words: Uint32Array, at: number): string | undefined {
+    this.path = context.paths.find(words[at + sendWord.addressHandle] ?? 0)
+    this.remoteQueuePair = words[at + sendWord.remoteQueuePair] ?? 0
+    this.remoteKey = words[at + sendWord.remoteKey] ?? 0
+    return this.path?.domain === domain ? undefined : 'a datagram needs an address handle of the same domain'
+  }
+
+  #loadBind({ context }: QueuePairEndpoint, words: Uint32Array, at: number): string | undefined {
+    this.window = context.windows.find(words[at + sendWord.window] ?? 0)
+    if (this.window === undefined) return 'a bind needs a window'
+    const registration = words[at + sendWord.bindRegistration] ?? 0
+    this.bindMemory = context.registrations.find(registration)
+    if (registration !== 0 && this.bindMemory === undefined) return 'there is no such registration'
+    this.bindOffset = (words[at + sendWord.bindOffset] ?? 0) + (words[at + sendWord.bindOffset + 1] ?? 0) * 2 ** 32
+    this.bindLength = (words[at + sendWord.bindLength] ?? 0) + (words[at + sendWord.bindLength + 1] ?? 0) * 2 ** 32
+    this.bindAccess = words[at + sendWord.bindAccess] ?? 0
+    this.bindKey = words[at + sendWord.bindKey] ?? 0
+    return undefined
+  }
+}

@@ -1,0 +1,80 @@
+import { randomInt } from 'node:crypto'
+import type { QueuePairEndpoint, Window } from './objects.js'
+import type { RegisteredMemory } from './registered-memory.js'
+
+/** GID of the loopback's one port: link-local, as a RoCE device derives it from its interface. */
+export const loopbackGid = 'fe80:0000:0000:0000:0000:00ff:fe00:0001'
+
+/**
+ * What joins the queue pairs of all loopback devices of this thread: their numbers, the keys of registered memory, the
+ * groups of multicast.
+ */
+class Wire {
+  readonly #queuePairs = new Map<number, QueuePairEndpoint>()
+  readonly #keys = new Map<number, RegisteredMemory | Window>()
+  readonly #groups = new Map<string, Set<QueuePairEndpoint>>()
+  #nextNumber = randomInt(0x11, 2 ** 16)
+  #nextKey = randomInt(1, 2 ** 16)
+
+  /** A number for a queue pair that is not in use, and was not for the last 2^24. */
+  number(): number {
+    do {
+      this.#nextNumber = (this.#nextNumber + 1) % 2 ** 24
+    } while (this.#nextNumber < 2 || this.#queuePairs.has(this.#nextNumber))
+    return this.#nextNumber
+  }
+
+  /**
+   * A key that is not in use: 24 bits that count, and a low byte by chance. So a stale key is found again only after
+   * 16 million registrations, and then with one chance in 256.
+   */
+  newKey(): number {
+    let key = 0
+    do {
+      this.#nextKey = (this.#nextKey + 1) % 2 ** 24
+      key = this.#nextKey * 256 + randomInt(256)
+    } while (this.#nextKey === 0 || this.#keys.has(key))
+    return key
+  }
+
+  plug(queuePair: QueuePairEndpoint): void {
+    this.#queuePairs.set(queuePair.number, queuePair)
+  }
+
+  unplug(queuePair: QueuePairEndpoint): void {
+    this.#queuePairs.delete(queuePair.number)
+    for (const members of this.#groups.values()) members.delete(queuePair)
+  }
+
+  queuePair(number: number): QueuePairEndpoint | undefined {
+    return this.#queuePairs.get(number)
+  }
+
+  setKey(key: number, memory: RegisteredMemory | Window): void {
+    this.#keys.set(key, memory)
+  }
+
+  dropKey(key: number): void {
+    this.#keys.delete(key)
+  }
+
+  byKey(key: number): RegisteredMemory | Window | undefined {
+    return this.#keys.get(key)
+  }
+
+  join(gid: string, queuePair: QueuePairEndpoint): void {
+    const members = this.#groups.get(gid) ?? new Set()
+    members.add(queuePair)
+    this.#groups.set(gid, members)
+  }
+
+  leave(gid: string, queuePair: QueuePairEndpoint): boolean {
+    return this.#groups.get(gid)?.delete(queuePair) ?? false
+  }
+
+  group(gid: string): ReadonlySet<QueuePairEndpoint> {
+    return this.#groups.get(gid) ?? new Set()
+  }
+}
+
+export const wire = new Wire()
