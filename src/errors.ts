@@ -45,6 +45,9 @@ export type ErrorCode =
   | 'ERR_DOMAIN_MISMATCH' // objects of different devices or domains cannot work together
   | 'ERR_QUEUE_FULL' // a send, receive or completion queue has no room
   | 'ERR_QUEUE_PAIR_STATE' // not in this state of the queue pair
+  // The lab
+  | 'ERR_LAB_UNAVAILABLE' // what a virtual machine needs is not here, and could not be fetched
+  | 'ERR_LAB_FAILED' // a virtual machine did not start, or stopped before its command had ended
   // Everything else that the kernel refused
   | 'ERR_SYSTEM'
 

@@ -1,0 +1,121 @@
+import { MiB } from '../sizes.js'
+import { abstractName } from './abstract-sockets.js'
+import type { CheckedLabOptions } from './lab-options.js'
+import type { Program } from './parts.js'
+
+export type Accelerator = 'kvm' | 'tcg'
+
+/** The streams between the host and the guest, each a virtio port of that name. */
+export const ports = ['control', 'stdin', 'stdout', 'stderr'] as const
+export type Port = (typeof ports)[number]
+
+/** What a machine is started with. */
+export interface MachinePlan {
+  readonly emulator: Program
+  readonly accelerator: Accelerator
+  readonly image: string
+  readonly initramfs: string
+  readonly tools: string | undefined
+  readonly host: number
+  readonly options: CheckedLabOptions
+  /** The folder that is $LAB_OUT; undefined for none. */
+  readonly out: string | undefined
+  /** Names of this run's abstract sockets begin so. */
+  readonly sockets: string
+  /** Whether the command has the terminal that this process has. */
+  readonly terminal: boolean
+}
+
+/** The socket of machine 0 that the wire of another ends in. */
+export function wireName(sockets: string, other: number): string {
+  return `${sockets}wire${other}`
+}
+
+/** QEMU's command line (qemu-system(1)). */
+export function emulatorArguments(plan: MachinePlan): string[] {
+  const { emulator, accelerator, options, host, out, tools } = plan
+  const { cpus, memory, iommu, edu } = options
+  return [
+    ...emulator.data.flatMap((folder) => ['-L', folder]),
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
+    ...['-machine', `q35,kernel-irqchip=${iommu ? 'split' : 'on'},usb=off,smbus=off,vmport=off`],
+    ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi', '-cpu', 'max'],
+    ...['-smp', `${cpus}`, '-m', `${memory / MiB}M`],
+    ...nodes(options),
+    // Before other devices, which it is to stand before.
+    ...(iommu ? ['-device', 'intel-iommu,intremap=on,caching-mode=on'] : []),
+    ...['-kernel', plan.image, '-initrd', plan.initramfs, '-append', kernelOptions(plan)],
+    ...share('host', '/', true),
+    ...(tools === undefined ? [] : share('tools', tools, true)),
+    ...(out === undefined ? [] : share('out', out, false)),
+    ...['-device', 'virtio-rng-pci'],
+    ...[
+      '-chardev',
+      `socket,id=log,path=${abstractName(`${plan.sockets}${host}-log`)},abstract=on,tight=on`,
+      '-serial',
+      'chardev:log',
+    ],
+    ...['-device', 'virtio-serial-pci,max_ports=8'],
+    ...ports.flatMap((port) => [
+      ...['-chardev', `socket,id=${port},path=${abstractName(`${plan.sockets}${host}-${port}`)},abstract=on,tight=on`],
+      ...['-device', `virtserialport,chardev=${port},name=${port}`],
+    ]),
+    ...(plan.terminal ? ['-chardev', 'stdio,id=tty,signal=off', '-device', 'virtconsole,chardev=tty'] : []),
+    ...network(plan),
+    ...(edu ? ['-device', 'edu,dma_mask=0xffffffffffff'] : []),
+  ]
+}
+
+function kernelOptions({ options, host, out, tools, terminal }: MachinePlan): string {
+  return [
+    'console=ttyS0 panic=-1 quiet loglevel=3 tsc=reliable no_timer_check mitigations=off random.trust_cpu=on',
+    'cryptomgr.notests raid=noautodetect nomodeset audit=0',
+    ...(options.iommu ? ['intel_iommu=on'] : []),
+    `lab.host=${host}`,
+    ...(out === undefined ? [] : ['lab.out=1']),
+    ...(tools === undefined ? [] : ['lab.tools=1']),
+    ...(terminal ? ['lab.tty=1'] : []),
+  ].join(' ')
+}
+
+/** Memory and processors spread over NUMA nodes. */
+function nodes({ numa, cpus, memory }: CheckedLabOptions): string[] {
+  if (numa === 1) return []
+  const each = memory / numa / MiB
+  return Array.from({ length: numa }, (_, node) => {
+    const first = Math.floor((node * cpus) / numa)
+    const last = Math.floor(((node + 1) * cpus) / numa) - 1
+    return [
+      ...['-object', `memory-backend-ram,id=node${node},size=${each}M`],
+      ...['-numa', `node,nodeid=${node},memdev=node${node},cpus=${first}-${last}`],
+    ]
+  }).flat()
+}
+
+function share(tag: string, path: string, isReadOnly: boolean): string[] {
+  const escaped = path.replaceAll(',', ',,')
+  return [
+    '-virtfs',
+    `local,path=${escaped},mount_tag=${tag},security_model=none,multidevs=remap${isReadOnly ? ',readonly=on' : ''}`,
+  ]
+}
+
+/**
+ * Machine 0 is where all wires end: a hub with a socket for each other machine. One alone has a hub with nobody on it, so
+ * that its interface is up.
+ */
+function network({ host, options, sockets }: MachinePlan): string[] {
+  const mac = `52:54:00:50:46:${host.toString(16).padStart(2, '0')}`
+  const card = ['-device', `virtio-net-pci,netdev=card,mac=${mac},romfile=`]
+  const wire = (other: number) =>
+    `addr.type=unix,addr.path=${abstractName(wireName(sockets, other))},addr.abstract=on,addr.tight=on`
+  if (host > 0) return ['-netdev', `stream,id=card,server=off,${wire(host)}`, ...card]
+  const others = Array.from({ length: options.hosts - 1 }, (_, index) => index + 1)
+  return [
+    ...['-netdev', 'hubport,id=card,hubid=0', ...card],
+    ...others.flatMap((other) => [
+      ...['-netdev', `stream,id=wire${other},server=on,${wire(other)}`],
+      ...['-netdev', `hubport,id=hub${other},hubid=0,netdev=wire${other}`],
+    ]),
+  ]
+}

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { cached } from './cache.js'
+import { type ArchiveEntry, archive } from './cpio.js'
+import { guestInit } from './guest-init.js'
+import { loadOrder, readModule, wantedModules } from './kernel-modules.js'
+import type { Kernel } from './parts.js'
+
+const folderMode = 0o040755
+const programMode = 0o100755
+const fileMode = 0o100644
+
+/** What the kernel starts with: busybox, the modules unpacked, and the script. Made once for each kernel and script. */
+export async function findInitramfs(
+  kernel: Kernel,
+  busybox: string,
+  options: { readonly iommu: boolean; readonly edu: boolean },
+): Promise<string> {
+  const modules = loadOrder(kernel.modules, wantedModules(options))
+  const key = createHash('sha256')
+    .update(JSON.stringify([guestInit, kernel.image, kernel.modules, busybox, modules.map(({ name }) => name)]))
+    .digest('hex')
+    .slice(0, 16)
+  const folder = await cached(`initramfs-${key}`, (making) => {
+    const entries: ArchiveEntry[] = [
+      ...['bin', 'dev', 'proc', 'sys', 'modules'].map((path) => ({ path, mode: folderMode })),
+      { path: 'bin/busybox', mode: programMode, content: readFileSync(busybox) },
+      { path: 'init', mode: programMode, content: Buffer.from(guestInit) },
+      ...modules.map(({ name, path }) => ({ path: `modules/${name}.ko`, mode: fileMode, content: readModule(path) })),
+      {
+        path: 'modules/order',
+        mode: fileMode,
+        content: Buffer.from(modules.map(({ name }) => `${name}.ko\n`).join('')),
+      },
+    ]
+    writeFileSync(join(making, 'initramfs.cpio'), archive(entries))
+  })
+  return join(folder, 'initramfs.cpio')
+}
