@@ -18,6 +18,7 @@ export { parseRemoteMemory, type RemoteMemory, type RemoteMemoryDescription } fr
 export type { SendRequest } from '../../src/rdma/send-request.js'
 export type { SharedReceiveQueue } from '../../src/rdma/shared-receive-queue.js'
 export { type QueuePairState, queuePairStates } from '../../src/rdma/states.js'
+export type { WorkMemory } from '../../src/rdma/work-memory.js'
 export type { MemoryRegistry } from '../../src/registry/memory-registry.js'
 export { openRegistrySync } from '../../src/registry/open-registry.js'
 export type { Region } from '../../src/registry/region.js'

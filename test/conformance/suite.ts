@@ -1,17 +1,29 @@
 import type { Case } from './case.js'
 import { atomics } from './cases/atomics.js'
+import { completions } from './cases/completions.js'
+import { datagrams } from './cases/datagrams.js'
 import { localAccess } from './cases/local-access.js'
 import { messages } from './cases/messages.js'
 import { writesAndReads } from './cases/one-sided.js'
 import { queues } from './cases/queues.js'
 import { remoteAccess } from './cases/remote-access.js'
+import { sharedReceives } from './cases/shared-receives.js'
+import { queuePairStates } from './cases/states.js'
+import { unreliable } from './cases/unreliable.js'
+import { windows } from './cases/windows.js'
 
 /** What every device must do, and how it must fail, in the order of the report. */
 export const suite: readonly Case[] = [
   ...messages,
   ...writesAndReads,
   ...atomics,
+  ...windows,
   ...remoteAccess,
   ...localAccess,
   ...queues,
+  ...sharedReceives,
+  ...completions,
+  ...unreliable,
+  ...datagrams,
+  ...queuePairStates,
 ]
