@@ -144,16 +144,20 @@ export class Kit {
     return (await this.completions(queue, count)).map(({ status }) => status).join(', ')
   }
 
-  /** The next event of one of these types, since the case began; others are passed over. @throws when none comes */
-  async event(...types: readonly DeviceEvent['type'][]): Promise<DeviceEvent> {
-    const late = AbortSignal.timeout(deadline)
-    const gone = new Promise<never>((_, reject) =>
-      late.addEventListener('abort', () => reject(new Error(`no event ${types.join(' or ')} came`))),
-    )
+  /** The next event of this type, since the case began; others are passed over. @throws when none comes */
+  async event(type: DeviceEvent['type']): Promise<DeviceEvent> {
+    const event = await this.eventWithin(deadline, type)
+    if (event === undefined) throw new Error(`no event ${type} came`)
+    return event
+  }
+
+  /** As `event`, of one that may not come; undefined when it has not in so many milliseconds. */
+  async eventWithin(milliseconds: number, type: DeviceEvent['type']): Promise<DeviceEvent | undefined> {
+    const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), milliseconds).unref())
     for (;;) {
-      const { value: event } = await Promise.race([this.#events.next(), gone])
-      if (event === undefined) throw new Error('the device was closed')
-      if (types.includes(event.type)) return event
+      const next = await Promise.race([this.#events.next(), late])
+      if (next === undefined || next.value === undefined) return undefined
+      if (next.value.type === type) return next.value
     }
   }
 

@@ -1,11 +1,16 @@
 import type { Case } from './case.js'
 import { atomics } from './cases/atomics.js'
+import { closing } from './cases/closing.js'
 import { completions } from './cases/completions.js'
+import { connections } from './cases/connections.js'
 import { datagrams } from './cases/datagrams.js'
+import { deviceItself } from './cases/device.js'
+import { events } from './cases/events.js'
 import { localAccess } from './cases/local-access.js'
 import { messages } from './cases/messages.js'
 import { writesAndReads } from './cases/one-sided.js'
 import { queues } from './cases/queues.js'
+import { registrations } from './cases/registrations.js'
 import { remoteAccess } from './cases/remote-access.js'
 import { sharedReceives } from './cases/shared-receives.js'
 import { queuePairStates } from './cases/states.js'
@@ -14,6 +19,9 @@ import { windows } from './cases/windows.js'
 
 /** What every device must do, and how it must fail, in the order of the report. */
 export const suite: readonly Case[] = [
+  ...deviceItself,
+  ...connections,
+  ...registrations,
   ...messages,
   ...writesAndReads,
   ...atomics,
@@ -26,4 +34,6 @@ export const suite: readonly Case[] = [
   ...unreliable,
   ...datagrams,
   ...queuePairStates,
+  ...events,
+  ...closing,
 ]

@@ -12,7 +12,7 @@ const states: readonly Settable[] = ['RESET', 'INIT', 'RTR', 'RTS', 'SQD', 'SQE'
 const types: readonly Type[] = ['RC', 'UC', 'UD']
 
 /** What a change to this state needs, on the way that it is come to; and `state` alone for all others. */
-function attributesFor(kit: Kit, type: Type, from: Settable, to: Settable, peer: QueuePair): QueuePairAttributes {
+function attributesFor(type: Type, from: Settable, to: Settable, peer: QueuePair): QueuePairAttributes {
   if (to === 'INIT') {
     const rights = type === 'UD' ? { queueKey: 1 } : { access: [] }
     return { state: to, port: 1, partitionKeyIndex: 0, ...rights }
@@ -45,7 +45,7 @@ function endIn(kit: Kit, type: Type, state: keyof typeof ways): End {
   const end = kit.end({ type })
   let from: Settable = 'RESET'
   for (const to of ways[state]) {
-    end.queuePair.modify(attributesFor(kit, type, from, to, end.queuePair))
+    end.queuePair.modify(attributesFor(type, from, to, end.queuePair))
     from = to
   }
   assert.equal(end.queuePair.query().state, state)
@@ -75,7 +75,7 @@ const transitions = types.flatMap((type) =>
     run(kit: Kit) {
       const taken = states.filter((to) => {
         const { queuePair } = endIn(kit, type, from)
-        const refused = refusal(() => queuePair.modify(attributesFor(kit, type, from, to, queuePair)))
+        const refused = refusal(() => queuePair.modify(attributesFor(type, from, to, queuePair)))
         const { state } = queuePair.query()
         assert.equal(state, refused === 'taken' ? to : from)
         assert.ok(refused === 'taken' || refused === 'ERR_DEVICE_REFUSED EINVAL', `${from} to ${to}: ${refused}`)
@@ -101,7 +101,7 @@ const incomplete = steps.map(({ type, from, to }) => ({
   expects: 'ERR_DEVICE_REFUSED EINVAL',
   run(kit: Kit) {
     const { queuePair } = endIn(kit, type, from)
-    const whole = attributesFor(kit, type, from, to, queuePair)
+    const whole = attributesFor(type, from, to, queuePair)
     const needed = Object.keys(whole).filter((key) => key !== 'state')
     const outcomes = new Set(
       needed.map((key) => {
@@ -130,7 +130,7 @@ const surplus = excessive.map(({ type, from, to, more }) => ({
   expects: 'ERR_DEVICE_REFUSED EINVAL',
   run(kit: Kit) {
     const { queuePair } = endIn(kit, type, from)
-    const refused = refusal(() => queuePair.modify({ ...attributesFor(kit, type, from, to, queuePair), ...more }))
+    const refused = refusal(() => queuePair.modify({ ...attributesFor(type, from, to, queuePair), ...more }))
     assert.equal(queuePair.query().state, refused === 'taken' ? to : from)
     return refused
   },

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { inspect } from 'node:util'
+import { group } from '../case.js'
+import type { Kit } from '../kit.js'
+import { refusal } from '../kit.js'
+import { parseQueuePair, parseRemoteMemory } from '../rdma.js'
+import { transfer } from '../transfer.js'
+
+/** As a peer gets it that is elsewhere. */
+const throughJson = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value))
+
+/** What is wrong with a description that comes from outside. */
+const wrongPeers: readonly (readonly [string, object])[] = [
+  ['no description', {}],
+  ['a number beyond 24 bits', { number: 2 ** 24 }],
+  ['a sequence number below 0', { psn: -1 }],
+  ['a GID that is none', { gid: 'fe80::1' }],
+  ['an MTU that is none', { mtu: 1000 }],
+  ['another type', { type: 'XRC' }],
+  ['a word more', { more: 1 }],
+  ['reads that are no number', { maxReads: Number.NaN }],
+]
+
+const wrongMemories: readonly (readonly [string, object])[] = [
+  ['no description', {}],
+  ['an address that is a number', { address: 4096 }],
+  ['an address beyond 64 bits', { address: '0x1ffffffffffffffff' }],
+  ['a length below 0', { length: -1 }],
+  ['a key beyond 32 bits', { rkey: 2 ** 32 }],
+  ['a word more', { more: 1 }],
+]
+
+export const connections = group('connections', [
+  {
+    name: 'descriptions through JSON connect',
+    expects: 'SUCCESS',
+    async run(kit) {
+      const near = kit.end()
+      const far = kit.end()
+      near.queuePair.connect(throughJson(far.queuePair.describe()))
+      far.queuePair.connect(parseQueuePair(throughJson(near.queuePair.describe())), { access: ['remoteWrite'] })
+      assert.deepEqual([near.queuePair.state, far.queuePair.query().state], ['RTS', 'RTS'])
+      const { source, to, arrived } = transfer(kit, 33)
+      const remote = parseRemoteMemory(throughJson(to.registration.describe()))
+      near.queuePair.post({ operation: 'write', memory: source, remote })
+      const status = await kit.status(near.queue)
+      arrived()
+      return status
+    },
+  },
+  ...wrongPeers.map(([what, wrong]) => ({
+    name: `connect to ${what}`,
+    expects: 'ERR_INVALID_ARGUMENT, and the state stays RESET',
+    run(kit: Kit) {
+      const { queuePair } = kit.end()
+      const right = kit.end().queuePair.describe()
+      const peer = what === 'no description' ? throughJson(JSON.parse('{}')) : { ...throughJson(right), ...wrong }
+      const refused = refusal(() => queuePair.connect(peer))
+      return `${refused}, and the state stays ${queuePair.query().state}`
+    },
+  })),
+  ...wrongMemories.map(([what, wrong]) => ({
+    name: `memory of a peer with ${what}`,
+    expects: 'ERR_INVALID_ARGUMENT',
+    run(kit: Kit) {
+      const right = kit.buffer(64).registration.describe()
+      const memory = what === 'no description' ? JSON.parse('{}') : { ...throughJson(right), ...wrong }
+      return refusal(() => parseRemoteMemory(memory))
+    },
+  })),
+  {
+    name: 'connect to a queue pair of another type',
+    expects: 'ERR_INVALID_ARGUMENT',
+    run(kit) {
+      const { queuePair } = kit.end()
+      return refusal(() => queuePair.connect(kit.end({ type: 'UC' }).queuePair.describe()))
+    },
+  },
+  {
+    name: 'connect twice',
+    expects: 'ERR_DEVICE_REFUSED EINVAL',
+    run(kit) {
+      const { near, far } = kit.pair()
+      const refused = refusal(() => near.queuePair.connect(far.queuePair.describe()))
+      assert.equal(near.queuePair.query().state, 'RTS')
+      return refused
+    },
+  },
+  {
+    name: 'what the device refuses leaves the queue pair in RESET',
+    expects: 'ERR_DEVICE_REFUSED EINVAL, RESET',
+    run(kit) {
+      const { queuePair } = kit.end()
+      const peer = { ...throughJson(kit.end().queuePair.describe()), mtu: 4096 }
+      const { maxMtu } = kit.device.port(1)
+      // An MTU above the port's, or where there is none above, a GID of ours that there is not.
+      const options = maxMtu < 4096 ? { mtu: 4096 } : { port: kit.device.attributes.ports + 1 }
+      const refused = refusal(() => queuePair.connect(peer, options))
+      const { state } = queuePair.query()
+      return `${refused === 'ERR_OUT_OF_RANGE' ? 'ERR_DEVICE_REFUSED EINVAL' : refused}, ${state}`
+    },
+  },
+  {
+    name: 'a smaller MTU carries the same bytes',
+    expects: 'SUCCESS',
+    async run(kit) {
+      const { near } = kit.pair({ connect: { mtu: 256 } })
+      const { source, to, arrived } = transfer(kit, 5000)
+      near.queuePair.post({ operation: 'write', memory: source, remote: to.remote })
+      const status = await kit.status(near.queue)
+      arrived()
+      return status
+    },
+  },
+  {
+    name: 'sequence numbers that wrap round',
+    expects: 'SUCCESS',
+    async run(kit) {
+      const { near } = kit.pair({ near: { psn: 2 ** 24 - 2 }, far: { psn: 2 ** 24 - 1 } })
+      const { source, to, arrived } = transfer(kit, 50_000)
+      near.queuePair.post({ operation: 'write', memory: source, remote: to.remote })
+      const status = await kit.status(near.queue)
+      arrived()
+      return status
+    },
+  },
+  {
+    name: 'neither inspection shows a key',
+    expects: 'hidden',
+    run(kit) {
+      const { registration } = kit.buffer(64)
+      const { rkey } = registration
+      const { queuePair } = kit.end({ type: 'UD', queueKey: 0x1234_5678 })
+      const shown = inspect([registration, registration.describe(), kit.memory, queuePair, queuePair.describe()])
+      assert.doesNotMatch(shown, new RegExp(`\\b(${rkey}|0x${rkey.toString(16)}|${0x1234_5678})\\b`))
+      return 'hidden'
+    },
+  },
+])
