@@ -9,6 +9,8 @@ import { wire } from './wire.js'
 const { zeroBased, localWrite, onDemand, hugePages } = accessFlags.byName
 /** Enough for a message of any length. */
 const nullLength = 2 ** 31
+/** Linux asks of every device that a chosen address is at the same place of its page as the memory. */
+const pageBytes = 4096n
 
 export function registrationCalls(context: LoopbackContext) {
   const register = (
@@ -42,7 +44,7 @@ export function registrationCalls(context: LoopbackContext) {
     reregister(handle, { domain, memory: range, access }) {
       const verb = 'ibv_rereg_mr'
       const memory = context.registrations.get(verb, handle)
-      if (memory.windows > 0) throw busy(verb, 'windows are bound to it')
+      if (memory.windows > 0) throw refusal(verb, 'windows are bound to it')
       const to = domain === undefined ? memory.domain : context.domains.get(verb, domain)
       const rights = access ?? memory.access
       if (range !== undefined) {
@@ -83,7 +85,7 @@ export function registrationCalls(context: LoopbackContext) {
     },
     deregister(handle) {
       const memory = context.registrations.get('ibv_dereg_mr', handle)
-      if (memory.windows > 0) throw busy('ibv_dereg_mr', `${memory.windows} windows are bound to it`)
+      if (memory.windows > 0) throw refusal('ibv_dereg_mr', `${memory.windows} windows are bound to it`)
       context.registrations.remove('ibv_dereg_mr', handle)
       wire.dropKey(memory.key)
       memory.domain.uses -= 1
@@ -134,6 +136,9 @@ export function registrationCalls(context: LoopbackContext) {
 }
 
 function addressOf({ core, offset }: MemoryRange, chosen: bigint | undefined, access: number): bigint {
+  if (chosen !== undefined && (chosen - core.address - BigInt(offset)) % pageBytes !== 0n) {
+    throw refusal('ibv_reg_mr', 'the chosen address is at another place of its page than the memory', { chosen })
+  }
   return chosen ?? ((access & zeroBased) === 0 ? core.address + BigInt(offset) : 0n)
 }
 

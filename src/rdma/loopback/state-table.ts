@@ -37,7 +37,8 @@ const sending = (rc: readonly Attribute[]) =>
 
 /**
  * Which attributes a change of state needs, and which it allows beside them: the tables of ibv_modify_qp(3), and of
- * InfiniBand Architecture Specification 1, 11.2.5.2. To RESET and ERR every state may go, with nothing else.
+ * InfiniBand Architecture Specification 1, 11.2.5.2. Every state may go to RESET, and to ERR, with
+ * nothing else; but Linux does not let RESET go to ERR.
  */
 const table: Readonly<Record<string, ReadonlyMap<number, Transition>>> = {
   'RESET INIT': byType(
@@ -93,7 +94,7 @@ export function whyNotChange(type: number, from: number, change: QueuePairChange
   const names = queuePairStates
   const to = change.state ?? from
   const found =
-    to === names.byName.RESET || to === names.byName.ERR
+    to === names.byName.RESET || (to === names.byName.ERR && from !== names.byName.RESET)
       ? none
       : table[`${names.nameOf(from)} ${names.nameOf(to)}`]?.get(type)
   const way = `${names.nameOf(from)} to ${names.nameOf(to)}`
