@@ -1,3 +1,5 @@
+import { formatAddress } from '../addresses.js'
+import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
 import { type Access, accessBits } from './access.js'
 import type { MemoryRange, RegisteredKeys } from './device-calls.js'
@@ -18,8 +20,8 @@ export interface RegisterOptions {
 /**
  * Registers memory of a region, byte for byte.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`, `ERR_OBJECT_CLOSED`, `ERR_MEMLOCK_LIMIT`,
- *   `ERR_UNSUPPORTED`; what the device refuses
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`, `ERR_REGION_CLOSED`, `ERR_OBJECT_CLOSED`,
+ *   `ERR_MEMLOCK_LIMIT`, `ERR_UNSUPPORTED`; what the device refuses
  */
 export function registerMemory(
   memory: RegistrableMemory,
@@ -62,6 +64,15 @@ function understood(
   const range = rangeOf('register', memory)
   const bits = accessBits('register', access)
   const address = options === undefined ? undefined : checked('register', registerOptions, options).address
+  if (address !== undefined && address + BigInt(range.length) > 2n ** 64n) {
+    throw new PinfoldError(
+      `register: address: ${range.length} bytes from ${formatAddress(address)} on reach beyond 64 bits`,
+      {
+        code: 'ERR_OUT_OF_RANGE',
+        values: { address, length: range.length },
+      },
+    )
+  }
   domain.requireOpen('register')
   return { range, bits, address }
 }
