@@ -119,7 +119,12 @@ async function refuseUnknownWords({ path, command, rest }: FoundCommand): Promis
   }
   const most = definitions.filter(([, { type }]) => type === 'positional').length
   try {
-    const { positionals } = parseWords({ args: [...rest], options, allowPositionals: true, strict: true })
+    const { positionals } = parseWords({
+      args: [...ownWords(definitions, rest)],
+      options,
+      allowPositionals: true,
+      strict: true,
+    })
     const extra = positionals[most]
     if (extra !== undefined) throw new UsageError(`one word too many: '${extra}'`, path)
   } catch (error) {
@@ -128,6 +133,15 @@ async function refuseUnknownWords({ path, command, rest }: FoundCommand): Promis
     const [sentence] = (error instanceof Error ? error.message : String(error)).split(/\.\s/)
     throw new UsageError((sentence ?? '').replace(/^./, (letter) => letter.toLowerCase()).replace(/\.$/, ''), path)
   }
+}
+
+/**
+ * The words that are this command's to understand: all, unless its first operand is another command, whose own words
+ * follow `--`.
+ */
+function ownWords(definitions: readonly [string, { readonly type?: string }][], rest: readonly string[]) {
+  const takesCommand = definitions.some(([name, { type }]) => type === 'positional' && name === 'command')
+  return takesCommand ? beforeDashes(rest) : rest
 }
 
 async function usage({ path, command }: FoundCommand, colour: boolean): Promise<string> {

@@ -26,6 +26,13 @@ export const commandExamples: Readonly<Record<string, readonly string[]>> = {
     'pinfold translate 4711 0x7f2a40000000           # the page there',
     'pinfold translate 4711 0x7f2a40000000 64MiB     # physical runs',
   ],
+  'pinfold lab': ['pinfold lab run -- ibv_devinfo', 'pinfold lab shell'],
+  'pinfold lab run': [
+    'pinfold lab run -- ibv_devinfo -v               # rxe0 is there',
+    'pinfold lab run --out results -- npm test       # what it writes into $LAB_OUT comes back',
+    "pinfold lab run --hosts 2 -- sh -c 'ping -c 3 $LAB_PEERS'",
+  ],
+  'pinfold lab shell': ['pinfold lab shell', 'pinfold lab shell --numa 2 --memory 4GiB'],
   'pinfold demo': ['pinfold demo', 'pinfold demo --json'],
   'pinfold completion': ['source <(pinfold completion bash)', 'pinfold completion fish | source'],
 }

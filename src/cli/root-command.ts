@@ -12,6 +12,7 @@ export const rootCommand = defineCommand({
     doctor: () => import('./doctor.js').then((module) => module.doctor),
     hugepages: () => import('./hugepages.js').then((module) => module.hugepages),
     translate: () => import('./translate.js').then((module) => module.translate),
+    lab: () => import('./lab.js').then((module) => module.lab),
     demo: () => import('./demo.js').then((module) => module.demo),
     completion: () => import('./completion.js').then((module) => module.completion),
   },

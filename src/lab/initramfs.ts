@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached } from './cache.js'
 import { type ArchiveEntry, archive } from './cpio.js'
@@ -17,12 +17,14 @@ export async function findInitramfs(
   busybox: string,
   options: { readonly iommu: boolean; readonly edu: boolean },
 ): Promise<string> {
-  const modules = loadOrder(kernel.modules, wantedModules(options))
+  const wanted = wantedModules(options)
+  const changed = [kernel.modules, busybox].map((path) => statSync(path).mtimeMs)
   const key = createHash('sha256')
-    .update(JSON.stringify([guestInit, kernel.image, kernel.modules, busybox, modules.map(({ name }) => name)]))
+    .update(JSON.stringify([guestInit, kernel.modules, busybox, wanted, changed]))
     .digest('hex')
     .slice(0, 16)
   const folder = await cached(`initramfs-${key}`, (making) => {
+    const modules = loadOrder(kernel.modules, wanted)
     const entries: ArchiveEntry[] = [
       ...['bin', 'dev', 'proc', 'sys', 'modules'].map((path) => ({ path, mode: folderMode })),
       { path: 'bin/busybox', mode: programMode, content: readFileSync(busybox) },

@@ -6,6 +6,7 @@ import { findAccelerator } from './accelerator.js'
 import type { Accelerator } from './emulator-arguments.js'
 import { commandScript, labVariables } from './guest-command.js'
 import { findInitramfs } from './initramfs.js'
+import { findKernelImage } from './kernel-image.js'
 import { type CheckedLabOptions, checkedLabOptions, type LabOptions } from './lab-options.js'
 import { Machine, type MachineResult, type MachineStreams } from './machine.js'
 import { findBusybox, findEmulator, findGuestTools, findKernel, requireArchitecture } from './parts.js'
@@ -52,13 +53,14 @@ export async function runLab(
     await findKernel(options.kernel, options.modules),
   ]
   const initramfs = await findInitramfs(kernel, busybox, options)
-  const accelerator = await findAccelerator(emulator, kernel.image)
+  const image = await findKernelImage(kernel.image)
+  const accelerator = await findAccelerator(emulator, image)
   const out = new Output(options)
   progress('starting …')
   const sockets = `pinfold-lab-${randomUUID()}-`
   const machines = Array.from({ length: options.hosts }, (_, host) => {
     const variables = { ...options.env, ...labVariables(host, options.hosts) }
-    const plan = { emulator, accelerator, image: kernel.image, initramfs, tools, host, options, sockets, terminal }
+    const plan = { emulator, accelerator, image, initramfs, tools, host, options, sockets, terminal }
     const script = commandScript(options.command, variables)
     return new Machine({ ...plan, out: out.folderOf(host) }, script, streamsOf(host))
   })

@@ -1,0 +1,58 @@
+import type { LabOptions } from '../../lab/lab-options.js'
+import { badArgument, parseCount, parseLength } from '../arguments.js'
+
+/** The options of every command that starts machines. */
+export const machineArguments = {
+  numa: { type: 'string', description: 'NUMA nodes of a machine (1)' },
+  cpus: { type: 'string', description: 'Processors of a machine (2)' },
+  memory: { type: 'string', description: 'Memory of a machine (3GiB)' },
+  iommu: { type: 'boolean', description: 'With an IOMMU' },
+  edu: { type: 'boolean', description: "With QEMU's edu device: PCI, with a DMA engine" },
+  kernel: { type: 'string', description: 'A version, or the path of an image (the newest of the distribution)' },
+  modules: { type: 'string', description: "The folder of that image's modules" },
+  out: { type: 'string', description: 'The folder here that is $LAB_OUT there (lab-out)' },
+  env: { type: 'string', description: 'Variables for the command: NAME=value, or NAME of ours; several with commas' },
+  'time-limit': { type: 'string', description: 'Seconds after which all is taken down, with status 124' },
+  verbose: { type: 'boolean', description: "Show the machines' consoles, too" },
+} as const
+
+interface MachineWords {
+  readonly numa?: string | undefined
+  readonly cpus?: string | undefined
+  readonly memory?: string | undefined
+  readonly iommu?: boolean | undefined
+  readonly edu?: boolean | undefined
+  readonly kernel?: string | undefined
+  readonly modules?: string | undefined
+  readonly out?: string | undefined
+  readonly env?: string | undefined
+  readonly 'time-limit'?: string | undefined
+}
+
+/** The words as options of a lab. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+export function machineOptions(words: MachineWords): Omit<LabOptions, 'command'> {
+  const count = (word: string | undefined, what: string) => (word === undefined ? undefined : parseCount(word, what, 1))
+  return {
+    numa: count(words.numa, 'NUMA nodes'),
+    cpus: count(words.cpus, 'processors'),
+    memory: words.memory === undefined ? undefined : parseLength(words.memory),
+    iommu: words.iommu === true,
+    edu: words.edu === true,
+    kernel: words.kernel,
+    modules: words.modules,
+    out: words.out,
+    env: parseVariables(words.env),
+    timeLimit: count(words['time-limit'], 'seconds'),
+  }
+}
+
+function parseVariables(words: string | undefined): Record<string, string> {
+  const variables: Record<string, string> = {}
+  for (const word of (words ?? '').split(',').filter((word) => word !== '')) {
+    const [, name, , value] = /^([A-Za-z_]\w*)(=(.*))?$/s.exec(word) ?? []
+    const given = value ?? (name === undefined ? undefined : process.env[name])
+    if (name === undefined) throw badArgument('variables such as NAME=value, or the name of one of ours', word)
+    if (given !== undefined) variables[name] = given
+  }
+  return variables
+}
