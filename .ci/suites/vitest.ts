@@ -4,7 +4,7 @@ import { run } from '../processes.js'
 import type { Report, TestRecord } from '../vitest-reporter.js'
 
 /** The folders under test/, each a vitest project. */
-export const projects = ['unit', 'property', 'host', 'worker', 'exit', 'fault'] as const
+export const projects = ['unit', 'property', 'host', 'worker', 'exit', 'fault', 'lab'] as const
 
 /** Runs vitest projects on one Node, and counts what vitest reported for each of them. */
 export async function vitest(node: Node, chosen: readonly string[]): Promise<Outcome[]> {

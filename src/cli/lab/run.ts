@@ -10,7 +10,7 @@ import { machineArguments, machineOptions } from './machine-arguments.js'
 export const run = defineCommand({
   meta: { name: 'run', description: 'Run a command there, over this machine’s files: run [options] -- command…' },
   args: {
-    command: { type: 'positional', description: 'The command and its arguments, after --', required: true },
+    command: { type: 'positional', description: 'The command and its arguments, after --', required: false },
     hosts: { type: 'string', description: 'Machines, joined by a wire (1)' },
     ...machineArguments,
     json: { type: 'boolean', description: 'Print one JSON object about the run, on stderr, when it is over' },
