@@ -78,7 +78,7 @@ export function writeRange(
   words[at + entryWord.registration] = registration.handle
   words[at + entryWord.length] = length
   words[at + entryWord.offset] = offset
-  words[at + entryWord.offset + 1] = offset / 2 ** 32
+  words[at + entryWord.offset + 1] = offset < 2 ** 32 ? 0 : offset / 2 ** 32
 }
 
 function tooMany(subject: string, entries: number, most: number): PinfoldError {

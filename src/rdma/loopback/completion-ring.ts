@@ -2,17 +2,6 @@ import type { Handle } from '../device-calls.js'
 import { completionWord, completionWords } from '../work-layout.js'
 import type { LoopbackContext } from './context.js'
 
-/** What a completion says beside its status. */
-export interface Outcome {
-  readonly opcode: number
-  readonly bytes?: number
-  readonly queuePair: number
-  readonly source?: number
-  readonly flags?: number
-  readonly immediate?: number
-  readonly solicited?: boolean
-}
-
 /** A completion queue: a ring that grows up to its size, and is dead once it overran. */
 export class CompletionRing {
   handle: Handle = 0
@@ -20,6 +9,8 @@ export class CompletionRing {
   readonly channel: Handle
   readonly #hasTimestamps: boolean
   #size: number
+  /** Completions that there is room for now. */
+  #slots: number
   #words: Uint32Array
   #head = 0
   #count = 0
@@ -33,7 +24,8 @@ export class CompletionRing {
     this.#size = size
     this.channel = channel
     this.#hasTimestamps = hasTimestamps
-    this.#words = new Uint32Array(Math.min(size, 64) * completionWords)
+    this.#slots = Math.min(size, 64)
+    this.#words = new Uint32Array(this.#slots * completionWords)
   }
 
   get overran(): boolean {
@@ -42,10 +34,6 @@ export class CompletionRing {
 
   get count(): number {
     return this.#count
-  }
-
-  get #slots(): number {
-    return this.#words.length / completionWords
   }
 
   resize(size: number): boolean {
@@ -62,28 +50,41 @@ export class CompletionRing {
   }
 
   /** @returns false when there was no room: the queue has overrun */
-  push(idLow: number, idHigh: number, status: number, vendorError: number, outcome: Outcome): boolean {
+  push(
+    idLow: number,
+    idHigh: number,
+    status: number,
+    vendorError: number,
+    opcode: number,
+    bytes: number,
+    queuePair: number,
+    source: number,
+    flags: number,
+    immediate: number,
+    isSolicited: boolean,
+  ): boolean {
     if (this.#count === this.#size) {
       if (!this.#overran) this.context.overran(this)
       this.#overran = true
       return false
     }
     if (this.#count === this.#slots) this.#move(Math.min(this.#size, this.#slots * 2))
-    const at = ((this.#head + this.#count) % this.#slots) * completionWords
+    const end = this.#head + this.#count
+    const at = (end < this.#slots ? end : end - this.#slots) * completionWords
     const words = this.#words
     words[at + completionWord.id] = idLow
     words[at + completionWord.id + 1] = idHigh
     words[at + completionWord.status] = status
-    words[at + completionWord.opcode] = outcome.opcode
+    words[at + completionWord.opcode] = opcode
     words[at + completionWord.vendorError] = vendorError
-    words[at + completionWord.bytes] = outcome.bytes ?? 0
-    words[at + completionWord.queuePair] = outcome.queuePair
-    words[at + completionWord.sourceQueuePair] = outcome.source ?? 0
-    words[at + completionWord.flags] = outcome.flags ?? 0
-    words[at + completionWord.immediate] = outcome.immediate ?? 0
+    words[at + completionWord.bytes] = bytes
+    words[at + completionWord.queuePair] = queuePair
+    words[at + completionWord.sourceQueuePair] = source
+    words[at + completionWord.flags] = flags
+    words[at + completionWord.immediate] = immediate
     if (this.#hasTimestamps) this.#stamp(at)
     this.#count += 1
-    if (this.#armed === 'any' || (this.#armed === 'solicited' && (outcome.solicited === true || status !== 0))) {
+    if (this.#armed === 'any' || (this.#armed === 'solicited' && (isSolicited || status !== 0))) {
       this.#armed = 'no'
       this.context.notify(this)
     }
@@ -92,12 +93,12 @@ export class CompletionRing {
 
   poll(into: Uint32Array, most: number): number {
     const taken = Math.min(most, this.#count, Math.floor(into.length / completionWords))
-    for (let index = 0; index < taken; index++) {
-      const at = this.#head * completionWords
-      const to = index * completionWords
-      for (let word = 0; word < completionWords; word++) into[to + word] = this.#words[at + word] ?? 0
-      this.#head = (this.#head + 1) % this.#slots
-    }
+    // In one piece, or in two where the ring ends.
+    const first = Math.min(taken, this.#slots - this.#head)
+    const at = this.#head * completionWords
+    into.set(this.#words.subarray(at, at + first * completionWords))
+    if (first < taken) into.set(this.#words.subarray(0, (taken - first) * completionWords), first * completionWords)
+    this.#head = (this.#head + taken) % this.#slots
     this.#count -= taken
     return taken
   }
@@ -115,6 +116,7 @@ export class CompletionRing {
       moved.set(this.#words.subarray(at, at + completionWords), index * completionWords)
     }
     this.#words = moved
+    this.#slots = slots
     this.#head = 0
   }
 }

@@ -1,7 +1,8 @@
 import type { Handle } from '../device-calls.js'
 import { refusal } from './refusal.js'
 
-const places = 2 ** 20
+const placeBits = 20
+const places = 2 ** placeBits
 const generations = 2 ** 12
 
 /**
@@ -32,8 +33,8 @@ export class HandleTable<Value> {
   }
 
   find(handle: Handle): Value | undefined {
-    const place = handle % places
-    return this.#generations[place] === (handle - place) / places ? this.#values[place] : undefined
+    const place = handle & (places - 1)
+    return this.#generations[place] === handle >>> placeBits ? this.#values[place] : undefined
   }
 
   /** @throws PinfoldError `ERR_DEVICE_REFUSED` when there is no such object (any more) */
@@ -45,7 +46,7 @@ export class HandleTable<Value> {
 
   remove(verb: string, handle: Handle): Value {
     const value = this.get(verb, handle)
-    const place = handle % places
+    const place = handle & (places - 1)
     this.#values[place] = undefined
     if ((this.#generations[place] ?? 0) < generations - 1) this.#free.push(place)
     return value

@@ -8,7 +8,7 @@ import { loadReceive } from './receives.js'
 import { queueFull, refusal } from './refusal.js'
 import { enterError, flushReceives, postSends, resume } from './send-queue.js'
 import { whyNotChange } from './state-table.js'
-import { wire } from './wire.js'
+import { loopbackGid, wire } from './wire.js'
 
 const { RESET, RTS, SQD, ERR } = queuePairStates.byName
 
@@ -138,6 +138,7 @@ function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEn
     attributes: noAttributes(),
     receives: [],
     pending: [],
+    isOnWire: true,
     rnrLeft: 0,
     retriesLeft: 0,
     timer: undefined,
@@ -165,6 +166,7 @@ function apply(queuePair: QueuePairEndpoint, change: QueuePairChange): void {
     return
   }
   Object.assign(queuePair.attributes, attributes)
+  queuePair.isOnWire = ['', loopbackGid].includes(queuePair.attributes.path.gid)
   if (state === ERR) {
     enterError(queuePair)
     return

@@ -1,4 +1,4 @@
-import { windowSize, windowStep } from '../../memory/region-core.js'
+import { type RegionCore, windowSize, windowStep } from '../../memory/region-core.js'
 import type { Handle, MemoryRange } from '../device-calls.js'
 import type { Domain } from './objects.js'
 import type { Segments } from './segments.js'
@@ -32,8 +32,7 @@ export class RegisteredMemory {
   readonly isImplicit: boolean
   /** Windows that are bound to it. */
   windows = 0
-  /** A Uint8Array of each window of the region, made at first use. */
-  #views: (Uint8Array | undefined)[] = []
+  #views: (Uint8Array | undefined)[]
 
   constructor(
     domain: Domain,
@@ -47,6 +46,7 @@ export class RegisteredMemory {
     this.domain = domain
     this.key = key
     this.storage = storage
+    this.#views = keptViews(storage)
     this.length = length
     this.access = access
     this.isImplicit = isImplicit
@@ -55,8 +55,8 @@ export class RegisteredMemory {
 
   replace(storage: Storage, length: number, address: bigint): void {
     this.storage = storage
+    this.#views = keptViews(storage)
     this.length = length
-    this.#views = []
     this.#moveTo(address)
   }
 
@@ -82,7 +82,7 @@ export class RegisteredMemory {
     if (core.closed) return false
     for (let place = base + offset, left = length; left > 0; ) {
       const window = place < windowSize ? 0 : Math.floor(place / windowStep) - 1
-      const view = this.#view(window)
+      const view = viewOf(core, this.#views, window)
       const start = place - window * windowStep
       const step = Math.min(left, view.length - start)
       if (step <= 0) return false
@@ -92,15 +92,30 @@ export class RegisteredMemory {
     }
     return true
   }
+}
 
-  #view(window: number): Uint8Array {
-    const kept = this.#views[window]
-    if (kept !== undefined && kept.length > 0) return kept
-    if (this.storage.kind !== 'region') return new Uint8Array()
-    const made = new Uint8Array(this.storage.range.core.window(window))
-    this.#views[window] = made
-    return made
-  }
+/**
+ * A Uint8Array of each window of a region, the same for all of its registrations: bytes that two of them share are then
+ * seen to be the same.
+ */
+const viewsOf = new WeakMap<RegionCore, (Uint8Array | undefined)[]>()
+
+function viewOf(core: RegionCore, views: (Uint8Array | undefined)[], window: number): Uint8Array {
+  const kept = views[window]
+  if (kept !== undefined && kept.length > 0) return kept
+  const made = new Uint8Array(core.window(window))
+  views[window] = made
+  return made
+}
+
+function keptViews(storage: Storage): (Uint8Array | undefined)[] {
+  if (storage.kind !== 'region') return []
+  const { core } = storage.range
+  const kept = viewsOf.get(core)
+  if (kept !== undefined) return kept
+  const views: (Uint8Array | undefined)[] = []
+  viewsOf.set(core, views)
+  return views
 }
 
 /** What a null registration reads from, and drops into: as much as it takes, in parts. */

@@ -10,13 +10,13 @@ import { type Answer, accept, isReceiving, type Message } from './responder.js'
 import { Segments } from './segments.js'
 import type { LoadedSend } from './send-request.js'
 import { bindTo, invalidateByKey } from './windows.js'
-import { loopbackGid, wire } from './wire.js'
+import { wire } from './wire.js'
 
 const opcodes = requestOpcodes.byName
 const status = completionStatuses.byName
 const completed = completionOpcodes.byName
 /** What a request's completion calls it. */
-const completionOpcode: Readonly<Record<number, number>> = {
+const completionOpcode: readonly number[] = Object.assign([], {
   [opcodes.write]: completed.write,
   [opcodes.writeWithImmediate]: completed.write,
   [opcodes.send]: completed.send,
@@ -27,7 +27,7 @@ const completionOpcode: Readonly<Record<number, number>> = {
   [opcodes.fetchAndAdd]: completed.fetchAndAdd,
   [opcodes.invalidate]: completed.invalidate,
   [opcodes.bind]: completed.bind,
-}
+})
 
 const remote = new Segments()
 const found: RemoteRange = { memory: undefined, offset: 0 }
@@ -78,8 +78,8 @@ export function attempt(
 }
 
 /** The queue pair that this one is connected to, if it is connected back and serves requests. */
-function peerOf({ attributes, number }: QueuePairEndpoint): QueuePairEndpoint | undefined {
-  if (attributes.path.gid !== loopbackGid && attributes.path.gid !== '') return undefined
+function peerOf({ attributes, number, isOnWire }: QueuePairEndpoint): QueuePairEndpoint | undefined {
+  if (!isOnWire) return undefined
   const target = wire.queuePair(attributes.remoteQueuePair)
   if (target === undefined || !isReceiving(target) || target.attributes.remoteQueuePair !== number) return undefined
   return target.attributes.receivePsn === attributes.sendPsn ? target : undefined
@@ -232,9 +232,8 @@ export function complete(
   opcode: number,
   bytes: number,
 ): void {
-  queuePair.sendRing.push(idLow, idHigh, ended, vendorError, {
-    opcode: completionOpcode[opcode] ?? 0,
-    bytes: ended === status.SUCCESS ? bytes : 0,
-    queuePair: queuePair.number,
-  })
+  const { SUCCESS } = status
+  const called = completionOpcode[opcode] ?? 0
+  const done = ended === SUCCESS ? bytes : 0
+  queuePair.sendRing.push(idLow, idHigh, ended, vendorError, called, done, queuePair.number, 0, 0, 0, false)
 }

@@ -85,15 +85,19 @@ export function accept(
   }
   takeReceive(target)
   const { receive: received, receiveWriteWithImmediate } = completionOpcodes.byName
-  const pushed = target.receiveRing.push(posted.idLow, posted.idHigh, outcome, answer.vendorError, {
-    opcode: message.bytes === undefined ? receiveWriteWithImmediate : received,
-    bytes: message.bytes === undefined ? message.length : needed,
-    queuePair: target.number,
-    source: message.header === undefined ? 0 : message.source.number,
-    flags: message.flags | (message.header === undefined ? 0 : completionFlags.header),
-    immediate: message.immediate,
-    solicited: message.solicited,
-  })
+  const pushed = target.receiveRing.push(
+    posted.idLow,
+    posted.idHigh,
+    outcome,
+    answer.vendorError,
+    message.bytes === undefined ? receiveWriteWithImmediate : received,
+    message.bytes === undefined ? message.length : needed,
+    target.number,
+    message.header === undefined ? 0 : message.source.number,
+    message.flags | (message.header === undefined ? 0 : completionFlags.header),
+    message.immediate,
+    message.solicited,
+  )
   if (outcome !== status.SUCCESS || !pushed) fail(target)
 }
 

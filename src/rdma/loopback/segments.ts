@@ -26,6 +26,16 @@ export class Segments {
 
   /** Copies the first `length` bytes of this to the start of `to`, which has room for them. */
   copyTo(to: Segments, length: number): void {
+    const source = this.#bytes[0]
+    const target = to.#bytes[0]
+    if (this.count === 1 && to.count === 1 && source !== undefined && target !== undefined) {
+      move(source, this.#starts[0] ?? 0, target, to.#starts[0] ?? 0, length)
+    } else {
+      this.#scatter(to, length)
+    }
+  }
+
+  #scatter(to: Segments, length: number): void {
     let from = 0
     let fromDone = 0
     let into = 0
@@ -65,10 +75,11 @@ export class Segments {
 /** Below this a loop is faster than a call of the runtime with a view made for it. */
 const fewBytes = 32
 
+/** Views of the same memory are the same object here (registered-memory.ts), so that overlap is seen. */
 function move(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
-  if (length < fewBytes && source !== target) {
+  if (length < fewBytes && (source !== target || to + length <= from || from + length <= to)) {
     for (let index = 0; index < length; index++) target[to + index] = source[from + index] ?? 0
-  } else if (source.buffer === target.buffer && source.byteOffset === target.byteOffset) {
+  } else if (source === target) {
     target.copyWithin(to, from, from + length)
   } else {
     target.set(source.subarray(from, from + length), to)

@@ -1,6 +1,6 @@
 import { eventTypes } from '../async-events.js'
 import { completionStatuses } from '../completion-status.js'
-import { sendFlags } from '../operations.js'
+import { completionOpcodes, sendFlags } from '../operations.js'
 import { queuePairStates } from '../states.js'
 import { loopbackVendorErrors as why } from '../vendor-errors.js'
 import { sendWord } from '../work-layout.js'
@@ -88,7 +88,8 @@ export function enterError(queuePair: QueuePairEndpoint): void {
 
 export function flushReceives(queuePair: QueuePairEndpoint): void {
   for (const { idLow, idHigh } of queuePair.receives.splice(0)) {
-    queuePair.receiveRing.push(idLow, idHigh, WR_FLUSH_ERR, 0, { opcode: 128, queuePair: queuePair.number })
+    const { receive } = completionOpcodes.byName
+    queuePair.receiveRing.push(idLow, idHigh, WR_FLUSH_ERR, 0, receive, 0, queuePair.number, 0, 0, 0, false)
   }
 }
 

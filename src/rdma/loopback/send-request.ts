@@ -8,23 +8,21 @@ import { Segments } from './segments.js'
 const opcodes = requestOpcodes.byName
 const { RC, UC, UD } = queuePairTypes.byName
 
-/** What each type of queue pair can do (ibv_post_send(3)). */
-const possible: ReadonlyMap<number, ReadonlySet<number>> = new Map([
-  [RC, new Set(Object.values(opcodes))],
-  [
-    UC,
-    new Set([
-      opcodes.send,
-      opcodes.sendWithImmediate,
-      opcodes.sendWithInvalidate,
-      opcodes.write,
-      opcodes.writeWithImmediate,
-      opcodes.invalidate,
-      opcodes.bind,
-    ]),
-  ],
-  [UD, new Set([opcodes.send, opcodes.sendWithImmediate])],
-])
+const bits = (...of: readonly number[]) => of.reduce((all, opcode) => all | (1 << opcode), 0)
+
+/** What each type of queue pair can do (ibv_post_send(3)): a bit for each opcode, by the number of the type. */
+const possible: number[] = []
+possible[RC] = bits(...Object.values(opcodes))
+possible[UC] = bits(
+  opcodes.send,
+  opcodes.sendWithImmediate,
+  opcodes.sendWithInvalidate,
+  opcodes.write,
+  opcodes.writeWithImmediate,
+  opcodes.invalidate,
+  opcodes.bind,
+)
+possible[UD] = bits(opcodes.send, opcodes.sendWithImmediate)
 
 const isAtomic = (opcode: number) => opcode === opcodes.compareAndSwap || opcode === opcodes.fetchAndAdd
 
@@ -83,7 +81,8 @@ export class LoadedSend {
     this.low = words[at + sendWord.remoteAddress] ?? 0
     this.high = words[at + sendWord.remoteAddress + 1] ?? 0
     const { type, capacity } = queuePair.request
-    if (possible.get(type)?.has(this.opcode) !== true) return 'this type of queue pair has no such operation'
+    if (this.opcode > 31 || ((possible[type] ?? 0) & (1 << this.opcode)) === 0)
+      return 'this type of queue pair has no such operation'
     const entries = words[at + sendWord.entries] ?? 0
     const most = Math.min(capacity.sendEntries, (stride - sendHeaderWords) / entryWords)
     if (entries > most) return `${entries} scatter entries, and the queue pair takes ${most}`

@@ -25,13 +25,13 @@ class Wire {
   }
 
   /**
-   * A key that is not in use: 24 bits that count, and a low byte by chance. So a stale key is found again only after
-   * 16 million registrations, and then with one chance in 256.
+   * A key that is not in use: 23 bits that count, and a low byte by chance. So a stale key is found again only after
+   * 8 million registrations, and then with one chance in 256. (With the highest bit V8 would have to box it.)
    */
   newKey(): number {
     let key = 0
     do {
-      this.#nextKey = (this.#nextKey + 1) % 2 ** 24
+      this.#nextKey = (this.#nextKey + 1) % 2 ** 23
       key = this.#nextKey * 256 + randomInt(256)
     } while (this.#nextKey === 0 || this.#keys.has(key))
     return key
