@@ -1,0 +1,135 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { z } from 'zod'
+import { MiB } from '../../src/sizes.js'
+import { distribution, interleave, timed } from '../measure.js'
+import { pinfold } from '../package.js'
+import { Peer } from '../peer.js'
+import { type Target, valueAtMost } from '../row.js'
+import type { Report, Suite } from '../suite.js'
+
+const microseconds = 1e6
+const writeBytes = 64 * 1024
+const burst = 32
+const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const labReport = z.object({ accelerator: z.string(), hosts: z.array(z.object({ startSeconds: z.number() })).min(1) })
+
+/** At least so many times the peer's rate, which is as much less of its time. */
+function rateAtLeast(share: number): Target {
+  return { text: `>= ${share} x its rate`, isMet: (_, ratio) => ratio !== null && 1 / ratio >= share }
+}
+
+export const suite: Suite = {
+  about: 'registering memory, writes over the loopback beside memcpy, and the start of the lab',
+  hugepages: 4,
+  oneProcessor: true,
+  async run(report) {
+    await report.section('loopback write of 64 KiB', () => measureWrites(report))
+    await report.section('registerSync and close', () => measureRegistration(report))
+    await report.section('lab: start to first command', () => measureLab(report))
+  },
+}
+
+/** Two queue pairs that are connected to each other over the loopback, and a region for both ends. */
+function connected() {
+  const memory = pinfold.openRegistrySync({})
+  const region = memory.allocateSync('written', { size: 4 * MiB, pages: ['2MiB', 'base'] })
+  const device = pinfold.openDevice({ loopback: true })
+  const domain = device.createDomain()
+  const completions = device.createCompletionQueue({ entries: 4 * burst })
+  const ours = domain.createQueuePair({ sendQueue: completions })
+  const theirs = domain.createQueuePair({ sendQueue: completions })
+  ours.connect(theirs.describe())
+  theirs.connect(ours.describe(), { access: ['remoteWrite'] })
+  const close = () => {
+    memory.close()
+    device.close({ force: true })
+  }
+  return { memory, region, domain, completions, ours, [Symbol.dispose]: close }
+}
+
+async function measureWrites(report: Report): Promise<void> {
+  using ends = connected()
+  const { memory, region, domain, completions, ours } = ends
+  const from = memory.registerSync(region.slice(0, 2 * MiB), domain, []).slice(0, writeBytes)
+  const target = memory.registerSync(region.slice(2 * MiB, 2 * MiB), domain, ['localWrite', 'remoteWrite'])
+  const to = pinfold.parseRemoteMemory(target.describe()).slice(0, writeBytes)
+  const arrived = new pinfold.Completions(burst)
+  await using peer = await Peer.start('memcpy', writeBytes)
+
+  // A round is a write, posted in bursts and polled for.
+  const write = timed((rounds) => {
+    let done = 0
+    while (done < rounds) {
+      const posted = Math.min(burst, rounds - done)
+      for (let index = 0; index < posted; index++) ours.sends.write(from, to, index)
+      ours.sends.post()
+      done += completions.pollInto(arrived)
+    }
+    return done
+  })
+  const taken = await interleave(
+    { write, memcpy: peer.contender('copy') },
+    { samples: 401, warmUp: 40, rounds: 10 * burst },
+  )
+  report.add({
+    name: 'loopback write of 64 KiB, in bursts of 32, polled',
+    unit: 'us',
+    scale: microseconds,
+    value: taken.of('write'),
+    peer: { name: 'memcpy', value: taken.of('memcpy'), ratio: taken.ratio('write', 'memcpy') },
+    target: rateAtLeast(0.9),
+  })
+}
+
+async function measureRegistration(report: Report): Promise<void> {
+  using ends = connected()
+  const { memory, region, domain } = ends
+  const register = timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      const registration = memory.registerSync(region, domain, ['localWrite', 'remoteWrite'])
+      sum += registration.length
+      registration.close()
+    }
+    return sum
+  })
+  const taken = await interleave({ register }, { samples: 201, warmUp: 40, rounds: 200 })
+  report.add({
+    name: 'registerSync and close, on the loopback: all of it JavaScript',
+    unit: 'us',
+    scale: microseconds,
+    value: taken.of('register'),
+    target: valueAtMost(3, 'us'),
+  })
+}
+
+/** A run of its own for each sample; it says itself when the command began. */
+async function measureLab(report: Report): Promise<void> {
+  const samples: number[] = []
+  let accelerator = ''
+  for (let sample = 0; sample < 5; sample++) {
+    const { stderr } = await promisify(execFile)('taskset', [
+      '--cpu-list',
+      '0-1023',
+      process.execPath,
+      command,
+      'lab',
+      'run',
+      '--json',
+      '--',
+      'true',
+    ])
+    const told = labReport.parse(JSON.parse(stderr.trim().split('\n').at(-1) ?? ''))
+    accelerator = told.accelerator
+    samples.push(...told.hosts.map(({ startSeconds }) => startSeconds))
+  }
+  report.add({
+    name: `lab: start to first command (${accelerator === 'kvm' ? 'KVM' : 'emulated'})`,
+    unit: 's',
+    scale: 1,
+    value: distribution(samples),
+    target: valueAtMost(6, 's'),
+  })
+}
