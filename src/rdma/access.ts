@@ -60,13 +60,17 @@ export function accessBits(subject: string, access: readonly Access[]): number {
 
 /** Undefined unless they are all rights: what is wrong with them is then told by the schema, which costs a microsecond. */
 function knownBits(access: readonly Access[]): number | undefined {
-  if (!isArray(access)) return undefined
-  let bits = 0
-  for (const name of access) {
-    if (!Object.hasOwn(accessFlags.byName, name)) return undefined
-    bits |= accessFlags.byName[name]
+  try {
+    if (!isArray(access)) return undefined
+    let bits = 0
+    for (const name of access) {
+      if (!Object.hasOwn(accessFlags.byName, name)) return undefined
+      bits |= accessFlags.byName[name]
+    }
+    return bits
+  } catch {
+    return undefined // a Proxy whose trap threw: the schema tells of it
   }
-  return bits
 }
 
 /** As Array.isArray, which would make elements of any type of them. */

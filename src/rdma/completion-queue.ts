@@ -7,7 +7,7 @@ import { CompletionChannel } from './completion-channel.js'
 import type { Device } from './device.js'
 import type { Handle } from './device-calls.js'
 import { DeviceObject, requireSameDevice } from './device-object.js'
-import { instanceOf } from './instances.js'
+import { instanceOf, isInstance } from './instances.js'
 import { count, positiveCount } from './numbers.js'
 import { type Wait, Waiters } from './waiters.js'
 
@@ -77,7 +77,7 @@ export class CompletionQueue extends DeviceObject {
    * @throws PinfoldError as `poll`
    */
   pollInto(completions: Completions): number {
-    if (!(completions instanceof Completions)) checked('pollInto: completions', completionsArgument, completions)
+    if (!isInstance(completions, Completions)) checked('pollInto: completions', completionsArgument, completions)
     this.requireOpen('pollInto')
     completions.count = this.device.calls.poll(this.handle, completions.words, completions.capacity)
     return completions.count

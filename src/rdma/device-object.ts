@@ -58,6 +58,11 @@ export abstract class DeviceObject {
     for (const parent of this.#parents) parent.#children.add(this)
   }
 
+  /** @internal Whether a value came out of the constructor: one that was made by Object.create() has nothing inside. */
+  static isMade(value: object): boolean {
+    return #closed in value
+  }
+
   /** Destroys it at the device. What throws leaves it open. */
   protected abstract destroy(): void
 

@@ -3,6 +3,7 @@ import type * as z from 'zod'
 import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, signalOption, sizeOption } from '../options.js'
+import { describe } from '../sizes.js'
 import { eventTypes, subjectOf } from './async-events.js'
 import { CompletionChannel } from './completion-channel.js'
 import { type CompletionQueue, type CompletionQueueOptions, createCompletionQueue } from './completion-queue.js'
@@ -150,10 +151,13 @@ export class Device extends DeviceObject {
     const { size, alignment = 1 } = checked('allocateDeviceMemory', deviceMemoryOptions, options)
     const log2 = Math.log2(alignment)
     if (!Number.isInteger(log2)) {
-      throw new PinfoldError(`allocateDeviceMemory: alignment: expected a power of two, received ${alignment}`, {
-        code: 'ERR_INVALID_ARGUMENT',
-        values: { alignment },
-      })
+      throw new PinfoldError(
+        `allocateDeviceMemory: alignment: expected a power of two, received ${describe(alignment)}`,
+        {
+          code: 'ERR_INVALID_ARGUMENT',
+          values: { alignment },
+        },
+      )
     }
     this.requireOpen('allocateDeviceMemory')
     return new DeviceMemory(this, this.calls.allocateDeviceMemory(size, log2), size)
@@ -243,7 +247,8 @@ export class Device extends DeviceObject {
   #requirePort(subject: string, number: number): void {
     this.requireOpen(subject)
     if (Number.isInteger(number) && number >= 1 && number <= this.attributes.ports) return
-    throw new PinfoldError(`${subject}: ${this.name} has ports 1 to ${this.attributes.ports}, not ${String(number)}`, {
+    const { ports } = this.attributes
+    throw new PinfoldError(`${subject}: expected a port of ${this.name}, 1 to ${ports}, received ${describe(number)}`, {
       code: 'ERR_OUT_OF_RANGE',
       values: { device: this.name, port: number },
     })

@@ -4,6 +4,7 @@ import { MappedRegion } from '../memory/mapped-region.js'
 import { Slice } from '../memory/slice.js'
 import { checked } from '../options.js'
 import type { MemoryRange } from './device-calls.js'
+import { isInstance } from './instances.js'
 
 /** What can be registered: all of a region, or a part of it, to the byte. */
 export type RegistrableMemory = MappedRegion | Slice
@@ -11,7 +12,7 @@ export type RegistrableMemory = MappedRegion | Slice
 export const registrableMemory = z.custom<RegistrableMemory>(isRegistrable, { error: 'expected a Region or a Slice' })
 
 function isRegistrable(value: unknown): value is RegistrableMemory {
-  return value instanceof MappedRegion || value instanceof Slice
+  return isInstance(value, MappedRegion) || isInstance(value, Slice)
 }
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED` */

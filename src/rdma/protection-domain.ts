@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { checked, optionsObject } from '../options.js'
+import { checked, checkRange, optionsObject } from '../options.js'
 import { type Access, accessBits } from './access.js'
 import { AddressHandle, type PathOptions, pathAttributes } from './address-handle.js'
 import type { Device } from './device.js'
@@ -79,7 +79,8 @@ export class ProtectionDomain extends DeviceObject {
   /**
    * Registers memory of the device. It is zero based: its IOVA counts from the start of that memory.
    *
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED`, `ERR_DOMAIN_MISMATCH`
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`, `ERR_UNSUPPORTED`,
+   *   `ERR_DOMAIN_MISMATCH`
    */
   registerDeviceMemory(
     memory: DeviceMemory,
@@ -95,6 +96,7 @@ export class ProtectionDomain extends DeviceObject {
     const bits = accessBits('registerDeviceMemory', access)
     this.requireOpen('registerDeviceMemory')
     requireSameDevice('registerDeviceMemory', this.device, [memory])
+    checkRange('registerDeviceMemory', offset, length, memory.size)
     const keys = this.device.calls.registerDeviceMemory(this.handle, memory.handle, offset, length, bits)
     return new Registration(this, [memory], { kind: 'device memory', length }, access, keys)
   }
@@ -136,7 +138,6 @@ export class ProtectionDomain extends DeviceObject {
    *   process; `ERR_UNSUPPORTED`
    */
   registerImplicit(access: readonly Access[]): ImplicitRegistration {
-    const bits = accessBits('registerImplicit', [...access, 'onDemand'])
     checked(
       'registerImplicit: access',
       z.array(
@@ -146,6 +147,7 @@ export class ProtectionDomain extends DeviceObject {
       ),
       access,
     )
+    const bits = accessBits('registerImplicit', [...access, 'onDemand'])
     this.requireOpen('registerImplicit')
     return new ImplicitRegistration(this, access, this.device.calls.registerImplicit(this.handle, bits))
   }

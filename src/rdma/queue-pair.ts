@@ -29,6 +29,7 @@ import { type SendRequest, understoodRequests } from './send-request.js'
 import { SendRing } from './send-ring.js'
 import { SharedReceiveQueue } from './shared-receive-queue.js'
 import { type QueuePairState, type QueuePairType, queuePairStates, queuePairTypes } from './states.js'
+import { listOf } from './work-memory.js'
 
 const completionQueue = instanceOf('CompletionQueue', () => CompletionQueue)
 const queuePairOptions = optionsObject({
@@ -198,7 +199,7 @@ export class QueuePair extends DeviceObject {
 
   /** Posts receives, in order, as one burst. @throws PinfoldError as `post`; `ERR_QUEUE_PAIR_STATE` in RESET */
   postReceive(requests: ReceiveRequest | readonly ReceiveRequest[]): number {
-    const list: readonly ReceiveRequest[] = Array.isArray(requests) ? requests : [requests]
+    const list = listOf('postReceive', requests)
     const burst = new ReceiveRing(this, list.length, this.capacity.receiveEntries)
     for (const request of list) burst.add(request)
     return burst.post()

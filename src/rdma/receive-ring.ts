@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
+import { describe } from '../sizes.js'
 import type { Device } from './device.js'
 import { whole } from './numbers.js'
 import { receiveHeaderWords, receiveStride, receiveWord } from './work-layout.js'
@@ -64,7 +65,7 @@ export class ReceiveRing {
       })
     }
     if (!(Number.isSafeInteger(id) && id >= 0)) {
-      throw new PinfoldError(`receive: id: expected a whole number, received ${String(id)}`, {
+      throw new PinfoldError(`receive: id: expected a whole number, received ${describe(id)}`, {
         code: 'ERR_INVALID_ARGUMENT',
         values: { id },
       })

@@ -3,7 +3,7 @@ import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
 import { type Access, accessBits } from './access.js'
 import type { MemoryRange, RegisteredKeys } from './device-calls.js'
-import { instanceOf } from './instances.js'
+import { instanceOf, isInstance } from './instances.js'
 import { type RegistrableMemory, rangeOf } from './memory-range.js'
 import { address64 } from './numbers.js'
 import { ProtectionDomain } from './protection-domain.js'
@@ -60,7 +60,7 @@ function understood(
   access: readonly Access[],
   options: RegisterOptions | undefined,
 ): { readonly range: MemoryRange; readonly bits: number; readonly address: bigint | undefined } {
-  if (!(domain instanceof ProtectionDomain)) checked('register: domain', domainArgument, domain)
+  if (!isInstance(domain, ProtectionDomain)) checked('register: domain', domainArgument, domain)
   const range = rangeOf('register', memory)
   const bits = accessBits('register', access)
   const address = options === undefined ? undefined : checked('register', registerOptions, options).address

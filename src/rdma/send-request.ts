@@ -7,7 +7,7 @@ import { MemoryWindow } from './memory-window.js'
 import { address64, whole, word24, word32 } from './numbers.js'
 import { Registration, RegistrationSlice } from './registration.js'
 import { RemoteMemory, RemoteSlice } from './remote-memory.js'
-import type { WorkMemory } from './work-memory.js'
+import { listOf, type WorkMemory } from './work-memory.js'
 
 const workMemory = z.union(
   [instanceOf('Registration', () => Registration), instanceOf('RegistrationSlice', () => RegistrationSlice)],
@@ -75,8 +75,7 @@ export const sendRequest = z.discriminatedUnion(
 
 /** The same checks for whoever posts one or several. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function understoodRequests(subject: string, requests: SendRequest | readonly SendRequest[]): SendRequest[] {
-  const list = Array.isArray(requests) ? requests : [requests]
-  return list.map((request) => checked(subject, sendRequest, request))
+  return listOf(subject, requests).map((request) => checked(subject, sendRequest, request))
 }
 
 /** What every send request may have. */

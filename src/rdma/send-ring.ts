@@ -1,14 +1,18 @@
 import { PinfoldError } from '../errors.js'
+import { describe } from '../sizes.js'
 import { accessBits } from './access.js'
+import { isInstance } from './instances.js'
 import type { MemoryWindow } from './memory-window.js'
 import { type RequestOperation, requestOpcodes, sendFlags } from './operations.js'
 import { asSlice } from './prefetch.js'
 import type { QueuePair } from './queue-pair.js'
 import type { RegistrationSlice } from './registration.js'
-import { RemoteMemory, type RemoteSlice } from './remote-memory.js'
+import { RemoteMemory, RemoteSlice } from './remote-memory.js'
 import { type SendRequest, understoodRequests } from './send-request.js'
 import { sendHeaderWords, sendStride, sendWord } from './work-layout.js'
 import { type WorkMemory, writeEntries } from './work-memory.js'
+
+const everyFlag = Object.values(sendFlags).reduce((all, flag) => all | flag, 0)
 
 /**
  * A burst of send requests in the making: each method writes one into a typed array, `post()` hands all of them to the
@@ -154,9 +158,15 @@ export class SendRing {
       })
     }
     if (!(Number.isSafeInteger(id) && id >= 0)) {
-      throw new PinfoldError(`${operation}: id: expected a whole number, received ${String(id)}`, {
+      throw new PinfoldError(`${operation}: id: expected a whole number, received ${describe(id)}`, {
         code: 'ERR_INVALID_ARGUMENT',
         values: { id },
+      })
+    }
+    if (!(Number.isInteger(flags) && flags >= 0 && flags <= everyFlag)) {
+      throw new PinfoldError(`${operation}: flags: expected bits of sendFlags, received ${describe(flags)}`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { flags },
       })
     }
     const words = this.#words
@@ -182,8 +192,10 @@ export class SendRing {
   }
 
   #aim(at: number, remote: RemoteSlice | RemoteMemory): void {
-    const memory = remote instanceof RemoteMemory ? remote : remote.memory
-    const offset = remote instanceof RemoteMemory ? 0 : remote.offset
+    const isWhole = isInstance(remote, RemoteMemory)
+    if (!isWhole && !isInstance(remote, RemoteSlice)) throw noRemote(remote)
+    const memory = isWhole ? remote : remote.memory
+    const offset = isWhole ? 0 : remote.offset
     const low = memory.low + (offset < 2 ** 32 ? offset : offset % 2 ** 32)
     const carry = low < 2 ** 32 ? 0 : 1
     this.#words[at + sendWord.rkey] = memory.rkey
@@ -246,6 +258,13 @@ export class SendRing {
     this.#words[at] = value
     this.#words[at + 1] = value / 2 ** 32
   }
+}
+
+function noRemote(received: unknown): PinfoldError {
+  return new PinfoldError(`post: remote: expected a RemoteMemory or a RemoteSlice, received ${describe(received)}`, {
+    code: 'ERR_INVALID_ARGUMENT',
+    values: { received },
+  })
 }
 
 function flagsOf(request: SendRequest): number {

@@ -6,6 +6,7 @@ import { DeviceObject } from './device-object.js'
 import { count, positiveCount } from './numbers.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import { type ReceiveRequest, ReceiveRing } from './receive-ring.js'
+import { listOf } from './work-memory.js'
 
 const sharedOptions = optionsObject({
   requests: positiveCount.optional(),
@@ -52,7 +53,7 @@ export class SharedReceiveQueue extends DeviceObject {
 
   /** Posts receives, in order, as one burst. @throws PinfoldError as `queuePair.postReceive` */
   postReceive(requests: ReceiveRequest | readonly ReceiveRequest[]): number {
-    const list: readonly ReceiveRequest[] = Array.isArray(requests) ? requests : [requests]
+    const list = listOf('postReceive', requests)
     const burst = new ReceiveRing(this, list.length, this.#capacity.entries)
     for (const request of list) burst.add(request)
     return burst.post()

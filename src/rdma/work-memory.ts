@@ -1,6 +1,8 @@
 import { PinfoldError } from '../errors.js'
+import { unreadable } from '../options.js'
 import { describe } from '../sizes.js'
 import type { Device } from './device.js'
+import { isInstance } from './instances.js'
 import { Registration, RegistrationSlice } from './registration.js'
 import { entryWord, entryWords } from './work-layout.js'
 
@@ -22,24 +24,51 @@ export function writeEntries(
   most: number,
   memory: WorkMemory | readonly WorkMemory[],
 ): number {
+  try {
+    return entriesInto(subject, device, words, at, most, memory)
+  } catch (error) {
+    throw error instanceof PinfoldError ? error : unreadable(`${subject}: memory`, memory, error)
+  }
+}
+
+function entriesInto(
+  subject: string,
+  device: Device,
+  words: Uint32Array,
+  at: number,
+  most: number,
+  memory: WorkMemory | readonly WorkMemory[],
+): number {
   if (!Array.isArray(memory)) {
     if (most === 0) throw tooMany(subject, 1, most)
     writeEntry(subject, device, words, at, memory)
     return 1
   }
-  if (memory.length > most) throw tooMany(subject, memory.length, most)
-  let place = at
-  for (const entry of memory) {
-    writeEntry(subject, device, words, place, entry)
-    place += entryWords
+  const { length } = memory
+  if (length > most) throw tooMany(subject, length, most)
+  for (let index = 0; index < length; index++) {
+    writeEntry(subject, device, words, at + index * entryWords, memory[index])
   }
-  return memory.length
+  return length
+}
+
+/** What was given as one or several, in an array of our own: a caller's may change while it is looked at. */
+export function listOf<Item>(subject: string, given: Item | readonly Item[]): readonly Item[] {
+  try {
+    return isList(given) ? Array.from(given) : [given]
+  } catch (cause) {
+    throw unreadable(subject, given, cause)
+  }
+}
+
+function isList<Item>(given: Item | readonly Item[]): given is readonly Item[] {
+  return Array.isArray(given)
 }
 
 function writeEntry(subject: string, device: Device, words: Uint32Array, at: number, memory: unknown): void {
-  if (memory instanceof RegistrationSlice) {
+  if (isInstance(memory, RegistrationSlice)) {
     writeRange(subject, device, words, at, memory.registration, memory.offset, memory.length)
-  } else if (memory instanceof Registration) {
+  } else if (isInstance(memory, Registration)) {
     writeRange(subject, device, words, at, memory, 0, memory.length)
   } else {
     throw new PinfoldError(

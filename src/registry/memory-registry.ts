@@ -1,4 +1,5 @@
 import { type InspectOptionsStylized, inspect } from 'node:util'
+import * as z from 'zod'
 import type { VirtualAddress } from '../addresses.js'
 import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
 import { checked, optionsObject, signalOption } from '../options.js'
@@ -9,11 +10,14 @@ import { type RegisterOptions, registerMemory, registerMemoryAsync } from '../rd
 import type { Registration } from '../rdma/registration.js'
 import { formatSize } from '../sizes.js'
 import type { Ledger } from './ledger.js'
-import type { Region } from './region.js'
+import { Region } from './region.js'
 import { type AllocateOptions, checkedAllocateOptions } from './registry-options.js'
 import type { RegistryStats } from './registry-stats.js'
 
 const waitOptions = optionsObject({ signal: signalOption.optional() })
+const regionArgument = z.custom<Region | undefined>((value) => value === undefined || value instanceof Region, {
+  error: 'expected a Region',
+})
 
 /**
  * The owner of a program's regions: it makes them under a budget, knows which of them holds an address, and closes them
@@ -137,8 +141,10 @@ export class MemoryRegistry<Names extends string = never> {
    * The open registrations, in the order in which they were made.
    *
    * @param region - only those of this region
+   * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no Region
    */
   registrations(region?: Region): Registration[] {
+    checked('registrations: region', regionArgument, region)
     return this.#ledger.registrations.list(region?.core)
   }
 
