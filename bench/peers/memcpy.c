@@ -1,6 +1,9 @@
 // The floor of a transfer inside of a process: memcpy(3) from one place of a populated mapping to another.
 //
-//   memcpy BYTES      workload 'copy': a round is one copy of so many bytes, always between the same two places
+//   memcpy BYTES SPAN      populates two stretches of SPAN bytes
+//
+// Workloads, a round being one copy of BYTES: 'same' always between the same two places, which the caches hold; 'through'
+// from each place of a stretch in turn, which they do not.
 #define _GNU_SOURCE
 #include <sys/mman.h>
 #include "line_protocol.h"
@@ -9,7 +12,9 @@ static size_t bytes;
 static char* from;
 static char* to;
 
-static double copy(uint64_t rounds) {
+static size_t span;
+
+static double same(uint64_t rounds) {
   const double start = now();
   for (uint64_t i = 0; i < rounds; i++) {
     memcpy(to, from, bytes);
@@ -18,16 +23,27 @@ static double copy(uint64_t rounds) {
   return now() - start;
 }
 
+static double through(uint64_t rounds) {
+  static size_t place;
+  const double start = now();
+  for (uint64_t i = 0; i < rounds; i++) {
+    memcpy(to + place, from + place, bytes);
+    keep((uint64_t)to);
+    place = (place + bytes) % span;
+  }
+  return now() - start;
+}
+
 int main(int argc, char** argv) {
-  if (argc != 2) {
+  if (argc != 3) {
     errno = EINVAL;
-    give_up("one argument wanted");
+    give_up("two arguments wanted");
   }
   bytes = strtoull(argv[1], NULL, 10);
-  const size_t apart = (size_t)1 << 21;
-  from = mmap(NULL, 2 * apart, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+  span = strtoull(argv[2], NULL, 10);
+  from = mmap(NULL, 2 * span, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (from == MAP_FAILED) give_up("mmap");
-  to = from + apart;
-  const struct workload workloads[] = {{"copy", copy}};
-  return serve(workloads, 1);
+  to = from + span;
+  const struct workload workloads[] = {{"same", same}, {"through", through}};
+  return serve(workloads, 2);
 }
