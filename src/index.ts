@@ -27,6 +27,8 @@ export type { RegionOptions } from './memory/region-options.js'
 export type { RegionUse } from './memory/region-use.js'
 export type { Slice } from './memory/slice.js'
 export type { MappingUse } from './memory/smaps.js'
+export { listDevices, openDevice } from './rdma/devices/open-device.js'
+export * from './rdma/index.js'
 export type { BudgetStats, BudgetUse } from './registry/budget.js'
 export {
   type RegionAllocateMessage,

@@ -291,7 +291,17 @@ const silentMethods = [
   'ProcessTranslation.runs',
 ]
 /** Exports that are no functions, but for the class of what is thrown. */
-const constants = ['basePageSize', 'registryChannels', 'PinfoldError']
+const constants = ['basePageSize', 'registryChannels', 'sendFlags', 'PinfoldError']
+/** The ways in of RDMA devices: rdma-bad-input.test.ts has their cases. */
+const ofDevices = [
+  'Completions',
+  'explainStatus',
+  'explainVendorError',
+  'listDevices',
+  'openDevice',
+  'parseQueuePair',
+  'parseRemoteMemory',
+]
 
 const keyOf = ({ of, name }: Door) => `${of === pinfold ? '' : `${of.constructor.name}.`}${name}`
 
@@ -311,7 +321,7 @@ describe('every way in has cases here:', () => {
   const known = new Set(doors.map(keyOf))
 
   test.each(Object.entries(pinfold))('%s', (name, exported) => {
-    if (constants.includes(name)) return
+    if ([...constants, ...ofDevices].includes(name)) return
     if (!takesNothing.includes(name)) return expect(known).toContain(name)
     expect(exported).toHaveLength(0)
   })

@@ -1,0 +1,50 @@
+// The public part of this room. The classes are made by each other (`device.createDomain()`), so programs need their types
+// alone; what they make themselves is exported as a value.
+
+export type { Access } from './access.js'
+export type { AddressHandle, PathOptions } from './address-handle.js'
+export type { EventSubject, EventType } from './async-events.js'
+export { type Completion, Completions } from './completion.js'
+export type { CompletionChannel } from './completion-channel.js'
+export type { CompletionQueue, CompletionQueueOptions } from './completion-queue.js'
+export { type CompletionStatus, explainStatus } from './completion-status.js'
+export { type ConnectOptions, type InitializeOptions, parseQueuePair, type QueuePairDescription } from './connection.js'
+export type { Device, DeviceMemoryOptions } from './device.js'
+export type {
+  DeviceAttributes,
+  DeviceCapability,
+  DeviceKind,
+  DeviceListing,
+  ForkStatus,
+  GidEntry,
+  OnDemandCapabilities,
+  OnDemandOperation,
+  PortAttributes,
+} from './device-attributes.js'
+export type { PathAttributes, QueuePairCapacity, SharedReceiveCapacity } from './device-calls.js'
+export type { DeviceEvent } from './device-event.js'
+export type { DeviceMemory } from './device-memory.js'
+export type { CloseOptions, DeviceObject, ObjectKind } from './device-object.js'
+export type { ImplicitRegistration } from './implicit-registration.js'
+export type { RegistrableMemory } from './memory-range.js'
+export type { MemoryWindow } from './memory-window.js'
+export { type CompletionOperation, type RequestOperation, sendFlags } from './operations.js'
+export type { Advice, AdvisedRange } from './prefetch.js'
+export type { DmabufOptions, ProtectionDomain } from './protection-domain.js'
+export type { QueuePair, QueuePairOptions } from './queue-pair.js'
+export type { QueuePairAttributes, QueuePairInformation } from './queue-pair-attributes.js'
+export type { ReceiveRequest, ReceiveRing } from './receive-ring.js'
+export type { RegisterOptions } from './register.js'
+export type { Registration, RegistrationSlice, ReregisterOptions } from './registration.js'
+export {
+  parseRemoteMemory,
+  type RemoteMemory,
+  type RemoteMemoryDescription,
+  type RemoteSlice,
+} from './remote-memory.js'
+export type { SendRequest } from './send-request.js'
+export type { SendRing } from './send-ring.js'
+export type { SharedReceiveQueue, SharedReceiveQueueOptions } from './shared-receive-queue.js'
+export type { PortState, QueuePairState, QueuePairType } from './states.js'
+export { explainVendorError } from './vendor-errors.js'
+export type { WorkMemory } from './work-memory.js'
