@@ -5,6 +5,7 @@ import { openRegistry } from '../registry/open-registry.js'
 import type { Region } from '../registry/region.js'
 import { formatSize } from '../sizes.js'
 import { commonArguments } from './arguments.js'
+import { writeByDevice } from './demo/device.js'
 import { repairPools, supplyPages } from './demo/pages.js'
 import { countHoldings, measureRemains } from './demo/remains.js'
 import { DemoText } from './demo/render.js'
@@ -24,7 +25,10 @@ import { Output } from './output.js'
 
 /** The main job once, on real memory: every line was measured in this run. */
 export const demo = defineCommand({
-  meta: { name: 'demo', description: 'Do the main job once: make, translate, use, hand over and close a region' },
+  meta: {
+    name: 'demo',
+    description: 'Do the main job once: make, translate, use, hand over, register and close a region',
+  },
   args: {
     hold: { type: 'boolean', description: 'Wait for Enter before closing, to look at the region from outside' },
     ...commonArguments,
@@ -33,9 +37,9 @@ export const demo = defineCommand({
     const output = new Output({ json: args.json === true })
     const report = await runDemo(output, args.hold === true)
     if (args.json === true) output.report(report, () => '')
-    const { bytes, worker, verification, left } = report
-    const isTrue =
-      bytes.differences + worker.differencesThere + worker.differencesHere + verification.moved === 0 && left.nothing
+    const { bytes, worker, device, verification, left } = report
+    const differences = bytes.differences + worker.differencesThere + worker.differencesHere + device.write.differences
+    const isTrue = differences + verification.moved === 0 && left.nothing
     return isTrue ? exitCode.ok : exitCode.finding
   },
 })
@@ -71,6 +75,10 @@ async function runDemo(output: Output, hold: boolean): Promise<DemoReport> {
   const worker = await handOver(region)
   output.piece(text.worker(worker))
 
+  output.progress('waiting for the device …')
+  const device = await writeByDevice(memory, region)
+  output.piece(text.device(device))
+
   const verification = verify(translation)
   output.piece(text.verification(verification, physical.runs !== null))
 
@@ -94,6 +102,7 @@ async function runDemo(output: Output, hold: boolean): Promise<DemoReport> {
     physical,
     bytes,
     worker,
+    device,
     verification,
     close,
     left,

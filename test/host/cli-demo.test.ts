@@ -5,6 +5,7 @@ import { allocateCoreSync } from '../../src/memory/allocate.js'
 import { repairLoans } from '../../src/memory/hugepage-loan.js'
 import { ownPages, readPool } from '../../src/memory/hugepage-pools.js'
 import type { RegionCore } from '../../src/memory/region-core.js'
+import { listDevices } from '../../src/rdma/devices/open-device.js'
 import { formatSize } from '../../src/sizes.js'
 import { asNobody } from '../child-process.js'
 import { jsonOf, pinfold, RunningCommand } from '../command-line.js'
@@ -66,6 +67,22 @@ const reportSchema = z.strictObject({
     differencesHere: z.literal(0),
     milliseconds: time,
   }),
+  device: z.strictObject({
+    name: z.string(),
+    kind: z.enum(['verbs', 'loopback']),
+    passedOver: z.array(z.strictObject({ device: z.string(), code: z.string(), reason: z.string() })),
+    registration: z.strictObject({
+      bytes: z.literal(demoSize),
+      access: z.tuple([z.literal('localWrite'), z.literal('remoteWrite')]),
+      milliseconds: time,
+    }),
+    write: z.strictObject({
+      bytes: z.literal(demoSize),
+      requests: count,
+      differences: z.literal(0),
+      milliseconds: time,
+    }),
+  }),
   verification: z.strictObject({ pages: count, moved: z.literal(0), milliseconds: time }),
   close: z.strictObject({ milliseconds: time }),
   left: z.strictObject({
@@ -124,6 +141,13 @@ describe('the demo', () => {
     expect(report.more).toEqual([])
   })
 
+  test('registers its region with what openDevice() gives', async () => {
+    const { device } = await demo()
+    const [first] = listDevices()
+    expect(device).toMatchObject({ name: first?.name, kind: first?.kind, passedOver: [] })
+    expect(device.write.requests * 2 ** 20).toBe(demoSize)
+  })
+
   test('prints a line for each step, no wider than a terminal, and nothing on stderr', async () => {
     const { code, stdout, stderr } = await pinfold(['demo'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
@@ -138,6 +162,8 @@ describe('the demo', () => {
         'written',
         'read',
         'worker',
+        'registered',
+        'by device',
         'verified',
         'left',
       ]),

@@ -88,6 +88,23 @@ page table  16,384 at 4KiB, 32 at 2MiB: 512 times fewer entries`,
     expect(lines).toContain('32 pages hidden: physical addresses need CAP_SYS_ADMIN')
   })
 
+  test('say which device it was, and why not a better one', () => {
+    const step = {
+      name: 'loopback0',
+      kind: 'loopback',
+      passedOver: [{ device: 'mlx5_0', code: 'ERR_DEVICE_PERMISSION', reason: '/dev/infiniband/uverbs0: EACCES' }],
+      registration: { bytes: 64 * MiB, access: ['localWrite', 'remoteWrite'], milliseconds: 0.04 },
+      write: { bytes: 64 * MiB, requests: 64, differences: 0, milliseconds: 12.5 },
+    } as const
+    expect(text.device(step)).toBe(
+      `registered  64MiB with loopback0, in this process                        40 µs
+            not mlx5_0: /dev/infiniband/uverbs0: EACCES
+by device   64 RDMA writes from a second queue pair, 0 differ          12.5 ms   5.0 GiB/s`,
+    )
+    expect(text.device({ ...step, name: 'rxe0', kind: 'verbs' })).toContain('with rxe0 ')
+    expect(text.device({ ...step, write: { ...step.write, differences: 7 } })).toContain('7 words differ')
+  })
+
   test('say what was borrowed, and what a killed run had left', () => {
     const pages = {
       pool: { pageSize: 2 * MiB, total: 0, free: 0 },

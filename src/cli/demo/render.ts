@@ -5,6 +5,7 @@ import {
   type Advice,
   type BytesStep,
   type DemoReport,
+  type DeviceStep,
   demoSize,
   type MachineStep,
   type PagesStep,
@@ -99,6 +100,24 @@ export class DemoText {
     return [
       this.#line('worker', `thread ${thread}, by a handle of ${handleBytes} bytes`, formatTime(milliseconds)),
       this.#line('', `it read what we wrote, ${there}; we its answer, ${here}`),
+    ].join('\n')
+  }
+
+  device({ name, kind, passedOver, registration, write }: DeviceStep): string {
+    const where = kind === 'loopback' ? `${name}, in this process` : name
+    const requests = `${write.requests} RDMA writes from a second queue pair`
+    return [
+      this.#line(
+        'registered',
+        `${formatSize(registration.bytes)} with ${where}`,
+        formatTime(registration.milliseconds),
+      ),
+      ...passedOver.map(({ device, reason }) => this.#line('', this.#dim(`not ${device}: ${reason}`))),
+      this.#line(
+        'by device',
+        `${requests}, ${this.#differences(write.differences)}`,
+        this.#speed(write.bytes, write.milliseconds),
+      ),
     ].join('\n')
   }
 

@@ -12,6 +12,7 @@ export interface DemoReport {
   readonly physical: PhysicalStep
   readonly bytes: BytesStep
   readonly worker: WorkerStep
+  readonly device: DeviceStep
   readonly verification: VerificationStep
   readonly close: { readonly milliseconds: number }
   readonly left: Remains
@@ -96,6 +97,29 @@ export interface WorkerStep {
   readonly differencesHere: number
   /** To attach, read all and write all, in the worker. */
   readonly milliseconds: number
+}
+
+export interface DeviceStep {
+  /** 'rxe0', 'loopback0' */
+  readonly name: string
+  /** 'verbs' for a real one, 'loopback' for the one in this process. */
+  readonly kind: 'verbs' | 'loopback'
+  /** Devices that come before it and could not be used, and why. */
+  readonly passedOver: readonly { readonly device: string; readonly code: string; readonly reason: string }[]
+  readonly registration: {
+    readonly bytes: number
+    readonly access: readonly string[]
+    readonly milliseconds: number
+  }
+  /** One-sided writes of the whole region from a second queue pair. */
+  readonly write: {
+    readonly bytes: number
+    readonly requests: number
+    /** 32-bit words of the region that are not as they were to be written. */
+    readonly differences: number
+    /** From posting to completion, all requests together. */
+    readonly milliseconds: number
+  }
 }
 
 export interface VerificationStep {
