@@ -26,6 +26,11 @@ export const commandExamples: Readonly<Record<string, readonly string[]>> = {
     'pinfold translate 4711 0x7f2a40000000           # the page there',
     'pinfold translate 4711 0x7f2a40000000 64MiB     # physical runs',
   ],
+  'pinfold devices': [
+    'pinfold devices',
+    'pinfold devices loopback0 --verbose             # what it can do, as ibv_devinfo -v',
+    "pinfold devices --json | jq -r '.devices[].ports[]?.gidTable[].gid'",
+  ],
   'pinfold lab': ['pinfold lab run -- ibv_devinfo', 'pinfold lab shell'],
   'pinfold lab run': [
     'pinfold lab run -- ibv_devinfo -v               # rxe0 is there',

@@ -21,6 +21,7 @@ const byErrorCode: Partial<Record<ErrorCode, number>> = {
   ERR_OUT_OF_RANGE: exitCode.usage,
   ERR_PERMISSION: exitCode.permission,
   ERR_PFN_HIDDEN: exitCode.permission,
+  ERR_DEVICE_PERMISSION: exitCode.permission,
   ERR_HUGEPAGES_SHORT: exitCode.short,
   ERR_POOL_CHANGE_REFUSED: exitCode.short,
   ERR_CGROUP_LIMIT: exitCode.short,

@@ -6,12 +6,13 @@ export const rootCommand = defineCommand({
   meta: {
     name: 'pinfold',
     version: readPackageVersion(),
-    description: 'Memory that devices can use: hugepage regions and their physical addresses',
+    description: 'Memory that devices can use: hugepage regions, their physical addresses, RDMA',
   },
   subCommands: {
     doctor: () => import('./doctor.js').then((module) => module.doctor),
     hugepages: () => import('./hugepages.js').then((module) => module.hugepages),
     translate: () => import('./translate.js').then((module) => module.translate),
+    devices: () => import('./devices.js').then((module) => module.devices),
     lab: () => import('./lab.js').then((module) => module.lab),
     demo: () => import('./demo.js').then((module) => module.demo),
     completion: () => import('./completion.js').then((module) => module.completion),

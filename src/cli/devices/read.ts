@@ -1,0 +1,73 @@
+import { toPinfoldError } from '../../errors.js'
+import type { Device } from '../../rdma/device.js'
+import type {
+  DeviceAttributes,
+  DeviceListing,
+  ForkStatus,
+  GidEntry,
+  PortAttributes,
+} from '../../rdma/device-attributes.js'
+import { listDevices, openDevice } from '../../rdma/devices/open-device.js'
+
+/** What `pinfold devices --json` prints. Sizes are bytes, 64-bit masks bigints; null is 'there is none', or 'not told'. */
+export interface DevicesReport {
+  readonly schema: 'pinfold/devices/1'
+  readonly devices: readonly DeviceReport[]
+}
+
+export interface DeviceReport {
+  readonly name: string
+  /** 'verbs', or 'loopback' for the one that is in each process. */
+  readonly kind: 'verbs' | 'loopback'
+  readonly guid: string
+  readonly transport: string
+  readonly nodeType: string
+  readonly numaNode: number | null
+  /** Why it could not be asked; what follows is null then. */
+  readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null
+  readonly forkStatus: ForkStatus | null
+  readonly attributes: DeviceAttributes | null
+  readonly ports: readonly PortReport[] | null
+}
+
+export interface PortReport extends PortAttributes {
+  readonly gidTable: readonly (Omit<GidEntry, 'port' | 'interface'> & { readonly interface: string | null })[]
+  /** The entry that connections use unless they name one. */
+  readonly bestGid: number | null
+}
+
+/**
+ * Opens each device, asks it, and closes it. What one of several refuses is told in its place.
+ *
+ * @throws PinfoldError what `openDevice(name)` refuses, when one is named; what libibverbs fails with
+ */
+export function readDevices(name?: string): DevicesReport {
+  const listed = listDevices()
+  if (name !== undefined) openDevice(name).close()
+  const wanted = name === undefined ? listed : listed.filter((device) => device.name === name)
+  return { schema: 'pinfold/devices/1', devices: wanted.map(readDevice) }
+}
+
+function readDevice({ name, kind, guid, transport, nodeType, numaNode }: DeviceListing): DeviceReport {
+  const listed = { name, kind, guid, transport, nodeType, numaNode: numaNode ?? null }
+  try {
+    using device = openDevice(name)
+    const { forkStatus, attributes } = device
+    return { ...listed, error: null, forkStatus, attributes, ports: readPorts(device) }
+  } catch (error) {
+    const { code, message, hint } = toPinfoldError(error)
+    return { ...listed, error: { code, message, hint: hint ?? null }, forkStatus: null, attributes: null, ports: null }
+  }
+}
+
+function readPorts(device: Device): PortReport[] {
+  const { gids } = device
+  return device.ports.map((port) => {
+    const own = gids.filter((entry) => entry.port === port.port)
+    return {
+      ...port,
+      gidTable: own.map(({ index, gid, type, interface: name }) => ({ index, gid, type, interface: name ?? null })),
+      bestGid: own.length === 0 ? null : device.bestGid(port.port).index,
+    }
+  })
+}
