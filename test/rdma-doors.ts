@@ -1,6 +1,8 @@
+import { explainStatus } from '../src/rdma/completion-status.js'
 import { parseQueuePair } from '../src/rdma/connection.js'
 import { openDevice } from '../src/rdma/devices/open-device.js'
 import { parseRemoteMemory } from '../src/rdma/remote-memory.js'
+import { explainVendorError } from '../src/rdma/vendor-errors.js'
 import {
   option,
   values,
@@ -66,6 +68,19 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
       of: { openDevice },
       name: 'openDevice',
       inputs: values([7, '', {}, { loopback: false }, { more: 1 }, ...wrongTypes('string')]),
+    },
+    { of: { explainStatus }, name: 'explainStatus', inputs: values([undefined, 7, ...wrongTypes('string')]) },
+    {
+      of: { explainVendorError },
+      name: 'explainVendorError',
+      after: [1],
+      inputs: values([undefined, 'rxe', 7, ...wrongTypes()]),
+    },
+    {
+      of: { explainVendorError },
+      name: 'explainVendorError',
+      before: ['verbs'],
+      inputs: values([undefined, 2 ** 32, ...wrongNumbers, ...wrongTypes()]),
     },
     { of: { parseQueuePair }, name: 'parseQueuePair', inputs: [...values([undefined]), ...wrongPeers] },
     {

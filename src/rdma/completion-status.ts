@@ -1,3 +1,5 @@
+import * as z from 'zod'
+import { checked } from '../options.js'
 import { names } from './names.js'
 
 /** `enum ibv_wc_status`, without its IBV_WC_. */
@@ -64,9 +66,14 @@ const explanations: Readonly<Record<keyof typeof completionStatuses.byName, stri
   TM_RNDV_INCOMPLETE: 'a tag matching rendezvous has arrived, but its data has to be fetched by software',
 }
 
-/** What a status means, and what usually causes it, in a sentence. */
+const statusArgument = z.string({ error: 'expected the name of a status' })
+
+/** What a status means, and what usually causes it, in a sentence. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function explainStatus(status: CompletionStatus): string {
-  return explanationOf(status) ?? 'a status that this version of pinfold does not know'
+  return (
+    explanationOf(checked('explainStatus: status', statusArgument, status)) ??
+    'a status that this version of pinfold does not know'
+  )
 }
 
 function explanationOf(status: string): string | undefined {

@@ -1,4 +1,7 @@
+import * as z from 'zod'
+import { checked } from '../options.js'
 import type { DeviceKind } from './device-attributes.js'
+import { word32 } from './numbers.js'
 
 /** What the loopback says as `vendorError`: which of its checks failed. The peer's numbers tell of the peer's check. */
 export const loopbackVendorErrors = {
@@ -44,13 +47,18 @@ const explanations: ReadonlyMap<number, string> = new Map([
   [loopbackVendorErrors.noReads, 'the peer serves no reads and atomics (maxReadsServed is 0)'],
 ])
 
+const kindArgument = z.enum(['verbs', 'loopback'], { error: "expected 'verbs' or 'loopback'" })
+
 /**
  * What a `vendorError` means, as far as it is known. The numbers of hardware are its vendor's, and documented in part at
  * best; Soft-RoCE always says 0.
  *
  * @param kind of the device that the completion came from: `device.kind`
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
 export function explainVendorError(kind: DeviceKind, vendorError: number): string {
+  checked('explainVendorError: kind', kindArgument, kind)
+  checked('explainVendorError: vendorError', word32, vendorError)
   if (vendorError === 0) return 'the vendor has nothing to add'
   const known = kind === 'loopback' ? explanations.get(vendorError) : undefined
   return known ?? `vendor error 0x${vendorError.toString(16)}, whose meaning is the vendor's`

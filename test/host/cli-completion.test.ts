@@ -58,7 +58,7 @@ describe('in bash', () => {
   test.each([
     [
       ['pinfold', ''],
-      ['doctor', 'hugepages', 'translate', 'demo', 'completion'],
+      ['doctor', 'hugepages', 'translate', 'devices', 'lab', 'demo', 'completion'],
     ],
     [['pinfold', 'h'], ['hugepages']],
     [
