@@ -1,4 +1,4 @@
-import type * as z from 'zod'
+import * as z from 'zod'
 import { checked, optionsObject } from '../options.js'
 import type { Device } from './device.js'
 import type { Handle, PathAttributes } from './device-calls.js'
@@ -6,17 +6,19 @@ import { DeviceObject } from './device-object.js'
 import { byte, gidOption, positiveCount, whole, word16 } from './numbers.js'
 import type { ProtectionDomain } from './protection-domain.js'
 
-const pathOptions = optionsObject({
-  gid: gidOption.optional(),
-  gidIndex: byte.optional(),
-  hopLimit: byte.optional(),
-  trafficClass: byte.optional(),
-  flowLabel: whole(0, 2 ** 20 - 1).optional(),
-  lid: word16.optional(),
-  serviceLevel: whole(0, 15).optional(),
-  pathBits: whole(0, 127).optional(),
-  port: positiveCount.optional(),
-})
+const pathOptions = z.lazy(() =>
+  optionsObject({
+    gid: gidOption.optional(),
+    gidIndex: byte.optional(),
+    hopLimit: byte.optional(),
+    trafficClass: byte.optional(),
+    flowLabel: whole(0, 2 ** 20 - 1).optional(),
+    lid: word16.optional(),
+    serviceLevel: whole(0, 15).optional(),
+    pathBits: whole(0, 127).optional(),
+    port: positiveCount.optional(),
+  }),
+)
 
 /**
  * A way to a peer (`struct ibv_ah_attr`).

@@ -1,3 +1,4 @@
+import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, signalOption } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
@@ -6,7 +7,7 @@ import type { Handle } from './device-calls.js'
 import { DeviceObject } from './device-object.js'
 import { Waiters } from './waiters.js'
 
-const waitOptions = optionsObject({ signal: signalOption.optional() })
+const waitOptions = z.lazy(() => optionsObject({ signal: signalOption.optional() }))
 
 /**
  * Gathers the events of completion queues (ibv_comp_channel), for a program that waits for several at once. Where each is

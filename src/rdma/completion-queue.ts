@@ -11,13 +11,15 @@ import { instanceOf, isInstance } from './instances.js'
 import { count, positiveCount } from './numbers.js'
 import { type Wait, Waiters } from './waiters.js'
 
-const queueOptions = optionsObject({
-  entries: positiveCount,
-  channel: instanceOf('CompletionChannel', () => CompletionChannel).optional(),
-  vector: count.optional(),
-  extended: z.boolean().optional(),
-  timestamps: z.boolean().optional(),
-})
+const queueOptions = z.lazy(() =>
+  optionsObject({
+    entries: positiveCount,
+    channel: instanceOf('CompletionChannel', () => CompletionChannel).optional(),
+    vector: count.optional(),
+    extended: z.boolean().optional(),
+    timestamps: z.boolean().optional(),
+  }),
+)
 
 /**
  * A completion queue's options.
@@ -30,8 +32,8 @@ const queueOptions = optionsObject({
 export type CompletionQueueOptions = Readonly<z.input<typeof queueOptions>>
 
 const pollMost = positiveCount.max(2 ** 16)
-const notificationOptions = optionsObject({ solicitedOnly: z.boolean().optional() })
-const waitOptions = optionsObject({ signal: signalOption.optional(), most: pollMost.optional() })
+const notificationOptions = z.lazy(() => optionsObject({ solicitedOnly: z.boolean().optional() }))
+const waitOptions = z.lazy(() => optionsObject({ signal: signalOption.optional(), most: pollMost.optional() }))
 const completionsArgument = instanceOf('Completions', () => Completions)
 
 /** Where queue pairs say how their work requests ended (ibv_cq). */

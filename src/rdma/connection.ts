@@ -8,17 +8,19 @@ import type { QueuePair } from './queue-pair.js'
 import { mtuOption } from './queue-pair-attributes.js'
 import { queuePairTypes } from './states.js'
 
-const descriptionSchema = optionsObject({
-  pinfold: z.literal('queue pair'),
-  type: z.enum(queuePairTypes.all),
-  number: word24,
-  psn: word24,
-  gid: gidOption,
-  lid: word16,
-  mtu: mtuOption,
-  maxReads: byte,
-  queueKey: word32,
-})
+const descriptionSchema = z.lazy(() =>
+  optionsObject({
+    pinfold: z.literal('queue pair'),
+    type: z.enum(queuePairTypes.all),
+    number: word24,
+    psn: word24,
+    gid: gidOption,
+    lid: word16,
+    mtu: mtuOption,
+    maxReads: byte,
+    queueKey: word32,
+  }),
+)
 
 /**
  * What a peer needs to connect to a queue pair, or to send datagrams to it: plain data for JSON.
@@ -35,19 +37,21 @@ const localOptions = {
   gidIndex: byte.optional(),
   partitionKeyIndex: word16.optional(),
 }
-const connectOptions = optionsObject({
-  ...localOptions,
-  access: accessOption.optional(),
-  mtu: mtuOption.optional(),
-  timeout: whole(0, 31).optional(),
-  retryCount: whole(0, 7).optional(),
-  rnrRetry: whole(0, 7).optional(),
-  minRnrTimer: whole(0, 31).optional(),
-  trafficClass: byte.optional(),
-  serviceLevel: whole(0, 15).optional(),
-  hopLimit: byte.optional(),
-})
-const initializeOptions = optionsObject({ ...localOptions, access: accessOption.optional() })
+const connectOptions = z.lazy(() =>
+  optionsObject({
+    ...localOptions,
+    access: accessOption.optional(),
+    mtu: mtuOption.optional(),
+    timeout: whole(0, 31).optional(),
+    retryCount: whole(0, 7).optional(),
+    rnrRetry: whole(0, 7).optional(),
+    minRnrTimer: whole(0, 31).optional(),
+    trafficClass: byte.optional(),
+    serviceLevel: whole(0, 15).optional(),
+    hopLimit: byte.optional(),
+  }),
+)
+const initializeOptions = z.lazy(() => optionsObject({ ...localOptions, access: accessOption.optional() }))
 
 /**
  * How a queue pair is prepared: `port` (1 by default), `partitionKeyIndex` (0), and what peers may do through it: `access`,

@@ -4,7 +4,7 @@ import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
 import type { Handle } from './device-calls.js'
 
-const closeOptions = optionsObject({ force: z.boolean().optional() })
+const closeOptions = z.lazy(() => optionsObject({ force: z.boolean().optional() }))
 
 /** How `close()` treats what stands on the object: refuses (the default), or closes that, too. */
 export interface CloseOptions {

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import type * as z from 'zod'
+import * as z from 'zod'
 import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, signalOption, sizeOption } from '../options.js'
@@ -18,8 +18,8 @@ import type { QueuePair } from './queue-pair.js'
 import type { SharedReceiveQueue } from './shared-receive-queue.js'
 import { Waiters } from './waiters.js'
 
-const eventOptions = optionsObject({ signal: signalOption.optional() })
-const deviceMemoryOptions = optionsObject({ size: sizeOption, alignment: positiveCount.optional() })
+const eventOptions = z.lazy(() => optionsObject({ signal: signalOption.optional() }))
+const deviceMemoryOptions = z.lazy(() => optionsObject({ size: sizeOption, alignment: positiveCount.optional() }))
 
 /** `alignment`: of its place on the device, a power of two of bytes; 1 by default. */
 export type DeviceMemoryOptions = Readonly<z.input<typeof deviceMemoryOptions>>

@@ -21,7 +21,7 @@ const ranges = z
     { error: 'expected an array of registrations or their slices' },
   )
   .min(1, { error: 'expected at least one range' })
-const adviseOptions = optionsObject({ flush: z.boolean().optional() })
+const adviseOptions = z.lazy(() => optionsObject({ flush: z.boolean().optional() }))
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function understoodAdvice(

@@ -21,16 +21,20 @@ import {
 
 const length = whole(1, Number.MAX_SAFE_INTEGER)
 const offset = whole(0, Number.MAX_SAFE_INTEGER)
-const deviceMemoryRange = optionsObject({ offset: offset.optional(), length: length.optional() })
-const dmabufOptions = optionsObject({
-  descriptor: whole(0, 2 ** 31 - 1),
-  offset: offset.optional(),
-  length,
-  address: address64.optional(),
-})
-const windowOptions = optionsObject({
-  type: z.union([z.literal(1), z.literal(2)], { error: 'expected 1 or 2' }).optional(),
-})
+const deviceMemoryRange = z.lazy(() => optionsObject({ offset: offset.optional(), length: length.optional() }))
+const dmabufOptions = z.lazy(() =>
+  optionsObject({
+    descriptor: whole(0, 2 ** 31 - 1),
+    offset: offset.optional(),
+    length,
+    address: address64.optional(),
+  }),
+)
+const windowOptions = z.lazy(() =>
+  optionsObject({
+    type: z.union([z.literal(1), z.literal(2)], { error: 'expected 1 or 2' }).optional(),
+  }),
+)
 
 /**
  * Which part of a dma-buf to register: `descriptor` is its file descriptor; `address` the IOVA, which is `offset` when left

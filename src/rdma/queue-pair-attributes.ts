@@ -15,28 +15,30 @@ export const mtuOption = z
   .number({ error: `expected ${[...mtus.keys()].join(', ')}` })
   .refine((value) => mtus.has(value), { error: `expected ${[...mtus.keys()].join(', ')}` })
 
-const modifyOptions = optionsObject({
-  state: stateOption.optional(),
-  currentState: stateOption.optional(),
-  drainNotify: z.boolean().optional(),
-  access: accessOption.optional(),
-  partitionKeyIndex: word16.optional(),
-  port: positiveCount.optional(),
-  queueKey: word32.optional(),
-  path: z
-    .custom<PathOptions>((value) => typeof value === 'object' && value !== null, { error: 'expected an object' })
-    .optional(),
-  mtu: mtuOption.optional(),
-  timeout: whole(0, 31).optional(),
-  retryCount: whole(0, 7).optional(),
-  rnrRetry: whole(0, 7).optional(),
-  receivePsn: word24.optional(),
-  sendPsn: word24.optional(),
-  maxReadsStarted: whole(0, 255).optional(),
-  maxReadsServed: whole(0, 255).optional(),
-  minRnrTimer: whole(0, 31).optional(),
-  remoteQueuePair: word24.optional(),
-})
+const modifyOptions = z.lazy(() =>
+  optionsObject({
+    state: stateOption.optional(),
+    currentState: stateOption.optional(),
+    drainNotify: z.boolean().optional(),
+    access: accessOption.optional(),
+    partitionKeyIndex: word16.optional(),
+    port: positiveCount.optional(),
+    queueKey: word32.optional(),
+    path: z
+      .custom<PathOptions>((value) => typeof value === 'object' && value !== null, { error: 'expected an object' })
+      .optional(),
+    mtu: mtuOption.optional(),
+    timeout: whole(0, 31).optional(),
+    retryCount: whole(0, 7).optional(),
+    rnrRetry: whole(0, 7).optional(),
+    receivePsn: word24.optional(),
+    sendPsn: word24.optional(),
+    maxReadsStarted: whole(0, 255).optional(),
+    maxReadsServed: whole(0, 255).optional(),
+    minRnrTimer: whole(0, 31).optional(),
+    remoteQueuePair: word24.optional(),
+  }),
+)
 
 /**
  * Attributes of a queue pair (`struct ibv_qp_attr`); what is left out is not changed. Which of them a change of state

@@ -32,20 +32,22 @@ import { type QueuePairState, type QueuePairType, queuePairStates, queuePairType
 import { listOf } from './work-memory.js'
 
 const completionQueue = instanceOf('CompletionQueue', () => CompletionQueue)
-const queuePairOptions = optionsObject({
-  type: z.enum(queuePairTypes.all, { error: `expected one of ${queuePairTypes.all.join(', ')}` }).optional(),
-  sendQueue: completionQueue,
-  receiveQueue: completionQueue.optional(),
-  sharedReceiveQueue: instanceOf('SharedReceiveQueue', () => SharedReceiveQueue).optional(),
-  sendRequests: positiveCount.optional(),
-  receiveRequests: count.optional(),
-  sendEntries: positiveCount.optional(),
-  receiveEntries: positiveCount.optional(),
-  inlineBytes: count.optional(),
-  signalAll: z.boolean().optional(),
-  psn: word24.optional(),
-  queueKey: word32.optional(),
-})
+const queuePairOptions = z.lazy(() =>
+  optionsObject({
+    type: z.enum(queuePairTypes.all, { error: `expected one of ${queuePairTypes.all.join(', ')}` }).optional(),
+    sendQueue: completionQueue,
+    receiveQueue: completionQueue.optional(),
+    sharedReceiveQueue: instanceOf('SharedReceiveQueue', () => SharedReceiveQueue).optional(),
+    sendRequests: positiveCount.optional(),
+    receiveRequests: count.optional(),
+    sendEntries: positiveCount.optional(),
+    receiveEntries: positiveCount.optional(),
+    inlineBytes: count.optional(),
+    signalAll: z.boolean().optional(),
+    psn: word24.optional(),
+    queueKey: word32.optional(),
+  }),
+)
 
 /**
  * A queue pair's options.
@@ -61,7 +63,7 @@ const queuePairOptions = optionsObject({
 export type QueuePairOptions = Readonly<z.input<typeof queuePairOptions>>
 
 const idle = new Set<string>(['RESET', 'INIT', 'RTR'])
-const groupArguments = optionsObject({ gid: gidOption, lid: word16.optional() })
+const groupArguments = z.lazy(() => optionsObject({ gid: gidOption, lid: word16.optional() }))
 
 /** A send queue and a receive queue (ibv_qp), which requests are posted to. */
 export class QueuePair extends DeviceObject {

@@ -7,12 +7,14 @@ import { whole } from './numbers.js'
 import { receiveHeaderWords, receiveStride, receiveWord } from './work-layout.js'
 import { type WorkMemory, writeEntries } from './work-memory.js'
 
-const receiveRequest = optionsObject({
-  id: whole(0, Number.MAX_SAFE_INTEGER).optional(),
-  memory: z
-    .custom<WorkMemory | readonly WorkMemory[]>((value) => value !== undefined, { error: 'expected memory' })
-    .optional(),
-})
+const receiveRequest = z.lazy(() =>
+  optionsObject({
+    id: whole(0, Number.MAX_SAFE_INTEGER).optional(),
+    memory: z
+      .custom<WorkMemory | readonly WorkMemory[]>((value) => value !== undefined, { error: 'expected memory' })
+      .optional(),
+  }),
+)
 
 /**
  * Where a message is to be received: `struct ibv_recv_wr`. Without memory only a write with immediate, or an empty message,

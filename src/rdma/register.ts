@@ -1,3 +1,4 @@
+import * as z from 'zod'
 import { formatAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
@@ -10,7 +11,7 @@ import { ProtectionDomain } from './protection-domain.js'
 import { Registration } from './registration.js'
 
 const domainArgument = instanceOf('ProtectionDomain', () => ProtectionDomain)
-const registerOptions = optionsObject({ address: address64.optional() })
+const registerOptions = z.lazy(() => optionsObject({ address: address64.optional() }))
 
 /** `address`: the IOVA of the first byte, in place of the virtual address: what peers call it by (ibv_reg_mr_iova2). */
 export interface RegisterOptions {

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import * as z from 'zod'
 import { formatAddress } from '../addresses.js'
 import { checked, checkRange, optionsObject } from '../options.js'
 import { formatSize } from '../sizes.js'
@@ -12,11 +13,13 @@ import type { MemoryWindow } from './memory-window.js'
 import { ProtectionDomain } from './protection-domain.js'
 import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js'
 
-const reregisterOptions = optionsObject({
-  domain: instanceOf('ProtectionDomain', () => ProtectionDomain).optional(),
-  memory: registrableMemory.optional(),
-  access: accessOption.optional(),
-})
+const reregisterOptions = z.lazy(() =>
+  optionsObject({
+    domain: instanceOf('ProtectionDomain', () => ProtectionDomain).optional(),
+    memory: registrableMemory.optional(),
+    access: accessOption.optional(),
+  }),
+)
 
 /** What `reregister` changes; what is left out stays. */
 export interface ReregisterOptions {

@@ -9,12 +9,14 @@ const hexAddress = z
   .string({ error: "expected an address such as '0x7f0000000000'" })
   .regex(/^0x[0-9a-f]{1,16}$/i, { error: "expected an address such as '0x7f0000000000'" })
 
-const remoteMemorySchema = optionsObject({
-  address: hexAddress,
-  length: whole(0, Number.MAX_SAFE_INTEGER),
-  rkey: word32,
-  generation: whole(0, Number.MAX_SAFE_INTEGER),
-})
+const remoteMemorySchema = z.lazy(() =>
+  optionsObject({
+    address: hexAddress,
+    length: whole(0, Number.MAX_SAFE_INTEGER),
+    rkey: word32,
+    generation: whole(0, Number.MAX_SAFE_INTEGER),
+  }),
+)
 
 /**
  * What a peer needs to reach registered memory, and no more: plain data for JSON.

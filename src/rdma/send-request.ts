@@ -9,69 +9,74 @@ import { Registration, RegistrationSlice } from './registration.js'
 import { RemoteMemory, RemoteSlice } from './remote-memory.js'
 import { listOf, type WorkMemory } from './work-memory.js'
 
-const workMemory = z.union(
-  [instanceOf('Registration', () => Registration), instanceOf('RegistrationSlice', () => RegistrationSlice)],
-  { error: 'expected a Registration or a RegistrationSlice' },
-)
-const memory = z.union([workMemory, z.array(workMemory)], {
-  error: 'expected a Registration, a RegistrationSlice, or an array of them',
-})
-const remote = z.union([instanceOf('RemoteSlice', () => RemoteSlice), instanceOf('RemoteMemory', () => RemoteMemory)], {
-  error: 'expected a RemoteMemory or a RemoteSlice',
-})
-const flags = {
-  id: whole(0, Number.MAX_SAFE_INTEGER).optional(),
-  signaled: z.boolean().optional(),
-  fence: z.boolean().optional(),
-}
-const to = optionsObject({
-  addressHandle: instanceOf('AddressHandle', () => AddressHandle),
-  queuePair: word24,
-  queueKey: word32,
-})
-const message = {
-  ...flags,
-  memory,
-  inline: z.boolean().optional(),
-  solicited: z.boolean().optional(),
-  to: to.optional(),
-}
-const oneSided = { ...flags, memory, remote }
-
-export const sendRequest = z.discriminatedUnion(
-  'operation',
-  [
-    z.strictObject({ operation: z.literal('send'), ...message }),
-    z.strictObject({ operation: z.literal('sendWithImmediate'), ...message, immediate: word32 }),
-    z.strictObject({ operation: z.literal('sendWithInvalidate'), ...message, rkey: word32 }),
-    z.strictObject({ operation: z.literal('write'), ...oneSided, inline: z.boolean().optional() }),
-    z.strictObject({
-      operation: z.literal('writeWithImmediate'),
-      ...oneSided,
-      inline: z.boolean().optional(),
-      solicited: z.boolean().optional(),
-      immediate: word32,
-    }),
-    z.strictObject({ operation: z.literal('read'), ...oneSided }),
-    z.strictObject({ operation: z.literal('compareAndSwap'), ...oneSided, compare: address64, swap: address64 }),
-    z.strictObject({ operation: z.literal('fetchAndAdd'), ...oneSided, add: address64 }),
-    z.strictObject({
-      operation: z.literal('invalidate'),
-      ...flags,
-      target: z.union([word32, instanceOf('MemoryWindow', () => MemoryWindow)], {
-        error: 'expected a MemoryWindow or an rkey',
+/** Made when it is first asked for: it has many parts, and importing the package is to take no time. */
+export const sendRequest = z.lazy(() => {
+  const workMemory = z.union(
+    [instanceOf('Registration', () => Registration), instanceOf('RegistrationSlice', () => RegistrationSlice)],
+    { error: 'expected a Registration or a RegistrationSlice' },
+  )
+  const memory = z.union([workMemory, z.array(workMemory)], {
+    error: 'expected a Registration, a RegistrationSlice, or an array of them',
+  })
+  const remote = z.union(
+    [instanceOf('RemoteSlice', () => RemoteSlice), instanceOf('RemoteMemory', () => RemoteMemory)],
+    {
+      error: 'expected a RemoteMemory or a RemoteSlice',
+    },
+  )
+  const flags = {
+    id: whole(0, Number.MAX_SAFE_INTEGER).optional(),
+    signaled: z.boolean().optional(),
+    fence: z.boolean().optional(),
+  }
+  const to = optionsObject({
+    addressHandle: instanceOf('AddressHandle', () => AddressHandle),
+    queuePair: word24,
+    queueKey: word32,
+  })
+  const message = {
+    ...flags,
+    memory,
+    inline: z.boolean().optional(),
+    solicited: z.boolean().optional(),
+    to: to.optional(),
+  }
+  const oneSided = { ...flags, memory, remote }
+  return z.discriminatedUnion(
+    'operation',
+    [
+      z.strictObject({ operation: z.literal('send'), ...message }),
+      z.strictObject({ operation: z.literal('sendWithImmediate'), ...message, immediate: word32 }),
+      z.strictObject({ operation: z.literal('sendWithInvalidate'), ...message, rkey: word32 }),
+      z.strictObject({ operation: z.literal('write'), ...oneSided, inline: z.boolean().optional() }),
+      z.strictObject({
+        operation: z.literal('writeWithImmediate'),
+        ...oneSided,
+        inline: z.boolean().optional(),
+        solicited: z.boolean().optional(),
+        immediate: word32,
       }),
-    }),
-    z.strictObject({
-      operation: z.literal('bind'),
-      ...flags,
-      window: instanceOf('MemoryWindow', () => MemoryWindow),
-      memory: workMemory.optional(),
-      access: accessOption.optional(),
-    }),
-  ],
-  { error: 'expected a request with an operation: send, write, read, …' },
-)
+      z.strictObject({ operation: z.literal('read'), ...oneSided }),
+      z.strictObject({ operation: z.literal('compareAndSwap'), ...oneSided, compare: address64, swap: address64 }),
+      z.strictObject({ operation: z.literal('fetchAndAdd'), ...oneSided, add: address64 }),
+      z.strictObject({
+        operation: z.literal('invalidate'),
+        ...flags,
+        target: z.union([word32, instanceOf('MemoryWindow', () => MemoryWindow)], {
+          error: 'expected a MemoryWindow or an rkey',
+        }),
+      }),
+      z.strictObject({
+        operation: z.literal('bind'),
+        ...flags,
+        window: instanceOf('MemoryWindow', () => MemoryWindow),
+        memory: workMemory.optional(),
+        access: accessOption.optional(),
+      }),
+    ],
+    { error: 'expected a request with an operation: send, write, read, …' },
+  )
+})
 
 /** The same checks for whoever posts one or several. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function understoodRequests(subject: string, requests: SendRequest | readonly SendRequest[]): SendRequest[] {

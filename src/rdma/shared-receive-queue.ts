@@ -1,4 +1,4 @@
-import type * as z from 'zod'
+import * as z from 'zod'
 import { checked, optionsObject } from '../options.js'
 import type { Device } from './device.js'
 import type { Handle, SharedReceiveCapacity } from './device-calls.js'
@@ -8,12 +8,14 @@ import type { ProtectionDomain } from './protection-domain.js'
 import { type ReceiveRequest, ReceiveRing } from './receive-ring.js'
 import { listOf } from './work-memory.js'
 
-const sharedOptions = optionsObject({
-  requests: positiveCount.optional(),
-  entries: positiveCount.optional(),
-  limit: count.optional(),
-})
-const modifyOptions = optionsObject({ requests: positiveCount.optional(), limit: count.optional() })
+const sharedOptions = z.lazy(() =>
+  optionsObject({
+    requests: positiveCount.optional(),
+    entries: positiveCount.optional(),
+    limit: count.optional(),
+  }),
+)
+const modifyOptions = z.lazy(() => optionsObject({ requests: positiveCount.optional(), limit: count.optional() }))
 
 /**
  * - `requests`: receives that may be outstanding, 64 by default; `entries`: scatter entries of one, 4 by default.
