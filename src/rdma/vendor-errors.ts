@@ -21,6 +21,7 @@ export const loopbackVendorErrors = {
   cannotInvalidate: 13,
   cannotBind: 14,
   noReads: 15,
+  noSuchOperation: 16,
 } as const
 
 const explanations: ReadonlyMap<number, string> = new Map([
@@ -45,6 +46,7 @@ const explanations: ReadonlyMap<number, string> = new Map([
     'the window cannot be bound so: registration, range, rights, or it is bound already',
   ],
   [loopbackVendorErrors.noReads, 'the peer serves no reads and atomics (maxReadsServed is 0)'],
+  [loopbackVendorErrors.noSuchOperation, 'this type of queue pair has no such operation'],
 ])
 
 const kindArgument = z.enum(['verbs', 'loopback'], { error: "expected 'verbs' or 'loopback'" })

@@ -10,8 +10,8 @@ export const portMtu = 4096
 const headerBytes = 40
 
 /**
- * Delivers a datagram to whoever it is for. Nobody tells the sender what became of it: a wrong key, a missing or short
- * receive drop it (IBTA 9.8.3), and so does one that is longer than a packet (C10-93.1.1).
+ * Delivers a datagram to whoever it is for. Nobody tells the sender what became of it: a wrong key, or a missing
+ * receive, drops it (IBTA 9.8.3), and so does a length of more than a packet (C10-93.1.1).
  */
 export function sendDatagram(
   queuePair: QueuePairEndpoint,

@@ -3,7 +3,7 @@ import { LoopbackContext } from './context.js'
 import { attributes, gids, port } from './port.js'
 import { queuePairCalls } from './queue-pairs.js'
 import { queueCalls } from './queues.js'
-import { busy, refusal } from './refusal.js'
+import { busy, noGid, refusal } from './refusal.js'
 import { registrationCalls } from './registrations.js'
 import { windowCalls } from './windows.js'
 
@@ -40,9 +40,8 @@ export function openLoopback(): DeviceCalls {
     },
     createAddressHandle(handle, path) {
       const domain = context.domains.get('ibv_create_ah', handle)
-      if (path.port !== 1 || path.gidIndex !== 0 || path.gid === '') {
-        throw refusal('ibv_create_ah', 'expected port 1, GID index 0 and a GID', { ...path })
-      }
+      if (path.port !== 1 || path.gid === '') throw refusal('ibv_create_ah', 'expected port 1 and a GID', { ...path })
+      if (path.gidIndex !== 0) throw noGid('ibv_create_ah', path.gidIndex)
       const made = { handle: 0, domain, attributes: path }
       made.handle = context.paths.add(made)
       domain.uses += 1

@@ -5,7 +5,7 @@ import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
 import type { QueuePairEndpoint } from './objects.js'
 import { loadReceive } from './receives.js'
-import { queueFull, refusal } from './refusal.js'
+import { noGid, queueFull, refusal } from './refusal.js'
 import { enterError, flushReceives, postSends, resume } from './send-queue.js'
 import { whyNotChange } from './state-table.js'
 import { loopbackGid, wire } from './wire.js'
@@ -60,6 +60,8 @@ export function queuePairCalls(context: LoopbackContext) {
       const from = change.currentState ?? queuePair.state
       const refused = whyNotChange(queuePair.request.type, from, change) ?? whyNotValues(change)
       if (refused !== undefined) throw refusal('ibv_modify_qp', refused)
+      const { gidIndex = 0 } = change.path ?? {}
+      if (gidIndex !== 0) throw noGid('ibv_modify_qp', gidIndex)
       apply(queuePair, change)
     },
     queryQueuePair(handle) {
@@ -148,8 +150,7 @@ function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEn
 
 function whyNotValues({ port, path, partitionKeyIndex, maxReadsServed, maxReadsStarted, mtu }: QueuePairChange) {
   if (port !== undefined && port !== 1) return `there is no port ${port}`
-  if (path !== undefined && (path.port !== 1 || path.gidIndex !== 0))
-    return 'the path is of no port or GID of this device'
+  if (path !== undefined && path.port !== 1) return 'the path is of no port of this device'
   if (partitionKeyIndex !== undefined && partitionKeyIndex !== 0) return 'there is one partition key'
   if ((maxReadsServed ?? 0) > limits.reads || (maxReadsStarted ?? 0) > limits.reads) return 'too many reads and atomics'
   return mtu !== undefined && (mtu < 1 || mtu > 5) ? 'there is no such MTU' : undefined

@@ -1,6 +1,6 @@
 import { completionStatuses } from '../completion-status.js'
 import { completionFlags, completionOpcodes } from '../operations.js'
-import { queuePairStates, queuePairTypes } from '../states.js'
+import { queuePairStates } from '../states.js'
 import { loopbackVendorErrors as why } from '../vendor-errors.js'
 import type { QueuePairEndpoint } from './objects.js'
 import { layOut, nextReceive, takeReceive } from './receives.js'
@@ -39,9 +39,9 @@ export function isReceiving({ state }: QueuePairEndpoint): boolean {
 }
 
 /**
- * Takes a message in, as Soft-RoCE does (rxe_resp.c): one that does not fit is the sender's invalid request, and completes
- * the receive with that very status; memory that cannot be written is this side's fault, an operation error.
- * Unreliable ones are dropped then, and their receive stays.
+ * Takes a message in, as Soft-RoCE does (rxe_resp.c): a receive that it does not fit into, and one whose memory cannot be
+ * written, are this side's fault, an operation error. A reliable peer gets to know of it, an unreliable one does not;
+ * either way the queue pair that has received goes into its error state.
  *
  * @param fail brings the queue pair into its error state
  */
@@ -51,7 +51,6 @@ export function accept(
   answer: Answer,
   fail: (queuePair: QueuePairEndpoint) => void,
 ): void {
-  const isReliable = target.request.type === queuePairTypes.byName.RC
   answer.status = status.SUCCESS
   answer.vendorError = 0
   const posted = nextReceive(target)
@@ -65,17 +64,13 @@ export function accept(
   const needed = message.bytes === undefined ? 0 : headerLength + message.length
   let outcome: number = status.SUCCESS
   if (needed > receive.total && layout === 'ready') {
-    outcome = status.REM_INV_REQ_ERR
-    answer.status = status.REM_INV_REQ_ERR
+    outcome = status.LOC_QP_OP_ERR
+    answer.status = status.REM_OP_ERR
     answer.vendorError = why.receiveTooSmall
   } else if (needed > 0 && layout !== 'ready') {
     outcome = status.LOC_QP_OP_ERR
     answer.status = status.REM_OP_ERR
     answer.vendorError = layout === 'read only' ? why.noLocalWrite : why.localDomain
-  }
-  if (outcome !== status.SUCCESS && !isReliable) {
-    answer.status = status.SUCCESS
-    return
   }
   if (outcome === status.SUCCESS) fill(message)
   if (outcome === status.SUCCESS && (message.flags & completionFlags.invalidated) !== 0) {
