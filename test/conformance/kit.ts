@@ -203,7 +203,7 @@ function codeOf({ code, errno }: PinfoldError): string {
 }
 
 function errnoName(errno: number): string {
-  return { 1: 'EPERM', 12: 'ENOMEM', 14: 'EFAULT', 22: 'EINVAL' }[errno] ?? `errno ${errno}`
+  return { 1: 'EPERM', 12: 'ENOMEM', 14: 'EFAULT', 22: 'EINVAL', 61: 'ENODATA' }[errno] ?? `errno ${errno}`
 }
 
 /** EOPNOTSUPP and its kin, however the device or the library says it. */
