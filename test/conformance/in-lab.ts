@@ -28,7 +28,11 @@ export async function suiteInLab(): Promise<Column> {
     }))
     if (status !== 0) throw new Error(`the suite ended with ${status} in the lab: ${output.join('')}`)
     const lines = readFileSync(join(out, file), 'utf8').trimEnd().split('\n')
-    return { device: `Soft-RoCE (Linux ${kernel})`, verdicts: lines.map((line) => JSON.parse(line)) }
+    return {
+      device: 'Soft-RoCE',
+      version: `Soft-RoCE (Linux ${kernel})`,
+      verdicts: lines.map((line) => JSON.parse(line)),
+    }
   } finally {
     rmSync(out, { recursive: true })
   }

@@ -2,8 +2,10 @@ import type { Verdict } from './case.js'
 
 /** What was asked, and what the suite found there. */
 export interface Column {
-  /** 'loopback', 'Soft-RoCE (Linux 6.12.1)' */
+  /** 'loopback', 'Soft-RoCE' */
   readonly device: string
+  /** What it was, to the version. */
+  readonly version?: string
   readonly verdicts: readonly Verdict[]
 }
 
@@ -75,7 +77,12 @@ function summary(columns: readonly Column[]): string[] {
     row('device', 'as expected', 'unsupported', 'different'),
     row('-', '-:', '-:', '-:'),
     ...columns.map((column) =>
-      row(column.device, count(column, 'passed'), count(column, 'unsupported'), count(column, 'failed')),
+      row(
+        column.version ?? column.device,
+        count(column, 'passed'),
+        count(column, 'unsupported'),
+        count(column, 'failed'),
+      ),
     ),
   ]
 }
