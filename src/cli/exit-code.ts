@@ -14,6 +14,8 @@ export const exitCode = {
   permission: 4,
   /** Too few pages or too little memory, or a limit in the way. What was begun is undone. */
   short: 5,
+  /** `lab`: no machine was started, or one was lost. As timeout(1) and env(1): what a command of one's own seldom says. */
+  lab: 125,
 } as const
 
 const byErrorCode: Partial<Record<ErrorCode, number>> = {
@@ -27,6 +29,8 @@ const byErrorCode: Partial<Record<ErrorCode, number>> = {
   ERR_CGROUP_LIMIT: exitCode.short,
   ERR_MEMLOCK_LIMIT: exitCode.short,
   ERR_MEMORY_SHORT: exitCode.short,
+  ERR_LAB_UNAVAILABLE: exitCode.lab,
+  ERR_LAB_FAILED: exitCode.lab,
 }
 
 /** The exit code that an error ends the command with. */

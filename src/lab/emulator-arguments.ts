@@ -1,5 +1,4 @@
 import { MiB } from '../sizes.js'
-import { abstractName } from './abstract-sockets.js'
 import type { CheckedLabOptions } from './lab-options.js'
 import type { Program } from './parts.js'
 
@@ -8,6 +7,23 @@ export type Accelerator = 'kvm' | 'tcg'
 /** The streams between the host and the guest, each a virtio port of that name. */
 export const ports = ['control', 'stdin', 'stdout', 'stderr'] as const
 export type Port = (typeof ports)[number]
+
+/**
+ * QEMU's descriptors, from 3 on. They are pairs of sockets without names, whose other ends this process has (a wire's:
+ * the other machine): nobody else can connect to them, nothing is left in the file system, and whoever is killed hangs up.
+ */
+const descriptors = ['log', ...ports, 'terminal'] as const
+export type Descriptor = (typeof descriptors)[number]
+
+export function descriptorOf(stream: Descriptor): number {
+  return 3 + descriptors.indexOf(stream)
+}
+
+/** The descriptors of a machine's wires: machine 0 has one to each of the others, they have the one to it. */
+export function wireDescriptors(host: number, hosts: number): number[] {
+  const first = 3 + descriptors.length
+  return Array.from({ length: host === 0 ? hosts - 1 : 1 }, (_, wire) => first + wire)
+}
 
 /** What a machine is started with. */
 export interface MachinePlan {
@@ -20,20 +36,13 @@ export interface MachinePlan {
   readonly options: CheckedLabOptions
   /** The folder that is $LAB_OUT; undefined for none. */
   readonly out: string | undefined
-  /** Names of this run's abstract sockets begin so. */
-  readonly sockets: string
-  /** Whether the command has the terminal that this process has. */
+  /** Whether the command has a terminal. */
   readonly terminal: boolean
-}
-
-/** The socket of machine 0 that the wire of another ends in. */
-export function wireName(sockets: string, other: number): string {
-  return `${sockets}wire${other}`
 }
 
 /** QEMU's command line (qemu-system(1)). */
 export function emulatorArguments(plan: MachinePlan): string[] {
-  const { emulator, accelerator, options, host, out, tools } = plan
+  const { emulator, accelerator, options, out, tools } = plan
   const { cpus, memory, iommu, edu } = options
   return [
     ...emulator.data.flatMap((folder) => ['-L', folder]),
@@ -49,21 +58,17 @@ export function emulatorArguments(plan: MachinePlan): string[] {
     ...(tools === undefined ? [] : share('tools', tools, true)),
     ...(out === undefined ? [] : share('out', out, false)),
     ...['-device', 'virtio-rng-pci'],
-    ...[
-      '-chardev',
-      `socket,id=log,path=${abstractName(`${plan.sockets}${host}-log`)},abstract=on,tight=on`,
-      '-serial',
-      'chardev:log',
-    ],
+    ...[...stream('log'), '-serial', 'chardev:log'],
     ...['-device', 'virtio-serial-pci,max_ports=8'],
-    ...ports.flatMap((port) => [
-      ...['-chardev', `socket,id=${port},path=${abstractName(`${plan.sockets}${host}-${port}`)},abstract=on,tight=on`],
-      ...['-device', `virtserialport,chardev=${port},name=${port}`],
-    ]),
-    ...(plan.terminal ? ['-chardev', 'stdio,id=tty,signal=off', '-device', 'virtconsole,chardev=tty'] : []),
+    ...ports.flatMap((port) => [...stream(port), '-device', `virtserialport,chardev=${port},name=${port}`]),
+    ...(plan.terminal ? [...stream('terminal'), '-device', 'virtconsole,chardev=terminal'] : []),
     ...network(plan),
     ...(edu ? ['-device', 'edu,dma_mask=0xffffffffffff'] : []),
   ]
+}
+
+function stream(name: Descriptor): string[] {
+  return ['-chardev', `socket,id=${name},fd=${descriptorOf(name)}`]
 }
 
 function kernelOptions({ options, host, out, tools, terminal }: MachinePlan): string {
@@ -71,7 +76,7 @@ function kernelOptions({ options, host, out, tools, terminal }: MachinePlan): st
     'console=ttyS0 panic=-1 quiet loglevel=3 tsc=reliable no_timer_check mitigations=off random.trust_cpu=on',
     'cryptomgr.notests raid=noautodetect nomodeset audit=0',
     ...(options.iommu ? ['intel_iommu=on'] : []),
-    `lab.host=${host}`,
+    `lab.host=${host} lab.hosts=${options.hosts}`,
     ...(out === undefined ? [] : ['lab.out=1']),
     ...(tools === undefined ? [] : ['lab.tools=1']),
     ...(terminal ? ['lab.tty=1'] : []),
@@ -101,21 +106,19 @@ function share(tag: string, path: string, isReadOnly: boolean): string[] {
 }
 
 /**
- * Machine 0 is where all wires end: a hub with a socket for each other machine. One alone has a hub with nobody on it, so
+ * Machine 0 is where all wires end: a hub with a port for each other machine. One alone has a hub with nobody on it, so
  * that its interface is up.
  */
-function network({ host, options, sockets }: MachinePlan): string[] {
+function network({ host, options }: MachinePlan): string[] {
   const mac = `52:54:00:50:46:${host.toString(16).padStart(2, '0')}`
   const card = ['-device', `virtio-net-pci,netdev=card,mac=${mac},romfile=`]
-  const wire = (other: number) =>
-    `addr.type=unix,addr.path=${abstractName(wireName(sockets, other))},addr.abstract=on,addr.tight=on`
-  if (host > 0) return ['-netdev', `stream,id=card,server=off,${wire(host)}`, ...card]
-  const others = Array.from({ length: options.hosts - 1 }, (_, index) => index + 1)
+  const wires = wireDescriptors(host, options.hosts)
+  if (host > 0) return ['-netdev', `socket,id=card,fd=${wires[0]}`, ...card]
   return [
     ...['-netdev', 'hubport,id=card,hubid=0', ...card],
-    ...others.flatMap((other) => [
-      ...['-netdev', `stream,id=wire${other},server=on,${wire(other)}`],
-      ...['-netdev', `hubport,id=hub${other},hubid=0,netdev=wire${other}`],
+    ...wires.flatMap((descriptor, wire) => [
+      ...['-netdev', `socket,id=wire${wire},fd=${descriptor}`],
+      ...['-netdev', `hubport,id=hub${wire},hubid=0,netdev=wire${wire}`],
     ]),
   ]
 }

@@ -1,3 +1,5 @@
+import { guestFolder } from './guest-init.js'
+
 /** Variables of this process that a command in the lab gets, too: who, where, and in which language. */
 const passedOn = [
   'PATH',
@@ -18,8 +20,6 @@ const passedOn = [
   'NODE_EXTRA_CA_CERTS',
 ]
 
-const mark = '__end_of_command__'
-
 /** The address of a host on the labs' own wire. */
 export function hostAddress(host: number): string {
   return `10.77.0.${host + 1}`
@@ -37,11 +37,14 @@ export function labVariables(host: number, hosts: number): Record<string, string
       .filter((other) => other !== host)
       .map(hostAddress)
       .join(' '),
-    LAB_OUT: '/run/lab/out',
+    LAB_OUT: `${guestFolder}/out`,
   }
 }
 
-/** The script that runs a command in the guest, in the folder that this process is in; as lines, with a mark at the end. */
+/**
+ * The script that runs a command in the guest, in the folder that this process is in. busybox's applets stand behind what
+ * the host has.
+ */
 export function commandScript(
   command: readonly string[],
   variables: Readonly<Record<string, string>>,
@@ -53,11 +56,10 @@ export function commandScript(
   })
   const exports = [...passed, ...Object.entries(variables)].map(([name, value]) => `export ${name}=${quoted(value)}`)
   return [
-    'unset STDIN STDOUT STDERR FIRST B',
     ...exports,
+    `export PATH="\${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}:${guestFolder}/bin"`,
     `cd ${quoted(folder)} || exit 126`,
     `exec ${command.map(quoted).join(' ')}`,
-    mark,
     '',
   ].join('\n')
 }

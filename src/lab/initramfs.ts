@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached } from './cache.js'
 import { type ArchiveEntry, archive } from './cpio.js'
-import { guestInit } from './guest-init.js'
+import { guestInit, guestMain } from './guest-init.js'
+import type { Kernel } from './kernel.js'
 import { loadOrder, readModule, wantedModules } from './kernel-modules.js'
-import type { Kernel } from './parts.js'
+import { keyOf } from './parts.js'
 
 const folderMode = 0o040755
 const programMode = 0o100755
@@ -19,16 +19,14 @@ export async function findInitramfs(
 ): Promise<string> {
   const wanted = wantedModules(options)
   const changed = [kernel.modules, busybox].map((path) => statSync(path).mtimeMs)
-  const key = createHash('sha256')
-    .update(JSON.stringify([guestInit, kernel.modules, busybox, wanted, changed]))
-    .digest('hex')
-    .slice(0, 16)
+  const key = keyOf([guestInit, guestMain, kernel.modules, busybox, wanted, changed])
   const folder = await cached(`initramfs-${key}`, (making) => {
     const modules = loadOrder(kernel.modules, wanted)
     const entries: ArchiveEntry[] = [
-      ...['bin', 'dev', 'proc', 'sys', 'modules'].map((path) => ({ path, mode: folderMode })),
+      ...['bin', 'dev', 'proc', 'sys', 'run', 'modules'].map((path) => ({ path, mode: folderMode })),
       { path: 'bin/busybox', mode: programMode, content: readFileSync(busybox) },
       { path: 'init', mode: programMode, content: Buffer.from(guestInit) },
+      { path: 'main', mode: fileMode, content: Buffer.from(guestMain) },
       ...modules.map(({ name, path }) => ({ path: `modules/${name}.ko`, mode: fileMode, content: readModule(path) })),
       {
         path: 'modules/order',

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { cached } from './cache.js'
+import { keyOf } from './parts.js'
 
 /**
  * The kernel out of its self-extracting image, which takes an emulated processor seconds to unpack. QEMU starts it where
@@ -11,7 +11,7 @@ import { cached } from './cache.js'
  */
 export async function findKernelImage(image: string): Promise<string> {
   const { mtimeMs, size } = statSync(image)
-  const key = createHash('sha256').update(`${image} ${mtimeMs} ${size}`).digest('hex').slice(0, 16)
+  const key = keyOf([image, mtimeMs, size])
   const folder = await cached(`vmlinux-${key}`, (making) => {
     const kernel = unpack(readFileSync(image))
     if (kernel !== undefined) writeFileSync(join(making, 'vmlinux'), kernel)

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { PinfoldError } from '../errors.js'
@@ -36,7 +36,7 @@ export function wantedModules(options: { readonly iommu: boolean; readonly edu: 
  * The files of `wanted` and of all that they depend on, in the order of loading. Dependencies are read out of the modules
  * themselves (their .modinfo), so that an unpacked package needs no depmod. What is built into the kernel has no file.
  *
- * @param folder - /lib/modules/<release>
+ * @param folder - /lib/modules/<release>, or where else they are
  * @throws PinfoldError `ERR_LAB_UNAVAILABLE` for a module that is neither there nor built in
  */
 export function loadOrder(folder: string, wanted: readonly string[]): KernelModule[] {
@@ -58,6 +58,15 @@ export function loadOrder(folder: string, wanted: readonly string[]): KernelModu
   }
   for (const name of wanted) visit(name, 'the lab')
   return [...ordered.values()]
+}
+
+export function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK)
+    return true
+  } catch {
+    return false // absent or forbidden: either way it cannot be read
+  }
 }
 
 function moduleFiles(folder: string): ReadonlyMap<string, string> {

@@ -7,18 +7,23 @@ function whole(least: number, most: number) {
   return z.number({ error }).refine((value) => Number.isInteger(value) && value >= least && value <= most, { error })
 }
 
+/** With less the guest does not start, or a program such as Node.js has no room. */
+const leastMemory = 256 * MiB
+
+const word = z.string().refine((text) => !text.includes('\0'), { error: 'expected a text without NUL' })
+
 const labOptions = optionsObject({
-  command: z.array(z.string()).min(1, { error: 'expected a command and its arguments' }),
+  command: z.array(word).min(1, { error: 'expected a command and its arguments' }),
   hosts: whole(1, 8).optional(),
   numa: whole(1, 8).optional(),
   cpus: whole(1, 64).optional(),
-  memory: sizeOption.optional(),
+  memory: sizeOption.refine((size) => size >= leastMemory, { error: 'expected 256MiB or more' }).optional(),
   iommu: z.boolean().optional(),
   edu: z.boolean().optional(),
   kernel: z.string().min(1).optional(),
   modules: z.string().min(1).optional(),
   out: z.string().min(1).optional(),
-  env: z.custom<Readonly<Record<string, string>>>((value) => typeof value === 'object' && value !== null).optional(),
+  env: z.record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'expected names of variables' }), word).optional(),
   timeLimit: whole(1, 86_400).optional(),
   signal: signalOption.optional(),
 })
@@ -31,7 +36,8 @@ const labOptions = optionsObject({
  * - `cpus` (2), `memory` ('3GiB'), `numa`: NUMA nodes that they are spread over (1): of each machine.
  * - `iommu`: an Intel IOMMU. `edu`: QEMU's teaching device, a PCI device with a DMA engine.
  * - `kernel`: a version ('6.1.0-56-amd64'), or the path of an image, whose modules are in `modules`.
- * - `out`: the folder of this machine that is $LAB_OUT there, 'lab-out' by default.
+ * - `out`: the folder of this machine that is $LAB_OUT there, 'lab-out' by default; it is made, and goes
+ *   again when nothing was written into it.
  * - `env`: variables for the command, beside PATH, HOME, LANG, TERM and a few more that it gets anyway.
  * - `timeLimit`: seconds, from the start of the machine on.
  */
@@ -47,7 +53,7 @@ export interface CheckedLabOptions {
   readonly edu: boolean
   readonly kernel: string | undefined
   readonly modules: string | undefined
-  readonly out: string
+  readonly out: string | undefined
   readonly env: Readonly<Record<string, string>>
   readonly timeLimit: number | undefined
   readonly signal: AbortSignal | undefined
@@ -68,7 +74,7 @@ export function checkedLabOptions(options: LabOptions): CheckedLabOptions {
     edu: given.edu ?? false,
     kernel: given.kernel,
     modules: given.modules,
-    out: given.out ?? 'lab-out',
+    out: given.out,
     env: given.env ?? {},
     timeLimit: given.timeLimit,
     signal: given.signal,

@@ -1,10 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createServer, type Server, type Socket } from 'node:net'
+import { randomUUID } from 'node:crypto'
+import { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
-import { setTimeout } from 'node:timers/promises'
 import { PinfoldError } from '../errors.js'
-import { abstractName, isListening } from './abstract-sockets.js'
-import { emulatorArguments, type MachinePlan, type Port, ports, wireName } from './emulator-arguments.js'
+import {
+  type Descriptor,
+  descriptorOf,
+  emulatorArguments,
+  type MachinePlan,
+  wireDescriptors,
+} from './emulator-arguments.js'
 import { dyingWithUs, emulatorEnvironment } from './processes.js'
 
 /** Where a machine's streams go; what is left out is read to its end, and dropped. */
@@ -14,6 +19,17 @@ export interface MachineStreams {
   readonly stderr?: Writable | undefined
   /** What the guest's kernel and QEMU say. */
   readonly console?: Writable | undefined
+  /** In place of stdin, stdout and stderr. */
+  readonly terminal?: Terminal | undefined
+}
+
+/** A terminal of this process, lent to a guest. */
+export interface Terminal {
+  readonly input: Readable
+  readonly output: Writable
+  size(): { readonly rows: number; readonly columns: number }
+  /** @returns what ends it */
+  onResize(listener: () => void): () => void
 }
 
 /** How a machine's command ended. */
@@ -26,145 +42,157 @@ export interface MachineResult {
 
 /** What is kept of the guest's console, for when something fails. */
 const mostLog = 16 * 1024
+/** Milliseconds. Twenty times what a start takes under emulation. */
+const startLimit = 120_000
 
-/**
- * One virtual machine, from its start until its command has ended. Its sockets are abstract, so that nothing is left in
- * the file system; its process dies with ours.
- */
+/** One virtual machine. Its process dies with ours, and it powers off when we have gone. */
 export class Machine {
   readonly #plan: MachinePlan
   readonly #script: string
   readonly #streams: MachineStreams
-  readonly #servers: Server[] = []
-  readonly #sockets = new Map<Port, Socket>()
-  readonly #ended: Promise<unknown>[] = []
-  #child: ChildProcess | undefined
-  #log = ''
-  #complaint = ''
-  #begun = 0
-  #stopped = false
+  readonly #begun = performance.now()
+  readonly #child: ChildProcess
+  readonly #timer: NodeJS.Timeout
+  readonly #mark = randomUUID()
+  readonly #received = { stdout: 0, stderr: 0 }
+  #announced: { status: number; stdout: number; stderr: number } | undefined
   #ready: number | undefined
-  #status: number | undefined
+  #log = ''
+  #complaint: string | undefined
+  #letGo = () => {}
+  #resolve: (result: MachineResult) => void = () => {}
 
-  constructor(plan: MachinePlan, script: string, streams: MachineStreams) {
+  /** The other machines' ends of its wires, until they are handed on. */
+  readonly wires: readonly Socket[]
+  /** Settles when the command has ended. Rejects with `ERR_LAB_FAILED` when the machine ends before. */
+  readonly command: Promise<MachineResult>
+  /** Resolves when nothing of it is left. */
+  readonly gone: Promise<void>
+
+  /** @param wire - where its wire ends, in machine 0; undefined for that one itself */
+  constructor(plan: MachinePlan, script: string, streams: MachineStreams, wire: Socket | undefined) {
     this.#plan = plan
     this.#script = script
     this.#streams = streams
+    const wireEnds = wireDescriptors(plan.host, plan.options.hosts)
+    const [command = '', ...args] = dyingWithUs([plan.emulator.path, ...emulatorArguments(plan)])
+    const child = spawn(command, args, {
+      stdio: [
+        ...(['ignore', 'ignore', 'pipe'] as const),
+        ...(['pipe', 'pipe', 'pipe', 'pipe', 'pipe'] as const),
+        streams.terminal === undefined ? 'ignore' : 'pipe',
+        ...wireEnds.map(() => wire ?? 'pipe'),
+      ],
+      env: emulatorEnvironment(plan.emulator),
+      // A terminal's Ctrl-C is for us.
+      detached: true,
+    })
+    this.#child = child
+    this.wires = wire === undefined ? wireEnds.flatMap((descriptor) => this.#socket(descriptor) ?? []) : []
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#noted(text))
+    this.#timer = setTimeout(() => this.#fail(`has not started in ${startLimit / 1000} seconds`), startLimit)
+    this.command = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      child.on('error', (error) => reject(this.#failure(`could not be started: ${error.message}`)))
+      child.on('close', () => reject(this.#failure('ended before its command did')))
+    })
+    this.command.catch(() => {}) // whoever waits for it is told
+    this.gone = new Promise((resolve) => {
+      const end = () => {
+        clearTimeout(this.#timer)
+        this.#letGo()
+        resolve()
+      }
+      child.on('error', end)
+      // With it, all of its streams have been read to their ends.
+      child.on('close', end)
+    })
+    this.#connect()
   }
 
-  /** @throws PinfoldError `ERR_LAB_FAILED` when it does not start, or stops before its command has ended */
-  async run(): Promise<MachineResult> {
-    this.#begun = performance.now()
-    try {
-      await this.#listen()
-      await this.#awaitWire()
-      await this.#emulate()
-      // What the guest has written stands in the sockets, though the machine is gone.
-      await Promise.all(this.#ended)
-    } finally {
-      this.stop()
-    }
-    if (this.#status === undefined) throw this.#failure('ended before its command did')
-    return { status: this.#status, startSeconds: ((this.#ready ?? this.#begun) - this.#begun) / 1000 }
-  }
-
-  /** Takes it down at once; `run` then fails, unless the command had ended. */
+  /** Takes it down at once. */
   stop(): void {
-    this.#stopped = true
-    this.#child?.kill('SIGKILL')
-    for (const server of this.#servers) server.close()
-    for (const socket of this.#sockets.values()) if (this.#status === undefined) socket.destroy()
+    this.#child.kill('SIGKILL')
+    for (const wire of this.wires) wire.destroy()
   }
 
-  async #listen(): Promise<void> {
-    await this.#serve('log', (socket) => {
-      socket.setEncoding('utf8').on('data', (text: string) => this.#noted(text))
-    })
-    for (const port of ports) {
-      await this.#serve(port, (socket) => {
-        this.#sockets.set(port, socket)
-        this.#connect(port, socket)
+  #socket(descriptor: number): Socket | undefined {
+    const stream = this.#child.stdio.at(descriptor)
+    return stream instanceof Socket ? stream : undefined // not there when the process could not be started
+  }
+
+  #stream(name: Descriptor): Socket | undefined {
+    // Its other end may be killed any time; that is told by the process itself.
+    return this.#socket(descriptorOf(name))?.on('error', () => {})
+  }
+
+  #connect(): void {
+    this.#stream('log')
+      ?.setEncoding('utf8')
+      .on('data', (text: string) => this.#noted(text))
+    this.#follow(this.#stream('control'))
+    const stdin = this.#stream('stdin')?.resume()
+    if (this.#streams.stdin === undefined) stdin?.end()
+    else if (stdin !== undefined) this.#streams.stdin.pipe(stdin)
+    for (const name of ['stdout', 'stderr'] as const) {
+      const socket = this.#stream(name)?.on('data', (chunk: Buffer) => {
+        this.#received[name] += chunk.length
+        this.#settle()
       })
+      const target = this.#streams[name]
+      if (target !== undefined) socket?.pipe(target, { end: false })
     }
+    const terminal = this.#stream('terminal')
+    if (this.#streams.terminal !== undefined && terminal !== undefined) this.#lend(this.#streams.terminal, terminal)
   }
 
-  /** The others' wires end in machine 0, which must have begun. */
-  async #awaitWire(): Promise<void> {
-    const { host, sockets } = this.#plan
-    if (host === 0) return
-    while (!this.#stopped && !isListening(wireName(sockets, host))) await setTimeout(20)
-    if (this.#stopped) throw this.#failure('was not started')
-  }
-
-  #serve(name: string, connected: (socket: Socket) => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const server = createServer((socket) => {
-        // The other end is a process that may be killed: its end is told by the process itself.
-        socket.on('error', () => {})
-        server.close()
-        connected(socket)
-      })
-      this.#servers.push(server)
-      server.on('error', reject)
-      server.listen(`\0${abstractName(`${this.#plan.sockets}${this.#plan.host}-${name}`)}`, resolve)
+  #lend({ input, output, size, onResize }: Terminal, socket: Socket): void {
+    input.pipe(socket)
+    socket.pipe(output, { end: false })
+    const deafen = onResize(() => {
+      const { rows, columns } = size()
+      if (this.#ready !== undefined) this.#stream('control')?.write(`size ${rows} ${columns}\n`)
     })
-  }
-
-  #connect(port: Port, socket: Socket): void {
-    if (port === 'control') {
-      this.#follow(socket)
-    } else if (port === 'stdin') {
-      const { stdin } = this.#streams
-      if (stdin === undefined) socket.end()
-      else stdin.pipe(socket)
-      socket.resume()
-    } else {
-      this.#ended.push(new Promise((resolve) => socket.on('close', resolve)))
-      const target = this.#streams[port]
-      if (target === undefined) socket.resume()
-      else socket.pipe(target, { end: false })
+    this.#letGo = () => {
+      deafen()
+      input.unpipe(socket)
     }
   }
 
   /** What the guest tells, line by line. */
-  #follow(socket: Socket): void {
+  #follow(control: Socket | undefined): void {
     let text = ''
-    socket.setEncoding('utf8').on('data', (more: string) => {
+    control?.setEncoding('utf8').on('data', (more: string) => {
       text += more
       for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
-        this.#heard(text.slice(0, end), socket)
+        this.#heard(text.slice(0, end), control)
         text = text.slice(end + 1)
       }
     })
   }
 
-  #heard(line: string, socket: Socket): void {
+  #heard(line: string, control: Socket): void {
     const [word, ...rest] = line.split(' ')
     if (word === 'ready') {
+      clearTimeout(this.#timer)
       this.#ready = performance.now()
-      socket.write(this.#script)
+      const { rows, columns } = this.#streams.terminal?.size() ?? { rows: 0, columns: 0 }
+      control.write(`${this.#mark} ${rows} ${columns}\n${this.#script}${this.#mark}\n`)
     } else if (word === 'failed') {
-      this.#complaint = rest.join(' ')
-      this.#child?.kill('SIGKILL')
+      this.#fail(rest.join(' '))
     } else if (word === 'exit') {
-      this.#status = Number(rest[0])
-      this.#child?.kill('SIGKILL')
+      const [status = 1, stdout = 0, stderr = 0] = rest.map(Number)
+      this.#announced = { status, stdout, stderr }
+      this.#settle()
     }
   }
 
-  #emulate(): Promise<void> {
-    const { emulator, terminal } = this.#plan
-    const [command = '', ...args] = dyingWithUs([emulator.path, ...emulatorArguments(this.#plan)])
-    const child = spawn(command, args, {
-      stdio: [terminal ? 'inherit' : 'ignore', terminal ? 'inherit' : 'ignore', 'pipe'],
-      env: emulatorEnvironment(emulator),
-    })
-    this.#child = child
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#noted(text))
-    return new Promise((resolve, reject) => {
-      child.on('error', (error) => reject(this.#failure(`could not be started: ${error.message}`)))
-      child.on('close', () => resolve())
-    })
+  /** The command has ended once its status is here, and all that it has written. */
+  #settle(): void {
+    if (this.#announced === undefined || this.#ready === undefined) return
+    const { status, stdout, stderr } = this.#announced
+    if (this.#received.stdout < stdout || this.#received.stderr < stderr) return
+    this.#resolve({ status, startSeconds: (this.#ready - this.#begun) / 1000 })
   }
 
   #noted(text: string): void {
@@ -172,12 +200,19 @@ export class Machine {
     this.#streams.console?.write(text)
   }
 
+  #fail(complaint: string): void {
+    this.#complaint ??= complaint
+    this.stop()
+  }
+
   #failure(what: string): PinfoldError {
     const log = this.#log.trim().split('\n').slice(-12).join('\n')
-    const why = this.#complaint === '' ? what : this.#complaint
-    return new PinfoldError(`lab: the machine ${why}${log === '' ? '' : `; its last words were:\n${log}`}`, {
-      code: 'ERR_LAB_FAILED',
-      values: { host: this.#plan.host, log },
-    })
+    return new PinfoldError(
+      `lab: the machine ${this.#complaint ?? what}${log === '' ? '' : `; its last words were:\n${log}`}`,
+      {
+        code: 'ERR_LAB_FAILED',
+        values: { host: this.#plan.host, log },
+      },
+    )
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { PinfoldError } from '../errors.js'
 
 /** What a command said; its stdout. @throws PinfoldError `ERR_LAB_UNAVAILABLE` with what it complained of */
-export async function say(command: string, args: readonly string[], folder?: string): Promise<string> {
+async function say(command: string, args: readonly string[], folder?: string, hint?: string): Promise<string> {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
@@ -27,6 +27,7 @@ export async function say(command: string, args: readonly string[], folder?: str
   throw new PinfoldError(`lab: '${line}' failed (${status}): ${complained.trim().split('\n').slice(-3).join('; ')}`, {
     code: 'ERR_LAB_UNAVAILABLE',
     values: { command: line, status },
+    ...(hint === undefined ? {} : { hint }),
   })
 }
 
@@ -40,8 +41,8 @@ async function requireLists(): Promise<void> {
   const folder = '/var/lib/apt/lists'
   const hasLists = existsSync(folder) && readdirSync(folder).some((name) => name.includes('_Packages'))
   if (hasLists) return
-  if (process.geteuid?.() === 0) {
-    await say('apt-get', ['update', '-qq'])
+  if (isRoot()) {
+    await updateLists()
     return
   }
   throw new PinfoldError('lab: this machine has no package lists, so nothing can be fetched', {
@@ -51,18 +52,33 @@ async function requireLists(): Promise<void> {
   })
 }
 
-/** The packages that `apt-get install` would add for these: themselves, and what they depend on that is not installed. */
+function isRoot(): boolean {
+  return process.geteuid?.() === 0
+}
+
+async function updateLists(): Promise<void> {
+  await say('apt-get', ['update', '-qq'])
+}
+
+/**
+ * The packages that `apt-get install` would add for these: themselves, and what they depend on, as far as it is not
+ * installed. What it would replace by a newer version is left out: the installed one has to do.
+ */
 export async function missingPackages(packages: readonly string[]): Promise<string[]> {
   await requireLists()
   const plan = await say('apt-get', ['install', '--simulate', '--no-install-recommends', ...packages])
-  return [...plan.matchAll(/^Inst (\S+)/gm)].flatMap(([, name]) => (name === undefined ? [] : [name]))
+  return [...plan.matchAll(/^Inst (\S+) \(/gm)].flatMap(([, name]) => (name === undefined ? [] : [name]))
 }
 
-/** What a package depends on directly. */
+/** Every package that a version of this one depends on; none when it is not known. */
 export async function dependenciesOf(name: string): Promise<string[]> {
   await requireLists()
-  const told = await say('apt-cache', ['depends', '--important', name])
-  return [...told.matchAll(/^\s*Depends: ([^\s<]+)/gm)].flatMap(([, of]) => (of === undefined ? [] : [of]))
+  const told = await say('apt-cache', ['search', '--names-only', `^${name}$`])
+  if (told.trim() === '') return []
+  const versions = await say('apt-cache', ['show', name])
+  return [...versions.matchAll(/^Depends: (.*)$/gm)].flatMap(([, line = '']) =>
+    line.split(/[,|]/).map((part) => part.trim().replace(/[\s(:].*$/, '')),
+  )
 }
 
 /** Fetches packages and unpacks them into `folder`, without installing anything, and without root. */
@@ -71,7 +87,15 @@ export async function unpackPackages(packages: readonly string[], folder: string
   await requireLists()
   const fetched = join(folder, '.packages')
   mkdirSync(fetched)
-  await say('apt-get', ['download', '-qq', ...packages], fetched)
+  const download = () => say('apt-get', ['download', '-qq', ...packages], fetched, 'sudo apt-get update')
+  try {
+    await download()
+  } catch (error) {
+    if (!isRoot()) throw error
+    // Old lists know only versions that are gone.
+    await updateLists()
+    await download()
+  }
   for (const file of readdirSync(fetched)) await say('dpkg-deb', ['--extract', join(fetched, file), folder])
   rmSync(fetched, { recursive: true })
 }

@@ -1,9 +1,20 @@
-import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import {
+  accessSync,
+  constants,
+  cpSync,
+  existsSync,
+  lstatSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { arch } from 'node:os'
-import { basename, delimiter, dirname, join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { PinfoldError } from '../errors.js'
 import { cached } from './cache.js'
-import { dependenciesOf, hasApt, missingPackages, unpackPackages } from './packages.js'
+import { hasApt, missingPackages, unpackPackages } from './packages.js'
 
 /** A program, and what it needs around it where it is not installed. */
 export interface Program {
@@ -14,40 +25,14 @@ export interface Program {
   readonly data: readonly string[]
 }
 
-export interface Kernel {
-  readonly image: string
-  /** /lib/modules/<release> */
-  readonly modules: string
-  readonly release: string
-}
-
 const emulator = 'qemu-system-x86_64'
-const kernelPackage = 'linux-image-amd64'
-/** What a guest may use of RDMA, where the host has it not: it lies below the host's own files. */
-const guestPackages = [
-  'iproute2',
-  'libibverbs1',
-  'ibverbs-providers',
-  'ibverbs-utils',
-  'librdmacm1',
-  'rdmacm-utils',
-  'libnl-3-200',
-  'libnl-route-3-200',
-  'libbpf1',
-  'libelf1',
-  'libmnl0',
-  'libbsd0',
-  'libcap2',
-  'libtirpc3',
-  'libxtables12',
-]
 
-function unavailable(what: string, hint: string): PinfoldError {
-  return new PinfoldError(`lab: there is no ${what} here`, {
-    code: 'ERR_LAB_UNAVAILABLE',
-    values: { what },
-    hint,
-  })
+/** What the guest has of RDMA's tools: what the host lacks of them lies below the host's own files. */
+const guestPackages = ['iproute2', 'ibverbs-providers', 'ibverbs-utils', 'rdmacm-utils', 'perftest']
+
+/** @param hint - the command that mends it */
+export function unavailable(what: string, hint: string): PinfoldError {
+  return new PinfoldError(`lab: there is no ${what} here`, { code: 'ERR_LAB_UNAVAILABLE', values: { what }, hint })
 }
 
 /** @throws PinfoldError `ERR_UNSUPPORTED` */
@@ -77,10 +62,8 @@ function isProgram(path: string): boolean {
 export async function findEmulator(): Promise<Program> {
   const installed = onPath(emulator)
   if (installed !== undefined) return { path: installed, libraries: [], data: [] }
-  if (!hasApt()) throw unavailable(emulator, `install QEMU, so that '${emulator}' is there`)
-  const folder = await cached('qemu', async (making) => {
-    await unpackPackages(await missingPackages(['qemu-system-x86']), making)
-  })
+  if (!hasApt()) throw unavailable(emulator, `install QEMU for x86-64 (Fedora: dnf install qemu-system-x86-core)`)
+  const folder = await fetched('qemu', ['qemu-system-x86'])
   const usr = join(folder, 'usr')
   return {
     path: join(usr, 'bin', emulator),
@@ -91,64 +74,61 @@ export async function findEmulator(): Promise<Program> {
 
 /** A busybox that needs no library: it is all that the machine has before the host's files are there. */
 export async function findBusybox(): Promise<string> {
-  if (!hasApt()) {
-    const installed = onPath('busybox')
-    if (installed !== undefined) return installed
-    throw unavailable('busybox', 'install a static busybox')
-  }
+  const installed = onPath('busybox')
+  if (installed !== undefined && isStatic(installed)) return installed
+  if (!hasApt()) throw unavailable('static busybox', 'install busybox (Fedora: dnf install busybox)')
   const folder = await cached('busybox', (making) => unpackPackages(['busybox-static'], making))
-  return join(folder, 'bin', 'busybox')
+  return ['bin', 'usr/bin'].map((path) => join(folder, path, 'busybox')).find(existsSync) ?? join(folder, 'bin/busybox')
 }
 
-/** What the guest sees below the host's own files; undefined where nothing can be fetched. */
+/** Whether no dynamic linker is asked for: elf(5), a segment of type PT_INTERP. */
+function isStatic(path: string): boolean {
+  const file = readFileSync(path)
+  if (file.length < 64 || file.toString('latin1', 1, 4) !== 'ELF') return false
+  const start = Number(file.readBigUInt64LE(32))
+  const size = file.readUInt16LE(54)
+  const segments = Array.from({ length: file.readUInt16LE(56) }, (_, index) => start + index * size)
+  return segments.every((at) => at + 4 <= file.length && file.readUInt32LE(at) !== 3)
+}
+
+/** What the guest sees below the host's own files; undefined where nothing is missing, or nothing can be fetched. */
 export async function findGuestTools(): Promise<string | undefined> {
   if (!hasApt()) return undefined
-  return cached('tools', (making) => unpackPackages(guestPackages, making))
+  try {
+    return await fetched('tools', guestPackages)
+  } catch (error) {
+    if (onPath('rdma') !== undefined) return undefined // the one without which there is no lab
+    throw error
+  }
 }
 
 /**
- * The kernel: a file with `modules` beside it, an installed or fetched release by (the start of) its version, or the
- * distribution's newest.
+ * Packages and those that they need, as far as this machine has them not. What is missing is asked anew when a package
+ * was installed or removed, since the question takes a second.
  */
-export async function findKernel(wanted: string | undefined, modules: string | undefined): Promise<Kernel> {
-  if (wanted?.includes('/') === true) return ownKernel(wanted, modules)
-  if (!hasApt()) throw unavailable('kernel that could be fetched', 'name one: --kernel <vmlinuz> --modules <folder>')
-  const name = wanted === undefined ? await newestKernel() : `linux-image-${wanted}`
-  const folder = await cached(`kernel-${name}`, async (making) => {
-    const packages = name.endsWith('-amd64') || name.endsWith('-generic') ? [name] : [`${name}-amd64`]
-    await unpackPackages([...packages, ...(await modulePackages(name))], making)
+async function fetched(name: string, packages: readonly string[]): Promise<string> {
+  const installed = statSync('/var/lib/dpkg/status', { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const plan = await cached(`missing-${keyOf([packages, installed])}`, async (making) => {
+    writeFileSync(join(making, 'packages'), (await missingPackages(packages)).join('\n'))
   })
-  return kernelIn(folder)
+  const missing = readFileSync(join(plan, 'packages'), 'utf8').split('\n').filter(Boolean).sort()
+  return cached(`${name}-${keyOf(missing)}`, async (making) => {
+    await unpackPackages(missing, making)
+    mergeIntoUsr(making)
+  })
 }
 
-async function newestKernel(): Promise<string> {
-  const isUbuntu = existsSync('/etc/lsb-release')
-  const found = await dependenciesOf(isUbuntu ? 'linux-image-generic' : kernelPackage)
-  const image = found.find((name) => /^linux-image-\d/.test(name))
-  if (image === undefined) throw unavailable(`package ${kernelPackage}`, 'apt-get update')
-  return image
+/** The start of a hash, to name what depends on many things. */
+export function keyOf(of: unknown): string {
+  return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 16)
 }
 
-/** Ubuntu has the modules in packages of their own. */
-async function modulePackages(image: string): Promise<string[]> {
-  const release = image.replace(/^linux-image-/, '')
-  return image.endsWith('-generic') ? [`linux-modules-${release}`, `linux-modules-extra-${release}`] : []
-}
-
-function kernelIn(folder: string): Kernel {
-  const images = readdirSync(join(folder, 'boot')).filter((name) => name.startsWith('vmlinuz-'))
-  const [image] = images
-  if (image === undefined) throw unavailable('kernel in what was fetched', `rm -r ${folder}`)
-  const release = image.slice('vmlinuz-'.length)
-  const modules = ['lib/modules', 'usr/lib/modules'].map((path) => join(folder, path, release)).find(existsSync)
-  if (modules === undefined) throw unavailable(`modules of kernel ${release}`, `rm -r ${folder}`)
-  return { image: join(folder, 'boot', image), modules, release }
-}
-
-function ownKernel(image: string, modules: string | undefined): Kernel {
-  if (!existsSync(image)) throw unavailable(`kernel ${image}`, '--kernel <vmlinuz>')
-  const release = basename(image).replace(/^vmlinuz-?/, '')
-  const folder = modules ?? join(dirname(image), '../lib/modules', release)
-  if (!existsSync(folder)) throw unavailable(`folder of modules ${folder}`, '--modules <folder>')
-  return { image, modules: folder, release: release === '' ? basename(folder) : release }
+/** Where /lib is a link to /usr/lib, a folder /lib below it would not be seen. */
+function mergeIntoUsr(folder: string): void {
+  for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
+    const own = join(folder, name)
+    if (!existsSync(own) || !lstatSync(`/${name}`, { throwIfNoEntry: false })?.isSymbolicLink()) continue
+    cpSync(own, join(folder, 'usr', name), { recursive: true, verbatimSymlinks: true })
+    rmSync(own, { recursive: true })
+  }
 }

@@ -1,15 +1,16 @@
-import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { abortReason, onAbort, throwIfAborted } from '../abort.js'
+import { abortReason, isAborted, onAbort, throwIfAborted } from '../abort.js'
+import { isSystemFailure, toPinfoldError } from '../errors.js'
 import { findAccelerator } from './accelerator.js'
 import type { Accelerator } from './emulator-arguments.js'
 import { commandScript, labVariables } from './guest-command.js'
 import { findInitramfs } from './initramfs.js'
+import { findKernel } from './kernel.js'
 import { findKernelImage } from './kernel-image.js'
 import { type CheckedLabOptions, checkedLabOptions, type LabOptions } from './lab-options.js'
 import { Machine, type MachineResult, type MachineStreams } from './machine.js'
-import { findBusybox, findEmulator, findGuestTools, findKernel, requireArchitecture } from './parts.js'
+import { findBusybox, findEmulator, findGuestTools, requireArchitecture } from './parts.js'
 
 /** What is told while it goes on. */
 export type LabProgress = (what: string) => void
@@ -18,7 +19,8 @@ export interface LabResult {
   /** The first status of a host that is not 0, in the order in which they ended; 124 after the time limit, as timeout(1). */
   readonly status: number
   readonly timedOut: boolean
-  readonly hosts: readonly MachineResult[]
+  /** By their numbers. Undefined for one that was taken down, since another had failed or time was up. */
+  readonly hosts: readonly (MachineResult | undefined)[]
   readonly accelerator: Accelerator
   /** The kernel's release in the guest. */
   readonly kernel: string
@@ -34,17 +36,26 @@ export type StreamsOf = (host: number) => MachineStreams
  * afterwards, but for what is under $LAB_OUT. Whatever ends this process ends the machines.
  *
  * @throws the signal's reason when it is aborted; PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED` (no x86-64),
- *   `ERR_LAB_UNAVAILABLE` (what is missing, and the command that mends it), `ERR_LAB_FAILED` (a machine has not started)
+ *   `ERR_LAB_UNAVAILABLE` (what is missing, and the command that mends it), `ERR_LAB_FAILED` (a machine has not started,
+ *   or ended before its command), `ERR_SYSTEM` (a folder cannot be made)
  */
 export async function runLab(
   given: LabOptions,
   streamsOf: StreamsOf,
-  around: { readonly progress?: LabProgress; readonly terminal?: boolean } = {},
+  progress: LabProgress = () => {},
 ): Promise<LabResult> {
   const options = checkedLabOptions(given)
-  const { progress = () => {}, terminal = false } = around
   throwIfAborted(options.signal)
   requireArchitecture()
+  try {
+    return await runChecked(options, streamsOf, progress)
+  } catch (error) {
+    if (isAborted(options.signal) || !isSystemFailure(error)) throw error
+    throw toPinfoldError(error) // of node:fs: a full disk, a cache or output folder that cannot be made
+  }
+}
+
+async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, progress: LabProgress): Promise<LabResult> {
   progress('looking for QEMU and a kernel …')
   const [emulator, busybox, tools, kernel] = [
     await findEmulator(),
@@ -55,64 +66,72 @@ export async function runLab(
   const initramfs = await findInitramfs(kernel, busybox, options)
   const image = await findKernelImage(kernel.image)
   const accelerator = await findAccelerator(emulator, image)
+  throwIfAborted(options.signal)
   const out = new Output(options)
   progress('starting …')
-  const sockets = `pinfold-lab-${randomUUID()}-`
-  const machines = Array.from({ length: options.hosts }, (_, host) => {
-    const variables = { ...options.env, ...labVariables(host, options.hosts) }
-    const plan = { emulator, accelerator, image, initramfs, tools, host, options, sockets, terminal }
-    const script = commandScript(options.command, variables)
-    return new Machine({ ...plan, out: out.folderOf(host) }, script, streamsOf(host))
-  })
+  const machines: Machine[] = []
   try {
+    for (let host = 0; host < options.hosts; host++) {
+      const streams = streamsOf(host)
+      const plan = { emulator, accelerator, image, initramfs, tools, host, options, out: out.folderOf(host) }
+      const script = commandScript(options.command, { ...options.env, ...labVariables(host, options.hosts) })
+      const wire = machines[0]?.wires[host - 1]
+      machines.push(new Machine({ ...plan, terminal: streams.terminal !== undefined }, script, streams, wire))
+      // The other machine has it now. Within this tick, so that none of its frames was read here.
+      wire?.destroy()
+    }
     const { results, status, timedOut } = await runTogether(machines, options)
     return { status, timedOut, hosts: results, accelerator, kernel: kernel.release, out: out.filled() }
   } finally {
+    for (const machine of machines) machine.stop()
+    await Promise.all(machines.map(({ gone }) => gone))
     out.dropEmpty()
   }
 }
 
-/** Runs all until all have ended, or one has failed, or time is up: then the others are taken down. */
+/**
+ * Waits until all commands have ended, one has failed, or time is up. A machine whose command has ended stays until then:
+ * what it has sent may not have arrived, and all the others' wires end in machine 0.
+ */
 async function runTogether(machines: readonly Machine[], { timeLimit, signal }: CheckedLabOptions) {
-  const stopAll = () => {
-    for (const machine of machines) machine.stop()
-  }
-  let status = 0
-  let timedOut = false
-  let failure: unknown
-  const results: MachineResult[] = []
-  const timer =
-    timeLimit === undefined
-      ? undefined
-      : setTimeout(() => {
-          timedOut = true
-          stopAll()
-        }, timeLimit * 1000)
-  const deafen = onAbort(signal, stopAll)
-  const runs = machines.map(async (machine, host) => {
-    try {
-      const result = await machine.run()
-      results[host] = result
-      if (result.status === 0 || status !== 0) return
-      status = result.status
-      stopAll()
-    } catch (error) {
-      // Of those that were taken down, the first failure has told why.
-      if (status === 0 && failure === undefined) failure = error
-      stopAll()
-    }
+  const results: (MachineResult | undefined)[] = machines.map(() => undefined)
+  const commands = machines.map(async ({ command }, host) => {
+    const result = await command
+    results[host] = result
+    if (result.status !== 0) throw new FailedCommand(result.status)
   })
-  await Promise.all(runs)
-  clearTimeout(timer)
-  deafen()
-  throwIfAbortedNow(signal)
-  if (timedOut) return { results, status: 124, timedOut }
-  if (failure !== undefined) throw failure
-  return { results, status, timedOut }
+  const limit = new AbortController()
+  const timer = timeLimit === undefined ? undefined : setTimeout(() => limit.abort(), timeLimit * 1000)
+  let deafen = () => {}
+  try {
+    await Promise.race([
+      Promise.all(commands),
+      new Promise((_, reject) => {
+        limit.signal.addEventListener('abort', () => reject(new FailedCommand(timedOut)))
+        deafen = onAbort(signal, () => reject(abortReason(signal)))
+      }),
+    ])
+    return { results, status: 0, timedOut: false }
+  } catch (error) {
+    if (!(error instanceof FailedCommand)) throw error
+    return { results, status: error.status, timedOut: limit.signal.aborted }
+  } finally {
+    clearTimeout(timer)
+    deafen()
+  }
 }
 
-function throwIfAbortedNow(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw abortReason(signal)
+/** As timeout(1) has it. */
+const timedOut = 124
+
+/** Not an error of the lab's, but how `runTogether` leaves the wait for all the others. */
+class FailedCommand extends Error {
+  readonly status: number
+
+  constructor(status: number) {
+    super(`ended with status ${status}`)
+    this.status = status
+  }
 }
 
 /** The folder that is $LAB_OUT in the guests. One that nobody has written into, and that we have made, goes again. */
@@ -122,8 +141,9 @@ class Output {
   readonly #made: boolean
 
   constructor({ out, hosts }: CheckedLabOptions) {
-    this.#root = resolve(out)
-    this.#made = !existsSync(this.#root)
+    this.#root = resolve(out ?? 'lab-out')
+    // One by that name that is empty was left by a run that was killed.
+    this.#made = !existsSync(this.#root) || (out === undefined && isEmpty(this.#root))
     const names = hosts === 1 ? ['.'] : Array.from({ length: hosts }, (_, host) => `host${host}`)
     this.#folders = names.map((name) => join(this.#root, name))
     for (const folder of this.#folders) mkdirSync(folder, { recursive: true })
@@ -135,13 +155,17 @@ class Output {
 
   /** The folder, when there is anything in it. */
   filled(): string | undefined {
-    return this.#folders.some((folder) => readdirSync(folder).length > 0) ? this.#root : undefined
+    return this.#folders.every(isEmpty) ? undefined : this.#root
   }
 
   dropEmpty(): void {
     for (const folder of this.#folders) {
-      if (folder !== this.#root && existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder)
+      if (folder !== this.#root && existsSync(folder) && isEmpty(folder)) rmdirSync(folder)
     }
-    if (this.#made && existsSync(this.#root) && readdirSync(this.#root).length === 0) rmdirSync(this.#root)
+    if (this.#made && existsSync(this.#root) && isEmpty(this.#root)) rmdirSync(this.#root)
   }
+}
+
+function isEmpty(folder: string): boolean {
+  return readdirSync(folder).length === 0
 }

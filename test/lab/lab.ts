@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { arch } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import { root } from '../child-process.js'
 import { mainScript } from '../command-line.js'
 
@@ -17,15 +19,22 @@ export interface LabOutcome {
   readonly stderr: string
 }
 
+export interface LabSurroundings {
+  readonly input?: Buffer | undefined
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** A `pinfold lab …` that is under way. */
 export class LabRun {
   readonly #child
+  readonly #mark = `PINFOLD_LAB_TEST=${randomUUID()}`
   #stdout: Buffer[] = []
   #stderr = ''
 
-  constructor(words: readonly string[], input?: Buffer) {
+  constructor(words: readonly string[], { input, env = {} }: LabSurroundings = {}) {
     this.#child = spawn(process.execPath, [mainScript, 'lab', ...words], {
       cwd: root,
+      env: { ...process.env, ...env, ...Object.fromEntries([this.#mark.split('=')]) },
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
     this.#child.stdin?.end(input)
@@ -47,9 +56,19 @@ export class LabRun {
     })
   }
 
-  /** The processes of its machines. */
-  emulators(): number[] {
-    return emulatorsOf(this.#child.pid ?? -1)
+  /** The processes that it has started and that still run, whoever their parent is now. */
+  processes(): number[] {
+    return processes().filter(
+      (pid) => pid !== this.#child.pid && isRunning(pid) && readText(`/proc/${pid}/environ`).includes(this.#mark),
+    )
+  }
+
+  /** Resolves once none of them is left. */
+  async gone(): Promise<void> {
+    for (let left = 200; this.processes().length > 0; left--) {
+      if (left === 0) throw new Error(`the lab has left processes: ${this.processes()}`)
+      await setTimeout(50)
+    }
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -70,31 +89,24 @@ export class LabRun {
 }
 
 /** Runs `pinfold lab …` to its end. */
-export function lab(words: readonly string[], input?: Buffer): Promise<LabOutcome> {
-  return new LabRun(words, input).ended()
+export async function lab(words: readonly string[], input?: Buffer): Promise<LabOutcome> {
+  const run = new LabRun(words, { input })
+  const outcome = await run.ended()
+  const left = run.processes()
+  if (left.length > 0) throw new Error(`the lab has left processes: ${left}`)
+  return outcome
 }
 
-function emulatorsOf(parent: number): number[] {
+function processes(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => {
-      const status = readText(`/proc/${pid}/status`)
-      return new RegExp(`^PPid:\\s${parent}$`, 'm').test(status) && status.startsWith('Name:\tqemu')
-    })
 }
 
 /** Whether a process is there and is no zombie. */
-export function isRunning(pid: number): boolean {
+function isRunning(pid: number): boolean {
   const state = /^State:\t(\w)/m.exec(readText(`/proc/${pid}/status`))?.[1]
   return state !== undefined && state !== 'Z'
-}
-
-/** Abstract sockets of labs. */
-export function labSockets(): string[] {
-  return readText('/proc/net/unix')
-    .split('\n')
-    .filter((line) => line.includes('@pinfold-lab-'))
 }
 
 function readText(path: string): string {

@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util'
 import type { LabOptions } from '../../lab/lab-options.js'
 import { badArgument, parseCount, parseLength } from '../arguments.js'
 
@@ -11,7 +12,7 @@ export const machineArguments = {
   kernel: { type: 'string', description: 'A version, or the path of an image (the newest of the distribution)' },
   modules: { type: 'string', description: "The folder of that image's modules" },
   out: { type: 'string', description: 'The folder here that is $LAB_OUT there (lab-out)' },
-  env: { type: 'string', description: 'Variables for the command: NAME=value, or NAME of ours; several with commas' },
+  env: { type: 'string', description: 'A variable for the command: NAME=value, or NAME for ours. Can be repeated' },
   'time-limit': { type: 'string', description: 'Seconds after which all is taken down, with status 124' },
   verbose: { type: 'boolean', description: "Show the machines' consoles, too" },
 } as const
@@ -25,12 +26,11 @@ interface MachineWords {
   readonly kernel?: string | undefined
   readonly modules?: string | undefined
   readonly out?: string | undefined
-  readonly env?: string | undefined
   readonly 'time-limit'?: string | undefined
 }
 
 /** The words as options of a lab. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
-export function machineOptions(words: MachineWords): Omit<LabOptions, 'command'> {
+export function machineOptions(words: MachineWords, rawWords: readonly string[]): Omit<LabOptions, 'command'> {
   const count = (word: string | undefined, what: string) => (word === undefined ? undefined : parseCount(word, what, 1))
   return {
     numa: count(words.numa, 'NUMA nodes'),
@@ -41,17 +41,23 @@ export function machineOptions(words: MachineWords): Omit<LabOptions, 'command'>
     kernel: words.kernel,
     modules: words.modules,
     out: words.out,
-    env: parseVariables(words.env),
+    env: parseVariables(rawWords),
     timeLimit: count(words['time-limit'], 'seconds'),
   }
 }
 
-function parseVariables(words: string | undefined): Record<string, string> {
+function parseVariables(rawWords: readonly string[]): Record<string, string> {
+  const options = Object.fromEntries(
+    Object.entries(machineArguments).map(([name, { type }]) => [name, { type, multiple: true }]),
+  )
+  const { tokens } = parseArgs({ args: [...rawWords], options, strict: false, tokens: true, allowPositionals: true })
   const variables: Record<string, string> = {}
-  for (const word of (words ?? '').split(',').filter((word) => word !== '')) {
-    const [, name, , value] = /^([A-Za-z_]\w*)(=(.*))?$/s.exec(word) ?? []
-    const given = value ?? (name === undefined ? undefined : process.env[name])
-    if (name === undefined) throw badArgument('variables such as NAME=value, or the name of one of ours', word)
+  for (const token of tokens) {
+    if (token.kind === 'option-terminator') break
+    if (token.kind !== 'option' || token.name !== 'env') continue
+    const [, name, , value] = /^([A-Za-z_]\w*)(=(.*))?$/s.exec(token.value ?? '') ?? []
+    if (name === undefined) throw badArgument('a variable such as NAME=value, or the name of one of ours', token.value)
+    const given = value ?? process.env[name]
     if (given !== undefined) variables[name] = given
   }
   return variables

@@ -1,9 +1,10 @@
 import { constants } from 'node:os'
-import { Transform } from 'node:stream'
+import type { Transform } from 'node:stream'
 import { defineCommand } from 'citty'
 import { type LabResult, runLab } from '../../lab/run-lab.js'
 import { badArgument, parseCount } from '../arguments.js'
 import { Output } from '../output.js'
+import { labelled } from './labelled.js'
 import { machineArguments, machineOptions } from './machine-arguments.js'
 
 /** Runs a command in one or several virtual machines, and returns its exit status. */
@@ -18,23 +19,34 @@ export const run = defineCommand({
   async run({ args, rawArgs }) {
     const output = new Output({ json: false })
     const hosts = args.hosts === undefined ? 1 : parseCount(args.hosts, 'machines', 1)
-    const options = { ...machineOptions(args), hosts, command: commandOf(rawArgs) }
+    const options = { ...machineOptions(args, rawArgs), hosts, command: commandOf(rawArgs) }
+    const labels: Transform[] = []
+    const saidBy = (stream: NodeJS.WriteStream, host: number) => {
+      if (hosts === 1) return stream
+      const label = labelled(stream, host)
+      labels.push(label)
+      return label
+    }
     const result = await whileInterruptible((signal) =>
       runLab(
         { ...options, signal },
         (host) => ({
           stdin: host === 0 && process.stdin.isTTY !== true ? process.stdin : undefined,
-          stdout: labelled(process.stdout, host, hosts),
-          stderr: labelled(process.stderr, host, hosts),
-          console: args.verbose === true ? labelled(process.stderr, host, hosts) : undefined,
+          stdout: saidBy(process.stdout, host),
+          stderr: saidBy(process.stderr, host),
+          console: args.verbose === true ? process.stderr : undefined,
         }),
-        { progress: (what) => output.progress(what) },
-      ).finally(() => output.clearProgress()),
+        (what) => output.progress(what),
+      ).finally(() => {
+        output.clearProgress()
+        for (const label of labels) label.end()
+      }),
     )
     // A pipe that waits for us to read it would keep this process alive.
     process.stdin.destroy()
     if (typeof result === 'number') return result
     if (result.timedOut) output.complain(`the lab was taken down after ${args['time-limit']} seconds`)
+    if (result.out !== undefined && args.out === undefined) output.complain(`$LAB_OUT is in ${result.out}`)
     if (args.json === true) output.complain(JSON.stringify(report(result)))
     return result.status
   },
@@ -48,7 +60,7 @@ function report({ status, timedOut, hosts, accelerator, kernel, out }: LabResult
     accelerator,
     kernel,
     out: out ?? null,
-    hosts: hosts.map((host) => ({ status: host.status, startSeconds: host.startSeconds })),
+    hosts: hosts.map((host) => (host === undefined ? null : { ...host })),
   }
 }
 
@@ -58,25 +70,6 @@ function commandOf(words: readonly string[]): string[] {
   const command = dashes < 0 ? [] : words.slice(dashes + 1)
   if (command.length > 0) return command
   throw badArgument('a command after --, such as: pinfold lab run -- ibv_devinfo', words[0])
-}
-
-/** With several machines each line begins with the number of its own. */
-function labelled(stream: NodeJS.WriteStream, host: number, hosts: number): NodeJS.WritableStream & Transform {
-  let isLineStart = true
-  const label = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      if (hosts === 1) return done(null, chunk)
-      const lines = chunk.toString('latin1').split(/(?<=\n)/)
-      const text = lines.map((line) => {
-        const begin = isLineStart ? `${host}| ` : ''
-        isLineStart = line.endsWith('\n')
-        return begin + line
-      })
-      done(null, Buffer.from(text.join(''), 'latin1'))
-    },
-  })
-  label.pipe(stream, { end: false })
-  return label
 }
 
 /** Ctrl-C, and what else asks a process to end, takes the machines down; the status is the shell's for such an end. */

@@ -4,28 +4,33 @@ import { runLab } from '../../lab/run-lab.js'
 import { Output } from '../output.js'
 import { machineArguments, machineOptions } from './machine-arguments.js'
 import { whileInterruptible } from './run.js'
+import { RawTerminal } from './terminal.js'
 
 /** Opens a shell in a virtual machine, on this terminal. */
 export const shell = defineCommand({
   meta: { name: 'shell', description: 'Open a shell there; exit, or Ctrl-D, ends it' },
   args: machineArguments,
-  async run({ args }) {
-    if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) {
+  async run({ args, rawArgs }) {
+    const { stdin, stdout } = process
+    if (stdin.isTTY !== true || stdout.isTTY !== true) {
       throw new PinfoldError('lab shell: this is no terminal', {
         code: 'ERR_INVALID_ARGUMENT',
         hint: 'pinfold lab run -- command…',
       })
     }
+    const terminal = new RawTerminal()
     const output = new Output({ json: false })
-    const { columns, rows } = process.stdout
-    const start = `stty rows ${rows} columns ${columns} 2>/dev/null; exec "\${SHELL:-/bin/sh}" -i`
-    const command = ['/bin/sh', '-c', start]
+    const command = [process.env.SHELL ?? '/bin/sh', '-i']
     const result = await whileInterruptible((signal) =>
       runLab(
-        { ...machineOptions(args), command, signal },
-        () => ({ console: args.verbose === true ? process.stderr : undefined }),
-        { progress: (what) => output.progress(what), terminal: true },
-      ).finally(() => output.clearProgress()),
+        { ...machineOptions(args, rawArgs), command, signal },
+        () => ({ terminal, console: args.verbose === true ? process.stderr : undefined }),
+        (what) => output.progress(what),
+      ).finally(() => {
+        output.clearProgress()
+        terminal.restore()
+        stdin.destroy()
+      }),
     )
     return typeof result === 'number' ? result : result.status
   },

@@ -1,0 +1,105 @@
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { PinfoldError } from '../errors.js'
+import { cached } from './cache.js'
+import { isReadable, loadOrder, wantedModules } from './kernel-modules.js'
+import { dependenciesOf, hasApt, unpackPackages } from './packages.js'
+import { keyOf, unavailable } from './parts.js'
+
+export interface Kernel {
+  readonly image: string
+  /** A folder in which, at any depth, its modules are. */
+  readonly modules: string
+  readonly release: string
+}
+
+/** The packages that depend on the newest kernel: Debian's, Ubuntu's. */
+const kernelPackages = ['linux-image-amd64', 'linux-image-generic']
+
+/**
+ * The kernel: a file with `modules` beside it, an installed or fetched one by its release, or the distribution's newest;
+ * without apt, the newest that is installed.
+ *
+ * @throws PinfoldError `ERR_LAB_UNAVAILABLE`
+ */
+export async function findKernel(wanted: string | undefined, modules: string | undefined): Promise<Kernel> {
+  if (wanted?.includes('/') === true) return ownKernel(wanted, modules)
+  if (modules !== undefined) throw unavailable('kernel for these modules', '--kernel <path of its image>')
+  const installed = installedKernels().find(({ release }) => wanted === undefined || release === wanted)
+  if (installed !== undefined && (wanted !== undefined || !hasApt())) return installed
+  if (!hasApt()) {
+    throw unavailable(
+      `kernel ${wanted ?? 'that is readable'} with Soft-RoCE (rdma_rxe)`,
+      '--kernel <image> --modules <folder>',
+    )
+  }
+  return fetchKernel(wanted ?? (await newestRelease()))
+}
+
+async function newestRelease(): Promise<string> {
+  const needed = (await Promise.all(kernelPackages.map(dependenciesOf))).flat()
+  const releases = needed.flatMap((name) => /^linux-image-(\d.*)$/.exec(name)?.[1] ?? [])
+  const [newest] = releases.sort(newestFirst)
+  if (newest === undefined) throw unavailable(`package ${kernelPackages.join(' or ')}`, 'sudo apt-get update')
+  return newest
+}
+
+const numbers = new Intl.Collator('en', { numeric: true })
+
+function newestFirst(one: string, other: string): number {
+  return numbers.compare(other, one)
+}
+
+/** Keeps the image and the modules that a lab may load, of hundreds of MiB. */
+async function fetchKernel(wanted: string): Promise<Kernel> {
+  const release = /-[a-z][\w-]*$/.test(wanted) ? wanted : `${wanted}-amd64`
+  const all = wantedModules({ iommu: true, edu: true })
+  const folder = await cached(`kernel-${release}-${keyOf(all)}`, async (making) => {
+    const unpacked = join(making, 'unpacked')
+    mkdirSync(unpacked)
+    // Ubuntu has the modules in packages of their own.
+    const modules = release.endsWith('-generic') ? [`linux-modules-${release}`, `linux-modules-extra-${release}`] : []
+    await unpackPackages([`linux-image-${release}`, ...modules], unpacked)
+    const from = ['usr/lib/modules', 'lib/modules'].map((path) => join(unpacked, path, release)).find(existsSync)
+    if (from === undefined) throw unavailable(`modules in linux-image-${release}`, '--kernel <another release>')
+    mkdirSync(join(making, 'modules'))
+    for (const { path } of loadOrder(from, all)) copyFileSync(path, join(making, 'modules', basename(path)))
+    copyFileSync(join(from, 'modules.builtin'), join(making, 'modules/modules.builtin'))
+    renameSync(join(unpacked, 'boot', `vmlinuz-${release}`), join(making, 'vmlinuz'))
+    rmSync(unpacked, { recursive: true })
+  })
+  return { image: join(folder, 'vmlinuz'), modules: join(folder, 'modules'), release }
+}
+
+/** Installed kernels that have Soft-RoCE, the newest first. */
+function installedKernels(): Kernel[] {
+  const folder = '/lib/modules'
+  if (!existsSync(folder)) return []
+  const found = readdirSync(folder)
+    .sort(newestFirst)
+    .map((release) => {
+      const modules = join(folder, release)
+      const image = [join('/boot', `vmlinuz-${release}`), join(modules, 'vmlinuz')].find(isReadable)
+      return { image, modules, release }
+    })
+  return found.flatMap(({ image, ...rest }) =>
+    image !== undefined && canLoad(rest.modules) ? [{ image, ...rest }] : [],
+  )
+}
+
+function canLoad(modules: string): boolean {
+  try {
+    return loadOrder(modules, wantedModules({ iommu: false, edu: false })).length > 0
+  } catch (error) {
+    if (error instanceof PinfoldError) return false // one is missing
+    throw error
+  }
+}
+
+function ownKernel(image: string, modules: string | undefined): Kernel {
+  if (!isReadable(image)) throw unavailable(`readable kernel ${image}`, '--kernel <vmlinuz>')
+  const release = basename(image).replace(/^vmlinu[xz]-?/, '')
+  const folder = modules ?? join('/lib/modules', release)
+  if (!existsSync(folder)) throw unavailable(`folder of modules ${folder}`, '--modules <folder>')
+  return { image, modules: folder, release: release === '' ? basename(folder) : release }
+}
