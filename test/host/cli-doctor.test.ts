@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
@@ -66,6 +66,9 @@ const stableIds = [
   'iommu.groups',
   'rdma.libibverbs',
   'rdma.modules',
+  'rdma.nodes',
+  'rdma.memlock',
+  'rdma.lab',
 ]
 
 describe('doctor', () => {
@@ -135,6 +138,36 @@ describe('doctor', () => {
       values: { hard: null },
     })
     expect(check(await limitsUnder('unlimited'), 'limits.memlock')).toMatchObject({ status: 'ok' })
+  })
+
+  test('tells how much can be registered with a device, and root’s command for more', async (context) => {
+    needs(context, whyNotNobody())
+    const prefix = ['prlimit', '--memlock=65536:65536', '--', ...asNobody]
+    const run = await pinfold(['doctor', '--only', 'rdma', '--json'], { prefix })
+    expect(check(reportSchema.parse(jsonOf(run)), 'rdma.memlock')).toMatchObject({
+      status: expect.stringMatching(/^(info|warn)$/),
+      seen: '64KiB can be registered (RLIMIT_MEMLOCK), hugetlb pages too',
+      mend: 'sudo prlimit --pid $$ --memlock=unlimited:unlimited',
+      values: { limit: 65536, exempt: false },
+    })
+  })
+
+  test.each([
+    ['that is not there', undefined, 'warn', 'which is not there'],
+    ['that is none', 'no library', 'warn', 'has no IBVERBS_1.1'],
+    ['that is old', '\0IBVERBS_1.1\0ibv_reg_mr\0ibv_reg_mr_iova2\0', 'info', 'too old for _ibv_query_gid_table ('],
+  ])('tells of a libibverbs that was named and %s', async (_, contents, status, seen) => {
+    const folder = mkdtempSync(join(tmpdir(), 'pinfold-libibverbs-'))
+    try {
+      const path = join(folder, 'libibverbs.so.1')
+      if (contents !== undefined) writeFileSync(path, contents)
+      const run = await pinfold(['doctor', '--only', 'rdma', '--json'], { env: { PINFOLD_LIBIBVERBS: path } })
+      const found = check(reportSchema.parse(jsonOf(run)), 'rdma.libibverbs')
+      expect(found).toMatchObject({ status, seen: expect.stringContaining(seen), values: { path } })
+      expect(run.code).toBe(0)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   test('finds the limit of a cgroup further up, and the demo falls back under it and says so', async ({ skip }) => {

@@ -1,0 +1,22 @@
+import { capabilities, memlockLimit, processMemory } from '../../../memory/process-limits.js'
+import { formatSize, GiB } from '../../../sizes.js'
+import { sudo } from '../../shell-command.js'
+import { type Finding, finding, finiteOrNull } from '../finding.js'
+import { kernelDevices } from './sysfs.js'
+
+/** Programs that register seldom register less. */
+const usual = GiB
+
+/** How much this user may register: the kernel counts pinned pages, hugetlb ones too, against RLIMIT_MEMLOCK. */
+export function examineMemlock(): Finding {
+  const { soft, hard } = memlockLimit()
+  const { pinned } = processMemory()
+  const isExempt = capabilities().has('CAP_IPC_LOCK')
+  const values = { limit: finiteOrNull(soft), hard: finiteOrNull(hard), pinned, exempt: isExempt }
+  if (isExempt) return finding('rdma.memlock', 'ok', 'no limit on registering: CAP_IPC_LOCK', { values })
+  if (soft === Infinity) return finding('rdma.memlock', 'ok', 'no limit on registering', { values })
+  const seen = `${formatSize(soft)} can be registered (RLIMIT_MEMLOCK), hugetlb pages too`
+  if (soft >= usual) return finding('rdma.memlock', 'ok', seen, { values })
+  const mend = hard === Infinity ? 'ulimit -l unlimited' : `${sudo}prlimit --pid $$ --memlock=unlimited:unlimited`
+  return finding('rdma.memlock', kernelDevices().length > 0 ? 'warn' : 'info', seen, { values, mend })
+}
