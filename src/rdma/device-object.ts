@@ -94,13 +94,18 @@ export abstract class DeviceObject {
     if (!force) this.#requireChildless()
     while (this.#children.size > 0) this.children[0]?.close({ force: true })
     this.destroy()
-    this.#closed = true
-    for (const parent of this.#parents) parent.#children.delete(this)
+    this.leaveParents()
     for (const listener of this.#onClose.splice(0)) listener()
   }
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /** It is closed, and stands on nothing any more; also where its constructor fails in the midst. */
+  protected leaveParents(): void {
+    this.#closed = true
+    for (const parent of this.#parents) parent.#children.delete(this)
   }
 
   /** It stands on `to` from now on, in place of `from`. */

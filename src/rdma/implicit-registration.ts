@@ -34,7 +34,12 @@ export class ImplicitRegistration extends DeviceObject {
     this.requireOpen('cover')
     const range = rangeOf('cover', memory)
     const keys = this.device.calls.cover(this.handle, range)
-    return new Registration(this.domain, [this], { kind: 'region', memory: range }, this.access, keys)
+    try {
+      return new Registration(this.domain, [this], { kind: 'region', memory: range }, this.access, keys)
+    } catch (error) {
+      this.device.calls.deregister(keys.handle)
+      throw error
+    }
   }
 
   protected override destroy(): void {

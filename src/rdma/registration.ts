@@ -64,7 +64,13 @@ export class Registration extends DeviceObject {
     this.#access = [...access]
     this.#keys = keys
     this.#generation = ++registrations
-    this.#regionHold = this.#holdRegion()
+    try {
+      this.#regionHold = this.#holdRegion(source)
+    } catch (error) {
+      // Its region is about to close. Whoever makes it takes it back at the device.
+      this.leaveParents()
+      throw error
+    }
   }
 
   get device(): Device {
@@ -158,21 +164,28 @@ export class Registration extends DeviceObject {
     if (domain !== undefined) requireSameDevice('reregister', this.device, [domain])
     const range = memory === undefined ? undefined : rangeOf('reregister', memory)
     const bits = access === undefined ? undefined : accessBits('reregister', access)
-    this.#keys = this.device.calls.reregister(this.handle, {
-      ...(domain === undefined ? {} : { domain: domain.handle }),
-      ...(range === undefined ? {} : { memory: range }),
-      ...(bits === undefined ? {} : { access: bits }),
-    })
+    const source = range === undefined ? undefined : ({ kind: 'region', memory: range } as const)
+    const hold = source === undefined ? undefined : this.#holdRegion(source)
+    try {
+      this.#keys = this.device.calls.reregister(this.handle, {
+        ...(domain === undefined ? {} : { domain: domain.handle }),
+        ...(range === undefined ? {} : { memory: range }),
+        ...(bits === undefined ? {} : { access: bits }),
+      })
+    } catch (error) {
+      hold?.()
+      throw error
+    }
     this.#generation = ++registrations
     if (access !== undefined) this.#access = [...access]
     if (domain !== undefined) {
       this.exchangeParent(this.#domain, domain)
       this.#domain = domain
     }
-    if (range !== undefined) {
+    if (source !== undefined && hold !== undefined) {
       const release = this.#regionHold
-      this.#source = { kind: 'region', memory: range }
-      this.#regionHold = this.#holdRegion()
+      this.#source = source
+      this.#regionHold = hold
       release()
     }
   }
@@ -182,9 +195,9 @@ export class Registration extends DeviceObject {
     this.#regionHold()
   }
 
-  #holdRegion(): () => void {
-    if (this.#source.kind !== 'region') return () => {}
-    return this.#source.memory.core.hold(`${this.label} with ${this.device.name}`)
+  #holdRegion(source: RegistrationSource): () => void {
+    if (source.kind !== 'region') return () => {}
+    return source.memory.core.hold(`${this.label} with ${this.device.name}`)
   }
 
   override [inspect.custom](): string {

@@ -1,0 +1,252 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { inspect } from 'node:util'
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import {
+  type Device,
+  type MemoryRegistry,
+  openDevice,
+  openRegistrySync,
+  type ProtectionDomain,
+  parseRemoteMemory,
+  registryChannels,
+} from '../../src/index.js'
+
+// What the registry does with registrations; the loopback is device enough for that.
+
+const base = { size: '64KiB', pages: 'base' } as const
+const coded = (code: string, values: object = {}) =>
+  expect.objectContaining({ code, values: expect.objectContaining(values) })
+
+let device: Device
+let domain: ProtectionDomain
+let memory: MemoryRegistry
+
+beforeEach(() => {
+  device = openDevice({ loopback: true })
+  domain = device.createDomain()
+  memory = openRegistrySync({ leaks: 'off' })
+})
+
+afterEach(() => {
+  memory.close()
+  device.close({ force: true })
+})
+
+describe('a registration', () => {
+  test('keeps its region open, which names it, until it is closed', async () => {
+    const region = memory.allocateSync('rx', base)
+    const registration = await memory.register(region, domain, ['localWrite'])
+    const holders = [`${registration.label} with loopback0`]
+    expect(() => region.close()).toThrow(coded('ERR_REGION_HELD', { name: 'rx', holders }))
+    expect(region.closed).toBe(false)
+    registration.close()
+    region.close()
+    expect(memory.list()).toEqual([])
+  })
+
+  test('is listed with its region, in the order in which they were made, and counted', () => {
+    const one = memory.allocateSync('one', base)
+    const other = memory.allocateSync('other', base)
+    const first = memory.registerSync(other, domain, [])
+    const second = memory.registerSync(one.slice(100, 200), domain, ['localWrite'])
+    const third = memory.registerSync(other.slice(0, 1), domain, [])
+    expect(memory.registrations()).toEqual([first, second, third])
+    expect(memory.registrations(other)).toEqual([first, third])
+    expect(memory.stats().registrations).toBe(3)
+    expect(second).toMatchObject({ regionName: 'one', offset: 100, length: 200, access: ['localWrite'] })
+    first.close()
+    expect(memory.registrations()).toEqual([second, third])
+  })
+
+  test('shows its rights and no key, wherever it is shown', async () => {
+    const region = memory.allocateSync('rx', base)
+    const registration = await memory.register(region, domain, ['localWrite', 'remoteRead'])
+    const shown = [
+      inspect(memory),
+      inspect(registration),
+      inspect(registration.describe()),
+      JSON.stringify(memory.stats()),
+    ]
+    const remote = parseRemoteMemory(registration.describe())
+    for (const text of [...shown, inspect(remote), inspect(remote.slice(0, 8), { depth: 9 })]) {
+      expect(text).not.toContain(`${registration.rkey}`)
+      expect(text).not.toContain(registration.rkey.toString(16))
+    }
+    expect(inspect(memory)).toMatch(/^ {4}Registration of region 'rx' with loopback0 { 64KiB, at 0x.*remoteRead }$/m)
+  })
+
+  test('is described to a peer by JSON or postMessage, and means the same there', () => {
+    const registration = memory.registerSync(memory.allocateSync('rx', base), domain, ['localWrite', 'remoteWrite'])
+    const description = registration.describe()
+    const { port1, port2 } = new MessageChannel()
+    port1.postMessage(description)
+    const posted = receiveMessageOnPort(port2)?.message
+    port1.close()
+    for (const arrived of [JSON.parse(JSON.stringify(description)), posted, structuredClone(description)]) {
+      const { address, length, rkey, generation } = parseRemoteMemory(arrived)
+      expect({ address, length, rkey, generation }).toEqual({
+        address: registration.address,
+        length: 64 * 1024,
+        rkey: registration.rkey,
+        generation: registration.generation,
+      })
+    }
+  })
+
+  test('of a region that this thread has attached is the registry’s, too', () => {
+    const owner = openRegistrySync({ regions: { shared: base } })
+    const { shared } = owner.regions
+    const registration = memory.registerSync(shared, domain, [])
+    expect(() => owner.close()).toThrow(coded('ERR_REGION_HELD'))
+    expect(memory.registrations()).toEqual([registration])
+    memory.close()
+    expect(registration.closed).toBe(true)
+    owner.close()
+    expect(shared.closed).toBe(true)
+  })
+
+  test('publishes nothing on the channels of regions', () => {
+    const seen: string[] = []
+    const listeners = Object.values(registryChannels).map((name) => {
+      const listener = () => seen.push(name)
+      subscribe(name, listener)
+      return { name, listener }
+    })
+    const region = memory.allocateSync('rx', base)
+    memory.registerSync(region, domain, []).close()
+    for (const { name, listener } of listeners) unsubscribe(name, listener)
+    expect(seen).toEqual([registryChannels.allocate])
+  })
+})
+
+describe('a registry that closes', () => {
+  test('closes registrations before regions, and the windows that are bound to them before', async () => {
+    const region = memory.allocateSync('rx', base)
+    const registration = await memory.register(region, domain, ['localWrite', 'bindWindow'])
+    const queue = device.createCompletionQueue({ entries: 8 })
+    const queuePair = domain.createQueuePair({ sendQueue: queue })
+    queuePair.connect(queuePair.describe())
+    const window = domain.allocateWindow()
+    queuePair.post({ operation: 'bind', window, memory: registration, access: ['remoteRead'] })
+    expect(await queue.wait()).toMatchObject([{ status: 'SUCCESS' }])
+    const order: string[] = []
+    window.onClose(() => order.push('window'))
+    registration.onClose(() => order.push(`registration, region ${region.closed ? 'closed' : 'open'}`))
+    memory.close()
+    expect(order).toEqual(['window', 'registration, region open'])
+    expect(region.closed).toBe(true)
+    expect(queuePair.closed).toBe(false)
+  })
+
+  test('refuses when a region is held by somebody else, and leaves its registrations as they are', () => {
+    const region = memory.allocateSync('rx', base)
+    const registration = memory.registerSync(region, domain, [])
+    const hold = region.hold('a disk write')
+    expect(() => memory.close()).toThrow(
+      coded('ERR_REGION_HELD', { held: [{ name: 'rx', holders: ['a disk write'] }] }),
+    )
+    expect(registration.closed).toBe(false)
+    hold.release()
+  })
+
+  test('when nothing is held waits for no registration of its own, and closes them', async () => {
+    const region = memory.allocateSync('rx', base)
+    const registration = memory.registerSync(region, domain, [])
+    await memory.closeWhenReleased()
+    expect([registration.closed, region.closed]).toEqual([true, true])
+  })
+
+  test('waits for a registration that is under way, which fails and leaves nothing', async () => {
+    const region = memory.allocateSync('rx', base)
+    const coming = memory.register(region, domain, [])
+    const closing = memory.closeWhenReleased()
+    await expect(coming).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_(REGION|REGISTRY)_CLOSED$/) })
+    await closing
+    expect(region.closed).toBe(true)
+    expect(memory.registrations()).toEqual([])
+    expect(domain.children).toEqual([])
+  })
+
+  test('lets nobody register its regions while it waits, in whatever way, and nothing is left of the try', async () => {
+    const region = memory.allocateSync('rx', base)
+    const other = openRegistrySync({ regions: { own: base } })
+    const registration = other.registerSync(other.regions.own, domain, [])
+    const implicit = domain.registerImplicit([])
+    const hold = region.hold('a disk write')
+    const closing = memory.closeWhenReleased()
+    const refused = coded('ERR_REGION_CLOSED', { name: 'rx' })
+    expect(() => other.registerSync(region, domain, [])).toThrow(refused)
+    expect(() => implicit.cover(region)).toThrow(refused)
+    expect(() => registration.reregister({ memory: region })).toThrow(refused)
+    expect(registration.regionName).toBe('own')
+    expect(domain.children).toEqual([registration, implicit])
+    hold.release()
+    await closing
+    other.close()
+    implicit.close()
+    domain.close()
+  })
+
+  test('refuses while one is under way, and a closed one registers nothing', async () => {
+    const region = memory.allocateSync('rx', base)
+    const coming = memory.register(region, domain, [])
+    expect(() => memory.close()).toThrow(coded('ERR_REGION_HELD'))
+    const registration = await coming
+    expect(registration.closed).toBe(false)
+    memory.close()
+    expect(() => memory.registerSync(region, domain, [])).toThrow(coded('ERR_REGISTRY_CLOSED'))
+    await expect(memory.register(region, domain, [])).rejects.toEqual(coded('ERR_REGISTRY_CLOSED'))
+  })
+})
+
+describe('a domain that closes', () => {
+  test('refuses while there are registrations, lists them, and takes them along when it is forced to', () => {
+    const region = memory.allocateSync('rx', base)
+    const registrations = [1, 2].map(() => memory.registerSync(region, domain, []))
+    const children = registrations.map(({ label }) => label).reverse()
+    expect(() => domain.close()).toThrow(coded('ERR_OBJECT_BUSY', { object: domain.label, children }))
+    expect(registrations.map(({ closed }) => closed)).toEqual([false, false])
+    domain.close({ force: true })
+    expect(registrations.map(({ closed }) => closed)).toEqual([true, true])
+    expect(memory.registrations()).toEqual([])
+    region.close()
+  })
+
+  test('refuses while a registration is under way, also when it is forced to', async () => {
+    const coming = memory.register(memory.allocateSync('rx', base), domain, [])
+    for (const options of [{}, { force: true }]) {
+      expect(() => domain.close(options)).toThrow(coded('ERR_OBJECT_BUSY', { object: domain.label }))
+      expect(() => device.close(options)).toThrow(coded('ERR_OBJECT_BUSY', { object: domain.label }))
+    }
+    expect((await coming).closed).toBe(false)
+  })
+})
+
+test('a worker registers what it has attached with a device of its own, and its end takes all of it down', async () => {
+  const region = memory.allocateSync('shared', base)
+  const worker = new Worker(
+    `
+      const { workerData, parentPort } = require('node:worker_threads')
+      import('pinfold').then(({ attachRegion, openDevice, openRegistrySync }) => {
+        const region = attachRegion(workerData)
+        const registration = openRegistrySync().registerSync(region, openDevice({ loopback: true }).createDomain(), [])
+        let refused = 'nothing'
+        try {
+          region.close()
+        } catch (error) {
+          refused = error.code
+        }
+        parentPort.postMessage({ refused, length: registration.length })
+        setInterval(() => {}, 1000)
+      })
+    `,
+    { eval: true, workerData: region.handle },
+  )
+  const message = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
+  expect(message).toEqual({ refused: 'ERR_REGION_HELD', length: region.size })
+  await worker.terminate()
+  // The worker's registration was its own: nothing of it holds the region here.
+  region.close()
+  expect(region.closed).toBe(true)
+})
