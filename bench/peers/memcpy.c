@@ -2,8 +2,8 @@
 //
 //   memcpy BYTES SPAN      populates two stretches of SPAN bytes
 //
-// Workloads, a round being one copy of BYTES: 'same' always between the same two places, which the caches hold; 'through'
-// from each place of a stretch in turn, which they do not.
+// Workloads, a round being one copy of BYTES: 'same' always between the same two places, which the caches hold;
+// 'through' from each place of a stretch in turn, which they do not.
 #define _GNU_SOURCE
 #include <sys/mman.h>
 #include "line_protocol.h"
