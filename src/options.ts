@@ -8,15 +8,17 @@ import { describe, parseSize } from './sizes.js'
 const sizeExpected = "expected a size in bytes, or with a unit such as '64MiB'"
 
 /** A size in bytes, or written with its unit ('64MiB'); its output is bytes, a safe positive integer. */
-export const sizeOption = z.union([z.number(), z.string()], { error: sizeExpected }).transform((value, context) => {
-  try {
-    return parseSize(value)
-  } catch {
-    // The message is ours, since the door below adds the option's name and what was received.
-    context.addIssue({ code: 'custom', message: sizeExpected })
-    return z.NEVER
-  }
-})
+export const sizeOption = z.lazy(() =>
+  z.union([z.number(), z.string()], { error: sizeExpected }).transform((value, context) => {
+    try {
+      return parseSize(value)
+    } catch {
+      // The message is ours, since the door below adds the option's name and what was received.
+      context.addIssue({ code: 'custom', message: sizeExpected })
+      return z.NEVER
+    }
+  }),
+)
 
 /**
  * An object with these properties and no others. Bytes are none, nor is a boxed string: each element would be looked at
@@ -33,7 +35,7 @@ export function isRecord(value: unknown): boolean {
   return !(Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof String)
 }
 
-export const signalOption = z.custom<AbortSignal>(isAbortSignal, { error: 'expected an AbortSignal' })
+export const signalOption = z.lazy(() => z.custom<AbortSignal>(isAbortSignal, { error: 'expected an AbortSignal' }))
 
 /**
  * The caller's `value` as `schema` understands it.

@@ -2,13 +2,15 @@ import * as z from 'zod'
 import { checked, optionsObject, sizeOption } from '../options.js'
 import type { Size } from '../sizes.js'
 
-const schema = optionsObject({
-  pageSize: sizeOption,
-  pages: z.int().nonnegative(),
-  node: z.int().nonnegative().optional(),
-  compact: z.boolean().default(false),
-  dropCaches: z.boolean().default(false),
-})
+const schema = z.lazy(() =>
+  optionsObject({
+    pageSize: sizeOption,
+    pages: z.int().nonnegative(),
+    node: z.int().nonnegative().optional(),
+    compact: z.boolean().default(false),
+    dropCaches: z.boolean().default(false),
+  }),
+)
 
 /** What a change of a hugepage pool asks for. */
 export interface PoolRequest {

@@ -4,13 +4,15 @@ import { native } from '../native.js'
 import { checked, optionsObject } from '../options.js'
 import { RegionCore } from './region-core.js'
 
-const handleSchema = optionsObject({
-  pinfold: z.literal('region'),
-  process: z.int().nonnegative(),
-  region: z.int().positive(),
-  name: z.string(),
-  size: z.int().positive(),
-})
+const handleSchema = z.lazy(() =>
+  optionsObject({
+    pinfold: z.literal('region'),
+    process: z.int().nonnegative(),
+    region: z.int().positive(),
+    name: z.string(),
+    size: z.int().positive(),
+  }),
+)
 
 /**
  * Names an open region of this process; plain data, so that postMessage and workerData carry it.

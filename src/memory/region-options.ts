@@ -3,7 +3,11 @@ import { optionsObject, sizeOption } from '../options.js'
 import { parseSize } from '../sizes.js'
 import type { PagesName } from './page-sizes.js'
 
-const pages = z.string().refine(isPagesName, { error: "expected 'base', 'transparent' or a page size such as '2MiB'" })
+// Schemas of options are made when they are first asked for: importing the package would take a quarter longer otherwise.
+
+const pages = z.lazy(() =>
+  z.string().refine(isPagesName, { error: "expected 'base', 'transparent' or a page size such as '2MiB'" }),
+)
 
 function isPagesName(name: string): name is PagesName {
   if (name === 'base' || name === 'transparent') return true
@@ -15,32 +19,36 @@ function isPagesName(name: string): name is PagesName {
 }
 
 // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, which is at most 10 (arch/*/Kconfig).
-const node = z.int().min(0).max(1023)
+const node = z.lazy(() => z.int().min(0).max(1023))
 
-const numa = optionsObject({
-  policy: z.enum(['bind', 'prefer', 'interleave', 'local']),
-  nodes: z.array(node).min(1).readonly().optional(),
-  strict: z.boolean().optional(),
-}).refine(({ policy, nodes }) => (policy === 'local') === (nodes === undefined), {
-  error: "expected nodes for 'bind', 'prefer' and 'interleave', and none for 'local'",
-})
+const numa = z.lazy(() =>
+  optionsObject({
+    policy: z.enum(['bind', 'prefer', 'interleave', 'local']),
+    nodes: z.array(node).min(1).readonly().optional(),
+    strict: z.boolean().optional(),
+  }).refine(({ policy, nodes }) => (policy === 'local') === (nodes === undefined), {
+    error: "expected nodes for 'bind', 'prefer' and 'interleave', and none for 'local'",
+  }),
+)
 
-const backing = z.union(
-  [
-    z.enum(['memfd', 'anonymous']),
-    optionsObject({
-      file: z
-        .string()
-        .min(1)
-        .regex(/^[^\0]*$/, { error: 'expected a path without a NUL in it' }),
-      keep: z.boolean().optional(),
-    }),
-  ],
-  { error: "expected 'memfd', 'anonymous' or { file: path on a hugetlbfs mount }" },
+const backing = z.lazy(() =>
+  z.union(
+    [
+      z.enum(['memfd', 'anonymous']),
+      optionsObject({
+        file: z
+          .string()
+          .min(1)
+          .regex(/^[^\0]*$/, { error: 'expected a path without a NUL in it' }),
+        keep: z.boolean().optional(),
+      }),
+    ],
+    { error: "expected 'memfd', 'anonymous' or { file: path on a hugetlbfs mount }" },
+  ),
 )
 
 /** The options of a region; {@link RegionOptions} tells them. */
-export const regionShape = {
+export const regionShape = () => ({
   size: sizeOption,
   pages: z
     .union([pages, z.array(pages).min(1).readonly()], {
@@ -53,8 +61,8 @@ export const regionShape = {
   lock: z.boolean().optional(),
   guard: z.boolean().optional(),
   dump: z.boolean().optional(),
-}
-export const regionOptions = optionsObject(regionShape)
+})
+export const regionOptions = z.lazy(() => optionsObject(regionShape()))
 
 /** Options that were checked; sizes are bytes. */
 export type CheckedRegionOptions = z.output<typeof regionOptions>
@@ -85,6 +93,8 @@ export type RegionOptions = z.input<typeof regionOptions>
  * The name of a region: 1 to 200 printable ASCII characters without spaces or '/', so that it reads well in
  * /proc/self/maps.
  */
-export const regionName = z.string().regex(/^[\x21-\x2e\x30-\x7e]{1,200}$/, {
-  error: "expected a name of 1 to 200 printable ASCII characters without spaces and '/'",
-})
+export const regionName = z.lazy(() =>
+  z.string().regex(/^[\x21-\x2e\x30-\x7e]{1,200}$/, {
+    error: "expected a name of 1 to 200 printable ASCII characters without spaces and '/'",
+  }),
+)

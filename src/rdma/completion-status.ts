@@ -66,7 +66,7 @@ const explanations: Readonly<Record<keyof typeof completionStatuses.byName, stri
   TM_RNDV_INCOMPLETE: 'a tag matching rendezvous has arrived, but its data has to be fetched by software',
 }
 
-const statusArgument = z.string({ error: 'expected the name of a status' })
+const statusArgument = z.lazy(() => z.string({ error: 'expected the name of a status' }))
 
 /** What a status means, and what usually causes it, in a sentence. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function explainStatus(status: CompletionStatus): string {

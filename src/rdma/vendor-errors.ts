@@ -49,7 +49,7 @@ const explanations: ReadonlyMap<number, string> = new Map([
   [loopbackVendorErrors.noSuchOperation, 'this type of queue pair has no such operation'],
 ])
 
-const kindArgument = z.enum(['verbs', 'loopback'], { error: "expected 'verbs' or 'loopback'" })
+const kindArgument = z.lazy(() => z.enum(['verbs', 'loopback'], { error: "expected 'verbs' or 'loopback'" }))
 
 /**
  * What a `vendorError` means, as far as it is known. The numbers of hardware are its vendor's, and documented in part at

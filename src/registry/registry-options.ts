@@ -13,30 +13,36 @@ import { describe, formatSize } from '../sizes.js'
 import type { BudgetLimits } from './budget.js'
 import type { LeakLevel } from './leak-detector.js'
 
-const limit = z.union([z.literal(0), sizeOption], {
-  error: "expected a size in bytes, or with a unit such as '64MiB', or 0",
-})
+const limit = z.lazy(() =>
+  z.union([z.literal(0), sizeOption], {
+    error: "expected a size in bytes, or with a unit such as '64MiB', or 0",
+  }),
+)
 
-const limitsByKey = z
-  .custom<Record<string, z.input<typeof limit>>>(isRecord, { error: 'expected limits by their keys' })
-  .pipe(z.record(z.string(), limit))
-const budgetLimits = optionsObject({
-  total: limit.optional(),
-  perPageSize: limitsByKey.optional(),
-  perNode: limitsByKey.optional(),
-})
+const limitsByKey = z.lazy(() =>
+  z
+    .custom<Record<string, z.input<typeof limit>>>(isRecord, { error: 'expected limits by their keys' })
+    .pipe(z.record(z.string(), limit)),
+)
+const budgetLimits = z.lazy(() =>
+  optionsObject({
+    total: limit.optional(),
+    perPageSize: limitsByKey.optional(),
+    perNode: limitsByKey.optional(),
+  }),
+)
 
 const levels = ['off', 'sampled', 'all'] as const satisfies readonly LeakLevel[]
 
 // These two are checked further on their own, so that an error names the option inside. A z.record would pass over a
 // region that is named '__proto__'.
-const registryShape = {
+const registryShape = () => ({
   budget: z.unknown().optional(),
   regions: z.custom<object>(isRecord, { error: 'expected regions by name' }).optional(),
   leaks: z.enum(levels).optional(),
-}
-const registryOptions = optionsObject(registryShape)
-const openOptions = optionsObject({ ...registryShape, signal: signalOption.optional() })
+})
+const registryOptions = z.lazy(() => optionsObject(registryShape()))
+const openOptions = z.lazy(() => optionsObject({ ...registryShape(), signal: signalOption.optional() }))
 
 /**
  * Most bytes that the open regions of a registry may have together: a size for all of them, or limits by what they are
@@ -73,7 +79,7 @@ export interface OpenOptions<Names extends string = string> extends RegistryOpti
 /** {@link RegionOptions}, and what stops it while it is being populated. */
 export type AllocateOptions = RegionOptions & { readonly signal?: AbortSignal | undefined }
 
-const allocateOptions = optionsObject({ ...regionShape, signal: signalOption.optional() })
+const allocateOptions = z.lazy(() => optionsObject({ ...regionShape(), signal: signalOption.optional() }))
 
 /** Options that were checked. */
 export interface CheckedRegistryOptions {
