@@ -101,6 +101,8 @@ page table  16,384 at 4KiB, 32 at 2MiB: 512 times fewer entries`,
             not mlx5_0: /dev/infiniband/uverbs0: EACCES
 by device   64 RDMA writes from a second queue pair, 0 differ          12.5 ms   5.0 GiB/s`,
     )
+    const slow = { ...step, write: { ...step.write, milliseconds: 1234.5 } }
+    expect(text.device(slow)).toMatch(/ 1\.23 s {3}0\.1 GiB\/s$/)
     expect(text.device({ ...step, name: 'rxe0', kind: 'verbs' })).toContain('with rxe0 ')
     expect(text.device({ ...step, write: { ...step.write, differences: 7 } })).toContain('7 words differ')
   })

@@ -190,6 +190,7 @@ function formatPages(count: number, pageSize: number): string {
 
 /** A time with three digits that mean something, ten columns wide. */
 function formatTime(milliseconds: number): string {
-  const text = milliseconds < 1 ? `${Math.round(milliseconds * 1000)} µs` : `${milliseconds.toPrecision(3)} ms`
+  if (milliseconds < 1) return pad(`${Math.round(milliseconds * 1000)} µs`, 10, 'right')
+  const text = milliseconds < 999.5 ? `${milliseconds.toPrecision(3)} ms` : `${(milliseconds / 1000).toFixed(2)} s`
   return pad(text, 10, 'right')
 }
