@@ -91,6 +91,8 @@ export interface SystemFailure extends Error {
   readonly syscall: string
   readonly errno: number
   readonly values?: Readonly<Record<string, number>>
+  /** What it was about, where the errno alone does not tell: a path, a name, the words of another library. */
+  readonly subject?: string
 }
 
 /** Whether `error` came out of native code as a failed system call. */

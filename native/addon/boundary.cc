@@ -15,6 +15,7 @@ Napi::Value toJavaScript(Napi::Env env, const std::exception& error) {
   (void)Napi::Object(object).Set("syscall", system->call());
   (void)Napi::Object(object).Set("errno", system->error());
   (void)Napi::Object(object).Set("values", values);
+  if (!system->subject().empty()) (void)Napi::Object(object).Set("subject", system->subject());
   return object;
 }
 

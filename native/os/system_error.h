@@ -16,15 +16,19 @@ class SystemError : public std::runtime_error {
   using Values = std::vector<std::pair<std::string, double>>;
 
   SystemError(std::string_view call, int error, Values values = {});
+  // `subject`: what it was about, where the errno alone does not tell: a path, a name, the words of another library.
+  SystemError(std::string_view call, int error, std::string subject);
 
   const std::string& call() const noexcept { return call_; }
   int error() const noexcept { return error_; }
   const Values& values() const noexcept { return values_; }
+  const std::string& subject() const noexcept { return subject_; }
 
  private:
   std::string call_;
   int error_;
   Values values_;
+  std::string subject_;
 };
 
 // Throws the SystemError of `call`, with the errno that it just set.
