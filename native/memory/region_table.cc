@@ -19,6 +19,8 @@ RegionUser::~RegionUser() {
 
 void RegionUser::keepRange() noexcept { RegionTable::process().keepRange(*entry_); }
 
+void RegionUser::remain() noexcept { RegionTable::process().remain(std::move(entry_)); }
+
 LentBuffer::LentBuffer(const RegionUser& user) : entry_(user.entry_) { RegionTable::process().lend(*entry_); }
 
 LentBuffer::~LentBuffer() {
@@ -92,6 +94,12 @@ void RegionTable::leave(RegionEntry& entry) noexcept {
 void RegionTable::keepRange(RegionEntry& entry) noexcept {
   const std::scoped_lock lock(mutex_);
   entry.isKept_ = true;
+}
+
+void RegionTable::remain(std::shared_ptr<RegionEntry>&& entry) noexcept {
+  const std::scoped_lock lock(mutex_);
+  RegionEntry& kept = *entry;
+  kept.itself_ = std::move(entry);
 }
 
 void RegionTable::takeBack(RegionEntry& entry) noexcept {

@@ -34,7 +34,8 @@ struct RegionEntry {
 
  private:
   friend class RegionTable;
-  std::unique_ptr<Mapping> mapping_;  // null once released
+  std::unique_ptr<Mapping> mapping_;     // null once released
+  std::shared_ptr<RegionEntry> itself_;  // of one that a user has left behind for ever
   std::size_t users_ = 0;
   std::size_t buffers_ = 0;
   bool retiring_ = false;
@@ -51,6 +52,8 @@ class RegionUser {
   const RegionEntry& entry() const noexcept { return *entry_; }
   // Something that cannot be counted reaches the bytes: once closed, the range is never released. Its pages are.
   void keepRange() noexcept;
+  // A device may use the pages for as long as the process lives: this user never leaves. Nothing else is to be called.
+  void remain() noexcept;
 
  private:
   friend class RegionTable;
@@ -93,6 +96,7 @@ class RegionTable {
 
   void leave(RegionEntry& entry) noexcept;
   void keepRange(RegionEntry& entry) noexcept;
+  void remain(std::shared_ptr<RegionEntry>&& entry) noexcept;
   void lend(RegionEntry& entry);
   void takeBack(RegionEntry& entry) noexcept;
 
