@@ -119,8 +119,9 @@ Napi::Value allocateAsync(const Napi::CallbackInfo& info) {
   Request request = requestOf(info[0]);
   if (!info[1].IsFunction()) throw ArgumentError("settle is no function");
   memory::requireMappingRoom();
-  const std::uint64_t ticket = AllocateJob::start(info.Env(), std::move(request.mapping),
-                                                  std::move(request.description), info[1].As<Napi::Function>());
+  auto job = std::make_unique<AllocateJob>(Environment::of(info.Env()), std::move(request.mapping),
+                                           std::move(request.description));
+  const std::uint64_t ticket = Job::start(info.Env(), std::move(job), "pinfold:allocate", info[1].As<Napi::Function>());
   return Napi::Number::New(info.Env(), static_cast<double>(ticket));
 }
 
