@@ -1,0 +1,41 @@
+// Calls of a FunctionTable, and what becomes of their refusals: a SystemError that names the verb.
+#pragma once
+
+#include <cerrno>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "os/system_error.h"
+#include "verbs/function_table.h"
+
+namespace pinfold::verbs {
+
+// Another libibverbs lacks the function: SystemError("dlvsym", ENOSYS) with its name as the subject.
+[[noreturn]] void throwMissing(std::string_view name);
+
+template <typename Result, typename... Parameters>
+void requireFunction(const char* name, const std::function<Result(Parameters...)>& function) {
+  if (!function) throwMissing(name);
+}
+
+// Of a function that returns 0 or an error number.
+template <typename... Parameters, typename... Arguments>
+void call(const char* name, const std::function<int(Parameters...)>& function, Arguments&&... arguments) {
+  requireFunction(name, function);
+  const int error = function(std::forward<Arguments>(arguments)...);
+  if (error != 0) throw os::SystemError(name, error);
+}
+
+// Of a function that makes an object.
+template <typename Object, typename... Parameters, typename... Arguments>
+Object* make(const char* name, const std::function<Object*(Parameters...)>& function, Arguments&&... arguments) {
+  requireFunction(name, function);
+  errno = 0;
+  Object* const made = function(std::forward<Arguments>(arguments)...);
+  // Some providers of old set no errno.
+  if (made == nullptr) throw os::SystemError(name, errno == 0 ? EIO : errno);
+  return made;
+}
+
+}  // namespace pinfold::verbs

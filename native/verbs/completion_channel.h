@@ -1,0 +1,31 @@
+// Where completion queues put their events (ibv_comp_channel). Read by the event thread alone, without blocking.
+#pragma once
+
+#include "verbs/context.h"
+
+namespace pinfold::verbs {
+
+class CompletionChannel : public Object {
+ public:
+  static constexpr Kind kKind = Kind::CompletionChannel;
+
+  explicit CompletionChannel(Context& context);
+
+  static Handle create(Context& context) {
+    ObjectTable::Place place(context.objects());
+    return place.put(std::make_unique<CompletionChannel>(context));
+  }
+
+  ibv_comp_channel* get() const noexcept { return made_; }
+  void destroy() override;
+
+ private:
+  void watch();
+  int readEvent(std::vector<Event>& into);
+
+  Context& context_;
+  ibv_comp_channel* const made_;
+  std::uint64_t source_ = 0;
+};
+
+}  // namespace pinfold::verbs

@@ -1,0 +1,94 @@
+#include "verbs/completion_queue.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+#include "verbs/work_layout.h"
+
+namespace pinfold::verbs {
+namespace {
+
+ibv_cq_ex* createExtended(Context& context, ibv_comp_channel* channel, const CompletionQueueRequest& request,
+                          void* kept) {
+  ibv_cq_init_attr_ex attributes{};
+  attributes.cqe = static_cast<std::uint32_t>(request.entries);
+  attributes.cq_context = kept;
+  attributes.channel = channel;
+  attributes.comp_vector = static_cast<std::uint32_t>(request.vector);
+  attributes.wc_flags = IBV_WC_STANDARD_FLAGS;
+  if (request.timestamps) attributes.wc_flags |= IBV_WC_EX_WITH_COMPLETION_TIMESTAMP;
+  return make("ibv_create_cq_ex", context.verbs().createCqEx, context.device(), &attributes);
+}
+
+// What a failed request leaves undefined is 0.
+void write(const Completion& completion, std::uint32_t* words) {
+  const ibv_wc& work = completion.work;
+  std::fill_n(words, layout::kCompletion, 0U);
+  words[layout::kId] = static_cast<std::uint32_t>(work.wr_id);
+  words[layout::kId + 1] = static_cast<std::uint32_t>(work.wr_id >> 32U);
+  words[layout::kStatus] = work.status;
+  words[layout::kVendorError] = work.vendor_err;
+  words[layout::kQueuePair] = work.qp_num;
+  if (work.status != IBV_WC_SUCCESS) return;
+  words[layout::kDone] = work.opcode;
+  words[layout::kBytes] = work.byte_len;
+  words[layout::kSourceQueuePair] = work.src_qp;
+  words[layout::kCompletionFlags] = work.wc_flags;
+  if ((work.wc_flags & IBV_WC_WITH_IMM) != 0) {
+    words[layout::kReceivedImmediate] = ntohl(work.imm_data);
+  } else if ((work.wc_flags & IBV_WC_WITH_INV) != 0) {
+    words[layout::kReceivedImmediate] = work.invalidated_rkey;
+  }
+  words[layout::kPartitionKeyIndex] = work.pkey_index;
+  words[layout::kSourceLid] = work.slid;
+  words[layout::kServiceLevel] = work.sl;
+  words[layout::kPathBits] = work.dlid_path_bits;
+  words[layout::kTimestamp] = static_cast<std::uint32_t>(completion.timestamp);
+  words[layout::kTimestamp + 1] = static_cast<std::uint32_t>(completion.timestamp >> 32U);
+}
+
+}  // namespace
+
+CompletionQueue::CompletionQueue(Context& context, CompletionChannel* channel, const CompletionQueueRequest& request,
+                                 void* kept)
+    : Object(kKind, {channel}), context_(context), timestamps_(request.timestamps) {
+  ibv_comp_channel* const events = channel == nullptr ? nullptr : channel->get();
+  if (request.extended) {
+    extended_ = createExtended(context, events, request, kept);
+    made_ = ibv_cq_ex_to_cq(extended_);
+  } else {
+    made_ = make("ibv_create_cq", context.verbs().createCq, context.device(), request.entries, kept, events,
+                 request.vector);
+  }
+}
+
+Handle CompletionQueue::create(Context& context, const CompletionQueueRequest& request) {
+  const char* const call = request.extended ? "ibv_create_cq_ex" : "ibv_create_cq";
+  CompletionChannel* const channel =
+      request.channel == 0 ? nullptr : &context.objects().get<CompletionChannel>(call, request.channel);
+  ObjectTable::Place place(context.objects());
+  return place.put(std::make_unique<CompletionQueue>(context, channel, request, place.asContext()));
+}
+
+void CompletionQueue::resize(int entries) { call("ibv_resize_cq", context_.verbs().resizeCq, made_, entries); }
+
+void CompletionQueue::requestNotification(bool solicitedOnly) {
+  call("ibv_req_notify_cq", context_.verbs().reqNotifyCq, made_, solicitedOnly ? 1 : 0);
+}
+
+std::size_t CompletionQueue::poll(std::span<std::uint32_t> words, std::size_t most) {
+  most = std::min(most, words.size() / layout::kCompletion);
+  if (polled_.size() < most) polled_.resize(most);
+  const std::span<Completion> into(polled_.data(), most);
+  std::size_t found = 0;
+  if (extended_ != nullptr) {
+    call("ibv_start_poll", context_.verbs().pollCqEx, extended_, timestamps_, into, &found);
+  } else {
+    call("ibv_poll_cq", context_.verbs().pollCq, made_, into, &found);
+  }
+  for (std::size_t i = 0; i < found; ++i) write(into[i], words.data() + i * layout::kCompletion);
+  return found;
+}
+
+}  // namespace pinfold::verbs

@@ -1,0 +1,94 @@
+// The objects of one open device by handle (src/rdma/device-calls.ts): 20 bits of place, 12 of generation, so that a
+// handle whose object is gone names nothing, though its place is taken again. A place whose generations are used up is
+// never used again.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "verbs/object.h"
+
+namespace pinfold::verbs {
+
+using Handle = std::uint32_t;
+
+class ObjectTable {
+ public:
+  static constexpr unsigned kPlaceBits = 20;
+  static constexpr std::uint32_t kPlaces = 1U << kPlaceBits;
+  static constexpr std::uint32_t kGenerations = 1U << (32 - kPlaceBits);
+
+  // A handle for an object in the making; gives its place back unless one is put there.
+  class Place {
+   public:
+    explicit Place(ObjectTable& table) : table_(table), handle_(table.take()) {}
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+    ~Place() {
+      if (!filled_) table_.giveBack(handle_);
+    }
+
+    Handle handle() const noexcept { return handle_; }
+    // What libibverbs keeps with an object, and tells with its events.
+    void* asContext() const noexcept { return reinterpret_cast<void*>(std::uintptr_t{handle_}); }
+    Handle put(std::unique_ptr<Object> object) noexcept {
+      table_.slots_[handle_ % kPlaces].object = std::move(object);
+      filled_ = true;
+      return handle_;
+    }
+
+   private:
+    ObjectTable& table_;
+    const Handle handle_;
+    bool filled_ = false;
+  };
+
+  static Handle fromContext(const void* context) noexcept {
+    return static_cast<Handle>(reinterpret_cast<std::uintptr_t>(context));
+  }
+
+  // Null when the handle names nothing, or something else.
+  template <typename Kept>
+  Kept* find(Handle handle) const noexcept {
+    Object* const object = at(handle);
+    return object != nullptr && object->kind() == Kept::kKind ? static_cast<Kept*>(object) : nullptr;
+  }
+  // Throws SystemError(`call`, EINVAL) in that case.
+  template <typename Kept>
+  Kept& get(const char* call, Handle handle) const {
+    Kept* const found = find<Kept>(handle);
+    if (found == nullptr) refuse(call, handle);
+    return *found;
+  }
+
+  // Destroys an object and forgets it. Throws SystemError: EBUSY while others stand on it, or what the device says.
+  template <typename Kept>
+  void destroy(const char* call, Handle handle) {
+    destroy(call, handle, get<Kept>(call, handle));
+  }
+  // As many as can be, in order of dependence. Throws the first refusal when `throws`; else those objects are left.
+  void destroyAll(bool throws);
+
+  std::size_t count() const noexcept { return count_; }
+
+ private:
+  struct Slot {
+    std::unique_ptr<Object> object;
+    std::uint32_t generation = 0;
+  };
+
+  [[noreturn]] static void refuse(const char* call, Handle handle);
+
+  Object* at(Handle handle) const noexcept;
+  Handle take();
+  void giveBack(Handle handle) noexcept;
+  void destroy(const char* call, Handle handle, Object& object);
+  void forget(Handle handle) noexcept;
+
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace pinfold::verbs

@@ -1,0 +1,21 @@
+// The calls that infiniband/verbs.h makes inline: they go to the device's own provider, through the context.
+#pragma once
+
+#include "verbs/function_table.h"
+
+struct _compat_ibv_port_attr;
+
+namespace pinfold::verbs {
+
+using OldQueryDevice = int(ibv_context*, ibv_device_attr*);
+using OldQueryPort = int(ibv_context*, std::uint8_t, _compat_ibv_port_attr*);
+
+// ibv_query_device_ex and ___ibv_query_port of the header, which call functions of libibverbs where a provider has no
+// extended ones. Those are handed in, since nothing of it is linked.
+int queryDevice(ibv_context* context, ibv_device_attr_ex* attributes, OldQueryDevice* old);
+int queryPort(ibv_context* context, std::uint8_t port, ibv_port_attr* attributes, OldQueryPort* old);
+
+// Fills in the functions that need nothing but a context.
+void addProviderCalls(FunctionTable& table);
+
+}  // namespace pinfold::verbs

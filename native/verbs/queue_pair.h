@@ -1,0 +1,63 @@
+// A queue pair (ibv_qp), and requests posted to it.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "verbs/completion_queue.h"
+#include "verbs/protection_domain.h"
+#include "verbs/shared_receive_queue.h"
+#include "verbs/work_request.h"
+
+namespace pinfold::verbs {
+
+struct QueuePairRequest {
+  ibv_qp_type type;
+  Handle domain;
+  Handle sendQueue;
+  Handle receiveQueue;
+  Handle sharedReceiveQueue;  // 0 for none
+  ibv_qp_cap capacity;
+  bool signalAll;
+};
+
+class QueuePair : public Object {
+ public:
+  static constexpr Kind kKind = Kind::QueuePair;
+
+  struct Parents {
+    ProtectionDomain& domain;
+    CompletionQueue& sends;
+    CompletionQueue& receives;
+    SharedReceiveQueue* shared;
+  };
+
+  QueuePair(Context& context, const Parents& parents, const QueuePairRequest& request, void* kept);
+
+  static Handle create(Context& context, const QueuePairRequest& request);
+
+  ibv_qp* get() const noexcept { return made_; }
+  std::uint32_t number() const noexcept { return made_->qp_num; }
+  const ibv_qp_cap& capacity() const noexcept { return capacity_; }
+  void destroy() override { (void)context_.end("ibv_destroy_qp", context_.verbs().destroyQp, made_); }
+
+  void modify(ibv_qp_attr attributes, int mask);
+  ibv_qp_attr query(ibv_qp_cap& capacity);
+  void attach(const ibv_gid& group, std::uint16_t lid);
+  void detach(const ibv_gid& group, std::uint16_t lid);
+
+  // Posts `count` requests of `stride` words each, in order. Throws SystemError that tells `posted`, how many were
+  // before the one that was refused, and `index`, which that was.
+  void postSend(std::span<const std::uint32_t> words, std::size_t stride, std::size_t count);
+  void postReceive(std::span<const std::uint32_t> words, std::size_t stride, std::size_t count);
+
+ private:
+  Context& context_;
+  const ibv_qp_type type_;
+  ibv_qp_cap capacity_;
+  ibv_qp* const made_;
+  SendBatch sends_;
+  ReceiveBatch receives_;
+};
+
+}  // namespace pinfold::verbs

@@ -1,0 +1,200 @@
+#include "verbs/registration.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace pinfold::verbs {
+namespace {
+
+constexpr unsigned kZeroBased = IBV_ACCESS_ZERO_BASED;
+constexpr unsigned kOptional = IBV_ACCESS_OPTIONAL_RANGE;
+
+// The kernel wants an IOVA and a virtual address to agree within a page.
+std::uint64_t withinPage(const std::byte* address) {
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  return reinterpret_cast<std::uintptr_t>(address) % page;
+}
+
+}  // namespace
+
+RegionRange regionRange(const char* call, std::uint64_t region, std::uint64_t offset, std::uint64_t length) {
+  std::optional<memory::RegionUser> user = memory::RegionTable::process().attach(region);
+  if (!user || length == 0 || offset > user->entry().size || length > user->entry().size - offset) {
+    throw os::SystemError(call, EINVAL,
+                          {{"region", static_cast<double>(region)},
+                           {"offset", static_cast<double>(offset)},
+                           {"length", static_cast<double>(length)}});
+  }
+  std::byte* const begin = user->entry().begin + offset;
+  return {std::move(*user), begin, length};
+}
+
+RegisteredRange registerRange(const FunctionTable& verbs, ibv_pd* domain, const RegionRange& range,
+                              std::optional<std::uint64_t> address, unsigned access) {
+  const std::uint64_t own = reinterpret_cast<std::uintptr_t>(range.begin);
+  const std::uint64_t wanted = address.value_or((access & kZeroBased) != 0 ? withinPage(range.begin) : own);
+  if (verbs.regMrIova2 || wanted != own) {
+    const char* const name = wanted == own ? "ibv_reg_mr" : "ibv_reg_mr_iova2";
+    return {make(name, verbs.regMrIova2, domain, static_cast<void*>(range.begin), range.length, wanted, access),
+            wanted};
+  }
+  // Optional rights are those that an older library may leave out.
+  return {make("ibv_reg_mr", verbs.regMr, domain, static_cast<void*>(range.begin), range.length,
+               static_cast<int>(access & ~kOptional)),
+          wanted};
+}
+
+Registration::~Registration() {
+  if (isLetGo_ || !range_ || made_.source == Source::Covered) return;
+  // The device may use the memory still: whoever is left to use it must find it there.
+  range_->user.remain();
+  for (memory::RegionUser& user : others_) user.remain();
+}
+
+Handle Registration::ofRegion(Context& context, Handle domain, RegionRange&& range,
+                              std::optional<std::uint64_t> address, unsigned access) {
+  auto& parent = context.objects().get<ProtectionDomain>("ibv_reg_mr", domain);
+  return adopt(context, parent, std::move(range), registerRange(context.verbs(), parent.get(), range, address, access));
+}
+
+Handle Registration::adopt(Context& context, ProtectionDomain& domain, RegionRange&& range,
+                           const RegisteredRange& made) {
+  const std::uint64_t length = range.length;
+  try {
+    ObjectTable::Place place(context.objects());
+    return place.put(std::make_unique<Registration>(
+        context, domain, Made{made.made, made.address, length, Source::Region}, std::move(range)));
+  } catch (const std::exception&) {
+    (void)context.verbs().deregMr(made.made);
+    throw;
+  }
+}
+
+Handle Registration::ofDeviceMemory(Context& context, Handle domain, Handle memory, std::uint64_t offset,
+                                    std::size_t length, unsigned access) {
+  constexpr const char* kCall = "ibv_reg_dm_mr";
+  auto& parent = context.objects().get<ProtectionDomain>(kCall, domain);
+  auto& from = context.objects().get<DeviceMemory>(kCall, memory);
+  ObjectTable::Place place(context.objects());
+  // Device memory is always zero based (ibv_alloc_dm(3)).
+  ibv_mr* const made =
+      make(kCall, context.verbs().regDmMr, parent.get(), from.get(), offset, length, access | kZeroBased);
+  return place.put(std::make_unique<Registration>(context, std::initializer_list<Object*>{&parent, &from},
+                                                  Made{made, 0, length, Source::DeviceMemory}));
+}
+
+Handle Registration::ofDmabuf(Context& context, Handle domain, int descriptor, std::uint64_t offset, std::size_t length,
+                              std::uint64_t address, int access) {
+  constexpr const char* kCall = "ibv_reg_dmabuf_mr";
+  auto& parent = context.objects().get<ProtectionDomain>(kCall, domain);
+  ObjectTable::Place place(context.objects());
+  ibv_mr* const made =
+      make(kCall, context.verbs().regDmabufMr, parent.get(), offset, length, address, descriptor, access);
+  return place.put(std::make_unique<Registration>(context, std::initializer_list<Object*>{&parent},
+                                                  Made{made, address, length, Source::Dmabuf}));
+}
+
+Handle Registration::ofNothing(Context& context, Handle domain) {
+  constexpr const char* kCall = "ibv_alloc_null_mr";
+  auto& parent = context.objects().get<ProtectionDomain>(kCall, domain);
+  ObjectTable::Place place(context.objects());
+  ibv_mr* const made = make(kCall, context.verbs().allocNullMr, parent.get());
+  return place.put(std::make_unique<Registration>(context, std::initializer_list<Object*>{&parent},
+                                                  Made{made, 0, UINT64_MAX, Source::Null}));
+}
+
+Handle Registration::ofAll(Context& context, Handle domain, unsigned access) {
+  constexpr const char* kCall = "ibv_reg_mr";
+  auto& parent = context.objects().get<ProtectionDomain>(kCall, domain);
+  ObjectTable::Place place(context.objects());
+  void* const start = nullptr;
+  ibv_mr* const made = make(kCall, context.verbs().regMr, parent.get(), start, SIZE_MAX, static_cast<int>(access));
+  return place.put(std::make_unique<Registration>(context, std::initializer_list<Object*>{&parent},
+                                                  Made{made, 0, 0, Source::Implicit}));
+}
+
+Handle Registration::cover(Context& context, Handle implicit, RegionRange&& range) {
+  auto& whole = context.objects().get<Registration>("ibv_reg_mr", implicit);
+  if (whole.made_.source != Source::Implicit) {
+    throw os::SystemError("ibv_reg_mr", EINVAL, {{"handle", static_cast<double>(implicit)}});
+  }
+  ObjectTable::Place place(context.objects());
+  const Made made{whole.made_.registration, reinterpret_cast<std::uintptr_t>(range.begin), range.length,
+                  Source::Covered};
+  return place.put(std::make_unique<Registration>(context, whole, made, std::move(range)));
+}
+
+bool Registration::entry(std::uint64_t offset, std::uint64_t length, bool inlined, ibv_sge& into) const noexcept {
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 31U;
+  if (offset > made_.length || length > made_.length - offset || length > kMost) return false;
+  if (inlined && !range_) return false;
+  const std::uint64_t start = inlined ? reinterpret_cast<std::uintptr_t>(range_->begin) : made_.address;
+  into = {start + offset, static_cast<std::uint32_t>(length), lkey()};
+  return true;
+}
+
+ibv_mr* Registration::bindable(std::uint64_t offset, std::uint64_t length) const noexcept {
+  if (made_.source == Source::Null || made_.source == Source::Implicit || made_.source == Source::Covered) {
+    return nullptr;
+  }
+  return offset <= made_.length && length <= made_.length - offset ? made_.registration : nullptr;
+}
+
+void Registration::reregister(Change&& change) {
+  constexpr const char* kCall = "ibv_rereg_mr";
+  const FunctionTable& verbs = context_.verbs();
+  requireFunction(kCall, verbs.reregMr);
+  if (made_.source != Source::Region || !range_) throw os::SystemError(kCall, EINVAL);
+  ProtectionDomain* const domain =
+      change.domain ? &context_.objects().get<ProtectionDomain>(kCall, *change.domain) : nullptr;
+  int flags = 0;
+  if (domain != nullptr) flags |= IBV_REREG_MR_CHANGE_PD;
+  if (change.range) flags |= IBV_REREG_MR_CHANGE_TRANSLATION;
+  if (change.access) flags |= IBV_REREG_MR_CHANGE_ACCESS;
+  std::byte* const begin = change.range ? change.range->begin : nullptr;
+  errno = 0;
+  const int left = verbs.reregMr(made_.registration, flags, domain == nullptr ? nullptr : domain->get(), begin,
+                                 change.range ? change.range->length : 0, static_cast<int>(change.access.value_or(0)));
+  if (left != 0 && left != IBV_REREG_MR_ERR_DO_FORK_OLD) {
+    const int error = errno == 0 ? EINVAL : errno;
+    // What the command has done before it failed is not told, so the device may have either memory.
+    const bool isUntouched = left == IBV_REREG_MR_ERR_INPUT || left == IBV_REREG_MR_ERR_DONT_FORK_NEW ||
+                             error == EOPNOTSUPP || error == ENOSYS;
+    if (!isUntouched && change.range) others_.push_back(std::move(change.range->user));
+    throw os::SystemError(kCall, error, {{"state", static_cast<double>(left)}});
+  }
+  if (domain != nullptr) moveTo(*domain);
+  if (!change.range) return;
+  made_.address = reinterpret_cast<std::uintptr_t>(begin);
+  made_.length = change.range->length;
+  range_.reset();
+  range_.emplace(std::move(*change.range));
+}
+
+void Registration::advise(Context& context, Handle domain, int advice, bool flush, std::span<const Advised> ranges) {
+  constexpr const char* kCall = "ibv_advise_mr";
+  auto& parent = context.objects().get<ProtectionDomain>(kCall, domain);
+  std::vector<ibv_sge> entries;
+  for (const Advised& range : ranges) {
+    const auto& registration = context.objects().get<Registration>(kCall, range.registration);
+    ibv_sge entry{};
+    if (!registration.entry(range.offset, range.length, false, entry)) throw os::SystemError(kCall, EINVAL);
+    entries.push_back(entry);
+  }
+  call(kCall, context.verbs().adviseMr, parent.get(), static_cast<ibv_advise_mr_advice>(advice),
+       flush ? static_cast<std::uint32_t>(IBV_ADVISE_MR_FLAG_FLUSH) : 0U, std::span<ibv_sge>(entries));
+}
+
+void Registration::destroy() {
+  const bool letGo =
+      made_.source == Source::Covered || context_.end("ibv_dereg_mr", context_.verbs().deregMr, made_.registration);
+  if (!letGo && range_) context_.keepUntilClosed(std::move(range_->user));
+  for (memory::RegionUser& user : others_) {
+    if (!letGo) context_.keepUntilClosed(std::move(user));
+  }
+  isLetGo_ = true;
+}
+
+}  // namespace pinfold::verbs

@@ -1,0 +1,230 @@
+#include "verbs/work_request.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "verbs/address_handle.h"
+#include "verbs/memory_window.h"
+#include "verbs/work_layout.h"
+
+namespace pinfold::verbs {
+namespace {
+
+using Words = std::span<const std::uint32_t>;
+
+constexpr unsigned kKnownFlags = IBV_SEND_FENCE | IBV_SEND_SIGNALED | IBV_SEND_SOLICITED | IBV_SEND_INLINE;
+// IBV_ACCESS_REMOTE_WRITE and the others that a window can give.
+constexpr unsigned kWindowAccess =
+    IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_ZERO_BASED;
+
+std::uint64_t wide(Words words, std::size_t at) { return words[at] | (std::uint64_t{words[at + 1]} << 32U); }
+
+[[noreturn]] void refuse(const char* call, int error, std::size_t posted) {
+  const auto number = static_cast<double>(posted);
+  throw os::SystemError(call, error, {{"posted", number}, {"index", number}});
+}
+
+// Which operations a queue pair of that type has at all; providers read other fields of the request for each type.
+bool suits(ibv_qp_type type, std::uint32_t opcode) {
+  if (type == IBV_QPT_UD) return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM;
+  if (type == IBV_QPT_UC) {
+    return opcode != IBV_WR_RDMA_READ && opcode != IBV_WR_ATOMIC_CMP_AND_SWP && opcode != IBV_WR_ATOMIC_FETCH_AND_ADD &&
+           opcode <= IBV_WR_SEND_WITH_INV;
+  }
+  return opcode <= IBV_WR_SEND_WITH_INV;
+}
+
+bool canInline(std::uint32_t opcode) { return opcode <= IBV_WR_SEND_WITH_IMM || opcode == IBV_WR_SEND_WITH_INV; }
+
+// Scatter entries of a copied request, from word `at` on; their number was checked. Returns an error number.
+int understandEntries(const ObjectTable& objects, Words copy, std::size_t at, bool inlined, std::span<ibv_sge> into) {
+  for (ibv_sge& entry : into) {
+    const Words words = copy.subspan(at, layout::kEntry);
+    const auto* const registration = objects.find<Registration>(words[layout::kEntryRegistration]);
+    if (registration == nullptr) return EINVAL;
+    const std::uint64_t offset = wide(words, layout::kEntryOffset);
+    if (!registration->entry(offset, words[layout::kEntryLength], inlined, entry)) return EINVAL;
+    at += layout::kEntry;
+  }
+  return 0;
+}
+
+int understandBind(const ObjectTable& objects, Words copy, SendRequest& request) {
+  auto* const window = objects.find<MemoryWindow>(copy[layout::kWindow]);
+  if (window == nullptr) return EINVAL;
+  const std::uint64_t offset = wide(copy, layout::kBindOffset);
+  const std::uint64_t length = wide(copy, layout::kBindLength);
+  const bool isFirstType = window->type() == IBV_MW_TYPE_1;
+  const bool closes = isFirstType && length == 0;
+  // Providers look into the registration also when a window is closed: it is the one that it was bound to.
+  const Handle handle = closes ? window->bound() : copy[layout::kBindRegistration];
+  const auto* const registration = objects.find<Registration>(handle);
+  if (registration == nullptr || (length == 0 && !closes)) return EINVAL;
+  ibv_mr* const bound = registration->bindable(closes ? 0 : offset, length);
+  if (bound == nullptr) return EINVAL;
+  request.window = window;
+  request.boundTo = handle;
+  if (isFirstType) request.firstTypeWindow = window;
+  auto& bind = request.work.bind_mw;
+  bind.mw = window->get();
+  bind.rkey = copy[layout::kBindKey];
+  bind.bind_info = {bound, closes ? 0 : registration->address() + offset, length,
+                    copy[layout::kBindAccess] & kWindowAccess};
+  return 0;
+}
+
+}  // namespace
+
+void requireWords(const char* call, Words words, std::size_t stride, std::size_t header, std::size_t count) {
+  if (stride >= header && (count == 0 || words.size() / stride >= count)) return;
+  throw os::SystemError(call, EINVAL, {{"posted", 0}, {"index", 0}, {"stride", static_cast<double>(stride)}});
+}
+
+SendBatch::SendBatch(ibv_qp_type type, const ibv_qp_cap& capacity)
+    : limits_{type, capacity.max_send_sge, capacity.max_inline_data},
+      copy_(layout::kSendHeader + layout::kEntry * capacity.max_send_sge),
+      entries_(kBatch * std::max<std::size_t>(1, capacity.max_send_sge)) {}
+
+int SendBatch::understand(const ObjectTable& objects, SendRequest& request, std::span<ibv_sge> entries) const {
+  const Words copy(copy_);
+  const std::uint32_t opcode = copy[layout::kOpcode];
+  const std::uint32_t flags = copy[layout::kFlags];
+  if (!suits(limits_.type, opcode) || (flags & ~kKnownFlags) != 0) return EINVAL;
+  const bool inlined = (flags & IBV_SEND_INLINE) != 0;
+  if (inlined && !canInline(opcode)) return EINVAL;
+  ibv_send_wr& work = request.work;
+  work.wr_id = wide(copy, layout::kId);
+  work.opcode = static_cast<ibv_wr_opcode>(opcode);
+  work.send_flags = flags;
+  const int error = understandEntries(objects, copy, layout::kSendHeader, inlined, entries);
+  if (error != 0) return error;
+  std::uint64_t bytes = 0;
+  for (const ibv_sge& entry : entries) bytes += entry.length;
+  // The processor copies inlined bytes while the request is posted, into room of that size.
+  if (inlined && bytes > limits_.inlineBytes) return EINVAL;
+  work.sg_list = entries.data();
+  work.num_sge = static_cast<int>(entries.size());
+  if (opcode == IBV_WR_SEND_WITH_IMM || opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
+    work.imm_data = htonl(copy[layout::kImmediate]);
+  } else if (opcode == IBV_WR_LOCAL_INV || opcode == IBV_WR_SEND_WITH_INV) {
+    work.invalidate_rkey = copy[layout::kImmediate];
+  }
+  if (opcode == IBV_WR_BIND_MW) return understandBind(objects, copy, request);
+  if (limits_.type == IBV_QPT_UD) {
+    const auto* const handle = objects.find<AddressHandle>(copy[layout::kAddressHandle]);
+    if (handle == nullptr) return EINVAL;
+    work.wr.ud = {handle->get(), copy[layout::kRemoteQueuePair], copy[layout::kRemoteKey]};
+  } else if (opcode == IBV_WR_ATOMIC_CMP_AND_SWP || opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {
+    if (bytes < sizeof(std::uint64_t)) return EINVAL;
+    work.wr.atomic = {wide(copy, layout::kRemoteAddress), wide(copy, layout::kCompareAdd), wide(copy, layout::kSwap),
+                      copy[layout::kRkey]};
+  } else {
+    work.wr.rdma = {wide(copy, layout::kRemoteAddress), copy[layout::kRkey]};
+  }
+  return 0;
+}
+
+void SendBatch::post(const ObjectTable& objects, Words words, std::size_t stride, std::size_t count,
+                     const std::function<int(ibv_send_wr*, ibv_send_wr**)>& post,
+                     const std::function<int(ibv_mw*, ibv_mw_bind*)>& bind) {
+  constexpr const char* kCall = "ibv_post_send";
+  requireWords(kCall, words, stride, layout::kSendHeader, count);
+  const std::size_t copied = std::min(stride, copy_.size());
+  std::size_t posted = 0;
+  std::size_t staged = 0;
+  const auto flush = [&] {
+    if (staged == 0) return;
+    for (std::size_t i = 0; i + 1 < staged; ++i) requests_.at(i).work.next = &requests_.at(i + 1).work;
+    ibv_send_wr* bad = nullptr;
+    const int error = post(&requests_.front().work, &bad);
+    std::size_t taken = error == 0 ? staged : 0;
+    for (std::size_t i = 0; error != 0 && i < staged; ++i) {
+      if (&requests_.at(i).work == bad) taken = i;
+    }
+    for (std::size_t i = 0; i < taken; ++i) {
+      const SendRequest& request = requests_.at(i);
+      if (request.window != nullptr) request.window->bindTo(request.boundTo);
+    }
+    posted += taken;
+    staged = 0;
+    if (error != 0) refuse(kCall, error, posted);
+  };
+  for (std::size_t index = 0; index < count; ++index) {
+    std::copy_n(words.data() + index * stride, copied, copy_.begin());
+    const std::size_t entries = copy_[layout::kEntries];
+    int error = entries > limits_.entries || layout::kSendHeader + entries * layout::kEntry > copied ? EINVAL : 0;
+    SendRequest& request = requests_.at(staged);
+    request = {};
+    if (error == 0) {
+      error = understand(objects, request, {entries_.data() + staged * limits_.entries, entries});
+    }
+    if (error != 0) {
+      flush();
+      refuse(kCall, error, posted);
+    }
+    if (request.firstTypeWindow == nullptr) {
+      if (++staged == kBatch) flush();
+      continue;
+    }
+    ibv_mw_bind binding{request.work.wr_id, request.work.send_flags, request.work.bind_mw.bind_info};
+    const SendRequest bound = request;
+    flush();
+    error = bind(bound.firstTypeWindow->get(), &binding);
+    if (error != 0) refuse("ibv_bind_mw", error, posted);
+    bound.window->bindTo(bound.boundTo);
+    ++posted;
+  }
+  flush();
+}
+
+ReceiveBatch::ReceiveBatch(std::uint32_t entries)
+    : most_(entries),
+      copy_(layout::kReceiveHeader + layout::kEntry * std::size_t{entries}),
+      entries_(kBatch * std::max<std::size_t>(1, entries)) {}
+
+int ReceiveBatch::understand(const ObjectTable& objects, ibv_recv_wr& request, std::span<ibv_sge> entries) const {
+  const Words copy(copy_);
+  request.wr_id = wide(copy, layout::kId);
+  request.sg_list = entries.data();
+  request.num_sge = static_cast<int>(entries.size());
+  return understandEntries(objects, copy, layout::kReceiveHeader, false, entries);
+}
+
+void ReceiveBatch::post(const char* call, const ObjectTable& objects, Words words, std::size_t stride,
+                        std::size_t count, const std::function<int(ibv_recv_wr*, ibv_recv_wr**)>& post) {
+  requireWords(call, words, stride, layout::kReceiveHeader, count);
+  const std::size_t copied = std::min(stride, copy_.size());
+  std::size_t posted = 0;
+  std::size_t staged = 0;
+  const auto flush = [&] {
+    if (staged == 0) return;
+    for (std::size_t i = 0; i + 1 < staged; ++i) requests_.at(i).next = &requests_.at(i + 1);
+    ibv_recv_wr* bad = nullptr;
+    const int error = post(&requests_.front(), &bad);
+    std::size_t taken = error == 0 ? staged : 0;
+    for (std::size_t i = 0; error != 0 && i < staged; ++i) {
+      if (&requests_.at(i) == bad) taken = i;
+    }
+    posted += taken;
+    staged = 0;
+    if (error != 0) refuse(call, error, posted);
+  };
+  for (std::size_t index = 0; index < count; ++index) {
+    std::copy_n(words.data() + index * stride, copied, copy_.begin());
+    const std::size_t entries = copy_[layout::kReceiveEntries];
+    int error = entries > most_ || layout::kReceiveHeader + entries * layout::kEntry > copied ? EINVAL : 0;
+    ibv_recv_wr& request = requests_.at(staged);
+    request = {};
+    if (error == 0) error = understand(objects, request, {entries_.data() + staged * most_, entries});
+    if (error != 0) {
+      flush();
+      refuse(call, error, posted);
+    }
+    if (++staged == kBatch) flush();
+  }
+  flush();
+}
+
+}  // namespace pinfold::verbs
