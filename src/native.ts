@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { PinfoldError } from './errors.js'
+import type { NativeVerbs } from './native-verbs.js'
 
 /** How pages back a region, as native code numbers it (native/memory/page_size.h). */
 export const pageKind = { base: 0, transparent: 1, hugetlb: 2 } as const
@@ -108,6 +109,9 @@ export interface Native {
   resourceLimit(resource: number): [number, number]
   /** Kernel features that were tried, by name (for doctor): whether this kernel has them. */
   probeFeatures(): Readonly<Record<string, boolean>>
+
+  /** RDMA: nothing of libibverbs is loaded before it is asked for. */
+  readonly verbs: NativeVerbs
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -12,11 +12,12 @@ export interface Room {
 /** src/: a room is a file at the top or a folder. The longest match wins, so rdma/verbs is not rdma. */
 export const typeScriptRooms: Readonly<Record<string, Room>> = {
   vocabulary: { knows: [] },
-  'native.ts': { knows: ['vocabulary'] },
+  'native-verbs.ts': { knows: [] },
+  'native.ts': { knows: ['native-verbs.ts', 'vocabulary'] },
   memory: { knows: ['native.ts', 'vocabulary'] },
   translate: { knows: ['memory', 'native.ts', 'vocabulary'] },
   rdma: { knows: ['memory', 'vocabulary'] },
-  'rdma/verbs': { knows: ['rdma', 'memory', 'native.ts', 'vocabulary'] },
+  'rdma/verbs': { knows: ['rdma', 'memory', 'native.ts', 'native-verbs.ts', 'vocabulary'] },
   'rdma/loopback': { knows: ['rdma', 'memory', 'vocabulary'] },
   'rdma/devices': { knows: ['rdma', 'rdma/verbs', 'rdma/loopback', 'vocabulary'] },
   pool: { knows: ['memory', 'vocabulary'] },

@@ -12,6 +12,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   bindMemory(exports);
   bindTranslate(exports);
   bindSystem(exports);
+  bindVerbs(exports);
   return exports;
 }
 

@@ -10,6 +10,11 @@ namespace pinfold::addon {
 void bindMemory(Napi::Object exports);
 void bindTranslate(Napi::Object exports);
 void bindSystem(Napi::Object exports);
+void bindVerbs(Napi::Object exports);
+void bindVerbsDevices(Napi::Object exports);
+void bindVerbsMemory(Napi::Object exports);
+void bindVerbsQueues(Napi::Object exports);
+void bindVerbsTest(Napi::Object exports);
 
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>
 void bind(Napi::Object& exports, const char* name) {

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
-#include "addon/allocate_job.h"
 #include "addon/boundary.h"
+#include "addon/job.h"
+#include "addon/verbs_environment.h"
 
 namespace pinfold::addon {
 namespace {
@@ -16,6 +17,8 @@ void keepIfMoved(Attachment& attachment) noexcept {
 }
 
 }  // namespace
+
+Environment::Environment(napi_env env) : env_(env), verbs_(std::make_unique<VerbsEnvironment>(env)) {}
 
 Environment::~Environment() {
   if (sentinel_ != nullptr) (void)napi_delete_reference(env_, sentinel_);
@@ -87,7 +90,7 @@ bool Environment::giveUp(std::uint64_t number) {
   return true;  // the user leaves with `node`
 }
 
-std::uint64_t Environment::announce(AllocateJob& job) {
+std::uint64_t Environment::announce(Job& job) {
   const std::uint64_t ticket = nextNumber_++;
   jobs_.emplace(ticket, &job);
   return ticket;

@@ -1,4 +1,4 @@
-// What one JavaScript thread holds: its attachments to regions, and its allocations under way.
+// What one JavaScript thread holds: its attachments to regions, and its jobs under way, and its RDMA devices.
 //
 // It is the environment's instance data, so it goes when the thread ends, however it ends; every attachment then leaves
 // its region, and what nobody else uses is closed.
@@ -7,6 +7,7 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -16,7 +17,8 @@
 
 namespace pinfold::addon {
 
-class AllocateJob;
+class Job;
+class VerbsEnvironment;
 
 // One Region object of this thread.
 struct Attachment {
@@ -28,7 +30,7 @@ class Environment {
  public:
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
-  explicit Environment(napi_env env) : env_(env) {}
+  explicit Environment(napi_env env);
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;
   ~Environment();
@@ -42,7 +44,9 @@ class Environment {
   // Detaches the attachment's ArrayBuffers, then leaves the region. False when it was given up before.
   bool giveUp(std::uint64_t number);
 
-  std::uint64_t announce(AllocateJob& job);
+  VerbsEnvironment& verbs() noexcept { return *verbs_; }
+
+  std::uint64_t announce(Job& job);
   void forget(std::uint64_t ticket) noexcept { jobs_.erase(ticket); }
   void cancel(std::uint64_t ticket);
 
@@ -55,7 +59,8 @@ class Environment {
   std::unordered_map<std::uint64_t, Attachment> attachments_;
   napi_ref sentinel_ = nullptr;
   std::uint64_t sentinelNumber_ = 0;
-  std::unordered_map<std::uint64_t, AllocateJob*> jobs_;  // each forgets itself before it goes
+  std::unique_ptr<VerbsEnvironment> verbs_;
+  std::unordered_map<std::uint64_t, Job*> jobs_;  // each forgets itself before it goes
 };
 
 }  // namespace pinfold::addon

@@ -5,9 +5,10 @@ import { Device } from '../device.js'
 import type { DeviceListing } from '../device-attributes.js'
 import type { DeviceProvider } from '../device-calls.js'
 import { loopbackProvider } from '../loopback/index.js'
+import { verbsProvider } from '../verbs/index.js'
 
 /** Where devices come from: real ones first, the loopback last. */
-const providers: readonly DeviceProvider[] = [loopbackProvider]
+const providers: readonly DeviceProvider[] = [verbsProvider, loopbackProvider]
 
 const which = z.union([z.string().min(1), optionsObject({ loopback: z.literal(true, { error: 'expected true' }) })], {
   error: "expected a device's name, or { loopback: true }",

@@ -1,0 +1,33 @@
+#include "addon/register_job.h"
+
+#include "addon/boundary.h"
+#include "addon/verbs_arguments.h"
+
+namespace pinfold::addon {
+
+RegisterJob::RegisterJob(Environment& owner, verbs::Context& context, verbs::ProtectionDomain& domain,
+                         verbs::RegionRange&& range, std::optional<std::uint64_t> address, unsigned access)
+    : Job(owner), context_(context), domain_(domain), range_(std::move(range)), address_(address), access_(access) {
+  domain_.keep();
+}
+
+RegisterJob::~RegisterJob() {
+  if (made_ && context_.verbs().deregMr(made_->made) != 0) {
+    range_->user.remain();  // the device may use it still
+  }
+  domain_.letGo();
+}
+
+void RegisterJob::work() { made_ = verbs::registerRange(context_.verbs(), domain_.get(), *range_, address_, access_); }
+
+Napi::Value RegisterJob::result(Napi::Env env) {
+  Napi::Uint32Array keys = Napi::Uint32Array::New(env, kKeyWords);
+  if (keys.IsEmpty()) throw CallFailed();
+  const verbs::RegisteredRange made = *made_;
+  made_.reset();  // adopted, or deregistered when that fails
+  const verbs::Handle handle = verbs::Registration::adopt(context_, domain_, std::move(*range_), made);
+  (void)writeKeys(env, context_, handle, {keys.Data(), kKeyWords});
+  return keys;
+}
+
+}  // namespace pinfold::addon

@@ -1,0 +1,35 @@
+// A registration that runs beside the event loop: pinning gigabytes takes the kernel a while.
+//
+// Its domain and its region are kept meanwhile. What was registered and is not taken over, since the thread ends first,
+// is deregistered again.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "addon/job.h"
+#include "verbs/registration.h"
+
+namespace pinfold::addon {
+
+class RegisterJob : public Job {
+ public:
+  RegisterJob(Environment& owner, verbs::Context& context, verbs::ProtectionDomain& domain, verbs::RegionRange&& range,
+              std::optional<std::uint64_t> address, unsigned access);
+  RegisterJob(const RegisterJob&) = delete;
+  RegisterJob& operator=(const RegisterJob&) = delete;
+  ~RegisterJob() override;
+
+ private:
+  void work() override;
+  Napi::Value result(Napi::Env env) override;
+
+  verbs::Context& context_;
+  verbs::ProtectionDomain& domain_;
+  std::optional<verbs::RegionRange> range_;
+  const std::optional<std::uint64_t> address_;
+  const unsigned access_;
+  std::optional<verbs::RegisteredRange> made_;
+};
+
+}  // namespace pinfold::addon

@@ -1,0 +1,38 @@
+// Arguments and results that the verbs functions share.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "verbs/context.h"
+#include "verbs/registration.h"
+
+namespace pinfold::addon {
+
+// The device that a call is about: always the first argument.
+verbs::Context& contextOf(const Napi::CallbackInfo& info);
+verbs::Handle handleOf(const Napi::Value& value, const char* name);
+int integer(const Napi::Value& value, const char* name);
+std::uint32_t word(const Napi::Value& value, const char* name);
+// A bigint in [0, 2^64).
+std::uint64_t wide(const Napi::Value& value, const char* name);
+std::optional<std::uint64_t> optionalWide(const Napi::Value& value, const char* name);
+// `size` words at least, of a Uint32Array.
+std::span<std::uint32_t> words(const Napi::Value& value, const char* name, std::size_t size);
+
+// A new object of JavaScript, and its numbers.
+Napi::Object object(Napi::Env env);
+void set(Napi::Object& object, const char* name, double value);
+void setWide(Napi::Object& object, const char* name, std::uint64_t value);
+void setText(Napi::Object& object, const char* name, const std::string& value);
+
+Napi::Value number(Napi::Env env, std::uint64_t value);
+
+// What src/native-verbs.ts calls keys: handle, lkey, rkey, and the address in two words.
+constexpr std::size_t kKeyWords = 5;
+Napi::Value writeKeys(Napi::Env env, verbs::Context& context, verbs::Handle handle, std::span<std::uint32_t> keys);
+
+}  // namespace pinfold::addon

@@ -1,0 +1,50 @@
+// The RDMA devices that one JavaScript thread has open, and the way of their events to it.
+//
+// It goes with the thread, as its regions do: every device is closed, and everything on it before. By then the
+// finalizer of the thread-safe function has stopped the event thread, which is what Node 20 needs (job.h).
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "verbs/context.h"
+#include "verbs/event_thread.h"
+
+namespace pinfold::addon {
+
+class VerbsEnvironment {
+ public:
+  explicit VerbsEnvironment(napi_env env) : env_(env), events_([this] { wake(); }) {}
+  VerbsEnvironment(const VerbsEnvironment&) = delete;
+  VerbsEnvironment& operator=(const VerbsEnvironment&) = delete;
+
+  // Opens a device. `dispatch(context, kind, element, type)` is called for each event of any of them; that of the first
+  // call is used.
+  std::uint64_t open(const std::string& name, const Napi::Function& dispatch);
+  // Throws ArgumentError when there is none of that number.
+  verbs::Context& context(std::uint64_t number);
+  void close(std::uint64_t number);
+  // Whether the process stays alive for events of a device.
+  void keepAlive(std::uint64_t number, bool wanted);
+
+ private:
+  void listen(const Napi::Function& dispatch);
+  void wake() noexcept;  // on the event thread
+  void tell(Napi::Env env, napi_value dispatch);
+  void follow();
+
+  napi_env env_;
+  std::uint64_t nextNumber_ = 1;
+  napi_threadsafe_function function_ = nullptr;  // set before the event thread starts
+  bool keepsAlive_ = false;
+  std::unordered_set<std::uint64_t> awaited_;
+  verbs::EventThread events_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<verbs::Context>> contexts_;  // goes before the thread
+};
+
+}  // namespace pinfold::addon

@@ -1,0 +1,243 @@
+// Queues, queue pairs and what is posted to them, for JavaScript. Each function is declared in src/native-verbs.ts.
+#include <napi.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#include "addon/bindings.h"
+#include "addon/boundary.h"
+#include "addon/verbs_arguments.h"
+#include "verbs/address_handle.h"
+#include "verbs/attribute_words.h"
+#include "verbs/completion_channel.h"
+#include "verbs/completion_queue.h"
+#include "verbs/queue_pair.h"
+#include "verbs/shared_receive_queue.h"
+
+namespace pinfold::addon {
+namespace {
+
+using verbs::CompletionChannel;
+using verbs::CompletionQueue;
+using verbs::QueuePair;
+using verbs::SharedReceiveQueue;
+
+CompletionQueue& queueOf(const Napi::CallbackInfo& info, const char* call) {
+  return contextOf(info).objects().get<CompletionQueue>(call, handleOf(info[1], "queue"));
+}
+
+SharedReceiveQueue& sharedOf(const Napi::CallbackInfo& info, const char* call) {
+  return contextOf(info).objects().get<SharedReceiveQueue>(call, handleOf(info[1], "queue"));
+}
+
+QueuePair& pairOf(const Napi::CallbackInfo& info, const char* call) {
+  return contextOf(info).objects().get<QueuePair>(call, handleOf(info[1], "queuePair"));
+}
+
+// Words of JavaScript as they are now: another thread may write there.
+template <std::size_t size>
+std::array<std::uint32_t, size> copyOf(const Napi::Value& value, const char* name) {
+  std::array<std::uint32_t, size> copy{};
+  std::memcpy(copy.data(), words(value, name, size).data(), sizeof copy);
+  return copy;
+}
+
+Napi::Value createChannel(const Napi::CallbackInfo& info) {
+  return number(info.Env(), CompletionChannel::create(contextOf(info)));
+}
+
+Napi::Value destroyChannel(const Napi::CallbackInfo& info) {
+  contextOf(info).objects().destroy<CompletionChannel>("ibv_destroy_comp_channel", handleOf(info[1], "channel"));
+  return info.Env().Undefined();
+}
+
+Napi::Value createCompletionQueue(const Napi::CallbackInfo& info) {
+  return number(info.Env(), CompletionQueue::create(contextOf(info), {.entries = integer(info[1], "entries"),
+                                                                      .channel = handleOf(info[2], "channel"),
+                                                                      .vector = integer(info[3], "vector"),
+                                                                      .extended = truth(info[4], "extended"),
+                                                                      .timestamps = truth(info[5], "timestamps")}));
+}
+
+Napi::Value completionQueueEntries(const Napi::CallbackInfo& info) {
+  return number(info.Env(), static_cast<std::uint64_t>(queueOf(info, "ibv_create_cq").entries()));
+}
+
+Napi::Value resizeCompletionQueue(const Napi::CallbackInfo& info) {
+  queueOf(info, "ibv_resize_cq").resize(integer(info[2], "entries"));
+  return info.Env().Undefined();
+}
+
+Napi::Value requestNotification(const Napi::CallbackInfo& info) {
+  queueOf(info, "ibv_req_notify_cq").requestNotification(truth(info[2], "solicitedOnly"));
+  return info.Env().Undefined();
+}
+
+Napi::Value poll(const Napi::CallbackInfo& info) {
+  CompletionQueue& queue = queueOf(info, "ibv_poll_cq");
+  return number(info.Env(), queue.poll(words(info[2], "words", 0), wholeNumber(info[3], "most", 65536)));
+}
+
+Napi::Value destroyCompletionQueue(const Napi::CallbackInfo& info) {
+  contextOf(info).objects().destroy<CompletionQueue>("ibv_destroy_cq", handleOf(info[1], "queue"));
+  return info.Env().Undefined();
+}
+
+Napi::Value createSharedReceiveQueue(const Napi::CallbackInfo& info) {
+  constexpr std::size_t kCapacity = 3;  // requests, entries, limit; filled in with what was given
+  const auto capacity = words(info[2], "capacity", kCapacity);
+  ibv_srq_attr attributes{capacity[0], capacity[1], capacity[2]};
+  const verbs::Handle handle = SharedReceiveQueue::create(contextOf(info), handleOf(info[1], "domain"), attributes);
+  capacity[0] = attributes.max_wr;
+  capacity[1] = attributes.max_sge;
+  return number(info.Env(), handle);
+}
+
+Napi::Value modifySharedReceiveQueue(const Napi::CallbackInfo& info) {
+  ibv_srq_attr attributes{};
+  int mask = 0;
+  if (!info[2].IsUndefined()) {
+    attributes.max_wr = word(info[2], "requests");
+    mask |= IBV_SRQ_MAX_WR;
+  }
+  if (!info[3].IsUndefined()) {
+    attributes.srq_limit = word(info[3], "limit");
+    mask |= IBV_SRQ_LIMIT;
+  }
+  sharedOf(info, "ibv_modify_srq").modify(attributes, mask);
+  return info.Env().Undefined();
+}
+
+Napi::Value querySharedReceiveQueue(const Napi::CallbackInfo& info) {
+  const auto capacity = words(info[2], "capacity", 3);
+  const ibv_srq_attr attributes = sharedOf(info, "ibv_query_srq").query();
+  capacity[0] = attributes.max_wr;
+  capacity[1] = attributes.max_sge;
+  capacity[2] = attributes.srq_limit;
+  return info.Env().Undefined();
+}
+
+Napi::Value destroySharedReceiveQueue(const Napi::CallbackInfo& info) {
+  contextOf(info).objects().destroy<SharedReceiveQueue>("ibv_destroy_srq", handleOf(info[1], "queue"));
+  return info.Env().Undefined();
+}
+
+Napi::Value postSharedReceive(const Napi::CallbackInfo& info) {
+  sharedOf(info, "ibv_post_srq_recv")
+      .postReceive(words(info[2], "words", 0), word(info[3], "stride"), word(info[4], "count"));
+  return info.Env().Undefined();
+}
+
+// type, domain, send queue, receive queue, shared receive queue, capacity (5), signalAll; the capacity, and then the
+// number of the queue pair, are filled in.
+Napi::Value createQueuePair(const Napi::CallbackInfo& info) {
+  constexpr std::size_t kRequest = 12;
+  const auto given = words(info[1], "request", kRequest);
+  const auto request = copyOf<kRequest>(info[1], "request");
+  if (request[0] != IBV_QPT_RC && request[0] != IBV_QPT_UC && request[0] != IBV_QPT_UD) {
+    throw ArgumentError("type is no type of queue pair");
+  }
+  verbs::Context& context = contextOf(info);
+  const verbs::Handle handle =
+      QueuePair::create(context, {.type = static_cast<ibv_qp_type>(request[0]),
+                                  .domain = request[1],
+                                  .sendQueue = request[2],
+                                  .receiveQueue = request[3],
+                                  .sharedReceiveQueue = request[4],
+                                  .capacity = {request[5], request[6], request[7], request[8], request[9]},
+                                  .signalAll = request[10] != 0});
+  const auto& made = *context.objects().find<QueuePair>(handle);
+  const ibv_qp_cap& capacity = made.capacity();
+  given[5] = capacity.max_send_wr;
+  given[6] = capacity.max_recv_wr;
+  given[7] = capacity.max_send_sge;
+  given[8] = capacity.max_recv_sge;
+  given[9] = capacity.max_inline_data;
+  given[11] = made.number();
+  return number(info.Env(), handle);
+}
+
+Napi::Value modifyQueuePair(const Napi::CallbackInfo& info) {
+  const auto copy = copyOf<verbs::kAttributeWords>(info[2], "attributes");
+  int mask = 0;
+  const ibv_qp_attr attributes = verbs::attributesOf(copy, mask);
+  pairOf(info, "ibv_modify_qp").modify(attributes, mask);
+  return info.Env().Undefined();
+}
+
+Napi::Value queryQueuePair(const Napi::CallbackInfo& info) {
+  const auto into = words(info[2], "attributes", verbs::kAttributeWords);
+  ibv_qp_cap capacity{};
+  const ibv_qp_attr attributes = pairOf(info, "ibv_query_qp").query(capacity);
+  verbs::writeAttributes(attributes, capacity, into.first<verbs::kAttributeWords>());
+  return info.Env().Undefined();
+}
+
+Napi::Value destroyQueuePair(const Napi::CallbackInfo& info) {
+  contextOf(info).objects().destroy<QueuePair>("ibv_destroy_qp", handleOf(info[1], "queuePair"));
+  return info.Env().Undefined();
+}
+
+Napi::Value postSend(const Napi::CallbackInfo& info) {
+  pairOf(info, "ibv_post_send").postSend(words(info[2], "words", 0), word(info[3], "stride"), word(info[4], "count"));
+  return info.Env().Undefined();
+}
+
+Napi::Value postReceive(const Napi::CallbackInfo& info) {
+  pairOf(info, "ibv_post_recv")
+      .postReceive(words(info[2], "words", 0), word(info[3], "stride"), word(info[4], "count"));
+  return info.Env().Undefined();
+}
+
+Napi::Value attachMulticast(const Napi::CallbackInfo& info) {
+  const ibv_ah_attr path = verbs::pathOf(copyOf<verbs::kPathWords>(info[2], "group"));
+  pairOf(info, "ibv_attach_mcast").attach(path.grh.dgid, path.dlid);
+  return info.Env().Undefined();
+}
+
+Napi::Value detachMulticast(const Napi::CallbackInfo& info) {
+  const ibv_ah_attr path = verbs::pathOf(copyOf<verbs::kPathWords>(info[2], "group"));
+  pairOf(info, "ibv_detach_mcast").detach(path.grh.dgid, path.dlid);
+  return info.Env().Undefined();
+}
+
+Napi::Value createAddressHandle(const Napi::CallbackInfo& info) {
+  const ibv_ah_attr path = verbs::pathOf(copyOf<verbs::kPathWords>(info[2], "path"));
+  return number(info.Env(), verbs::AddressHandle::create(contextOf(info), handleOf(info[1], "domain"), path));
+}
+
+Napi::Value destroyAddressHandle(const Napi::CallbackInfo& info) {
+  contextOf(info).objects().destroy<verbs::AddressHandle>("ibv_destroy_ah", handleOf(info[1], "handle"));
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void bindVerbsQueues(Napi::Object exports) {
+  bind<createChannel>(exports, "createChannel");
+  bind<destroyChannel>(exports, "destroyChannel");
+  bind<createCompletionQueue>(exports, "createCompletionQueue");
+  bind<completionQueueEntries>(exports, "completionQueueEntries");
+  bind<resizeCompletionQueue>(exports, "resizeCompletionQueue");
+  bind<requestNotification>(exports, "requestNotification");
+  bind<poll>(exports, "poll");
+  bind<destroyCompletionQueue>(exports, "destroyCompletionQueue");
+  bind<createSharedReceiveQueue>(exports, "createSharedReceiveQueue");
+  bind<modifySharedReceiveQueue>(exports, "modifySharedReceiveQueue");
+  bind<querySharedReceiveQueue>(exports, "querySharedReceiveQueue");
+  bind<destroySharedReceiveQueue>(exports, "destroySharedReceiveQueue");
+  bind<postSharedReceive>(exports, "postSharedReceive");
+  bind<createQueuePair>(exports, "createQueuePair");
+  bind<modifyQueuePair>(exports, "modifyQueuePair");
+  bind<queryQueuePair>(exports, "queryQueuePair");
+  bind<destroyQueuePair>(exports, "destroyQueuePair");
+  bind<postSend>(exports, "postSend");
+  bind<postReceive>(exports, "postReceive");
+  bind<attachMulticast>(exports, "attachMulticast");
+  bind<detachMulticast>(exports, "detachMulticast");
+  bind<createAddressHandle>(exports, "createAddressHandle");
+  bind<destroyAddressHandle>(exports, "destroyAddressHandle");
+}
+
+}  // namespace pinfold::addon

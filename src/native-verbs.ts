@@ -1,0 +1,235 @@
+// The addon's verbs functions, one to one with libibverbs; native/addon/verbs_*.cc. A failed verb arrives as a
+// `SystemFailure` (errors.ts) whose syscall is the verb.
+//
+// `context` names an open device, everything else on it is a handle (src/rdma/device-calls.ts). Arrays are filled in
+// before a call returns, and never looked at later.
+
+/** What an event is of: `dispatch(context, kind, element, type)` (native/verbs/event_thread.h). */
+export const eventKind = { completion: 0, async: 1 } as const
+
+/** Words of `keys`: handle, lkey, rkey, and the IOVA of the first byte, low word first. */
+export const keyWords = 5
+
+/** Type of a GID that an old library does not tell; the others are of `enum ibv_gid_type`. */
+export const unknownGidType = 3
+
+export interface NativeListing {
+  readonly name: string
+  readonly guid: bigint
+  readonly nodeType: number
+  readonly transport: number
+}
+
+export interface NativeGid {
+  readonly port: number
+  readonly index: number
+  readonly type: number
+  readonly high: bigint
+  readonly low: bigint
+  /** '' for none. */
+  readonly interface: string
+}
+
+/** As `PortAttributes` (src/rdma/device-attributes.ts), in numbers. */
+export interface NativePort {
+  readonly state: number
+  readonly linkLayer: number
+  readonly activeMtu: number
+  readonly maxMtu: number
+  readonly maxMessageSize: number
+  readonly gids: number
+  readonly partitionKeys: number
+  readonly lid: number
+  readonly subnetManagerLid: number
+  readonly lidMaskControl: number
+  readonly capabilityFlags: number
+  readonly activeWidth: number
+  readonly activeSpeed: number
+  readonly physicalState: number
+}
+
+/** As `DeviceAttributes`, in numbers. */
+export interface NativeDevice {
+  readonly firmware: string
+  readonly nodeGuid: bigint
+  readonly systemImageGuid: bigint
+  readonly vendorId: number
+  readonly vendorPart: number
+  readonly hardwareVersion: number
+  readonly ports: number
+  readonly capabilities: bigint
+  readonly atomics: number
+  readonly maxRegistrationSize: bigint
+  readonly pageSizes: bigint
+  readonly maxQueuePairs: number
+  readonly maxRequests: number
+  readonly maxEntries: number
+  readonly maxReadEntries: number
+  readonly maxCompletionQueues: number
+  readonly maxCompletions: number
+  readonly maxRegistrations: number
+  readonly maxDomains: number
+  readonly maxWindows: number
+  readonly maxAddressHandles: number
+  readonly maxReadsServed: number
+  readonly maxReadsStarted: number
+  readonly maxSharedReceiveQueues: number
+  readonly maxSharedRequests: number
+  readonly maxSharedEntries: number
+  readonly maxMulticastGroups: number
+  readonly maxMulticastQueuePairs: number
+  readonly maxPartitionKeys: number
+  readonly deviceMemory: bigint
+  readonly onDemand: bigint
+  readonly onDemandRc: number
+  readonly onDemandUc: number
+  readonly onDemandUd: number
+  readonly timestampMask: bigint
+  readonly clockKilohertz: bigint
+}
+
+export interface NativeVerbs {
+  list(): NativeListing[]
+  /** `dispatch` is called from the event loop for each event of any device of this thread; the first one given is kept. */
+  open(name: string, dispatch: (context: number, kind: number, element: number, type: number) => void): number
+  close(context: number): void
+  keepAlive(context: number, wanted: boolean): void
+  query(context: number): NativeDevice
+  queryPort(context: number, port: number): NativePort
+  queryGids(context: number): NativeGid[]
+  queryPartitionKey(context: number, port: number, index: number): number
+  /** `enum ibv_fork_status`; -1 when the library is too old to tell. */
+  forkStatus(): number
+
+  allocateDomain(context: number): number
+  freeDomain(context: number, domain: number): void
+  /** `region`, `offset`, `length`: a range of a live region. `keys`: `keyWords` words, filled in. */
+  register(
+    context: number,
+    domain: number,
+    region: number,
+    offset: number,
+    length: number,
+    address: bigint | undefined,
+    access: number,
+    keys: Uint32Array,
+  ): void
+  registerAsync(
+    context: number,
+    domain: number,
+    region: number,
+    offset: number,
+    length: number,
+    address: bigint | undefined,
+    access: number,
+    settle: (error: Error | null, keys?: Uint32Array) => void,
+  ): void
+  reregister(
+    context: number,
+    registration: number,
+    domain: number | undefined,
+    region: number | undefined,
+    offset: number,
+    length: number,
+    access: number | undefined,
+    keys: Uint32Array,
+  ): void
+  registerImplicit(context: number, domain: number, access: number, keys: Uint32Array): void
+  cover(context: number, implicit: number, region: number, offset: number, length: number, keys: Uint32Array): void
+  registerNull(context: number, domain: number, keys: Uint32Array): void
+  registerDmabuf(
+    context: number,
+    domain: number,
+    descriptor: number,
+    offset: bigint,
+    length: number,
+    address: bigint,
+    access: number,
+    keys: Uint32Array,
+  ): void
+  registerDeviceMemory(
+    context: number,
+    domain: number,
+    memory: number,
+    offset: number,
+    length: number,
+    access: number,
+    keys: Uint32Array,
+  ): void
+  deregister(context: number, registration: number): void
+  /** `ranges`: registration, offset, length of each. */
+  advise(context: number, domain: number, advice: number, flush: boolean, ranges: Float64Array): void
+
+  allocateDeviceMemory(context: number, length: number, alignmentLog2: number): number
+  freeDeviceMemory(context: number, memory: number): void
+  writeDeviceMemory(context: number, memory: number, offset: number, bytes: Uint8Array): void
+  readDeviceMemory(context: number, memory: number, offset: number, bytes: Uint8Array): void
+
+  allocateWindow(context: number, domain: number, type: number): number
+  windowKey(context: number, window: number): number
+  freeWindow(context: number, window: number): void
+
+  createChannel(context: number): number
+  destroyChannel(context: number, channel: number): void
+  createCompletionQueue(
+    context: number,
+    entries: number,
+    channel: number,
+    vector: number,
+    extended: boolean,
+    timestamps: boolean,
+  ): number
+  completionQueueEntries(context: number, queue: number): number
+  resizeCompletionQueue(context: number, queue: number, entries: number): void
+  requestNotification(context: number, queue: number, solicitedOnly: boolean): void
+  poll(context: number, queue: number, words: Uint32Array, most: number): number
+  destroyCompletionQueue(context: number, queue: number): void
+
+  /** `capacity`: requests, entries, limit; filled in with what was given. */
+  createSharedReceiveQueue(context: number, domain: number, capacity: Uint32Array): number
+  modifySharedReceiveQueue(
+    context: number,
+    queue: number,
+    requests: number | undefined,
+    limit: number | undefined,
+  ): void
+  querySharedReceiveQueue(context: number, queue: number, capacity: Uint32Array): void
+  destroySharedReceiveQueue(context: number, queue: number): void
+  postSharedReceive(context: number, queue: number, words: Uint32Array, stride: number, count: number): void
+
+  /**
+   * `request`: type, domain, send queue, receive queue, shared receive queue, capacity (send requests, receive requests,
+   * send entries, receive entries, inline bytes), signalAll; the capacity is filled in, and the number behind it all.
+   */
+  createQueuePair(context: number, request: Uint32Array): number
+  /** `attributes`: src/rdma/verbs/attribute-words.ts. */
+  modifyQueuePair(context: number, queuePair: number, attributes: Uint32Array): void
+  queryQueuePair(context: number, queuePair: number, attributes: Uint32Array): void
+  destroyQueuePair(context: number, queuePair: number): void
+  postSend(context: number, queuePair: number, words: Uint32Array, stride: number, count: number): void
+  postReceive(context: number, queuePair: number, words: Uint32Array, stride: number, count: number): void
+  /** `group`: a path, of which GID and LID count. */
+  attachMulticast(context: number, queuePair: number, group: Uint32Array): void
+  detachMulticast(context: number, queuePair: number, group: Uint32Array): void
+  createAddressHandle(context: number, domain: number, path: Uint32Array): number
+  destroyAddressHandle(context: number, handle: number): void
+
+  readonly test: NativeVerbsTest
+}
+
+/** For tests: native/verbs/chosen_library.h. What is chosen counts for all threads, and for devices opened later. */
+export interface NativeVerbsTest {
+  /** With `noOp` there is no device but 'noop0', which does nothing; with `faults` those of libibverbs can be made to fail. */
+  choose(noOp: boolean, faults: boolean): void
+  /** The `nth` call of a function from now on fails, once; '' is any but those that fetch events. */
+  inject(functionName: string, nth: number, errno: number): void
+  /** Injects nothing, and counts calls from 0. */
+  clear(): void
+  /** The device is pulled out: 'noop0' says so, and every call fails with EIO until `clear`. */
+  remove(): void
+  /** 'noop0' tells an event of itself or of its port. */
+  happen(type: number, port: number): void
+  calls(): Readonly<Record<string, number>>
+  /** Objects that were made and not destroyed, open devices included. */
+  live(): number
+}

@@ -1,0 +1,69 @@
+import { PinfoldError } from '../../errors.js'
+import { native } from '../../native.js'
+import { eventKind, keyWords } from '../../native-verbs.js'
+import type { DeviceListener, MemoryRange, RegisteredKeys } from '../device-calls.js'
+import { attempted } from './refusal.js'
+
+/** The devices that this thread has open, by the number that events carry. */
+const open = new Map<number, OpenContext>()
+
+/** An open device as native code knows it, and who is told of its events. */
+export class OpenContext {
+  readonly name: string
+  readonly #number: number
+  #listener: DeviceListener | undefined
+  /** Where native code writes what a registration is; read before the next call. */
+  readonly keys = new Uint32Array(keyWords)
+
+  /** Opens the device. @throws PinfoldError `ERR_DEVICE_UNKNOWN`, `ERR_DEVICE_PERMISSION`, … */
+  constructor(name: string) {
+    this.name = name
+    this.#number = attempted(() => native.verbs.open(name, dispatch), { device: name })
+    open.set(this.#number, this)
+  }
+
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED` */
+  get number(): number {
+    if (open.get(this.#number) === this) return this.#number
+    throw new PinfoldError(`device ${this.name} is closed`, {
+      code: 'ERR_OBJECT_CLOSED',
+      values: { object: `device ${this.name}` },
+    })
+  }
+
+  listen(listener: DeviceListener): void {
+    this.#listener = listener
+  }
+
+  told(kind: number, element: number, type: number): void {
+    if (kind === eventKind.completion) this.#listener?.completion(element)
+    else this.#listener?.event(type, element)
+  }
+
+  keepAlive(wanted: boolean): void {
+    const { number } = this
+    attempted(() => native.verbs.keepAlive(number, wanted))
+  }
+
+  close(): void {
+    const { number } = this
+    attempted(() => native.verbs.close(number))
+    open.delete(number)
+  }
+
+  /** What native code has written into `keys`. */
+  registered(keys: Uint32Array = this.keys): RegisteredKeys {
+    const [handle = 0, lkey = 0, rkey = 0, low = 0, high = 0] = keys
+    return { handle, lkey, rkey, address: (BigInt(high) << 32n) | BigInt(low) }
+  }
+}
+
+/** A range of a region as native code takes it: the region's number, offset, length. */
+export function rangeArguments({ core, offset, length }: MemoryRange): [number, number, number] {
+  return [core.id, offset, length]
+}
+
+function dispatch(context: number, kind: number, element: number, type: number): void {
+  // One that was closed meanwhile has nobody to tell.
+  open.get(context)?.told(kind, element, type)
+}

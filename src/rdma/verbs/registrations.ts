@@ -1,0 +1,71 @@
+import { native } from '../../native.js'
+import type { DeviceCalls, RegisteredKeys } from '../device-calls.js'
+import { type OpenContext, rangeArguments } from './open-context.js'
+import { attempted, explainRefusal } from './refusal.js'
+
+type RegistrationCalls = Pick<
+  DeviceCalls,
+  | 'register'
+  | 'registerAsync'
+  | 'reregister'
+  | 'registerImplicit'
+  | 'cover'
+  | 'registerNull'
+  | 'registerDmabuf'
+  | 'registerDeviceMemory'
+  | 'deregister'
+  | 'advise'
+>
+
+export function registrationCalls(context: OpenContext): RegistrationCalls {
+  const { verbs } = native
+  const { keys } = context
+  const made = (call: () => void, length?: number): RegisteredKeys => {
+    attempted(call, length === undefined ? {} : { length })
+    return context.registered()
+  }
+  return {
+    register(domain, { core, offset, length }, address, access) {
+      try {
+        verbs.register(context.number, domain, core.id, offset, length, address, access, keys)
+      } catch (error) {
+        throw explainRefusal(error, { length })
+      }
+      return context.registered()
+    },
+    registerAsync(domain, memory, address, access) {
+      return new Promise((resolve, reject) => {
+        const settle = (error: Error | null, found?: Uint32Array) => {
+          if (error === null && found !== undefined) resolve(context.registered(found))
+          else reject(explainRefusal(error, { length: memory.length }))
+        }
+        const number = context.number
+        attempted(() => verbs.registerAsync(number, domain, ...rangeArguments(memory), address, access, settle))
+      })
+    },
+    reregister(registration, { domain, memory, access }) {
+      const [region, offset, length] = memory === undefined ? [undefined, 0, 0] : rangeArguments(memory)
+      return made(
+        () => verbs.reregister(context.number, registration, domain, region, offset, length, access, keys),
+        length,
+      )
+    },
+    registerImplicit: (domain, access) => made(() => verbs.registerImplicit(context.number, domain, access, keys)),
+    cover: (implicit, memory) => made(() => verbs.cover(context.number, implicit, ...rangeArguments(memory), keys)),
+    registerNull: (domain) => made(() => verbs.registerNull(context.number, domain, keys)),
+    registerDmabuf: (domain, descriptor, offset, length, address, access) =>
+      made(
+        () => verbs.registerDmabuf(context.number, domain, descriptor, offset, length, address, access, keys),
+        length,
+      ),
+    registerDeviceMemory: (domain, memory, offset, length, access) =>
+      made(() => verbs.registerDeviceMemory(context.number, domain, memory, offset, length, access, keys)),
+    deregister(registration) {
+      attempted(() => verbs.deregister(context.number, registration))
+    },
+    advise(domain, advice, flush, ranges) {
+      const numbers = ranges.flatMap(({ registration, offset, length }) => [registration, offset, length])
+      attempted(() => verbs.advise(context.number, domain, advice, flush, Float64Array.from(numbers)))
+    },
+  }
+}
