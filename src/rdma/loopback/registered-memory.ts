@@ -1,7 +1,7 @@
 import { type RegionCore, windowSize, windowStep } from '../../memory/region-core.js'
 import type { Handle, MemoryRange } from '../device-calls.js'
 import type { Domain } from './objects.js'
-import type { Segments } from './segments.js'
+import { nothing, type Segments } from './segments.js'
 
 /** Where the bytes of a registration are. */
 export type Storage =
@@ -77,12 +77,16 @@ export class RegisteredMemory {
       segments.add(storage.bytes, storage.offset + offset, length)
       return true
     }
-    if (storage.kind === 'null') return addNull(segments, length)
+    if (storage.kind === 'null') {
+      for (let left = length; left > 0; left -= nothing.length) segments.add(nothing, 0, Math.min(left, nothing.length))
+      return true
+    }
     const { core, offset: base } = storage.range
     if (core.closed) return false
     for (let place = base + offset, left = length; left > 0; ) {
       const window = place < windowSize ? 0 : Math.floor(place / windowStep) - 1
       const view = viewOf(core, this.#views, window)
+      if (view === undefined) return false
       const start = place - window * windowStep
       const step = Math.min(left, view.length - start)
       if (step <= 0) return false
@@ -100,12 +104,17 @@ export class RegisteredMemory {
  */
 const viewsOf = new WeakMap<RegionCore, (Uint8Array | undefined)[]>()
 
-function viewOf(core: RegionCore, views: (Uint8Array | undefined)[], window: number): Uint8Array {
+function viewOf(core: RegionCore, views: (Uint8Array | undefined)[], window: number): Uint8Array | undefined {
   const kept = views[window]
   if (kept !== undefined && kept.length > 0) return kept
-  const made = new Uint8Array(core.window(window))
-  views[window] = made
-  return made
+  try {
+    const made = new Uint8Array(core.window(window))
+    views[window] = made
+    return made
+  } catch {
+    // No ArrayBuffer is to be had. A device does not throw in the midst of its work: the request fails, as it says.
+    return undefined
+  }
 }
 
 function keptViews(storage: Storage): (Uint8Array | undefined)[] {
@@ -116,14 +125,4 @@ function keptViews(storage: Storage): (Uint8Array | undefined)[] {
   const views: (Uint8Array | undefined)[] = []
   viewsOf.set(core, views)
   return views
-}
-
-/** What a null registration reads from, and drops into: as much as it takes, in parts. */
-const zeros = new Uint8Array(64 * 1024)
-
-function addNull(segments: Segments, length: number): boolean {
-  // Whatever was dropped there before is not to be read.
-  zeros.fill(0)
-  for (let left = length; left > 0; left -= zeros.length) segments.add(zeros, 0, Math.min(left, zeros.length))
-  return true
 }

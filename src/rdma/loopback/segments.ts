@@ -72,11 +72,15 @@ export class Segments {
   }
 }
 
+/** What a null registration is read from, in parts; what is written there is dropped. */
+export const nothing = new Uint8Array(64 * 1024)
+
 /** Below this a loop is faster than a call of the runtime with a view made for it. */
 const fewBytes = 32
 
 /** Views of the same memory are the same object here (registered-memory.ts), so that overlap is seen. */
 function move(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
+  if (target === nothing) return
   if (length < fewBytes && (source !== target || to + length <= from || from + length <= to)) {
     for (let index = 0; index < length; index++) target[to + index] = source[from + index] ?? 0
   } else if (source === target) {
