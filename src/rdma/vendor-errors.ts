@@ -22,6 +22,7 @@ export const loopbackVendorErrors = {
   cannotBind: 14,
   noReads: 15,
   noSuchOperation: 16,
+  localRange: 17,
 } as const
 
 const explanations: ReadonlyMap<number, string> = new Map([
@@ -47,6 +48,7 @@ const explanations: ReadonlyMap<number, string> = new Map([
   ],
   [loopbackVendorErrors.noReads, 'the peer serves no reads and atomics (maxReadsServed is 0)'],
   [loopbackVendorErrors.noSuchOperation, 'this type of queue pair has no such operation'],
+  [loopbackVendorErrors.localRange, 'a scatter entry is not inside of its registration any more'],
 ])
 
 const kindArgument = z.lazy(() => z.enum(['verbs', 'loopback'], { error: "expected 'verbs' or 'loopback'" }))

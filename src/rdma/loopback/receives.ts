@@ -1,8 +1,12 @@
+import { accessFlags } from '../access.js'
 import { eventTypes } from '../async-events.js'
+import { loopbackVendorErrors as why } from '../vendor-errors.js'
 import { entryWord, entryWords, receiveHeaderWords, receiveWord } from '../work-layout.js'
 import type { LoopbackContext } from './context.js'
 import type { PostedEntry, PostedReceive, QueuePairEndpoint } from './objects.js'
 import type { Segments } from './segments.js'
+
+const { localWrite } = accessFlags.byName
 
 /** A receive as it was read out of the words of a ring, or why it is refused. */
 export function loadReceive(
@@ -45,16 +49,30 @@ export function takeReceive({ shared, receives }: QueuePairEndpoint): void {
   shared.context.tell(eventTypes.byName.SRQ_LIMIT_REACHED, shared.handle)
 }
 
-/** What became of laying out a receive's bytes. */
-export type Layout = 'ready' | 'foreign' | 'read only' | 'gone'
-
-export function layOut({ entries }: PostedReceive, { domain }: QueuePairEndpoint, segments: Segments): Layout {
+/**
+ * Lays out the bytes of a receive that a message of `needed` bytes fills. Entries that it does not reach are not looked
+ * at, as in Soft-RoCE (copy_data).
+ *
+ * @returns 0, or the vendor error that says why it cannot be filled
+ */
+export function layOut(
+  { entries }: PostedReceive,
+  { domain }: QueuePairEndpoint,
+  needed: number,
+  segments: Segments,
+): number {
   segments.clear()
-  let layout: Layout = 'ready'
+  let room = 0
+  for (const { length } of entries) room += length
+  if (needed > room) return why.receiveTooSmall
   for (const { memory, offset, length } of entries) {
-    if (memory.domain !== domain || memory.handle === 0) layout = 'foreign'
-    else if ((memory.access & 1) === 0) layout = 'read only'
-    else if (!memory.addTo(segments, offset, length)) layout = 'gone'
+    const part = Math.min(length, needed - segments.total)
+    if (part === 0) continue
+    if (memory.domain !== domain || memory.handle === 0) return why.localDomain
+    if ((memory.access & localWrite) === 0) return why.noLocalWrite
+    // It was checked when it was posted; what was registered may have changed since.
+    if (offset + length > memory.length) return why.localRange
+    if (!memory.addTo(segments, offset, part)) return why.regionClosed
   }
-  return layout
+  return 0
 }

@@ -4,10 +4,8 @@ import { queuePairStates } from '../states.js'
 import { loopbackVendorErrors as why } from '../vendor-errors.js'
 import type { QueuePairEndpoint } from './objects.js'
 import { layOut, nextReceive, takeReceive } from './receives.js'
-import { RegisteredMemory } from './registered-memory.js'
 import { Segments } from './segments.js'
-import { invalidateWindow } from './windows.js'
-import { wire } from './wire.js'
+import { invalidateByKey } from './windows.js'
 
 const status = completionStatuses.byName
 const receive = new Segments()
@@ -59,23 +57,20 @@ export function accept(
     answer.vendorError = why.noReceive
     return
   }
-  const layout = layOut(posted, target, receive)
   const headerLength = message.header?.length ?? 0
   const needed = message.bytes === undefined ? 0 : headerLength + message.length
   let outcome: number = status.SUCCESS
-  if (needed > receive.total && layout === 'ready') {
+  let vendorError = layOut(posted, target, needed, receive)
+  if (vendorError !== 0) {
     outcome = status.LOC_QP_OP_ERR
     answer.status = status.REM_OP_ERR
-    answer.vendorError = why.receiveTooSmall
-  } else if (needed > 0 && layout !== 'ready') {
-    outcome = status.LOC_QP_OP_ERR
-    answer.status = status.REM_OP_ERR
-    answer.vendorError = layout === 'read only' ? why.noLocalWrite : why.localDomain
-  }
-  if (outcome === status.SUCCESS) fill(message)
-  if (outcome === status.SUCCESS && (message.flags & completionFlags.invalidated) !== 0) {
-    if (!invalidate(target, message.immediate)) {
+    answer.vendorError = vendorError
+  } else {
+    fill(message)
+    if ((message.flags & completionFlags.invalidated) !== 0 && !invalidateByKey(target, message.immediate)) {
+      // Found out after the message was taken: its sender is told nothing (class J, IBTA 9.9.3).
       outcome = status.REM_INV_REQ_ERR
+      vendorError = why.cannotInvalidate
     }
   }
   takeReceive(target)
@@ -84,7 +79,7 @@ export function accept(
     posted.idLow,
     posted.idHigh,
     outcome,
-    answer.vendorError,
+    vendorError,
     message.bytes === undefined ? receiveWriteWithImmediate : received,
     message.bytes === undefined ? message.length : needed,
     target.number,
@@ -110,9 +105,15 @@ function fill({ bytes, header, length }: Message): void {
   framed.copyTo(receive, whole.length)
 }
 
-/** A peer's invalidate: of a bound window of type 2 of this domain. */
-function invalidate(target: QueuePairEndpoint, rkey: number): boolean {
-  const keyed = wire.byKey(rkey)
-  if (keyed === undefined || keyed instanceof RegisteredMemory || keyed.domain !== target.domain) return false
-  return invalidateWindow(keyed)
+/**
+ * Completes the receive of a write with immediate data whose memory was refused: Soft-RoCE has taken it out of the queue
+ * by then (rxe_resp.c: check_resource goes before check_rkey).
+ */
+export function failReceive(target: QueuePairEndpoint, outcome: number, vendorError: number): void {
+  const posted = nextReceive(target)
+  if (posted === undefined) return
+  takeReceive(target)
+  const { receive: received } = completionOpcodes.byName
+  const { idLow, idHigh } = posted
+  target.receiveRing.push(idLow, idHigh, outcome, vendorError, received, 0, target.number, 0, 0, 0, false)
 }

@@ -2,7 +2,7 @@ import { accessFlags } from '../access.js'
 import type { DeviceCalls } from '../device-calls.js'
 import type { LoopbackContext } from './context.js'
 import type { QueuePairEndpoint, Window } from './objects.js'
-import type { RegisteredMemory } from './registered-memory.js'
+import { RegisteredMemory } from './registered-memory.js'
 import type { LoadedSend } from './send-request.js'
 import { wire } from './wire.js'
 
@@ -17,7 +17,7 @@ function release(window: Window): void {
 }
 
 /** Takes remote access back. @returns false for a window that is not bound, or of type 1, which a bind closes */
-export function invalidateWindow(window: Window): boolean {
+function invalidateWindow(window: Window): boolean {
   if (window.type === 1 || window.memory === undefined) return false
   release(window)
   return true
@@ -100,10 +100,9 @@ export function windowCalls(context: LoopbackContext) {
   } satisfies Partial<DeviceCalls>
 }
 
-/** A window that a program invalidates by its key. @throws never: false when there is none */
+/** Takes back what a key of the domain of `queuePair` gives. @returns false when it is of no window that can be */
 export function invalidateByKey(queuePair: QueuePairEndpoint, rkey: number): boolean {
-  for (const window of queuePair.context.windows) {
-    if (window.rkey === rkey && window.domain === queuePair.domain) return invalidateWindow(window)
-  }
-  return false
+  const keyed = wire.byKey(rkey)
+  if (keyed === undefined || keyed instanceof RegisteredMemory || keyed.domain !== queuePair.domain) return false
+  return invalidateWindow(keyed)
 }
