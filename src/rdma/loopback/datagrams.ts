@@ -1,9 +1,10 @@
+import type { PathAttributes } from '../device-calls.js'
 import { completionFlags, requestOpcodes, sendFlags } from '../operations.js'
 import { queuePairTypes } from '../states.js'
 import type { QueuePairEndpoint } from './objects.js'
 import { accept, isReceiving } from './responder.js'
 import type { LoadedSend } from './send-request.js'
-import { loopbackGid, wire } from './wire.js'
+import { groupNumber, loopbackGid, wholeGid, wire } from './wire.js'
 
 /** Bytes of payload that the port carries in a packet. */
 export const portMtu = 4096
@@ -22,15 +23,16 @@ export function sendDatagram(
   if (path === undefined || local.total > portMtu) return
   // A key with its high bit set stands for the queue pair's own (IBTA 10.2.5).
   const key = send.remoteKey >= 2 ** 31 ? queuePair.attributes.queueKey : send.remoteKey
-  const { gid } = path.attributes
+  const gid = wholeGid(path.attributes.gid)
+  const hasImmediate = send.opcode === requestOpcodes.byName.sendWithImmediate
   const message = {
     source: queuePair,
     bytes: local,
     length: local.total,
-    flags: send.opcode === requestOpcodes.byName.sendWithImmediate ? completionFlags.immediate : 0,
-    immediate: send.opcode === requestOpcodes.byName.sendWithImmediate ? send.immediate : 0,
+    flags: hasImmediate ? completionFlags.immediate : 0,
+    immediate: hasImmediate ? send.immediate : 0,
     solicited: (send.flags & sendFlags.solicited) !== 0,
-    header: header(local.total, gid, path.attributes.hopLimit),
+    header: header(path.attributes, gid, wireBytes(local.total, hasImmediate)),
   }
   for (const target of receivers(gid, send.remoteQueuePair)) {
     if (target.request.type !== queuePairTypes.byName.UD || !isReceiving(target)) continue
@@ -40,18 +42,25 @@ export function sendDatagram(
 }
 
 function receivers(gid: string, number: number): Iterable<QueuePairEndpoint> {
-  if (gid.startsWith('ff')) return wire.group(gid)
-  const target = gid === loopbackGid ? wire.queuePair(number) : undefined
+  const isGroup = gid.startsWith('ff')
+  if (isGroup && number === groupNumber) return wire.group(gid)
+  const target = isGroup || gid === loopbackGid ? wire.queuePair(number) : undefined
   return target === undefined ? [] : [target]
 }
 
-/** The global route header (IBTA 8.3): an IPv6 header, whose next header 0x1b says that a transport header follows. */
-function header(length: number, gid: string, hopLimit: number): Uint8Array {
+/** What RoCE v2 sends around a payload, behind the IPv6 header: UDP, BTH, DETH, the immediate data, padding, ICRC. */
+function wireBytes(payload: number, hasImmediate: boolean): number {
+  return 8 + 12 + 8 + (hasImmediate ? 4 : 0) + Math.ceil(payload / 4) * 4 + 4
+}
+
+/** What stands before a datagram in RoCE v2: its IPv6 header, behind which UDP follows (IBTA annex A17). */
+function header({ trafficClass, flowLabel, hopLimit }: PathAttributes, gid: string, length: number): Uint8Array {
+  const udp = 17
   const bytes = new Uint8Array(headerBytes)
   const view = new DataView(bytes.buffer)
-  view.setUint8(0, 6 << 4)
+  view.setUint32(0, 6 * 2 ** 28 + trafficClass * 2 ** 20 + flowLabel)
   view.setUint16(4, length)
-  view.setUint8(6, 0x1b)
+  view.setUint8(6, udp)
   view.setUint8(7, hopLimit)
   writeGid(view, 8, loopbackGid)
   writeGid(view, 24, gid)

@@ -88,4 +88,6 @@ export interface QueuePairEndpoint {
   retriesLeft: number
   timer: NodeJS.Timeout | undefined
   readonly groups: Set<string>
+  /** Whether a request of its peer has come. */
+  isEstablished: boolean
 }

@@ -1,3 +1,4 @@
+import { accessFlags } from '../access.js'
 import { eventTypes } from '../async-events.js'
 import type { DeviceCalls, PathAttributes, QueuePairChange, QueuePairRequest } from '../device-calls.js'
 import { queuePairStates, queuePairTypes } from '../states.js'
@@ -5,12 +6,13 @@ import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
 import type { QueuePairEndpoint } from './objects.js'
 import { loadReceive } from './receives.js'
-import { noGid, queueFull, refusal } from './refusal.js'
+import { noGid, queueFull, refusal, unsupported } from './refusal.js'
 import { enterError, flushReceives, postSends, resume } from './send-queue.js'
 import { whyNotChange } from './state-table.js'
-import { loopbackGid, wire } from './wire.js'
+import { loopbackGid, wholeGid, wire } from './wire.js'
 
 const { RESET, RTS, SQD, ERR } = queuePairStates.byName
+const { zeroBased, hugePages } = accessFlags.byName
 
 const noPath: PathAttributes = {
   gid: '',
@@ -98,16 +100,18 @@ export function queuePairCalls(context: LoopbackContext) {
       }
       if (queuePair.state === ERR) flushReceives(queuePair)
     },
-    attachMulticast(handle, gid) {
+    attachMulticast(handle, group) {
       const queuePair = find('ibv_attach_mcast', handle)
+      const gid = wholeGid(group)
       if (queuePair.request.type !== queuePairTypes.byName.UD || !gid.startsWith('ff')) {
         throw refusal('ibv_attach_mcast', 'expected a queue pair of type UD, and the GID of a group (ff…)', { gid })
       }
       queuePair.groups.add(gid)
       wire.join(gid, queuePair)
     },
-    detachMulticast(handle, gid) {
+    detachMulticast(handle, group) {
       const queuePair = find('ibv_detach_mcast', handle)
+      const gid = wholeGid(group)
       if (!queuePair.groups.delete(gid)) {
         throw refusal('ibv_detach_mcast', 'the queue pair is not attached to the group', { gid })
       }
@@ -119,7 +123,8 @@ export function queuePairCalls(context: LoopbackContext) {
 /** Checks what it stands on, and its size. */
 function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEndpoint {
   const verb = 'ibv_create_qp'
-  const { capacity } = request
+  const { type, capacity } = request
+  if (!isKnown(type)) throw unsupported(verb, `expected RC, UC or UD, received type ${type}`)
   const tooMuch =
     capacity.sendRequests > limits.requests ||
     capacity.receiveRequests > limits.requests ||
@@ -145,12 +150,21 @@ function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEn
     retriesLeft: 0,
     timer: undefined,
     groups: new Set(),
+    isEstablished: false,
   }
 }
 
-function whyNotValues({ port, path, partitionKeyIndex, maxReadsServed, maxReadsStarted, mtu }: QueuePairChange) {
+function isKnown(type: number): boolean {
+  const { RC, UC, UD } = queuePairTypes.byName
+  return type === RC || type === UC || type === UD
+}
+
+function whyNotValues({ port, path, partitionKeyIndex, access, ...rest }: QueuePairChange): string | undefined {
+  const { maxReadsServed, maxReadsStarted, mtu } = rest
   if (port !== undefined && port !== 1) return `there is no port ${port}`
   if (path !== undefined && path.port !== 1) return 'the path is of no port of this device'
+  if (path?.gid === '') return 'a path over Ethernet needs a GID'
+  if (((access ?? 0) & (zeroBased | hugePages)) !== 0) return 'these are no rights of a queue pair'
   if (partitionKeyIndex !== undefined && partitionKeyIndex !== 0) return 'there is one partition key'
   if ((maxReadsServed ?? 0) > limits.reads || (maxReadsStarted ?? 0) > limits.reads) return 'too many reads and atomics'
   return mtu !== undefined && (mtu < 1 || mtu > 5) ? 'there is no such MTU' : undefined
@@ -163,11 +177,12 @@ function apply(queuePair: QueuePairEndpoint, change: QueuePairChange): void {
     queuePair.pending.length = 0
     queuePair.receives.length = 0
     Object.assign(queuePair.attributes, noAttributes())
+    queuePair.isEstablished = false
     queuePair.state = RESET
     return
   }
   Object.assign(queuePair.attributes, attributes)
-  queuePair.isOnWire = ['', loopbackGid].includes(queuePair.attributes.path.gid)
+  queuePair.isOnWire = wholeGid(queuePair.attributes.path.gid) === loopbackGid
   if (state === ERR) {
     enterError(queuePair)
     return

@@ -6,7 +6,7 @@ import { busy, queueFull, refusal, unsupported } from './refusal.js'
 import { RegisteredMemory, type Storage } from './registered-memory.js'
 import { wire } from './wire.js'
 
-const { zeroBased, localWrite, onDemand, hugePages } = accessFlags.byName
+const { zeroBased, localWrite, remoteWrite, remoteAtomic, onDemand, hugePages } = accessFlags.byName
 /** Enough for a message of any length. */
 const nullLength = 2 ** 31
 /** Linux asks of every device that a chosen address is at the same place of its page as the memory. */
@@ -26,6 +26,7 @@ export function registrationCalls(context: LoopbackContext) {
     if ((access & hugePages) !== 0 && (access & onDemand) === 0) {
       throw refusal(verb, 'huge pages are for registrations on demand', { access })
     }
+    requireLocalWrite(verb, access)
     const memory = new RegisteredMemory(of, wire.newKey(), storage, length, address, access, isImplicit)
     memory.handle = context.registrations.add(memory)
     wire.setKey(memory.key, memory)
@@ -45,12 +46,13 @@ export function registrationCalls(context: LoopbackContext) {
       const verb = 'ibv_rereg_mr'
       const memory = context.registrations.get(verb, handle)
       if (memory.windows > 0) throw refusal(verb, 'windows are bound to it')
+      if (memory.storage.kind !== 'region') throw unsupported(verb, 'only registrations of regions can be changed')
       const to = domain === undefined ? memory.domain : context.domains.get(verb, domain)
       const rights = access ?? memory.access
+      requireLocalWrite(verb, rights)
+      // Without other memory it keeps its address, also a chosen one.
       if (range !== undefined) {
         memory.replace({ kind: 'region', range }, range.length, addressOf(range, undefined, rights))
-      } else if (memory.storage.kind === 'region' && access !== undefined) {
-        memory.replace(memory.storage, memory.length, addressOf(memory.storage.range, undefined, rights))
       }
       memory.access = rights
       memory.domain.uses -= 1
@@ -133,6 +135,12 @@ export function registrationCalls(context: LoopbackContext) {
       return keys
     },
   } satisfies Partial<DeviceCalls>
+}
+
+/** As Linux asks of every device: ib_check_mr_access. */
+function requireLocalWrite(verb: string, access: number): void {
+  if ((access & (remoteWrite | remoteAtomic)) === 0 || (access & localWrite) !== 0) return
+  throw refusal(verb, 'remote writes need localWrite', { access })
 }
 
 function addressOf({ core, offset }: MemoryRange, chosen: bigint | undefined, access: number): bigint {

@@ -1,12 +1,13 @@
+import { eventTypes } from '../async-events.js'
 import { completionStatuses } from '../completion-status.js'
 import { completionFlags, completionOpcodes, requestOpcodes, sendFlags } from '../operations.js'
-import { queuePairTypes } from '../states.js'
+import { mtuBytes, queuePairStates, queuePairTypes } from '../states.js'
 import { loopbackVendorErrors as why } from '../vendor-errors.js'
 import { atomically } from './atomics.js'
 import { sendDatagram } from './datagrams.js'
 import type { QueuePairEndpoint } from './objects.js'
 import { type RemoteRange, reach, rightOf } from './remote-access.js'
-import { type Answer, accept, isReceiving, type Message } from './responder.js'
+import { type Answer, accept, failReceive, isReceiving, type Message } from './responder.js'
 import { Segments } from './segments.js'
 import type { LoadedSend } from './send-request.js'
 import { bindTo, invalidateByKey } from './windows.js'
@@ -15,6 +16,7 @@ import { wire } from './wire.js'
 const opcodes = requestOpcodes.byName
 const status = completionStatuses.byName
 const completed = completionOpcodes.byName
+const { RTR } = queuePairStates.byName
 /** What a request's completion calls it. */
 const completionOpcode: readonly number[] = Object.assign([], {
   [opcodes.write]: completed.write,
@@ -33,8 +35,17 @@ const remote = new Segments()
 const found: RemoteRange = { memory: undefined, offset: 0 }
 const answer: Answer = { status: 0, vendorError: 0 }
 
-/** How an attempt to carry a request out went: it has completed, the peer has no receive, or nobody answers. */
-export type Attempt = 'done' | 'no receive' | 'no answer'
+/**
+ * How an attempt to carry a request out went: it has completed, the peer has no receive, nobody answers, or this side may
+ * have no reads under way.
+ */
+export type Attempt = 'done' | 'no receive' | 'no answer' | 'no reads'
+
+let selfFailed = false
+/** For a queue pair that is connected to itself: its error state waits until the request that brings it there is told of. */
+function noteFailure(): void {
+  selfFailed = true
+}
 
 /**
  * Carries a request out, if it can be now, and completes it. It decides as Soft-RoCE does (rxe_req.c, rxe_resp.c,
@@ -62,28 +73,45 @@ export function attempt(
     return finish(queuePair, send, status.LOC_QP_OP_ERR, send.isForeign ? why.localDomain : why.regionClosed, fail)
   }
   if (queuePair.request.type === queuePairTypes.byName.UD) {
+    if (send.isPathForeign) return finish(queuePair, send, status.LOC_QP_OP_ERR, why.localDomain, fail)
     sendDatagram(queuePair, send, fail)
     return finish(queuePair, send, status.SUCCESS, 0, fail)
   }
+  // rxe_req.c, check_init_depth: without credit it stays where it is.
+  if (fills && queuePair.attributes.maxReadsStarted === 0) return 'no reads'
   const target = peerOf(queuePair)
-  const isReliable = queuePair.request.type === queuePairTypes.byName.RC
   if (target === undefined) {
-    return isReliable ? 'no answer' : finish(queuePair, send, status.SUCCESS, 0, fail)
+    return isReliable(queuePair) ? 'no answer' : finish(queuePair, send, status.SUCCESS, 0, fail)
   }
   answer.status = status.SUCCESS
   answer.vendorError = 0
-  serve(queuePair, target, send, fail)
-  if (!isReliable) return finish(queuePair, send, status.SUCCESS, 0, fail)
-  if (answer.status === -1) return 'no receive'
-  return finish(queuePair, send, answer.status, answer.vendorError, fail)
+  if (target.state === RTR && !target.isEstablished) establish(target)
+  selfFailed = false
+  serve(queuePair, target, send, target === queuePair ? noteFailure : fail)
+  if (!isReliable(queuePair)) finish(queuePair, send, status.SUCCESS, 0, fail)
+  else if (answer.status === -1) return 'no receive'
+  else finish(queuePair, send, answer.status, answer.vendorError, fail)
+  if (selfFailed) fail(queuePair)
+  return 'done'
 }
 
-/** The queue pair that this one is connected to, if it is connected back and serves requests. */
-function peerOf({ attributes, number, isOnWire }: QueuePairEndpoint): QueuePairEndpoint | undefined {
+/**
+ * The queue pair that this one is connected to, if it is connected back and serves requests. Packets of another type are
+ * dropped, and so are those of a reliable connection that are out of sequence.
+ */
+function peerOf({ attributes, number, isOnWire, request }: QueuePairEndpoint): QueuePairEndpoint | undefined {
   if (!isOnWire) return undefined
   const target = wire.queuePair(attributes.remoteQueuePair)
-  if (target === undefined || !isReceiving(target) || target.attributes.remoteQueuePair !== number) return undefined
-  return target.attributes.receivePsn === attributes.sendPsn ? target : undefined
+  if (target === undefined || !isReceiving(target) || target.request.type !== request.type) return undefined
+  if (target.attributes.remoteQueuePair !== number) return undefined
+  const isInSequence = target.attributes.receivePsn === attributes.sendPsn
+  return isInSequence || request.type === queuePairTypes.byName.UC ? target : undefined
+}
+
+/** The first request came before the program has brought the queue pair to RTS (IBTA 11.6.3.2). */
+function establish(target: QueuePairEndpoint): void {
+  target.isEstablished = true
+  target.context.tell(eventTypes.byName.COMM_EST, target.handle)
 }
 
 /** What happens at the other side; the answer says how it went. */
@@ -118,11 +146,19 @@ function write(
 ): void {
   const { total } = send.local
   const hasImmediate = send.opcode === opcodes.writeWithImmediate
+  if (!givesRight(target, rightOf.write, fail)) return
   if (hasImmediate && isWithoutReceive(target)) {
     answer.status = -1
     return
   }
-  if (!allowed(target, send, rightOf.write, total, fail)) return
+  const refused = reach(target, send.rkey, send.low, send.high, total, rightOf.write, remote, found)
+  if (refused !== 0) {
+    // What takes several packets needs the receive with the last of them only.
+    const isTaken = hasImmediate && total <= mtuBytes(target.attributes.mtu)
+    if (isTaken && isReliable(target)) failReceive(target, status.REM_ACCESS_ERR, refused)
+    refuse(target, status.REM_ACCESS_ERR, refused, fail)
+    return
+  }
   send.local.copyTo(remote, total)
   if (hasImmediate) accept(target, messageOf(queuePair, send, undefined), answer, fail)
 }
@@ -159,17 +195,28 @@ function allowed(
   length: number,
   fail: (queuePair: QueuePairEndpoint) => void,
 ): boolean {
-  if ((target.attributes.access & right) === 0) {
-    refuse(target, status.REM_INV_REQ_ERR, why.queuePairRight, fail)
-    return false
-  }
+  if (!givesRight(target, right, fail)) return false
   const refused = reach(target, send.rkey, send.low, send.high, length, right, remote, found)
   if (refused === 0) return true
   refuse(target, status.REM_ACCESS_ERR, refused, fail)
   return false
 }
 
-/** A reliable peer answers with an error and goes into its error state; an unreliable one drops the request. */
+/** Whether the queue pair lets its peer do this at all. */
+function givesRight(target: QueuePairEndpoint, right: number, fail: (queuePair: QueuePairEndpoint) => void): boolean {
+  if ((target.attributes.access & right) !== 0) return true
+  refuse(target, status.REM_INV_REQ_ERR, why.queuePairRight, fail)
+  return false
+}
+
+function isReliable({ request }: QueuePairEndpoint): boolean {
+  return request.type === queuePairTypes.byName.RC
+}
+
+/**
+ * A reliable peer answers with an error, tells its program, which has no completion of it (IBTA 11.6.3.3), and goes into
+ * its error state; an unreliable one drops the request.
+ */
 function refuse(
   target: QueuePairEndpoint,
   refused: number,
@@ -178,7 +225,10 @@ function refuse(
 ): void {
   answer.status = refused
   answer.vendorError = vendorError
-  if (target.request.type === queuePairTypes.byName.RC) fail(target)
+  if (!isReliable(target)) return
+  const { QP_ACCESS_ERR, QP_REQ_ERR } = eventTypes.byName
+  target.context.tell(refused === status.REM_ACCESS_ERR ? QP_ACCESS_ERR : QP_REQ_ERR, target.handle)
+  fail(target)
 }
 
 /** Whether the answer of a read or atomic can be written here. */

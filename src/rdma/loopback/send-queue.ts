@@ -111,7 +111,7 @@ function keep(words: Uint32Array, at: number, stride: number) {
 /** Tries again when it is time, unless that was often enough. */
 function wait(queuePair: QueuePairEndpoint, went: Exclude<Attempt, 'done'>): void {
   if (went === 'no receive') awaitReceive(queuePair)
-  else awaitAnswer(queuePair)
+  else if (went === 'no answer') awaitAnswer(queuePair)
 }
 
 function awaitReceive(queuePair: QueuePairEndpoint): void {

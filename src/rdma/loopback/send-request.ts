@@ -43,6 +43,8 @@ export class LoadedSend {
   swapLow = 0
   swapHigh = 0
   path: Path | undefined
+  /** Whether the address handle is of another domain. */
+  isPathForeign = false
   remoteQueuePair = 0
   remoteKey = 0
   window: Window | undefined
@@ -89,7 +91,11 @@ export class LoadedSend {
     if (entries > most) return `${entries} scatter entries, and the queue pair takes ${most}`
     const refused = this.#gather(queuePair, words, at + sendHeaderWords, entries, inline)
     if (refused !== undefined) return refused
-    if ((this.flags & sendFlags.inline) !== 0 && this.local.total > capacity.inlineBytes) {
+    const isInline = (this.flags & sendFlags.inline) !== 0
+    if (isInline && (this.opcode === opcodes.read || isAtomic(this.opcode))) {
+      return 'what brings bytes here cannot be inline'
+    }
+    if (isInline && this.local.total > capacity.inlineBytes) {
       return `${this.local.total} bytes inline, and the queue pair takes ${capacity.inlineBytes}`
     }
     if (this.isImpossible) return undefined
@@ -119,6 +125,7 @@ export class LoadedSend {
       const offset = (words[at + entryWord.offset] ?? 0) + (words[at + entryWord.offset + 1] ?? 0) * 2 ** 32
       if (memory === undefined || memory.isImplicit) return `scatter entry ${entry} is of no registration`
       if (!(offset + length <= memory.length)) return `scatter entry ${entry} is not inside of its registration`
+      if (length === 0) continue
       if (memory.domain !== domain) this.isForeign = true
       if ((memory.access & 1) === 0) this.isReadOnly = true
       if (!memory.addTo(this.local, offset, length)) this.isGone = true
@@ -139,7 +146,8 @@ export class LoadedSend {
     this.path = context.paths.find(words[at + sendWord.addressHandle] ?? 0)
     this.remoteQueuePair = words[at + sendWord.remoteQueuePair] ?? 0
     this.remoteKey = words[at + sendWord.remoteKey] ?? 0
-    return this.path?.domain === domain ? undefined : 'a datagram needs an address handle of the same domain'
+    this.isPathForeign = this.path?.domain !== domain
+    return this.path === undefined ? 'a datagram needs an address handle' : undefined
   }
 
   #loadBind({ context }: QueuePairEndpoint, words: Uint32Array, at: number): string | undefined {

@@ -5,6 +5,14 @@ import type { RegisteredMemory } from './registered-memory.js'
 /** GID of the loopback's one port: link-local, as a RoCE device derives it from its interface. */
 export const loopbackGid = 'fe80:0000:0000:0000:0000:00ff:fe00:0001'
 
+/** Number that datagrams to a group are sent to (IBTA 10.5.2.1). */
+export const groupNumber = 0xff_ffff
+
+/** A GID with all digits of its groups, so that each has one spelling. */
+export function wholeGid(gid: string): string {
+  return gid.length === loopbackGid.length ? gid : gid.replace(/[0-9a-f]+/g, (group) => group.padStart(4, '0'))
+}
+
 /**
  * What joins the queue pairs of all loopback devices of this thread: their numbers, the keys of registered memory, the
  * groups of multicast.
@@ -19,7 +27,7 @@ class Wire {
   /** A number for a queue pair that is not in use, and was not for the last 2^24. */
   number(): number {
     do {
-      this.#nextNumber = (this.#nextNumber + 1) % 2 ** 24
+      this.#nextNumber = (this.#nextNumber + 1) % groupNumber
     } while (this.#nextNumber < 2 || this.#queuePairs.has(this.#nextNumber))
     return this.#nextNumber
   }
