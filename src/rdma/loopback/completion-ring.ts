@@ -98,8 +98,9 @@ export class CompletionRing {
     const at = this.#head * completionWords
     into.set(this.#words.subarray(at, at + first * completionWords))
     if (first < taken) into.set(this.#words.subarray(0, (taken - first) * completionWords), first * completionWords)
-    this.#head = (this.#head + taken) % this.#slots
     this.#count -= taken
+    // An empty ring starts over: so a program that keeps up touches few lines of the cache.
+    this.#head = this.#count === 0 ? 0 : (this.#head + taken) % this.#slots
     return taken
   }
 

@@ -11,6 +11,7 @@ export interface Domain {
 
 /** A memory window. */
 export interface Window {
+  readonly isWindow: true
   handle: Handle
   readonly domain: Domain
   readonly type: number

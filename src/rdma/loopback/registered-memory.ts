@@ -17,6 +17,7 @@ export type Storage =
 
 /** A registration as the device knows it: what is checked before any byte moves. */
 export class RegisteredMemory {
+  readonly isWindow = false
   handle: Handle = 0
   /** Its number in the switch; the low byte of its key is drawn anew each time. */
   key: number
@@ -33,6 +34,10 @@ export class RegisteredMemory {
   /** Windows that are bound to it. */
   windows = 0
   #views: (Uint8Array | undefined)[]
+  /** The view of the one window that all of it lies in, once it was used, and where it starts there. */
+  #view: Uint8Array | undefined
+  #viewStart = 0
+  #core: RegionCore | undefined
 
   constructor(
     domain: Domain,
@@ -56,6 +61,7 @@ export class RegisteredMemory {
   replace(storage: Storage, length: number, address: bigint): void {
     this.storage = storage
     this.#views = keptViews(storage)
+    this.#view = undefined
     this.length = length
     this.#moveTo(address)
   }
@@ -72,6 +78,15 @@ export class RegisteredMemory {
    * @returns whether there are bytes: a region that was closed has none
    */
   addTo(segments: Segments, offset: number, length: number): boolean {
+    const view = this.#view
+    if (view === undefined || view.length === 0 || this.#core?.closed === true) {
+      return this.#lookUp(segments, offset, length)
+    }
+    segments.add(view, this.#viewStart + offset, length)
+    return true
+  }
+
+  #lookUp(segments: Segments, offset: number, length: number): boolean {
     const { storage } = this
     if (storage.kind === 'device') {
       segments.add(storage.bytes, storage.offset + offset, length)
@@ -82,6 +97,7 @@ export class RegisteredMemory {
       return true
     }
     const { core, offset: base } = storage.range
+    this.#view = undefined
     if (core.closed) return false
     for (let place = base + offset, left = length; left > 0; ) {
       const window = place < windowSize ? 0 : Math.floor(place / windowStep) - 1
@@ -93,8 +109,16 @@ export class RegisteredMemory {
       segments.add(view, start, step)
       place += step
       left -= step
+      this.#keep(view, base - window * windowStep, core)
     }
     return true
+  }
+
+  #keep(view: Uint8Array, start: number, core: RegionCore): void {
+    if (start < 0 || start + this.length > view.length) return
+    this.#view = view
+    this.#viewStart = start
+    this.#core = core
   }
 }
 

@@ -1,17 +1,10 @@
 import { accessFlags } from '../access.js'
 import { loopbackVendorErrors as why } from '../vendor-errors.js'
 import type { QueuePairEndpoint, Window } from './objects.js'
-import { RegisteredMemory } from './registered-memory.js'
 import type { Segments } from './segments.js'
 import { wire } from './wire.js'
 
 const { remoteWrite, remoteRead, remoteAtomic } = accessFlags.byName
-
-/** What the last check has found out, for what acts on it. */
-export interface RemoteRange {
-  memory: RegisteredMemory | undefined
-  offset: number
-}
 
 /**
  * Whether a request that came to `target` may have the bytes that it names, as a device decides it: by key, domain, rights
@@ -29,27 +22,21 @@ export function reach(
   length: number,
   access: number,
   segments: Segments,
-  found: RemoteRange,
 ): number {
   segments.clear()
-  found.memory = undefined
   if (length === 0) return 0
   const keyed = wire.byKey(rkey)
   if (keyed === undefined) return why.unknownKey
-  const memory = keyed instanceof RegisteredMemory ? keyed : keyed.memory
   if (keyed.domain !== target.domain) return why.otherDomain
-  if (memory === undefined) return why.windowNotBound
-  if (!(keyed instanceof RegisteredMemory) && !mayUse(keyed, target)) return why.windowNotBound
+  const memory = keyed.isWindow ? keyed.memory : keyed
+  if (memory === undefined || (keyed.isWindow && !mayUse(keyed, target))) return why.windowNotBound
   if ((keyed.access & access) === 0) return why.missingRight
   // Exact as long as it can be in range; else so far off that it is out of it.
   const offset = (high - keyed.high) * 2 ** 32 + (low - keyed.low)
   if (!(offset >= 0 && offset + length <= keyed.length)) return why.outOfRange
-  const start = keyed instanceof RegisteredMemory ? offset : keyed.offset + offset
+  const start = keyed.isWindow ? keyed.offset + offset : offset
   if (start + length > memory.length) return why.outOfRange
-  if (!memory.addTo(segments, start, length)) return why.regionClosed
-  found.memory = memory
-  found.offset = start
-  return 0
+  return memory.addTo(segments, start, length) ? 0 : why.regionClosed
 }
 
 function mayUse(window: Window, target: QueuePairEndpoint): boolean {

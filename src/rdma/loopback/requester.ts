@@ -6,7 +6,7 @@ import { loopbackVendorErrors as why } from '../vendor-errors.js'
 import { atomically } from './atomics.js'
 import { sendDatagram } from './datagrams.js'
 import type { QueuePairEndpoint } from './objects.js'
-import { type RemoteRange, reach, rightOf } from './remote-access.js'
+import { reach, rightOf } from './remote-access.js'
 import { type Answer, accept, failReceive, isReceiving, type Message } from './responder.js'
 import { Segments } from './segments.js'
 import type { LoadedSend } from './send-request.js'
@@ -32,7 +32,6 @@ const completionOpcode: readonly number[] = Object.assign([], {
 })
 
 const remote = new Segments()
-const found: RemoteRange = { memory: undefined, offset: 0 }
 const answer: Answer = { status: 0, vendorError: 0 }
 
 /**
@@ -151,7 +150,7 @@ function write(
     answer.status = -1
     return
   }
-  const refused = reach(target, send.rkey, send.low, send.high, total, rightOf.write, remote, found)
+  const refused = reach(target, send.rkey, send.low, send.high, total, rightOf.write, remote)
   if (refused !== 0) {
     // What takes several packets needs the receive with the last of them only.
     const isTaken = hasImmediate && total <= mtuBytes(target.attributes.mtu)
@@ -196,7 +195,7 @@ function allowed(
   fail: (queuePair: QueuePairEndpoint) => void,
 ): boolean {
   if (!givesRight(target, right, fail)) return false
-  const refused = reach(target, send.rkey, send.low, send.high, length, right, remote, found)
+  const refused = reach(target, send.rkey, send.low, send.high, length, right, remote)
   if (refused === 0) return true
   refuse(target, status.REM_ACCESS_ERR, refused, fail)
   return false

@@ -8,6 +8,7 @@ import { Segments } from './segments.js'
 import { invalidateByKey } from './windows.js'
 
 const status = completionStatuses.byName
+const { RTR, ERR } = queuePairStates.byName
 const receive = new Segments()
 
 /** What the sender of a message gets to know of it. */
@@ -32,8 +33,7 @@ export interface Message {
 
 /** Whether requests are served in this state: RTR and whatever comes after, but for the error state. */
 export function isReceiving({ state }: QueuePairEndpoint): boolean {
-  const { RTR, RTS, SQD, SQE } = queuePairStates.byName
-  return state === RTR || state === RTS || state === SQD || state === SQE
+  return state >= RTR && state < ERR
 }
 
 /**

@@ -1,9 +1,16 @@
+/** What a null registration is read from, in parts; what is written there is dropped. */
+export const nothing = new Uint8Array(64 * 1024)
+
 /**
  * Bytes in several places, in order: what the scatter entries of a request come down to. Kept and filled anew for each
  * request, so that moving bytes allocates nothing.
  */
 export class Segments {
-  /** Parts, of which the first `count` count. */
+  /** The first part stands by itself: most requests have no other, and an array is more memory to look at. */
+  #first: Uint8Array = nothing
+  #firstStart = 0
+  #firstLength = 0
+  /** The others, by number from 1 on, below `count`. */
   readonly #bytes: Uint8Array[] = []
   readonly #starts: number[] = []
   readonly #lengths: number[] = []
@@ -17,19 +24,23 @@ export class Segments {
 
   add(bytes: Uint8Array, start: number, length: number): void {
     if (length === 0) return
-    this.#bytes[this.count] = bytes
-    this.#starts[this.count] = start
-    this.#lengths[this.count] = length
+    if (this.count === 0) {
+      this.#first = bytes
+      this.#firstStart = start
+      this.#firstLength = length
+    } else {
+      this.#bytes[this.count] = bytes
+      this.#starts[this.count] = start
+      this.#lengths[this.count] = length
+    }
     this.count += 1
     this.total += length
   }
 
   /** Copies the first `length` bytes of this to the start of `to`, which has room for them. */
   copyTo(to: Segments, length: number): void {
-    const source = this.#bytes[0]
-    const target = to.#bytes[0]
-    if (this.count === 1 && to.count === 1 && source !== undefined && target !== undefined) {
-      move(source, this.#starts[0] ?? 0, target, to.#starts[0] ?? 0, length)
+    if (this.count === 1 && to.count === 1) {
+      move(this.#first, this.#firstStart, to.#first, to.#firstStart, length)
     } else {
       this.#scatter(to, length)
     }
@@ -41,13 +52,12 @@ export class Segments {
     let into = 0
     let intoDone = 0
     for (let left = length; left > 0; ) {
-      const source = this.#bytes[from]
-      const target = to.#bytes[into]
-      const fromLeft = (this.#lengths[from] ?? 0) - fromDone
-      const intoLeft = (to.#lengths[into] ?? 0) - intoDone
+      const fromLeft = this.#lengthOf(from) - fromDone
+      const intoLeft = to.#lengthOf(into) - intoDone
       const step = Math.min(left, fromLeft, intoLeft)
-      if (source === undefined || target === undefined || step <= 0) return
-      move(source, (this.#starts[from] ?? 0) + fromDone, target, (to.#starts[into] ?? 0) + intoDone, step)
+      if (step <= 0) return
+      const source = this.#bytesOf(from)
+      move(source, this.#startOf(from) + fromDone, to.#bytesOf(into), to.#startOf(into) + intoDone, step)
       left -= step
       fromDone += step
       intoDone += step
@@ -62,6 +72,20 @@ export class Segments {
     }
   }
 
+  #bytesOf(part: number): Uint8Array {
+    return part === 0 ? this.#first : (this.#bytes[part] ?? nothing)
+  }
+
+  #startOf(part: number): number {
+    return part === 0 ? this.#firstStart : (this.#starts[part] ?? 0)
+  }
+
+  /** 0 beyond the last. */
+  #lengthOf(part: number): number {
+    if (part >= this.count) return 0
+    return part === 0 ? this.#firstLength : (this.#lengths[part] ?? 0)
+  }
+
   /** Copies what is here elsewhere, and refers to that from now on: the memory may change. */
   keep(): Uint8Array {
     const kept = new Uint8Array(this.total)
@@ -71,9 +95,6 @@ export class Segments {
     return kept
   }
 }
-
-/** What a null registration is read from, in parts; what is written there is dropped. */
-export const nothing = new Uint8Array(64 * 1024)
 
 /** Below this a loop is faster than a call of the runtime with a view made for it. */
 const fewBytes = 32

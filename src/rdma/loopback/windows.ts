@@ -2,7 +2,7 @@ import { accessFlags } from '../access.js'
 import type { DeviceCalls } from '../device-calls.js'
 import type { LoopbackContext } from './context.js'
 import type { QueuePairEndpoint, Window } from './objects.js'
-import { RegisteredMemory } from './registered-memory.js'
+import type { RegisteredMemory } from './registered-memory.js'
 import type { LoadedSend } from './send-request.js'
 import { wire } from './wire.js'
 
@@ -71,6 +71,7 @@ export function windowCalls(context: LoopbackContext) {
     allocateWindow(domain, type) {
       const of = context.domains.get('ibv_alloc_mw', domain)
       const window: Window = {
+        isWindow: true,
         handle: 0,
         domain: of,
         type,
@@ -103,6 +104,6 @@ export function windowCalls(context: LoopbackContext) {
 /** Takes back what a key of the domain of `queuePair` gives. @returns false when it is of no window that can be */
 export function invalidateByKey(queuePair: QueuePairEndpoint, rkey: number): boolean {
   const keyed = wire.byKey(rkey)
-  if (keyed === undefined || keyed instanceof RegisteredMemory || keyed.domain !== queuePair.domain) return false
+  if (keyed === undefined || !keyed.isWindow || keyed.domain !== queuePair.domain) return false
   return invalidateWindow(keyed)
 }

@@ -21,6 +21,10 @@ class Wire {
   readonly #queuePairs = new Map<number, QueuePairEndpoint>()
   readonly #keys = new Map<number, RegisteredMemory | Window>()
   readonly #groups = new Map<string, Set<QueuePairEndpoint>>()
+  // What was looked for last: most bursts are for one peer and one memory of it.
+  #lastKey = 0
+  #lastKeyed: RegisteredMemory | Window | undefined
+  #last: QueuePairEndpoint | undefined
   #nextNumber = randomInt(0x11, 2 ** 16)
   #nextKey = randomInt(1, 2 ** 16)
 
@@ -51,23 +55,39 @@ class Wire {
 
   unplug(queuePair: QueuePairEndpoint): void {
     this.#queuePairs.delete(queuePair.number)
+    this.#last = undefined
     for (const members of this.#groups.values()) members.delete(queuePair)
   }
 
   queuePair(number: number): QueuePairEndpoint | undefined {
-    return this.#queuePairs.get(number)
+    if (this.#last?.number === number) return this.#last
+    const found = this.#queuePairs.get(number)
+    if (found !== undefined) this.#last = found
+    return found
   }
 
   setKey(key: number, memory: RegisteredMemory | Window): void {
     this.#keys.set(key, memory)
+    this.#forgetKey()
   }
 
   dropKey(key: number): void {
     this.#keys.delete(key)
+    this.#forgetKey()
   }
 
   byKey(key: number): RegisteredMemory | Window | undefined {
-    return this.#keys.get(key)
+    if (key === this.#lastKey) return this.#lastKeyed
+    const keyed = this.#keys.get(key)
+    if (keyed === undefined) return undefined
+    this.#lastKey = key
+    this.#lastKeyed = keyed
+    return keyed
+  }
+
+  #forgetKey(): void {
+    this.#lastKey = 0
+    this.#lastKeyed = undefined
   }
 
   join(gid: string, queuePair: QueuePairEndpoint): void {
