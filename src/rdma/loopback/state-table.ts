@@ -86,7 +86,11 @@ const table: Readonly<Record<string, ReadonlyMap<number, Transition>>> = {
     transition([], ['path', 'access', 'partitionKeyIndex']),
     transition([], ['partitionKeyIndex', 'queueKey']),
   ),
-  'SQE RTS': sending([]),
+  'SQE RTS': byType(
+    none, // a reliable connection is never in SQE
+    transition([], ['currentState', 'access']),
+    transition([], ['currentState', 'queueKey']),
+  ),
 }
 
 /** Why a change is not allowed; undefined when it is. */
