@@ -1,0 +1,43 @@
+import { spawnSync } from 'node:child_process'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { commandScript, labVariables } from '../../src/lab/guest-command.js'
+
+afterEach(() => vi.unstubAllEnvs())
+
+/** What a shell with an empty environment makes of a script. */
+function run(script: string) {
+  return spawnSync('/bin/sh', { input: script, encoding: 'utf8', env: {} })
+}
+
+describe('the script that runs a command', () => {
+  test('gives it its words as they are', () => {
+    const words = ["it's", 'two  words', '$HOME `id` \\', '', ' \n lines\n', '"', 'ä']
+    const program = 'for word; do printf "%s|" "$word"; done'
+    expect(run(commandScript(['sh', '-c', program, 'name', ...words], {}, '/')).stdout).toBe(`${words.join('|')}|`)
+  })
+
+  test('gives it this process’s PATH and language, its own variables, and nothing else', () => {
+    vi.stubEnv('LANG', 'de_DE.UTF-8')
+    vi.stubEnv('SECRET', 'x')
+    const { stdout } = run(commandScript(['/usr/bin/env'], { ONE: "it's\ntwo" }, '/'))
+    expect(stdout).toContain('LANG=de_DE.UTF-8\n')
+    expect(stdout).toContain("ONE=it's\ntwo\n")
+    expect(stdout).toContain(`PATH=${process.env.PATH}:/run/lab/bin\n`)
+    expect(stdout).not.toContain('SECRET')
+  })
+
+  test('begins in the folder of the caller, and ends with 126 where the guest has none such', () => {
+    expect(run(commandScript(['pwd'], {}, '/usr')).stdout).toBe('/usr\n')
+    expect(run(commandScript(['pwd'], {}, '/no/such')).status).toBe(126)
+  })
+})
+
+test('a host knows its number, its address and its peers', () => {
+  expect(labVariables(1, 3)).toMatchObject({
+    LAB_HOST: '1',
+    LAB_HOSTS: '3',
+    LAB_ADDRESS: '10.77.0.2',
+    LAB_PEERS: '10.77.0.1 10.77.0.3',
+  })
+  expect(labVariables(0, 1).LAB_PEERS).toBe('')
+})
