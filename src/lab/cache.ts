@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
+import { makeFolder } from './folders.js'
 
 /** Where what was fetched is kept: the XDG Base Directory Specification's place for it. */
 export function cacheFolder(): string {
@@ -21,7 +22,7 @@ export async function cached(name: string, make: (folder: string) => Promise<voi
   const cache = cacheFolder()
   const folder = join(cache, name)
   if (touch(folder)) return folder
-  mkdirSync(cache, { recursive: true })
+  makeFolder(cache)
   dropOld(cache)
   const making = join(cache, `.making-${randomUUID()}`)
   mkdirSync(making)

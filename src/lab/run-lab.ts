@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
+import { existsSync, rmdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { abortReason, isAborted, onAbort, throwIfAborted } from '../abort.js'
 import { isSystemFailure, toPinfoldError } from '../errors.js'
 import { findAccelerator } from './accelerator.js'
 import type { Accelerator } from './emulator-arguments.js'
+import { isEmpty, makeFolder } from './folders.js'
 import { commandScript, labVariables } from './guest-command.js'
 import { findInitramfs } from './initramfs.js'
 import { findKernel } from './kernel.js'
@@ -146,7 +147,7 @@ class Output {
     this.#made = !existsSync(this.#root) || (out === undefined && isEmpty(this.#root))
     const names = hosts === 1 ? ['.'] : Array.from({ length: hosts }, (_, host) => `host${host}`)
     this.#folders = names.map((name) => join(this.#root, name))
-    for (const folder of this.#folders) mkdirSync(folder, { recursive: true })
+    for (const folder of this.#folders) makeFolder(folder)
   }
 
   folderOf(host: number): string {
@@ -164,8 +165,4 @@ class Output {
     }
     if (this.#made && existsSync(this.#root) && isEmpty(this.#root)) rmdirSync(this.#root)
   }
-}
-
-function isEmpty(folder: string): boolean {
-  return readdirSync(folder).length === 0
 }

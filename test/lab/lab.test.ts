@@ -184,6 +184,7 @@ describe('what is missing', () => {
     [['run', '--memory', '1MiB', '--', 'true'], /memory: expected 256MiB or more/, 2],
     [['run', '--env', '1x', '--', 'true'], /1x/, 2],
     [['run', '--out', '/proc/cmdline/x', '--', 'true'], /\/proc\/cmdline\/x/, 1],
+    [['run', '--out', '/proc/no/such', '--', 'true'], /\/proc\/no/, 1],
     [['shell'], /no terminal/, 2],
   ])('%j is told, and nothing is started', async (words, message, expected) => {
     const { status, stderr } = await lab(words)
