@@ -41,6 +41,8 @@ class Job {
  private:
   virtual void work() = 0;                        // on the job's thread; what it throws settles the job
   virtual Napi::Value result(Napi::Env env) = 0;  // on the JavaScript thread, after work()
+  // Lets go of what was kept for work(), before JavaScript is told: the job itself goes with a later turn.
+  virtual void letGo() noexcept {}
 
   void run() noexcept;
   void settle(Napi::Env env, napi_value callback);

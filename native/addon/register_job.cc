@@ -15,7 +15,12 @@ RegisterJob::~RegisterJob() {
   if (made_ && context_.verbs().deregMr(made_->made) != 0) {
     range_->user.remain();  // the device may use it still
   }
-  domain_.letGo();
+  letDomainGo();
+}
+
+void RegisterJob::letDomainGo() noexcept {
+  if (isDomainKept_) domain_.letGo();
+  isDomainKept_ = false;
 }
 
 void RegisterJob::work() { made_ = verbs::registerRange(context_.verbs(), domain_.get(), *range_, address_, access_); }
