@@ -5,7 +5,7 @@ import { openRegistry } from '../registry/open-registry.js'
 import type { Region } from '../registry/region.js'
 import { formatSize } from '../sizes.js'
 import { commonArguments } from './arguments.js'
-import { writeByDevice } from './demo/device.js'
+import { openOnce, writeByDevice } from './demo/device.js'
 import { repairPools, supplyPages } from './demo/pages.js'
 import { countHoldings, measureRemains } from './demo/remains.js'
 import { DemoText } from './demo/render.js'
@@ -51,6 +51,7 @@ async function runDemo(output: Output, hold: boolean): Promise<DemoReport> {
 
   // Before anything is counted: what a killed run left is not how the machine was.
   const repaired = repairPools()
+  openOnce()
   const before = countHoldings()
   // Given back also on Ctrl-C and on exit; after a kill -9, by the next run.
   const supply = supplyPages(demoSize, repaired)

@@ -40,6 +40,18 @@ export async function writeByDevice(memory: MemoryRegistry, region: Region): Pro
   throw new PinfoldError('there is no RDMA device, not even the loopback', { code: 'ERR_DEVICE_UNKNOWN' })
 }
 
+/**
+ * Opens the first device and closes it: what then waits for the events of real devices stays until the process ends, and is
+ * no region's.
+ */
+export function openOnce(): void {
+  try {
+    openDevice().close()
+  } catch {
+    // That it cannot be opened is told where it is used.
+  }
+}
+
 async function writeThrough(
   { name }: DeviceListing,
   memory: MemoryRegistry,
