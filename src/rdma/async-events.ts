@@ -24,6 +24,8 @@ export const eventTypes = names({
   WQ_FATAL: 19,
   DEVICE_SPEED_CHANGE: 20,
 })
+
+/** What has happened; a number that the headers do not name is itself. */
 export type EventType = keyof typeof eventTypes.byName | `${number}`
 
 /** What an event is about. */

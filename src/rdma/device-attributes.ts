@@ -30,6 +30,8 @@ export const deviceCapabilities = names({
   RAW_SCATTER_FCS: 2 ** 34,
   PCI_WRITE_END_PADDING: 2 ** 36,
 })
+
+/** What a device can do, without its IBV_DEVICE_. */
 export type DeviceCapability = keyof typeof deviceCapabilities.byName
 
 /** `enum ibv_atomic_cap` */
@@ -37,6 +39,8 @@ export const atomicCapabilities = names({ NONE: 0, HCA: 1, GLOB: 2 })
 
 /** `enum ibv_odp_transport_cap_bits` */
 export const onDemandOperations = names({ send: 1, receive: 2, write: 4, read: 8, atomic: 16, sharedReceive: 32 })
+
+/** An operation that may use memory which was registered on demand. */
 export type OnDemandOperation = keyof typeof onDemandOperations.byName
 
 /** `enum ibv_fork_status` (ibv_is_fork_initialized(3)), and a library too old to tell. */
@@ -57,6 +61,7 @@ export interface DeviceListing {
   readonly numaNode: number | undefined
 }
 
+/** What keeps the contract of a device: libibverbs, or this process itself. */
 export type DeviceKind = 'verbs' | 'loopback'
 
 /** What a device can do: ibv_query_device_ex(3). Counts are the most that the device has; sizes are bytes. */

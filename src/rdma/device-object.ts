@@ -28,6 +28,8 @@ const kinds = [
   'domain',
   'device',
 ] as const
+
+/** What an object of a device is, as listings and messages have it. */
 export type ObjectKind = (typeof kinds)[number]
 
 let created = 0

@@ -13,6 +13,8 @@ export const requestOpcodes = names({
   bind: 8,
   sendWithInvalidate: 9,
 })
+
+/** What a send request asks for. */
 export type RequestOperation = keyof typeof requestOpcodes.byName
 
 /** `enum ibv_send_flags` */

@@ -18,6 +18,8 @@ export type QueuePairType = keyof typeof queuePairTypes.byName
 
 /** `enum ibv_port_state` */
 export const portStates = names({ NOP: 0, DOWN: 1, INIT: 2, ARMED: 3, ACTIVE: 4, ACTIVE_DEFER: 5 })
+
+/** Where a port is in its life: 'ACTIVE' is ready. A number that the headers do not name is itself. */
 export type PortState = keyof typeof portStates.byName | `${number}`
 
 /** `enum ibv_mtu`: the number for each payload size in bytes. */
