@@ -62,7 +62,7 @@ void Job::settle(Napi::Env env, napi_value callback) {
         failure_.emplace(error);
       }
     }
-    letGo();
+    rest();
     if (failure_) {
       (void)function.Call({toJavaScript(env, *failure_)});
     } else {

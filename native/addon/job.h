@@ -39,10 +39,10 @@ class Job {
   const std::atomic<bool>& cancelled() const noexcept { return cancelled_; }
 
  private:
+  // Before JavaScript is told: lets go of what was kept for the work alone. Not called when the thread ends first.
+  virtual void rest() noexcept {}
   virtual void work() = 0;                        // on the job's thread; what it throws settles the job
   virtual Napi::Value result(Napi::Env env) = 0;  // on the JavaScript thread, after work()
-  // Lets go of what was kept for work(), before JavaScript is told: the job itself goes with a later turn.
-  virtual void letGo() noexcept {}
 
   void run() noexcept;
   void settle(Napi::Env env, napi_value callback);

@@ -1,5 +1,7 @@
 #include "addon/register_job.h"
 
+#include <utility>
+
 #include "addon/boundary.h"
 #include "addon/verbs_arguments.h"
 
@@ -15,12 +17,11 @@ RegisterJob::~RegisterJob() {
   if (made_ && context_.verbs().deregMr(made_->made) != 0) {
     range_->user.remain();  // the device may use it still
   }
-  letDomainGo();
+  if (keepsDomain_) domain_.letGo();
 }
 
-void RegisterJob::letDomainGo() noexcept {
-  if (isDomainKept_) domain_.letGo();
-  isDomainKept_ = false;
+void RegisterJob::rest() noexcept {
+  if (std::exchange(keepsDomain_, false)) domain_.letGo();
 }
 
 void RegisterJob::work() { made_ = verbs::registerRange(context_.verbs(), domain_.get(), *range_, address_, access_); }

@@ -21,18 +21,17 @@ class RegisterJob : public Job {
   ~RegisterJob() override;
 
  private:
+  void rest() noexcept override;
   void work() override;
   Napi::Value result(Napi::Env env) override;
-  void letGo() noexcept override { letDomainGo(); }
-  void letDomainGo() noexcept;
 
   verbs::Context& context_;
   verbs::ProtectionDomain& domain_;
-  bool isDomainKept_ = true;
   std::optional<verbs::RegionRange> range_;
   const std::optional<std::uint64_t> address_;
   const unsigned access_;
   std::optional<verbs::RegisteredRange> made_;
+  bool keepsDomain_ = true;
 };
 
 }  // namespace pinfold::addon

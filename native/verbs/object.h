@@ -12,12 +12,13 @@
 
 namespace pinfold::verbs {
 
-// In the order in which a device is closed: what stands on others before those.
+// In the order in which a device is closed: what stands on others before those, and a window before what it is bound
+// to.
 enum class Kind : std::uint8_t {
+  MemoryWindow,
   QueuePair,
   SharedReceiveQueue,
   CompletionQueue,
-  MemoryWindow,
   AddressHandle,
   Registration,
   DeviceMemory,

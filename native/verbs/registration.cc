@@ -1,7 +1,5 @@
 #include "verbs/registration.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <utility>
 
@@ -10,12 +8,6 @@ namespace {
 
 constexpr unsigned kZeroBased = IBV_ACCESS_ZERO_BASED;
 constexpr unsigned kOptional = IBV_ACCESS_OPTIONAL_RANGE;
-
-// The kernel wants an IOVA and a virtual address to agree within a page.
-std::uint64_t withinPage(const std::byte* address) {
-  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  return reinterpret_cast<std::uintptr_t>(address) % page;
-}
 
 }  // namespace
 
@@ -34,7 +26,7 @@ RegionRange regionRange(const char* call, std::uint64_t region, std::uint64_t of
 RegisteredRange registerRange(const FunctionTable& verbs, ibv_pd* domain, const RegionRange& range,
                               std::optional<std::uint64_t> address, unsigned access) {
   const std::uint64_t own = reinterpret_cast<std::uintptr_t>(range.begin);
-  const std::uint64_t wanted = address.value_or((access & kZeroBased) != 0 ? withinPage(range.begin) : own);
+  const std::uint64_t wanted = address.value_or((access & kZeroBased) != 0 ? 0 : own);
   if (verbs.regMrIova2 || wanted != own) {
     const char* const name = wanted == own ? "ibv_reg_mr" : "ibv_reg_mr_iova2";
     return {make(name, verbs.regMrIova2, domain, static_cast<void*>(range.begin), range.length, wanted, access),

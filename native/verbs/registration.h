@@ -25,7 +25,7 @@ struct RegionRange {
 RegionRange regionRange(const char* call, std::uint64_t region, std::uint64_t offset, std::uint64_t length);
 
 // ibv_reg_mr of a range, in whatever way the library has it. From any thread. Without an IOVA it is the virtual
-// address, or what is left of it within a page when the memory is to be zero based.
+// address, or 0 when the memory is to be zero based.
 struct RegisteredRange {
   ibv_mr* made;
   std::uint64_t address;

@@ -145,7 +145,9 @@ void SendBatch::post(const ObjectTable& objects, Words words, std::size_t stride
     }
     for (std::size_t i = 0; i < taken; ++i) {
       const SendRequest& request = requests_.at(i);
-      if (request.window != nullptr) request.window->bindTo(request.boundTo);
+      if (request.window == nullptr) continue;
+      request.window->bindTo(request.boundTo);
+      request.window->takeKey(request.work.bind_mw.rkey);
     }
     posted += taken;
     staged = 0;
@@ -165,7 +167,8 @@ void SendBatch::post(const ObjectTable& objects, Words words, std::size_t stride
       refuse(kCall, error, posted);
     }
     if (request.firstTypeWindow == nullptr) {
-      if (++staged == kBatch) flush();
+      // A bind ends its batch, since another of the same window starts from the key that it takes.
+      if (++staged == kBatch || request.window != nullptr) flush();
       continue;
     }
     ibv_mw_bind binding{request.work.wr_id, request.work.send_flags, request.work.bind_mw.bind_info};

@@ -14,6 +14,8 @@ export interface Attempt {
   readonly device?: string
   /** Bytes that were to be registered. */
   readonly length?: number
+  /** What the device has said that it cannot do, whatever errno it gives for it. */
+  readonly unsupported?: string
 }
 
 /** Runs a call of native code; what it throws becomes the error that the contract names. */
@@ -36,6 +38,9 @@ export function explainRefusal(error: unknown, attempt: Attempt): PinfoldError {
   if (error.syscall === 'dlvsym') return symbolMissing(error)
   if (error.syscall === 'ibv_open_device') return notOpened(error, attempt)
   if (error.errno === ENOMEM && error.syscall.startsWith('ibv_reg_')) return noMemory(error, attempt)
+  if (attempt.unsupported !== undefined) {
+    return refused(error, 'ERR_UNSUPPORTED', `${error.message}: this device has no ${attempt.unsupported}`)
+  }
   return refused(error, codeOf(error))
 }
 

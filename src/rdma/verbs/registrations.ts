@@ -1,5 +1,6 @@
 import { native } from '../../native.js'
 import type { DeviceCalls, RegisteredKeys } from '../device-calls.js'
+import { deviceAttributes } from './attributes.js'
 import { type OpenContext, rangeArguments } from './open-context.js'
 import { attempted, explainRefusal } from './refusal.js'
 
@@ -50,7 +51,17 @@ export function registrationCalls(context: OpenContext): RegistrationCalls {
         length,
       )
     },
-    registerImplicit: (domain, access) => made(() => verbs.registerImplicit(context.number, domain, access, keys)),
+    registerImplicit(domain, access) {
+      const { number } = context
+      try {
+        verbs.registerImplicit(number, domain, access, keys)
+      } catch (error) {
+        // A device that has none of it refuses the address as a wrong one.
+        const { implicit } = deviceAttributes(attempted(() => verbs.query(number))).onDemand
+        throw explainRefusal(error, implicit ? {} : { unsupported: 'registrations of the whole address space' })
+      }
+      return context.registered()
+    },
     cover: (implicit, memory) => made(() => verbs.cover(context.number, implicit, ...rangeArguments(memory), keys)),
     registerNull: (domain) => made(() => verbs.registerNull(context.number, domain, keys)),
     registerDmabuf: (domain, descriptor, offset, length, address, access) =>
