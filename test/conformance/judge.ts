@@ -6,7 +6,7 @@ import type { Device } from './rdma.js'
 export async function judge(one: Case, open: () => Device): Promise<Verdict> {
   const { group, name, expects } = one
   const verdict = (state: Verdict['state'], detail = ''): Verdict => ({ group, name, expects, state, detail })
-  const kit = new Kit(open())
+  const kit = new Kit(open)
   let seen: Verdict
   try {
     const outcome = await one.run(kit)

@@ -52,11 +52,21 @@ export class Kit {
   readonly memory: MemoryRegistry = openRegistrySync({ leaks: 'off' })
   readonly #events: AsyncGenerator<DeviceEvent, void>
   #domain: ProtectionDomain | undefined
+  readonly #open: () => Device
+  readonly #others: Device[] = []
   #regions = 0
 
-  constructor(device: Device) {
-    this.device = device
-    this.#events = device.events()
+  constructor(open: () => Device) {
+    this.#open = open
+    this.device = open()
+    this.#events = this.device.events()
+  }
+
+  /** The same device, opened once more. */
+  another(): Device {
+    const device = this.#open()
+    this.#others.push(device)
+    return device
   }
 
   /** The domain of all that names no other. */
@@ -182,7 +192,7 @@ export class Kit {
 
   /** Closes all of it; what is closed already is left alone. */
   close(): void {
-    if (!this.device.closed) this.device.close({ force: true })
+    for (const device of [...this.#others, this.device]) device.close({ force: true })
     this.memory.close()
   }
 }

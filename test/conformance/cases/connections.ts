@@ -4,7 +4,7 @@ import { group } from '../case.js'
 import type { Kit } from '../kit.js'
 import { refusal } from '../kit.js'
 import { parseQueuePair, parseRemoteMemory } from '../rdma.js'
-import { transfer } from '../transfer.js'
+import { assertBytes, transfer } from '../transfer.js'
 
 /** As a peer gets it that is elsewhere. */
 const throughJson = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value))
@@ -122,6 +122,50 @@ export const connections = group('connections', [
       const status = await kit.status(near.queue)
       arrived()
       return status
+    },
+  },
+  {
+    name: 'queue pairs of a device that was opened twice',
+    expects: 'SUCCESS',
+    async run(kit) {
+      const elsewhere = kit.another()
+      const queue = elsewhere.createCompletionQueue({ entries: 16 })
+      const domain = elsewhere.createDomain()
+      const far = kit.end()
+      const near = { domain, queue, queuePair: domain.createQueuePair({ sendQueue: queue }) }
+      kit.connect({ near, far })
+      const to = kit.buffer(64)
+      const from = kit.memory.registerSync(kit.buffer(64).fill(5).region.slice(0, 64), domain, [])
+      near.queuePair.post({ operation: 'write', memory: from, remote: to.remote })
+      const status = await kit.status(queue)
+      assertBytes(
+        to.bytes,
+        new Uint8Array(64).map((_, index) => (index * 31 + 5) & 0xff),
+      )
+      from.close()
+      return status
+    },
+  },
+  {
+    name: 'objects of a device that was opened twice do not mix',
+    expects: 'ERR_DOMAIN_MISMATCH',
+    run(kit) {
+      const elsewhere = kit.another()
+      const domain = elsewhere.createDomain()
+      const queue = elsewhere.createCompletionQueue({ entries: 16 })
+      const { registration, region } = kit.buffer(64)
+      const { near } = kit.pair()
+      const foreign = kit.memory.registerSync(region, domain, ['localWrite', 'bindWindow'])
+      const window = domain.allocateWindow()
+      const outcomes = [
+        () => near.queuePair.post({ operation: 'send', memory: foreign }),
+        () => near.queuePair.postReceive({ memory: foreign }),
+        () => near.queuePair.post({ operation: 'bind', window, memory: registration }),
+        () => kit.domain.createQueuePair({ sendQueue: queue }),
+        () => kit.domain.createQueuePair({ sendQueue: near.queue, receiveQueue: queue }),
+        () => kit.device.createCompletionQueue({ entries: 4, channel: queue.channel }),
+      ].map(refusal)
+      return [...new Set(outcomes)].join(', ')
     },
   },
   {

@@ -37,6 +37,15 @@ const ofSizes = sizes.flatMap(({ name, bytes }) => [
   },
 ])
 
+/** The same numbers in every run (a linear congruence), from 0 to below the limit. */
+function randomNumbers(seed: number): (limit: number) => number {
+  let state = seed
+  return (limit) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return Math.floor((state / 2 ** 32) * limit)
+  }
+}
+
 export const writesAndReads = group('writes and reads', [
   ...ofSizes,
   {
@@ -154,6 +163,32 @@ export const writesAndReads = group('writes and reads', [
       const statuses = await kit.statuses(near.queue, 2)
       assertBytes(back.bytes, from.bytes.subarray(3, 3003))
       return statuses
+    },
+  },
+  {
+    name: '200 writes and reads of any length at any place',
+    expects: 'as a model says',
+    async run(kit) {
+      const { near } = kit.pair()
+      const size = 20_000
+      const here = kit.part(size + 9, 9, size).fill(1)
+      const there = kit.part(size + 77, 77, size).fill(2)
+      const models = [Uint8Array.from(here.bytes), Uint8Array.from(there.bytes)] as const
+      const remote = there.remote
+      const random = randomNumbers(7)
+      for (let round = 0; round < 200; round++) {
+        const length = 1 + random(round % 4 === 0 ? 9000 : 40)
+        const [from, to] = [random(size - length + 1), random(size - length + 1)]
+        const operation = random(2) === 0 ? 'write' : 'read'
+        const at = { memory: here.registration.slice(from, length), remote: remote.slice(to, length) }
+        near.queuePair.post({ operation, ...at, signaled: round % 8 === 7 })
+        if (operation === 'write') models[1].set(models[0].subarray(9 + from, 9 + from + length), 77 + to)
+        else models[0].set(models[1].subarray(77 + to, 77 + to + length), 9 + from)
+        if (round % 8 === 7) assert.equal(await kit.status(near.queue), 'SUCCESS')
+      }
+      assertBytes(here.bytes, models[0])
+      assertBytes(there.bytes, models[1])
+      return 'as a model says'
     },
   },
   {
