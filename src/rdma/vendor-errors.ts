@@ -21,7 +21,6 @@ export const loopbackVendorErrors = {
   cannotInvalidate: 13,
   cannotBind: 14,
   noReads: 15,
-  noSuchOperation: 16,
   localRange: 17,
 } as const
 
@@ -47,7 +46,6 @@ const explanations: ReadonlyMap<number, string> = new Map([
     'the window cannot be bound so: registration, range, rights, or it is bound already',
   ],
   [loopbackVendorErrors.noReads, 'the peer serves no reads and atomics (maxReadsServed is 0)'],
-  [loopbackVendorErrors.noSuchOperation, 'this type of queue pair has no such operation'],
   [loopbackVendorErrors.localRange, 'a scatter entry is not inside of its registration any more'],
 ])
 

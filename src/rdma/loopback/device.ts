@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import type { DeviceCalls } from '../device-calls.js'
 import { LoopbackContext } from './context.js'
 import { attributes, gids, port } from './port.js'
@@ -16,7 +17,13 @@ export function openLoopback(): DeviceCalls {
     queryGids: gids,
     queryPartitionKey(_port, index) {
       if (index === 0) return 0xffff // the default key, IBTA 10.9.1.2
-      throw refusal('ibv_query_pkey', 'there is one partition key', { index })
+      throw refusal(
+        'ibv_query_pkey',
+        'there is one partition key',
+        { index },
+        'ERR_DEVICE_REFUSED',
+        constants.errno.ENOENT,
+      )
     },
     // Nothing is pinned, and regions are never forked.
     forkStatus: () => 'unneeded',

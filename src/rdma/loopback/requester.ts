@@ -57,7 +57,6 @@ export function attempt(
   send: LoadedSend,
   fail: (queuePair: QueuePairEndpoint) => void,
 ): Attempt {
-  if (send.isImpossible) return finish(queuePair, send, status.LOC_QP_OP_ERR, why.noSuchOperation, fail)
   if (send.opcode === opcodes.invalidate) {
     const isDone = invalidateByKey(queuePair, send.immediate)
     return finish(queuePair, send, isDone ? status.SUCCESS : status.LOC_QP_OP_ERR, why.cannotInvalidate, fail)

@@ -1,6 +1,7 @@
+import { constants } from 'node:os'
 import { eventTypes } from '../async-events.js'
 import { completionStatuses } from '../completion-status.js'
-import { completionOpcodes, sendFlags } from '../operations.js'
+import { completionOpcodes, requestOpcodes, sendFlags } from '../operations.js'
 import { queuePairStates } from '../states.js'
 import { loopbackVendorErrors as why } from '../vendor-errors.js'
 import { sendWord } from '../work-layout.js'
@@ -23,6 +24,7 @@ export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stri
   for (let index = 0; index < count; index++) {
     const refused = current.load(queuePair, words, index * stride, stride, undefined)
     if (refused !== undefined) throw refusal('ibv_post_send', refused, { posted: index, index })
+    requireOwnDomain(current, index)
     if (queuePair.pending.length >= capacity.sendRequests) {
       throw queueFull('ibv_post_send', `${capacity.sendRequests} requests are outstanding`, { posted: index, index })
     }
@@ -38,6 +40,14 @@ export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stri
       wait(queuePair, went)
     }
   }
+}
+
+/** libibverbs itself looks whether a window of type 1 is bound within its domain (ibv_bind_mw). */
+function requireOwnDomain({ opcode, window, bindMemory }: LoadedSend, posted: number): void {
+  if (opcode !== requestOpcodes.byName.bind || window?.type !== 1 || bindMemory === undefined) return
+  if (bindMemory.domain === window.domain) return
+  const why = 'the registration is of another domain than the window'
+  throw refusal('ibv_bind_mw', why, { posted, index: posted }, 'ERR_DEVICE_REFUSED', constants.errno.EPERM)
 }
 
 /** Carries on with what waits, as far as it goes. */

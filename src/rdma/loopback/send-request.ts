@@ -59,8 +59,6 @@ export class LoadedSend {
   isForeign = false
   isReadOnly = false
   isGone = false
-  /** Whether this type of queue pair cannot do it; Soft-RoCE finds out when its turn has come. */
-  isImpossible = false
 
   /**
    * Reads a request and checks what a driver checks when it is posted.
@@ -85,7 +83,7 @@ export class LoadedSend {
     this.high = words[at + sendWord.remoteAddress + 1] ?? 0
     const { type, capacity } = queuePair.request
     if (this.opcode > opcodes.sendWithInvalidate) return 'there is no such operation'
-    this.isImpossible = ((possible[type] ?? 0) & (1 << this.opcode)) === 0
+    if (((possible[type] ?? 0) & (1 << this.opcode)) === 0) return 'this type of queue pair has no such operation'
     const entries = words[at + sendWord.entries] ?? 0
     const most = Math.min(capacity.sendEntries, (stride - sendHeaderWords) / entryWords)
     if (entries > most) return `${entries} scatter entries, and the queue pair takes ${most}`
@@ -98,7 +96,6 @@ export class LoadedSend {
     if (isInline && this.local.total > capacity.inlineBytes) {
       return `${this.local.total} bytes inline, and the queue pair takes ${capacity.inlineBytes}`
     }
-    if (this.isImpossible) return undefined
     if (isAtomic(this.opcode)) return this.#loadAtomic(words, at)
     if (type === UD) return this.#loadDatagram(queuePair, words, at)
     return this.opcode === opcodes.bind ? this.#loadBind(queuePair, words, at) : undefined
