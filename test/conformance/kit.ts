@@ -190,6 +190,17 @@ export class Kit {
     }
   }
 
+  /**
+   * What Soft-RoCE is known to do otherwise than the specification has it, and other devices: told as what it lacks.
+   *
+   * @throws Unsupported
+   */
+  excuse(isOtherwise: boolean, what: string): void {
+    const { kind, attributes } = this.device
+    // rxe_param.h: RXE_VENDOR_ID
+    if (isOtherwise && kind === 'verbs' && attributes.vendorId === 0xff_ffff) throw new Unsupported(what)
+  }
+
   /** Closes all of it; what is closed already is left alone. */
   close(): void {
     for (const device of [...this.#others, this.device]) device.close({ force: true })
@@ -213,7 +224,7 @@ function codeOf({ code, errno }: PinfoldError): string {
 }
 
 function errnoName(errno: number): string {
-  return { 1: 'EPERM', 12: 'ENOMEM', 14: 'EFAULT', 22: 'EINVAL', 61: 'ENODATA' }[errno] ?? `errno ${errno}`
+  return { 1: 'EPERM', 2: 'ENOENT', 12: 'ENOMEM', 14: 'EFAULT', 22: 'EINVAL', 61: 'ENODATA' }[errno] ?? `errno ${errno}`
 }
 
 /** EOPNOTSUPP and its kin, however the device or the library says it. */

@@ -44,7 +44,7 @@ export const deviceItself = group('the device', [
   },
   {
     name: 'a partition key beyond its table',
-    expects: 'ERR_DEVICE_REFUSED EINVAL',
+    expects: 'ERR_DEVICE_REFUSED ENOENT',
     run: ({ device }) => refusal(() => device.partitionKey(1, device.port(1).partitionKeys)),
   },
   {

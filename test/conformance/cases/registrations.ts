@@ -206,7 +206,9 @@ export const registrations = group('registrations', [
     name: 'all of the address space on demand: a covered part, and no byte more',
     expects: 'SUCCESS',
     async run(kit) {
-      const implicit = kit.optional('implicit on-demand paging', () => kit.domain.registerImplicit(['localWrite']))
+      const implicit = kit.optional('implicit on-demand paging', () =>
+        probe(() => kit.domain.registerImplicit(['localWrite'])),
+      )
       const { region, bytes } = kit.buffer(64)
       const cover = implicit.cover(region.slice(10, 20))
       assert.equal(
