@@ -171,11 +171,14 @@ export class SendRing {
     }
     const words = this.#words
     const at = this.#staged * this.#stride
-    // A loop, since a call of fill() takes longer than all that follows.
-    for (let word = at; word < at + sendHeaderWords; word++) words[word] = 0
+    const opcode = requestOpcodes.byName[operation]
+    // Writes and reads use the same words each time. (A loop, since a call of fill() takes longer than all that follows.)
+    if (words[at + sendWord.opcode] !== opcode || !isOneSided(opcode)) {
+      for (let word = at; word < at + sendHeaderWords; word++) words[word] = 0
+    }
     words[at + sendWord.id] = id
-    if (id >= 2 ** 32) words[at + sendWord.id + 1] = id / 2 ** 32
-    words[at + sendWord.opcode] = requestOpcodes.byName[operation]
+    words[at + sendWord.id + 1] = id < 2 ** 32 ? 0 : id / 2 ** 32
+    words[at + sendWord.opcode] = opcode
     words[at + sendWord.flags] = flags
     return at
   }
@@ -274,6 +277,10 @@ function flagsOf(request: SendRequest): number {
   if ('solicited' in request && request.solicited === true) flags |= sendFlags.solicited
   if ('inline' in request && request.inline === true) flags |= sendFlags.inline
   return flags
+}
+
+function isOneSided(opcode: number): boolean {
+  return opcode === requestOpcodes.byName.write || opcode === requestOpcodes.byName.read
 }
 
 /** As isInstance; asked of a class that stands here it takes a tenth of the time. */

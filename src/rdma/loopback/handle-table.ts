@@ -14,6 +14,9 @@ export class HandleTable<Value> {
   readonly #values: (Value | undefined)[] = []
   readonly #generations: number[] = []
   readonly #free: number[] = []
+  /** What was found last, of which bursts are full. 0 is no handle. */
+  #lastHandle: Handle = 0
+  #last: Value | undefined
 
   constructor(what: string) {
     this.#what = what
@@ -33,8 +36,14 @@ export class HandleTable<Value> {
   }
 
   find(handle: Handle): Value | undefined {
+    if (handle === this.#lastHandle) return this.#last
     const place = handle & (places - 1)
-    return this.#generations[place] === handle >>> placeBits ? this.#values[place] : undefined
+    if (this.#generations[place] !== handle >>> placeBits) return undefined
+    const found = this.#values[place]
+    if (found === undefined) return undefined
+    this.#lastHandle = handle
+    this.#last = found
+    return found
   }
 
   /** @throws PinfoldError `ERR_DEVICE_REFUSED` when there is no such object (any more) */
@@ -46,6 +55,8 @@ export class HandleTable<Value> {
 
   remove(verb: string, handle: Handle): Value {
     const value = this.get(verb, handle)
+    this.#lastHandle = 0
+    this.#last = undefined
     const place = handle & (places - 1)
     this.#values[place] = undefined
     if ((this.#generations[place] ?? 0) < generations - 1) this.#free.push(place)
