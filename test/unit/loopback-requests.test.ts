@@ -164,6 +164,39 @@ describe('a receive', () => {
   })
 })
 
+test('large writes, small writes and reads of one burst each see what those before them have written', () => {
+  const { near } = connected(loop)
+  const large = 8192
+  const places = 20
+  const bytes = loop.calls.allocateDeviceMemory((places + 1) * large, 0)
+  const { handle, rkey } = loop.calls.registerDeviceMemory(loop.domain, bytes, 0, (places + 1) * large, everyAccess)
+  const first = Uint8Array.from({ length: large }, (_, index) => (index * 13 + 5) & 0xff)
+  loop.calls.writeDeviceMemory(bytes, 0, first)
+  // From place to place, by writes and reads; a byte of each is changed on the way. Four times as many as wait at once.
+  const chain = Array.from({ length: places * 4 }, (_, step) => {
+    const from = (step % places) * large
+    const to = ((step + 1) % places) * large
+    const isRead = step % 3 === 0
+    const local = { registration: handle, offset: isRead ? to : from, length: large }
+    const zero = { registration: handle, offset: places * large, length: 1 }
+    const write = { opcode: opcodes.write, flags: 0, rkey }
+    return [
+      {
+        ...write,
+        opcode: isRead ? opcodes.read : opcodes.write,
+        address: BigInt(isRead ? from : to),
+        entries: [local],
+      },
+      { ...write, address: BigInt(to + step), entries: [zero] },
+    ]
+  }).flat()
+  loop.post(near.handle, ...chain)
+
+  const last = new Uint8Array(large)
+  loop.calls.readDeviceMemory(bytes, 0, last)
+  expect(last).toEqual(first.map((value, index) => (index < places * 4 ? 0 : value)))
+})
+
 test('a null registration gives zeros for ever, whatever was written into it', () => {
   const { near } = connected(loop)
   const nothing = loop.calls.registerNull(loop.domain)

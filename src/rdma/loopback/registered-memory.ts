@@ -1,7 +1,8 @@
 import { type RegionCore, windowSize, windowStep } from '../../memory/region-core.js'
 import type { Handle, MemoryRange } from '../device-calls.js'
+import { nothing } from './moves.js'
 import type { Domain } from './objects.js'
-import { nothing, type Segments } from './segments.js'
+import type { Segments } from './segments.js'
 
 /** Where the bytes of a registration are. */
 export type Storage =

@@ -5,6 +5,7 @@ import { mtuBytes, queuePairStates, queuePairTypes } from '../states.js'
 import { loopbackVendorErrors as why } from '../vendor-errors.js'
 import { atomically } from './atomics.js'
 import { sendDatagram } from './datagrams.js'
+import { makeMoves } from './moves.js'
 import type { QueuePairEndpoint } from './objects.js'
 import { reach, rightOf } from './remote-access.js'
 import { type Answer, accept, failReceive, isReceiving, type Message } from './responder.js'
@@ -157,8 +158,15 @@ function write(
     refuse(target, status.REM_ACCESS_ERR, refused, fail)
     return
   }
-  send.local.copyTo(remote, total)
+  send.local.copyLater(remote, total)
   if (hasImmediate) accept(target, messageOf(queuePair, send, undefined), answer, fail)
+}
+
+/** The end of a burst: what waits is moved, and nothing refers to the memory of its requests. */
+export function settle(send: LoadedSend): void {
+  makeMoves()
+  send.local.clear()
+  remote.clear()
 }
 
 function isWithoutReceive({ shared, receives }: QueuePairEndpoint): boolean {

@@ -1,5 +1,7 @@
-/** What a null registration is read from, in parts; what is written there is dropped. */
-export const nothing = new Uint8Array(64 * 1024)
+import { makeMoves, move, moveLater, nothing } from './moves.js'
+
+/** From here on a move costs more by what it drives out of the cache than by being kept for later. */
+const muchBytes = 4096
 
 /**
  * Bytes in several places, in order: what the scatter entries of a request come down to. Kept and filled anew for each
@@ -17,7 +19,10 @@ export class Segments {
   count = 0
   total = 0
 
+  /** Refers to no memory any more, so that what was closed can go. */
   clear(): void {
+    this.#first = nothing
+    if (this.count > 1) this.#bytes.length = 0
     this.count = 0
     this.total = 0
   }
@@ -39,10 +44,20 @@ export class Segments {
 
   /** Copies the first `length` bytes of this to the start of `to`, which has room for them. */
   copyTo(to: Segments, length: number): void {
+    makeMoves()
     if (this.count === 1 && to.count === 1) {
       move(this.#first, this.#firstStart, to.#first, to.#firstStart, length)
     } else {
       this.#scatter(to, length)
+    }
+  }
+
+  /** As `copyTo`, at the end of the burst or before whatever is moved next; nothing else may be done with the bytes before. */
+  copyLater(to: Segments, length: number): void {
+    if (length >= muchBytes && this.count === 1 && to.count === 1) {
+      moveLater(this.#first, this.#firstStart, to.#first, to.#firstStart, length)
+    } else {
+      this.copyTo(to, length)
     }
   }
 
@@ -93,20 +108,5 @@ export class Segments {
     own.add(kept, 0, kept.length)
     this.copyTo(own, kept.length)
     return kept
-  }
-}
-
-/** Below this a loop is faster than a call of the runtime with a view made for it. */
-const fewBytes = 32
-
-/** Views of the same memory are the same object here (registered-memory.ts), so that overlap is seen. */
-function move(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
-  if (target === nothing) return
-  if (length < fewBytes && (source !== target || to + length <= from || from + length <= to)) {
-    for (let index = 0; index < length; index++) target[to + index] = source[from + index] ?? 0
-  } else if (source === target) {
-    target.copyWithin(to, from, from + length)
-  } else {
-    target.set(source.subarray(from, from + length), to)
   }
 }

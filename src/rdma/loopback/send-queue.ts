@@ -7,7 +7,7 @@ import { loopbackVendorErrors as why } from '../vendor-errors.js'
 import { sendWord } from '../work-layout.js'
 import type { QueuePairEndpoint } from './objects.js'
 import { queueFull, refusal } from './refusal.js'
-import { type Attempt, attempt, complete } from './requester.js'
+import { type Attempt, attempt, complete, settle } from './requester.js'
 import { LoadedSend } from './send-request.js'
 import { wire } from './wire.js'
 
@@ -17,6 +17,14 @@ const current = new LoadedSend()
 
 /** Takes a burst of requests, and carries out those that can be now. */
 export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
+  try {
+    postEach(queuePair, words, stride, count)
+  } finally {
+    settle(current)
+  }
+}
+
+function postEach(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
   const { capacity } = queuePair.request
   if (queuePair.state < RTS) {
     throw refusal('ibv_post_send', 'the queue pair is not ready to send', { state: queuePair.state, posted: 0 })
@@ -52,6 +60,11 @@ function requireOwnDomain({ opcode, window, bindMemory }: LoadedSend, posted: nu
 
 /** Carries on with what waits, as far as it goes. */
 export function resume(queuePair: QueuePairEndpoint): void {
+  resumeEach(queuePair)
+  settle(current)
+}
+
+function resumeEach(queuePair: QueuePairEndpoint): void {
   while (queuePair.state === RTS) {
     const [first] = queuePair.pending
     if (first === undefined) return
