@@ -75,8 +75,7 @@ export abstract class DeviceObject {
 
   /** What stands on it, in the order in which it would be closed. */
   get children(): DeviceObject[] {
-    const rank = (object: DeviceObject) => kinds.indexOf(object.objectKind)
-    return [...this.#children].sort((one, other) => rank(one) - rank(other) || other.number - one.number)
+    return inClosingOrder(this.#children)
   }
 
   /** As listings and messages name it: 'queue pair 7'. */
@@ -95,7 +94,8 @@ export abstract class DeviceObject {
     if (this.#closed) return
     this.#requireIdle()
     if (!force) this.#requireChildless()
-    while (this.#children.size > 0) this.children[0]?.close({ force: true })
+    // All below it in one order: a queue's queue pairs must wait for the windows of their domain.
+    for (const object of inClosingOrder(new Set(this.#descendants()))) object.close()
     this.destroy()
     this.leaveParents()
     for (const listener of this.#onClose.splice(0)) listener()
@@ -173,6 +173,11 @@ export abstract class DeviceObject {
       yield* child.#descendants()
     }
   }
+}
+
+function inClosingOrder(objects: ReadonlySet<DeviceObject>): DeviceObject[] {
+  const rank = (object: DeviceObject) => kinds.indexOf(object.objectKind)
+  return [...objects].sort((one, other) => rank(one) - rank(other) || other.number - one.number)
 }
 
 /** Some of many, so that a message stays readable. */

@@ -13,6 +13,7 @@ let bindings = 0
  *
  * Type 1 gets its key from the device with each bind, and is closed by a bind of length 0. Type 2 belongs to the queue
  * pair that bound it, the low byte of its key is the program's, and it is closed by an invalidate, ours or the peer's.
+ * One of type 2 is best invalidated, or closed, before that queue pair: Soft-RoCE waits 50 seconds for it otherwise.
  */
 export class MemoryWindow extends DeviceObject {
   readonly domain: ProtectionDomain
