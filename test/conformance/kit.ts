@@ -45,6 +45,8 @@ export interface PairOptions {
 
 /** How long a case waits for what must come: far longer than it takes, also in an emulated machine. */
 const deadline = 20_000
+/** How long it waits for what a device may leave out, once all that could bring it about is over. */
+const soon = 500
 
 /** What a case works with: a device of its own, a registry of its own, and what it makes of them. All go with the case. */
 export class Kit {
@@ -144,6 +146,17 @@ export class Kit {
     return first
   }
 
+  /** The next completion, of what may not complete; undefined when it has not in half a second. */
+  async completionSoon(queue: CompletionQueue): Promise<Completion | undefined> {
+    const signal = AbortSignal.timeout(soon)
+    try {
+      return (await queue.wait({ signal, most: 1 }))[0]
+    } catch (error) {
+      if (!signal.aborted) throw error
+      return undefined
+    }
+  }
+
   /** The status of what comes next. */
   async status(queue: CompletionQueue): Promise<string> {
     return (await this.completion(queue)).status
@@ -156,13 +169,17 @@ export class Kit {
 
   /** The next event of this type, since the case began; others are passed over. @throws when none comes */
   async event(type: DeviceEvent['type']): Promise<DeviceEvent> {
-    const event = await this.eventWithin(deadline, type)
+    const event = await this.#eventWithin(deadline, type)
     if (event === undefined) throw new Error(`no event ${type} came`)
     return event
   }
 
-  /** As `event`, of one that may not come; undefined when it has not in so many milliseconds. */
-  async eventWithin(milliseconds: number, type: DeviceEvent['type']): Promise<DeviceEvent | undefined> {
+  /** As `event`, of one that may not come; undefined when it has not in half a second. */
+  eventSoon(type: DeviceEvent['type']): Promise<DeviceEvent | undefined> {
+    return this.#eventWithin(soon, type)
+  }
+
+  async #eventWithin(milliseconds: number, type: DeviceEvent['type']): Promise<DeviceEvent | undefined> {
     const late = new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), milliseconds).unref())
     for (;;) {
       const next = await Promise.race([this.#events.next(), late])
@@ -217,6 +234,14 @@ export function refusal(call: () => unknown): string {
     throw error
   }
   return 'taken'
+}
+
+/** Posts until it is refused; how often it was taken. A device may have more room than it says. */
+export function fill(post: () => unknown): number {
+  for (let taken = 0; taken < 4096; taken++) {
+    if (refusal(post) !== 'taken') return taken
+  }
+  throw new Error('it is never full')
 }
 
 function codeOf({ code, errno }: PinfoldError): string {

@@ -33,6 +33,8 @@ async function nothingButMarker(kit: Kit, { near, far, to }: Datagrams): Promise
   assert.equal((await kit.completion(far.queue)).immediate, 99)
 }
 
+const notHeard = 'what is sent to a group is not heard on the same machine'
+
 /** A multicast GID of its own: of the link, transient (RFC 4291, 2.7). */
 const multicastGid = 'ff12:401b:ffff:0000:0000:0000:0000:0077'
 
@@ -235,8 +237,9 @@ export const datagrams = group('datagrams (UD)', [
         to: { addressHandle: group, queuePair: 0xff_ffff, queueKey: 0x1111_1111 },
       })
       assert.equal(await kit.status(near.queue), 'SUCCESS')
-      const statuses: string[] = []
-      for (const { queue } of listeners) statuses.push(await kit.status(queue))
+      const statuses: (string | undefined)[] = []
+      for (const { queue } of listeners) statuses.push((await kit.completionSoon(queue))?.status)
+      kit.excuse(statuses.includes(undefined), notHeard)
       for (const { queue } of listeners) assert.deepEqual(queue.poll(), [])
       return statuses.join(', ')
     },
@@ -257,7 +260,7 @@ export const datagrams = group('datagrams (UD)', [
       const group = kit.domain.createAddressHandle({ gid: multicastGid })
       const to = { addressHandle: group, queuePair: 0xff_ffff, queueKey: 0x1111_1111 }
       near.queuePair.post({ operation: 'send', memory: [], to })
-      await kit.completion(stays.queue)
+      kit.excuse((await kit.completionSoon(stays.queue)) === undefined, notHeard)
       return `${leaves.queue.poll().length}`
     },
   },

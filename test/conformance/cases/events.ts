@@ -6,7 +6,7 @@ import { transfer } from '../transfer.js'
 
 /** An event that a device may leave out; what brought it about is over when this is called. */
 async function eventOf(kit: Kit, type: DeviceEvent['type'], queuePair: QueuePair): Promise<string> {
-  const event = await kit.eventWithin(500, type)
+  const event = await kit.eventSoon(type)
   if (event === undefined) throw new Unsupported(`it tells no ${type}`)
   assert.equal(event.subject, 'queuePair')
   assert.equal(event.queuePair, queuePair)
