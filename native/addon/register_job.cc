@@ -21,6 +21,7 @@ RegisterJob::~RegisterJob() {
 }
 
 void RegisterJob::rest() noexcept {
+  range_.reset();  // adopted by now, unless nothing was made of it
   if (std::exchange(keepsDomain_, false)) domain_.letGo();
 }
 
