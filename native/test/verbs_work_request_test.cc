@@ -1,0 +1,267 @@
+#include "verbs/work_request.h"
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "test/mapping_request.h"
+#include "test/tap.h"
+#include "verbs/address_handle.h"
+#include "verbs/fault_injection.h"
+#include "verbs/no_op_device.h"
+#include "verbs/queue_pair.h"
+#include "verbs/work_layout.h"
+
+namespace pinfold::verbs {
+namespace {
+
+constexpr std::size_t kEntries = 2;
+constexpr std::size_t kStride = layout::kSendHeader + kEntries * layout::kEntry;
+constexpr std::uint32_t kInline = 64;
+
+// A queue pair of a type that is ready to send, and memory, on a device that does nothing.
+struct Bench {
+  explicit Bench(ibv_qp_type type = IBV_QPT_RC)
+      : faults(std::make_shared<Faults>()),
+        context(withFaults(device.functions(), faults), "noop0", events, 1),
+        user(memory::RegionTable::process().add(test::made(test::requestOf()), test::requestOf(), "")),
+        domain(ProtectionDomain::allocate(context)),
+        queue(CompletionQueue::create(context, {256, 0, 0, false, false})),
+        pair(QueuePair::create(context,
+                               {type, domain, queue, queue, 0, {128, 128, kEntries, kEntries, kInline}, false})),
+        registration(Registration::ofRegion(context, domain, range(), std::nullopt, IBV_ACCESS_LOCAL_WRITE)) {
+    ibv_qp_attr ready{};
+    ready.qp_state = IBV_QPS_RTS;
+    qp().modify(ready, IBV_QP_STATE);
+  }
+
+  RegionRange range() { return regionRange("test", user.entry().id, 0, user.entry().size); }
+  QueuePair& qp() { return context.objects().get<QueuePair>("test", pair); }
+  std::size_t completions() {
+    std::vector<std::uint32_t> into(256 * layout::kCompletion);
+    return context.objects().get<CompletionQueue>("test", queue).poll(into, 256);
+  }
+
+  NoOpDevice device;
+  std::shared_ptr<Faults> faults;
+  EventThread events{[] {}};
+  Context context;
+  memory::RegionUser user;
+  Handle domain;
+  Handle queue;
+  Handle pair;
+  Handle registration;
+};
+
+struct Words : std::vector<std::uint32_t> {
+  explicit Words(const Bench& bench, std::size_t count = 1) : std::vector<std::uint32_t>(count * kStride) {
+    for (std::size_t i = 0; i < count; ++i) {
+      at(i, layout::kId) = static_cast<std::uint32_t>(i);
+      at(i, layout::kOpcode) = IBV_WR_RDMA_WRITE;
+      at(i, layout::kFlags) = IBV_SEND_SIGNALED;
+      at(i, layout::kEntries) = 1;
+      at(i, layout::kSendHeader + layout::kEntryRegistration) = bench.registration;
+      at(i, layout::kSendHeader + layout::kEntryLength) = 8;
+    }
+  }
+  std::uint32_t& at(std::size_t request, std::size_t word) { return (*this)[request * kStride + word]; }
+};
+
+// errno of the refusal, 0 for none; `posted` tells how many went before.
+int post(Bench& bench, const Words& words, double* posted = nullptr, std::size_t stride = kStride) {
+  try {
+    bench.qp().postSend(words, stride, words.size() / kStride);
+  } catch (const os::SystemError& error) {
+    for (const auto& [name, value] : error.values()) {
+      if (name == "posted" && posted != nullptr) *posted = value;
+    }
+    return error.error();
+  }
+  return 0;
+}
+
+TEST("a burst of more requests than a batch is posted whole") {
+  Bench bench;
+  CHECK_EQUAL(post(bench, Words(bench, 100)), 0);
+  CHECK_EQUAL(bench.completions(), 100U);
+  CHECK_EQUAL(bench.faults->calls()["ibv_post_send"], 4U);
+}
+
+TEST("a wrong request stops a burst: those before it are posted, and counted") {
+  Bench bench;
+  for (const std::size_t wrong : {std::size_t{0}, std::size_t{5}, std::size_t{31}, std::size_t{32}, std::size_t{70}}) {
+    Words words(bench, 80);
+    words.at(wrong, layout::kOpcode) = 99;
+    double posted = -1;
+    CHECK_EQUAL(post(bench, words, &posted), EINVAL);
+    CHECK_EQUAL(posted, static_cast<double>(wrong));
+    CHECK_EQUAL(bench.completions(), wrong);
+  }
+}
+
+TEST("what a request must not say is refused before libibverbs is called") {
+  Bench bench;
+  const std::size_t entry = layout::kSendHeader;
+  const auto size = static_cast<std::uint32_t>(bench.user.entry().size);
+  struct Wrong {
+    std::size_t word;
+    std::uint32_t value;
+  };
+  for (const auto& [word, value] : std::initializer_list<Wrong>{
+           {layout::kOpcode, IBV_WR_TSO},
+           {layout::kOpcode, UINT32_MAX},
+           {layout::kFlags, 1U << 4U},
+           {layout::kEntries, kEntries + 1},
+           {layout::kEntries, UINT32_MAX},
+           {entry + layout::kEntryRegistration, 0},
+           {entry + layout::kEntryRegistration, bench.domain},
+           {entry + layout::kEntryRegistration, bench.registration + ObjectTable::kPlaces},
+           {entry + layout::kEntryLength, size + 1},
+           {entry + layout::kEntryLength, UINT32_MAX},
+           {entry + layout::kEntryOffset, size - 7},
+           {entry + layout::kEntryOffset, UINT32_MAX},
+           {entry + layout::kEntryOffset + 1, 1},
+           {entry + layout::kEntryOffset + 1, UINT32_MAX},
+       }) {
+    Words words(bench);
+    words.at(0, word) = value;
+    CHECK_EQUAL(post(bench, words), EINVAL);
+  }
+  CHECK_EQUAL(bench.faults->calls()["ibv_post_send"], 0U);
+}
+
+TEST("words without room for the requests that are told of are refused") {
+  Bench bench;
+  const Words words(bench, 2);
+  const auto refused = [&](std::size_t stride, std::size_t count) {
+    try {
+      bench.qp().postSend(words, stride, count);
+    } catch (const os::SystemError& error) {
+      return error.error() == EINVAL;
+    }
+    return false;
+  };
+  CHECK(refused(kStride, 3));
+  CHECK(refused(layout::kSendHeader - 1, 1));
+  CHECK(refused(0, 1));
+  CHECK(refused(kStride, SIZE_MAX));
+  CHECK(refused(SIZE_MAX, 2));
+  CHECK(refused(layout::kSendHeader, 1));  // one entry, and no room for it in the stride
+}
+
+TEST("an inline request takes bytes where the processor may read them, and no more than there is room for") {
+  Bench bench;
+  Words words(bench);
+  words.at(0, layout::kFlags) |= IBV_SEND_INLINE;
+  words.at(0, layout::kSendHeader + layout::kEntryLength) = kInline;
+  CHECK_EQUAL(post(bench, words), 0);
+  words.at(0, layout::kSendHeader + layout::kEntryLength) = kInline + 1;
+  CHECK_EQUAL(post(bench, words), EINVAL);
+  words.at(0, layout::kSendHeader + layout::kEntryLength) = 8;
+  words.at(0, layout::kOpcode) = IBV_WR_RDMA_READ;
+  CHECK_EQUAL(post(bench, words), EINVAL);
+  words.at(0, layout::kOpcode) = IBV_WR_RDMA_WRITE;
+  const Handle nothing = Registration::ofNothing(bench.context, bench.domain);
+  words.at(0, layout::kSendHeader + layout::kEntryRegistration) = nothing;
+  CHECK_EQUAL(post(bench, words), EINVAL);
+  words.at(0, layout::kFlags) = IBV_SEND_SIGNALED;
+  CHECK_EQUAL(post(bench, words), 0);
+}
+
+TEST("an inline request of memory with a chosen address reads where the memory is") {
+  Bench bench;
+  const Handle chosen =
+      Registration::ofRegion(bench.context, bench.domain, bench.range(), std::uint64_t{0x1000}, IBV_ACCESS_LOCAL_WRITE);
+  Words words(bench);
+  words.at(0, layout::kFlags) |= IBV_SEND_INLINE;
+  words.at(0, layout::kSendHeader + layout::kEntryRegistration) = chosen;
+  CHECK_EQUAL(post(bench, words), 0);  // the device that does nothing reads the bytes
+}
+
+TEST("a registration that is gone is refused, and its region goes with the last of them") {
+  Bench bench;
+  const Words words(bench);
+  bench.context.objects().destroy<Registration>("test", bench.registration);
+  CHECK_EQUAL(post(bench, words), EINVAL);
+}
+
+TEST("a datagram needs a live address handle, and datagrams can only be sent") {
+  Bench bench(IBV_QPT_UD);
+  Words words(bench);
+  CHECK_EQUAL(post(bench, words), EINVAL);
+  words.at(0, layout::kOpcode) = IBV_WR_SEND;
+  CHECK_EQUAL(post(bench, words), EINVAL);
+  const Handle path = AddressHandle::create(bench.context, bench.domain, {});
+  words.at(0, layout::kAddressHandle) = path;
+  CHECK_EQUAL(post(bench, words), 0);
+  bench.context.objects().destroy<AddressHandle>("test", path);
+  CHECK_EQUAL(post(bench, words), EINVAL);
+}
+
+TEST("a window is bound to memory that can be bound to, and one of type 1 closed only while it was bound") {
+  Bench bench;
+  for (const ibv_mw_type type : {IBV_MW_TYPE_1, IBV_MW_TYPE_2}) {
+    const Handle window = MemoryWindow::allocate(bench.context, bench.domain, type);
+    auto& made = bench.context.objects().get<MemoryWindow>("test", window);
+    Words words(bench);
+    words.at(0, layout::kOpcode) = IBV_WR_BIND_MW;
+    words.at(0, layout::kEntries) = 0;
+    words.at(0, layout::kWindow) = window;
+    words.at(0, layout::kBindKey) = made.rkey() + 1;
+    CHECK_EQUAL(post(bench, words), EINVAL);  // of length 0, and it was never bound
+    words.at(0, layout::kBindRegistration) = bench.registration;
+    words.at(0, layout::kBindLength) = 8;
+    const std::uint32_t before = made.rkey();
+    CHECK_EQUAL(post(bench, words), 0);
+    CHECK_EQUAL(made.rkey(), before + 1);
+    words.at(0, layout::kBindOffset + 1) = 1;
+    CHECK_EQUAL(post(bench, words), EINVAL);
+    words.at(0, layout::kBindOffset + 1) = 0;
+    words.at(0, layout::kBindRegistration) = Registration::ofNothing(bench.context, bench.domain);
+    CHECK_EQUAL(post(bench, words), EINVAL);
+    words.at(0, layout::kBindLength) = 0;
+    CHECK_EQUAL(post(bench, words), type == IBV_MW_TYPE_1 ? 0 : EINVAL);
+    words.at(0, layout::kWindow) = window + ObjectTable::kPlaces;
+    CHECK_EQUAL(post(bench, words), EINVAL);
+  }
+}
+
+TEST("what libibverbs refuses half-way is told with how many it took") {
+  Bench bench;
+  bench.faults->inject("ibv_post_send", 2, ENOMEM);
+  double posted = -1;
+  CHECK_EQUAL(post(bench, Words(bench, 80), &posted), ENOMEM);
+  CHECK_EQUAL(posted, static_cast<double>(kBatch));
+}
+
+TEST("receives are checked as sends are") {
+  Bench bench;
+  constexpr std::size_t kReceive = layout::kReceiveHeader + kEntries * layout::kEntry;
+  std::vector<std::uint32_t> words(kReceive);
+  words[layout::kReceiveEntries] = 1;
+  words[layout::kReceiveHeader] = bench.registration;
+  words[layout::kReceiveHeader + layout::kEntryLength] = 8;
+  bench.qp().postReceive(words, kReceive, 1);
+  for (const auto& [word, value] : std::initializer_list<std::pair<std::size_t, std::uint32_t>>{
+           {layout::kReceiveEntries, kEntries + 1},
+           {layout::kReceiveHeader, bench.queue},
+           {layout::kReceiveHeader + layout::kEntryLength, UINT32_MAX},
+       }) {
+    std::vector<std::uint32_t> wrong = words;
+    wrong[word] = value;
+    bool isRefused = false;
+    try {
+      bench.qp().postReceive(wrong, kReceive, 1);
+    } catch (const os::SystemError& error) {
+      isRefused = error.error() == EINVAL;
+    }
+    CHECK(isRefused);
+  }
+}
+
+}  // namespace
+}  // namespace pinfold::verbs
+
+TAP_MAIN()
