@@ -49,24 +49,35 @@ void ObjectTable::forget(Handle handle) noexcept {
   giveBack(handle);
 }
 
-void ObjectTable::destroyAll(bool throws) {
+// Calls end(object, handle) for each object on which none stands, in order of dependence.
+template <typename End>
+void ObjectTable::inOrder(const End& end) {
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
     // Those that stand on others of their kind (a range of an implicit registration) in a first round.
     for (int round = 0; round < 2; ++round) {
       for (std::size_t place = 0; place < slots_.size(); ++place) {
         const Slot& slot = slots_[place];
         if (!slot.object || slot.object->kind() != static_cast<Kind>(kind) || slot.object->children() > 0) continue;
-        const Handle handle = slot.generation * kPlaces + static_cast<Handle>(place);
-        try {
-          slot.object->destroy();
-        } catch (const os::SystemError&) {
-          if (throws) throw;
-          continue;
-        }
-        forget(handle);
+        end(*slot.object, slot.generation * kPlaces + static_cast<Handle>(place));
       }
     }
   }
+}
+
+ObjectTable::~ObjectTable() {
+  inOrder([this](Object& /*object*/, Handle handle) { forget(handle); });
+}
+
+void ObjectTable::destroyAll(bool throws) {
+  inOrder([&](Object& object, Handle handle) {
+    try {
+      object.destroy();
+    } catch (const os::SystemError&) {
+      if (throws) throw;
+      return;
+    }
+    forget(handle);
+  });
 }
 
 }  // namespace pinfold::verbs

@@ -19,6 +19,11 @@ class ObjectTable {
   static constexpr std::uint32_t kPlaces = 1U << kPlaceBits;
   static constexpr std::uint32_t kGenerations = 1U << (32 - kPlaceBits);
 
+  ObjectTable() = default;
+  ObjectTable(const ObjectTable&) = delete;
+  ObjectTable& operator=(const ObjectTable&) = delete;
+  ~ObjectTable();  // what could not be destroyed is left to the device, and forgotten in order of dependence
+
   // A handle for an object in the making; gives its place back unless one is put there.
   class Place {
    public:
@@ -84,6 +89,8 @@ class ObjectTable {
   Handle take();
   void giveBack(Handle handle) noexcept;
   void destroy(const char* call, Handle handle, Object& object);
+  template <typename End>
+  void inOrder(const End& end);
   void forget(Handle handle) noexcept;
 
   std::vector<Slot> slots_;
