@@ -3,6 +3,8 @@ export const nothing = new Uint8Array(64 * 1024)
 
 /** Below this a loop is faster than a call of the runtime with a view made for it. */
 const fewBytes = 32
+/** From here on a move costs more by what it drives out of the cache than by being kept for later. */
+const muchBytes = 4096
 
 /** Views of the same memory are the same object here (registered-memory.ts), so that overlap is seen. */
 export function move(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
@@ -26,7 +28,17 @@ const targets: Uint8Array[] = new Array<Uint8Array>(most).fill(nothing)
 const numbers = new Float64Array(3 * most)
 let waiting = 0
 
-export function moveLater(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
+/** A move in its turn: a large one waits. Nothing may be done with the bytes before `makeMoves`. */
+export function moveInTurn(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
+  if (length < muchBytes) {
+    makeMoves()
+    move(source, from, target, to, length)
+  } else {
+    moveLater(source, from, target, to, length)
+  }
+}
+
+function moveLater(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
   if (waiting === most) makeMoves()
   sources[waiting] = source
   targets[waiting] = target

@@ -73,16 +73,24 @@ export class RegisteredMemory {
     this.high = Number(address >> 32n)
   }
 
+  /** The view that all of it lies in, from `viewStart` on; undefined where it takes a closer look. */
+  get view(): Uint8Array | undefined {
+    const view = this.#view
+    return view === undefined || view.length === 0 || this.#core?.closed === true ? undefined : view
+  }
+
+  get viewStart(): number {
+    return this.#viewStart
+  }
+
   /**
    * Adds a range, which was checked to lie in the registration, to `segments`.
    *
    * @returns whether there are bytes: a region that was closed has none
    */
   addTo(segments: Segments, offset: number, length: number): boolean {
-    const view = this.#view
-    if (view === undefined || view.length === 0 || this.#core?.closed === true) {
-      return this.#lookUp(segments, offset, length)
-    }
+    const { view } = this
+    if (view === undefined) return this.#lookUp(segments, offset, length)
     segments.add(view, this.#viewStart + offset, length)
     return true
   }

@@ -98,7 +98,7 @@ export function attempt(
  * The queue pair that this one is connected to, if it is connected back and serves requests. Packets of another type are
  * dropped, and so are those of a reliable connection that are out of sequence.
  */
-function peerOf({ attributes, number, isOnWire, request }: QueuePairEndpoint): QueuePairEndpoint | undefined {
+export function peerOf({ attributes, number, isOnWire, request }: QueuePairEndpoint): QueuePairEndpoint | undefined {
   if (!isOnWire) return undefined
   const target = wire.queuePair(attributes.remoteQueuePair)
   if (target === undefined || !isReceiving(target) || target.request.type !== request.type) return undefined

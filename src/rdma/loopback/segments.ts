@@ -1,7 +1,4 @@
-import { makeMoves, move, moveLater, nothing } from './moves.js'
-
-/** From here on a move costs more by what it drives out of the cache than by being kept for later. */
-const muchBytes = 4096
+import { makeMoves, move, moveInTurn, nothing } from './moves.js'
 
 /**
  * Bytes in several places, in order: what the scatter entries of a request come down to. Kept and filled anew for each
@@ -54,8 +51,8 @@ export class Segments {
 
   /** As `copyTo`, at the end of the burst or before whatever is moved next; nothing else may be done with the bytes before. */
   copyLater(to: Segments, length: number): void {
-    if (length >= muchBytes && this.count === 1 && to.count === 1) {
-      moveLater(this.#first, this.#firstStart, to.#first, to.#firstStart, length)
+    if (this.count === 1 && to.count === 1) {
+      moveInTurn(this.#first, this.#firstStart, to.#first, to.#firstStart, length)
     } else {
       this.copyTo(to, length)
     }

@@ -9,6 +9,7 @@ import type { QueuePairEndpoint } from './objects.js'
 import { queueFull, refusal } from './refusal.js'
 import { type Attempt, attempt, complete, settle } from './requester.js'
 import { LoadedSend } from './send-request.js'
+import { peerAtOnce, writeAtOnce } from './short-way.js'
 import { wire } from './wire.js'
 
 const { RTS, SQD, ERR } = queuePairStates.byName
@@ -29,7 +30,9 @@ function postEach(queuePair: QueuePairEndpoint, words: Uint32Array, stride: numb
   if (queuePair.state < RTS) {
     throw refusal('ibv_post_send', 'the queue pair is not ready to send', { state: queuePair.state, posted: 0 })
   }
+  let peer = peerAtOnce(queuePair, stride)
   for (let index = 0; index < count; index++) {
+    if (peer !== undefined && writeAtOnce(queuePair, peer, words, index * stride)) continue
     const refused = current.load(queuePair, words, index * stride, stride, undefined)
     if (refused !== undefined) throw refusal('ibv_post_send', refused, { posted: index, index })
     requireOwnDomain(current, index)
@@ -43,10 +46,12 @@ function postEach(queuePair: QueuePairEndpoint, words: Uint32Array, stride: numb
     } else {
       begin(queuePair)
       const went = attempt(queuePair, current, enterError)
-      if (went === 'done') continue
-      queuePair.pending.push(keep(words, index * stride, stride))
-      wait(queuePair, went)
+      if (went !== 'done') {
+        queuePair.pending.push(keep(words, index * stride, stride))
+        wait(queuePair, went)
+      }
     }
+    peer = peerAtOnce(queuePair, stride)
   }
 }
 
