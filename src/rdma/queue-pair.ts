@@ -81,6 +81,8 @@ export class QueuePair extends DeviceObject {
   /** UD: the key that datagrams to it must have; 0 otherwise. */
   readonly queueKey: number
   #state: QueuePairState = 'RESET'
+  /** What it is attached to. */
+  readonly #groups = new Map<string, { readonly gid: string; readonly lid: number }>()
   #sends: SendRing | undefined
   #receives: ReceiveRing | undefined
 
@@ -211,14 +213,18 @@ export class QueuePair extends DeviceObject {
   attachMulticast(group: { readonly gid: string; readonly lid?: number | undefined }): void {
     const { gid, lid = 0 } = checked('attachMulticast', groupArguments, group)
     this.requireOpen('attachMulticast')
-    this.device.calls.attachMulticast(this.handle, gid.toLowerCase(), lid)
+    const whole = wholeGid(gid)
+    this.device.calls.attachMulticast(this.handle, whole, lid)
+    this.#groups.set(`${whole} ${lid}`, { gid: whole, lid })
   }
 
   /** @throws PinfoldError as `attachMulticast` */
   detachMulticast(group: { readonly gid: string; readonly lid?: number | undefined }): void {
     const { gid, lid = 0 } = checked('detachMulticast', groupArguments, group)
     this.requireOpen('detachMulticast')
-    this.device.calls.detachMulticast(this.handle, gid.toLowerCase(), lid)
+    const whole = wholeGid(gid)
+    this.device.calls.detachMulticast(this.handle, whole, lid)
+    this.#groups.delete(`${whole} ${lid}`)
   }
 
   /** @internal @throws PinfoldError `ERR_QUEUE_PAIR_STATE` */
@@ -244,6 +250,11 @@ export class QueuePair extends DeviceObject {
   }
 
   protected override destroy(): void {
+    // One that is attached to a group is busy (ibv_destroy_qp(3)).
+    for (const [key, { gid, lid }] of this.#groups) {
+      this.device.calls.detachMulticast(this.handle, gid, lid)
+      this.#groups.delete(key)
+    }
     this.device.calls.destroyQueuePair(this.handle)
     this.device.queuePairs.delete(this.handle)
   }
@@ -255,6 +266,12 @@ export class QueuePair extends DeviceObject {
       hint: this.type === 'UD' ? 'activate()' : 'connect()',
     })
   }
+}
+
+/** All four digits of each of its groups, as devices have it. */
+function wholeGid(gid: string): string {
+  const groups = gid.toLowerCase().split(':')
+  return groups.map((group) => group.padStart(4, '0')).join(':')
 }
 
 /** @internal */
