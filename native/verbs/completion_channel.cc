@@ -36,8 +36,9 @@ int CompletionChannel::readEvent(std::vector<Event>& into) {
   void* kept = nullptr;
   const int error = context_.verbs().getCqEvent(made_, &queue, &kept);
   if (error != 0) return error;
-  into.push_back({context_.number(), EventKind::Completion, ObjectTable::fromContext(kept), 0});
-  return context_.verbs().ackCqEvents(queue, 1);
+  const int failed = context_.verbs().ackCqEvents(queue, 1);
+  into.push_back({context_.number(), EventKind::Completion, ObjectTable::fromContext(kept), 0});  // it needs memory
+  return failed;
 }
 
 }  // namespace pinfold::verbs

@@ -126,8 +126,10 @@ int Context::readEvent(std::vector<Event>& into) {
     return error;
   }
   if (event.event_type == IBV_EVENT_DEVICE_FATAL) markRemoved();
-  into.push_back({number_, EventKind::Async, elementOf(event), static_cast<int>(event.event_type)});
-  return verbs_->ackAsyncEvent(&event);
+  const Event told{number_, EventKind::Async, elementOf(event), static_cast<int>(event.event_type)};
+  const int failed = verbs_->ackAsyncEvent(&event);
+  into.push_back(told);  // last, since it needs memory
+  return failed;
 }
 
 }  // namespace pinfold::verbs

@@ -96,7 +96,12 @@ void EventThread::run() noexcept {
     for (int i = 0; i < count; ++i) {
       const std::uint64_t number = ready.at(static_cast<std::size_t>(i)).data.u64;
       if (number == kEnd) return;
-      read(number);
+      try {
+        read(number);
+      } catch (const std::exception&) {
+        // No memory to tell of an event. It was acknowledged, so that nothing waits for it; whoever waits in JavaScript
+        // is told by the next.
+      }
     }
   }
 }
