@@ -16,6 +16,8 @@ import { currentNode, nodeOf, projects, vitest } from './suites/vitest.js'
 /** The Node versions besides the one that runs this, and the suites that may differ between them. */
 const otherNodes = ['20', '22', '24']
 const differsByNode = ['unit', 'host', 'worker', 'exit']
+/** Of the major that runs everything anyway, its oldest release is asked for what releases differ in: the language. */
+const differsByRelease = ['unit', 'exit']
 
 const before = { lint, types, build } satisfies Record<string, () => Promise<Outcome>>
 const sanitized = {
@@ -102,8 +104,10 @@ async function runTests(): Promise<void> {
   if (chosen.length === 0) return
   const runs = node ? [{ node: nodeOf(node), chosen }] : [{ node: currentNode, chosen }]
   if (!node && only.length === 0) {
-    const sensitive = chosen.filter((suite) => differsByNode.includes(suite))
-    for (const major of otherNodes) runs.push({ node: nodeOf(major), chosen: sensitive })
+    for (const major of otherNodes) {
+      const sensitive = process.versions.node.startsWith(`${major}.`) ? differsByRelease : differsByNode
+      runs.push({ node: nodeOf(major), chosen: chosen.filter((suite) => sensitive.includes(suite)) })
+    }
   }
   for (const { node, chosen } of runs) {
     if (interrupted) return
