@@ -7,7 +7,7 @@ import type { NativeVerbs } from './native-verbs.js'
 /** How pages back a region, as native code numbers it (native/memory/page_size.h). */
 export const pageKind = { base: 0, transparent: 1, hugetlb: 2 } as const
 /** What backs a mapping (native/memory/mapping.h). */
-export const backingKind = { memfd: 0, anonymous: 1, file: 2 } as const
+export const backingKind = { memfd: 0, anonymous: 1, file: 2, adopted: 3 } as const
 /** Flags of a mapping (native/memory/mapping.h). */
 export const mappingFlag = { lock: 1, guard: 2, dump: 4, keepFile: 8 } as const
 /** NUMA policies (native/memory/placement.h). */
@@ -28,6 +28,12 @@ export interface NativeRequest {
   readonly backing: number
   /** A file on a hugetlbfs mount, or ''. */
   readonly path: string
+  /** Of adopted memory, and looked at for that alone: a file descriptor, which is duplicated at once. */
+  readonly descriptor: number
+  /** Where in it the region begins, a multiple of `pageSize`. */
+  readonly offset: number
+  /** Whether it is taken although it cannot be sealed against shrinking. */
+  readonly mayShrink: boolean
   readonly flags: number
   readonly policy: number
   readonly nodes: Uint32Array

@@ -65,7 +65,7 @@ export function unreadable(subject: string, received: unknown, cause: unknown): 
 }
 
 function refused(subject: string, error: z.ZodError, value: unknown): PinfoldError {
-  const [issue] = error.issues
+  const issue = meant(error.issues[0])
   const path = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? [])
   const received = path.reduce<unknown>(property, value)
   const option = path.map(String).join('.')
@@ -78,6 +78,21 @@ function refused(subject: string, error: z.ZodError, value: unknown): PinfoldErr
       values: { option, received },
     },
   )
+}
+
+type Issue = z.core.$ZodIssue
+
+/** Of a union's choices the one that was meant, as it has the fewest problems, and those inside of it. */
+function meant(issue: Issue | undefined): Issue | undefined {
+  if (issue?.code !== 'invalid_union') return issue
+  const fewest = Math.min(...issue.errors.map(({ length }) => length))
+  const nearest = issue.errors.filter((problems) => problems.length === fewest && problems.every(isInside))
+  const [problem] = nearest.length === 1 ? (nearest[0] ?? []) : []
+  return problem === undefined ? issue : { ...problem, path: [...issue.path, ...problem.path] }
+}
+
+function isInside({ code, path }: Issue): boolean {
+  return path.length > 0 || code === 'unrecognized_keys'
 }
 
 /** Zod's own messages without their heading, and without the type received, which stands in ours with the value. */

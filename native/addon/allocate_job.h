@@ -16,10 +16,11 @@ class AllocateJob : public Job {
       : Job(owner), request_(std::move(request)), description_(std::move(description)) {}
 
  private:
+  void rest() noexcept override { request_.adopted.reset(); }  // the descriptor
   void work() override { mapping_.emplace(request_, cancelled()); }
   Napi::Value result(Napi::Env env) override;
 
-  const memory::MappingRequest request_;
+  memory::MappingRequest request_;
   const std::string description_;
   std::optional<memory::Mapping> mapping_;
 };

@@ -7,8 +7,10 @@
 #include <bit>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <cstdint>
 #include <future>
+#include <memory>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -54,6 +56,15 @@ memory::PageSize pageSizeOf(const Napi::Object& from) {
   return {static_cast<memory::PageKind>(kind), bytes};
 }
 
+// src/native.ts, NativeRequest: a descriptor of the caller's, or -1.
+std::shared_ptr<const memory::AdoptedMemory> adoptedOf(const Napi::Object& from, std::size_t unit) {
+  const std::size_t offset = wholeNumber(from.Get("offset"), "offset", kLargestSize);
+  if (offset % unit != 0) throw ArgumentError("offset is no multiple of the page size");
+  return std::make_shared<const memory::AdoptedMemory>(
+      static_cast<int>(wholeNumber(from.Get("descriptor"), "descriptor", INT_MAX)),
+      memory::AdoptedMemory::Range{.offset = offset, .mayShrink = truth(from.Get("mayShrink"), "mayShrink")});
+}
+
 memory::Placement placementOf(const Napi::Object& from) {
   constexpr std::uint32_t kHighestNode = 1023;  // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, at most 2^10
   const std::uint64_t kind = wholeNumber(from.Get("policy"), "policy", 6);
@@ -74,10 +85,11 @@ Request requestOf(const Napi::Value& value) {
   const std::size_t unit = page.kind == memory::PageKind::Hugetlb ? page.bytes : memory::basePageSize();
   if (size == 0 || size % unit != 0) throw ArgumentError("size is no multiple of the page size");
   const std::uint64_t flags = wholeNumber(from.Get("flags"), "flags", kLock | kGuard | kDump | kKeepFile);
+  const auto backing = static_cast<memory::Backing>(wholeNumber(from.Get("backing"), "backing", 3));
   return {{.name = text(from.Get("name"), "name"),
            .size = size,
            .page = page,
-           .backing = static_cast<memory::Backing>(wholeNumber(from.Get("backing"), "backing", 2)),
+           .backing = backing,
            .path = text(from.Get("path"), "path"),
            .lock = (flags & kLock) != 0,
            .guard = (flags & kGuard) != 0,
@@ -85,7 +97,8 @@ Request requestOf(const Napi::Value& value) {
            .keepFile = (flags & kKeepFile) != 0,
            .placement = placementOf(from),
            .threads = static_cast<unsigned>(
-               std::max<std::uint64_t>(1, wholeNumber(from.Get("threads"), "threads", kMostThreads)))},
+               std::max<std::uint64_t>(1, wholeNumber(from.Get("threads"), "threads", kMostThreads))),
+           .adopted = backing == memory::Backing::Adopted ? adoptedOf(from, unit) : nullptr},
           text(from.Get("description"), "description")};
 }
 

@@ -42,9 +42,13 @@ BackingFile::Request fileOf(const MappingRequest& request) {
 struct Source {
   int flags;
   int descriptor;
+  off_t offset = 0;
 };
 
 Source sourceOf(const MappingRequest& request, int descriptor) {
+  if (request.backing == Backing::Adopted) {
+    return {MAP_SHARED, request.adopted->number(), static_cast<off_t>(request.adopted->offset())};
+  }
   if (request.backing != Backing::Anonymous) return {MAP_SHARED, descriptor};
   const bool huge = request.page.kind == PageKind::Hugetlb;
   const auto size = static_cast<int>(huge ? MAP_HUGETLB | request.page.encoded(os::kHugeShift) : 0U);
@@ -57,7 +61,7 @@ struct Placed {
 };
 
 std::byte* map(void* address, std::size_t size, const Source& source, int flags) {
-  void* const got = ::mmap(address, size, kReadWrite, source.flags | flags, source.descriptor, 0);
+  void* const got = ::mmap(address, size, kReadWrite, source.flags | flags, source.descriptor, source.offset);
   return got == MAP_FAILED ? nullptr : static_cast<std::byte*>(got);
 }
 
@@ -149,6 +153,7 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
     : size_(request.size),
       memory_(request.backing == Backing::Memfd ? makeMemfd(request) : os::Descriptor()),
       file_(request.backing == Backing::File ? std::make_optional<BackingFile>(fileOf(request)) : std::nullopt) {
+  if (request.backing == Backing::Adopted) request.adopted->require(request.size, request.page);
   const Source source = sourceOf(request, file_ ? file_->number() : memory_.number());
   const bool aligns = needsGuard(request) || request.page.kind == PageKind::Transparent;
   Placed placed = aligns ? mapAligned(request, source) : mapAnywhere(request.size, source);
@@ -160,7 +165,7 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
             .page = request.page,
             .threads = request.threads,
             .spread = isSpread(request) ? std::span(request.placement.nodes) : std::span<const std::uint32_t>(),
-            .mayHoldData = request.backing == Backing::File},
+            .mayHoldData = request.backing == Backing::File || request.backing == Backing::Adopted},
            cancelled);
   if (isSpread(request)) place(begin_, size_, request.placement);  // for pages that come later, after a swap
   if (file_ && request.keepFile) file_->keep();                    // only now: what fails half-way leaves no file

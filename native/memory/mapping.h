@@ -8,10 +8,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "memory/address_range.h"
+#include "memory/adopted_memory.h"
 #include "memory/backing_file.h"
 #include "memory/page_size.h"
 #include "memory/placement.h"
@@ -19,7 +21,7 @@
 
 namespace pinfold::memory {
 
-enum class Backing : std::uint8_t { Memfd = 0, Anonymous = 1, File = 2 };  // src/native.ts, backingKind
+enum class Backing : std::uint8_t { Memfd = 0, Anonymous = 1, File = 2, Adopted = 3 };  // src/native.ts, backingKind
 
 struct MappingRequest {
   std::string name;  // shown in /proc/self/maps as pinfold:<name>
@@ -33,6 +35,7 @@ struct MappingRequest {
   bool keepFile;     // Backing::File: the file outlives the region
   Placement placement;
   unsigned threads;
+  std::shared_ptr<const AdoptedMemory> adopted = nullptr;  // Backing::Adopted; shared by copies of the request
 };
 
 class Mapping {

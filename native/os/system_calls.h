@@ -15,6 +15,7 @@ constexpr unsigned kMfdNoexecSeal = 0x0008U;  // memfd.h, Linux 6.3
 constexpr int kPrSetVma = 0x53564d41;         // prctl.h
 constexpr unsigned long kPrSetVmaAnonName = 0;
 constexpr long kHugetlbfsMagic = 0x958458f6;  // magic.h
+constexpr long kTmpfsMagic = 0x01021994;      // magic.h; memfds of base pages, too
 constexpr unsigned kHugeShift = 26;           // MAP_HUGE_SHIFT and MFD_HUGE_SHIFT: log2(page size) goes above it
 
 // mempolicy.h

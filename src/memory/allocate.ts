@@ -1,6 +1,6 @@
-import { availableParallelism, constants } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { abortReason, isAborted, onAbort, throwIfAborted } from '../abort.js'
-import { isSystemFailure, PinfoldError, type SystemFailure, toPinfoldError } from '../errors.js'
+import { isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import {
   backingKind,
   mappingFlag,
@@ -11,6 +11,8 @@ import {
   policyKind,
 } from '../native.js'
 import { formatSize, MiB } from '../sizes.js'
+import { adoptionOf, fileOf } from './backing.js'
+import { backingFailure, ofBacking } from './backing-failure.js'
 import { formatIndexList } from './kernel-files.js'
 import { type PageChoice, pageChoice, preferences } from './page-choice.js'
 import { readPageNodes, strayPages } from './page-nodes.js'
@@ -131,7 +133,7 @@ function* negotiate(
       const interleaved = policy === policyKind.interleave
       release = admit({ pages: choice.pages, pageSize: choice.pageSize, bytes: size, nodes, interleaved })
       const wanted = wantedOf(size, choice, placement, options)
-      const shortage = isForeseen(wanted) ? foreseeShortage(wanted) : undefined
+      const shortage = isForeseen(wanted, options) ? foreseeShortage(wanted) : undefined
       if (shortage !== undefined) throw shortage
       const outcome = yield requestOf(name, size, choice, placement, options, passedOver)
       if ('aborted' in outcome) throw new Aborted(outcome.aborted)
@@ -168,15 +170,19 @@ function requestOf(
   passedOver: readonly PassedOver[],
 ): NativeRequest {
   const { backing = 'memfd', threads, lock, guard, dump } = options
-  const file = typeof backing === 'object' ? backing : undefined
+  const file = fileOf(options)
+  const adoption = adoptionOf(options)
   const description: RegionDescription = { pages: choice.pages, pageSize: choice.pageSize, passedOver }
   return {
     name,
     size,
     pageSize: choice.alignment,
     kind: choice.kind,
-    backing: typeof backing === 'object' ? backingKind.file : backingKind[backing],
+    backing: adoption ? backingKind.adopted : typeof backing === 'object' ? backingKind.file : backingKind[backing],
     path: file?.file ?? '',
+    descriptor: adoption?.descriptor ?? 0,
+    offset: adoption?.offset ?? 0,
+    mayShrink: adoption?.mayShrink === true,
     flags:
       (lock ? mappingFlag.lock : 0) |
       (guard ? mappingFlag.guard : 0) |
@@ -199,8 +205,8 @@ function explain(
 ): PinfoldError {
   if (!isSystemFailure(failure)) return toPinfoldError(failure)
   const { syscall } = failure
-  if (syscall === 'open' || syscall === 'fstatfs' || syscall === 'fstat') return fileFailure(failure, choice, options)
-  if (syscall === 'fcntl' || syscall === 'pthread_create') return toPinfoldError(failure)
+  if (ofBacking.includes(syscall)) return backingFailure(failure, choice, options)
+  if (syscall === 'pthread_create') return toPinfoldError(failure)
   return explainShortage(failure, wanted)
 }
 
@@ -208,7 +214,7 @@ function wantedOf(
   size: number,
   choice: PageChoice,
   { policy, nodes }: Placement,
-  { lock, backing }: CheckedRegionOptions,
+  options: CheckedRegionOptions,
 ): WantedMemory {
   return {
     pages: size / choice.pageSize,
@@ -216,9 +222,9 @@ function wantedOf(
     kind: choice.kind,
     policy,
     nodes: [...nodes],
-    lock: lock === true && choice.kind !== pageKind.hugetlb,
+    lock: options.lock === true && choice.kind !== pageKind.hugetlb,
     size,
-    path: typeof backing === 'object' ? backing.file : '',
+    path: fileOf(options)?.file ?? '',
   }
 }
 
@@ -227,34 +233,9 @@ function wantedOf(
  * (or its cgroup's largest) when they are touched. Looking costs 0.2 ms, more than it takes to populate a smaller region;
  * that may be killed for like any allocation of JavaScript's own.
  */
-function isForeseen({ kind, size }: WantedMemory): boolean {
-  return kind !== pageKind.hugetlb && size >= MiB
-}
-
-const permissionErrors: readonly number[] = [constants.errno.EPERM, constants.errno.EACCES]
-
-function fileFailure(failure: SystemFailure, choice: PageChoice, { backing }: CheckedRegionOptions): PinfoldError {
-  const path = typeof backing === 'object' ? backing.file : ''
-  const { syscall, errno } = failure
-  const values = { path, ...failure.values }
-  const details = { syscall, errno, values, cause: failure }
-  if (syscall === 'open') {
-    const code = permissionErrors.includes(errno) ? 'ERR_PERMISSION' : 'ERR_SYSTEM'
-    return new PinfoldError(`allocate: backing.file: ${path}: ${failure.message}`, { ...details, code })
-  }
-  const { hugetlbfs, pageSize = 0, fileSize = 0 } = failure.values ?? {}
-  const problem =
-    syscall === 'fstat'
-      ? `is there already, with ${formatSize(fileSize)}`
-      : hugetlbfs
-        ? `is on a mount with pages of ${formatSize(pageSize)}, not ${choice.pages}`
-        : 'is not on a hugetlbfs mount'
-  const hint = hugetlbfs === 0 ? `sudo pinfold hugepages mount /mnt/huge --page-size ${choice.pages}` : undefined
-  return new PinfoldError(`allocate: backing.file: ${path} ${problem}`, {
-    ...details,
-    code: 'ERR_INVALID_ARGUMENT',
-    hint,
-  })
+function isForeseen({ kind, size }: WantedMemory, options: CheckedRegionOptions): boolean {
+  // What is adopted is there already, for the most part.
+  return kind !== pageKind.hugetlb && size >= MiB && adoptionOf(options) === undefined
 }
 
 /** @throws PinfoldError `ERR_NODE_MISMATCH` when a page is on a node that was not asked for, `ERR_SYSTEM` */

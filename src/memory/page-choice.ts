@@ -1,6 +1,7 @@
 import { PinfoldError } from '../errors.js'
 import { pageKind } from '../native.js'
 import { formatSize, parseSize } from '../sizes.js'
+import { adoptedPages, adoptionOf, fileOf } from './backing.js'
 import { basePageSize, hugetlbPageSizes, type PagesName, transparentPageSize } from './page-sizes.js'
 import type { CheckedRegionOptions } from './region-options.js'
 
@@ -16,12 +17,15 @@ export interface PageChoice {
 }
 
 /** The caller's preferences in order, or the best that this machine can give for this size. */
-export function preferences({ pages, size, backing }: CheckedRegionOptions): PagesName[] {
+export function preferences(options: CheckedRegionOptions): PagesName[] {
+  const { pages, size } = options
   if (pages !== undefined) return typeof pages === 'string' ? [pages] : [...pages]
+  const adoption = adoptionOf(options)
+  if (adoption !== undefined) return [adoptedPages(adoption)]
   const hugetlb = hugetlbPageSizes()
     .filter((pageSize) => size % pageSize === 0)
     .map(formatSize)
-  if (typeof backing === 'object') return hugetlb.length > 0 ? hugetlb : hugetlbPageSizes().map(formatSize)
+  if (fileOf(options) !== undefined) return hugetlb.length > 0 ? hugetlb : hugetlbPageSizes().map(formatSize)
   const huge = transparentPageSize()
   return [...hugetlb, ...(huge !== undefined && size >= huge ? ['transparent'] : []), 'base']
 }
@@ -29,10 +33,20 @@ export function preferences({ pages, size, backing }: CheckedRegionOptions): Pag
 /**
  * What a preference means on this machine.
  *
- * @throws PinfoldError `ERR_UNSUPPORTED` when it has no such pages, or they cannot back a file
+ * @throws PinfoldError `ERR_UNSUPPORTED` when it has no such pages, or they cannot back a file; `ERR_INVALID_ARGUMENT`
+ *   when adopted memory is to begin inside of such a page
  */
-export function pageChoice(pages: PagesName, { backing }: CheckedRegionOptions): PageChoice {
-  const isFile = typeof backing === 'object'
+export function pageChoice(pages: PagesName, options: CheckedRegionOptions): PageChoice {
+  const choice = choiceOf(pages, fileOf(options) !== undefined)
+  const { offset = 0 } = adoptionOf(options) ?? {}
+  if (offset % choice.alignment === 0) return choice
+  throw new PinfoldError(
+    `allocate: backing.offset: expected a multiple of ${formatSize(choice.alignment)}, received ${offset}`,
+    { code: 'ERR_INVALID_ARGUMENT', values: { offset, pageSize: choice.alignment } },
+  )
+}
+
+function choiceOf(pages: PagesName, isFile: boolean): PageChoice {
   // The size of the base page is a name for it, as in a budget: no kernel has hugetlb pages of that size.
   const isBase = pages === 'base' || (pages !== 'transparent' && parseSize(pages) === basePageSize)
   if (isBase || pages === 'transparent') {

@@ -42,8 +42,16 @@ const backing = z.lazy(() =>
           .regex(/^[^\0]*$/, { error: 'expected a path without a NUL in it' }),
         keep: z.boolean().optional(),
       }),
+      optionsObject({
+        descriptor: z
+          .int()
+          .min(0)
+          .max(2 ** 31 - 1),
+        offset: z.int().min(0).optional(),
+        mayShrink: z.boolean().optional(),
+      }),
     ],
-    { error: "expected 'memfd', 'anonymous' or { file: path on a hugetlbfs mount }" },
+    { error: "expected 'memfd', 'anonymous', { file: path on a hugetlbfs mount } or { descriptor: of shared memory }" },
   ),
 )
 
@@ -83,6 +91,12 @@ export type CheckedRegionOptions = z.output<typeof regionOptions>
  *   by whose path other processes reach it, removed when the region closes unless `keep`. An existing file must have
  *   exactly the region's size; it is another's, so neither resized nor removed. In a file the default of `pages` is
  *   hugetlb sizes alone, and 'transparent' and 'base' are `ERR_UNSUPPORTED`.
+ *   Or `{ descriptor, offset, mayShrink }`: memory that another program or library has made, adopted as it is, contents
+ *   included. `descriptor` is a file descriptor of it, open for reading and writing: a memfd, a POSIX shared memory
+ *   object, a file on a hugetlbfs or tmpfs mount. It is duplicated, so yours to close. The region is `size` bytes from
+ *   `offset` (default 0, a multiple of the page size) on, all of which must be there. `pages` are by default what it
+ *   has. It is sealed against shrinking (F_SEAL_SHRINK, fcntl(2)); what cannot be sealed is refused unless `mayShrink`,
+ *   since touching what was taken away is a SIGBUS.
  * - `lock`: mlock2(2), for base and transparent pages (hugetlb pages are never swapped). Default false.
  * - `guard`: an inaccessible page before and after. Default false.
  * - `dump`: contents go into core dumps. Default false (MADV_DONTDUMP).

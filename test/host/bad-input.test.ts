@@ -41,14 +41,18 @@ const regionOptions: readonly WrongInput[] = [
   ...wrongObjects(base),
   ...option(base, 'size', [undefined, 2 ** 56 + 2 ** 20, ...wrongSizes]),
   ...option(base, 'pages', [7, [], 'huge', '3MiB', '-2MiB', null, true, {}, hostileObjects()[0]]),
-  ...inside(base, 'pages', [
-    [
-      ['base', 7],
-      ['base', 7],
-    ],
-  ]),
+  ...inside(base, 'pages', [[['base', 7], 7]]),
   ...option(base, 'threads', [0, 1025, ...wrongNumbers, ...wrongTypes()]),
   ...option(base, 'backing', ['file', 7, {}, { file: '' }, { file: 'a\0b' }, { file: 7 }, ...wrongTypes()]),
+  ...inside(base, 'backing', [
+    [{ descriptor: -1 }, -1],
+    [{ descriptor: 0.5 }, 0.5],
+    [{ descriptor: 2 ** 31 }, 2 ** 31],
+    [{ descriptor: '7' }, '7'],
+    [{ descriptor: 0, offset: -1 }, -1],
+    [{ descriptor: 0, offset: '4KiB' }, '4KiB'],
+    [{ descriptor: 0, mayShrink: 1 }, 1],
+  ]),
   ...['lock', 'guard', 'dump'].flatMap((flag) => option(base, flag, [0, 1, ...wrongTypes('boolean')])),
   ...option(base, 'numa', [7, { policy: 'local', nodes: [0] }, { policy: 'bind' }, ...wrongTypes()]),
   ...inside(base, 'numa', [
