@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -93,11 +93,32 @@ function withResolvers<T>(): PromiseWithResolvers<T> {
 async function compile(name: string): Promise<void> {
   const source = `${sources}${name}.c`
   const binary = `${binaries}${name}`
-  const newest = Math.max(changed(source), changed(`${sources}line_protocol.h`))
+  const headers = readdirSync(sources).filter((file) => file.endsWith('.h'))
+  const newest = Math.max(changed(source), ...headers.map((header) => changed(sources + header)))
   if (changed(binary) > newest) return
   mkdirSync(binaries, { recursive: true })
   const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread']
-  await promisify(execFile)(process.env.CC ?? 'cc', [...flags, '-o', binary, source])
+  const { cflags, libraries } = name.startsWith('dpdk_') ? await dpdk() : { cflags: [], libraries: [] }
+  await promisify(execFile)(process.env.CC ?? 'cc', [...flags, ...cflags, '-o', binary, source, ...libraries])
+}
+
+/** What a peer that calls DPDK itself is compiled and linked with. */
+async function dpdk(): Promise<{ cflags: string[]; libraries: string[] }> {
+  const ask = async (what: string) => {
+    const { stdout } = await promisify(execFile)('pkg-config', [what, 'libdpdk'])
+    return stdout.split(/\s+/).filter((flag) => flag !== '')
+  }
+  try {
+    // Its headers are its own: no warning of ours is about them.
+    const cflags = (await ask('--cflags')).flatMap((flag) =>
+      flag.startsWith('-I') ? ['-isystem', flag.slice('-I'.length)] : [flag],
+    )
+    // As DPDK builds itself and its examples.
+    return { cflags: ['-O3', ...cflags], libraries: await ask('--libs') }
+  } catch (error) {
+    const hint = 'apt-get install libdpdk-dev pkg-config'
+    throw Object.assign(new Error('DPDK is not here to compile with', { cause: error }), { hint })
+  }
 }
 
 function changed(path: string): number {
