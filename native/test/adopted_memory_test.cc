@@ -88,3 +88,5 @@ TEST("what is no memory, or not open for writing, is refused") {
 
 }  // namespace
 }  // namespace pinfold::memory
+
+TAP_MAIN()
