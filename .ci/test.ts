@@ -11,7 +11,7 @@ import { lint } from './suites/lint.js'
 import { Machine } from './suites/machine.js'
 import { native } from './suites/native.js'
 import { packed } from './suites/packed.js'
-import { currentNode, nodeOf, projects, vitest } from './suites/vitest.js'
+import { currentNode, type Node, nodeOf, projects, vitest } from './suites/vitest.js'
 
 /** The Node versions besides the one that runs this, and the suites that may differ between them. */
 const otherNodes = ['20', '22', '24']
@@ -102,15 +102,23 @@ async function runChecks(checks: Readonly<Record<string, () => Promise<Outcome>>
 async function runTests(): Promise<void> {
   const chosen = projects.filter(wanted)
   if (chosen.length === 0) return
-  const runs = node ? [{ node: nodeOf(node), chosen }] : [{ node: currentNode, chosen }]
+  // The lab waits for its machines and looks at nothing of this one, so it runs beside the others.
+  const beside = chosen.filter((suite) => suite === 'lab')
+  const inTurn = chosen.filter((suite) => !beside.includes(suite))
+  const main = node ? nodeOf(node) : currentNode
+  const runs = [{ node: main, chosen: inTurn }]
   if (!node && only.length === 0) {
     for (const major of otherNodes) {
       const sensitive = process.versions.node.startsWith(`${major}.`) ? differsByRelease : differsByNode
       runs.push({ node: nodeOf(major), chosen: chosen.filter((suite) => sensitive.includes(suite)) })
     }
   }
+  await Promise.all([inOrder([{ node: main, chosen: beside }]), inOrder(runs)])
+}
+
+async function inOrder(runs: readonly { readonly node: Node; readonly chosen: readonly string[] }[]): Promise<void> {
   for (const { node, chosen } of runs) {
-    if (interrupted) return
+    if (interrupted || chosen.length === 0) continue
     announce(`${chosen.join(', ')} on Node ${node.label}`)
     outcomes.push(...(await vitest(node, chosen)))
   }

@@ -90,7 +90,8 @@ async function clangTidy(native: readonly string[]): Promise<string> {
 
   const { output: version } = await run('clang-tidy', ['--version'])
   const shared = createHash('sha256').update(version)
-  for (const file of ['.clang-tidy', 'CMakeLists.txt', 'package-lock.json']) shared.update(readFileSync(file))
+  for (const file of ['.clang-tidy', 'native/test/.clang-tidy', 'CMakeLists.txt', 'package-lock.json'])
+    shared.update(readFileSync(file))
   const base = shared.digest('hex')
 
   mkdirSync('build/tidy/passed', { recursive: true })

@@ -10,7 +10,7 @@ export const projects = ['unit', 'property', 'host', 'worker', 'exit', 'fault', 
 export async function vitest(node: Node, chosen: readonly string[]): Promise<Outcome[]> {
   const started = performance.now()
   // Named by the process, so that two runs at once do not read each other's.
-  const file = `build/reports/vitest-${node.label}-${process.pid}.json`
+  const file = `build/reports/vitest-${node.label}-${chosen.join('-')}-${process.pid}.json`
   const args = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=.ci/vitest-reporter.ts']
   const { status } = await run(node.path, [...args, ...chosen.flatMap((name) => ['--project', name])], {
     show: true,
