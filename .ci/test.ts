@@ -11,20 +11,29 @@ import { lint } from './suites/lint.js'
 import { Machine } from './suites/machine.js'
 import { native } from './suites/native.js'
 import { packed } from './suites/packed.js'
-import { currentNode, type Node, nodeOf, projects, vitest } from './suites/vitest.js'
+import { currentNode, nodeOf, projects, type VitestRun, vitest } from './suites/vitest.js'
 
 /** The Node versions besides the one that runs this, and the suites that may differ between them. */
 const otherNodes = ['20', '22', '24']
 const differsByNode = ['unit', 'host', 'worker', 'exit']
-/** Of the major that runs everything anyway, its oldest release is asked for what releases differ in: the language. */
-const differsByRelease = ['unit', 'exit']
+/** Of these suites, what is the kernel's doing alone. */
+const sameOnEveryNode = ['hugepage-loan', 'hugepage-pools', 'cli-hugepages', 'cli-mounts'].map(
+  (name) => `test/host/${name}.test.ts`,
+)
+/**
+ * Of the major that runs everything anyway, its oldest release is asked for what releases differ in: the language. That the
+ * package is written in it, `packed` shows.
+ */
+const differsByRelease = ['unit']
 
 const before = { lint, types, build } satisfies Record<string, () => Promise<Outcome>>
 const sanitized = {
   'native-asan': () => native('asan'),
   'native-tsan': () => native('tsan'),
 } satisfies Record<string, () => Promise<Outcome>>
-const after = { packed } satisfies Record<string, () => Promise<Outcome>>
+const after = {
+  packed: () => packed([currentNode, ...otherNodes.map(nodeOf)]),
+} satisfies Record<string, () => Promise<Outcome>>
 const needsBuild: readonly string[] = ['build', ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
 const known = [...Object.keys(before), ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
 
@@ -106,21 +115,25 @@ async function runTests(): Promise<void> {
   const beside = chosen.filter((suite) => suite === 'lab')
   const inTurn = chosen.filter((suite) => !beside.includes(suite))
   const main = node ? nodeOf(node) : currentNode
-  const runs = [{ node: main, chosen: inTurn }]
+  const runs: VitestRun[] = [{ node: main, chosen: inTurn }]
   if (!node && only.length === 0) {
     for (const major of otherNodes) {
       const sensitive = process.versions.node.startsWith(`${major}.`) ? differsByRelease : differsByNode
-      runs.push({ node: nodeOf(major), chosen: chosen.filter((suite) => sensitive.includes(suite)) })
+      runs.push({
+        node: nodeOf(major),
+        chosen: chosen.filter((suite) => sensitive.includes(suite)),
+        without: sameOnEveryNode,
+      })
     }
   }
   await Promise.all([inOrder([{ node: main, chosen: beside }]), inOrder(runs)])
 }
 
-async function inOrder(runs: readonly { readonly node: Node; readonly chosen: readonly string[] }[]): Promise<void> {
-  for (const { node, chosen } of runs) {
-    if (interrupted || chosen.length === 0) continue
-    announce(`${chosen.join(', ')} on Node ${node.label}`)
-    outcomes.push(...(await vitest(node, chosen)))
+async function inOrder(runs: readonly VitestRun[]): Promise<void> {
+  for (const run of runs) {
+    if (interrupted || run.chosen.length === 0) continue
+    announce(`${run.chosen.join(', ')} on Node ${run.node.label}`)
+    outcomes.push(...(await vitest(run)))
   }
 }
 

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Checks, type Outcome } from '../outcome.js'
 import { run } from '../processes.js'
+import type { Node } from './vitest.js'
 
 /** The tarball as a user's package manager sees it: what is in it, and that it works where nothing else is. */
-export async function packed(): Promise<Outcome> {
+export async function packed(nodes: readonly Node[]): Promise<Outcome> {
   const checks = new Checks('packed')
   const folder = mkdtempSync(join(tmpdir(), 'pinfold-packed-'))
   try {
@@ -15,14 +16,14 @@ export async function packed(): Promise<Outcome> {
       await succeed('bash', ['.ci/prebuilds'])
       tarball = await pack(folder)
     })
-    if (tarball !== '') await checkTarball(checks, folder, tarball)
+    if (tarball !== '') await checkTarball(checks, folder, tarball, nodes)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
   return checks.outcome()
 }
 
-async function checkTarball(checks: Checks, folder: string, tarball: string): Promise<void> {
+async function checkTarball(checks: Checks, folder: string, tarball: string, nodes: readonly Node[]): Promise<void> {
   await checks.that('it holds what a user needs, and nothing else', async () => {
     const files = (await succeed('tar', ['-tf', tarball])).trim().split('\n')
     for (const needed of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/index.js', 'dist/index.d.ts']) {
@@ -66,19 +67,23 @@ async function checkTarball(checks: Checks, folder: string, tarball: string): Pr
     const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']
     await succeed('npm', ['install', ...quiet, tarball], folder)
   })
-  await checks.that('it imports, and its addon loads from prebuilds/', async () => {
-    const program = [
-      "import 'pinfold'",
-      "const loaded = process.report.getReport().sharedObjects.filter((path) => path.endsWith('pinfold.node'))",
-      'console.log(loaded.join())',
-    ].join('\n')
-    const output = await succeed(process.execPath, ['--input-type=module', '--eval', program], folder)
-    assert.match(output, /node_modules\/pinfold\/prebuilds\/linux-[^/]+\/pinfold\.node/)
-  })
-  await checks.that('its command runs', async () => {
-    const command = join(folder, 'node_modules/.bin/pinfold')
-    JSON.parse(await succeed(command, ['hugepages', 'show', '--json'], folder))
-  })
+  const command = join(folder, 'node_modules/.bin/pinfold')
+  for (const { label, path } of nodes) {
+    await checks.that(`it imports on Node ${label}, and its addon loads from prebuilds/`, async () => {
+      const program = [
+        "import 'pinfold'",
+        "const loaded = process.report.getReport().sharedObjects.filter((path) => path.endsWith('pinfold.node'))",
+        'console.log(loaded.join())',
+      ].join('\n')
+      const output = await succeed(path, ['--input-type=module', '--eval', program], folder)
+      assert.match(output, /node_modules\/pinfold\/prebuilds\/linux-[^/]+\/pinfold\.node/)
+    })
+    await checks.that(`its command runs on Node ${label}`, async () => {
+      for (const words of ['hugepages show', 'devices']) {
+        JSON.parse(await succeed(path, [command, ...words.split(' '), '--json'], folder))
+      }
+    })
+  }
   await checks.that('its types compile in a strict program, library check included', async () => {
     writeFileSync(
       join(folder, 'user.ts'),

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { type Outcome, silent } from '../outcome.js'
 import { run } from '../processes.js'
 import type { Report, TestRecord } from '../vitest-reporter.js'
@@ -6,13 +7,22 @@ import type { Report, TestRecord } from '../vitest-reporter.js'
 /** The folders under test/, each a vitest project. */
 export const projects = ['unit', 'property', 'host', 'worker', 'exit', 'fault', 'lab'] as const
 
+export interface VitestRun {
+  readonly node: Node
+  /** The projects. */
+  readonly chosen: readonly string[]
+  /** Files of theirs that are not run. */
+  readonly without?: readonly string[]
+}
+
 /** Runs vitest projects on one Node, and counts what vitest reported for each of them. */
-export async function vitest(node: Node, chosen: readonly string[]): Promise<Outcome[]> {
+export async function vitest({ node, chosen, without = [] }: VitestRun): Promise<Outcome[]> {
   const started = performance.now()
   // Named by the process, so that two runs at once do not read each other's.
   const file = `build/reports/vitest-${node.label}-${chosen.join('-')}-${process.pid}.json`
   const args = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=.ci/vitest-reporter.ts']
-  const { status } = await run(node.path, [...args, ...chosen.flatMap((name) => ['--project', name])], {
+  const which = [...chosen.flatMap((name) => ['--project', name]), ...without.flatMap((file) => ['--exclude', file])]
+  const { status } = await run(node.path, [...args, ...which], {
     show: true,
     env: { PINFOLD_REPORT: file },
     minutes: 30,
@@ -63,5 +73,5 @@ export const currentNode: Node = { label: process.versions.node, path: process.e
 export function nodeOf(major: string): Node {
   const folder = `.ci/nodes/node_modules/node-${major}-${process.arch}`
   const { version }: { version: string } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'))
-  return { label: version.replace(/^v/, ''), path: `${folder}/bin/node` }
+  return { label: version.replace(/^v/, ''), path: resolve(folder, 'bin/node') }
 }
