@@ -40,34 +40,47 @@ export const accessOption = z.array(z.enum(accessFlags.all), {
 /** The bits of what remote peers may do that changes memory, and so needs 'localWrite'. */
 const changing = accessFlags.byName.remoteWrite | accessFlags.byName.remoteAtomic
 
+/** Rights that a caller has given, by name and as the device takes them. */
+export interface Rights {
+  readonly names: readonly Access[]
+  readonly bits: number
+}
+
 /**
- * The access flags of a registration, as the device takes them.
+ * The rights of a registration. They are read once: an array may have getters, or be a Proxy, and say something else when
+ * it is asked again.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no right, and for remote writes without local ones, which the
  *   verbs specification forbids (ibv_reg_mr(3)) and devices refuse late, if at all
  */
-export function accessBits(subject: string, access: readonly Access[]): number {
-  const bits = knownBits(access) ?? bitsOf(accessFlags, checked(`${subject}: access`, accessOption, access))
+export function rightsOf(subject: string, access: readonly Access[]): Rights {
+  const names = knownRights(access) ?? checked(`${subject}: access`, accessOption, access)
+  const bits = bitsOf(accessFlags, names)
   if ((bits & changing) !== 0 && (bits & accessFlags.byName.localWrite) === 0) {
-    const named = access.find((name) => (accessFlags.byName[name] & changing) !== 0)
+    const named = names.find((name) => (accessFlags.byName[name] & changing) !== 0)
     throw new PinfoldError(`${subject}: access: '${named}' needs 'localWrite' beside it`, {
       code: 'ERR_INVALID_ARGUMENT',
-      values: { access },
+      values: { access: names },
     })
   }
-  return bits
+  return { names, bits }
+}
+
+/** As `rightsOf`, where the names do not matter any more. @throws PinfoldError as `rightsOf` */
+export function accessBits(subject: string, access: readonly Access[]): number {
+  return rightsOf(subject, access).bits
 }
 
 /** Undefined unless they are all rights: what is wrong with them is then told by the schema, which costs a microsecond. */
-function knownBits(access: readonly Access[]): number | undefined {
+function knownRights(access: readonly Access[]): readonly Access[] | undefined {
   try {
     if (!isArray(access)) return undefined
-    let bits = 0
+    const names: Access[] = []
     for (const name of access) {
-      if (!Object.hasOwn(accessFlags.byName, name)) return undefined
-      bits |= accessFlags.byName[name]
+      if (typeof name !== 'string' || !Object.hasOwn(accessFlags.byName, name)) return undefined
+      names.push(name)
     }
-    return bits
+    return names
   } catch {
     return undefined // a Proxy whose trap threw: the schema tells of it
   }

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { checked, checkRange, optionsObject } from '../options.js'
-import { type Access, accessBits } from './access.js'
+import { type Access, rightsOf } from './access.js'
 import { AddressHandle, type PathOptions, pathAttributes } from './address-handle.js'
 import type { Device } from './device.js'
 import type { Handle } from './device-calls.js'
@@ -97,12 +97,12 @@ export class ProtectionDomain extends DeviceObject {
       memory,
     )
     const { offset = 0, length = memory.size } = checked('registerDeviceMemory', deviceMemoryRange, options)
-    const bits = accessBits('registerDeviceMemory', access)
+    const rights = rightsOf('registerDeviceMemory', access)
     this.requireOpen('registerDeviceMemory')
     requireSameDevice('registerDeviceMemory', this.device, [memory])
     checkRange('registerDeviceMemory', offset, length, memory.size)
-    const keys = this.device.calls.registerDeviceMemory(this.handle, memory.handle, offset, length, bits)
-    return new Registration(this, [memory], { kind: 'device memory', length }, access, keys)
+    const keys = this.device.calls.registerDeviceMemory(this.handle, memory.handle, offset, length, rights.bits)
+    return new Registration(this, [memory], { kind: 'device memory', length }, rights.names, keys)
   }
 
   /**
@@ -118,10 +118,10 @@ export class ProtectionDomain extends DeviceObject {
       length,
       address = BigInt(offset),
     } = checked('registerDmabuf', dmabufOptions, options)
-    const bits = accessBits('registerDmabuf', access)
+    const { names, bits } = rightsOf('registerDmabuf', access)
     this.requireOpen('registerDmabuf')
     const keys = this.device.calls.registerDmabuf(this.handle, descriptor, BigInt(offset), length, address, bits)
-    return new Registration(this, [], { kind: 'dma-buf', length }, access, keys)
+    return new Registration(this, [], { kind: 'dma-buf', length }, names, keys)
   }
 
   /**
@@ -142,7 +142,7 @@ export class ProtectionDomain extends DeviceObject {
    *   process; `ERR_UNSUPPORTED`
    */
   registerImplicit(access: readonly Access[]): ImplicitRegistration {
-    checked(
+    const local = checked(
       'registerImplicit: access',
       z.array(
         z.enum(['localWrite', 'onDemand', 'hugePages', 'relaxedOrdering'], {
@@ -151,9 +151,9 @@ export class ProtectionDomain extends DeviceObject {
       ),
       access,
     )
-    const bits = accessBits('registerImplicit', [...access, 'onDemand'])
+    const { bits } = rightsOf('registerImplicit', [...local, 'onDemand'])
     this.requireOpen('registerImplicit')
-    return new ImplicitRegistration(this, access, this.device.calls.registerImplicit(this.handle, bits))
+    return new ImplicitRegistration(this, local, this.device.calls.registerImplicit(this.handle, bits))
   }
 
   /**

@@ -2,8 +2,9 @@ import * as z from 'zod'
 import { formatAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
-import { type Access, accessBits } from './access.js'
+import { type Access, type Rights, rightsOf } from './access.js'
 import type { MemoryRange, RegisteredKeys } from './device-calls.js'
+import { DeviceObject } from './device-object.js'
 import { instanceOf, isInstance } from './instances.js'
 import { type RegistrableMemory, rangeOf } from './memory-range.js'
 import { address64 } from './numbers.js'
@@ -30,25 +31,24 @@ export function registerMemory(
   access: readonly Access[],
   options: RegisterOptions | undefined,
 ): Registration {
-  const { range, bits, address } = understood(memory, domain, access, options)
-  const keys = domain.device.calls.register(domain.handle, range, address, bits)
-  return made(domain, range, access, keys)
+  const { range, rights, address } = understood(memory, domain, access, options)
+  const keys = domain.device.calls.register(domain.handle, range, address, rights.bits)
+  return made(domain, range, rights, keys)
 }
 
 /** As `registerMemory`, beside the event loop. The region and the domain stay open meanwhile. */
 export async function registerMemoryAsync(
   memory: RegistrableMemory,
   domain: ProtectionDomain,
-  given: readonly Access[],
+  access: readonly Access[],
   options: RegisterOptions | undefined,
 ): Promise<Registration> {
-  const { range, bits, address } = understood(memory, domain, given, options)
-  // The caller may change it while we wait.
-  const access = [...given]
+  const { range, rights, address } = understood(memory, domain, access, options)
   const release = range.core.hold(`a registration with ${domain.device.name} that is under way`)
   const stay = domain.underWay(`a registration of region '${range.core.name}' that is under way`)
   try {
-    return made(domain, range, access, await domain.device.calls.registerAsync(domain.handle, range, address, bits))
+    const keys = await domain.device.calls.registerAsync(domain.handle, range, address, rights.bits)
+    return made(domain, range, rights, keys)
   } finally {
     stay()
     release()
@@ -60,10 +60,13 @@ function understood(
   domain: ProtectionDomain,
   access: readonly Access[],
   options: RegisterOptions | undefined,
-): { readonly range: MemoryRange; readonly bits: number; readonly address: bigint | undefined } {
-  if (!isInstance(domain, ProtectionDomain)) checked('register: domain', domainArgument, domain)
+): { readonly range: MemoryRange; readonly rights: Rights; readonly address: bigint | undefined } {
+  // A Proxy of one is an instance, too, and not to be had as a parent.
+  if (!isInstance(domain, ProtectionDomain) || !DeviceObject.isMade(domain)) {
+    checked('register: domain', domainArgument, domain)
+  }
   const range = rangeOf('register', memory)
-  const bits = accessBits('register', access)
+  const rights = rightsOf('register', access)
   const address = options === undefined ? undefined : checked('register', registerOptions, options).address
   if (address !== undefined && address + BigInt(range.length) > 2n ** 64n) {
     throw new PinfoldError(
@@ -75,17 +78,12 @@ function understood(
     )
   }
   domain.requireOpen('register')
-  return { range, bits, address }
+  return { range, rights, address }
 }
 
-function made(
-  domain: ProtectionDomain,
-  memory: MemoryRange,
-  access: readonly Access[],
-  keys: RegisteredKeys,
-): Registration {
+function made(domain: ProtectionDomain, memory: MemoryRange, { names }: Rights, keys: RegisteredKeys): Registration {
   try {
-    return new Registration(domain, [], { kind: 'region', memory }, access, keys)
+    return new Registration(domain, [], { kind: 'region', memory }, names, keys)
   } catch (error) {
     domain.device.calls.deregister(keys.handle)
     throw error
