@@ -34,7 +34,9 @@ export type CompletionQueueOptions = Readonly<z.input<typeof queueOptions>>
 const pollMost = positiveCount.max(2 ** 16)
 const notificationOptions = z.lazy(() => optionsObject({ solicitedOnly: z.boolean().optional() }))
 const waitOptions = z.lazy(() => optionsObject({ signal: signalOption.optional(), most: pollMost.optional() }))
-const completionsArgument = instanceOf('Completions', () => Completions)
+const completionsArgument = instanceOf('Completions', () => Completions).refine(Completions.isMade, {
+  error: 'expected a Completions',
+})
 
 /** Where queue pairs say how their work requests ended (ibv_cq). */
 export class CompletionQueue extends DeviceObject {
@@ -79,7 +81,9 @@ export class CompletionQueue extends DeviceObject {
    * @throws PinfoldError as `poll`
    */
   pollInto(completions: Completions): number {
-    if (!isInstance(completions, Completions)) checked('pollInto: completions', completionsArgument, completions)
+    if (!isInstance(completions, Completions) || !Completions.isMade(completions)) {
+      checked('pollInto: completions', completionsArgument, completions)
+    }
     this.requireOpen('pollInto')
     completions.count = this.device.calls.poll(this.handle, completions.words, completions.capacity)
     return completions.count

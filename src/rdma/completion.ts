@@ -49,6 +49,11 @@ export class Completions {
     this.words = new Uint32Array(capacity * completionWords)
   }
 
+  /** @internal Whether a value came out of the constructor: one that was made by Object.create() has no room. */
+  static isMade(value: object): boolean {
+    return #word in value
+  }
+
   id(index: number): number {
     const at = index * completionWords + completionWord.id
     return (this.words[at] ?? 0) + (this.words[at + 1] ?? 0) * 2 ** 32
