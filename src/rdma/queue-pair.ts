@@ -127,8 +127,7 @@ export class QueuePair extends DeviceObject {
   query(): QueuePairInformation {
     this.requireOpen('query')
     const status = this.device.calls.queryQueuePair(this.handle)
-    const { state } = queuePairInformation(status)
-    this.#state = queuePairStates.all.find((known) => known === state) ?? 'UNKNOWN'
+    this.#state = stateOf(status.state)
     return queuePairInformation(status)
   }
 
@@ -142,7 +141,7 @@ export class QueuePair extends DeviceObject {
     const change = queuePairChange(this.device, attributes)
     this.requireOpen('modify')
     this.device.calls.modifyQueuePair(this.handle, change)
-    if (attributes.state !== undefined) this.#state = attributes.state
+    if (change.state !== undefined) this.#state = stateOf(change.state)
   }
 
   /** RESET → INIT: receives may be posted from now on. @throws PinfoldError as `modify` */
@@ -266,6 +265,10 @@ export class QueuePair extends DeviceObject {
       hint: this.type === 'UD' ? 'activate()' : 'connect()',
     })
   }
+}
+
+function stateOf(number: number): QueuePairState {
+  return queuePairStates.all.find((known) => queuePairStates.byName[known] === number) ?? 'UNKNOWN'
 }
 
 /** All four digits of each of its groups, as devices have it. */
