@@ -61,9 +61,11 @@ export class MemoryWindow extends DeviceObject {
     return describeMemory(start + BigInt(memory.offset), memory.length, this.#rkey, generation)
   }
 
-  /** @internal The key that the next bind is to give a window of type 2: another low byte (ibv_inc_rkey). */
-  get nextKey(): number {
-    return ((this.#rkey & 0xffff_ff00) | ((this.#rkey + 1) & 0xff)) >>> 0
+  /**
+   * @internal The key that so many binds from now on give a window of type 2: each another low byte (ibv_inc_rkey).
+   */
+  keyAfter(binds: number): number {
+    return ((this.#rkey & 0xffff_ff00) | ((this.#rkey + binds) & 0xff)) >>> 0
   }
 
   /** @internal A bind to `memory` was posted; undefined: one of length 0, or an invalidate. */
@@ -71,7 +73,7 @@ export class MemoryWindow extends DeviceObject {
     if (this.#bound !== undefined) this.#bound.memory.registration.windows.delete(this)
     memory?.registration.windows.add(this)
     if (memory !== undefined) {
-      this.#rkey = this.type === 2 ? this.nextKey : this.device.calls.windowKey(this.handle)
+      this.#rkey = this.type === 2 ? this.keyAfter(1) : this.device.calls.windowKey(this.handle)
       this.#bound = { memory, generation: ++bindings }
     } else {
       this.#bound = undefined

@@ -221,7 +221,7 @@ export class SendRing {
       return
     }
     target.requireOpen('post')
-    this.#words[at + sendWord.immediate] = target.rkey
+    this.#words[at + sendWord.immediate] = target.keyAfter(this.#bindsOf(target))
     this.#windows.push({ window: target, bound: undefined, at: this.#staged })
   }
 
@@ -231,7 +231,7 @@ export class SendRing {
     const words = this.#words
     words[at + sendWord.window] = window.handle
     words[at + sendWord.bindAccess] = accessBits('bind', [...access, 'localWrite']) & ~1
-    words[at + sendWord.bindKey] = window.type === 2 ? window.nextKey : 0
+    words[at + sendWord.bindKey] = window.type === 2 ? window.keyAfter(this.#bindsOf(window) + 1) : 0
     const bound = memory === undefined ? undefined : asSlice(memory)
     if (bound !== undefined) {
       bound.registration.requireOpen('post')
@@ -241,6 +241,12 @@ export class SendRing {
       this.#writeNumber(at + sendWord.bindLength, bound.length)
     }
     this.#windows.push({ window, bound, at: this.#staged })
+  }
+
+  /** How often this burst binds a window already: each time it has another key. */
+  #bindsOf(window: MemoryWindow): number {
+    if (window.type === 1) return 0
+    return this.#windows.filter((staged) => staged.window === window && staged.bound !== undefined).length
   }
 
   #requireSame(object: { readonly label: string; readonly device: { readonly name: string } }): void {
