@@ -1,21 +1,29 @@
+import { readdirSync } from 'node:fs'
 import { constants } from 'node:os'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { openRegistrySync, PinfoldError } from '../../src/index.js'
 import { native } from '../../src/native.js'
 import { openDevice } from '../../src/rdma/devices/open-device.js'
 import { verbsProvider } from '../../src/rdma/verbs/index.js'
+import { mappedRegions } from '../mappings.js'
 import { life } from '../verbs-life.js'
 
 const { test: verbs } = native.verbs
 const { EIO, ENOMEM, EPERM } = constants.errno
 
+// The first device of a thread starts what waits for events, whose descriptors stay.
+beforeAll(async () => {
+  verbs.choose(true, true)
+  await life()
+})
 beforeEach(() => verbs.choose(true, true))
 afterEach(() => verbs.choose(false, false))
 
 /** All that a life must leave as it was. */
 function left() {
   const { live, closed } = native.tableCounts()
-  return { objects: verbs.live(), live, closed }
+  const descriptors = readdirSync('/proc/self/fd').length
+  return { objects: verbs.live(), live, closed, mapped: mappedRegions().length, descriptors }
 }
 
 /** How often the life calls each function, but for those of the event thread, which has no fixed number. */
