@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <bit>
+#include <cerrno>
 
 #include "verbs/work_layout.h"
 
@@ -48,6 +50,15 @@ void write(const Completion& completion, std::uint32_t* words) {
   words[layout::kTimestamp + 1] = static_cast<std::uint32_t>(completion.timestamp >> 32U);
 }
 
+// Whether a queue of `before` entries that was to have `wanted` lost its memory when that failed. The size is the
+// library's as soon as the kernel has changed it, which is before the provider maps the memory anew. A size that was to
+// become what it is (providers round up to powers of two) does not tell, and then the errors of mmap(2) do.
+bool isLost(int before, int wanted, int now, int error) {
+  if (now != before) return true;
+  const bool isSame = std::bit_ceil(static_cast<unsigned>(wanted) + 1) == static_cast<unsigned>(before) + 1;
+  return isSame && (error == ENOMEM || error == EAGAIN);
+}
+
 }  // namespace
 
 CompletionQueue::CompletionQueue(Context& context, CompletionChannel* channel, const CompletionQueueRequest& request,
@@ -71,21 +82,32 @@ Handle CompletionQueue::create(Context& context, const CompletionQueueRequest& r
   return place.put(std::make_unique<CompletionQueue>(context, channel, request, place.asContext()));
 }
 
-void CompletionQueue::resize(int entries) { call("ibv_resize_cq", context_.verbs().resizeCq, made_, entries); }
+void CompletionQueue::resize(int entries) {
+  const int before = made_->cqe;
+  try {
+    call("ibv_resize_cq", context_.verbs().resizeCq, made_, entries);
+  } catch (const os::SystemError& error) {
+    isLost_ = isLost_ || isLost(before, entries, made_->cqe, error.error());
+    throw;
+  }
+  isLost_ = false;
+}
 
 void CompletionQueue::requestNotification(bool solicitedOnly) {
   call("ibv_req_notify_cq", context_.verbs().reqNotifyCq, made_, solicitedOnly ? 1 : 0);
 }
 
 std::size_t CompletionQueue::poll(std::span<std::uint32_t> words, std::size_t most) {
+  const char* const name = extended_ == nullptr ? "ibv_poll_cq" : "ibv_start_poll";
+  if (isLost_) throw os::SystemError(name, ENOTRECOVERABLE);
   most = std::min(most, words.size() / layout::kCompletion);
   if (polled_.size() < most) polled_.resize(most);
   const std::span<Completion> into(polled_.data(), most);
   std::size_t found = 0;
   if (extended_ != nullptr) {
-    call("ibv_start_poll", context_.verbs().pollCqEx, extended_, timestamps_, into, &found);
+    call(name, context_.verbs().pollCqEx, extended_, timestamps_, into, &found);
   } else {
-    call("ibv_poll_cq", context_.verbs().pollCq, made_, into, &found);
+    call(name, context_.verbs().pollCq, made_, into, &found);
   }
   for (std::size_t i = 0; i < found; ++i) write(into[i], words.data() + i * layout::kCompletion);
   return found;

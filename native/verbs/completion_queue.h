@@ -28,6 +28,8 @@ class CompletionQueue : public Object {
   int entries() const noexcept { return made_->cqe; }
   void destroy() override { (void)context_.end("ibv_destroy_cq", context_.verbs().destroyCq, made_); }
 
+  // Soft-RoCE's library has no memory to poll any more when it could not map that of the new size: from then on poll()
+  // throws SystemError(ENOTRECOVERABLE), until a resize succeeds.
   void resize(int entries);
   void requestNotification(bool solicitedOnly);
   // Fills in completions (work_layout.h) from the start of `words`, at most `most`; how many.
@@ -38,6 +40,7 @@ class CompletionQueue : public Object {
   const bool timestamps_;
   ibv_cq_ex* extended_ = nullptr;  // the same object, where it is one
   ibv_cq* made_;
+  bool isLost_ = false;
   std::vector<Completion> polled_;  // kept, so that a poll allocates nothing
 };
 

@@ -1,5 +1,7 @@
 #include "verbs/shared_receive_queue.h"
 
+#include <cerrno>
+
 namespace pinfold::verbs {
 namespace {
 
@@ -28,7 +30,15 @@ Handle SharedReceiveQueue::create(Context& context, Handle domain, ibv_srq_attr&
 }
 
 void SharedReceiveQueue::modify(ibv_srq_attr attributes, int mask) {
-  call("ibv_modify_srq", context_.verbs().modifySrq, made_, &attributes, mask);
+  const bool resizes = (mask & IBV_SRQ_MAX_WR) != 0;
+  try {
+    call("ibv_modify_srq", context_.verbs().modifySrq, made_, &attributes, mask);
+  } catch (const os::SystemError& error) {
+    // Who failed is not told, the kernel or mmap(2): then what Linux has of the queue cannot be relied on either.
+    if (resizes && (error.error() == ENOMEM || error.error() == EAGAIN)) isLost_ = true;
+    throw;
+  }
+  if (resizes) isLost_ = false;
 }
 
 ibv_srq_attr SharedReceiveQueue::query() {
@@ -38,6 +48,7 @@ ibv_srq_attr SharedReceiveQueue::query() {
 }
 
 void SharedReceiveQueue::postReceive(std::span<const std::uint32_t> words, std::size_t stride, std::size_t count) {
+  if (isLost_) throw os::SystemError("ibv_post_srq_recv", ENOTRECOVERABLE, {{"posted", 0}, {"index", 0}});
   receives_.post(
       "ibv_post_srq_recv", context_.objects(), words, stride, count,
       [this](ibv_recv_wr* first, ibv_recv_wr** bad) { return context_.verbs().postSrqRecv(made_, first, bad); });

@@ -18,6 +18,8 @@ class SharedReceiveQueue : public Object {
   ibv_srq* get() const noexcept { return made_; }
   void destroy() override { (void)context_.end("ibv_destroy_srq", context_.verbs().destroySrq, made_); }
 
+  // Soft-RoCE's library has no memory to post to any more when it could not map that of a new size: from then on
+  // postReceive() throws SystemError(ENOTRECOVERABLE), until such a change succeeds.
   void modify(ibv_srq_attr attributes, int mask);
   ibv_srq_attr query();
   void postReceive(std::span<const std::uint32_t> words, std::size_t stride, std::size_t count);
@@ -25,6 +27,7 @@ class SharedReceiveQueue : public Object {
  private:
   Context& context_;
   ibv_srq* const made_;
+  bool isLost_ = false;
   ReceiveBatch receives_;
 };
 
