@@ -1,13 +1,24 @@
 #include "verbs/registration.h"
 
 #include <cerrno>
+#include <mutex>
 #include <utility>
+
+#include "memory/process_wide.h"
 
 namespace pinfold::verbs {
 namespace {
 
 constexpr unsigned kZeroBased = IBV_ACCESS_ZERO_BASED;
 constexpr unsigned kOptional = IBV_ACCESS_OPTIONAL_RANGE;
+// With these a peer would reach all of this process.
+constexpr unsigned kRemote = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC;
+
+// Ranges that a device may reach for as long as the process lives.
+struct Unreleased {
+  std::mutex mutex;
+  std::list<memory::LentBuffer> ranges;
+};
 
 }  // namespace
 
@@ -39,10 +50,17 @@ RegisteredRange registerRange(const FunctionTable& verbs, ibv_pd* domain, const 
 }
 
 Registration::~Registration() {
+  if (!isLetGo_ && !covered_.empty()) keepCovered();
   if (isLetGo_ || !range_ || made_.source == Source::Covered) return;
   // The device may use the memory still: whoever is left to use it must find it there.
   range_->user.remain();
   for (memory::RegionUser& user : others_) user.remain();
+}
+
+void Registration::keepCovered() noexcept {
+  auto& unreleased = memory::processWide<Unreleased>();
+  const std::scoped_lock lock(unreleased.mutex);
+  unreleased.ranges.splice(unreleased.ranges.end(), covered_);
 }
 
 Handle Registration::ofRegion(Context& context, Handle domain, RegionRange&& range,
@@ -100,6 +118,7 @@ Handle Registration::ofNothing(Context& context, Handle domain) {
 Handle Registration::ofAll(Context& context, Handle domain, unsigned access) {
   constexpr const char* kCall = "ibv_reg_mr";
   auto& parent = context.objects().get<ProtectionDomain>(kCall, domain);
+  if ((access & kRemote) != 0) throw os::SystemError(kCall, EINVAL, {{"access", static_cast<double>(access)}});
   ObjectTable::Place place(context.objects());
   void* const start = nullptr;
   ibv_mr* const made = make(kCall, context.verbs().regMr, parent.get(), start, SIZE_MAX, static_cast<int>(access));
@@ -113,6 +132,7 @@ Handle Registration::cover(Context& context, Handle implicit, RegionRange&& rang
     throw os::SystemError("ibv_reg_mr", EINVAL, {{"handle", static_cast<double>(implicit)}});
   }
   ObjectTable::Place place(context.objects());
+  if (whole.coveredRegions_.insert(range.user.entry().id).second) whole.covered_.emplace_back(range.user);
   const Made made{whole.made_.registration, reinterpret_cast<std::uintptr_t>(range.begin), range.length,
                   Source::Covered};
   return place.put(std::make_unique<Registration>(context, whole, made, std::move(range)));
@@ -183,6 +203,7 @@ void Registration::destroy() {
   const bool letGo =
       made_.source == Source::Covered || context_.end("ibv_dereg_mr", context_.verbs().deregMr, made_.registration);
   if (!letGo && range_) context_.keepUntilClosed(std::move(range_->user));
+  if (!letGo) keepCovered();
   for (memory::RegionUser& user : others_) {
     if (!letGo) context_.keepUntilClosed(std::move(user));
   }

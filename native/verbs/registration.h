@@ -6,7 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <optional>
+#include <unordered_set>
 
 #include "memory/region_table.h"
 #include "verbs/device_memory.h"
@@ -62,7 +64,11 @@ class Registration : public Object {
   static Handle ofDmabuf(Context& context, Handle domain, int descriptor, std::uint64_t offset, std::size_t length,
                          std::uint64_t address, int access);
   static Handle ofNothing(Context& context, Handle domain);
+  // Of the whole address space, for local access only.
   static Handle ofAll(Context& context, Handle domain, unsigned access);
+  // The device cannot be told to let go of a part: a request that is under way reaches it still when the part was
+  // deregistered and its region closed. So the address range stays what it then is, memory of nobody's, until
+  // `implicit` has gone.
   static Handle cover(Context& context, Handle implicit, RegionRange&& range);
 
   std::uint32_t lkey() const noexcept { return made_.registration->lkey; }
@@ -93,9 +99,13 @@ class Registration : public Object {
   void destroy() override;
 
  private:
+  void keepCovered() noexcept;
+
   Context& context_;
   Made made_;
   std::optional<RegionRange> range_;
+  std::list<memory::LentBuffer> covered_;  // of an implicit one: all that was ever reached through it
+  std::unordered_set<std::uint64_t> coveredRegions_;
   std::vector<memory::RegionUser> others_;  // of regions that it may have been moved to, or not
   bool isLetGo_ = false;
 };
