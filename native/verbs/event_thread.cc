@@ -96,13 +96,20 @@ void EventThread::run() noexcept {
     for (int i = 0; i < count; ++i) {
       const std::uint64_t number = ready.at(static_cast<std::size_t>(i)).data.u64;
       if (number == kEnd) return;
-      try {
-        read(number);
-      } catch (const std::exception&) {
-        // No memory to tell of an event. It was acknowledged, so that nothing waits for it; whoever waits in JavaScript
-        // is told by the next.
-      }
+      read(number);
     }
+  }
+}
+
+int EventThread::readAll(const Read& read) noexcept {
+  try {
+    int error = 0;
+    for (int turn = 0; turn < kTurn && error == 0; ++turn) error = read(events_);
+    return error;
+  } catch (const std::exception&) {
+    // No memory to tell of an event. It was acknowledged, so that nothing waits for it; whoever waits in JavaScript is
+    // told by the next. Those before it are told.
+    return 0;
   }
 }
 
@@ -114,8 +121,7 @@ void EventThread::read(std::uint64_t number) {
     if (found == sources_.end() || stopped_) return;
     Source& source = found->second;
     const bool hadEvents = !events_.empty();
-    int error = 0;
-    for (int turn = 0; turn < kTurn && error == 0; ++turn) error = source.read(events_);
+    const int error = readAll(source.read);
     if (error == 0 || error == EAGAIN) {
       source.failures = 0;
     } else if (++source.failures == kMostFailures || error == EIO || error == ENODEV) {

@@ -57,6 +57,7 @@ class EventThread {
   void start();
   void run() noexcept;
   void read(std::uint64_t number);
+  int readAll(const Read& read) noexcept;  // of one source, as it has its turn
 
   const std::function<void()> wake_;
   std::mutex mutex_;  // guards what follows
