@@ -37,7 +37,7 @@ void wrap(const char* name, std::function<Result(Parameters...)>& function, cons
       if (made != nullptr && !std::is_same_v<Result, ibv_device**>) faults->made();
       return made;
     } else if constexpr (std::is_same_v<Result, int>) {
-      if (error != 0) return error;
+      if (error != 0) return errno = error;  // ibv_rereg_mr says there what has failed
       const int result = inner(std::forward<Parameters>(parameters)...);
       if (result == 0 && destroys(name)) faults->destroyed();
       return result;
