@@ -127,7 +127,8 @@ std::vector<ibv_gid_entry> gidsOfOldLibrary(verbs::Context& context) {
   std::vector<ibv_gid_entry> entries;
   ibv_device_attr_ex device{};
   verbs::call("ibv_query_device_ex", context.verbs().queryDevice, context.device(), &device);
-  for (std::uint8_t port = 1; port <= device.orig_attr.phys_port_cnt; ++port) {
+  for (unsigned number = 1; number <= device.orig_attr.phys_port_cnt; ++number) {
+    const auto port = static_cast<std::uint8_t>(number);
     ibv_port_attr attributes{};
     verbs::call("ibv_query_port", context.verbs().queryPort, context.device(), port, &attributes);
     for (int index = 0; index < attributes.gid_tbl_len; ++index) {

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdlib>
 #include <mutex>
 #include <string>
@@ -57,8 +58,11 @@ class Symbols {
   void* library_;
 };
 
-// A call that says -1 and sets errno, as one that returns the error number.
-int errnoOf(int result) { return result == 0 ? 0 : errno; }
+// A call that says -1 and sets errno, as one that returns the error number. What is cut short sets none.
+int errnoOf(int result) {
+  if (result == 0) return 0;
+  return errno == 0 ? EPROTO : errno;
+}
 
 void addDevice(FunctionTable& table, const Symbols& symbols) {
   table.getDeviceList = symbols.need<ibv_device**(int*)>("ibv_get_device_list");
