@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openRegistrySync, type Region } from '../../src/index.js'
 import { freeMemory } from '../../src/memory/memory-shortage.js'
 import { policyKind } from '../../src/native.js'
-import { requestOpcodes } from '../../src/rdma/operations.js'
+import { requestOpcodes, sendFlags } from '../../src/rdma/operations.js'
 import { loopbackVendorErrors } from '../../src/rdma/vendor-errors.js'
 import { GiB, MiB } from '../../src/sizes.js'
 import { connected, everyAccess, Loop } from '../loopback.js'
@@ -52,14 +52,17 @@ describe('a registration of a region', () => {
     expect(() => register(0, 64, 0b0010)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_REFUSED', errno: 22 }))
   })
 
-  test('whose region was closed under it fails the request, and nothing is thrown', () => {
-    const { near } = connected(loop)
-    const { handle, rkey, address } = register(0, 64)
-    region.close()
-    const request = { opcode: write, rkey, address, entries: [{ registration: handle, length: 8 }] }
-    loop.post(near.handle, request)
-    expect(loop.poll(near.queue)).toMatchObject([{ vendorError: loopbackVendorErrors.regionClosed }])
-  })
+  test.each([0, sendFlags.inline])(
+    'whose region was closed under it fails the request (flags %i), and nothing is thrown',
+    (flags) => {
+      const { near } = connected(loop)
+      const { handle, rkey, address } = register(0, 64)
+      region.close()
+      const request = { opcode: write, flags, rkey, address, entries: [{ registration: handle, length: 8 }] }
+      loop.post(near.handle, request)
+      expect(loop.poll(near.queue)).toMatchObject([{ vendorError: loopbackVendorErrors.regionClosed }])
+    },
+  )
 
   test('opens to no key that its window once had, however often it is bound anew', () => {
     const { near, far } = connected(loop)

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { eventTypes } from '../../src/rdma/async-events.js'
 import { completionStatuses } from '../../src/rdma/completion-status.js'
 import { requestOpcodes, sendFlags } from '../../src/rdma/operations.js'
+import { receiveHeaderWords, receiveWord } from '../../src/rdma/work-layout.js'
 import { connected, everyAccess, Loop, types } from '../loopback.js'
 
 const opcodes = requestOpcodes.byName
@@ -21,6 +22,7 @@ describe('what is refused when it is posted', () => {
     ['an operation that there is not', { opcode: 10 }],
     ['an inline read', { opcode: opcodes.read, flags: sendFlags.inline }],
     ['an inline atomic', { opcode: opcodes.fetchAndAdd, flags: sendFlags.inline }],
+    ['an inline write of what is no region', { opcode: opcodes.write, flags: sendFlags.inline }],
     ['an atomic that is not on a multiple of 8', { opcode: opcodes.fetchAndAdd, address: 4n }],
     ['a bind of no window', { opcode: opcodes.bind, window: 12345 }],
   ])('%s', (_, send) => {
@@ -64,6 +66,15 @@ describe('what is refused when it is posted', () => {
     expect(loop.poll(near.queue)).toEqual([])
     loop.calls.modifyQueuePair(near.handle, { state: 3 })
     expect(loop.poll(near.queue).map(({ id }) => id)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+  })
+
+  test('more device memory than is left, and the whole address space for peers', () => {
+    expect(() => loop.calls.allocateDeviceMemory(2 ** 40, 0)).toThrow(
+      expect.objectContaining({ code: 'ERR_DEVICE_REFUSED', syscall: 'ibv_alloc_dm', errno: 12 }),
+    )
+    expect(() => loop.calls.registerImplicit(loop.domain, everyAccess)).toThrow(
+      expect.objectContaining({ code: 'ERR_DEVICE_REFUSED', syscall: 'ibv_reg_mr', errno: 22 }),
+    )
   })
 
   test('a queue pair of a type that there is not', () => {
@@ -132,6 +143,17 @@ describe('what waits', () => {
 })
 
 describe('a receive', () => {
+  test('that is posted in the error state is flushed, also before one that is refused', () => {
+    const { near } = connected(loop)
+    loop.calls.modifyQueuePair(near.handle, { state: 6 })
+    const words = new Uint32Array(2 * receiveHeaderWords)
+    words[receiveHeaderWords + receiveWord.entries] = 9
+    expect(() => loop.calls.postReceive(near.handle, words, receiveHeaderWords, 2)).toThrow(
+      expect.objectContaining({ values: { posted: 1, index: 1 } }),
+    )
+    expect(statuses(near.queue)).toEqual([[0, WR_FLUSH_ERR]])
+  })
+
   test('is not looked at beyond the bytes of its message', () => {
     const { near, far } = connected(loop)
     const good = loop.register(0, 8).handle

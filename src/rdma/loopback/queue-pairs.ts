@@ -97,8 +97,8 @@ export function queuePairCalls(context: LoopbackContext) {
           throw queueFull('ibv_post_recv', `${capacity.receiveRequests} receives are posted`, { posted: index, index })
         }
         queuePair.receives.push(loaded)
+        if (queuePair.state === ERR) flushReceives(queuePair)
       }
-      if (queuePair.state === ERR) flushReceives(queuePair)
     },
     attachMulticast(handle, group) {
       const queuePair = find('ibv_attach_mcast', handle)

@@ -1,12 +1,13 @@
+import { constants } from 'node:os'
 import { accessFlags } from '../access.js'
 import type { DeviceCalls, Handle, MemoryRange, RegisteredKeys } from '../device-calls.js'
 import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
-import { busy, queueFull, refusal, unsupported } from './refusal.js'
+import { busy, refusal, unsupported } from './refusal.js'
 import { RegisteredMemory, type Storage } from './registered-memory.js'
 import { wire } from './wire.js'
 
-const { zeroBased, localWrite, remoteWrite, remoteAtomic, onDemand, hugePages } = accessFlags.byName
+const { zeroBased, localWrite, remoteWrite, remoteRead, remoteAtomic, onDemand, hugePages } = accessFlags.byName
 /** Enough for a message of any length. */
 const nullLength = 2 ** 31
 /** Linux asks of every device that a chosen address is at the same place of its page as the memory. */
@@ -64,6 +65,9 @@ export function registrationCalls(context: LoopbackContext) {
       return keysOf(memory)
     },
     registerImplicit(domain, access) {
+      if ((access & (remoteWrite | remoteRead | remoteAtomic)) !== 0) {
+        throw refusal('ibv_reg_mr', 'the whole address space is not for peers', { access })
+      }
       return register('ibv_reg_mr', domain, { kind: 'null' }, 0, 0n, access, true)
     },
     cover(handle, range) {
@@ -106,7 +110,8 @@ export function registrationCalls(context: LoopbackContext) {
     allocateDeviceMemory(length) {
       if (length > limits.deviceMemory - context.deviceMemoryUsed) {
         const left = limits.deviceMemory - context.deviceMemoryUsed
-        throw queueFull('ibv_alloc_dm', `${left} bytes of device memory are left`, { length, left })
+        const { ENOMEM } = constants.errno
+        throw refusal('ibv_alloc_dm', `${left} bytes are left`, { length, left }, 'ERR_DEVICE_REFUSED', ENOMEM)
       }
       context.deviceMemoryUsed += length
       return context.deviceMemory.add({ bytes: new Uint8Array(length), uses: 0 })

@@ -68,8 +68,9 @@ export function attempt(
   }
   const isInline = (send.flags & sendFlags.inline) !== 0
   const fills = send.opcode === opcodes.read || isAtomic(send.opcode)
-  if (!fills && !isInline && (send.isForeign || send.isGone)) {
-    return finish(queuePair, send, status.LOC_QP_OP_ERR, send.isForeign ? why.localDomain : why.regionClosed, fail)
+  const isForeign = send.isForeign && !isInline
+  if (!fills && (isForeign || send.isGone)) {
+    return finish(queuePair, send, status.LOC_QP_OP_ERR, isForeign ? why.localDomain : why.regionClosed, fail)
   }
   if (queuePair.request.type === queuePairTypes.byName.UD) {
     if (send.isPathForeign) return finish(queuePair, send, status.LOC_QP_OP_ERR, why.localDomain, fail)

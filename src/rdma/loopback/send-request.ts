@@ -116,12 +116,15 @@ export class LoadedSend {
       this.local.add(inline, 0, inline.length)
       return undefined
     }
+    const isInline = (this.flags & sendFlags.inline) !== 0
     for (let entry = 0, at = first; entry < entries; entry++, at += entryWords) {
       const memory = context.registrations.find(words[at + entryWord.registration] ?? 0)
       const length = words[at + entryWord.length] ?? 0
       const offset = (words[at + entryWord.offset] ?? 0) + (words[at + entryWord.offset + 1] ?? 0) * 2 ** 32
       if (memory === undefined || memory.isImplicit) return `scatter entry ${entry} is of no registration`
       if (!(offset + length <= memory.length)) return `scatter entry ${entry} is not inside of its registration`
+      // The processor reads such bytes itself, by their virtual address.
+      if (isInline && memory.storage.kind !== 'region') return `scatter entry ${entry} is of no region, and inline`
       if (length === 0) continue
       if (memory.domain !== domain) this.isForeign = true
       if ((memory.access & 1) === 0) this.isReadOnly = true
