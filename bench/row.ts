@@ -45,6 +45,11 @@ export function ratioAtMost(limit: number): Target {
   return { text: `<= ${limit} x`, isMet: (_, ratio) => ratio !== null && ratio <= limit }
 }
 
+/** At least so many times the peer's rate, which is as much less of its time. */
+export function rateAtLeast(share: number): Target {
+  return { text: `>= ${share} x its rate`, isMet: (_, ratio) => ratio !== null && 1 / ratio >= share }
+}
+
 export function both(one: Target, other: Target): Target {
   return {
     text: `${one.text}, ${other.text}`,

@@ -45,6 +45,12 @@ export type ErrorCode =
   | 'ERR_DOMAIN_MISMATCH' // objects of different devices or domains cannot work together
   | 'ERR_QUEUE_FULL' // a send, receive or completion queue has no room
   | 'ERR_QUEUE_PAIR_STATE' // not in this state of the queue pair
+  // Rings
+  | 'ERR_RING_LAYOUT' // there is no ring in this memory, or one of another version
+  | 'ERR_RING_CLAIMED' // its one producer or consumer is another thread, or too many threads take part
+  | 'ERR_RING_BUSY' // another thread has had this side of the ring for too long, and lives
+  | 'ERR_RING_RESERVATION' // a reservation is open, or none is
+  | 'ERR_RING_CLOSED'
   // The lab
   | 'ERR_LAB_UNAVAILABLE' // what a virtual machine needs is not here, and could not be fetched
   | 'ERR_LAB_FAILED' // a virtual machine did not start, or stopped before its command had ended

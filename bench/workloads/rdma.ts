@@ -7,7 +7,7 @@ import { MiB } from '../../src/sizes.js'
 import { distribution, interleave, timed } from '../measure.js'
 import { pinfold } from '../package.js'
 import { Peer } from '../peer.js'
-import { type Target, valueAtMost } from '../row.js'
+import { rateAtLeast, valueAtMost } from '../row.js'
 import type { Report, Suite } from '../suite.js'
 
 const microseconds = 1e6
@@ -17,11 +17,6 @@ const burst = 32
 const span = 32 * MiB
 const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const labReport = z.object({ accelerator: z.string(), hosts: z.array(z.object({ startSeconds: z.number() })).min(1) })
-
-/** At least so many times the peer's rate, which is as much less of its time. */
-function rateAtLeast(share: number): Target {
-  return { text: `>= ${share} x its rate`, isMet: (_, ratio) => ratio !== null && 1 / ratio >= share }
-}
 
 export const suite: Suite = {
   about: 'registering memory, writes over the loopback beside memcpy, and the start of the lab',

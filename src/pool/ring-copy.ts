@@ -1,0 +1,43 @@
+/** Copies between typed arrays as V8 does it fastest: pairs of values as elements of 64 bits, some in a row. */
+
+/** A view of the same memory in 64-bit elements, for memory that starts at a multiple of 8 bytes. */
+export function pairsOf(values: Uint32Array): BigUint64Array {
+  return new BigUint64Array(values.buffer, values.byteOffset, values.length >>> 1)
+}
+
+/** No pairs: what cannot be seen as pairs is copied value by value. */
+export const noPairs = new BigUint64Array(0)
+
+/** Copies `count` pairs. */
+export function copyPairs(to: BigUint64Array, at: number, from: BigUint64Array, first: number, count: number): void {
+  let target = at
+  let source = first
+  for (const end = at + count - 7; target < end; target += 8, source += 8) {
+    to[target] = from[source] as bigint
+    to[target + 1] = from[source + 1] as bigint
+    to[target + 2] = from[source + 2] as bigint
+    to[target + 3] = from[source + 3] as bigint
+    to[target + 4] = from[source + 4] as bigint
+    to[target + 5] = from[source + 5] as bigint
+    to[target + 6] = from[source + 6] as bigint
+    to[target + 7] = from[source + 7] as bigint
+  }
+  for (const end = at + count; target < end; target++, source++) to[target] = from[source] as bigint
+}
+
+/** Copies `count` values. */
+export function copyValues(to: Uint32Array, at: number, from: Uint32Array, first: number, count: number): void {
+  let target = at
+  let source = first
+  for (const end = at + count - 7; target < end; target += 8, source += 8) {
+    to[target] = from[source] as number
+    to[target + 1] = from[source + 1] as number
+    to[target + 2] = from[source + 2] as number
+    to[target + 3] = from[source + 3] as number
+    to[target + 4] = from[source + 4] as number
+    to[target + 5] = from[source + 5] as number
+    to[target + 6] = from[source + 6] as number
+    to[target + 7] = from[source + 7] as number
+  }
+  for (const end = at + count; target < end; target++, source++) to[target] = from[source] as number
+}
