@@ -51,6 +51,13 @@ export type ErrorCode =
   | 'ERR_RING_BUSY' // another thread has had this side of the ring for too long, and lives
   | 'ERR_RING_RESERVATION' // a reservation is open, or none is
   | 'ERR_RING_CLOSED'
+  // Heaps
+  | 'ERR_HEAP_CLOSED'
+  | 'ERR_HEAP_IN_USE' // close() while there are live blocks
+  | 'ERR_HEAP_FULL' // no free block is large enough
+  | 'ERR_HEAP_DAMAGED' // check() found that a heap contradicts itself
+  | 'ERR_BLOCK_FREE' // no live block starts there, since that memory is free: freed twice, or never allocated
+  | 'ERR_BLOCK_UNKNOWN' // no live block starts there: it is inside of one
   // The lab
   | 'ERR_LAB_UNAVAILABLE' // what a virtual machine needs is not here, and could not be fetched
   | 'ERR_LAB_FAILED' // a virtual machine did not start, or stopped before its command had ended

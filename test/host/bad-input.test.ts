@@ -30,10 +30,13 @@ const ofProcess = pinfold.translateProcess(process.pid, region.address, size)
 const pageFlags = [translation, ofProcess].map(
   (seen): PageFlags => (whyNotPhysical === undefined ? seen.pageFlags : Object.create(PageFlags.prototype)),
 )
+const heap = pinfold.createHeap(region)
+const block = heap.allocate(64)
 const runs = [{ offset: 0, physicalAddress: 2 ** 30, length: 2 ** 21 }]
 
 afterAll(() => {
   hold.release()
+  heap.close({ force: true })
   memory.close()
 })
 
@@ -112,6 +115,7 @@ const wrongRuns: readonly WrongInput[] = [
   ...[-1, 0.5, Number.NaN, '0', 0n].map((at) => ({ given: [{ ...runs[0], physicalAddress: at }], named: at })),
 ]
 const powers = [0, 3, ...wrongSizes]
+const wrongAlignments = [0, 3, 2 ** 31, ...wrongNumbers, ...wrongTypes()]
 const detached = new Uint8Array(8)
 structuredClone(detached.buffer, { transfer: [detached.buffer] })
 const noViews = [undefined, 5, new ArrayBuffer(8), new Uint8Array(0), detached, ...wrongTypes('bigint')]
@@ -244,6 +248,28 @@ const doors: readonly Door[] = [
   { of: slice, name: 'slice', inputs: values(wrongOffsets(slice.length)) },
   { of: slice, name: 'slice', before: [0], inputs: values(wrongOffsets(slice.length)) },
 
+  { of: pinfold, name: 'createHeap', inputs: values([undefined, 7, {}, memory, region.bytes, ...wrongTypes()]) },
+  { of: pinfold, name: 'createHeap', before: [slice], inputs: wrongObjects({ blocks: 5 }) },
+  {
+    of: pinfold,
+    name: 'createHeap',
+    before: [slice],
+    inputs: option({}, 'blocks', [0, 2 ** 26 + 1, ...wrongNumbers, ...wrongTypes()]),
+  },
+  ...['allocate', 'allocateZeroed'].flatMap((name) => [
+    { of: heap, name, inputs: values([undefined, 0, ...wrongNumbers, ...wrongTypes()]) },
+    { of: heap, name, before: [64], inputs: values(wrongAlignments) },
+  ]),
+  { of: heap, name: 'reallocate', after: [64], inputs: values(wrongOffsets(size)) },
+  { of: heap, name: 'reallocate', before: [block], inputs: values([undefined, 0, ...wrongNumbers, ...wrongTypes()]) },
+  { of: heap, name: 'reallocate', before: [block, 64], inputs: values(wrongAlignments) },
+  ...['free', 'sizeOf', 'view'].map((name) => ({ of: heap, name, inputs: values([size, ...wrongOffsets(size)]) })),
+  {
+    of: heap,
+    name: 'close',
+    inputs: [...wrongObjects({ force: true }), ...option({}, 'force', wrongTypes('boolean'))],
+  },
+
   { of: translation, name: 'physicalFar', inputs: values(wrongOffsets(size)) },
   { of: translation, name: 'physicalAt', inputs: values(wrongOffsets(size)) },
   { of: translation, name: 'offsetOf', inputs: values([undefined, ...wrongNumbers, ...wrongTypes()]) },
@@ -289,6 +315,9 @@ const silentMethods = [
   'Region.translate',
   'Region.close',
   'Hold.release',
+  'Heap.stats',
+  'Heap.walk',
+  'Heap.check',
   'Translation.verify',
   'Translation.close',
   'ProcessTranslation.pages',
@@ -330,7 +359,7 @@ describe('every way in has cases here:', () => {
     expect(exported).toHaveLength(0)
   })
 
-  const objects = [memory, region, slice, hold, translation, ofProcess, ...pageFlags.slice(1)]
+  const objects = [memory, region, slice, hold, heap, translation, ofProcess, ...pageFlags.slice(1)]
   // Those of RDMA have theirs in rdma-bad-input.test.ts.
   const elsewhere = /^MemoryRegistry\.(register|registerSync|registrations)$/
   test.each(objects.flatMap((object) => methodsOf(object)))('%s', (key, method) => {

@@ -1,0 +1,113 @@
+import { type BlockTable, State, Word } from './block-table.js'
+
+// Sizes are granules. Each power of two is divided in 32 lists; below 64, every size has a list of its own.
+enum Level {
+  bits = 5,
+  lists = 32,
+  mask = 31,
+  /** Powers of two above 32 that an int32 has, the sizes below 32, and one never filled, for what is rounded past all. */
+  count = 28,
+}
+
+/** The list with blocks of this size. */
+export function listOf(size: number): number {
+  if (size < 2 * Level.lists) return size
+  const shift = 31 - Level.bits - Math.clz32(size)
+  return ((shift + 1) << Level.bits) | ((size >>> shift) & Level.mask)
+}
+
+/** The first list of which every block has at least this size. */
+export function firstFitting(size: number): number {
+  if (size < 2 * Level.lists) return size
+  return listOf(size + (1 << (31 - Level.bits - Math.clz32(size))) - 1)
+}
+
+/** Place of the lowest bit that is set; there must be one. */
+function lowest(bits: number): number {
+  return 31 - Math.clz32(bits & -bits)
+}
+
+/**
+ * Free blocks by size, in two levels of lists, with a bit for every list that has blocks and one for every level that has
+ * such a list: the smallest list that surely fits is found by two searches for a lowest bit, however many blocks there
+ * are. That is the index of TLSF (Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic memory allocator for real-time
+ * systems", ECRTS 2004).
+ */
+export class FreeLists {
+  readonly table: BlockTable
+  /** The first block of each list, 0 when it is empty. */
+  readonly heads = new Int32Array(Level.count * Level.lists)
+  /** Of each level, a bit for each of its lists that has blocks. */
+  readonly filled = new Int32Array(Level.count)
+  /** A bit for each level that has any. */
+  levels = 0
+
+  constructor(table: BlockTable) {
+    this.table = table
+  }
+
+  /** The first list from `list` on that has blocks; -1 when none has. */
+  filledFrom(list: number): number {
+    let level = list >>> Level.bits
+    let lists = (this.filled[level] ?? 0) & (-1 << (list & Level.mask))
+    if (lists === 0) {
+      const above = this.levels & (-2 << level)
+      if (above === 0) return -1
+      level = lowest(above)
+      lists = this.filled[level] ?? 0
+    }
+    return (level << Level.bits) | lowest(lists)
+  }
+
+  /** Whether the bits say that a list has blocks. */
+  isFilled(list: number): boolean {
+    const level = list >>> Level.bits
+    return ((this.levels >>> level) & ((this.filled[level] ?? 0) >>> (list & Level.mask)) & 1) === 1
+  }
+
+  /** Size of the largest block: one of the last list that has any. */
+  largest(): number {
+    const level = 31 - Math.clz32(this.levels)
+    const words = this.table.words
+    let most = 0
+    let block = this.heads[(level << Level.bits) | (31 - Math.clz32(this.filled[level] ?? 0))] ?? 0
+    for (; block !== 0; block = words[block + Word.next] ?? 0) most = Math.max(most, words[block + Word.size] ?? 0)
+    return most
+  }
+
+  /** A block is free from now on. What was freed last is taken first: its bytes may still be in a cache. */
+  add(block: number): void {
+    const words = this.table.words
+    const list = listOf(words[block + Word.size] ?? 0)
+    const head = this.heads[list] ?? 0
+    words[block + Word.state] = State.free
+    words[block + Word.slackOrList] = list
+    words[block + Word.next] = head
+    words[block + Word.previous] = 0
+    words[head + Word.previous] = block
+    this.heads[list] = block
+    if (head !== 0) return
+    const level = list >>> Level.bits
+    this.filled[level] = (this.filled[level] ?? 0) | (1 << (list & Level.mask))
+    this.levels |= 1 << level
+  }
+
+  /** A block is in no list any more, whatever will become of it. */
+  delete(block: number): void {
+    const words = this.table.words
+    const next = words[block + Word.next] ?? 0
+    const previous = words[block + Word.previous] ?? 0
+    words[next + Word.previous] = previous
+    words[previous + Word.next] = next
+    if (previous === 0) this.setHead(words[block + Word.slackOrList] ?? 0, next)
+  }
+
+  private setHead(list: number, block: number): void {
+    this.heads[list] = block
+    if (block !== 0) return
+    const level = list >>> Level.bits
+    const filled = (this.filled[level] ?? 0) & ~(1 << (list & Level.mask))
+    this.filled[level] = filled
+    if (filled === 0) this.levels &= ~(1 << level)
+  }
+}

@@ -1,0 +1,101 @@
+import { firstBlock, granule, State, Word } from './block-table.js'
+import { listOf } from './free-lists.js'
+import type { SegregatedFit } from './segregated-fit.js'
+
+/** Where a heap contradicts itself. */
+export interface Damage {
+  /** Of the first block that is not right, in bytes. */
+  readonly offset: number
+  readonly problem: string
+}
+
+/**
+ * The first block that is not as it has to be, in the order of their places; undefined when all is right. None of what it
+ * reads is believed before it was compared, so it ends whatever stands there.
+ */
+export function firstDamage(fit: SegregatedFit): Damage | undefined {
+  const { words } = fit.table
+  const listed = blocksInLists(fit)
+  const seen = { live: 0, free: 0, used: 0 }
+  let start = 0
+  let before = 0
+  while (start < fit.size) {
+    const block = before === 0 ? firstBlock : (words[before + Word.after] ?? 0)
+    const problem = problemOf(fit, block, before, start) ?? problemOfState(fit, block, before, listed)
+    if (problem !== undefined) return { offset: start * granule, problem }
+    const size = words[block + Word.size] ?? 0
+    const isLive = words[block + Word.state] === State.live
+    seen.live += isLive ? 1 : 0
+    seen.used += isLive ? size : 0
+    seen.free += isLive ? 0 : 1
+    start += size
+    before = block
+  }
+  const problem =
+    words[before + Word.after] === 0 ? problemOfSums(fit, seen, listed) : 'something follows the last block'
+  return problem === undefined ? undefined : { offset: start * granule, problem }
+}
+
+/** Whether the block that has to start at `start`, behind the block `before`, says so, too. */
+function problemOf({ table, size: end }: SegregatedFit, block: number, before: number, start: number) {
+  const { words } = table
+  if (block === 0) return 'the blocks end before the heap does'
+  if (block < 0 || block >= words.length || block % Word.perBlock !== 0) return `${block} is no block's number`
+  const size = words[block + Word.size] ?? 0
+  if (words[block + Word.start] !== start) return `it starts at ${(words[block + Word.start] ?? 0) * granule} instead`
+  if (size < 1 || size > end - start) return `it cannot have ${size * granule} bytes`
+  if (words[block + Word.before] !== before) return 'it does not know the block before it'
+  return undefined
+}
+
+function problemOfState(fit: SegregatedFit, block: number, before: number, listed: ReadonlyMap<number, number>) {
+  const { words } = fit.table
+  const size = words[block + Word.size] ?? 0
+  const slack = words[block + Word.slackOrList] ?? 0
+  switch (words[block + Word.state]) {
+    case State.free:
+      if (words[before + Word.state] === State.free) return 'it is free, as the block before it is'
+      return listed.get(block) === listOf(size) ? undefined : 'it is free, and not in the list of its size'
+    case State.live:
+      if (slack < 0 || slack >= granule) return `${slack} of its bytes were not asked for`
+      return fit.index.find(words[block + Word.start] ?? 0, words) === block
+        ? undefined
+        : 'it is live, and not in the index'
+    default:
+      return `it is in no state that a block has: ${words[block + Word.state]}`
+  }
+}
+
+interface Sums {
+  readonly live: number
+  readonly free: number
+  readonly used: number
+}
+
+function problemOfSums(fit: SegregatedFit, { live, free, used }: Sums, listed: ReadonlyMap<number, number>) {
+  const { table, index, lists } = fit
+  if (listed.size !== free) return `${free} blocks are free, ${listed.size} in the lists`
+  if (index.count !== live) return `${live} blocks are live, ${index.count} in the index`
+  if (fit.used !== used) return `${used * granule} bytes are used, ${fit.used * granule} were counted`
+  if (table.capacity - table.spare !== live + free)
+    return `${live + free} lines are used, ${table.spare} of ${table.capacity} are not`
+  for (let list = 0; list < lists.heads.length; list++) {
+    if (lists.isFilled(list) !== (lists.heads[list] !== 0))
+      return `the bits say wrongly whether list ${list} has blocks`
+  }
+  return undefined
+}
+
+/** The list that each block is in. A list ends where it leads to a block that was seen before, or back to another. */
+function blocksInLists({ table: { words, capacity }, lists }: SegregatedFit): Map<number, number> {
+  const listed = new Map<number, number>()
+  for (const [list, head] of lists.heads.entries()) {
+    let previous = 0
+    for (let block = head; block !== 0; block = words[block + Word.next] ?? 0) {
+      if (listed.has(block) || words[block + Word.previous] !== previous || listed.size > capacity) break
+      listed.set(block, list)
+      previous = block
+    }
+  }
+  return listed
+}

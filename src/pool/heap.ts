@@ -1,0 +1,293 @@
+import { inspect } from 'node:util'
+import { checked } from '../options.js'
+import { formatSize, GiB } from '../sizes.js'
+import { granule, Word } from './block-table.js'
+import { walkBlocks } from './block-walk.js'
+import {
+  heapClosed,
+  heapDamaged,
+  heapFull,
+  heapInUse,
+  largestAlignment,
+  noBlock,
+  stepOf,
+  wrongSize,
+} from './heap-errors.js'
+import { firstDamage } from './heap-integrity.js'
+import { type HeapMemory, type MemoryPart, partOf } from './heap-memory.js'
+import { closeOptions, type HeapCloseOptions, type HeapOptions, heapOptions } from './heap-options.js'
+import type { HeapBlock, HeapStats } from './heap-stats.js'
+import { SegregatedFit } from './segregated-fit.js'
+
+/** Bytes that are moved or zeroed through one view. */
+const viewStep = GiB
+/** What an int32 counts. */
+const mostGranules = 2 ** 31 - 1
+const fewestBlocks = 256
+
+/**
+ * Blocks of any size, from 16 bytes up, in a region or slice: as DPDK's rte_malloc.
+ *
+ * A block is named by its offset in the memory that the heap was opened on, and has no header there. All that the heap
+ * knows of its blocks lies in typed arrays beside the memory: a device or a program that writes past the end of a block
+ * damages its neighbour's bytes, but never the heap.
+ *
+ * One thread's, as its Region object is. Threads that allocate from one region open a heap on a slice each; a program on
+ * several NUMA nodes opens one for each node's region.
+ *
+ * It holds its region until it is closed.
+ */
+export class Heap {
+  readonly #part: MemoryPart
+  readonly #release: () => void
+  #fit: SegregatedFit
+  #closed = false
+  #failures = 0
+
+  /** Made by `createHeap()`, which has checked the words. */
+  constructor(part: MemoryPart, blocks: number) {
+    this.#part = part
+    const address = part.region.address + BigInt(part.offset)
+    const skew = Number((address % BigInt(largestAlignment)) / BigInt(granule))
+    this.#fit = new SegregatedFit(Math.floor(part.length / granule), skew, blocks)
+    this.#release = part.region.core.hold('a heap')
+  }
+
+  /** Bytes that it manages: those of its memory, less what is beyond a multiple of 16; 0 once it was closed. */
+  get size(): number {
+    return this.#fit.size * granule
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /**
+   * Allocates `size` bytes, whose contents are what they were. In constant time, and without garbage.
+   *
+   * @param size bytes, at least 1
+   * @param alignment what the block's virtual address is a multiple of: a power of two, up to 1 GiB; always 16 at least
+   * @returns the block's offset
+   * @throws PinfoldError `ERR_HEAP_FULL`, `ERR_OUT_OF_RANGE` for what is no size or alignment, `ERR_HEAP_CLOSED`,
+   *   `ERR_MEMORY_SHORT` when the process has no memory to know of more blocks. Nothing is changed then.
+   */
+  allocate(size: number, alignment: number = granule): number {
+    return this.#offsetOf(this.#allocate('allocate', size, alignment))
+  }
+
+  /** As `allocate`, and its bytes are zero. @throws PinfoldError as `allocate` and `region.view` */
+  allocateZeroed(size: number, alignment: number = granule): number {
+    const offset = this.#offsetOf(this.#allocate('allocateZeroed', size, alignment))
+    try {
+      for (let done = 0; done < size; done += viewStep) {
+        this.#bytes(offset + done, Math.min(viewStep, size - done)).fill(0)
+      }
+    } catch (error) {
+      this.free(offset)
+      throw error
+    }
+    return offset
+  }
+
+  /**
+   * Makes a block larger or smaller, and keeps its bytes up to the smaller of both sizes. It stays where it is when it
+   * shrinks, or when what follows it is free and large enough; else it moves.
+   *
+   * @param alignment as of `allocate`: a block that lies on no multiple of it moves
+   * @returns the block's offset: the old one, or a new one, and then the old one is free
+   * @throws PinfoldError as `free`, `allocate` and `region.view`. Nothing is changed then.
+   */
+  reallocate(offset: number, size: number, alignment: number = granule): number {
+    const subject = 'reallocate'
+    const old = this.#live(subject, offset)
+    const granules = granulesOf(subject, size)
+    const step = stepOf(subject, alignment)
+    const fit = this.#fit
+    if (fit.toAligned(old, step) === 0 && fit.resize(old, granules)) {
+      fit.table.words[old + Word.slackOrList] = granules * granule - size
+      return offset
+    }
+    const kept = Math.min(this.#sizeOf(old), size)
+    const moved = this.#offsetOf(this.#allocate(subject, size, alignment))
+    try {
+      for (let done = 0; done < kept; done += viewStep) {
+        const length = Math.min(viewStep, kept - done)
+        this.#bytes(moved + done, length).set(this.#bytes(offset + done, length))
+      }
+    } catch (error) {
+      this.free(moved)
+      throw error
+    }
+    this.free(offset)
+    return moved
+  }
+
+  /**
+   * Gives a block back.
+   *
+   * @param offset what `allocate` returned
+   * @throws PinfoldError `ERR_BLOCK_FREE` when it is free already, `ERR_BLOCK_UNKNOWN` when it is inside of another block,
+   *   `ERR_OUT_OF_RANGE` when it is no offset of the heap, `ERR_HEAP_CLOSED`. Nothing is changed then.
+   */
+  free(offset: number): void {
+    // What is no whole number of granules is not in the index either.
+    if (typeof offset !== 'number' || !this.#fit.free(offset / granule)) throw this.#noBlock('free', offset)
+  }
+
+  /** Bytes that a block was allocated for. @throws PinfoldError as `free` */
+  sizeOf(offset: number): number {
+    return this.#sizeOf(this.#live('sizeOf', offset))
+  }
+
+  /**
+   * The bytes of a block, as many as it was allocated for, up to 2 GiB. The view goes on showing this place when the block
+   * was freed, and the place is another's.
+   *
+   * @throws PinfoldError as `free` and `region.view`
+   */
+  view(offset: number): Uint8Array<ArrayBuffer> {
+    return this.#bytes(offset, this.#sizeOf(this.#live('view', offset)))
+  }
+
+  /** What it has, and what was asked of it. @throws PinfoldError `ERR_HEAP_CLOSED` */
+  stats(): HeapStats {
+    this.#requireOpen('stats')
+    const { size, used, peak, allocations, table, index, lists, byteLength } = this.#fit
+    return {
+      size: size * granule,
+      used: used * granule,
+      peak: peak * granule,
+      free: (size - used) * granule,
+      largestFree: lists.largest() * granule,
+      blocks: index.count,
+      freeBlocks: table.capacity - table.spare - index.count,
+      allocations,
+      failures: this.#failures,
+      overhead: byteLength,
+    }
+  }
+
+  /**
+   * Its blocks, live and free ones, in the order of their places, so that every byte is in one. Those that come or go
+   * while it is walked may be told or not.
+   *
+   * @throws PinfoldError `ERR_HEAP_CLOSED`
+   */
+  walk(): Generator<HeapBlock, void, undefined> {
+    this.#requireOpen('walk')
+    return walkBlocks(this.#fit, () => !this.#closed)
+  }
+
+  /**
+   * Checks all that it knows: its blocks fill it without a gap, none overlaps another, each is found where it has to be.
+   * Takes time for every block. Nothing that is written to the memory can change that, so what it would find is a fault
+   * of the heap itself.
+   *
+   * @throws PinfoldError `ERR_HEAP_DAMAGED` that names the first block that is not right; `ERR_HEAP_CLOSED`
+   */
+  check(): void {
+    this.#requireOpen('check')
+    const damage = firstDamage(this.#fit)
+    if (damage !== undefined) throw heapDamaged(this.#name, damage)
+  }
+
+  /**
+   * Lets its region go. Once only: a second call does nothing.
+   *
+   * @param options `force` closes it also with live blocks, whose offsets are then nobody's
+   * @throws PinfoldError `ERR_HEAP_IN_USE` while there are live blocks, as rte_malloc_heap_destroy has EBUSY; nothing is
+   *   changed then. `ERR_INVALID_ARGUMENT`
+   */
+  close(options?: HeapCloseOptions): void {
+    const force = options !== undefined && checked('close', closeOptions, options).force === true
+    if (this.#closed) return
+    if (this.#fit.index.count > 0 && !force) throw heapInUse(this.#name, this.#fit.index.count)
+    // No block is found in an empty one, nor room for any: nothing on the way of an allocation asks whether it is closed.
+    this.#fit = new SegregatedFit(0, 0, 1)
+    this.#closed = true
+    this.#release()
+  }
+
+  /** Closes it, also with live blocks: at the end of its scope nobody has their offsets any more. */
+  [Symbol.dispose](): void {
+    this.close({ force: true })
+  }
+
+  [inspect.custom](): string {
+    const { size, used, index } = this.#fit
+    const use = `${formatSize(used * granule)} of ${formatSize(size * granule)} in ${index.count} blocks`
+    return `Heap in region '${this.#part.region.name}' { ${this.#closed ? 'closed' : use} }`
+  }
+
+  get #name(): string {
+    return `the heap in region '${this.#part.region.name}'`
+  }
+
+  #allocate(subject: string, size: number, alignment: number): number {
+    const granules = granulesOf(subject, size)
+    const step = alignment === granule ? 1 : stepOf(subject, alignment)
+    const fit = this.#fit
+    const block = step === 1 ? fit.allocate(granules) : fit.allocateAligned(granules, step)
+    if (block === 0) throw this.#noRoom(subject, size, alignment)
+    fit.table.words[block + Word.slackOrList] = granules * granule - size
+    return block
+  }
+
+  /** The live block at `offset`. @throws PinfoldError */
+  #live(subject: string, offset: number): number {
+    const { index, table } = this.#fit
+    const block = typeof offset === 'number' ? index.find(offset / granule, table.words) : 0
+    if (block === 0) throw this.#noBlock(subject, offset)
+    return block
+  }
+
+  #offsetOf(block: number): number {
+    return (this.#fit.table.words[block + Word.start] ?? 0) * granule
+  }
+
+  #sizeOf(block: number): number {
+    const { words } = this.#fit.table
+    return (words[block + Word.size] ?? 0) * granule - (words[block + Word.slackOrList] ?? 0)
+  }
+
+  #bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {
+    return this.#part.region.view(this.#part.offset + offset, length)
+  }
+
+  #requireOpen(subject: string): void {
+    if (this.#closed) throw heapClosed(subject, this.#name)
+  }
+
+  #noBlock(subject: string, offset: number): Error {
+    this.#requireOpen(subject)
+    return noBlock(subject, this.#name, this.#fit, offset)
+  }
+
+  #noRoom(subject: string, size: number, alignment: number): Error {
+    this.#requireOpen(subject)
+    this.#failures += 1
+    return heapFull(subject, this.#name, this.#fit, size, alignment)
+  }
+}
+
+/** @throws PinfoldError `ERR_OUT_OF_RANGE` */
+function granulesOf(subject: string, size: number): number {
+  // Whole numbers of 31 bits stay integers for V8.
+  if (typeof size === 'number' && (size & 0x7fffffff) === size && size !== 0) return (size + granule - 1) >>> 4
+  if (Number.isSafeInteger(size) && size >= 1) return Math.ceil(size / granule)
+  throw wrongSize(subject, size)
+}
+
+/**
+ * A heap over a region or a slice of one: one free block of all its bytes, of which none is read or written.
+ *
+ * @param memory from 16 bytes to 32 GiB; a slice starts at a multiple of 16
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`; `ERR_MEMORY_SHORT` when there is no memory to know of
+ *   so many blocks
+ */
+export function createHeap(memory: HeapMemory, options: HeapOptions = {}): Heap {
+  const part = partOf('createHeap', memory, { least: granule, most: mostGranules * granule, multiple: granule })
+  const { blocks = fewestBlocks } = checked('createHeap', heapOptions, options)
+  return new Heap(part, blocks)
+}

@@ -1,0 +1,199 @@
+import { BlockIndex } from './block-index.js'
+import { noMemoryForBlocks } from './block-shortage.js'
+import { BlockTable, State, Word } from './block-table.js'
+import { FreeLists, firstFitting, listOf } from './free-lists.js'
+
+/** Free blocks that are looked at one by one when no list surely fits. */
+const mostTried = 32
+
+/**
+ * Two-level segregated fit (TLSF) over places that are numbered in granules: all of it is arithmetic on words beside the
+ * memory, and no byte of the memory is read or written.
+ *
+ * Why TLSF: allocating and freeing take a bounded number of steps, however many blocks there are and of whatever sizes,
+ * and so little is lost. A buddy system is as quick, and loses up to half of a block to rounding; here nothing is lost
+ * beyond the granule, since neighbours of any size are joined as soon as both are free. A list by size alone, as
+ * rte_malloc has, is searched for the first that fits. What is passed over is a free block that is less than a 32nd
+ * larger than what was asked for, and only while a larger one is there.
+ *
+ * Blocks are numbers of the table; 0 is none.
+ */
+export class SegregatedFit {
+  readonly table: BlockTable
+  readonly lists: FreeLists
+  readonly index: BlockIndex
+  /** Granules in all. */
+  readonly size: number
+  /** Where granule 0 lies in a larger space, modulo the largest alignment: alignment counts from there. */
+  readonly skew: number
+  /** Granules that are in live blocks. */
+  used = 0
+  /** The most that `used` has been. */
+  peak = 0
+  /** Blocks that were made live. */
+  allocations = 0
+
+  /** @throws PinfoldError `ERR_MEMORY_SHORT` when there is no memory to know of so many blocks */
+  constructor(size: number, skew: number, blocks: number) {
+    this.size = size
+    this.skew = skew
+    // Four at least: an allocation may take two lines, and doubling must give them.
+    const lines = Math.max(4, blocks)
+    try {
+      this.table = new BlockTable(lines)
+      this.index = new BlockIndex(lines)
+    } catch (error) {
+      throw noMemoryForBlocks(lines, error)
+    }
+    this.lists = new FreeLists(this.table)
+    const { words } = this.table
+    // Cut off the line of no block, which leaves it as it has to be: its words are there to be written to.
+    const block = this.table.split(0, 0)
+    words[block + Word.size] = size
+    this.lists.add(block)
+  }
+
+  /**
+   * A live block of `size` granules; 0 when there is no room.
+   *
+   * @throws PinfoldError `ERR_MEMORY_SHORT` when there is no memory to know of more blocks; nothing is changed then
+   */
+  allocate(size: number): number {
+    if (size > this.size) return 0 // sizes below are int32
+    if (this.table.spare < 1) this.grow()
+    const list = this.lists.filledFrom(firstFitting(size))
+    const block = list === -1 ? this.fittingByLuck(size, 1) : (this.lists.heads[list] ?? 0)
+    if (block !== 0) this.take(block, size)
+    return block
+  }
+
+  /** The same, at a multiple of `alignment` granules, a power of two. @throws PinfoldError as `allocate` */
+  allocateAligned(size: number, alignment: number): number {
+    if (size > this.size) return 0
+    // A line for what is before the block, and one for what is behind it.
+    if (this.table.spare < 2) this.grow()
+    const { table, lists } = this
+    // By luck first: what surely fits, also where it starts right behind a multiple, is mostly too large.
+    const found = this.fittingByLuck(size, alignment) || this.fittingSurely(size + alignment - 1)
+    if (found === 0) return 0
+    const before = this.toAligned(found, alignment)
+    if (before === 0) {
+      this.take(found, size)
+      return found
+    }
+    lists.delete(found)
+    const block = table.split(found, before)
+    lists.add(found)
+    lists.add(block)
+    this.take(block, size)
+    return block
+  }
+
+  /** Bytes of the words beside the memory. */
+  get byteLength(): number {
+    const { table, index, lists } = this
+    return table.words.byteLength + index.heads.byteLength + lists.heads.byteLength + lists.filled.byteLength
+  }
+
+  /** Frees the block that starts at granule `start` and returns true; false when no live one does. */
+  free(start: number): boolean {
+    const { table, lists } = this
+    const words = table.words
+    let block = this.index.take(start, words)
+    if (block === 0) return false
+    this.used -= words[block + Word.size] ?? 0
+    const after = words[block + Word.after] ?? 0
+    if (words[after + Word.state] === State.free) {
+      lists.delete(after)
+      table.absorb(block, after)
+    }
+    const before = words[block + Word.before] ?? 0
+    if (words[before + Word.state] === State.free) {
+      lists.delete(before)
+      table.absorb(before, block)
+      block = before
+    }
+    lists.add(block)
+    return true
+  }
+
+  /**
+   * Makes a live block larger or smaller where it is, without slack. False when what follows it is not free, or too small; nothing is
+   * changed then.
+   *
+   * @throws PinfoldError as `allocate`
+   */
+  resize(block: number, size: number): boolean {
+    const { table, lists } = this
+    if (table.spare < 1) this.grow()
+    const words = table.words
+    const has = words[block + Word.size] ?? 0
+    const after = words[block + Word.after] ?? 0
+    const isFollowedByFree = words[after + Word.state] === State.free
+    if (size > has + (isFollowedByFree ? (words[after + Word.size] ?? 0) : 0)) return false
+    words[block + Word.slackOrList] = 0
+    if (size === has) return true
+    if (isFollowedByFree) {
+      lists.delete(after)
+      table.absorb(block, after)
+    }
+    if ((words[block + Word.size] ?? 0) > size) lists.add(table.split(block, size))
+    this.use(size - has)
+    return true
+  }
+
+  /** Granules from the start of a block to the next multiple of `alignment`. */
+  toAligned(block: number, alignment: number): number {
+    return -((this.table.words[block + Word.start] ?? 0) + this.skew) & (alignment - 1)
+  }
+
+  /** Makes a free block live that is large enough; what it has too much stays free. */
+  private take(block: number, size: number): void {
+    const { table, lists } = this
+    const words = table.words
+    lists.delete(block)
+    if (words[block + Word.size] !== size) lists.add(table.split(block, size))
+    words[block + Word.state] = State.live
+    words[block + Word.slackOrList] = 0
+    this.index.add(block, words)
+    this.allocations += 1
+    this.use(size)
+  }
+
+  private fittingSurely(size: number): number {
+    const list = this.lists.filledFrom(firstFitting(size))
+    return list === -1 ? 0 : (this.lists.heads[list] ?? 0)
+  }
+
+  private use(granules: number): void {
+    this.used += granules
+    if (this.used > this.peak) this.peak = this.used
+  }
+
+  /** Of the blocks that may fit or not, one of the first that does: so that a heap can be filled to its last granule. */
+  private fittingByLuck(size: number, alignment: number): number {
+    const { lists } = this
+    const words = this.table.words
+    const end = firstFitting(size + alignment - 1)
+    let tried = 0
+    for (let list = lists.filledFrom(listOf(size)); list !== -1 && list < end; list = lists.filledFrom(list + 1)) {
+      for (let block = lists.heads[list] ?? 0; block !== 0; block = words[block + Word.next] ?? 0) {
+        if ((words[block + Word.size] ?? 0) >= size + this.toAligned(block, alignment)) return block
+        if (++tried === mostTried) return 0
+      }
+    }
+    return 0
+  }
+
+  /** @throws PinfoldError `ERR_MEMORY_SHORT`; nothing is changed then */
+  private grow(): void {
+    const blocks = 2 * this.table.capacity
+    try {
+      // The index first: that it has room for more blocks than there are is no harm, should the table find no memory.
+      this.index.grow(blocks, this.table.words)
+      this.table.grow()
+    } catch (error) {
+      throw noMemoryForBlocks(blocks, error)
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest'
+import { State, Word } from '../../src/pool/block-table.js'
+import { firstDamage } from '../../src/pool/heap-integrity.js'
+import { SegregatedFit } from '../../src/pool/segregated-fit.js'
+
+/** Five blocks of 4, 8, 16, 8 and 4 granules from the start on, of which the second and fourth are free again. */
+function somewhatUsed() {
+  const fit = new SegregatedFit(1000, 0, 16)
+  const blocks = [4, 8, 16, 8, 4].map((size) => fit.allocate(size))
+  const [, second = 0, , fourth = 0] = blocks
+  for (const block of [second, fourth]) fit.free(fit.table.words[block + Word.start] ?? -1)
+  expect(firstDamage(fit)).toBeUndefined()
+  return { fit, blocks, words: fit.table.words }
+}
+
+describe('damage that is planted is found, at the first block that is not right:', () => {
+  type Used = ReturnType<typeof somewhatUsed>
+  const cases: [string, number, RegExp, (used: Used, block: (which: number) => number) => void][] = [
+    ['a size that is too large', 80, /starts at 64/, ({ words }, block) => set(words, block(0) + Word.size, 5)],
+    ['a size of nothing', 64, /cannot have 0 bytes/, ({ words }, block) => set(words, block(1) + Word.size, 0)],
+    ['a size beyond the end', 64, /cannot have/, ({ words }, block) => set(words, block(1) + Word.size, 2000)],
+    ['another start', 192, /starts at 176/, ({ words }, block) => set(words, block(2) + Word.start, 11)],
+    [
+      'a way back that leads elsewhere',
+      192,
+      /block before/,
+      ({ words }, block) => set(words, block(2) + Word.before, 8),
+    ],
+    ['a way on that ends', 192, /end before the heap/, ({ words }, block) => set(words, block(1) + Word.after, 0)],
+    ['a way on to no block', 192, /no block's number/, ({ words }, block) => set(words, block(1) + Word.after, 7)],
+    [
+      'a way on beyond the table',
+      192,
+      /no block's number/,
+      ({ words }, block) => set(words, block(1) + Word.after, 8e6),
+    ],
+    ['a way on that goes round', 192, /starts at 0/, ({ words }, block) => set(words, block(1) + Word.after, block(0))],
+    ['a state that there is not', 64, /no state/, ({ words }, block) => set(words, block(1) + Word.state, 9)],
+    [
+      'a live block that says that it is free',
+      192,
+      /free/,
+      ({ words }, block) => set(words, block(2) + Word.state, State.free),
+    ],
+    [
+      'a free block that says that it is live',
+      64,
+      /index/,
+      ({ words }, block) => set(words, block(1) + Word.state, State.live),
+    ],
+    [
+      'slack of more than a granule',
+      0,
+      /17 of its bytes/,
+      ({ words }, block) => set(words, block(0) + Word.slackOrList, 17),
+    ],
+    ['an index that has lost a block', 192, /not in the index/, ({ fit, words }) => fit.index.take(12, words)],
+    ['a list that has lost its head', 64, /list of its size/, ({ fit }) => set(fit.lists.heads, 8, 0)],
+    [
+      'a list whose way back leads elsewhere',
+      64,
+      /list/,
+      ({ words }, block) => set(words, block(1) + Word.previous, 8),
+    ],
+    ['a list that goes round', 64, /list/, ({ words }, block) => set(words, block(3) + Word.next, block(3))],
+    ['bits of lists that were lost', 16000, /bits/, ({ fit }) => set(fit.lists.filled, 0, 0)],
+    ['levels that were lost', 16000, /bits/, ({ fit: { lists } }) => Object.assign(lists, { levels: 0 })],
+    ['a sum that is wrong', 16000, /were counted/, ({ fit }) => void fit.used++],
+    ['lines that were lost', 16000, /lines/, ({ fit }) => void fit.table.spare--],
+    ['an index that has counted wrongly', 16000, /index/, ({ fit }) => void fit.index.count++],
+  ]
+
+  test.for(cases)('%s', ([, offset, problem, plant]) => {
+    const used = somewhatUsed()
+    plant(used, (which) => used.blocks[which] ?? 0)
+    expect(firstDamage(used.fit)).toEqual({ offset, problem: expect.stringMatching(problem) })
+  })
+
+  function set(words: Int32Array, place: number, value: number): void {
+    words[place] = value
+  }
+})
+
+test('whatever stands in the table, the check ends', () => {
+  for (let seed = 1; seed < 300; seed++) {
+    const { fit, words } = somewhatUsed()
+    let word = seed
+    for (let place = 0; place < words.length; place++) {
+      word = (Math.imul(word, 1103515245) + 12345) & 0x7fffffff
+      if (word % 4 === 0) words[place] = (word >>> 8) % 200
+    }
+    firstDamage(fit)
+  }
+})
+
+describe('segregated fit', () => {
+  test('gives all of a heap as one block, and nothing after that', () => {
+    const fit = new SegregatedFit(12_345, 0, 1)
+    const block = fit.allocate(12_345)
+    expect(fit.table.words[block + Word.size]).toBe(12_345)
+    expect(fit.allocate(1)).toBe(0)
+    expect(fit.free(0)).toBe(true)
+    expect(fit.lists.largest()).toBe(12_345)
+  })
+
+  test('finds the one block that fits among those of its list that may not', () => {
+    const fit = new SegregatedFit(100_000, 0, 64)
+    // 1,000 and 1,010 share a list, and what is between them keeps them apart.
+    const sizes = [1000, 1, 1010, 1, 1001, 1]
+    const starts = sizes.map((size) => fit.table.words[fit.allocate(size) + Word.start] ?? -1)
+    fit.allocate(fit.lists.largest())
+    for (const which of [0, 2, 4]) fit.free(starts[which] ?? -1)
+    expect(fit.table.words[fit.allocate(1005) + Word.start]).toBe(starts[2])
+  })
+
+  test('fills memory that is just as large with aligned blocks', () => {
+    const fit = new SegregatedFit(8 * 256, 0, 64)
+    const starts = Array.from({ length: 8 }, () => fit.table.words[fit.allocateAligned(256, 256) + Word.start])
+    expect(starts).toEqual([0, 256, 512, 768, 1024, 1280, 1536, 1792])
+  })
+
+  test('counts alignment from where the memory lies', () => {
+    const fit = new SegregatedFit(1000, 250, 64)
+    expect(fit.table.words[fit.allocateAligned(1, 256) + Word.start]).toBe(6)
+    expect(fit.table.words[fit.allocateAligned(1, 256) + Word.start]).toBe(262)
+    expect(firstDamage(fit)).toBeUndefined()
+  })
+
+  test('knows of more blocks than it had room for', () => {
+    const fit = new SegregatedFit(100_000, 0, 1)
+    const starts = Array.from({ length: 5000 }, () => fit.table.words[fit.allocate(3) + Word.start] ?? -1)
+    expect(firstDamage(fit)).toBeUndefined()
+    expect(fit.index.count).toBe(5000)
+    for (const start of starts) expect(fit.free(start)).toBe(true)
+    expect(firstDamage(fit)).toBeUndefined()
+    expect(fit.lists.largest()).toBe(100_000)
+  })
+
+  test('finds no block where none starts', () => {
+    const fit = new SegregatedFit(1000, 0, 64)
+    fit.allocate(10)
+    for (const start of [1, 10, 999, 1000, -1, 0.5, 2 ** 32, Number.NaN, Infinity]) expect(fit.free(start)).toBe(false)
+    expect(fit.used).toBe(10)
+  })
+
+  test('reaches 32 GiB of granules', () => {
+    const most = 2 ** 31 - 1
+    const fit = new SegregatedFit(most, 0, 64)
+    fit.allocate(most - 1000)
+    const block = fit.allocateAligned(500, 256)
+    expect(fit.table.words[block + Word.start]).toBe(Math.ceil((most - 1000) / 256) * 256)
+    expect(fit.allocate(most)).toBe(0)
+    expect(fit.allocate(2 ** 40)).toBe(0)
+    expect(firstDamage(fit)).toBeUndefined()
+  })
+})
