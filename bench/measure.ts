@@ -1,3 +1,7 @@
+import { type Distribution, distribution } from '../src/cli/bench/distribution.js'
+
+export { type Distribution, distribution }
+
 /**
  * Sampling. A machine that others use too gets faster and slower by the second, so a figure is never taken alone: ours
  * and its peers are sampled in turn, in rounds of A B, B A, A B …, and a ratio is the median of the ratios of
@@ -8,14 +12,6 @@
  * inlines none, and measures the call. For the same reason every suite runs in a process of its own.
  */
 export type Contender = (rounds: number) => number | Promise<number>
-
-export interface Distribution {
-  readonly median: number
-  /** 10th percentile. */
-  readonly low: number
-  /** 90th percentile. */
-  readonly high: number
-}
 
 export interface Sampling {
   /** Times that each contender is sampled and counted. */
@@ -52,18 +48,6 @@ export function timed(loop: (rounds: number) => number): Contender {
     if (Number.isFinite(sum)) return seconds
     throw new Error(`the results of a benchmark add up to ${sum}`)
   }
-}
-
-export function distribution(samples: readonly number[]): Distribution {
-  const sorted = Float64Array.from(samples).sort()
-  return { median: percentile(sorted, 0.5), low: percentile(sorted, 0.1), high: percentile(sorted, 0.9) }
-}
-
-function percentile(sorted: Float64Array, share: number): number {
-  const position = share * (sorted.length - 1)
-  const below = sorted[Math.floor(position)] ?? Number.NaN
-  const above = sorted[Math.ceil(position)] ?? Number.NaN
-  return below + (above - below) * (position % 1)
 }
 
 /** Seconds a round of each contender, sample by sample; the nth of one was taken beside the nth of another. */

@@ -38,6 +38,11 @@ export const commandExamples: Readonly<Record<string, readonly string[]>> = {
     "pinfold lab run --hosts 2 -- sh -c 'ping -c 3 $LAB_PEERS'",
   ],
   'pinfold lab shell': ['pinfold lab shell', 'pinfold lab shell --numa 2 --memory 4GiB'],
+  'pinfold bench': [
+    'pinfold bench                                   # all, a minute or two',
+    'pinfold bench tlb --pages base,2MiB --sizes 64MiB,1GiB',
+    "pinfold bench copy --quick --json | jq '.benchmarks[].series[].points[].median'",
+  ],
   'pinfold demo': ['pinfold demo', 'pinfold demo --json'],
   'pinfold completion': ['source <(pinfold completion bash)', 'pinfold completion fish | source'],
 }

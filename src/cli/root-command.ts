@@ -14,6 +14,7 @@ export const rootCommand = defineCommand({
     translate: () => import('./translate.js').then((module) => module.translate),
     devices: () => import('./devices.js').then((module) => module.devices),
     lab: () => import('./lab.js').then((module) => module.lab),
+    bench: () => import('./bench.js').then((module) => module.bench),
     demo: () => import('./demo.js').then((module) => module.demo),
     completion: () => import('./completion.js').then((module) => module.completion),
   },

@@ -58,7 +58,7 @@ describe('in bash', () => {
   test.each([
     [
       ['pinfold', ''],
-      ['doctor', 'hugepages', 'translate', 'devices', 'lab', 'demo', 'completion'],
+      ['doctor', 'hugepages', 'translate', 'devices', 'lab', 'bench', 'demo', 'completion'],
     ],
     [['pinfold', 'h'], ['hugepages']],
     [
@@ -76,6 +76,10 @@ describe('in bash', () => {
     ],
     [['pinfold', 'hugepages', 'release', '2MiB', '--node', ''], []],
     [['pinfold', 'doctor', '--s'], ['--strict']],
+    [
+      ['pinfold', 'bench', ''],
+      ['tlb', 'copy'],
+    ],
     [
       ['pinfold', 'completion', ''],
       ['bash', 'zsh', 'fish'],

@@ -35,6 +35,13 @@ describe('a command line', () => {
     [['translate', '1'], 'ADDRESS'],
     [['translate', '1', 'here'], "'here'"],
     [['translate', '0', '0x1000'], "'0'"],
+    [['bench', 'frob'], "a benchmark (tlb, copy), but received 'frob'"],
+    [['bench', 'tlb', 'copy'], "one word too many: 'copy'"],
+    [['bench', '--sizes', '1MiB'], 'one benchmark'],
+    [['bench', 'tlb', '--sizes', '100'], "'100'"],
+    [['bench', 'copy', '--sizes', '4GiB'], "'4GiB'"],
+    [['bench', '--pages', '3MiB'], "'3MiB'"],
+    [['bench', '--seconds', '0'], "'0'"],
     [['completion', 'csh'], "not 'csh'"],
     [['constructor'], "not 'constructor'"],
   ])('%j is refused with exit code 2, and says what is wrong', async (words, complaint) => {
@@ -47,7 +54,8 @@ describe('a command line', () => {
   test('without a command shows the usage on stderr and ends with 2', async () => {
     const { code, stdout, stderr } = await pinfold([])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    for (const command of ['doctor', 'hugepages', 'translate', 'demo', 'completion']) expect(stderr).toContain(command)
+    for (const command of ['doctor', 'hugepages', 'translate', 'bench', 'demo', 'completion'])
+      expect(stderr).toContain(command)
   })
 
   test('that is wrong is told as JSON too, as the only thing on stdout', async () => {

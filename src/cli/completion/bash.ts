@@ -1,4 +1,4 @@
-import { type CompletedCommand, pageSizes, singleQuoted, walkCommands } from './command-tree.js'
+import { type CompletedCommand, operandWords, pageSizes, singleQuoted, walkCommands } from './command-tree.js'
 
 /** A completion script for bash 4 and newer; it needs no bash-completion package. */
 export function renderBash(root: CompletedCommand): string {
@@ -6,7 +6,7 @@ export function renderBash(root: CompletedCommand): string {
   const steps = all.slice(1).map(({ path }) => `      ${singleQuoted(path.join(' '))}) command=${quoted(path)} ;;`)
   const cases = all.map(({ path, command }) => {
     const { commands, options, operand } = command
-    const words = [...commands.map(({ name }) => name), ...(operand === 'page-size' ? pageSizes : [])]
+    const words = [...commands.map(({ name }) => name), ...(operandWords.get(operand) ?? [])]
     const values = options.filter(({ takesValue }) => takesValue).map(({ word }) => word)
     const lines = [
       `    ${quoted(path)})`,

@@ -1,4 +1,5 @@
 import type { ArgsDef, CommandDef } from 'citty'
+import { benchmarkNames } from '../bench/benchmarks.js'
 import { resolve } from '../resolvable.js'
 
 /** An option, as a shell completes it. */
@@ -10,7 +11,7 @@ export interface CompletedOption {
 }
 
 /** What the next word that is no option may be. */
-export type CompletedOperand = 'page-size' | 'folder' | 'pid' | 'nothing'
+export type CompletedOperand = 'page-size' | 'benchmark' | 'folder' | 'pid' | 'nothing'
 
 /** A command, with all that may follow it. */
 export interface CompletedCommand {
@@ -24,12 +25,19 @@ export interface CompletedCommand {
 
 const operands: ReadonlyMap<string, CompletedOperand> = new Map([
   ['size', 'page-size'],
+  ['benchmark', 'benchmark'],
   ['path', 'folder'],
   ['pid', 'pid'],
 ])
 
 /** The page sizes that scripts offer: those of the usual machines. */
 export const pageSizes = ['2MiB', '1GiB', '64KiB', '32MiB', '512MiB', '16GiB']
+
+/** The words that an operand may be, where they are known. */
+export const operandWords: ReadonlyMap<CompletedOperand, readonly string[]> = new Map([
+  ['page-size', pageSizes],
+  ['benchmark', benchmarkNames],
+])
 
 /** The tree of commands as plain values. */
 export async function readCommandTree(command: CommandDef<ArgsDef>, name = 'pinfold'): Promise<CompletedCommand> {

@@ -1,4 +1,4 @@
-import { type CompletedCommand, pageSizes, walkCommands } from './command-tree.js'
+import { type CompletedCommand, operandWords, pageSizes, walkCommands } from './command-tree.js'
 
 /** A completion script for fish: one `complete` a word, each with the condition under which it is offered. */
 export function renderFish(root: CompletedCommand): string {
@@ -22,7 +22,8 @@ function renderCommand(path: readonly string[], { commands, options, operand }: 
     const value = word === '--page-size' ? ` -a ${quoted(pageSizes.join(' '))}` : ''
     lines.push(`${complete} -l ${word.slice(2)}${takesValue ? ' -x' : ''}${value} -d ${quoted(description)}`)
   }
-  if (operand === 'page-size') lines.push(`${complete} -a ${quoted(pageSizes.join(' '))}`)
+  const words = operandWords.get(operand)
+  if (words !== undefined) lines.push(`${complete} -a ${quoted(words.join(' '))}`)
   if (operand === 'folder') lines.push(`${complete} -a '(__fish_complete_directories)'`)
   if (operand === 'pid') lines.push(`${complete} -a '(__fish_complete_pids)'`)
   return lines

@@ -1,4 +1,11 @@
-import { type CompletedCommand, type CompletedOption, pageSizes, singleQuoted, walkCommands } from './command-tree.js'
+import {
+  type CompletedCommand,
+  type CompletedOption,
+  operandWords,
+  pageSizes,
+  singleQuoted,
+  walkCommands,
+} from './command-tree.js'
 
 /** A completion script for zsh: to be sourced, or put as `_pinfold` into a folder of $fpath. */
 export function renderZsh(root: CompletedCommand): string {
@@ -50,6 +57,7 @@ ${[...specs, ...(first === undefined ? [] : [`    ${singleQuoted(first)}`])].joi
 
 const operandSpecs: ReadonlyMap<CompletedCommand['operand'], string> = new Map([
   ['page-size', `1:page size:(${pageSizes.join(' ')})`],
+  ['benchmark', `1:benchmark:(${operandWords.get('benchmark')?.join(' ')})`],
   ['folder', '1:folder:_files -/'],
   ['pid', '1:process:_pids'],
 ])

@@ -56,7 +56,7 @@ export function supplyPages(size: number, repaired: readonly RepairedLoan[]): Pa
 }
 
 /** Free pages that nobody has a claim to: what another program has borrowed it may not have mapped yet. */
-function unclaimed({ pageSize, free, reserved = 0 }: HugepagePool): number {
+export function unclaimed({ pageSize, free, reserved = 0 }: HugepagePool): number {
   const lent = openLoans().filter((loan) => loan.pageSize === pageSize)
   return free - reserved - lent.reduce((sum, { pages }) => sum + pages, 0)
 }

@@ -1,0 +1,111 @@
+import { cpus, loadavg } from 'node:os'
+import { defineCommand } from 'citty'
+import { badArgument, commonArguments, parseCount, parseLength } from './arguments.js'
+import type { Benchmark } from './bench/benchmark.js'
+import { benchmarkNames, benchmarks } from './bench/benchmarks.js'
+import { measure } from './bench/measure.js'
+import { pageKinds, parsePageKinds } from './bench/page-kinds.js'
+import { renderBenchmark, renderMachine } from './bench/render.js'
+import type { BenchmarkReport, BenchReport } from './bench/report.js'
+import { repairPools } from './demo/pages.js'
+import { lookAtMachine } from './demo/steps.js'
+import { exitCode } from './exit-code.js'
+import { Output } from './output.js'
+
+const defaultSeconds = 20
+const quickSeconds = 0.5
+
+/** What memory of every kind of pages is worth on this machine. */
+export const bench = defineCommand({
+  meta: { name: 'bench', description: 'Measure memory of this machine by kind of pages: random access, copies' },
+  args: {
+    benchmark: {
+      type: 'positional',
+      description: `One of ${benchmarkNames.join(', ')} (else all)`,
+      required: false,
+    },
+    pages: { type: 'string', description: 'Kinds of pages: base,transparent,2MiB,1GiB (else all)', valueHint: 'kinds' },
+    sizes: { type: 'string', description: 'Sizes to measure, of one benchmark: 1MiB,64MiB', valueHint: 'sizes' },
+    seconds: {
+      type: 'string',
+      description: `How long to sample each benchmark, about (else ${defaultSeconds})`,
+      valueHint: 'number',
+    },
+    quick: { type: 'boolean', description: 'Few and small sizes, for a second each' },
+    ...commonArguments,
+  },
+  async run({ args }) {
+    const output = new Output({ json: args.json === true })
+    const quick = args.quick === true
+    const chosen = chooseBenchmarks(args.benchmark)
+    const kinds = args.pages === undefined ? pageKinds() : parsePageKinds(args.pages)
+    const sizes = args.sizes === undefined ? undefined : parseSizes(args.sizes, chosen)
+    const seconds =
+      args.seconds === undefined ? (quick ? quickSeconds : defaultSeconds) : parseCount(args.seconds, 'seconds', 1)
+
+    repairPools()
+    const machine = {
+      ...lookAtMachine(),
+      cpu: cpus()[0]?.model ?? 'unknown',
+      cpus: cpus().length,
+      load: { before: currentLoad(), after: currentLoad() },
+    }
+    output.piece(output.paint(renderMachine(machine), 'dim'))
+    const reports: BenchmarkReport[] = []
+    for (const benchmark of chosen) {
+      const report = await measure(
+        benchmark,
+        {
+          kinds,
+          sizes: sizes ?? affordable(quick ? benchmark.quickSizes : benchmark.sizes, benchmark, kinds.length),
+          seconds,
+          leastTurns: quick ? 1 : 3,
+        },
+        (text) => output.progress(text),
+      )
+      output.piece(`\n${renderBenchmark(report, output.paint)}`)
+      reports.push(report)
+    }
+    const report: BenchReport = {
+      schema: 'pinfold/bench/1',
+      machine: { ...machine, load: { ...machine.load, after: currentLoad() } },
+      quick,
+      benchmarks: reports,
+    }
+    if (args.json === true) output.report(report, () => '')
+    const isMeasured = reports.every(({ series }) => series.length > 0)
+    return isMeasured ? exitCode.ok : exitCode.short
+  },
+})
+
+function chooseBenchmarks(name: string | undefined): readonly Benchmark[] {
+  if (name === undefined) return benchmarks
+  const found = benchmarks.find((benchmark) => benchmark.name === name)
+  if (found === undefined) throw badArgument(`a benchmark (${benchmarkNames.join(', ')})`, name)
+  return [found]
+}
+
+/** Ascending, each once. */
+function parseSizes(word: string, chosen: readonly Benchmark[]): number[] {
+  const [benchmark, second] = chosen
+  if (benchmark === undefined || second !== undefined) {
+    throw badArgument(`the name of one benchmark with --sizes (${benchmarkNames.join(', ')})`, undefined)
+  }
+  const sizes = word.split(',').map((part) => {
+    const size = parseLength(part)
+    if (!benchmark.accepts.accepts(size)) throw badArgument(`${benchmark.accepts.text} for ${benchmark.name}`, part)
+    return size
+  })
+  return [...new Set(sizes)].sort((one, other) => one - other)
+}
+
+/** The sizes that leave half of the available memory to others, when every kind of pages has a region. */
+function affordable(sizes: readonly number[], benchmark: Benchmark, kinds: number): readonly number[] {
+  const most = process.availableMemory() / 2
+  const [least] = sizes
+  return sizes.filter((size) => size === least || benchmark.regionSize(size) * kinds <= most)
+}
+
+function currentLoad(): number {
+  return loadavg()[0] ?? 0
+}

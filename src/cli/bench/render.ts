@@ -1,0 +1,65 @@
+import { formatSize } from '../../sizes.js'
+import { type Paint, renderTable } from '../output.js'
+import type { BenchmarkReport, BenchReport, Point, Series } from './report.js'
+
+/** The line above all tables. */
+export function renderMachine({
+  pinfold,
+  node,
+  kernel,
+  arch,
+  virtual,
+  cpu,
+  cpus,
+  load,
+}: BenchReport['machine']): string {
+  const where = virtual === null ? '' : `, virtual machine${virtual === 'unnamed' ? '' : ` (${virtual})`}`
+  return `pinfold ${pinfold}, Node ${node}, Linux ${kernel} ${arch}, ${cpus} x ${cpu}${where}, load ${load.before.toFixed(2)}`
+}
+
+/** A row for each size, a column for each kind of pages; what could not be had below. */
+export function renderBenchmark(report: BenchmarkReport, paint: Paint): string {
+  const { name, about, varied, measured, unit, series, passedOver } = report
+  const head = [
+    `${paint(name, 'bold')}  ${about}`,
+    paint(`${unit}, ${measured}: median (10th to 90th percentile)`, 'dim'),
+    '',
+  ]
+  const columns = [
+    { title: varied, align: 'right' as const },
+    ...series.map((one) => ({ title: titleOf(one), align: 'right' as const })),
+  ]
+  const rows = (series[0]?.points ?? []).map(({ size }, at) => [
+    formatSize(size),
+    ...series.map(({ points }) => cell(points[at])),
+  ])
+  const missing = passedOver.flatMap(({ pages, reason, hint }) => [
+    `${paint(pages, 'yellow')} passed over: ${reason}`,
+    ...(hint === null ? [] : [`  ${paint(`$ ${hint}`, 'bold')}`]),
+  ])
+  const table = series.length > 0 ? [renderTable(columns, rows, paint)] : []
+  return [
+    ...head,
+    [table, missing]
+      .filter(({ length }) => length > 0)
+      .map((lines) => lines.join('\n'))
+      .join('\n\n'),
+  ].join('\n')
+}
+
+/** Transparent pages are only huge as far as the kernel has made them so. */
+export function titleOf({ pages, hugeShare }: Series): string {
+  return pages === 'transparent' && hugeShare < 1 ? `transparent, ${Math.round(hugeShare * 100)}% huge` : pages
+}
+
+function cell(point: Point | undefined): string {
+  if (point === undefined) return '-'
+  const { median, low, high } = point
+  return `${significant(median)} (${significant(low)}-${significant(high)})`
+}
+
+/** Three significant digits, written out: what is measured here is not known better. */
+export function significant(value: number): string {
+  const decimals = Math.max(0, 2 - Math.floor(Math.log10(value)))
+  return value.toFixed(decimals)
+}
