@@ -24,6 +24,8 @@ export interface Window {
   high: number
   length: number
   access: number
+  /** What the last bind that was posted named. */
+  named: RegisteredMemory | undefined
   /** The queue pair that bound it: only that can use one of type 2. */
   queuePair: QueuePairEndpoint | undefined
 }

@@ -39,6 +39,9 @@ function postEach(queuePair: QueuePairEndpoint, words: Uint32Array, stride: numb
     if (queuePair.pending.length >= capacity.sendRequests) {
       throw queueFull('ibv_post_send', `${capacity.sendRequests} requests are outstanding`, { posted: index, index })
     }
+    if (current.opcode === requestOpcodes.byName.bind && current.window !== undefined) {
+      current.window.named = current.bindMemory
+    }
     if (queuePair.state === ERR) {
       flush(queuePair, current.idLow, current.idHigh, current.opcode)
     } else if (queuePair.state === SQD || queuePair.pending.length > 0) {

@@ -153,11 +153,14 @@ export class LoadedSend {
   #loadBind({ context }: QueuePairEndpoint, words: Uint32Array, at: number): string | undefined {
     this.window = context.windows.find(words[at + sendWord.window] ?? 0)
     if (this.window === undefined) return 'a bind needs a window'
-    const registration = words[at + sendWord.bindRegistration] ?? 0
-    this.bindMemory = context.registrations.find(registration)
-    if (registration !== 0 && this.bindMemory === undefined) return 'there is no such registration'
     this.bindOffset = (words[at + sendWord.bindOffset] ?? 0) + (words[at + sendWord.bindOffset + 1] ?? 0) * 2 ** 32
     this.bindLength = (words[at + sendWord.bindLength] ?? 0) + (words[at + sendWord.bindLength + 1] ?? 0) * 2 ** 32
+    // Providers look into the registration also when a window is closed: it is the one that it was bound to.
+    const isClosing = this.window.type === 1 && this.bindLength === 0
+    const registration = context.registrations.find(words[at + sendWord.bindRegistration] ?? 0)
+    this.bindMemory = isClosing ? this.window.named : registration
+    if (this.bindMemory === undefined || this.bindMemory.handle === 0) return 'a bind needs a registration'
+    if (!isClosing && this.bindLength === 0) return 'a bind needs bytes'
     this.bindAccess = words[at + sendWord.bindAccess] ?? 0
     this.bindKey = words[at + sendWord.bindKey] ?? 0
     return undefined

@@ -77,6 +77,7 @@ export function windowCalls(context: LoopbackContext) {
         type,
         rkey: wire.newKey(),
         memory: undefined,
+        named: undefined,
         offset: 0,
         low: 0,
         high: 0,

@@ -219,6 +219,24 @@ export const windows = group('memory windows', [
     },
   },
   {
+    name: 'a window of type 1 that was never bound is closed',
+    expects: 'ERR_DEVICE_REFUSED EINVAL',
+    run(kit) {
+      const { far } = kit.pair()
+      const window = allocate(kit, 1)
+      return refusal(() => far.queuePair.post({ operation: 'bind', window }))
+    },
+  },
+  {
+    name: 'a window of type 2 bound to nothing',
+    expects: 'ERR_DEVICE_REFUSED EINVAL',
+    run(kit) {
+      const { far } = kit.pair()
+      const window = allocate(kit, 2)
+      return refusal(() => far.queuePair.post({ operation: 'bind', window, access: reachable }))
+    },
+  },
+  {
     name: 'invalidate of a window of type 1',
     expects: 'LOC_QP_OP_ERR',
     async run(kit) {
@@ -282,6 +300,20 @@ export const windows = group('memory windows', [
       const second = remoteOf(window)
       assert.notEqual(first.rkey, second.rkey)
       return `${await write(kit, pair, second)}, then ${await write(kit, pair, first)}`
+    },
+  },
+  {
+    name: 'a window of type 2 bound, invalidated and bound anew in one burst',
+    expects: 'SUCCESS, SUCCESS, SUCCESS, then SUCCESS',
+    async run(kit) {
+      const pair = kit.pair()
+      const { queuePair, queue } = pair.far
+      const memory = kit.buffer()
+      const window = allocate(kit, 2)
+      const opens = { operation: 'bind', window, memory: memory.registration, access: reachable } as const
+      queuePair.post([opens, { operation: 'invalidate', target: window }, opens])
+      const ended = [await kit.status(queue), await kit.status(queue), await kit.status(queue)]
+      return `${ended.join(', ')}, then ${await write(kit, pair, remoteOf(window))}`
     },
   },
   {
