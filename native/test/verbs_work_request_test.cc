@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,9 +24,9 @@ constexpr std::uint32_t kInline = 64;
 
 // A queue pair of a type that is ready to send, and memory, on a device that does nothing.
 struct Bench {
-  explicit Bench(ibv_qp_type type = IBV_QPT_RC)
+  explicit Bench(ibv_qp_type type = IBV_QPT_RC, const std::function<void(FunctionTable&)>& change = {})
       : faults(std::make_shared<Faults>()),
-        context(withFaults(device.functions(), faults), "noop0", events, 1),
+        context(withFaults(changed(change), faults), "noop0", events, 1),
         user(memory::RegionTable::process().add(test::made(test::requestOf()), test::requestOf(), "")),
         domain(ProtectionDomain::allocate(context)),
         queue(CompletionQueue::create(context, {256, 0, 0, false, false})),
@@ -37,6 +38,11 @@ struct Bench {
     qp().modify(ready, IBV_QP_STATE);
   }
 
+  FunctionTable changed(const std::function<void(FunctionTable&)>& change) const {
+    FunctionTable table = device.functions();
+    if (change) change(table);
+    return table;
+  }
   RegionRange range() { return regionRange("test", user.entry().id, 0, user.entry().size); }
   QueuePair& qp() { return context.objects().get<QueuePair>("test", pair); }
   std::size_t completions() {
@@ -168,6 +174,38 @@ TEST("an inline request takes bytes where the processor may read them, and no mo
   CHECK_EQUAL(post(bench, words), EINVAL);
   words.at(0, layout::kFlags) = IBV_SEND_SIGNALED;
   CHECK_EQUAL(post(bench, words), 0);
+}
+
+TEST("an entry of no bytes is left out, and an implicit registration is no memory by itself") {
+  std::vector<int> entries;
+  Bench bench(IBV_QPT_RC, [&](FunctionTable& table) {
+    table.postSend = [&](ibv_qp*, ibv_send_wr* request, ibv_send_wr**) {
+      entries.push_back(request->num_sge);
+      for (int i = 0; i < request->num_sge; ++i) entries.push_back(static_cast<int>(request->sg_list[i].length));
+      return 0;
+    };
+    table.postRecv = [&](ibv_qp*, ibv_recv_wr* request, ibv_recv_wr**) {
+      return entries.push_back(request->num_sge), 0;
+    };
+  });
+  const Handle implicit = Registration::ofAll(bench.context, bench.domain, IBV_ACCESS_ON_DEMAND);
+  const Handle covered = Registration::cover(bench.context, implicit, bench.range());
+  Words words(bench);
+  const std::size_t second = layout::kSendHeader + layout::kEntry;
+  words.at(0, layout::kEntries) = 2;
+  words.at(0, layout::kSendHeader + layout::kEntryRegistration) = covered;
+  words.at(0, layout::kSendHeader + layout::kEntryLength) = 0;
+  words.at(0, second + layout::kEntryRegistration) = bench.registration;
+  words.at(0, second + layout::kEntryLength) = 8;
+  CHECK_EQUAL(post(bench, words), 0);
+  CHECK(entries == (std::vector<int>{1, 8}));
+  words.at(0, layout::kSendHeader + layout::kEntryRegistration) = implicit;
+  CHECK_EQUAL(post(bench, words), EINVAL);
+  std::vector<std::uint32_t> receive(layout::kReceiveHeader + layout::kEntry);
+  receive[layout::kReceiveEntries] = 1;
+  receive[layout::kReceiveHeader + layout::kEntryRegistration] = covered;
+  bench.qp().postReceive(receive, receive.size(), 1);
+  CHECK_EQUAL(entries.back(), 0);
 }
 
 TEST("an inline request of memory with a chosen address reads where the memory is") {

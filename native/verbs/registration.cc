@@ -140,6 +140,7 @@ Handle Registration::cover(Context& context, Handle implicit, RegionRange&& rang
 
 bool Registration::entry(std::uint64_t offset, std::uint64_t length, bool inlined, ibv_sge& into) const noexcept {
   constexpr std::uint64_t kMost = std::uint64_t{1} << 31U;
+  if (made_.source == Source::Implicit) return false;
   if (offset > made_.length || length > made_.length - offset || length > kMost) return false;
   if (inlined && !range_) return false;
   const std::uint64_t start = inlined ? reinterpret_cast<std::uintptr_t>(range_->begin) : made_.address;

@@ -38,16 +38,21 @@ bool suits(ibv_qp_type type, std::uint32_t opcode) {
 
 bool canInline(std::uint32_t opcode) { return opcode <= IBV_WR_SEND_WITH_IMM || opcode == IBV_WR_SEND_WITH_INV; }
 
-// Scatter entries of a copied request, from word `at` on; their number was checked. Returns an error number.
-int understandEntries(const ObjectTable& objects, Words copy, std::size_t at, bool inlined, std::span<ibv_sge> into) {
-  for (ibv_sge& entry : into) {
+// Scatter entries of a copied request, from word `at` on; their number was checked. What is left of `into` has bytes,
+// all of it: length 0 means 2 GiB to some devices, of which the key of an implicit registration would not keep them.
+// Returns an error number.
+int understandEntries(const ObjectTable& objects, Words copy, std::size_t at, bool inlined, std::span<ibv_sge>& into) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < into.size(); ++i) {
     const Words words = copy.subspan(at, layout::kEntry);
     const auto* const registration = objects.find<Registration>(words[layout::kEntryRegistration]);
     if (registration == nullptr) return EINVAL;
     const std::uint64_t offset = wide(words, layout::kEntryOffset);
-    if (!registration->entry(offset, words[layout::kEntryLength], inlined, entry)) return EINVAL;
+    if (!registration->entry(offset, words[layout::kEntryLength], inlined, into[count])) return EINVAL;
+    if (into[count].length > 0) ++count;
     at += layout::kEntry;
   }
+  into = into.first(count);
   return 0;
 }
 
@@ -190,9 +195,10 @@ ReceiveBatch::ReceiveBatch(std::uint32_t entries)
 int ReceiveBatch::understand(const ObjectTable& objects, ibv_recv_wr& request, std::span<ibv_sge> entries) const {
   const Words copy(copy_);
   request.wr_id = wide(copy, layout::kId);
+  const int error = understandEntries(objects, copy, layout::kReceiveHeader, false, entries);
   request.sg_list = entries.data();
   request.num_sge = static_cast<int>(entries.size());
-  return understandEntries(objects, copy, layout::kReceiveHeader, false, entries);
+  return error;
 }
 
 void ReceiveBatch::post(const char* call, const ObjectTable& objects, Words words, std::size_t stride,
