@@ -19,7 +19,7 @@ export class MemoryWindow extends DeviceObject {
   readonly domain: ProtectionDomain
   readonly type: 1 | 2
   #rkey: number
-  #bound: { readonly memory: RegistrationSlice; readonly generation: number } | undefined
+  #bound: { readonly memory: RegistrationSlice; readonly start: bigint; readonly generation: number } | undefined
 
   /** Made by `domain.allocateWindow()`. */
   constructor(domain: ProtectionDomain, type: 1 | 2, handle: Handle, rkey: number) {
@@ -56,9 +56,8 @@ export class MemoryWindow extends DeviceObject {
         values: { object: this.label },
       })
     }
-    const { memory, generation } = this.#bound
-    const start = memory.registration.access.includes('zeroBased') ? 0n : memory.registration.address
-    return describeMemory(start + BigInt(memory.offset), memory.length, this.#rkey, generation)
+    const { memory, start, generation } = this.#bound
+    return describeMemory(start, memory.length, this.#rkey, generation)
   }
 
   /**
@@ -68,13 +67,17 @@ export class MemoryWindow extends DeviceObject {
     return ((this.#rkey & 0xffff_ff00) | ((this.#rkey + binds) & 0xff)) >>> 0
   }
 
-  /** @internal A bind to `memory` was posted; undefined: one of length 0, or an invalidate. */
-  posted(memory: RegistrationSlice | undefined): void {
+  /**
+   * @internal A bind to `memory` was posted; undefined: one of length 0, or an invalidate. Peers count from 0 in a window
+   * that is zero based, else as in the registration.
+   */
+  posted(memory: RegistrationSlice | undefined, isZeroBased = false): void {
     if (this.#bound !== undefined) this.#bound.memory.registration.windows.delete(this)
     memory?.registration.windows.add(this)
     if (memory !== undefined) {
       this.#rkey = this.type === 2 ? this.keyAfter(1) : this.device.calls.windowKey(this.handle)
-      this.#bound = { memory, generation: ++bindings }
+      const start = isZeroBased ? 0n : memory.registration.address + BigInt(memory.offset)
+      this.#bound = { memory, start, generation: ++bindings }
     } else {
       this.#bound = undefined
     }

@@ -14,6 +14,15 @@ import { type WorkMemory, writeEntries } from './work-memory.js'
 
 const everyFlag = Object.values(sendFlags).reduce((all, flag) => all | flag, 0)
 
+/** What a request does to a window, once it is posted. */
+interface StagedWindow {
+  readonly window: MemoryWindow
+  /** Undefined when it is closed. */
+  readonly bound: RegistrationSlice | undefined
+  readonly isZeroBased: boolean
+  readonly at: number
+}
+
 /**
  * A burst of send requests in the making: each method writes one into a typed array, `post()` hands all of them to the
  * device in one call. `queuePair.post()` does both for requests that are objects.
@@ -26,7 +35,7 @@ export class SendRing {
   readonly #stride: number
   readonly #entries: number
   /** What is to happen to windows when the burst is posted. */
-  #windows: { readonly window: MemoryWindow; readonly bound: RegistrationSlice | undefined; readonly at: number }[] = []
+  #windows: StagedWindow[] = []
   #staged = 0
 
   /** Made by the queue pair: `queuePair.sends`. */
@@ -131,7 +140,7 @@ export class SendRing {
       posted = error instanceof PinfoldError && typeof error.values.posted === 'number' ? error.values.posted : 0
       throw error
     } finally {
-      for (const { window, bound, at } of windows) if (at < posted) window.posted(bound)
+      for (const { window, bound, isZeroBased, at } of windows) if (at < posted) window.posted(bound, isZeroBased)
     }
     return staged
   }
@@ -222,7 +231,7 @@ export class SendRing {
     }
     target.requireOpen('post')
     this.#words[at + sendWord.immediate] = target.keyAfter(this.#bindsOf(target))
-    this.#windows.push({ window: target, bound: undefined, at: this.#staged })
+    this.#windows.push({ window: target, bound: undefined, isZeroBased: false, at: this.#staged })
   }
 
   #bind(at: number, { window, memory, access = [] }: Extract<SendRequest, { operation: 'bind' }>): void {
@@ -240,7 +249,7 @@ export class SendRing {
       this.#writeNumber(at + sendWord.bindOffset, bound.offset)
       this.#writeNumber(at + sendWord.bindLength, bound.length)
     }
-    this.#windows.push({ window, bound, at: this.#staged })
+    this.#windows.push({ window, bound, isZeroBased: access.includes('zeroBased'), at: this.#staged })
   }
 
   /** How often this burst binds a window already: each time it has another key. */

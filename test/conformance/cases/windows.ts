@@ -317,6 +317,27 @@ export const windows = group('memory windows', [
     },
   },
   {
+    name: 'a window of type 2 that is zero based: peers count from its start',
+    expects: 'SUCCESS, then REM_ACCESS_ERR',
+    async run(kit) {
+      const pair = kit.pair()
+      const memory = kit.buffer(4096, ['localWrite', 'bindWindow'])
+      const window = allocate(kit, 2)
+      const slice = memory.registration.slice(100, 50)
+      assert.equal(await bind(kit, pair.far, window, slice, ['remoteWrite', 'zeroBased']), 'SUCCESS')
+      const { address, length, rkey, generation } = window.describe()
+      assert.equal(BigInt(address), 0n)
+      const written = await write(kit, pair, remoteOf(window), 42)
+      const expected = new Uint8Array(4096).fill(0xab, 142, 150)
+      assertBytes(memory.bytes, expected)
+      const more = parseRemoteMemory({ address, length: length + 1, rkey, generation })
+      const beyond = await write(kit, pair, more, 43)
+      kit.excuse(beyond === 'SUCCESS', opensAll)
+      assertBytes(memory.bytes, expected)
+      return `${written}, then ${beyond}`
+    },
+  },
+  {
     name: 'a window of type 2 bound while it is bound',
     expects: 'MW_BIND_ERR',
     async run(kit) {
