@@ -81,6 +81,21 @@ TEST("a device that is not there is ENODEV, and what there is can be listed") {
   CHECK_EQUAL(error, ENODEV);
 }
 
+TEST("a provider that makes nothing and says no errno has not lost its device") {
+  NoOpDevice device;
+  FunctionTable table = device.functions();
+  table.allocPd = [](ibv_context*) -> ibv_pd* { return nullptr; };
+  EventThread events([] {});
+  Context context(std::make_shared<const FunctionTable>(table), "noop0", events, 1);
+  int error = 0;
+  try {
+    (void)ProtectionDomain::allocate(context);
+  } catch (const os::SystemError& refusal) {
+    error = refusal.error();
+  }
+  CHECK_EQUAL(error, EPROTO);
+}
+
 TEST("a registration keeps its region until it is gone, whoever else has left") {
   Bench bench;
   auto context = bench.open();

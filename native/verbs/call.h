@@ -33,8 +33,8 @@ Object* make(const char* name, const std::function<Object*(Parameters...)>& func
   requireFunction(name, function);
   errno = 0;
   Object* const made = function(std::forward<Arguments>(arguments)...);
-  // Some providers of old set no errno.
-  if (made == nullptr) throw os::SystemError(name, errno == 0 ? EIO : errno);
+  // Some providers set no errno. (EIO would be a device that is gone.)
+  if (made == nullptr) throw os::SystemError(name, errno == 0 ? EPROTO : errno);
   return made;
 }
 
