@@ -1,46 +1,11 @@
 import assert from 'node:assert/strict'
 import { everyRight } from '../buffer.js'
 import { group } from '../case.js'
-import type { End, Kit, Pair } from '../kit.js'
+import type { Kit } from '../kit.js'
 import { refusal } from '../kit.js'
-import { type Access, type MemoryWindow, parseRemoteMemory, type RemoteMemory, type WorkMemory } from '../rdma.js'
+import { parseRemoteMemory } from '../rdma.js'
 import { assertBytes } from '../transfer.js'
-
-const opensAll = 'a window opens all of its registration'
-
-const reachable: readonly Access[] = ['remoteWrite', 'remoteRead', 'remoteAtomic']
-
-function remoteOf(window: MemoryWindow): RemoteMemory {
-  return parseRemoteMemory(JSON.parse(JSON.stringify(window.describe())))
-}
-
-function allocate(kit: Kit, type: 1 | 2): MemoryWindow {
-  return kit.optional(`windows of type ${type}`, () => kit.domain.allocateWindow({ type }))
-}
-
-/** Binds, and waits until it is done. */
-async function bind(
-  kit: Kit,
-  { queuePair, queue }: End,
-  window: MemoryWindow,
-  memory: WorkMemory | undefined,
-  access = reachable,
-): Promise<string> {
-  kit.optional(`bind of a window of type ${window.type}`, () =>
-    queuePair.post({ operation: 'bind', window, ...(memory === undefined ? {} : { memory }), access }),
-  )
-  const { operation, ok, status } = await kit.completion(queue)
-  if (ok) assert.equal(operation, 'bind')
-  return status
-}
-
-/** Writes 8 bytes to the start of `remote`, from the near end; the status. */
-async function write(kit: Kit, { near }: Pair, remote: RemoteMemory, offset = 0): Promise<string> {
-  const from = kit.buffer(8)
-  from.bytes.fill(0xab)
-  near.queuePair.post({ operation: 'write', memory: from.registration, remote: remote.slice(offset, 8) })
-  return await kit.status(near.queue)
-}
+import { allocate, bind, opensAll, reachable, remoteOf, write } from '../window.js'
 
 const ofTypes = ([1, 2] as const).flatMap((type) => [
   {
