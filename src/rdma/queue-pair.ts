@@ -250,12 +250,29 @@ export class QueuePair extends DeviceObject {
 
   protected override destroy(): void {
     // One that is attached to a group is busy (ibv_destroy_qp(3)).
-    for (const [key, { gid, lid }] of this.#groups) {
-      this.device.calls.detachMulticast(this.handle, gid, lid)
-      this.#groups.delete(key)
+    const detached: { readonly gid: string; readonly lid: number }[] = []
+    try {
+      for (const { gid, lid } of [...this.#groups.values()]) {
+        this.detachMulticast({ gid, lid })
+        detached.push({ gid, lid })
+      }
+      this.device.calls.destroyQueuePair(this.handle)
+    } catch (error) {
+      this.#rejoin(detached)
+      throw error
     }
-    this.device.calls.destroyQueuePair(this.handle)
     this.device.queuePairs.delete(this.handle)
+  }
+
+  /** It stays open, and receives what it did before. */
+  #rejoin(groups: readonly { readonly gid: string; readonly lid: number }[]): void {
+    for (const group of groups) {
+      try {
+        this.attachMulticast(group)
+      } catch {
+        return // the device refuses this, too: why it does not close is what is told
+      }
+    }
   }
 
   #wrongState(subject: string, needed: string): PinfoldError {

@@ -121,6 +121,26 @@ test('a device that is pulled out says so, every call fails as removed, and clos
   expect(verbs.live()).toBeLessThan(calls)
 })
 
+test('a queue pair that does not close is in its groups still, and leaves them when it does', () => {
+  const device = openDevice('noop0')
+  const queue = device.createCompletionQueue({ entries: 8 })
+  const queuePair = device.createDomain().createQueuePair({ type: 'UD', sendQueue: queue })
+  for (const last of [1, 2]) queuePair.attachMulticast({ gid: `ff0e:0:0:0:0:0:0:${last}` })
+  for (const [name, nth] of [
+    ['ibv_destroy_qp', 1],
+    ['ibv_detach_mcast', 2],
+  ] as const) {
+    verbs.clear()
+    verbs.inject(name, nth, EPERM)
+    expect(() => queuePair.close()).toThrow(expect.objectContaining({ syscall: name, errno: EPERM }))
+    expect(verbs.calls()).toMatchObject({ ibv_detach_mcast: 2, ibv_attach_mcast: 3 - nth })
+  }
+  verbs.clear()
+  queuePair.close()
+  expect(verbs.calls()).toMatchObject({ ibv_detach_mcast: 2, ibv_destroy_qp: 1 })
+  device.close({ force: true })
+})
+
 test('a device that fails without being gone keeps its objects, and the memory', () => {
   using memory = openRegistrySync({ regions: { rx: { size: '64KiB', pages: 'base' } } })
   const device = openDevice('noop0')
