@@ -252,16 +252,24 @@ export class QueuePair extends DeviceObject {
     // One that is attached to a group is busy (ibv_destroy_qp(3)).
     const detached: { readonly gid: string; readonly lid: number }[] = []
     try {
-      for (const { gid, lid } of [...this.#groups.values()]) {
-        this.detachMulticast({ gid, lid })
-        detached.push({ gid, lid })
-      }
+      for (const group of [...this.#groups.values()]) if (this.#leave(group)) detached.push(group)
       this.device.calls.destroyQueuePair(this.handle)
     } catch (error) {
       this.#rejoin(detached)
       throw error
     }
     this.device.queuePairs.delete(this.handle)
+  }
+
+  /** @returns false when the device is gone, and so the group: whether the queue pair goes then is not this call's to say */
+  #leave(group: { readonly gid: string; readonly lid: number }): boolean {
+    try {
+      this.detachMulticast(group)
+      return true
+    } catch (error) {
+      if (error instanceof PinfoldError && error.code === 'ERR_DEVICE_REMOVED') return false
+      throw error
+    }
   }
 
   /** It stays open, and receives what it did before. */

@@ -121,6 +121,18 @@ test('a device that is pulled out says so, every call fails as removed, and clos
   expect(verbs.live()).toBeLessThan(calls)
 })
 
+test('a queue pair of a removed device closes, though it leaves no group there', async () => {
+  const device = openDevice('noop0')
+  const events = device.events()
+  const queue = device.createCompletionQueue({ entries: 8 })
+  const queuePair = device.createDomain().createQueuePair({ type: 'UD', sendQueue: queue })
+  queuePair.attachMulticast({ gid: 'ff0e:0:0:0:0:0:0:1' })
+  verbs.remove()
+  expect((await events.next()).value).toMatchObject({ type: 'DEVICE_FATAL' })
+  device.close({ force: true })
+  expect(queuePair.closed).toBe(true)
+})
+
 test('a queue pair that does not close is in its groups still, and leaves them when it does', () => {
   const device = openDevice('noop0')
   const queue = device.createCompletionQueue({ entries: 8 })
