@@ -3,6 +3,7 @@
  *
  * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 when anything failed.
  */
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type Outcome, printSummary, silent } from './outcome.js'
 import { signalAll } from './processes.js'
@@ -11,6 +12,7 @@ import { lint } from './suites/lint.js'
 import { Machine } from './suites/machine.js'
 import { native } from './suites/native.js'
 import { packed } from './suites/packed.js'
+import { tidy } from './suites/tidy.js'
 import { currentNode, nodeOf, projects, type VitestRun, vitest } from './suites/vitest.js'
 
 /** The Node versions besides the one that runs this, and the suites that may differ between them. */
@@ -35,7 +37,7 @@ const after = {
   packed: () => packed([currentNode, ...otherNodes.map(nodeOf)]),
 } satisfies Record<string, () => Promise<Outcome>>
 const needsBuild: readonly string[] = ['build', ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
-const known = [...Object.keys(before), ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
+const known = [...Object.keys(before), 'tidy', ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
 
 const usage = `npm test                              every suite that can run here
 npm test -- --only SUITE[,SUITE…]     only these: ${known.join(', ')}
@@ -110,8 +112,11 @@ async function runChecks(checks: Readonly<Record<string, () => Promise<Outcome>>
 
 async function runTests(): Promise<void> {
   const chosen = projects.filter(wanted)
-  if (chosen.length === 0) return
-  // The lab waits for its machines and looks at nothing of this one, so it runs beside the others.
+  // It would take both processors for two minutes. Beside the tests, which use little more than one, it takes the other.
+  const workers = chosen.length > 0 ? 1 : availableParallelism()
+  const checks = node ? {} : { tidy: () => tidy(workers) }
+  if (chosen.length === 0) return runChecks(checks)
+  // The lab looks at nothing of this machine.
   const beside = chosen.filter((suite) => suite === 'lab')
   const inTurn = chosen.filter((suite) => !beside.includes(suite))
   const main = node ? nodeOf(node) : currentNode
@@ -126,7 +131,7 @@ async function runTests(): Promise<void> {
       })
     }
   }
-  await Promise.all([inOrder([{ node: main, chosen: beside }]), inOrder(runs)])
+  await Promise.all([inOrder([{ node: main, chosen: beside }]).then(() => runChecks(checks)), inOrder(runs)])
 }
 
 async function inOrder(runs: readonly VitestRun[]): Promise<void> {
