@@ -134,7 +134,11 @@ export class MemoryRegistry<Names extends string = never> {
     options?: RegisterOptions,
   ): Registration {
     this.#ledger.requireOpen('registerSync')
-    return this.#ledger.registrations.add(registerMemory(memory, domain, access, options))
+    const registration = registerMemory(memory, domain, access, options)
+    // A getter among the options may have closed it.
+    if (this.#ledger.closed) registration.close()
+    this.#ledger.requireOpen('registerSync')
+    return this.#ledger.registrations.add(registration)
   }
 
   /**

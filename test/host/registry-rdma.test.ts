@@ -45,6 +45,19 @@ describe('a registration', () => {
     expect(memory.list()).toEqual([])
   })
 
+  test('is not made when an option closes the registry while it is read', () => {
+    const slice = memory.allocateSync('rx', base).slice(0, 64)
+    const options = {
+      get address() {
+        memory.close()
+        return 4096n
+      },
+    }
+    expect(() => memory.registerSync(slice, domain, [], options)).toThrow()
+    expect([memory.closed, memory.registrations()]).toEqual([true, []])
+    domain.close()
+  })
+
   test('is listed with its region, in the order in which they were made, and counted', () => {
     const one = memory.allocateSync('one', base)
     const other = memory.allocateSync('other', base)
