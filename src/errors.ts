@@ -58,6 +58,7 @@ export type ErrorCode =
   | 'ERR_HEAP_DAMAGED' // check() found that a heap contradicts itself
   | 'ERR_BLOCK_FREE' // no live block starts there, since that memory is free: freed twice, or never allocated
   | 'ERR_BLOCK_UNKNOWN' // no live block starts there: it is inside of one
+  | 'ERR_BLOCK_OVERRUN' // a heap with red zones: something has written past the end of a block
   // The lab
   | 'ERR_LAB_UNAVAILABLE' // what a virtual machine needs is not here, and could not be fetched
   | 'ERR_LAB_FAILED' // a virtual machine did not start, or stopped before its command had ended

@@ -1,4 +1,4 @@
-import { firstBlock, granule, State, Word } from './block-table.js'
+import { firstBlock, Granule, State, Word } from './block-table.js'
 import type { HeapBlock } from './heap-stats.js'
 import type { SegregatedFit } from './segregated-fit.js'
 
@@ -20,7 +20,7 @@ export function* walkBlocks(fit: SegregatedFit, isOpen: () => boolean): Generato
     const told = tellBlock(fit.table.words, block)
     yield told
     if (!isOpen()) return
-    block = blockBehind(fit, block, (told.offset + told.length) / granule)
+    block = blockBehind(fit, block, (told.offset + told.length) / Granule.bytes)
   }
 }
 
@@ -36,9 +36,9 @@ function blockBehind(fit: SegregatedFit, block: number, end: number): number {
 
 function tellBlock(words: Int32Array, block: number): HeapBlock {
   const free = words[block + Word.state] === State.free
-  const length = (words[block + Word.size] ?? 0) * granule
+  const length = (words[block + Word.size] ?? 0) * Granule.bytes
   return {
-    offset: (words[block + Word.start] ?? 0) * granule,
+    offset: (words[block + Word.start] ?? 0) * Granule.bytes,
     length,
     size: free ? 0 : length - (words[block + Word.slackOrList] ?? 0),
     free,

@@ -1,7 +1,7 @@
 import { PinfoldError } from '../errors.js'
 import { checkRange } from '../options.js'
 import { describe, formatSize, GiB } from '../sizes.js'
-import { granule, State, Word } from './block-table.js'
+import { Granule, State, Word } from './block-table.js'
 import { blockHolding } from './block-walk.js'
 import type { Damage } from './heap-integrity.js'
 import type { SegregatedFit } from './segregated-fit.js'
@@ -22,7 +22,7 @@ export function stepOf(subject: string, alignment: number): number {
     alignment <= largestAlignment &&
     (alignment & (alignment - 1)) === 0
   if (!isAlignment) throw outOfRange(subject, 'alignment', alignment, `a power of two from 1 to ${largestAlignment}`)
-  return Math.max(1, alignment / granule)
+  return Math.max(1, alignment / Granule.bytes)
 }
 
 function outOfRange(subject: string, name: string, value: unknown, expected: string): PinfoldError {
@@ -51,9 +51,9 @@ export function heapFull(
   size: number,
   alignment: number,
 ): PinfoldError {
-  const free = (fit.size - fit.used) * granule
-  const largestFree = fit.lists.largest() * granule
-  const aligned = alignment > granule ? ` at a multiple of ${formatSize(alignment)}` : ''
+  const free = (fit.size - fit.used) * Granule.bytes
+  const largestFree = fit.lists.largest() * Granule.bytes
+  const aligned = alignment > Granule.bytes ? ` at a multiple of ${formatSize(alignment)}` : ''
   return new PinfoldError(
     `${subject}: ${formatSize(size)} wanted${aligned} in ${heap}, ${formatSize(free)} free, at most ${formatSize(largestFree)} of it in one block`,
     { code: 'ERR_HEAP_FULL', values: { heap, size, alignment, free, largestFree } },
@@ -62,11 +62,11 @@ export function heapFull(
 
 /** Why no live block starts at `offset`. */
 export function noBlock(subject: string, heap: string, fit: SegregatedFit, offset: number): PinfoldError {
-  checkRange(subject, offset, 0, fit.size * granule - 1)
+  checkRange(subject, offset, 0, fit.size * Granule.bytes - 1)
   const { words } = fit.table
-  const block = blockHolding(fit, Math.floor(offset / granule))
-  const start = (words[block + Word.start] ?? 0) * granule
-  const length = (words[block + Word.size] ?? 0) * granule
+  const block = blockHolding(fit, Math.floor(offset / Granule.bytes))
+  const start = (words[block + Word.start] ?? 0) * Granule.bytes
+  const length = (words[block + Word.size] ?? 0) * Granule.bytes
   if (words[block + Word.state] === State.free) {
     return new PinfoldError(
       `${subject}: offset ${offset} of ${heap} is in free memory, ${start} to ${start + length}: freed already, or never allocated`,
@@ -84,4 +84,11 @@ export function heapDamaged(heap: string, { offset, problem }: Damage): PinfoldE
     code: 'ERR_HEAP_DAMAGED',
     values: { heap, offset, problem },
   })
+}
+
+export function blockOverrun(subject: string, heap: string, offset: number, size: number, place: number): PinfoldError {
+  return new PinfoldError(
+    `${subject}: the block at ${offset} of ${heap} has ${size} bytes, and was written to at byte ${size + place}`,
+    { code: 'ERR_BLOCK_OVERRUN', values: { heap, offset, size, written: size + place } },
+  )
 }

@@ -1,4 +1,4 @@
-import { firstBlock, granule, State, Word } from './block-table.js'
+import { firstBlock, Granule, State, Word } from './block-table.js'
 import { listOf } from './free-lists.js'
 import type { SegregatedFit } from './segregated-fit.js'
 
@@ -12,8 +12,10 @@ export interface Damage {
 /**
  * The first block that is not as it has to be, in the order of their places; undefined when all is right. None of what it
  * reads is believed before it was compared, so it ends whatever stands there.
+ *
+ * @param redZone bytes that each live block has behind those that were asked for
  */
-export function firstDamage(fit: SegregatedFit): Damage | undefined {
+export function firstDamage(fit: SegregatedFit, redZone: number): Damage | undefined {
   const { words } = fit.table
   const listed = blocksInLists(fit)
   const seen = { live: 0, free: 0, used: 0 }
@@ -21,8 +23,8 @@ export function firstDamage(fit: SegregatedFit): Damage | undefined {
   let before = 0
   while (start < fit.size) {
     const block = before === 0 ? firstBlock : (words[before + Word.after] ?? 0)
-    const problem = problemOf(fit, block, before, start) ?? problemOfState(fit, block, before, listed)
-    if (problem !== undefined) return { offset: start * granule, problem }
+    const problem = problemOf(fit, block, before, start) ?? problemOfState(fit, block, before, listed, redZone)
+    if (problem !== undefined) return { offset: start * Granule.bytes, problem }
     const size = words[block + Word.size] ?? 0
     const isLive = words[block + Word.state] === State.live
     seen.live += isLive ? 1 : 0
@@ -33,7 +35,7 @@ export function firstDamage(fit: SegregatedFit): Damage | undefined {
   }
   const problem =
     words[before + Word.after] === 0 ? problemOfSums(fit, seen, listed) : 'something follows the last block'
-  return problem === undefined ? undefined : { offset: start * granule, problem }
+  return problem === undefined ? undefined : { offset: start * Granule.bytes, problem }
 }
 
 /** Whether the block that has to start at `start`, behind the block `before`, says so, too. */
@@ -42,22 +44,29 @@ function problemOf({ table, size: end }: SegregatedFit, block: number, before: n
   if (block === 0) return 'the blocks end before the heap does'
   if (block < 0 || block >= words.length || block % Word.perBlock !== 0) return `${block} is no block's number`
   const size = words[block + Word.size] ?? 0
-  if (words[block + Word.start] !== start) return `it starts at ${(words[block + Word.start] ?? 0) * granule} instead`
-  if (size < 1 || size > end - start) return `it cannot have ${size * granule} bytes`
+  if (words[block + Word.start] !== start)
+    return `it starts at ${(words[block + Word.start] ?? 0) * Granule.bytes} instead`
+  if (size < 1 || size > end - start) return `it cannot have ${size * Granule.bytes} bytes`
   if (words[block + Word.before] !== before) return 'it does not know the block before it'
   return undefined
 }
 
-function problemOfState(fit: SegregatedFit, block: number, before: number, listed: ReadonlyMap<number, number>) {
+function problemOfState(
+  fit: SegregatedFit,
+  block: number,
+  before: number,
+  listed: ReadonlyMap<number, number>,
+  redZone: number,
+) {
   const { words } = fit.table
   const size = words[block + Word.size] ?? 0
-  const slack = words[block + Word.slackOrList] ?? 0
+  const slack = (words[block + Word.slackOrList] ?? 0) - redZone
   switch (words[block + Word.state]) {
     case State.free:
       if (words[before + Word.state] === State.free) return 'it is free, as the block before it is'
       return listed.get(block) === listOf(size) ? undefined : 'it is free, and not in the list of its size'
     case State.live:
-      if (slack < 0 || slack >= granule) return `${slack} of its bytes were not asked for`
+      if (slack < 0 || slack >= Granule.bytes) return `${slack} of its bytes were not asked for`
       return fit.index.find(words[block + Word.start] ?? 0, words) === block
         ? undefined
         : 'it is live, and not in the index'
@@ -76,7 +85,7 @@ function problemOfSums(fit: SegregatedFit, { live, free, used }: Sums, listed: R
   const { table, index, lists } = fit
   if (listed.size !== free) return `${free} blocks are free, ${listed.size} in the lists`
   if (index.count !== live) return `${live} blocks are live, ${index.count} in the index`
-  if (fit.used !== used) return `${used * granule} bytes are used, ${fit.used * granule} were counted`
+  if (fit.used !== used) return `${used * Granule.bytes} bytes are used, ${fit.used * Granule.bytes} were counted`
   if (table.capacity - table.spare !== live + free)
     return `${live + free} lines are used, ${table.spare} of ${table.capacity} are not`
   for (let list = 0; list < lists.heads.length; list++) {

@@ -1,9 +1,10 @@
 import { inspect } from 'node:util'
 import { checked } from '../options.js'
 import { formatSize, GiB } from '../sizes.js'
-import { granule, Word } from './block-table.js'
+import { Granule, Word } from './block-table.js'
 import { walkBlocks } from './block-walk.js'
 import {
+  blockOverrun,
   heapClosed,
   heapDamaged,
   heapFull,
@@ -17,6 +18,7 @@ import { firstDamage } from './heap-integrity.js'
 import { type HeapMemory, type MemoryPart, partOf } from './heap-memory.js'
 import { closeOptions, type HeapCloseOptions, type HeapOptions, heapOptions } from './heap-options.js'
 import type { HeapBlock, HeapStats } from './heap-stats.js'
+import { firstWritten, markRedZone, redZoneBytes } from './red-zone.js'
 import { SegregatedFit } from './segregated-fit.js'
 
 /** Bytes that are moved or zeroed through one view. */
@@ -40,22 +42,25 @@ const fewestBlocks = 256
 export class Heap {
   readonly #part: MemoryPart
   readonly #release: () => void
+  /** Bytes behind each block that nobody may write to; 0 where overruns are not looked for. */
+  readonly #redZone: number
   #fit: SegregatedFit
   #closed = false
   #failures = 0
 
   /** Made by `createHeap()`, which has checked the words. */
-  constructor(part: MemoryPart, blocks: number) {
+  constructor(part: MemoryPart, blocks: number, redZone: number) {
     this.#part = part
+    this.#redZone = redZone
     const address = part.region.address + BigInt(part.offset)
-    const skew = Number((address % BigInt(largestAlignment)) / BigInt(granule))
-    this.#fit = new SegregatedFit(Math.floor(part.length / granule), skew, blocks)
+    const skew = Number((address % BigInt(largestAlignment)) / BigInt(Granule.bytes))
+    this.#fit = new SegregatedFit(Math.floor(part.length / Granule.bytes), skew, blocks)
     this.#release = part.region.core.hold('a heap')
   }
 
   /** Bytes that it manages: those of its memory, less what is beyond a multiple of 16; 0 once it was closed. */
   get size(): number {
-    return this.#fit.size * granule
+    return this.#fit.size * Granule.bytes
   }
 
   /** Whether it was closed. */
@@ -72,12 +77,12 @@ export class Heap {
    * @throws PinfoldError `ERR_HEAP_FULL`, `ERR_OUT_OF_RANGE` for what is no size or alignment, `ERR_HEAP_CLOSED`,
    *   `ERR_MEMORY_SHORT` when the process has no memory to know of more blocks. Nothing is changed then.
    */
-  allocate(size: number, alignment: number = granule): number {
+  allocate(size: number, alignment: number = Granule.bytes): number {
     return this.#offsetOf(this.#allocate('allocate', size, alignment))
   }
 
   /** As `allocate`, and its bytes are zero. @throws PinfoldError as `allocate` and `region.view` */
-  allocateZeroed(size: number, alignment: number = granule): number {
+  allocateZeroed(size: number, alignment: number = Granule.bytes): number {
     const offset = this.#offsetOf(this.#allocate('allocateZeroed', size, alignment))
     try {
       for (let done = 0; done < size; done += viewStep) {
@@ -98,14 +103,16 @@ export class Heap {
    * @returns the block's offset: the old one, or a new one, and then the old one is free
    * @throws PinfoldError as `free`, `allocate` and `region.view`. Nothing is changed then.
    */
-  reallocate(offset: number, size: number, alignment: number = granule): number {
+  reallocate(offset: number, size: number, alignment: number = Granule.bytes): number {
     const subject = 'reallocate'
     const old = this.#live(subject, offset)
-    const granules = granulesOf(subject, size)
+    const granules = granulesOf(subject, size, this.#redZone)
     const step = stepOf(subject, alignment)
     const fit = this.#fit
+    if (this.#redZone > 0) this.#requireUnwritten(subject, old)
     if (fit.toAligned(old, step) === 0 && fit.resize(old, granules)) {
-      fit.table.words[old + Word.slackOrList] = granules * granule - size
+      fit.table.words[old + Word.slackOrList] = granules * Granule.bytes - size
+      if (this.#redZone > 0) markRedZone(this.#redZoneOf(old))
       return offset
     }
     const kept = Math.min(this.#sizeOf(old), size)
@@ -128,11 +135,12 @@ export class Heap {
    *
    * @param offset what `allocate` returned
    * @throws PinfoldError `ERR_BLOCK_FREE` when it is free already, `ERR_BLOCK_UNKNOWN` when it is inside of another block,
-   *   `ERR_OUT_OF_RANGE` when it is no offset of the heap, `ERR_HEAP_CLOSED`. Nothing is changed then.
+   *   `ERR_OUT_OF_RANGE` when it is no offset of the heap, `ERR_BLOCK_OVERRUN`, `ERR_HEAP_CLOSED`. Nothing is changed then.
    */
   free(offset: number): void {
+    if (this.#redZone > 0) this.#requireUnwritten('free', this.#live('free', offset))
     // What is no whole number of granules is not in the index either.
-    if (typeof offset !== 'number' || !this.#fit.free(offset / granule)) throw this.#noBlock('free', offset)
+    if (typeof offset !== 'number' || !this.#fit.free(offset / Granule.bytes)) throw this.#noBlock('free', offset)
   }
 
   /** Bytes that a block was allocated for. @throws PinfoldError as `free` */
@@ -155,11 +163,11 @@ export class Heap {
     this.#requireOpen('stats')
     const { size, used, peak, allocations, table, index, lists, byteLength } = this.#fit
     return {
-      size: size * granule,
-      used: used * granule,
-      peak: peak * granule,
-      free: (size - used) * granule,
-      largestFree: lists.largest() * granule,
+      size: size * Granule.bytes,
+      used: used * Granule.bytes,
+      peak: peak * Granule.bytes,
+      free: (size - used) * Granule.bytes,
+      largestFree: lists.largest() * Granule.bytes,
       blocks: index.count,
       freeBlocks: table.capacity - table.spare - index.count,
       allocations,
@@ -181,15 +189,18 @@ export class Heap {
 
   /**
    * Checks all that it knows: its blocks fill it without a gap, none overlaps another, each is found where it has to be.
-   * Takes time for every block. Nothing that is written to the memory can change that, so what it would find is a fault
-   * of the heap itself.
+   * Nothing that is written to the memory can change that, so what this would find is a fault of the heap itself. With red
+   * zones, also that none was written to. Takes time for every block.
    *
-   * @throws PinfoldError `ERR_HEAP_DAMAGED` that names the first block that is not right; `ERR_HEAP_CLOSED`
+   * @throws PinfoldError `ERR_HEAP_DAMAGED` or `ERR_BLOCK_OVERRUN` that names the first block that is not right;
+   *   `ERR_HEAP_CLOSED`
    */
   check(): void {
     this.#requireOpen('check')
-    const damage = firstDamage(this.#fit)
+    const damage = firstDamage(this.#fit, this.#redZone)
     if (damage !== undefined) throw heapDamaged(this.#name, damage)
+    if (this.#redZone === 0) return
+    for (const { offset, free } of this.walk()) if (!free) this.#requireUnwritten('check', this.#live('check', offset))
   }
 
   /**
@@ -216,7 +227,7 @@ export class Heap {
 
   [inspect.custom](): string {
     const { size, used, index } = this.#fit
-    const use = `${formatSize(used * granule)} of ${formatSize(size * granule)} in ${index.count} blocks`
+    const use = `${formatSize(used * Granule.bytes)} of ${formatSize(size * Granule.bytes)} in ${index.count} blocks`
     return `Heap in region '${this.#part.region.name}' { ${this.#closed ? 'closed' : use} }`
   }
 
@@ -225,30 +236,53 @@ export class Heap {
   }
 
   #allocate(subject: string, size: number, alignment: number): number {
-    const granules = granulesOf(subject, size)
-    const step = alignment === granule ? 1 : stepOf(subject, alignment)
+    const granules = granulesOf(subject, size, this.#redZone)
+    const step = alignment === Granule.bytes ? 1 : stepOf(subject, alignment)
     const fit = this.#fit
     const block = step === 1 ? fit.allocate(granules) : fit.allocateAligned(granules, step)
     if (block === 0) throw this.#noRoom(subject, size, alignment)
-    fit.table.words[block + Word.slackOrList] = granules * granule - size
+    fit.table.words[block + Word.slackOrList] = granules * Granule.bytes - size
+    if (this.#redZone > 0) this.#markNew(block)
     return block
+  }
+
+  #markNew(block: number): void {
+    try {
+      markRedZone(this.#redZoneOf(block))
+    } catch (error) {
+      this.#fit.free(this.#fit.table.words[block + Word.start] ?? 0)
+      throw error
+    }
+  }
+
+  /** The bytes behind what was asked for. */
+  #redZoneOf(block: number): Uint8Array {
+    return this.#bytes(
+      this.#offsetOf(block) + this.#sizeOf(block),
+      this.#fit.table.words[block + Word.slackOrList] ?? 0,
+    )
+  }
+
+  #requireUnwritten(subject: string, block: number): void {
+    const place = firstWritten(this.#redZoneOf(block))
+    if (place !== -1) throw blockOverrun(subject, this.#name, this.#offsetOf(block), this.#sizeOf(block), place)
   }
 
   /** The live block at `offset`. @throws PinfoldError */
   #live(subject: string, offset: number): number {
     const { index, table } = this.#fit
-    const block = typeof offset === 'number' ? index.find(offset / granule, table.words) : 0
+    const block = typeof offset === 'number' ? index.find(offset / Granule.bytes, table.words) : 0
     if (block === 0) throw this.#noBlock(subject, offset)
     return block
   }
 
   #offsetOf(block: number): number {
-    return (this.#fit.table.words[block + Word.start] ?? 0) * granule
+    return (this.#fit.table.words[block + Word.start] ?? 0) * Granule.bytes
   }
 
   #sizeOf(block: number): number {
     const { words } = this.#fit.table
-    return (words[block + Word.size] ?? 0) * granule - (words[block + Word.slackOrList] ?? 0)
+    return (words[block + Word.size] ?? 0) * Granule.bytes - (words[block + Word.slackOrList] ?? 0)
   }
 
   #bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {
@@ -272,10 +306,12 @@ export class Heap {
 }
 
 /** @throws PinfoldError `ERR_OUT_OF_RANGE` */
-function granulesOf(subject: string, size: number): number {
+function granulesOf(subject: string, size: number, redZone: number): number {
   // Whole numbers of 31 bits stay integers for V8.
-  if (typeof size === 'number' && (size & 0x7fffffff) === size && size !== 0) return (size + granule - 1) >>> 4
-  if (Number.isSafeInteger(size) && size >= 1) return Math.ceil(size / granule)
+  if (typeof size === 'number' && (size & 0x7fffffff) === size && size !== 0) {
+    return (size + redZone + Granule.bytes - 1) >>> Granule.bits
+  }
+  if (Number.isSafeInteger(size) && size >= 1) return Math.ceil((size + redZone) / Granule.bytes)
   throw wrongSize(subject, size)
 }
 
@@ -287,7 +323,11 @@ function granulesOf(subject: string, size: number): number {
  *   so many blocks
  */
 export function createHeap(memory: HeapMemory, options: HeapOptions = {}): Heap {
-  const part = partOf('createHeap', memory, { least: granule, most: mostGranules * granule, multiple: granule })
-  const { blocks = fewestBlocks } = checked('createHeap', heapOptions, options)
-  return new Heap(part, blocks)
+  const part = partOf('createHeap', memory, {
+    least: Granule.bytes,
+    most: mostGranules * Granule.bytes,
+    multiple: Granule.bytes,
+  })
+  const { blocks = fewestBlocks, redZones = false } = checked('createHeap', heapOptions, options)
+  return new Heap(part, blocks, redZones ? redZoneBytes : 0)
 }

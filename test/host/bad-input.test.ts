@@ -254,7 +254,10 @@ const doors: readonly Door[] = [
     of: pinfold,
     name: 'createHeap',
     before: [slice],
-    inputs: option({}, 'blocks', [0, 2 ** 26 + 1, ...wrongNumbers, ...wrongTypes()]),
+    inputs: [
+      ...option({}, 'blocks', [0, 2 ** 26 + 1, ...wrongNumbers, ...wrongTypes()]),
+      ...option({}, 'redZones', [0, 1, ...wrongTypes('boolean')]),
+    ],
   },
   ...['allocate', 'allocateZeroed'].flatMap((name) => [
     { of: heap, name, inputs: values([undefined, 0, ...wrongNumbers, ...wrongTypes()]) },

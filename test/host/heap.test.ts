@@ -132,6 +132,43 @@ describe('a block that is reallocated', () => {
   })
 })
 
+describe('with red zones, what is written past the end of a block', () => {
+  let watched: Heap
+
+  beforeEach(() => {
+    watched = createHeap(region.slice(0, 4096), { redZones: true })
+  })
+  afterEach(() => watched.close({ force: true }))
+
+  test.each([
+    ['check', () => watched.check()],
+    ['free', (offset: number) => watched.free(offset)],
+    ['reallocate', (offset: number) => watched.reallocate(offset, 8)],
+  ])('is told by %s, with the block and the byte', (_, call) => {
+    watched.allocate(100)
+    const offset = watched.allocate(100)
+    watched.allocate(100)
+    watched.view(offset).fill(0xff)
+    watched.check()
+    region.view(offset + 103, 1)[0] = 0
+    const values = { heap: "the heap in region 'rx'", offset, size: 100, written: 103 }
+    expect(() => call(offset)).toThrow(coded('ERR_BLOCK_OVERRUN', values))
+    expect(watched.stats().blocks).toBe(3)
+  })
+
+  test('is looked for at the new end of a block that was resized or moved', () => {
+    const offset = watched.allocate(100)
+    expect(watched.reallocate(offset, 200)).toBe(offset)
+    watched.check()
+    expect(watched.reallocate(offset, 30)).toBe(offset)
+    watched.allocate(16)
+    const moved = watched.reallocate(offset, 300)
+    watched.view(moved).fill(0)
+    watched.check()
+    watched.free(moved)
+  })
+})
+
 describe('refused, and nothing is changed:', () => {
   const cases: [string, string, object, (offset: number) => unknown][] = [
     ['more than there is', 'ERR_HEAP_FULL', { size: 65537, alignment: 16 }, () => heap.allocate(65537)],

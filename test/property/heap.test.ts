@@ -21,19 +21,23 @@ interface Block {
 }
 
 interface Model {
+  /** Bytes behind each block that nobody may write to. */
+  readonly redZone: number
   blocks: Block[]
   marks: number
   failures: number
 }
 
-const rounded = (size: number) => Math.ceil(size / 16) * 16
+/** Bytes that a block of `size` takes. */
+const taken = ({ redZone }: Model, size: number) => Math.ceil((size + redZone) / 16) * 16
 const isAligned = (offset: number, alignment: number) => (slice.address + BigInt(offset)) % BigInt(alignment) === 0n
 const full = expect.objectContaining({ code: 'ERR_HEAP_FULL' })
 
 /** What must be true after every step. */
-function check(heap: Heap, { blocks, failures }: Model): void {
+function check(heap: Heap, model: Model): void {
   heap.check()
-  const used = blocks.reduce((sum, { size }) => sum + rounded(size), 0)
+  const { blocks, failures } = model
+  const used = blocks.reduce((sum, { size }) => sum + taken(model, size), 0)
   expect(heap.stats()).toMatchObject({ blocks: blocks.length, used, free: heap.size - used, failures })
   let end = 0
   const live: number[] = []
@@ -78,7 +82,7 @@ class Allocate extends Step {
   }
   act(model: Model, heap: Heap): void {
     // A block that is so large has room for this one wherever a multiple lies.
-    const surely = heap.stats().largestFree >= rounded(this.size) + this.alignment
+    const surely = heap.stats().largestFree >= taken(model, this.size) + this.alignment
     let offset: number
     try {
       offset = heap[this.how](this.size, this.alignment)
@@ -138,9 +142,12 @@ class Misuse extends Step {
   constructor(readonly offset: number) {
     super()
   }
-  act({ blocks }: Model, heap: Heap): void {
+  act(model: Model, heap: Heap): void {
+    const { blocks } = model
     if (blocks.some(({ offset }) => offset === this.offset)) return
-    const isInside = blocks.some(({ offset, size }) => offset < this.offset && this.offset < offset + rounded(size))
+    const isInside = blocks.some(
+      ({ offset, size }) => offset < this.offset && this.offset < offset + taken(model, size),
+    )
     const refused = expect.objectContaining({ code: isInside ? 'ERR_BLOCK_UNKNOWN' : 'ERR_BLOCK_FREE' })
     expect(() => heap.free(this.offset)).toThrow(refused)
     expect(() => heap.reallocate(this.offset, 1)).toThrow(refused)
@@ -170,9 +177,9 @@ const steps = fc.commands(
 
 test('whatever is allocated, moved and freed in whatever order, blocks never overlap, keep their bytes and their alignment, and in the end there is one free block', () => {
   fc.assert(
-    fc.property(steps, (commands) => {
-      const heap = createHeap(slice, { blocks: 1 })
-      const model: Model = { blocks: [], marks: 0, failures: 0 }
+    fc.property(steps, fc.boolean(), (commands, redZones) => {
+      const heap = createHeap(slice, { blocks: 1, redZones })
+      const model: Model = { redZone: redZones ? 16 : 0, blocks: [], marks: 0, failures: 0 }
       try {
         fc.modelRun(() => ({ model, real: heap }), commands)
         for (const { offset } of model.blocks) heap.free(offset)

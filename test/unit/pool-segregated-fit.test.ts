@@ -9,7 +9,7 @@ function somewhatUsed() {
   const blocks = [4, 8, 16, 8, 4].map((size) => fit.allocate(size))
   const [, second = 0, , fourth = 0] = blocks
   for (const block of [second, fourth]) fit.free(fit.table.words[block + Word.start] ?? -1)
-  expect(firstDamage(fit)).toBeUndefined()
+  expect(firstDamage(fit, 0)).toBeUndefined()
   return { fit, blocks, words: fit.table.words }
 }
 
@@ -73,7 +73,7 @@ describe('damage that is planted is found, at the first block that is not right:
   test.for(cases)('%s', ([, offset, problem, plant]) => {
     const used = somewhatUsed()
     plant(used, (which) => used.blocks[which] ?? 0)
-    expect(firstDamage(used.fit)).toEqual({ offset, problem: expect.stringMatching(problem) })
+    expect(firstDamage(used.fit, 0)).toEqual({ offset, problem: expect.stringMatching(problem) })
   })
 
   function set(words: Int32Array, place: number, value: number): void {
@@ -89,7 +89,7 @@ test('whatever stands in the table, the check ends', () => {
       word = (Math.imul(word, 1103515245) + 12345) & 0x7fffffff
       if (word % 4 === 0) words[place] = (word >>> 8) % 200
     }
-    firstDamage(fit)
+    firstDamage(fit, 0)
   }
 })
 
@@ -123,16 +123,16 @@ describe('segregated fit', () => {
     const fit = new SegregatedFit(1000, 250, 64)
     expect(fit.table.words[fit.allocateAligned(1, 256) + Word.start]).toBe(6)
     expect(fit.table.words[fit.allocateAligned(1, 256) + Word.start]).toBe(262)
-    expect(firstDamage(fit)).toBeUndefined()
+    expect(firstDamage(fit, 0)).toBeUndefined()
   })
 
   test('knows of more blocks than it had room for', () => {
     const fit = new SegregatedFit(100_000, 0, 1)
     const starts = Array.from({ length: 5000 }, () => fit.table.words[fit.allocate(3) + Word.start] ?? -1)
-    expect(firstDamage(fit)).toBeUndefined()
+    expect(firstDamage(fit, 0)).toBeUndefined()
     expect(fit.index.count).toBe(5000)
     for (const start of starts) expect(fit.free(start)).toBe(true)
-    expect(firstDamage(fit)).toBeUndefined()
+    expect(firstDamage(fit, 0)).toBeUndefined()
     expect(fit.lists.largest()).toBe(100_000)
   })
 
@@ -151,6 +151,6 @@ describe('segregated fit', () => {
     expect(fit.table.words[block + Word.start]).toBe(Math.ceil((most - 1000) / 256) * 256)
     expect(fit.allocate(most)).toBe(0)
     expect(fit.allocate(2 ** 40)).toBe(0)
-    expect(firstDamage(fit)).toBeUndefined()
+    expect(firstDamage(fit, 0)).toBeUndefined()
   })
 })
