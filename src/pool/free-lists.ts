@@ -22,11 +22,6 @@ export function firstFitting(size: number): number {
   return listOf(size + (1 << (31 - Level.bits - Math.clz32(size))) - 1)
 }
 
-/** Place of the lowest bit that is set; there must be one. */
-function lowest(bits: number): number {
-  return 31 - Math.clz32(bits & -bits)
-}
-
 /**
  * Free blocks by size, in two levels of lists, with a bit for every list that has blocks and one for every level that has
  * such a list: the smallest list that surely fits is found by two searches for a lowest bit, however many blocks there
@@ -53,10 +48,10 @@ export class FreeLists {
     if (lists === 0) {
       const above = this.levels & (-2 << level)
       if (above === 0) return -1
-      level = lowest(above)
+      level = 31 - Math.clz32(above & -above)
       lists = this.filled[level] ?? 0
     }
-    return (level << Level.bits) | lowest(lists)
+    return (level << Level.bits) | (31 - Math.clz32(lists & -lists))
   }
 
   /** Whether the bits say that a list has blocks. */
@@ -99,12 +94,10 @@ export class FreeLists {
     const previous = words[block + Word.previous] ?? 0
     words[next + Word.previous] = previous
     words[previous + Word.next] = next
-    if (previous === 0) this.setHead(words[block + Word.slackOrList] ?? 0, next)
-  }
-
-  private setHead(list: number, block: number): void {
-    this.heads[list] = block
-    if (block !== 0) return
+    if (previous !== 0) return
+    const list = words[block + Word.slackOrList] ?? 0
+    this.heads[list] = next
+    if (next !== 0) return
     const level = list >>> Level.bits
     const filled = (this.filled[level] ?? 0) & ~(1 << (list & Level.mask))
     this.filled[level] = filled

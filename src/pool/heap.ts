@@ -78,12 +78,12 @@ export class Heap {
    *   `ERR_MEMORY_SHORT` when the process has no memory to know of more blocks. Nothing is changed then.
    */
   allocate(size: number, alignment: number = Granule.bytes): number {
-    return this.#offsetOf(this.#allocate('allocate', size, alignment))
+    return this.#allocate('allocate', size, alignment)
   }
 
   /** As `allocate`, and its bytes are zero. @throws PinfoldError as `allocate` and `region.view` */
   allocateZeroed(size: number, alignment: number = Granule.bytes): number {
-    const offset = this.#offsetOf(this.#allocate('allocateZeroed', size, alignment))
+    const offset = this.#allocate('allocateZeroed', size, alignment)
     try {
       for (let done = 0; done < size; done += viewStep) {
         this.#bytes(offset + done, Math.min(viewStep, size - done)).fill(0)
@@ -116,7 +116,7 @@ export class Heap {
       return offset
     }
     const kept = Math.min(this.#sizeOf(old), size)
-    const moved = this.#offsetOf(this.#allocate(subject, size, alignment))
+    const moved = this.#allocate(subject, size, alignment)
     try {
       for (let done = 0; done < kept; done += viewStep) {
         const length = Math.min(viewStep, kept - done)
@@ -237,13 +237,13 @@ export class Heap {
 
   #allocate(subject: string, size: number, alignment: number): number {
     const granules = granulesOf(subject, size, this.#redZone)
-    const step = alignment === Granule.bytes ? 1 : stepOf(subject, alignment)
     const fit = this.#fit
-    const block = step === 1 ? fit.allocate(granules) : fit.allocateAligned(granules, step)
+    const block = fit.allocate(granules, alignment === Granule.bytes ? 1 : stepOf(subject, alignment))
     if (block === 0) throw this.#noRoom(subject, size, alignment)
-    fit.table.words[block + Word.slackOrList] = granules * Granule.bytes - size
+    const { words } = fit.table
+    words[block + Word.slackOrList] = granules * Granule.bytes - size
     if (this.#redZone > 0) this.#markNew(block)
-    return block
+    return (words[block + Word.start] ?? 0) * Granule.bytes
   }
 
   #markNew(block: number): void {
@@ -311,6 +311,10 @@ function granulesOf(subject: string, size: number, redZone: number): number {
   if (typeof size === 'number' && (size & 0x7fffffff) === size && size !== 0) {
     return (size + redZone + Granule.bytes - 1) >>> Granule.bits
   }
+  return largeGranulesOf(subject, size, redZone)
+}
+
+function largeGranulesOf(subject: string, size: number, redZone: number): number {
   if (Number.isSafeInteger(size) && size >= 1) return Math.ceil((size + redZone) / Granule.bytes)
   throw wrongSize(subject, size)
 }

@@ -6,7 +6,7 @@ import { SegregatedFit } from '../../src/pool/segregated-fit.js'
 /** Five blocks of 4, 8, 16, 8 and 4 granules from the start on, of which the second and fourth are free again. */
 function somewhatUsed() {
   const fit = new SegregatedFit(1000, 0, 16)
-  const blocks = [4, 8, 16, 8, 4].map((size) => fit.allocate(size))
+  const blocks = [4, 8, 16, 8, 4].map((size) => fit.allocate(size, 1))
   const [, second = 0, , fourth = 0] = blocks
   for (const block of [second, fourth]) fit.free(fit.table.words[block + Word.start] ?? -1)
   expect(firstDamage(fit, 0)).toBeUndefined()
@@ -96,9 +96,9 @@ test('whatever stands in the table, the check ends', () => {
 describe('segregated fit', () => {
   test('gives all of a heap as one block, and nothing after that', () => {
     const fit = new SegregatedFit(12_345, 0, 1)
-    const block = fit.allocate(12_345)
+    const block = fit.allocate(12_345, 1)
     expect(fit.table.words[block + Word.size]).toBe(12_345)
-    expect(fit.allocate(1)).toBe(0)
+    expect(fit.allocate(1, 1)).toBe(0)
     expect(fit.free(0)).toBe(true)
     expect(fit.lists.largest()).toBe(12_345)
   })
@@ -107,28 +107,28 @@ describe('segregated fit', () => {
     const fit = new SegregatedFit(100_000, 0, 64)
     // 1,000 and 1,010 share a list, and what is between them keeps them apart.
     const sizes = [1000, 1, 1010, 1, 1001, 1]
-    const starts = sizes.map((size) => fit.table.words[fit.allocate(size) + Word.start] ?? -1)
-    fit.allocate(fit.lists.largest())
+    const starts = sizes.map((size) => fit.table.words[fit.allocate(size, 1) + Word.start] ?? -1)
+    fit.allocate(fit.lists.largest(), 1)
     for (const which of [0, 2, 4]) fit.free(starts[which] ?? -1)
-    expect(fit.table.words[fit.allocate(1005) + Word.start]).toBe(starts[2])
+    expect(fit.table.words[fit.allocate(1005, 1) + Word.start]).toBe(starts[2])
   })
 
   test('fills memory that is just as large with aligned blocks', () => {
     const fit = new SegregatedFit(8 * 256, 0, 64)
-    const starts = Array.from({ length: 8 }, () => fit.table.words[fit.allocateAligned(256, 256) + Word.start])
+    const starts = Array.from({ length: 8 }, () => fit.table.words[fit.allocate(256, 256) + Word.start])
     expect(starts).toEqual([0, 256, 512, 768, 1024, 1280, 1536, 1792])
   })
 
   test('counts alignment from where the memory lies', () => {
     const fit = new SegregatedFit(1000, 250, 64)
-    expect(fit.table.words[fit.allocateAligned(1, 256) + Word.start]).toBe(6)
-    expect(fit.table.words[fit.allocateAligned(1, 256) + Word.start]).toBe(262)
+    expect(fit.table.words[fit.allocate(1, 256) + Word.start]).toBe(6)
+    expect(fit.table.words[fit.allocate(1, 256) + Word.start]).toBe(262)
     expect(firstDamage(fit, 0)).toBeUndefined()
   })
 
   test('knows of more blocks than it had room for', () => {
     const fit = new SegregatedFit(100_000, 0, 1)
-    const starts = Array.from({ length: 5000 }, () => fit.table.words[fit.allocate(3) + Word.start] ?? -1)
+    const starts = Array.from({ length: 5000 }, () => fit.table.words[fit.allocate(3, 1) + Word.start] ?? -1)
     expect(firstDamage(fit, 0)).toBeUndefined()
     expect(fit.index.count).toBe(5000)
     for (const start of starts) expect(fit.free(start)).toBe(true)
@@ -138,7 +138,7 @@ describe('segregated fit', () => {
 
   test('finds no block where none starts', () => {
     const fit = new SegregatedFit(1000, 0, 64)
-    fit.allocate(10)
+    fit.allocate(10, 1)
     for (const start of [1, 10, 999, 1000, -1, 0.5, 2 ** 32, Number.NaN, Infinity]) expect(fit.free(start)).toBe(false)
     expect(fit.used).toBe(10)
   })
@@ -146,11 +146,11 @@ describe('segregated fit', () => {
   test('reaches 32 GiB of granules', () => {
     const most = 2 ** 31 - 1
     const fit = new SegregatedFit(most, 0, 64)
-    fit.allocate(most - 1000)
-    const block = fit.allocateAligned(500, 256)
+    fit.allocate(most - 1000, 1)
+    const block = fit.allocate(500, 256)
     expect(fit.table.words[block + Word.start]).toBe(Math.ceil((most - 1000) / 256) * 256)
-    expect(fit.allocate(most)).toBe(0)
-    expect(fit.allocate(2 ** 40)).toBe(0)
+    expect(fit.allocate(most, 1)).toBe(0)
+    expect(fit.allocate(2 ** 40, 1)).toBe(0)
     expect(firstDamage(fit, 0)).toBeUndefined()
   })
 })
