@@ -67,13 +67,18 @@ export class BlockTable {
     return this.words.length / Word.perBlock - 1
   }
 
-  /** Twice the lines, the used ones with their numbers. @throws RangeError; nothing is changed then */
-  grow(): void {
-    const had = this.words
+  /** The words with twice the lines. @throws RangeError when there is no memory for so many */
+  doubled(): Int32Array {
     const words = new Int32Array((2 * this.capacity + 1) * Word.perBlock)
-    words.set(had)
+    words.set(this.words)
+    return words
+  }
+
+  /** Has what `doubled` gave from now on. */
+  grow(words: Int32Array): void {
+    const had = this.words.length
     this.words = words
-    this.hang(had.length)
+    this.hang(had)
   }
 
   /**

@@ -1,4 +1,5 @@
 import { firstBlock, Granule, State, Word } from './block-table.js'
+import { cutShort } from './fit-errors.js'
 import { listOf } from './free-lists.js'
 import type { SegregatedFit } from './segregated-fit.js'
 
@@ -14,16 +15,19 @@ export interface Damage {
  * reads is believed before it was compared, so it ends whatever stands there.
  *
  * @param redZone bytes that each live block has behind those that were asked for
+ * @throws PinfoldError `ERR_HEAP_DAMAGED` after a change that was cut short
  */
 export function firstDamage(fit: SegregatedFit, redZone: number): Damage | undefined {
+  if (fit.changing) throw cutShort()
   const { words } = fit.table
   const listed = blocksInLists(fit)
+  const indexed = blocksInIndex(fit)
   const seen = { live: 0, free: 0, used: 0 }
   let start = 0
   let before = 0
   while (start < fit.size) {
     const block = before === 0 ? firstBlock : (words[before + Word.after] ?? 0)
-    const problem = problemOf(fit, block, before, start) ?? problemOfState(fit, block, before, listed, redZone)
+    const problem = problemOf(fit, block, before, start) ?? problemOfState(fit, block, before, redZone, listed, indexed)
     if (problem !== undefined) return { offset: start * Granule.bytes, problem }
     const size = words[block + Word.size] ?? 0
     const isLive = words[block + Word.state] === State.live
@@ -55,8 +59,9 @@ function problemOfState(
   fit: SegregatedFit,
   block: number,
   before: number,
-  listed: ReadonlyMap<number, number>,
   redZone: number,
+  listed: ReadonlyMap<number, number>,
+  indexed: ReadonlyMap<number, number>,
 ) {
   const { words } = fit.table
   const size = words[block + Word.size] ?? 0
@@ -67,9 +72,8 @@ function problemOfState(
       return listed.get(block) === listOf(size) ? undefined : 'it is free, and not in the list of its size'
     case State.live:
       if (slack < 0 || slack >= Granule.bytes) return `${slack} of its bytes were not asked for`
-      return fit.index.find(words[block + Word.start] ?? 0, words) === block
-        ? undefined
-        : 'it is live, and not in the index'
+      if (indexed.get(block) === fit.index.chainOf(words[block + Word.start] ?? 0)) return undefined
+      return 'it is live, and not in its chain of the index'
     default:
       return `it is in no state that a block has: ${words[block + Word.state]}`
   }
@@ -93,6 +97,17 @@ function problemOfSums(fit: SegregatedFit, { live, free, used }: Sums, listed: R
       return `the bits say wrongly whether list ${list} has blocks`
   }
   return undefined
+}
+
+/** The chain that each block is in. A chain ends where it leads to a block that was seen before. */
+function blocksInIndex({ table: { words }, index }: SegregatedFit): Map<number, number> {
+  const indexed = new Map<number, number>()
+  for (const [chain, head] of index.heads.entries()) {
+    for (let block = head; block !== 0 && !indexed.has(block); block = words[block + Word.next] ?? 0) {
+      indexed.set(block, chain)
+    }
+  }
+  return indexed
 }
 
 /** The list that each block is in. A list ends where it leads to a block that was seen before, or back to another. */

@@ -1,6 +1,6 @@
 import { BlockIndex } from './block-index.js'
-import { noMemoryForBlocks } from './block-shortage.js'
 import { BlockTable, State, Word } from './block-table.js'
+import { cutShort, noMemoryForBlocks } from './fit-errors.js'
 import { FreeLists, firstFitting, listOf } from './free-lists.js'
 
 /** Free blocks that are looked at one by one when no list surely fits. */
@@ -32,6 +32,11 @@ export class SegregatedFit {
   peak = 0
   /** Blocks that were made live. */
   allocations = 0
+  /**
+   * Whether a change is under way. When the next begins, it still is if the last was cut short: by the end of the stack,
+   * which a call in the midst of it may meet. What is known of blocks is then worth nothing, and it refuses to go on.
+   */
+  changing = false
 
   /** @throws PinfoldError `ERR_MEMORY_SHORT` when there is no memory to know of so many blocks */
   constructor(size: number, skew: number, blocks: number) {
@@ -65,6 +70,7 @@ export class SegregatedFit {
     const { table, lists } = this
     // One for what is before the block, one for what is behind it.
     if (table.spare < 2) this.grow()
+    this.begin()
     let block = 0
     if (alignment === 1) {
       const list = lists.filledFrom(firstFitting(size))
@@ -72,7 +78,10 @@ export class SegregatedFit {
     } else {
       block = this.aligned(size, alignment)
     }
-    if (block === 0) return 0
+    if (block === 0) {
+      this.changing = false
+      return 0
+    }
     const words = table.words
     lists.delete(block)
     if (words[block + Word.size] !== size) lists.add(table.split(block, size))
@@ -82,6 +91,7 @@ export class SegregatedFit {
     this.allocations += 1
     this.used += size
     if (this.used > this.peak) this.peak = this.used
+    this.changing = false
     return block
   }
 
@@ -95,8 +105,12 @@ export class SegregatedFit {
   free(start: number): boolean {
     const { table, lists } = this
     const words = table.words
+    this.begin()
     let block = this.index.take(start, words)
-    if (block === 0) return false
+    if (block === 0) {
+      this.changing = false
+      return false
+    }
     this.used -= words[block + Word.size] ?? 0
     const after = words[block + Word.after] ?? 0
     if (words[after + Word.state] === State.free) {
@@ -110,12 +124,13 @@ export class SegregatedFit {
       block = before
     }
     lists.add(block)
+    this.changing = false
     return true
   }
 
   /**
-   * Makes a live block larger or smaller where it is, without slack. False when what follows it is not free, or too small; nothing is
-   * changed then.
+   * Makes a live block larger or smaller where it is, without slack. False when what follows it is not free, or too small;
+   * nothing is changed then.
    *
    * @throws PinfoldError as `allocate`
    */
@@ -129,6 +144,7 @@ export class SegregatedFit {
     if (size > has + (isFollowedByFree ? (words[after + Word.size] ?? 0) : 0)) return false
     words[block + Word.slackOrList] = 0
     if (size === has) return true
+    this.begin()
     if (isFollowedByFree) {
       lists.delete(after)
       table.absorb(block, after)
@@ -136,6 +152,7 @@ export class SegregatedFit {
     if ((words[block + Word.size] ?? 0) > size) lists.add(table.split(block, size))
     this.used += size - has
     if (this.used > this.peak) this.peak = this.used
+    this.changing = false
     return true
   }
 
@@ -181,12 +198,22 @@ export class SegregatedFit {
   /** @throws PinfoldError `ERR_MEMORY_SHORT`; nothing is changed then */
   private grow(): void {
     const blocks = 2 * this.table.capacity
+    let words: Int32Array
+    let index: BlockIndex
     try {
-      // The index first: that it has room for more blocks than there are is no harm, should the table find no memory.
-      this.index.grow(blocks, this.table.words)
-      this.table.grow()
+      words = this.table.doubled()
+      index = new BlockIndex(blocks)
     } catch (error) {
       throw noMemoryForBlocks(blocks, error)
     }
+    this.begin()
+    this.table.grow(words)
+    this.index.grow(index, words)
+    this.changing = false
+  }
+
+  private begin(): void {
+    if (this.changing) throw cutShort()
+    this.changing = true
   }
 }

@@ -54,7 +54,17 @@ describe('damage that is planted is found, at the first block that is not right:
       /17 of its bytes/,
       ({ words }, block) => set(words, block(0) + Word.slackOrList, 17),
     ],
-    ['an index that has lost a block', 192, /not in the index/, ({ fit, words }) => fit.index.take(12, words)],
+    ['an index that has lost a block', 192, /not in its chain/, ({ fit, words }) => fit.index.take(12, words)],
+    [
+      'an index with a chain that goes round',
+      0,
+      /not in its chain/,
+      ({ fit: { index }, words }, block) => {
+        index.heads.fill(0)
+        set(index.heads, index.chainOf(12), block(2))
+        set(words, block(2) + Word.next, block(2))
+      },
+    ],
     ['a list that has lost its head', 64, /list of its size/, ({ fit }) => set(fit.lists.heads, 8, 0)],
     [
       'a list whose way back leads elsewhere',
@@ -152,5 +162,65 @@ describe('segregated fit', () => {
     expect(fit.allocate(most, 1)).toBe(0)
     expect(fit.allocate(2 ** 40, 1)).toBe(0)
     expect(firstDamage(fit, 0)).toBeUndefined()
+  })
+})
+
+describe('the index of live blocks', () => {
+  // Two chains for each block: with starts that are as good as random, 1.25 looks on average.
+  test.each([1, 3, 4, 16, 64, 96, 256, 1000, 4096, 131_072])('is spread well over blocks of %d granules', (size) => {
+    const blocks = Math.min(16_384, Math.floor((2 ** 31 - 1) / size))
+    const fit = new SegregatedFit(2 ** 31 - 1, 0, blocks)
+    for (let block = 1; block < blocks; block++) fit.allocate(size, 1)
+    const { words } = fit.table
+    let looks = 0
+    for (const head of fit.index.heads) {
+      let length = 0
+      for (let block = head; block !== 0; block = words[block + Word.next] ?? 0) looks += ++length
+    }
+    expect(looks / (blocks - 1)).toBeLessThan(1.5)
+  })
+})
+
+describe('fragmentation is bounded: of a heap in which blocks of any size come and go,', () => {
+  /** xorshift32, so that a failure is one for everybody. */
+  function words(state: number): () => number {
+    return () => {
+      state ^= state << 13
+      state ^= state >>> 17
+      state ^= state << 5
+      return state >>> 0
+    }
+  }
+
+  test.each([
+    ['16 bytes to 1 KiB', 6, 0.9],
+    ['16 bytes to 16 KiB', 10, 0.9],
+    ['16 bytes to 256 KiB', 14, 0.8],
+  ])('%s, so much is in use when the first finds no room', (_, powers, least) => {
+    const size = 2 ** 18 // 4 MiB
+    const next = words(88172645)
+    const anySize = () => {
+      const smallest = 1 << (next() % powers)
+      return smallest + (next() % smallest)
+    }
+    const shares: number[] = []
+    for (let round = 0; round < 5; round++) {
+      const fit = new SegregatedFit(size, 0, 64)
+      const starts: number[] = []
+      for (;;) {
+        // Three come while two go, any of those that are there.
+        const block = fit.allocate(anySize(), 1)
+        if (block === 0) break
+        starts.push(fit.table.words[block + Word.start] ?? -1)
+        if (next() % 3 === 0) continue
+        const [last = -1] = starts.splice(-1)
+        const which = next() % starts.length
+        fit.free(starts[which] ?? last)
+        if (which < starts.length) starts[which] = last
+      }
+      expect(firstDamage(fit, 0)).toBeUndefined()
+      shares.push(fit.used / size)
+    }
+    expect(Math.min(...shares)).toBeGreaterThan(least)
   })
 })

@@ -7,3 +7,9 @@ export function noMemoryForBlocks(blocks: number, cause: unknown): PinfoldError 
     cause,
   })
 }
+
+export function cutShort(): PinfoldError {
+  return new PinfoldError('a heap cannot be trusted any more: a call on it was cut short, where the stack had ended', {
+    code: 'ERR_HEAP_DAMAGED',
+  })
+}
