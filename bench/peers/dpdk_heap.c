@@ -31,21 +31,33 @@ static void* allocate(size_t size) {
   return block;
 }
 
-static double exchange(struct blocks* blocks, uint64_t rounds) {
+static void* allocate_zeroed(size_t size) {
+  void* block = rte_zmalloc(NULL, size, 0);
+  if (block == NULL) {
+    errno = ENOMEM;
+    give_up("rte_zmalloc");
+  }
+  return block;
+}
+
+__attribute__((always_inline)) static inline double exchange(struct blocks* blocks, void* (*give)(size_t),
+                                                             uint64_t rounds) {
   static uint32_t state = 2463534242;
   const double start = now();
   for (uint64_t i = 0; i < rounds; i++) {
     const uint32_t word = next_word(&state);
     void** kept = &blocks->kept[word % KEPT];
     rte_free(*kept);
-    *kept = allocate(blocks->sizes[word / KEPT % SIZES]);
+    *kept = give(blocks->sizes[word / KEPT % SIZES]);
   }
   return now() - start;
 }
 
-static double exchange_small(uint64_t rounds) { return exchange(&small, rounds); }
-static double exchange_page(uint64_t rounds) { return exchange(&page, rounds); }
-static double exchange_mixed(uint64_t rounds) { return exchange(&mixed, rounds); }
+static double exchange_small(uint64_t rounds) { return exchange(&small, allocate, rounds); }
+static double exchange_page(uint64_t rounds) { return exchange(&page, allocate, rounds); }
+static double exchange_mixed(uint64_t rounds) { return exchange(&mixed, allocate, rounds); }
+
+static double exchange_zeroed(uint64_t rounds) { return exchange(&mixed, allocate_zeroed, rounds); }
 
 int main(void) {
   start_eal();
@@ -62,6 +74,7 @@ int main(void) {
     page.kept[i] = allocate(page.sizes[i]);
     mixed.kept[i] = allocate(mixed.sizes[i]);
   }
-  const struct workload workloads[] = {{"small", exchange_small}, {"page", exchange_page}, {"mixed", exchange_mixed}};
-  return serve(workloads, 3);
+  const struct workload workloads[] = {
+      {"small", exchange_small}, {"page", exchange_page}, {"mixed", exchange_mixed}, {"zeroed", exchange_zeroed}};
+  return serve(workloads, 4);
 }

@@ -21,8 +21,8 @@ import type { HeapBlock, HeapStats } from './heap-stats.js'
 import { firstWritten, markRedZone, redZoneBytes } from './red-zone.js'
 import { SegregatedFit } from './segregated-fit.js'
 
-/** Bytes that are moved or zeroed through one view. */
-const viewStep = GiB
+/** The most that one view shows. */
+const longestView = 2 * GiB
 /** What an int32 counts. */
 const mostGranules = 2 ** 31 - 1
 const fewestBlocks = 256
@@ -45,6 +45,8 @@ export class Heap {
   /** Bytes behind each block that nobody may write to; 0 where overruns are not looked for. */
   readonly #redZone: number
   #fit: SegregatedFit
+  /** All of its bytes, where one view can show them: one that is kept makes no garbage. */
+  #whole: Uint8Array | undefined
   #closed = false
   #failures = 0
 
@@ -85,9 +87,7 @@ export class Heap {
   allocateZeroed(size: number, alignment: number = Granule.bytes): number {
     const offset = this.#allocate('allocateZeroed', size, alignment)
     try {
-      for (let done = 0; done < size; done += viewStep) {
-        this.#bytes(offset + done, Math.min(viewStep, size - done)).fill(0)
-      }
+      this.#zero(offset, size)
     } catch (error) {
       this.free(offset)
       throw error
@@ -118,10 +118,7 @@ export class Heap {
     const kept = Math.min(this.#sizeOf(old), size)
     const moved = this.#allocate(subject, size, alignment)
     try {
-      for (let done = 0; done < kept; done += viewStep) {
-        const length = Math.min(viewStep, kept - done)
-        this.#bytes(moved + done, length).set(this.#bytes(offset + done, length))
-      }
+      this.#copy(moved, offset, kept)
     } catch (error) {
       this.free(moved)
       throw error
@@ -217,6 +214,7 @@ export class Heap {
     // No block is found in an empty one, nor room for any: nothing on the way of an allocation asks whether it is closed.
     this.#fit = new SegregatedFit(0, 0, 1)
     this.#closed = true
+    this.#whole = undefined
     this.#release()
   }
 
@@ -287,6 +285,36 @@ export class Heap {
 
   #bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {
     return this.#part.region.view(this.#part.offset + offset, length)
+  }
+
+  #zero(offset: number, length: number): void {
+    const whole = this.#allBytes()
+    if (whole !== undefined) {
+      whole.fill(0, offset, offset + length)
+      return
+    }
+    for (let done = 0; done < length; done += longestView) {
+      this.#bytes(offset + done, Math.min(longestView, length - done)).fill(0)
+    }
+  }
+
+  #copy(to: number, from: number, length: number): void {
+    const whole = this.#allBytes()
+    if (whole !== undefined) {
+      whole.copyWithin(to, from, from + length)
+      return
+    }
+    for (let done = 0; done < length; done += longestView) {
+      const step = Math.min(longestView, length - done)
+      this.#bytes(to + done, step).set(this.#bytes(from + done, step))
+    }
+  }
+
+  #allBytes(): Uint8Array | undefined {
+    if (this.size > longestView) return undefined
+    // Its length is 0 when somebody has transferred the ArrayBuffer away.
+    if (this.#whole === undefined || this.#whole.length === 0) this.#whole = this.#bytes(0, this.size)
+    return this.#whole
   }
 
   #requireOpen(subject: string): void {

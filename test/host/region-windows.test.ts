@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { openRegistrySync, type Region } from '../../src/index.js'
+import { createHeap, openRegistrySync, type Region } from '../../src/index.js'
 import { freeMemory } from '../../src/memory/memory-shortage.js'
 import { policyKind } from '../../src/native.js'
 import { GiB, MiB } from '../../src/sizes.js'
@@ -59,6 +59,31 @@ describe('a region of more than 4 GiB', () => {
   test('has an empty view at its very end, and none behind', () => {
     expect(region.view(size, 0).length).toBe(0)
     expect(() => region.view(size, 1)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
+  })
+
+  test('has a heap with blocks in every window, which move from one to the other', () => {
+    using heap = createHeap(region)
+    const large = heap.allocate(4 * GiB - MiB)
+    const over = heap.allocateZeroed(2 * MiB)
+    expect(over).toBe(4 * GiB - MiB)
+    expect(heap.view(over).every((byte) => byte === 0)).toBe(true)
+    heap.view(over).fill(5)
+    const behind = heap.allocate(MiB)
+    expect(() => heap.view(large)).toThrow(expect.objectContaining({ code: 'ERR_REGION_TOO_LARGE' }))
+    heap.free(large)
+    const moved = heap.reallocate(over, 4 * MiB)
+    expect(moved).toBe(behind + MiB)
+    heap.free(behind)
+    const back = heap.reallocate(moved, 4 * MiB, GiB)
+    expect(
+      heap
+        .view(back)
+        .subarray(0, 2 * MiB)
+        .every((byte) => byte === 5),
+    ).toBe(true)
+    heap.check()
+    heap.free(back)
+    expect(heap.stats()).toMatchObject({ size, used: 0, freeBlocks: 1 })
   })
 
   test('closed, leaves no view with a byte', () => {
