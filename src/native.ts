@@ -113,6 +113,13 @@ export interface Native {
   writeBound(fd: number, text: string, node: number): void
   /** getrlimit(2) as [soft, hard] in the resource's unit, Infinity when unlimited. Resource numbers of the ABI. */
   resourceLimit(resource: number): [number, number]
+  /** Makes this process one that `barrierEverywhere` reaches; false where the kernel has no such barriers. */
+  registerForBarriers(): boolean
+  /**
+   * membarrier(2): every thread of every process that has registered has made its earlier stores visible, and sees ours
+   * from its next load on. It interrupts them all. False where the kernel has no such barriers.
+   */
+  barrierEverywhere(): boolean
   /** Kernel features that were tried, by name (for doctor): whether this kernel has them. */
   probeFeatures(): Readonly<Record<string, boolean>>
 

@@ -14,6 +14,7 @@
 #include "addon/boundary.h"
 #include "memory/placement.h"
 #include "os/kernel_features.h"
+#include "os/system_calls.h"
 #include "os/system_error.h"
 
 namespace pinfold::addon {
@@ -60,6 +61,14 @@ Napi::Value resourceLimit(const Napi::CallbackInfo& info) {
   return pair;
 }
 
+Napi::Value registerForBarriers(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), os::registerForBarriers());
+}
+
+Napi::Value barrierEverywhere(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), os::barrierEverywhere());
+}
+
 Napi::Value probeFeatures(const Napi::CallbackInfo& info) {
   const os::KernelFeatures found = os::probeKernelFeatures();
   Napi::Object features = Napi::Object::New(info.Env());
@@ -80,6 +89,8 @@ void bindSystem(Napi::Object exports) {
   bind<lockFile>(exports, "lockFile");
   bind<writeBound>(exports, "writeBound");
   bind<resourceLimit>(exports, "resourceLimit");
+  bind<registerForBarriers>(exports, "registerForBarriers");
+  bind<barrierEverywhere>(exports, "barrierEverywhere");
   bind<probeFeatures>(exports, "probeFeatures");
 }
 

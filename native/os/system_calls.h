@@ -39,6 +39,12 @@ int queryPageNodes(std::span<void* const> pages, std::span<int> nodes) noexcept;
 // getcpu(2): the NUMA node that this thread runs on.
 unsigned currentNode() noexcept;
 
+// membarrier(2) over all processes that have registered: whatever thread of them runs, or will run next, has made its
+// stores visible, and its next loads see ours. `registerForBarriers` makes this process one of them. False where the
+// kernel (Linux 4.16 or later) or a filter of system calls has none.
+bool registerForBarriers() noexcept;
+bool barrierEverywhere() noexcept;
+
 // mlock2(2) with MLOCK_ONFAULT: pages are locked as they come. Returns errno, 0 for success.
 int lockOnFault(void* address, std::size_t length) noexcept;
 

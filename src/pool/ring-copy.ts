@@ -8,6 +8,22 @@ export function pairsOf(values: Uint32Array): BigUint64Array {
 /** No pairs: what cannot be seen as pairs is copied value by value. */
 export const noPairs = new BigUint64Array(0)
 
+/** Copies 16 pairs. */
+export function copySixteen(to: BigUint64Array, at: number, from: BigUint64Array, first: number): void {
+  let target = at
+  let source = first
+  for (const end = at + 16; target < end; target += 8, source += 8) {
+    to[target] = from[source] as bigint
+    to[target + 1] = from[source + 1] as bigint
+    to[target + 2] = from[source + 2] as bigint
+    to[target + 3] = from[source + 3] as bigint
+    to[target + 4] = from[source + 4] as bigint
+    to[target + 5] = from[source + 5] as bigint
+    to[target + 6] = from[source + 6] as bigint
+    to[target + 7] = from[source + 7] as bigint
+  }
+}
+
 /** Copies `count` pairs. */
 export function copyPairs(to: BigUint64Array, at: number, from: BigUint64Array, first: number, count: number): void {
   let target = at

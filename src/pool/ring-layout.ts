@@ -29,11 +29,12 @@ export const sideWord = {
   index: 1,
   /** How far the index can go, as this side has last looked at the other. */
   limit: 2,
+  /** Not 0 once threads have to take turns with it, for each call; until then whoever came first keeps it. */
+  turns: 3,
 } as const
-export const participantsWord = 6 * lineWords
-export const participantWords = lineWords
+const participantsWord = 6 * lineWords
 export const mostParticipants = 64
-const headerWords = participantsWord + mostParticipants * participantWords
+const headerWords = participantsWord + mostParticipants * lineWords
 const headerBytes = headerWords * 4
 
 export const leastCount = 2
@@ -66,6 +67,17 @@ export interface RingViews {
 }
 
 const noWords = new Int32Array(0)
+
+/** Where the line of a participant starts. */
+export function participantAt(line: number): number {
+  return participantsWord + line * lineWords
+}
+
+/** The words of a participant. */
+export function participantLine({ words }: RingViews, line: number): Int32Array {
+  return words.subarray(participantAt(line), participantAt(line) + lineWords)
+}
+
 /** Of a ring that is closed. */
 export const noViews: RingViews = {
   words: noWords,

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { PinfoldError } from '../errors.js'
 import { parseStatField, readKernelFile } from '../memory/kernel-files.js'
-import { mostParticipants, participantsWord, participantWords } from './ring-layout.js'
+import { participantAt as lineAt, mostParticipants } from './ring-layout.js'
 
 /**
  * Who takes part in a ring: a line for each thread, with what the kernel calls it, so that any thread of any process can
@@ -23,14 +23,18 @@ const lineWord = {
   namespace: 4,
   /** Ring objects of this thread that are open. Written by that thread alone. */
   uses: 5,
+  /** Not 0 while the thread is within a call on a side that it keeps. */
+  inProducers: 6,
+  inConsumers: 7,
 } as const
+/** Of the words above, those that a side needs. */
+export const busyWord = { producer: lineWord.inProducers, consumer: lineWord.inConsumers } as const
 
 const lineBits = 7
 const lineMask = (1 << lineBits) - 1
-const generationMask = (1 << 21) - 1
-/** Set in the owner's word while its owner has a reservation. */
-export const reservedBit = 1 << 28
-export const ticketMask = reservedBit - 1
+const generationMask = (1 << 14) - 1
+/** An owner's word has a ticket in its lowest bits. */
+export const ticketMask = (1 << (lineBits + 14)) - 1
 
 interface ThreadIdentity {
   readonly thread: number
@@ -69,12 +73,14 @@ function namespaceInode(): number {
 /** This thread's place among those that take part. */
 export class Participant {
   readonly ticket: number
+  readonly line: number
   readonly #words: Int32Array
   readonly #at: number
 
   private constructor(words: Int32Array, line: number) {
     this.#words = words
     this.#at = lineAt(line)
+    this.line = line
     this.ticket = ((word(words, this.#at + lineWord.generation) & generationMask) << lineBits) | (line + 1)
   }
 
@@ -117,22 +123,28 @@ export class Participant {
   }
 }
 
+/** The number of the line that a ticket is of. */
+export function lineOf(ticket: number): number {
+  return (ticket & lineMask) - 1
+}
+
+/** Whether the thread that has a line lives; none does when it is free. */
+export function isLineAlive(words: Int32Array, line: number): boolean {
+  return line >= 0 && line < mostParticipants && !isFree(words, line) && !isDead(words, line)
+}
+
 /** Whether the thread that has this ticket can still act on it. What cannot be known, as of another pid namespace, is yes. */
 export function isAlive(words: Int32Array, ticket: number): boolean {
-  const line = (ticket & lineMask) - 1
+  const line = lineOf(ticket)
   if (line < 0 || line >= mostParticipants) return false
   const generation = (ticket & ticketMask) >>> lineBits
   if ((Atomics.load(words, lineAt(line) + lineWord.generation) & generationMask) !== generation) return false
-  return !isFree(words, line) && !isDead(words, line)
+  return isLineAlive(words, line)
 }
 
 /** The kernel's number of the thread that has this ticket. */
 export function threadOf(words: Int32Array, ticket: number): number {
-  return word(words, lineAt(Math.max(0, (ticket & lineMask) - 1)) + lineWord.thread)
-}
-
-function lineAt(line: number): number {
-  return participantsWord + line * participantWords
+  return word(words, lineAt(Math.max(0, lineOf(ticket))) + lineWord.thread)
 }
 
 function word(words: Int32Array, at: number): number {
@@ -162,6 +174,8 @@ function claim(words: Int32Array, at: number, found: number, self: ThreadIdentit
   words[at + lineWord.generation] = (word(words, at + lineWord.generation) + 1) & generationMask
   words[at + lineWord.namespace] = self.namespace
   words[at + lineWord.uses] = 1
+  words[at + lineWord.inProducers] = 0
+  words[at + lineWord.inConsumers] = 0
   words[at + lineWord.startHigh] = self.startHigh
   Atomics.store(words, at + lineWord.startLow, self.startLow)
   return true

@@ -1,17 +1,9 @@
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 import { publish, published } from './publication.js'
-import { type RingViews, sideWord } from './ring-layout.js'
-import { isAlive, reservedBit, threadOf, ticketMask } from './ring-participants.js'
-
-/** Looks at the owner's word before a waiting thread sleeps. */
-const spins = 200
-/** Milliseconds of a waiting thread's sleeps: the first, and the longest. */
-const shortestNap = 0.05
-const longestNap = 1
-
-// Atomics.wait does not work on a region's memory; on memory of this thread's own it is a sleep.
-const nap = new Int32Array(new SharedArrayBuffer(4))
+import { participantLine, type RingViews, sideWord } from './ring-layout.js'
+import { reservedBit, type SideName, SideOwnership } from './ring-ownership.js'
+import { busyWord, lineOf } from './ring-participants.js'
 
 /**
  * Slots that were reserved: `length` from `first` on, then `rest` from slot 0 on. One object of a side of a Ring, which each
@@ -29,85 +21,130 @@ export interface SideOwner {
   requireOpen(): void
 }
 
+export interface SideSettings {
+  readonly name: SideName
+  /** Whether it is a side of many threads. */
+  readonly isShared: boolean
+  /** Slots of the ring. */
+  readonly count: number
+  readonly ticket: number
+  /** Milliseconds that a living owner is waited for. */
+  readonly patience: number
+}
+
 /**
  * One thread's way to one side of a ring: the producers' or the consumers'.
  *
  * A side has one index, which its owner alone moves, by one store. So whatever a thread does while it has the side is done
- * in full or, when the thread dies, not at all: a producer's values are not there, a consumer's are there still. Whoever
- * finds a dead owner's ticket takes the side over. On a side of many an owner has it for one call, or from reserve to
- * commit; on a side of one, until it closes the ring.
+ * in full or, when the thread dies, not at all: a producer's values are not there, a consumer's are there still.
  */
 export class RingSide {
   /** The index, where this call began. */
   declare position: number
   /** As they are once the side is taken. */
   declare views: RingViews
+  /** The owner's word while this thread keeps the side between calls. */
+  readonly kept: number
   declare private line: Int32Array
   declare private other: Int32Array
-  declare private readonly isShared: boolean
+  /** This thread's line of the participants, and its word there for this side. */
+  declare private mine: Int32Array
+  declare private readonly busy: number
   /** How far this side can be ahead of the other: by the ring's slots for producers, by nothing for consumers. */
   declare private readonly lead: number
-  declare private readonly ticket: number
-  declare private reserved: number
+  /** Whether the side that was taken is kept, or is to be given up. */
+  declare private keeps: boolean
   readonly #ring: SideOwner
-  readonly #name: string
+  readonly #name: SideName
+  readonly #ticket: number
   readonly #count: number
-  readonly #patience: number
+  readonly #ownership: SideOwnership
   readonly #span = { first: 0, length: 0, rest: 0 }
+  #reserved = 0
 
   constructor(ring: SideOwner, views: RingViews, { name, isShared, count, ticket, patience }: SideSettings) {
-    this.position = 0
-    this.isShared = isShared
-    this.lead = name === 'producer' ? count : 0
-    this.ticket = ticket
-    this.reserved = 0
     this.#ring = ring
     this.#name = name
+    this.#ticket = ticket
     this.#count = count
-    this.#patience = patience
+    this.#ownership = new SideOwnership(name, isShared, ticket, patience)
+    this.kept = this.#ownership.kept
+    this.position = 0
+    this.busy = busyWord[name]
+    this.lead = name === 'producer' ? count : 0
+    this.keeps = false
     this.use(views)
   }
 
   /** Another view of the same memory, or none when the ring is closed. */
   use(views: RingViews): void {
-    const { producers, consumers } = views
     const isProducer = this.#name === 'producer'
     this.views = views
-    this.line = isProducer ? producers : consumers
-    this.other = isProducer ? consumers : producers
+    this.line = isProducer ? views.producers : views.consumers
+    this.other = isProducer ? views.consumers : views.producers
+    this.mine = participantLine(views, lineOf(this.#ticket))
   }
 
   /**
-   * Takes the side and returns how many values can pass; it looks at the other side only when what is known of it does not
-   * do for `wanted`.
+   * Takes the side for up to `count` values, if `least` can pass; returns how many can, and has not taken it when none.
+   * Then `advance`.
    *
    * @throws PinfoldError `ERR_RING_CLAIMED`, `ERR_RING_BUSY`, `ERR_RING_RESERVATION`, `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
    */
-  private take(wanted: number): number {
-    const { line, ticket } = this
-    if (this.isShared) {
-      if (line.length === 0 || Atomics.compareExchange(line, sideWord.owner, 0, ticket) !== 0) this.waitForIt()
-    } else if (line[sideWord.owner] !== ticket) {
-      this.claim()
-    }
-    return this.room(wanted)
-  }
-
-  /** Takes the side for up to `count` values, if `least` can pass; returns how many can, and has not taken it when none. Then `advance`. */
-  takeFor(count: number, least: number): number {
-    const room = this.take(count)
+  take(count: number, least: number): number {
+    this.enter()
+    const { line } = this
+    const position = line[sideWord.index] ?? 0
+    this.position = position
+    let room = ((line[sideWord.limit] ?? 0) - position) | 0
+    if (room < count) room = this.look(position)
     const passing = room < count ? room : count
     if (passing >= least && passing > 0) return passing
     this.release()
     return 0
   }
 
-  private room(wanted: number): number {
-    const { line } = this
-    const position = line[sideWord.index] ?? 0
-    this.position = position
-    const room = ((line[sideWord.limit] ?? 0) - position) | 0
-    return room < wanted ? this.look(position) : room
+  /** Moves this side's index past `count` values, which publishes them or frees their slots. */
+  advance(count: number): void {
+    publish(this.line, sideWord.index, (this.position + count) | 0)
+    this.release()
+  }
+
+  private release(): void {
+    if (this.keeps) this.mine[this.busy] = 0
+    else publish(this.line, sideWord.owner, 0)
+  }
+
+  private enter(): void {
+    const { line, mine, busy } = this
+    mine[busy] = 1
+    if (line[sideWord.owner] === this.kept) {
+      this.keeps = true
+      return
+    }
+    mine[busy] = 0
+    if (line[sideWord.turns] === 1 && Atomics.compareExchange(line, sideWord.owner, 0, this.#ticket) === 0) {
+      this.keeps = false
+      return
+    }
+    this.enterSlowly()
+  }
+
+  private enterSlowly(): void {
+    for (;;) {
+      this.#ring.requireOpen()
+      const { line, mine, busy } = this
+      if (!this.#ownership.acquire(this.views, line)) {
+        this.keeps = false
+        return
+      }
+      mine[busy] = 1
+      if (line[sideWord.owner] === this.kept) {
+        this.keeps = true
+        return
+      }
+      mine[busy] = 0
+    }
   }
 
   /** Looks how far the other side has come. */
@@ -117,19 +154,8 @@ export class RingSide {
     return (limit - position) | 0
   }
 
-  /** Moves this side's index past `count` values, which publishes them or frees their slots, and gives the side up. */
-  advance(count: number): void {
-    const { line } = this
-    publish(line, sideWord.index, (this.position + count) | 0)
-    if (this.isShared) publish(line, sideWord.owner, 0)
-  }
-
-  private release(): void {
-    if (this.isShared) publish(this.line, sideWord.owner, 0)
-  }
-
   /**
-   * Takes the side and keeps it until `commit`, when at least `least` can pass; else the span is empty.
+   * Takes the side and has it until `commit`, when at least `least` can pass; else the span is empty.
    *
    * @throws PinfoldError `ERR_OUT_OF_RANGE`; as `take`
    */
@@ -142,24 +168,33 @@ export class RingSide {
       })
     }
     const span = this.#span
-    const reserved = this.takeFor(count, least)
-    if (reserved === 0) {
-      span.first = span.length = span.rest = 0
+    for (;;) {
+      const reserved = this.take(count, least)
+      if (reserved === 0) {
+        span.first = span.length = span.rest = 0
+        return span
+      }
+      const { line, mine, busy } = this
+      const owner = this.keeps ? this.kept : this.#ticket
+      // Exchanged, since another thread may be about to take the side from this one, if it keeps it.
+      const isMine = Atomics.compareExchange(line, sideWord.owner, owner, owner | reservedBit) === owner
+      if (this.keeps) mine[busy] = 0
+      if (!isMine) continue
+      this.#reserved = reserved
+      span.first = this.position & (most - 1)
+      span.length = Math.min(reserved, most - span.first)
+      span.rest = reserved - span.length
       return span
     }
-    publish(this.line, sideWord.owner, this.ticket | reservedBit)
-    this.reserved = reserved
-    span.first = this.position & (most - 1)
-    span.length = Math.min(reserved, most - span.first)
-    span.rest = reserved - span.length
-    return span
   }
 
   /** @throws PinfoldError `ERR_RING_RESERVATION` without one, `ERR_OUT_OF_RANGE` for more than was reserved */
   commit(count: number | undefined): void {
     this.#ring.requireOpen()
-    const { line, reserved } = this
-    if (line[sideWord.owner] !== (this.ticket | reservedBit) || reserved === 0) {
+    const { line } = this
+    const reserved = this.#reserved
+    const owner = this.keeps ? this.kept : this.#ticket
+    if (reserved === 0 || line[sideWord.owner] !== (owner | reservedBit)) {
       throw new PinfoldError(`commit: nothing is reserved on the ${this.#name}s' side`, {
         code: 'ERR_RING_RESERVATION',
         values: { side: this.#name },
@@ -172,88 +207,14 @@ export class RingSide {
         values: { count: passed, reserved },
       })
     }
-    this.reserved = 0
+    this.#reserved = 0
     publish(line, sideWord.index, ((line[sideWord.index] ?? 0) + passed) | 0)
-    publish(line, sideWord.owner, this.isShared ? 0 : this.ticket)
+    publish(line, sideWord.owner, this.keeps ? this.kept : 0)
   }
 
   /** Gives up what this thread has of the side; a reservation is void. */
   leave(): void {
-    this.reserved = 0
-    const found = Atomics.load(this.line, sideWord.owner)
-    if ((found & ticketMask) === this.ticket) Atomics.compareExchange(this.line, sideWord.owner, found, 0)
+    this.#reserved = 0
+    this.#ownership.leave(this.line)
   }
-
-  /** Takes a side of one, for good, when nobody has it or who has it is dead. */
-  private claim(): void {
-    this.#ring.requireOpen()
-    const {
-      line,
-      views: { words },
-    } = this
-    for (;;) {
-      const found = Atomics.load(line, sideWord.owner)
-      if (found === this.ticket) return
-      this.refuseReserved(found)
-      if (found !== 0 && isAlive(words, found)) {
-        const thread = threadOf(words, found)
-        throw new PinfoldError(`ring: it has one ${this.#name}, thread ${thread}, which lives`, {
-          code: 'ERR_RING_CLAIMED',
-          values: { side: this.#name, thread },
-        })
-      }
-      if (Atomics.compareExchange(line, sideWord.owner, found, this.ticket) === found) return
-    }
-  }
-
-  /** Takes a side of many, after whoever has it has given it up or is dead. */
-  private waitForIt(): void {
-    this.#ring.requireOpen()
-    const {
-      line,
-      views: { words },
-    } = this
-    for (let spin = 0; spin < spins; spin++) {
-      if (Atomics.load(line, sideWord.owner) !== 0) continue
-      if (Atomics.compareExchange(line, sideWord.owner, 0, this.ticket) === 0) return
-    }
-    const start = performance.now()
-    for (let sleep = shortestNap; ; sleep = Math.min(2 * sleep, longestNap)) {
-      const found = Atomics.load(line, sideWord.owner)
-      this.refuseReserved(found)
-      // Our own without a reservation: a call that ended half-way, by a stack that was used up. It had done nothing.
-      const isMine = found === this.ticket
-      if (isMine || found === 0 || !isAlive(words, found)) {
-        if (Atomics.compareExchange(line, sideWord.owner, found, this.ticket) === found) return
-        continue
-      }
-      if (performance.now() - start > this.#patience) {
-        const thread = threadOf(words, found)
-        throw new PinfoldError(`ring: thread ${thread} has had the ${this.#name}s' side for ${this.#patience} ms`, {
-          code: 'ERR_RING_BUSY',
-          values: { side: this.#name, thread, patience: this.#patience },
-        })
-      }
-      Atomics.wait(nap, 0, 0, sleep)
-    }
-  }
-
-  private refuseReserved(found: number): void {
-    if (found !== (this.ticket | reservedBit)) return
-    throw new PinfoldError(`ring: this thread has a reservation on the ${this.#name}s' side; commit it first`, {
-      code: 'ERR_RING_RESERVATION',
-      values: { side: this.#name },
-    })
-  }
-}
-
-export interface SideSettings {
-  readonly name: 'producer' | 'consumer'
-  /** Whether many threads may take turns with it. */
-  readonly isShared: boolean
-  /** Slots of the ring. */
-  readonly count: number
-  readonly ticket: number
-  /** Milliseconds that a living owner is waited for. */
-  readonly patience: number
 }

@@ -12,7 +12,7 @@ export function putValues(
   at: number,
   least: number,
 ): number {
-  const passing = side.takeFor(count, least)
+  const passing = side.take(count, least)
   if (passing === 0) return 0
   const { slots, pairs } = side.views
   const start = side.position & (slots.length - 1)
@@ -37,7 +37,7 @@ export function getValues(
   at: number,
   least: number,
 ): number {
-  const passing = side.takeFor(count, least)
+  const passing = side.take(count, least)
   if (passing === 0) return 0
   const { slots, pairs } = side.views
   const start = side.position & (slots.length - 1)
@@ -54,7 +54,7 @@ export function getValues(
 }
 
 export function putValue(side: RingSide, value: number): boolean {
-  if (side.takeFor(1, 1) === 0) return false
+  if (side.take(1, 1) === 0) return false
   const { slots } = side.views
   slots[side.position & (slots.length - 1)] = value
   side.advance(1)
@@ -62,7 +62,7 @@ export function putValue(side: RingSide, value: number): boolean {
 }
 
 export function getValue(side: RingSide): number {
-  if (side.takeFor(1, 1) === 0) return -1
+  if (side.take(1, 1) === 0) return -1
   const { slots } = side.views
   const value = slots[side.position & (slots.length - 1)] ?? 0
   side.advance(1)

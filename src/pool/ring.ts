@@ -2,10 +2,11 @@ import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 import { isPlain, published } from './publication.js'
-import { noPairs } from './ring-copy.js'
+import { copySixteen, noPairs } from './ring-copy.js'
 import {
   checkedMemory,
   noViews,
+  participantLine,
   type RingMemory,
   type RingShape,
   type RingViews,
@@ -16,14 +17,13 @@ import {
   writeRing,
 } from './ring-layout.js'
 import { checkedAttach, checkedCount, checkedCreate, type RingAttachOptions, type RingOptions } from './ring-options.js'
+import { never } from './ring-ownership.js'
 import { Participant } from './ring-participants.js'
 import { RingSide, type RingSpan } from './ring-side.js'
 import { getValue, getValues, putValue, putValues } from './ring-transfer.js'
 import { isRange, pairsOfArray, wrongRange } from './value-array.js'
 
 const noValues = new Uint32Array(0)
-/** A ticket that nobody has. */
-const noTicket = -1
 
 /**
  * A queue of 32-bit values in the memory of a region, of fixed size; any thread that has the region attaches its own Ring
@@ -38,10 +38,15 @@ export class Ring {
   /** Where reserved values are written and read: slot i is `slots[i]`. Its length is 0 once the region is closed. */
   slots: Uint32Array
   // The short ways of the four commonest calls are written out, and small enough for V8 to inline two into a loop: they do
-  // what `put` and `get` do, for a side that this thread has already. So the words of a side stand here as numbers, 0 the
-  // owner, 1 the index, 2 the limit, and fields are private by TypeScript's word: V8 checks a # field at each access.
+  // what `put` and `get` do, for a side that this thread keeps. So words stand here as numbers: of a side 0 the owner, 1
+  // the index, 2 the limit; of this thread's line 6 and 7, that it is within a call (SideOwnership tells why). And fields are
+  // private by TypeScript's word: V8 checks a # field at each access.
   declare private readonly mask: number
-  declare private readonly ticket: number
+  /** The words of the owners while this thread keeps the sides; `never` where it cannot, or not by plain stores. */
+  declare private readonly keepsProducers: number
+  declare private readonly keepsConsumers: number
+  /** This thread's line of the participants. */
+  declare private mine: Int32Array
   declare private producers: Int32Array
   declare private consumers: Int32Array
   declare private pairs: BigUint64Array
@@ -69,7 +74,6 @@ export class Ring {
     this.capacity = shape.count
     this.slots = views.slots
     this.mask = shape.count - 1
-    this.ticket = isPlain ? ticket : noTicket
     this.producers = views.producers
     this.consumers = views.consumers
     this.pairs = views.pairs
@@ -79,6 +83,9 @@ export class Ring {
     const common = { count: shape.count, ticket, patience }
     this.producing = new RingSide(owner, views, { ...common, name: 'producer', isShared: shape.manyProducers })
     this.consuming = new RingSide(owner, views, { ...common, name: 'consumer', isShared: shape.manyConsumers })
+    this.keepsProducers = isPlain ? this.producing.kept : never
+    this.keepsConsumers = isPlain ? this.consuming.kept : never
+    this.mine = participantLine(views, this.#participant.line)
   }
 
   /**
@@ -153,31 +160,42 @@ export class Ring {
    * @throws PinfoldError `ERR_OUT_OF_RANGE` for what is no whole number from 0 to 2^32 - 1; as `enqueueBulk`
    */
   enqueue(value: number): boolean {
+    const mine = this.mine
+    mine[6] = 1
     const side = this.producers
     const position = side[1] as number
     if (
-      side[0] === this.ticket &&
+      side[0] === this.keepsProducers &&
       typeof value === 'number' &&
       value >>> 0 === value &&
       (((side[2] as number) - position) | 0) > 0
     ) {
       this.slots[position & this.mask] = value
       side[1] = position + 1
+      mine[6] = 0
       return true
     }
+    mine[6] = 0
     if (typeof value !== 'number' || value >>> 0 !== value) throw noValue(value)
     return putValue(this.producing, value)
   }
 
   /** Takes one value out; -1 when it is empty. @throws PinfoldError as `dequeueBulk` */
   dequeue(): number {
+    const mine = this.mine
+    mine[7] = 1
     const side = this.consumers
     const position = side[1] as number
-    if (side[0] === this.ticket && ((((side[2] as number) - position) | 0) > 0 || this.look(side, position) > 0)) {
+    if (
+      side[0] === this.keepsConsumers &&
+      ((((side[2] as number) - position) | 0) > 0 || this.look(side, position) > 0)
+    ) {
       const value = this.slots[position & this.mask] as number
       side[1] = position + 1
+      mine[7] = 0
       return value
     }
+    mine[7] = 0
     return getValue(this.consuming)
   }
 
@@ -190,6 +208,8 @@ export class Ring {
    *   this thread's; `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
    */
   enqueueBulk(values: Uint32Array, count?: number, at = 0): number {
+    const mine = this.mine
+    mine[6] = 1
     const side = this.producers
     const position = side[1] as number
     const start = position & this.mask
@@ -197,28 +217,17 @@ export class Ring {
       count === 32 &&
       at >>> 0 === at &&
       values === this.source &&
-      side[0] === this.ticket &&
+      side[0] === this.keepsProducers &&
       ((start | at) & 31) === 0 &&
-      at + count <= values.length &&
+      (at >>> 1) + 16 <= this.sourcePairs.length &&
       (((side[2] as number) - position) | 0) >= count
     ) {
-      const to = this.pairs
-      const from = this.sourcePairs
-      let source = at >>> 1
-      let target = start >>> 1
-      for (const end = target + 16; target < end; target += 8, source += 8) {
-        to[target] = from[source] as bigint
-        to[target + 1] = from[source + 1] as bigint
-        to[target + 2] = from[source + 2] as bigint
-        to[target + 3] = from[source + 3] as bigint
-        to[target + 4] = from[source + 4] as bigint
-        to[target + 5] = from[source + 5] as bigint
-        to[target + 6] = from[source + 6] as bigint
-        to[target + 7] = from[source + 7] as bigint
-      }
+      copySixteen(this.pairs, start >>> 1, this.sourcePairs, at >>> 1)
       side[1] = position + count
+      mine[6] = 0
       return count
     }
+    mine[6] = 0
     return this.put(values, count, at, true)
   }
 
@@ -234,6 +243,8 @@ export class Ring {
    * @throws PinfoldError as `enqueueBulk`; `ERR_RING_CLAIMED` when its one consumer is another thread
    */
   dequeueBulk(values: Uint32Array, count?: number, at = 0): number {
+    const mine = this.mine
+    mine[7] = 1
     const side = this.consumers
     const position = side[1] as number
     const start = position & this.mask
@@ -241,28 +252,17 @@ export class Ring {
       count === 32 &&
       at >>> 0 === at &&
       values === this.target &&
-      side[0] === this.ticket &&
+      side[0] === this.keepsConsumers &&
       ((start | at) & 31) === 0 &&
-      at + count <= values.length &&
+      (at >>> 1) + 16 <= this.targetPairs.length &&
       ((((side[2] as number) - position) | 0) >= count || this.look(side, position) >= count)
     ) {
-      const to = this.targetPairs
-      const from = this.pairs
-      let source = start >>> 1
-      let target = at >>> 1
-      for (const end = target + 16; target < end; target += 8, source += 8) {
-        to[target] = from[source] as bigint
-        to[target + 1] = from[source + 1] as bigint
-        to[target + 2] = from[source + 2] as bigint
-        to[target + 3] = from[source + 3] as bigint
-        to[target + 4] = from[source + 4] as bigint
-        to[target + 5] = from[source + 5] as bigint
-        to[target + 6] = from[source + 6] as bigint
-        to[target + 7] = from[source + 7] as bigint
-      }
+      copySixteen(this.targetPairs, at >>> 1, this.pairs, start >>> 1)
       side[1] = position + count
+      mine[7] = 0
       return count
     }
+    mine[7] = 0
     return this.get(values, count, at, true)
   }
 
@@ -343,7 +343,7 @@ export class Ring {
   private put(values: Uint32Array, wanted: number | undefined, at: number, isBulk: boolean): number {
     if (values !== this.source) {
       this.sourcePairs = pairsOfArray('enqueue', values)
-      this.source = this.sourcePairs.length > 0 ? values : noValues
+      this.source = values
     }
     const count = wanted ?? (typeof at === 'number' ? values.length - at : 0)
     if (!isRange(values, count, at)) throw wrongRange('enqueue', values, count, at)
@@ -353,7 +353,7 @@ export class Ring {
   private get(values: Uint32Array, wanted: number | undefined, at: number, isBulk: boolean): number {
     if (values !== this.target) {
       this.targetPairs = pairsOfArray('dequeue', values)
-      this.target = this.targetPairs.length > 0 ? values : noValues
+      this.target = values
     }
     const count = wanted ?? (typeof at === 'number' ? values.length - at : 0)
     if (!isRange(values, count, at)) throw wrongRange('dequeue', values, count, at)
@@ -381,6 +381,7 @@ export class Ring {
     this.pairs = views.pairs
     this.producers = views.producers
     this.consumers = views.consumers
+    this.mine = participantLine(views, this.#participant.line)
     this.producing.use(views)
     this.consuming.use(views)
   }
