@@ -15,7 +15,8 @@ function random(below) {
 }
 
 const works = {
-  // Puts numbers of its own in and takes whatever comes out. Of each producer they must come in order.
+  // Puts numbers of its own in and takes whatever comes out; the sums are modulo 2^32. Of each producer they must come in
+  // order.
   contend() {
     const [ring] = rings
     const burst = new Uint32Array(64)
@@ -25,14 +26,14 @@ const works = {
       const wanted = Math.min(1 + random(64), operations - result.put)
       for (let index = 0; index < wanted; index++) burst[index] = (id << 28) | (result.put + index)
       const put = random(2) === 0 ? ring.enqueueBulk(burst, wanted) : ring.enqueueBurst(burst, wanted)
-      for (let index = 0; index < put; index++) result.putSum += burst[index]
+      for (let index = 0; index < put; index++) result.putSum = (result.putSum + burst[index]) >>> 0
       result.put += put
       const got = random(2) === 0 ? ring.dequeueBulk(burst, 1 + random(64)) : ring.dequeueBurst(burst, 1 + random(64))
       for (let index = 0; index < got; index++) {
         const value = burst[index]
         if ((value & 0xfffffff) <= last[value >>> 28]) result.disorder++
         last[value >>> 28] = value & 0xfffffff
-        result.gotSum += value
+        result.gotSum = (result.gotSum + value) >>> 0
       }
       result.got += got
     }
@@ -60,18 +61,25 @@ const works = {
     }
   },
 
-  // Counts up in the first ring and takes from the second; ends only with the thread.
-  call() {
-    const [up, down] = rings
+  // Uses one ring after the other, each alone until its parent joins in, and goes on when it is told to.
+  keep() {
+    const turn = new Int32Array(workerData.turn)
+    const result = { put: 0, got: 0, putSum: 0, gotSum: 0 }
     const burst = new Uint32Array(32)
-    parentPort.postMessage('calling')
-    for (let next = 0; ; ) {
-      const wanted = 1 + random(32)
-      for (let index = 0; index < wanted; index++) burst[index] = (id << 20) | (next + index)
-      next += up.enqueueBurst(burst, wanted)
-      down.dequeueBurst(burst, 1 + random(32))
-      down.dequeue()
+    const out = new Uint32Array(32)
+    for (const [number, ring] of rings.entries()) {
+      for (let round = 0; Atomics.load(turn, 0) === number; round++) {
+        if (round === 200) Atomics.store(turn, 1, number + 1)
+        burst[0] = round
+        const put = (round & 1) === 0 ? ring.enqueueBulk(burst, 32) : Number(ring.enqueue(round))
+        result.put += put
+        if (put > 0) result.putSum = (result.putSum + round) >>> 0
+        const got = (round & 2) === 0 ? ring.dequeueBulk(out, 32) : ring.dequeueBurst(out, 3)
+        result.got += got
+        for (let index = 0; index < got; index++) result.gotSum = (result.gotSum + out[index]) >>> 0
+      }
     }
+    return result
   },
 }
 

@@ -20,16 +20,17 @@ function place(index: number): [number, number] {
 }
 
 interface Work {
-  readonly work: 'contend' | 'pass' | 'call'
+  readonly work: 'contend' | 'pass' | 'keep'
   readonly rings: readonly number[]
   readonly id?: number
   readonly operations?: number
   readonly env?: Record<string, string>
+  readonly turn?: SharedArrayBuffer
 }
 
-function start(region: Region, { work, rings, id = 0, operations = 0, env = {} }: Work): Worker {
+function start(region: Region, { work, rings, id = 0, operations = 0, env = {}, turn }: Work): Worker {
   return new Worker(new URL('../children/ring-worker.mjs', import.meta.url), {
-    workerData: { work, handle: region.handle, places: rings.map(place), id, operations },
+    workerData: { work, handle: region.handle, places: rings.map(place), id, operations, turn },
     env: { ...process.env, ...env },
   })
 }
@@ -64,12 +65,48 @@ test.each([
     const sum = (of: (result: Contended) => number) => results.reduce((total, result) => total + of(result), 0)
     expect(sum(({ put }) => put)).toBe(operations)
     expect(sum(({ got }) => got) + left).toBe(operations)
-    expect(sum(({ gotSum }) => gotSum) + rest.subarray(0, left).reduce((total, value) => total + value, 0)).toBe(
-      sum(({ putSum }) => putSum),
-    )
+    const taken = sum(({ gotSum }) => gotSum) + rest.subarray(0, left).reduce((total, value) => total + value, 0)
+    expect(taken % 2 ** 32).toBe(sum(({ putSum }) => putSum) % 2 ** 32)
     expect(sum(({ disorder }) => disorder)).toBe(0)
   },
 )
+
+test('a side is taken from the thread that keeps it, while that one uses it, and no value is lost', {
+  timeout: 600_000,
+}, async () => {
+  const rounds = 300
+  const region = kept(openRegistrySync()).allocateSync('rings', { size: rounds * bytes, pages: 'base' })
+  const rings = Array.from({ length: rounds }, (_, index) => Ring.create(region.slice(...place(index)), { count }))
+  const turn = new SharedArrayBuffer(8)
+  const told = new Int32Array(turn)
+  const worker = start(region, { work: 'keep', rings: rings.map((_, index) => index), turn })
+  const ended = once(worker, 'message')
+  const out = new Uint32Array(count)
+  const ours = { put: 0, got: 0, sum: 0 }
+  const take = (ring: Ring, most: number) => {
+    const got = ring.dequeueBurst(out, most)
+    ours.got += got
+    ours.sum += out.subarray(0, got).reduce((sum, value) => sum - value, 0)
+  }
+  for (const [number, ring] of rings.entries()) {
+    while (Atomics.load(told, 1) <= number) await new Promise(setImmediate)
+    for (let round = 0; round < 40; round++) {
+      if (ring.enqueue(round)) {
+        ours.put++
+        ours.sum += round
+      }
+      take(ring, 2)
+    }
+    Atomics.store(told, 0, number + 1)
+  }
+  const [theirs] = await ended
+  for (const ring of rings) {
+    take(ring, count)
+    ring.close()
+  }
+  expect(theirs.got + ours.got).toBe(theirs.put + ours.put)
+  expect((theirs.putSum - theirs.gotSum + ours.sum) % 2 ** 32).toBe(0)
+})
 
 test(`${deaths} workers die while they pass values on in place, and no value is lost`, {
   timeout: 600_000,
