@@ -59,6 +59,14 @@ export type ErrorCode =
   | 'ERR_BLOCK_FREE' // no live block starts there, since that memory is free: freed twice, or never allocated
   | 'ERR_BLOCK_UNKNOWN' // no live block starts there: it is inside of one
   | 'ERR_BLOCK_OVERRUN' // a heap with red zones: something has written past the end of a block
+  // Pools
+  | 'ERR_POOL_LAYOUT' // there is no pool in this memory, or one of another version, or its bookkeeping was written over
+  | 'ERR_POOL_OPEN' // this thread has a pool open in this memory
+  | 'ERR_POOL_BUSY' // another thread has had the pool's depot for too long, and lives
+  | 'ERR_POOL_CLOSED'
+  | 'ERR_POOL_INDEX' // no number of an element
+  | 'ERR_ELEMENT_FREE' // an element is put back, or looked at, that nobody has taken
+  | 'ERR_ELEMENT_WRITTEN' // an element was written to after it was put back
   // The lab
   | 'ERR_LAB_UNAVAILABLE' // what a virtual machine needs is not here, and could not be fetched
   | 'ERR_LAB_FAILED' // a virtual machine did not start, or stopped before its command had ended

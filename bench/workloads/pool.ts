@@ -1,0 +1,163 @@
+import { MiB } from '../../src/sizes.js'
+import { type Contender, interleave, timed } from '../measure.js'
+import { pinfold } from '../package.js'
+import { Peer } from '../peer.js'
+import { rateAtLeast, type Target } from '../row.js'
+import type { Report, Suite } from '../suite.js'
+
+const count = 16_384
+const elementSize = 2048
+const nanoseconds = 1e9
+
+export const suite: Suite = {
+  about: 'elements taken out of a pool and given back, by one thread, beside rte_mempool of DPDK',
+  // 33 MiB of ours, and what DPDK takes for its 16,384 elements and itself.
+  hugepages: 64,
+  oneProcessor: true,
+  async run(report) {
+    await report.section('pool', () => measure(report))
+  },
+}
+
+type Pool = ReturnType<typeof pinfold.createBufferPool>
+
+interface Shape {
+  /** Of the peer's workload. */
+  readonly name: string
+  readonly what: string
+  /** Elements a round, and rounds a sample. */
+  readonly elements: number
+  readonly rounds: number
+  readonly ours: (pool: Pool) => Contender
+  readonly target: Target
+}
+
+const shapes: readonly Shape[] = [
+  {
+    name: 'keep512_1',
+    what: 'get and put, n = 1, keep 512',
+    elements: 512,
+    rounds: 100,
+    ours: single,
+    target: rateAtLeast(1),
+  },
+  {
+    name: 'keep512_4',
+    what: 'getBulk and putBulk, n = 4, keep 512',
+    elements: 512,
+    rounds: 200,
+    ours: by4,
+    target: rateAtLeast(0.8),
+  },
+  {
+    name: 'keep512_32',
+    what: 'getBulk and putBulk, n = 32, keep 512',
+    elements: 512,
+    rounds: 500,
+    ours: by32,
+    target: rateAtLeast(0.6),
+  },
+  {
+    name: 'look_32',
+    what: 'take and give, n = 32, each looked at',
+    elements: 32,
+    rounds: 5000,
+    ours: span,
+    target: rateAtLeast(1),
+  },
+  {
+    name: 'keep8192_32',
+    what: 'getBulk and putBulk, n = 32, keep 8192',
+    elements: 8192,
+    rounds: 20,
+    ours: spilling,
+    target: rateAtLeast(0.8),
+  },
+]
+
+async function measure(report: Report): Promise<void> {
+  using memory = pinfold.openRegistrySync({})
+  const region = memory.allocateSync('pool', { size: 34 * MiB, pages: '2MiB' })
+  await using dpdk = await Peer.start('dpdk_pool', count, elementSize)
+  for (const { name, what, elements, rounds, ours, target } of shapes) {
+    using pool = pinfold.createBufferPool(region, { elementSize, count })
+    const contenders = { ours: ours(pool), dpdk: dpdk.contender(name) }
+    const taken = await interleave(contenders, { samples: 401, warmUp: 40, rounds })
+    report.add({
+      name: `pool ${what}, an element out and in`,
+      unit: 'ns',
+      scale: nanoseconds / elements,
+      value: taken.of('ours'),
+      peer: { name: 'rte_mempool', value: taken.of('dpdk'), ratio: taken.ratio('ours', 'dpdk') },
+      target,
+    })
+  }
+}
+
+function single(pool: Pool): Contender {
+  const kept = new Uint32Array(512)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 0; at < 512; at++) kept[at] = pool.get()
+      sum += kept[511] ?? 0
+      for (let at = 0; at < 512; at++) pool.put(kept[at] ?? 0)
+    }
+    return sum
+  })
+}
+
+// A burst's size is a constant of a program, here as in the peer, so each has a loop of its own.
+
+function by4(pool: Pool): Contender {
+  const kept = new Uint32Array(512)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 0; at < 512; at += 4) sum += pool.getBulk(kept, 4, at)
+      for (let at = 0; at < 512; at += 4) pool.putBulk(kept, 4, at)
+    }
+    return sum
+  })
+}
+
+function by32(pool: Pool): Contender {
+  const kept = new Uint32Array(512)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 0; at < 512; at += 32) sum += pool.getBulk(kept, 32, at)
+      for (let at = 0; at < 512; at += 32) pool.putBulk(kept, 32, at)
+    }
+    return sum
+  })
+}
+
+function spilling(pool: Pool): Contender {
+  const kept = new Uint32Array(8192)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 0; at < 8192; at += 32) sum += pool.getBulk(kept, 32, at)
+      for (let at = 0; at < 8192; at += 32) pool.putBulk(kept, 32, at)
+    }
+    return sum
+  })
+}
+
+function span(pool: Pool): Contender {
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      const place = pool.take(32)
+      const { spans } = pool
+      for (let at = place, end = place + 32; at < end; at += 4) {
+        const one = ((spans[at] ?? 0) + (spans[at + 1] ?? 0)) | 0
+        const other = ((spans[at + 2] ?? 0) + (spans[at + 3] ?? 0)) | 0
+        sum = (sum + one + other) | 0
+      }
+      pool.give(32)
+    }
+    return sum
+  })
+}

@@ -1,0 +1,176 @@
+import { inspect } from 'node:util'
+import { PinfoldError } from '../errors.js'
+import { magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
+import type { PoolRange } from './buffer-pool-memory.js'
+import type { Depot } from './depot.js'
+import { lineOf } from './owner-word.js'
+import { PoolCache } from './pool-cache.js'
+import { PoolQueue, type PoolWaitOptions } from './pool-queue.js'
+import { isAlive } from './ring-participants.js'
+
+/** What a thread has had of a pool. */
+export interface BufferPoolStats {
+  /** Elements in the pool. */
+  readonly capacity: number
+  /** Of these, free ones: in the depot and in the caches of all threads. */
+  readonly available: number
+  /** Elements in this thread's cache. */
+  readonly cached: number
+  /** How often this thread has fetched elements from the depot, and brought some there. */
+  readonly refills: number
+  readonly flushes: number
+  /** How often this thread was refused because the pool was empty. */
+  readonly failures: number
+}
+
+/**
+ * Equal elements in the memory of a region, taken and given back by any thread that has the region. An element is a number
+ * from 0 to `capacity` - 1, which can be handed to any thread.
+ *
+ * Each thread keeps some free elements to itself, in two magazines, and exchanges magazines with the other threads' depot.
+ * One that dies loses none of them: the others find its magazines.
+ */
+export class BufferPool extends PoolCache {
+  readonly #depot: Depot
+  readonly #queue: PoolQueue
+  readonly #onClose: () => void
+
+  /** Made by `createBufferPool` and `attachBufferPool`. */
+  constructor(range: PoolRange, shape: PoolShape, depot: Depot, onClose: () => void) {
+    super(range, shape, depot)
+    this.#depot = depot
+    this.#onClose = onClose
+    this.#queue = new PoolQueue(this.line, `pinfold:pool:${range.region.core.id}:${range.offset}`, {
+      wordsNow: () => this.wordsNow(),
+      get: () => this.#getForWaiter(),
+      flushIfAsked: () => this.#flushIfAsked(),
+    })
+  }
+
+  /** Elements that are free, in the depot and in the caches of all threads; as of a moment ago when others use it. */
+  get available(): number {
+    return Math.max(0, Math.min(this.capacity, this.#depot.count(this.wordsNow())))
+  }
+
+  /**
+   * As `get`; when there is none it waits. Who waits longest comes first, of all threads, and none that does not wait comes
+   * before them. What another thread frees arrives within some milliseconds.
+   *
+   * @throws the signal's reason when it is aborted first; PinfoldError as `get`, `ERR_POOL_CLOSED` also when the pool is
+   *   closed meanwhile, `ERR_INVALID_ARGUMENT`
+   */
+  async wait(options: PoolWaitOptions = {}): Promise<number> {
+    return this.#queue.wait(options)
+  }
+
+  /** Gives the elements of this thread's cache to all. @throws PinfoldError as `get` */
+  flush(): void {
+    this.magazines.flush(this.wordsNow())
+    this.loaded = this.magazines.loaded
+    this.#queue.tell()
+    this.#queue.serve()
+  }
+
+  /**
+   * Takes back what threads that have died had in their caches. `get` does so by itself when the pool is empty, at most ten
+   * times a second. What they had taken is still taken: it may have been handed on.
+   *
+   * @returns how many elements
+   * @throws PinfoldError as `get`
+   */
+  reclaim(): number {
+    const found = this.magazines.reclaim(this.wordsNow())
+    this.loaded = this.magazines.loaded
+    return found
+  }
+
+  /**
+   * In a pool with tracking, takes back also what threads that have died had taken and not handed on.
+   *
+   * @returns how many elements
+   * @throws PinfoldError `ERR_UNSUPPORTED` without tracking: nobody knows then who has taken what; as `get`
+   */
+  reclaimTaken(): number {
+    throw new PinfoldError('reclaimTaken: the pool has no tracking, so it does not know who has taken what', {
+      code: 'ERR_UNSUPPORTED',
+    })
+  }
+
+  /**
+   * Makes an element this thread's that another has taken and handed on. Without tracking it does nothing.
+   *
+   * @throws PinfoldError `ERR_POOL_INDEX`, `ERR_ELEMENT_FREE`
+   */
+  adopt(index: number): void {
+    if (!this.isElement(index)) throw this.noElement('adopt', index)
+  }
+
+  /** What it has, and what this thread has had of it. @throws PinfoldError as `available` */
+  stats(): BufferPoolStats {
+    const words = this.wordsNow()
+    const tally = (what: number) => words[this.thread + what] ?? 0
+    const cached = [this.magazines.loaded, this.magazines.other].map((at) => words[at + magazineWord.count] ?? 0)
+    return {
+      capacity: this.capacity,
+      available: this.available,
+      cached: cached.reduce((sum, count) => sum + count, 0),
+      refills: tally(threadWord.refills),
+      flushes: tally(threadWord.flushes),
+      failures: tally(threadWord.failures),
+    }
+  }
+
+  /** Gives this thread's cache to the others, and its place among them. The elements that it has taken stay taken. Once only. */
+  close(): void {
+    if (!this.leave()) return
+    this.#onClose()
+    this.#queue.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  [inspect.custom](): string {
+    if (this.closed || this.words.length === 0) return `BufferPool { of ${this.capacity}, closed }`
+    return `BufferPool { ${this.available} of ${this.capacity} available, ${this.elementSize} bytes each }`
+  }
+
+  protected override mayTake(words: Int32Array): boolean {
+    return this.#queue.isOurTurn(words)
+  }
+
+  protected override answer(): void {
+    if (this.#flushIfAsked()) this.#queue.tell()
+    this.#queue.serve()
+  }
+
+  /** Which of the pool's threads this is. */
+  protected get line(): number {
+    return lineOf(this.participant.ticket)
+  }
+
+  /** The elements that are in a magazine of whichever thread, or of the depot. */
+  protected free(): Set<number> {
+    return this.#depot.elements(this.wordsNow())
+  }
+
+  /** Whether who has that line of the participants lives; a free line has nobody. */
+  protected isLineAlive(line: number): boolean {
+    const words = this.wordsNow()
+    return isAlive(words, words[threadsWord + line * threadWords + threadWord.ticket] ?? 0)
+  }
+
+  #flushIfAsked(): boolean {
+    const words = this.wordsNow()
+    if (words[this.asked] === 0) return false
+    words[this.asked] = 0
+    this.magazines.flush(words)
+    this.loaded = this.magazines.loaded
+    return true
+  }
+
+  #getForWaiter(): number {
+    return (this.words[this.loaded - 1] ?? 0) > 0 || this.fill(1, true) ? this.get() : -1
+  }
+}

@@ -1,0 +1,170 @@
+import { depotWord, magazineWord, type PoolPlaces, type PoolShape } from './buffer-pool-layout.js'
+import { takeOwnership } from './owner-word.js'
+import { publish } from './publication.js'
+import { isAlive } from './ring-participants.js'
+
+/**
+ * Where threads exchange magazines. One thread has it at a time, for some dozen instructions.
+ *
+ * Every magazine has an owner: the depot or a thread, by one word that one store changes. The stacks only say where to
+ * look: whoever finds the depot with a dead owner makes them anew from the owners' words. So there is no moment at which
+ * the death of a thread loses a magazine, or has two threads use one. What is moved between two magazines is written down
+ * before, and done again by whoever finds it half done.
+ */
+export class Depot {
+  readonly #places: PoolPlaces
+  readonly #magazines: number
+  readonly #magazineSize: number
+  readonly #patience: number
+
+  constructor(places: PoolPlaces, { magazines, magazineSize }: PoolShape, patience: number) {
+    this.#places = places
+    this.#magazines = magazines
+    this.#magazineSize = magazineSize
+    this.#patience = patience
+  }
+
+  /** Where a magazine's numbers start. */
+  entriesOf(magazine: number): number {
+    return this.#places.firstMagazine + magazine * this.#places.magazineWords
+  }
+
+  /**
+   * Until `close` it is this thread's alone.
+   *
+   * @returns whether its last owner had left it half-way, which may have been this thread
+   * @throws PinfoldError `ERR_POOL_BUSY` when a living thread keeps it
+   */
+  open(words: Int32Array, ticket: number): boolean {
+    const isLeftBehind = takeOwnership(words, depotWord.owner, ticket, this.#patience) === 'left behind'
+    if (isLeftBehind) this.sweep(words)
+    return isLeftBehind
+  }
+
+  close(words: Int32Array): void {
+    publish(words, depotWord.owner, 0)
+  }
+
+  /** A magazine with elements in it, for `ticket`; -1 when there is none. */
+  takeFull(words: Int32Array, ticket: number): number {
+    return this.#take(words, depotWord.full, this.#places.fullStack, ticket)
+  }
+
+  /** An empty magazine, of which there always is one. */
+  takeEmpty(words: Int32Array, ticket: number): number {
+    return this.#take(words, depotWord.empty, this.#places.emptyStack, ticket)
+  }
+
+  #take(words: Int32Array, depth: number, stack: number, ticket: number): number {
+    const top = (words[depth] ?? 0) - 1
+    if (top < 0) return -1
+    const magazine = words[stack + top] ?? 0
+    words[this.entriesOf(magazine) + magazineWord.owner] = ticket
+    words[depth] = top
+    return magazine
+  }
+
+  /** Takes a magazine back as it is. Of those with elements only the one on top may be less than full. */
+  give(words: Int32Array, magazine: number): void {
+    const entries = this.entriesOf(magazine)
+    const count = words[entries + magazineWord.count] ?? 0
+    if (count <= 0) {
+      this.#push(words, depotWord.empty, this.#places.emptyStack, magazine)
+      return
+    }
+    const { fullStack } = this.#places
+    const depth = words[depotWord.full] ?? 0
+    const top = words[fullStack + depth - 1] ?? 0
+    const onTop = depth > 0 ? (words[this.entriesOf(top) + magazineWord.count] ?? 0) : this.#magazineSize
+    if (onTop >= this.#magazineSize) {
+      this.#push(words, depotWord.full, fullStack, magazine)
+    } else if (count >= this.#magazineSize) {
+      words[fullStack + depth] = top
+      words[fullStack + depth - 1] = magazine
+      words[depotWord.full] = depth + 1
+      words[entries + magazineWord.owner] = 0
+    } else {
+      this.pour(words, magazine, top)
+      const isEmpty = (words[entries + magazineWord.count] ?? 0) === 0
+      if (isEmpty) this.#push(words, depotWord.empty, this.#places.emptyStack, magazine)
+      else this.#push(words, depotWord.full, fullStack, magazine)
+    }
+  }
+
+  #push(words: Int32Array, depth: number, stack: number, magazine: number): void {
+    const count = words[depth] ?? 0
+    words[stack + count] = magazine
+    words[depth] = count + 1
+    words[this.entriesOf(magazine) + magazineWord.owner] = 0
+  }
+
+  /** Moves as many elements as fit from one magazine into another. Of both it has to be sure that nobody else uses them. */
+  pour(words: Int32Array, from: number, into: number): void {
+    const source = this.entriesOf(from)
+    const target = this.entriesOf(into)
+    const there = words[source + magazineWord.count] ?? 0
+    const had = words[target + magazineWord.count] ?? 0
+    const count = Math.min(there, this.#magazineSize - had)
+    if (count <= 0) return
+    words.copyWithin(target + had, source + there - count, source + there)
+    words[depotWord.source] = source
+    words[depotWord.target] = target
+    words[depotWord.sourceCount] = there - count
+    words[depotWord.targetCount] = had + count
+    publish(words, depotWord.isPouring, 1)
+    this.#finishPouring(words)
+  }
+
+  #finishPouring(words: Int32Array): void {
+    if (words[depotWord.isPouring] !== 1) return
+    words[(words[depotWord.source] ?? 0) + magazineWord.count] = words[depotWord.sourceCount] ?? 0
+    words[(words[depotWord.target] ?? 0) + magazineWord.count] = words[depotWord.targetCount] ?? 0
+    publish(words, depotWord.isPouring, 0)
+  }
+
+  /**
+   * Takes back what dead threads have, and makes the stacks anew.
+   *
+   * @returns elements in the magazines that dead threads had
+   */
+  sweep(words: Int32Array): number {
+    this.#finishPouring(words)
+    words[depotWord.full] = 0
+    words[depotWord.empty] = 0
+    let found = 0
+    for (let magazine = 0; magazine < this.#magazines; magazine++) {
+      const entries = this.entriesOf(magazine)
+      const owner = words[entries + magazineWord.owner] ?? 0
+      if (owner !== 0 && isAlive(words, owner)) continue
+      if (owner !== 0) found += words[entries + magazineWord.count] ?? 0
+      this.give(words, magazine)
+    }
+    return found
+  }
+
+  /** The magazines that `ticket` has. */
+  magazinesOf(words: Int32Array, ticket: number): number[] {
+    const all = Array.from({ length: this.#magazines }, (_, magazine) => magazine)
+    return all.filter((magazine) => words[this.entriesOf(magazine) + magazineWord.owner] === ticket)
+  }
+
+  /** Elements in all magazines, as of a moment ago when others work with theirs. */
+  count(words: Int32Array): number {
+    let sum = 0
+    for (let magazine = 0; magazine < this.#magazines; magazine++) {
+      sum += words[this.entriesOf(magazine) + magazineWord.count] ?? 0
+    }
+    return sum
+  }
+
+  /** All that is in magazines. */
+  elements(words: Int32Array): Set<number> {
+    const all = new Set<number>()
+    for (let magazine = 0; magazine < this.#magazines; magazine++) {
+      const entries = this.entriesOf(magazine)
+      const count = Math.min(this.#magazineSize, words[entries + magazineWord.count] ?? 0)
+      for (let place = 0; place < count; place++) all.add(words[entries + place] ?? 0)
+    }
+    return all
+  }
+}

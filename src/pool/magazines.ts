@@ -1,0 +1,171 @@
+import { PinfoldError } from '../errors.js'
+import { magazineWord, threadWord } from './buffer-pool-layout.js'
+import type { Depot } from './depot.js'
+
+/** Milliseconds from one look for dead threads to the next, while the depot is empty. */
+const sweepEvery = 100
+
+/**
+ * The two magazines of a thread, and how it exchanges them: the one that is worked with, and one in reserve, so that a
+ * thread that takes and gives about its border goes to the depot only after a whole magazine.
+ */
+export class Magazines {
+  /** Where the numbers start of the magazine that is worked with, and of the other. */
+  loaded = 0
+  other = 0
+  readonly #depot: Depot
+  readonly #size: number
+  readonly #ticket: number
+  /** Where this thread's words start. */
+  readonly #thread: number
+  #loadedNumber = -1
+  #otherNumber = -1
+  #lastSweep = Number.NEGATIVE_INFINITY
+
+  constructor(depot: Depot, size: number, ticket: number, thread: number) {
+    this.#depot = depot
+    this.#size = size
+    this.#ticket = ticket
+    this.#thread = thread
+  }
+
+  /** Fetches the first two. */
+  fetch(words: Int32Array): void {
+    this.#open(words)
+    this.#depot.close(words)
+  }
+
+  /**
+   * Brings it about that at least `count` elements are in the magazine that is worked with; `count` is at most its size.
+   *
+   * @param mayTake whether the depot's elements are this thread's to take
+   * @returns false when there are none
+   */
+  fill(words: Int32Array, count: number, mayTake: boolean): boolean {
+    if (this.#count(words, this.other) >= count) {
+      this.#swap()
+      return true
+    }
+    this.#open(words)
+    let isThere = this.#gathered(words) >= count
+    while (!isThere) {
+      const full = mayTake ? this.#takeFull(words) : -1
+      if (full < 0) {
+        this.#tally(words, threadWord.failures)
+        break
+      }
+      this.#depot.give(words, this.#otherNumber) // empty: what was in it was poured into the loaded one
+      this.#otherNumber = this.#loadedNumber
+      this.#loadedNumber = full
+      this.#place()
+      this.#tally(words, threadWord.refills)
+      isThere = this.#gathered(words) >= count
+    }
+    this.#depot.close(words)
+    return isThere
+  }
+
+  /** Brings it about that `count` elements fit into the magazine that is worked with; `count` is at most its size. */
+  empty(words: Int32Array, count: number): void {
+    if (this.#count(words, this.other) + count <= this.#size) {
+      this.#swap()
+      return
+    }
+    this.#open(words)
+    this.#depot.pour(words, this.#loadedNumber, this.#otherNumber)
+    if (this.#count(words, this.loaded) + count > this.#size) {
+      const empty = this.#takeEmpty(words)
+      this.#depot.give(words, this.#otherNumber)
+      this.#otherNumber = this.#loadedNumber
+      this.#loadedNumber = empty
+      this.#place()
+      this.#tally(words, threadWord.flushes)
+    }
+    this.#depot.close(words)
+  }
+
+  /** Gives the depot all elements. */
+  flush(words: Int32Array): void {
+    this.#open(words)
+    this.#depot.give(words, this.#loadedNumber)
+    this.#depot.give(words, this.#otherNumber)
+    this.#loadedNumber = this.#takeEmpty(words)
+    this.#otherNumber = this.#takeEmpty(words)
+    this.#place()
+    this.#tally(words, threadWord.flushes)
+    this.#depot.close(words)
+  }
+
+  /** Gives the depot both magazines, for good. */
+  leave(words: Int32Array): void {
+    this.#depot.open(words, this.#ticket)
+    for (const magazine of this.#depot.magazinesOf(words, this.#ticket)) this.#depot.give(words, magazine)
+    this.#depot.close(words)
+  }
+
+  /** Takes back what dead threads have; returns how many elements. */
+  reclaim(words: Int32Array): number {
+    this.#open(words)
+    const found = this.#depot.sweep(words)
+    this.#depot.close(words)
+    return found
+  }
+
+  /** A call that is cut off from here on leaves the depot to the next, of whichever thread, which puts it in order. */
+  #open(words: Int32Array): void {
+    const isLeftBehind = this.#depot.open(words, this.#ticket)
+    // What was ours may have been given away when a call of this thread was cut off.
+    if (isLeftBehind || this.#loadedNumber < 0) this.#findOwn(words)
+  }
+
+  #findOwn(words: Int32Array): void {
+    const [loaded, other, ...more] = this.#depot.magazinesOf(words, this.#ticket)
+    for (const magazine of more) this.#depot.give(words, magazine)
+    this.#loadedNumber = loaded ?? this.#takeEmpty(words)
+    this.#otherNumber = other ?? this.#takeEmpty(words)
+    this.#place()
+  }
+
+  /** All elements in the loaded magazine that both have, as far as they fit; returns how many. */
+  #gathered(words: Int32Array): number {
+    this.#depot.pour(words, this.#otherNumber, this.#loadedNumber)
+    return this.#count(words, this.loaded)
+  }
+
+  #takeFull(words: Int32Array): number {
+    const full = this.#depot.takeFull(words, this.#ticket)
+    if (full >= 0) return full
+    const now = performance.now()
+    if (now - this.#lastSweep < sweepEvery) return -1
+    this.#lastSweep = now
+    return this.#depot.sweep(words) > 0 ? this.#depot.takeFull(words, this.#ticket) : -1
+  }
+
+  #takeEmpty(words: Int32Array): number {
+    const empty = this.#depot.takeEmpty(words, this.#ticket)
+    if (empty >= 0) return empty
+    throw new PinfoldError('pool: it has no empty magazine: somebody has written over its bookkeeping', {
+      code: 'ERR_POOL_LAYOUT',
+    })
+  }
+
+  #swap(): void {
+    const loaded = this.#loadedNumber
+    this.#loadedNumber = this.#otherNumber
+    this.#otherNumber = loaded
+    this.#place()
+  }
+
+  #place(): void {
+    this.loaded = this.#depot.entriesOf(this.#loadedNumber)
+    this.other = this.#depot.entriesOf(this.#otherNumber)
+  }
+
+  #count(words: Int32Array, entries: number): number {
+    return words[entries + magazineWord.count] ?? 0
+  }
+
+  #tally(words: Int32Array, what: number): void {
+    words[this.#thread + what] = (words[this.#thread + what] ?? 0) + 1
+  }
+}

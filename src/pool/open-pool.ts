@@ -1,0 +1,113 @@
+import { PinfoldError } from '../errors.js'
+import { BufferPool } from './buffer-pool.js'
+import {
+  depotWord,
+  magazineWord,
+  type PoolMemory,
+  type PoolShape,
+  placesOf,
+  publishPool,
+  readPool,
+  writePool,
+} from './buffer-pool-layout.js'
+import { type PoolRange, poolRange, poolViews } from './buffer-pool-memory.js'
+import {
+  type BufferPoolAttachOptions,
+  type BufferPoolOptions,
+  type CheckedUse,
+  checkedAttach,
+  checkedCreate,
+} from './buffer-pool-options.js'
+import { Depot } from './depot.js'
+import { TrackedBufferPool } from './tracked-buffer-pool.js'
+
+/** The pools that this thread has open: one object for each, since it is a thread that has magazines. */
+const open = new Map<string, BufferPool>()
+
+/**
+ * A pool of free elements in `memory`, whatever was there. Nobody may use a pool there.
+ *
+ * @param memory a region, or a slice that starts at a multiple of 64 bytes
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit, `ERR_POOL_OPEN` when this thread has
+ *   one open there, `ERR_REGION_CLOSED`
+ */
+export function createBufferPool(memory: PoolMemory, options: BufferPoolOptions): BufferPool {
+  const range = poolRange('create', memory)
+  const { shape, use } = checkedCreate(options, { ...range, pageSize: range.region.pageSize })
+  if (open.has(keyOf(range))) {
+    throw new PinfoldError('create: this thread has a pool open there', { code: 'ERR_POOL_OPEN' })
+  }
+  const { words, states } = poolViews(memory, shape)
+  writePool(words, shape)
+  states.fill(0)
+  fillMagazines(words, shape)
+  publishPool(words)
+  return opened(range, shape, use)
+}
+
+/**
+ * The pool that `createBufferPool` has made in this memory, also by another thread, or another process that has the memory.
+ * A thread has one object for a pool: attaching again returns it.
+ *
+ * @throws PinfoldError `ERR_POOL_LAYOUT` when there is none, `ERR_RING_CLAIMED` when 64 living threads use it,
+ *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
+ */
+export function attachBufferPool(memory: PoolMemory, options: BufferPoolAttachOptions = {}): BufferPool {
+  const range = poolRange('attach', memory)
+  const use = checkedAttach(options)
+  const shape = readPool(memory, range.bytes)
+  return open.get(keyOf(range)) ?? opened(range, shape, use)
+}
+
+/**
+ * Bytes that a pool of `options.count` elements takes, when it starts where a page of `pageSize` bytes does.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`
+ */
+export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: number }, pageSize = 4096): number {
+  const { shape } = checkedCreate(options, { bytes: Number.MAX_SAFE_INTEGER, offset: 0, pageSize })
+  const { capacity } = shape
+  const last = shape.perPage === 0 ? capacity - 1 : Math.floor((capacity - 1) / shape.perPage)
+  const bytes = shape.perPage === 0 ? last * shape.stride + shape.elementSize : (last + 1) * 2 ** shape.pageShift
+  return shape.elements + bytes
+}
+
+function opened(range: PoolRange, shape: PoolShape, { patience, oneIn }: CheckedUse): BufferPool {
+  const key = keyOf(range)
+  const depot = new Depot(placesOf(shape), shape, patience)
+  const onClose = () => open.delete(key)
+  const pool = shape.tracking
+    ? new TrackedBufferPool(range, shape, depot, onClose, oneIn ?? 1)
+    : new BufferPool(range, shape, depot, onClose)
+  open.set(key, pool)
+  return pool
+}
+
+function keyOf({ region, offset }: PoolRange): string {
+  return `${region.core.id} ${offset}`
+}
+
+/** All elements into the depot. The lowest numbers are the first to be taken. */
+function fillMagazines(words: Int32Array, shape: PoolShape): void {
+  const { capacity, magazineSize, magazines } = shape
+  const { firstMagazine, magazineWords, fullStack, emptyStack } = placesOf(shape)
+  let full = 0
+  let empty = 0
+  // The magazine on top is made last, and is the one that is less than full.
+  for (let magazine = magazines - 1; magazine >= 0; magazine--) {
+    const first = magazine * magazineSize
+    const count = Math.max(0, Math.min(magazineSize, capacity - first))
+    const entries = firstMagazine + magazine * magazineWords
+    for (let place = 0; place < count; place++) words[entries + place] = first + count - 1 - place
+    words[entries + magazineWord.count] = count
+    if (count === 0) words[emptyStack + empty++] = magazine
+    else words[fullStack + full++] = magazine
+  }
+  // Of those with elements the last made one is full; the one that may not be has to lie on top.
+  if (full > 1) {
+    const top = fullStack + full - 1
+    ;[words[fullStack], words[top]] = [words[top] ?? 0, words[fullStack] ?? 0]
+  }
+  words[depotWord.full] = full
+  words[depotWord.empty] = empty
+}

@@ -1,0 +1,353 @@
+import { PinfoldError } from '../errors.js'
+import { describe } from '../sizes.js'
+import { type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
+import { type PoolRange, poolViews } from './buffer-pool-memory.js'
+import type { Depot } from './depot.js'
+import { Magazines } from './magazines.js'
+import { lineOf } from './owner-word.js'
+import { copyPairs, type Pairs, pairsOf } from './pair-copy.js'
+import { PoolElements } from './pool-elements.js'
+import { Participant } from './ring-participants.js'
+import { isRange, wrongRange } from './value-array.js'
+
+const noValues = new Uint32Array(0)
+
+/**
+ * What one thread does with the elements of a pool, a hundred million times a second. Each of these methods is a look at
+ * the loaded magazine; what that has not goes the slow way, by Magazines. They are small, since V8 inlines no more than 920
+ * bytes of bytecode into a program's loop, all together.
+ */
+export abstract class PoolCache extends PoolElements {
+  /** Where a span's elements stand: those of `take(n)`, and where `room(n)` wants them. */
+  declare spans: Uint32Array
+  // Hot: V8 checks a # field at each access, and knows by heart what a field has that is assigned once in every pool.
+  declare protected words: Int32Array
+  /** Where the numbers start of the magazine that is worked with; the word before is their count. */
+  declare protected loaded: number
+  declare protected readonly magazineSize: number
+  /** Where others ask this thread to give to the depot what it frees. */
+  declare protected readonly asked: number
+  declare private pairs: Pairs
+  // The arrays of the last bulk calls. Not there before the first, so that a program that has but one assigns them once.
+  declare private target: Uint32Array
+  declare private targetPairs: Pairs
+  declare private source: Uint32Array
+  declare private sourcePairs: Pairs
+  protected readonly participant: Participant
+  protected readonly magazines: Magazines
+  /** Where this thread's words start. */
+  protected readonly thread: number
+  #closed = false
+
+  constructor(range: PoolRange, shape: PoolShape, depot: Depot) {
+    super(range, shape)
+    const { words, pairs, spans } = poolViews(range.memory, shape)
+    this.magazineSize = shape.magazineSize
+    this.words = words
+    this.pairs = pairs
+    this.spans = spans
+    this.participant = Participant.join(words)
+    const { ticket } = this.participant
+    this.thread = threadsWord + lineOf(ticket) * threadWords
+    this.asked = this.thread + threadWord.isAsked
+    words.fill(0, this.thread, this.thread + threadWords)
+    words[this.thread + threadWord.ticket] = ticket
+    this.magazines = new Magazines(depot, shape.magazineSize, ticket, this.thread)
+    this.magazines.fetch(words)
+    this.loaded = this.magazines.loaded
+  }
+
+  /** Whether it was closed in this thread. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Whether the depot's elements are this thread's to take. */
+  protected abstract mayTake(words: Int32Array): boolean
+
+  /** Others wait for what this thread has in its cache. */
+  protected abstract answer(): void
+
+  /**
+   * Takes an element; -1 when there is none: the pool is empty, or what is free lies in other threads' caches.
+   *
+   * @throws PinfoldError `ERR_POOL_CLOSED`, `ERR_REGION_CLOSED`, `ERR_POOL_BUSY` when a living thread keeps the depot
+   */
+  get(): number {
+    const { words, loaded } = this
+    const left = (words[loaded - 1] ?? 0) - 1
+    if (left < 0) return this.fill(1) ? this.#pop() : -1
+    const index = words[loaded + left] ?? -1
+    words[loaded - 1] = left
+    return index
+  }
+
+  /**
+   * Gives an element back.
+   *
+   * @throws PinfoldError `ERR_POOL_INDEX` when it is no number of an element; as `get`
+   */
+  put(index: number): void {
+    if (!this.isElement(index)) throw this.noElement('put', index)
+    const { words, loaded } = this
+    const had = words[loaded - 1] ?? this.magazineSize
+    if (had >= this.magazineSize) {
+      this.#push(index)
+      return
+    }
+    words[loaded + had] = index
+    words[loaded - 1] = had + 1
+    if (words[this.asked] !== 0) this.answer()
+  }
+
+  /**
+   * Takes `count` elements, into `values` from `at` on, or none.
+   *
+   * @returns `count` or 0
+   * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`; as `get`
+   */
+  getBulk(values: Uint32Array, count: number = values.length, at = 0): number {
+    const { words, loaded } = this
+    const left = (words[loaded - 1] ?? 0) - count
+    // Pairs of whole numbers, none of them below 0.
+    const bits = left | at | count
+    if (values !== this.target || bits < 0 || (bits & 1) !== 0 || !(at + count <= values.length)) {
+      return this.#getPieces(values, count, at)
+    }
+    const { targetPairs, pairs } = this
+    const first = (loaded + left) >> 1
+    if (count === 4) {
+      targetPairs[at >> 1] = pairs[first]
+      targetPairs[(at >> 1) + 1] = pairs[first + 1]
+    } else {
+      copyPairs(targetPairs, at >> 1, pairs, first, count >> 1)
+    }
+    words[loaded - 1] = left
+    return count
+  }
+
+  /**
+   * Gives the `count` elements of `values` from `at` on back.
+   *
+   * @throws PinfoldError `ERR_POOL_INDEX` that names the first that is no number of an element, and none is given back;
+   *   as `getBulk`
+   */
+  putBulk(values: Uint32Array, count: number = values.length, at = 0): void {
+    const { words, loaded } = this
+    const had = words[loaded - 1] ?? this.magazineSize
+    const bits = (this.magazineSize - had - count) | at | count
+    if (values !== this.source || bits < 0 || (bits & 1) !== 0 || !(at + count <= values.length)) {
+      this.#putPieces(values, count, at)
+      return
+    }
+    const { sourcePairs, pairs } = this
+    const first = (loaded + had) >> 1
+    if (count === 4) {
+      pairs[first] = sourcePairs[at >> 1]
+      pairs[first + 1] = sourcePairs[(at >> 1) + 1]
+    } else {
+      copyPairs(pairs, first, sourcePairs, at >> 1, count >> 1)
+    }
+    words[loaded - 1] = had + count
+    if (words[this.asked] !== 0) this.answer()
+  }
+
+  /**
+   * Takes `count` elements without copying their numbers: they stand in `spans`, from the place on that this returns, until
+   * the next call of this thread for this pool.
+   *
+   * @param count 0 to half of the pool's `cache`
+   * @returns the place, -1 when there are not so many
+   * @throws PinfoldError `ERR_OUT_OF_RANGE`; as `get`
+   */
+  take(count: number): number {
+    const { words, loaded } = this
+    const left = (words[loaded - 1] ?? 0) - count
+    if (!(left >= 0 && count >>> 0 === count)) {
+      this.#requireSpan('take', count)
+      return this.fill(count) ? this.#lend(count) : -1
+    }
+    words[loaded - 1] = left
+    return loaded + left
+  }
+
+  /**
+   * The place in `spans` from which on `count` elements are to be written that `give` then gives back. No other call of this
+   * thread for this pool may come between. After a `take` of as many it is where these stand.
+   *
+   * @param count 0 to half of the pool's `cache`
+   * @throws PinfoldError `ERR_OUT_OF_RANGE`; as `get`
+   */
+  room(count: number): number {
+    const { words, loaded } = this
+    const had = words[loaded - 1] ?? this.magazineSize
+    if (!(had + count <= this.magazineSize && count >>> 0 === count)) {
+      this.#requireSpan('room', count)
+      this.#makeRoom(count)
+      return this.loaded + (this.words[this.loaded - 1] ?? 0)
+    }
+    return loaded + had
+  }
+
+  /**
+   * Gives back the `count` elements that were written where `room` has said, or that a `take` directly before has taken.
+   *
+   * @throws PinfoldError `ERR_OUT_OF_RANGE` when there is no room for so many; as `get`
+   */
+  give(count: number): void {
+    const { words, loaded } = this
+    const had = words[loaded - 1] ?? this.magazineSize
+    if (!(had + count <= this.magazineSize && count >>> 0 === count)) {
+      this.#requireSpan('give', count)
+      throw new PinfoldError(`give: no room was made for ${count} elements`, {
+        code: 'ERR_OUT_OF_RANGE',
+        values: { count, room: this.magazineSize - had },
+      })
+    }
+    words[loaded - 1] = had + count
+    if (words[this.asked] !== 0) this.answer()
+  }
+
+  /** Gives the magazines up. Returns whether that was not done before. */
+  protected leave(): boolean {
+    if (this.#closed) return false
+    this.#closed = true
+    if (this.words.length > 0) {
+      this.magazines.leave(this.words)
+      this.participant.leave()
+    }
+    // Where no number is, so that every call takes the slow way, which says that it is closed.
+    this.loaded = -1
+    return true
+  }
+
+  /** The words, or why there are none: a closed pool or region. */
+  protected wordsNow(): Int32Array {
+    if (this.#closed) throw new PinfoldError('this BufferPool is closed', { code: 'ERR_POOL_CLOSED' })
+    if (this.words.length > 0) return this.words
+    // A region that is closed says so. One that is open has lost its ArrayBuffer: somebody has transferred it away.
+    const { words, pairs, spans } = poolViews(this.range.memory, this.shape)
+    this.words = words
+    this.pairs = pairs
+    this.spans = spans
+    return words
+  }
+
+  /** The element that `get` would take, which stays where it is; -1 when there is none. */
+  protected peek(): number {
+    const count = () => this.words[this.loaded - 1] ?? 0
+    if (count() <= 0 && !this.fill(1)) return -1
+    return this.words[this.loaded + count() - 1] ?? -1
+  }
+
+  /** Sees to it that so many elements are in the loaded magazine; false when there are none, or others come before. */
+  protected fill(count: number, mayTake: boolean = this.mayTake(this.wordsNow())): boolean {
+    const isFilled = this.magazines.fill(this.wordsNow(), count, mayTake)
+    this.loaded = this.magazines.loaded
+    return isFilled
+  }
+
+  #makeRoom(count: number): void {
+    this.magazines.empty(this.wordsNow(), count)
+    this.loaded = this.magazines.loaded
+  }
+
+  // What the methods above do once the magazine is right. Not by calling them again: a pool that tracks has others.
+
+  #pop(): number {
+    const left = (this.words[this.loaded - 1] ?? 0) - 1
+    const index = this.words[this.loaded + left] ?? -1
+    this.words[this.loaded - 1] = left
+    return index
+  }
+
+  #lend(count: number): number {
+    const left = (this.words[this.loaded - 1] ?? 0) - count
+    this.words[this.loaded - 1] = left
+    return this.loaded + left
+  }
+
+  #push(index: number): void {
+    this.#makeRoom(1)
+    const had = this.words[this.loaded - 1] ?? 0
+    this.words[this.loaded + had] = index
+    this.words[this.loaded - 1] = had + 1
+    if (this.words[this.asked] !== 0) this.answer()
+  }
+
+  /** Of another array than before, or more than the magazine has, or what cannot be copied as pairs. */
+  #getPieces(values: Uint32Array, count: number, at: number): number {
+    const targetPairs = pairsOf('getBulk', values)
+    if (!isRange(values, count, at)) throw wrongRange('getBulk', values, count, at)
+    const target = targetPairs.length > 0 ? values : noValues
+    if (this.target === undefined) this.#setArrays(target, targetPairs)
+    if (this.target !== target) {
+      this.target = target
+      this.targetPairs = targetPairs
+    }
+    this.wordsNow()
+    for (let done = 0; done < count; ) {
+      const piece = Math.min(this.magazineSize, count - done)
+      if ((this.words[this.loaded - 1] ?? 0) < piece && !this.fill(piece)) {
+        this.#putPieces(values, done, at)
+        return 0
+      }
+      const left = (this.words[this.loaded - 1] ?? 0) - piece
+      const first = this.loaded + left
+      if (targetPairs.length > 0 && isPaired(first, at + done, piece)) {
+        copyPairs(targetPairs, (at + done) >> 1, this.pairs, first >> 1, piece >> 1)
+      } else {
+        for (let place = 0; place < piece; place++) values[at + done + place] = this.words[first + place] ?? 0
+      }
+      this.words[this.loaded - 1] = left
+      done += piece
+    }
+    return count
+  }
+
+  /** As `#getPieces`. */
+  #putPieces(values: Uint32Array, count: number, at: number): void {
+    const sourcePairs = pairsOf('putBulk', values)
+    if (!isRange(values, count, at)) throw wrongRange('putBulk', values, count, at)
+    const source = sourcePairs.length > 0 ? values : noValues
+    if (this.source === undefined) this.#setArrays(source, sourcePairs)
+    if (this.source !== source) {
+      this.source = source
+      this.sourcePairs = sourcePairs
+    }
+    this.wordsNow()
+    for (let done = 0; done < count; ) {
+      const piece = Math.min(this.magazineSize, count - done)
+      if ((this.words[this.loaded - 1] ?? 0) + piece > this.magazineSize) this.#makeRoom(piece)
+      const had = this.words[this.loaded - 1] ?? 0
+      const first = this.loaded + had
+      if (sourcePairs.length > 0 && isPaired(first, at + done, piece)) {
+        copyPairs(this.pairs, first >> 1, sourcePairs, (at + done) >> 1, piece >> 1)
+      } else {
+        for (let place = 0; place < piece; place++) this.words[first + place] = values[at + done + place] ?? 0
+      }
+      this.words[this.loaded - 1] = had + piece
+      done += piece
+    }
+    if (this.words[this.asked] !== 0) this.answer()
+  }
+
+  #setArrays(values: Uint32Array, pairs: Pairs): void {
+    this.target = this.source = values
+    this.targetPairs = this.sourcePairs = pairs
+  }
+
+  #requireSpan(subject: string, count: number): void {
+    this.wordsNow()
+    if (Number.isInteger(count) && count >= 0 && count <= this.magazineSize) return
+    throw new PinfoldError(
+      `${subject}: expected a whole number from 0 to ${this.magazineSize}, received ${describe(count)}`,
+      { code: 'ERR_OUT_OF_RANGE', values: { count, most: this.magazineSize } },
+    )
+  }
+}
+
+/** Whether so many numbers can be copied in pairs from the one place to the other. */
+function isPaired(first: number, at: number, count: number): boolean {
+  return ((first | at | count) & 1) === 0
+}

@@ -1,0 +1,207 @@
+import { PinfoldError } from '../errors.js'
+import { BufferPool } from './buffer-pool.js'
+import type { PoolShape } from './buffer-pool-layout.js'
+import { type PoolRange, poolViews } from './buffer-pool-memory.js'
+import type { Depot } from './depot.js'
+import { isRange, wrongRange } from './value-array.js'
+
+/** In a state: the thread is giving the element back. Below are the thread's line plus 1, or 0 when it is free. */
+const isReturning = 0x80
+/** A state: whoever had it is dead, and another thread has the line. */
+const orphaned = 0x7f
+/** What a free element's bytes are, in a pool that keeps all stacks: "kkkk". */
+const poison = 0x6b
+
+interface History {
+  got?: string | undefined
+  put?: string | undefined
+}
+
+/**
+ * A pool that knows who has taken each element. It refuses to take one back twice, notices when one was written to after it
+ * was put back, and can take back what dead threads had taken.
+ */
+export class TrackedBufferPool extends BufferPool {
+  readonly #oneIn: number
+  readonly #histories = new Map<number, History>()
+  #states: Uint8Array
+  #turn = 0
+
+  constructor(range: PoolRange, shape: PoolShape, depot: Depot, onClose: () => void, oneIn: number) {
+    super(range, shape, depot, onClose)
+    this.#oneIn = oneIn
+    this.#states = poolViews(range.memory, shape).states
+    // Nobody can have taken them by this line's name but one who has died.
+    for (const own of [this.line + 1, isReturning | (this.line + 1)]) {
+      for (let at = this.#states.indexOf(own); at >= 0; at = this.#states.indexOf(own, at + 1)) {
+        Atomics.compareExchange(this.#states, at, own, orphaned)
+      }
+    }
+  }
+
+  override get(): number {
+    const index = this.peek()
+    if (index < 0) return -1
+    // Before it leaves the magazine: a thread that dies now has it in one place or the other.
+    Atomics.store(this.#statesNow(), index, this.line + 1)
+    super.get()
+    const stack = this.#stack(this.get)
+    const put = this.#histories.get(index)?.put
+    this.#histories.set(index, { got: stack, put })
+    if (this.#oneIn === 1) this.#requirePoison(index, put, stack)
+    return index
+  }
+
+  override put(index: number): void {
+    if (!this.isElement(index)) throw this.noElement('put', index)
+    const states = this.#statesNow()
+    const state = Atomics.load(states, index)
+    const stack = this.#stack(this.put)
+    if (state === 0 || (state & isReturning) !== 0) throw this.#isFree('put', index, stack)
+    const returning = isReturning | (this.line + 1)
+    if (Atomics.compareExchange(states, index, state, returning) !== state) throw this.#isFree('put', index, stack)
+    this.#histories.set(index, { got: this.#histories.get(index)?.got, put: stack })
+    if (this.#oneIn === 1) super.view(index).fill(poison)
+    super.put(index)
+    // Another thread may have got it by now, and its word is the later one.
+    Atomics.compareExchange(states, index, returning, 0)
+  }
+
+  override getBulk(values: Uint32Array, count: number = values.length, at = 0): number {
+    if (!isRange(values, count, at)) throw wrongRange('getBulk', values, count, at)
+    for (let done = 0; done < count; done++) {
+      const index = this.get()
+      if (index < 0) {
+        while (done-- > 0) this.put(values[at + done] ?? 0)
+        return 0
+      }
+      values[at + done] = index
+    }
+    return count
+  }
+
+  override putBulk(values: Uint32Array, count: number = values.length, at = 0): void {
+    if (!isRange(values, count, at)) throw wrongRange('putBulk', values, count, at)
+    for (let done = 0; done < count; done++) this.put(values[at + done] ?? 0)
+  }
+
+  override take(count: number): number {
+    const place = super.take(count)
+    const states = this.#statesNow()
+    const stack = this.#stack(this.take)
+    for (let i = 0; place >= 0 && i < count; i++) {
+      const index = this.spans[place + i] ?? 0
+      Atomics.store(states, index, this.line + 1)
+      this.#histories.set(index, { got: stack, put: this.#histories.get(index)?.put })
+    }
+    return place
+  }
+
+  override give(count: number): void {
+    const place = this.room(count)
+    const states = this.#statesNow()
+    const stack = this.#stack(this.give)
+    for (let i = 0; i < count; i++) {
+      const index = this.spans[place + i] ?? 0
+      if (!this.isElement(index)) throw this.noElement('give', index)
+      if (Atomics.load(states, index) === 0) throw this.#isFree('give', index, stack)
+    }
+    for (let i = 0; i < count; i++) {
+      const index = this.spans[place + i] ?? 0
+      Atomics.store(states, index, 0)
+      this.#histories.set(index, { got: this.#histories.get(index)?.got, put: stack })
+      if (this.#oneIn === 1) super.view(index).fill(poison)
+    }
+    super.give(count)
+  }
+
+  override view(index: number): Uint8Array<ArrayBuffer> {
+    if (!this.isElement(index)) throw this.noElement('view', index)
+    if (Atomics.load(this.#statesNow(), index) === 0) throw this.#isFree('view', index, this.#stack(this.view))
+    return super.view(index)
+  }
+
+  /**
+   * Takes back what threads that have died had taken, and what they had in their caches. An element that one of them handed
+   * on to a living thread is still known as the dead one's: `adopt` it there.
+   *
+   * @returns how many elements
+   * @throws PinfoldError as `get`
+   */
+  override reclaimTaken(): number {
+    const states = this.#statesNow()
+    let found = this.reclaim()
+    const dead: number[] = []
+    const isDead = Array.from(
+      { length: 128 },
+      (_, name) => name === orphaned || (name > 0 && !this.isLineAlive(name - 1)),
+    )
+    for (const [index, state] of states.entries()) if (isDead[state & ~isReturning] === true) dead.push(index)
+    // Looked at later than the states: an element that a living thread has got meanwhile has another state by now.
+    const free = this.free()
+    for (const index of dead) {
+      const state = Atomics.load(states, index)
+      const returning = isReturning | (this.line + 1)
+      if (free.has(index) || isDead[state & ~isReturning] !== true) continue
+      if (Atomics.compareExchange(states, index, state, returning) !== state) continue
+      if (this.#oneIn === 1) super.view(index).fill(poison)
+      super.put(index)
+      Atomics.compareExchange(states, index, returning, 0)
+      found += 1
+    }
+    return found
+  }
+
+  override adopt(index: number): void {
+    if (!this.isElement(index)) throw this.noElement('adopt', index)
+    const states = this.#statesNow()
+    const state = Atomics.load(states, index)
+    if (state === 0 || (state & isReturning) !== 0) throw this.#isFree('adopt', index, this.#stack(this.adopt))
+    Atomics.compareExchange(states, index, state, this.line + 1)
+  }
+
+  #statesNow(): Uint8Array {
+    if (this.#states.length === 0) {
+      this.wordsNow()
+      this.#states = poolViews(this.range.memory, this.shape).states
+    }
+    return this.#states
+  }
+
+  #stack(entry: (...args: never[]) => unknown): string | undefined {
+    this.#turn = (this.#turn + 1) % this.#oneIn
+    if (this.#turn !== 0) return undefined
+    const holder: { stack?: string } = {}
+    Error.captureStackTrace(holder, entry)
+    return holder.stack?.split('\n').slice(1).join('\n')
+  }
+
+  #requirePoison(index: number, put: string | undefined, got: string | undefined): void {
+    // What was never put back has not been filled.
+    if (put === undefined) return
+    const at = super.view(index).findIndex((byte) => byte !== poison)
+    if (at < 0) return
+    super.put(index)
+    Atomics.store(this.#statesNow(), index, 0)
+    throw new PinfoldError(
+      `get: byte ${at} of element ${index} was written to after it was put back${told(put, got)}`,
+      {
+        code: 'ERR_ELEMENT_WRITTEN',
+        values: { index, at, put, got },
+      },
+    )
+  }
+
+  #isFree(subject: string, index: number, now: string | undefined): PinfoldError {
+    const { put } = this.#histories.get(index) ?? {}
+    return new PinfoldError(`${subject}: element ${index} is free${told(put, now)}`, {
+      code: 'ERR_ELEMENT_FREE',
+      values: { index, put, now },
+    })
+  }
+}
+
+function told(put: string | undefined, now: string | undefined): string {
+  const before = put === undefined ? '' : `\n  it was put back\n${put}`
+  return now === undefined ? before : `${before}\n  and now\n${now}`
+}
