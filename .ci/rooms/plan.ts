@@ -48,6 +48,7 @@ export const nodeHeaders: readonly string[] = ['napi.h', 'node_api.h', 'js_nativ
 export const packages: Readonly<Record<string, readonly string[] | 'every room'>> = {
   zod: 'every room',
   citty: ['cli'],
+  echarts: ['cli'],
 }
 
 /**

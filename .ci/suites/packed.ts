@@ -84,6 +84,13 @@ async function checkTarball(checks: Checks, folder: string, tarball: string, nod
       }
     })
   }
+  await checks.that('its benchmarks draw charts, by a library that comes with its licences', async () => {
+    const command = join(folder, 'node_modules/.bin/pinfold')
+    await succeed(command, ['bench', 'copy', '--quick', '--pages', 'base', '--html', 'report.html'], folder)
+    assert.match(readFileSync(join(folder, 'report.html'), 'utf8'), /<svg /)
+    const licences = await succeed('tar', ['-xOf', tarball, 'package/dist/cli/bench/LICENSE.echarts'])
+    for (const words of [/Apache License/, /Apache ECharts\nCopyright/, /Baidu Inc/]) assert.match(licences, words)
+  })
   await checks.that('its types compile in a strict program, library check included', async () => {
     writeFileSync(
       join(folder, 'user.ts'),

@@ -1,5 +1,8 @@
+import { accessSync, constants, existsSync, statSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
+import { dirname } from 'node:path'
 import { defineCommand } from 'citty'
+import { toPinfoldError } from '../errors.js'
 import { badArgument, commonArguments, parseCount, parseLength } from './arguments.js'
 import type { Benchmark } from './bench/benchmark.js'
 import { benchmarkNames, benchmarks } from './bench/benchmarks.js'
@@ -31,6 +34,7 @@ export const bench = defineCommand({
       description: `How long to sample each benchmark, about (else ${defaultSeconds})`,
       valueHint: 'number',
     },
+    html: { type: 'string', description: 'Also write a page with charts to this file', valueHint: 'file' },
     quick: { type: 'boolean', description: 'Few and small sizes, for a second each' },
     ...commonArguments,
   },
@@ -42,6 +46,7 @@ export const bench = defineCommand({
     const sizes = args.sizes === undefined ? undefined : parseSizes(args.sizes, chosen)
     const seconds =
       args.seconds === undefined ? (quick ? quickSeconds : defaultSeconds) : parseCount(args.seconds, 'seconds', 1)
+    const writePage = args.html === undefined ? undefined : await pageWriter(args.html)
 
     repairPools()
     const machine = {
@@ -72,6 +77,8 @@ export const bench = defineCommand({
       quick,
       benchmarks: reports,
     }
+    writePage?.(report)
+    if (args.html !== undefined) output.piece(`\ncharts in ${args.html}`)
     if (args.json === true) output.report(report, () => '')
     const isMeasured = reports.every(({ series }) => series.length > 0)
     return isMeasured ? exitCode.ok : exitCode.short
@@ -97,6 +104,32 @@ function parseSizes(word: string, chosen: readonly Benchmark[]): number[] {
     return size
   })
   return [...new Set(sizes)].sort((one, other) => one - other)
+}
+
+/**
+ * Writes a report into a file as a page. What can be wrong with that is told before anything is measured; and the library
+ * that draws is loaded for whoever wants a page.
+ */
+async function pageWriter(path: string): Promise<(report: BenchReport) => void> {
+  if (!isWritable(path)) throw badArgument('a file in a folder that exists and may be written to with --html', path)
+  const { renderPage } = await import('./bench/html-page.js')
+  return (report) => {
+    try {
+      writeFileSync(path, renderPage(report))
+    } catch (error) {
+      throw toPinfoldError(error)
+    }
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    const isThere = existsSync(path)
+    accessSync(isThere ? path : dirname(path), constants.W_OK)
+    return !isThere || !statSync(path).isDirectory()
+  } catch {
+    return false
+  }
 }
 
 /** The sizes that leave half of the available memory to others, when every kind of pages has a region. */

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { allocateCoreSync } from '../../src/memory/allocate.js'
@@ -98,9 +101,55 @@ describe('the benchmarks', () => {
       '64,1MiB',
     ])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    expect(stdout).toMatch(/^copy of +base$/m)
+    expect(stdout).toMatch(/^copy size +base$/m)
     for (const size of ['64B', '1MiB'])
       expect(stdout).toMatch(new RegExp(`^ *${size} +[\\d.]+ \\([\\d.]+-[\\d.]+\\)$`, 'm'))
+  })
+})
+
+describe('the page of a report', () => {
+  let folder: string
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pinfold-bench-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true }))
+
+  test('stands alone: a chart for each benchmark, a line for each kind of pages, and the figures', async () => {
+    const file = join(folder, 'report.html')
+    const { benchmarks } = await bench(['--html', file])
+    const page = readFileSync(file, 'utf8')
+    const charts = [...page.matchAll(/<svg[\s\S]*?<\/svg>/g)].map(([chart]) => chart)
+    expect(charts.length).toBe(benchmarks.length)
+    for (const [at, { series, varied, unit }] of benchmarks.entries()) {
+      const chart = charts[at] ?? ''
+      expect(chart.match(/ecmeta_ssr_type="legend"/g)?.length).toBe(series.length)
+      const texts = [...chart.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text)
+      for (const { pages } of series) expect(texts).toContainEqual(expect.stringMatching(`^${pages}(, \\d+% huge)?$`))
+      expect(texts).toContain(varied)
+      expect(texts).toContainEqual(expect.stringContaining(unit))
+    }
+    expect(page.match(/<tr><th>/g)?.length).toBe(
+      benchmarks.reduce((rows, { series }) => rows + (series[0]?.points.length ?? 0), benchmarks.length),
+    )
+    expect(page).not.toMatch(/<script|<link|<img|@import|url\((?!#)/)
+  })
+
+  test('is drawn of one size, too, and the text says where it is', async () => {
+    const file = join(folder, 'report.html')
+    const words = ['bench', 'copy', '--quick', '--pages', 'base', '--sizes', '100', '--html', file]
+    const { code, stdout } = await pinfold(words)
+    expect(code).toBe(0)
+    expect(stdout).toContain(`charts in ${file}`)
+    expect(readFileSync(file, 'utf8')).toContain('<svg')
+  })
+
+  test('is refused before anything is measured where it cannot be written', async () => {
+    for (const path of [folder, join(folder, 'none', 'report.html')]) {
+      const { code, stdout, stderr } = await pinfold(['bench', '--html', path])
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+      expect(stderr).toContain(`'${path}'`)
+    }
   })
 })
 

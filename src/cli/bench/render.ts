@@ -60,6 +60,7 @@ function cell(point: Point | undefined): string {
 
 /** Three significant digits, written out: what is measured here is not known better. */
 export function significant(value: number): string {
-  const decimals = Math.max(0, 2 - Math.floor(Math.log10(value)))
+  const rounded = Number(value.toPrecision(3)) // 9.999 is 10.0, not 10.00
+  const decimals = Math.max(0, 2 - Math.floor(Math.log10(rounded)))
   return value.toFixed(decimals)
 }

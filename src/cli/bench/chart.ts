@@ -1,0 +1,93 @@
+import { formatSize } from '../../sizes.js'
+import { renderSvg, type SeriesOption } from './chart-library.js'
+import { titleOf } from './render.js'
+import type { BenchmarkReport, Series } from './report.js'
+
+const size = { width: 860, height: 440 }
+
+/** Told apart on white and on black alike, and by their symbols where colours are not. */
+const looks = [
+  { colour: '#d9730d', symbol: 'circle' },
+  { colour: '#8a63d2', symbol: 'triangle' },
+  { colour: '#2f81f7', symbol: 'rect' },
+  { colour: '#2da44e', symbol: 'diamond' },
+  { colour: '#d1498b', symbol: 'roundRect' },
+  { colour: '#8a8a3a', symbol: 'pin' },
+] as const
+
+/** Of the page around it, which knows whether it is light or dark. */
+const ink = { color: 'currentColor' }
+const faint = { show: true, lineStyle: { ...ink, opacity: 0.15 } }
+
+/** Marks on the axis of sizes, at most. */
+const mostMarks = 14
+
+/** A line for each kind of pages: the medians, over sizes on a logarithmic axis, with their spread as a bar. */
+export function renderChart({ varied, measured, unit, series }: BenchmarkReport): string {
+  const powers = series.flatMap(({ points }) => points.map(({ size }) => Math.log2(size)))
+  const first = Math.floor(Math.min(...powers))
+  const last = Math.max(first + 1, Math.ceil(Math.max(...powers)))
+  const axis = {
+    type: 'value',
+    nameLocation: 'middle',
+    nameTextStyle: ink,
+    axisLine: { show: true, lineStyle: ink },
+  } as const
+  return renderSvg(
+    {
+      animation: false,
+      textStyle: { fontFamily: 'system-ui, sans-serif', ...ink },
+      legend: { top: 0, itemGap: 24, data: series.map(titleOf), textStyle: ink, selectedMode: false },
+      grid: { left: 70, right: 30, top: 50, bottom: 60 },
+      xAxis: {
+        ...axis,
+        // Of powers of two, since a logarithmic axis of the library's marks every tenth of them.
+        min: first,
+        max: last,
+        interval: Math.ceil((last - first) / mostMarks),
+        name: varied,
+        nameGap: 36,
+        axisLabel: { ...ink, formatter: (power: number) => formatSize(2 ** power) },
+        splitLine: faint,
+      },
+      yAxis: { ...axis, min: 0, name: `${unit}, ${measured}`, nameGap: 46, axisLabel: ink, splitLine: faint },
+      series: series.flatMap(drawSeries),
+    },
+    size,
+  )
+}
+
+function drawSeries(one: Series, at: number): SeriesOption[] {
+  const { colour, symbol } = looks[at % looks.length] ?? looks[0]
+  const name = titleOf(one)
+  const points = one.points.map(({ size, median, low, high }) => [Math.log2(size), median, low, high])
+  return [
+    {
+      type: 'line',
+      name,
+      color: colour,
+      symbol,
+      symbolSize: 8,
+      lineStyle: { width: 2 },
+      silent: true,
+      data: points.map((point) => point.slice(0, 2)),
+    },
+    {
+      type: 'custom',
+      name,
+      color: colour,
+      silent: true,
+      data: points,
+      encode: { x: 0, y: [1, 2, 3] },
+      renderItem: (_, api) => {
+        const [x = 0, lower = 0] = api.coord([api.value(0), api.value(2)])
+        const [, upper = 0] = api.coord([api.value(0), api.value(3)])
+        return {
+          type: 'line',
+          shape: { x1: x, y1: lower, x2: x, y2: upper },
+          style: { stroke: colour, lineWidth: 1.5, opacity: 0.7 },
+        }
+      },
+    },
+  ]
+}
