@@ -38,10 +38,10 @@ async function measureAlone(report: Report): Promise<void> {
   using memory = pinfold.openRegistrySync({})
   const region = memory.allocateSync('rings', { size: 2 * MiB, pages: '2MiB' })
   await using dpdk = await Peer.start('dpdk_ring', count)
-  const bytes = pinfold.Ring.bytesNeeded(count)
+  const bytes = pinfold.ringBytes(count)
   for (const [place, { name, threads, burst, target }] of shapes.entries()) {
     const slice = region.slice(place * bytes, bytes)
-    using ring = pinfold.Ring.create(slice, { count, producers: threads, consumers: threads })
+    using ring = pinfold.createRing(slice, { count, producers: threads, consumers: threads })
     const ours = burst === 1 ? single(ring) : bulk(ring, burst)
     const taken = await interleave({ ours, dpdk: dpdk.contender(name) }, { samples: 401, warmUp: 40, rounds: 20_000 })
     report.add({
@@ -55,7 +55,7 @@ async function measureAlone(report: Report): Promise<void> {
   }
 }
 
-type Ring = ReturnType<typeof pinfold.Ring.create>
+type Ring = ReturnType<typeof pinfold.createRing>
 
 function single(ring: Ring): Contender {
   return timed((rounds) => {

@@ -1,7 +1,7 @@
 import { PinfoldError } from '../errors.js'
 import type { MappedRegion } from '../memory/mapped-region.js'
 import type { Slice } from '../memory/slice.js'
-import { mostParticipants, participantsWord, participantWords } from './ring-layout.js'
+import { mostParticipants, participantAt } from './ring-layout.js'
 
 /**
  * A pool in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process.
@@ -54,7 +54,7 @@ export const depotWord = {
 /** The number that the next waiter draws, and whether one may be waiting. */
 export const waitWord = { next: 4 * lineWords, isSomebody: 4 * lineWords + 1 } as const
 
-export const threadsWord = participantsWord + mostParticipants * participantWords
+export const threadsWord = participantAt(mostParticipants)
 export const threadWords = 2 * lineWords
 /** Of a thread, by the line of its participant. Written by that thread, or by who has the depot when it is dead. */
 export const threadWord = {
@@ -202,7 +202,7 @@ function isPossible(shape: PoolShape, bytes: number): boolean {
 }
 
 function noPool(why: string, values: Readonly<Record<string, unknown>>): PinfoldError {
-  return new PinfoldError(`attach: no pool in this memory: ${why}`, { code: 'ERR_POOL_LAYOUT', values })
+  return new PinfoldError(`attachBufferPool: no pool in this memory: ${why}`, { code: 'ERR_POOL_LAYOUT', values })
 }
 
 export function roundUp(value: number, unit: number): number {

@@ -80,7 +80,7 @@ function use({ patience = 1000, tracking }: z.output<typeof attachOptions>): Che
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function checkedAttach(options: BufferPoolAttachOptions): CheckedUse {
-  return use(checked('attach', attachOptions, options))
+  return use(checked('attachBufferPool', attachOptions, options))
 }
 
 /**
@@ -92,7 +92,7 @@ export function checkedCreate(
   options: BufferPoolOptions,
   memory: { readonly bytes: number; readonly offset: number; readonly pageSize: number },
 ): { readonly shape: PoolShape; readonly use: CheckedUse } {
-  const given = checked('create', createOptions, options)
+  const given = checked('createBufferPool', createOptions, options)
   const { elementSize, align = 64, crossPages, cache = defaultCache } = given
   const stride = roundUp(elementSize, align)
   const staysInPage = crossPages !== true && stride <= memory.pageSize
@@ -122,7 +122,7 @@ export function checkedCreate(
   const shape = shapeOf(Math.max(1, capacity))
   if (capacity > 0 && fits(capacity)) return { shape, use: use(given) }
   const bytesNeeded = shape.elements + elementBytes(shape)
-  const message = `create: ${shape.capacity} elements of ${elementSize} bytes take ${bytesNeeded} bytes, and here are ${memory.bytes}`
+  const message = `createBufferPool: ${shape.capacity} elements of ${elementSize} bytes take ${bytesNeeded} bytes, and here are ${memory.bytes}`
   throw new PinfoldError(message, {
     code: 'ERR_OUT_OF_RANGE',
     values: { count: shape.capacity, elementSize, bytesNeeded, bytes: memory.bytes },

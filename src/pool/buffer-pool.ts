@@ -3,7 +3,6 @@ import { PinfoldError } from '../errors.js'
 import { magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
 import type { PoolRange } from './buffer-pool-memory.js'
 import type { Depot } from './depot.js'
-import { lineOf } from './owner-word.js'
 import { PoolCache } from './pool-cache.js'
 import { PoolQueue, type PoolWaitOptions } from './pool-queue.js'
 import { isAlive } from './ring-participants.js'
@@ -147,7 +146,7 @@ export class BufferPool extends PoolCache {
 
   /** Which of the pool's threads this is. */
   protected get line(): number {
-    return lineOf(this.participant.ticket)
+    return this.participant.line
   }
 
   /** The elements that are in a magazine of whichever thread, or of the depot. */

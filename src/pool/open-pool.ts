@@ -32,10 +32,10 @@ const open = new Map<string, BufferPool>()
  *   one open there, `ERR_REGION_CLOSED`
  */
 export function createBufferPool(memory: PoolMemory, options: BufferPoolOptions): BufferPool {
-  const range = poolRange('create', memory)
+  const range = poolRange('createBufferPool', memory)
   const { shape, use } = checkedCreate(options, { ...range, pageSize: range.region.pageSize })
   if (open.has(keyOf(range))) {
-    throw new PinfoldError('create: this thread has a pool open there', { code: 'ERR_POOL_OPEN' })
+    throw new PinfoldError('createBufferPool: this thread has a pool open there', { code: 'ERR_POOL_OPEN' })
   }
   const { words, states } = poolViews(memory, shape)
   writePool(words, shape)
@@ -53,7 +53,7 @@ export function createBufferPool(memory: PoolMemory, options: BufferPoolOptions)
  *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
  */
 export function attachBufferPool(memory: PoolMemory, options: BufferPoolAttachOptions = {}): BufferPool {
-  const range = poolRange('attach', memory)
+  const range = poolRange('attachBufferPool', memory)
   const use = checkedAttach(options)
   const shape = readPool(memory, range.bytes)
   return open.get(keyOf(range)) ?? opened(range, shape, use)

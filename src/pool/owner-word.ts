@@ -45,8 +45,3 @@ function waited(words: Int32Array, at: number, ticket: number, patience: number)
     Atomics.wait(nap, 0, 0, sleep)
   }
 }
-
-/** Which of the participants' lines a ticket names. */
-export function lineOf(ticket: number): number {
-  return (ticket & 127) - 1
-}

@@ -4,7 +4,6 @@ import { type PoolShape, threadsWord, threadWord, threadWords } from './buffer-p
 import { type PoolRange, poolViews } from './buffer-pool-memory.js'
 import type { Depot } from './depot.js'
 import { Magazines } from './magazines.js'
-import { lineOf } from './owner-word.js'
 import { copyPairs, type Pairs, pairsOf } from './pair-copy.js'
 import { PoolElements } from './pool-elements.js'
 import { Participant } from './ring-participants.js'
@@ -47,8 +46,8 @@ export abstract class PoolCache extends PoolElements {
     this.pairs = pairs
     this.spans = spans
     this.participant = Participant.join(words)
-    const { ticket } = this.participant
-    this.thread = threadsWord + lineOf(ticket) * threadWords
+    const { line, ticket } = this.participant
+    this.thread = threadsWord + line * threadWords
     this.asked = this.thread + threadWord.isAsked
     words.fill(0, this.thread, this.thread + threadWords)
     words[this.thread + threadWord.ticket] = ticket

@@ -190,5 +190,5 @@ export function readShape(memory: RingMemory, bytes: number): RingShape {
 }
 
 function noRing(why: string, values: Readonly<Record<string, unknown>>): PinfoldError {
-  return new PinfoldError(`attach: no ring in this memory: ${why}`, { code: 'ERR_RING_LAYOUT', values })
+  return new PinfoldError(`attachRing: no ring in this memory: ${why}`, { code: 'ERR_RING_LAYOUT', values })
 }

@@ -49,18 +49,21 @@ export interface RingOptions extends RingAttachOptions {
 export const defaultPatience = 1000
 
 export function checkedAttach(options: RingAttachOptions): number {
-  return checked('attach', attachOptions, options).patience ?? defaultPatience
+  return checked('attachRing', attachOptions, options).patience ?? defaultPatience
 }
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when the ring does not fit in so many bytes */
 export function checkedCreate(options: RingOptions, bytes: number): { shape: RingShape; patience: number } {
-  const given = checked('create', createOptions, options)
-  const count = checkedCount('create', given.count ?? Math.max(leastCount, countThatFits(bytes)))
+  const given = checked('createRing', createOptions, options)
+  const count = checkedCount('createRing', given.count ?? Math.max(leastCount, countThatFits(bytes)))
   if (ringBytes(count) > bytes) {
-    throw new PinfoldError(`create: a ring of ${count} values takes ${ringBytes(count)} bytes, and here are ${bytes}`, {
-      code: 'ERR_OUT_OF_RANGE',
-      values: { count, bytesNeeded: ringBytes(count), bytes },
-    })
+    throw new PinfoldError(
+      `createRing: a ring of ${count} values takes ${ringBytes(count)} bytes, and here are ${bytes}`,
+      {
+        code: 'ERR_OUT_OF_RANGE',
+        values: { count, bytesNeeded: ringBytes(count), bytes },
+      },
+    )
   }
   const highWatermark = checkedWatermark('highWatermark', given.highWatermark ?? count, count)
   const lowWatermark = checkedWatermark('lowWatermark', given.lowWatermark ?? highWatermark >>> 1, highWatermark)
@@ -88,7 +91,7 @@ export function checkedCount(subject: string, count: number): number {
 
 function checkedWatermark(option: string, received: number, most: number): number {
   if (received <= most) return received
-  throw new PinfoldError(`create: ${option}: expected at most ${most}, received ${received}`, {
+  throw new PinfoldError(`createRing: ${option}: expected at most ${most}, received ${received}`, {
     code: 'ERR_INVALID_ARGUMENT',
     values: { option, received },
   })

@@ -4,19 +4,14 @@ import { describe } from '../sizes.js'
 import { isPlain, published } from './publication.js'
 import { copySixteen, noPairs } from './ring-copy.js'
 import {
-  checkedMemory,
   noViews,
   participantLine,
   type RingMemory,
   type RingShape,
   type RingViews,
-  readShape,
-  ringBytes,
   sideWord,
   viewsOf,
-  writeRing,
 } from './ring-layout.js'
-import { checkedAttach, checkedCount, checkedCreate, type RingAttachOptions, type RingOptions } from './ring-options.js'
 import { never } from './ring-ownership.js'
 import { Participant } from './ring-participants.js'
 import { RingSide, type RingSpan } from './ring-side.js'
@@ -65,7 +60,8 @@ export class Ring {
   #congested = false
   #closed = false
 
-  private constructor(memory: RingMemory, shape: RingShape, patience: number, views: RingViews) {
+  /** Made by `createRing` and `attachRing`. */
+  constructor(memory: RingMemory, shape: RingShape, patience: number, views: RingViews) {
     this.#memory = memory
     this.#shape = shape
     this.#views = views
@@ -86,42 +82,6 @@ export class Ring {
     this.keepsProducers = isPlain ? this.producing.kept : never
     this.keepsConsumers = isPlain ? this.consuming.kept : never
     this.mine = participantLine(views, this.#participant.line)
-  }
-
-  /**
-   * Bytes that a ring of `count` values takes.
-   *
-   * @throws PinfoldError `ERR_INVALID_ARGUMENT` when `count` is no power of two from 2 to 2^28
-   */
-  static bytesNeeded(count: number): number {
-    return ringBytes(checkedCount('bytesNeeded', count))
-  }
-
-  /**
-   * An empty ring in `memory`, whatever was there. Nobody may be attached to a ring there.
-   *
-   * @param memory a region, or a slice that starts at a multiple of 64 bytes
-   * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit, `ERR_REGION_CLOSED`
-   */
-  static create(memory: RingMemory, options: RingOptions = {}): Ring {
-    const { bytes } = checkedMemory('create', memory)
-    const { shape, patience } = checkedCreate(options, bytes)
-    const views = viewsOf(memory, shape.count)
-    writeRing(views.words, shape)
-    return new Ring(memory, shape, patience, views)
-  }
-
-  /**
-   * The ring that `create` has made in this memory, also by another thread, or another process that has the memory.
-   *
-   * @throws PinfoldError `ERR_RING_LAYOUT` when there is none, `ERR_RING_CLAIMED` when 64 living threads are attached,
-   *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
-   */
-  static attach(memory: RingMemory, options: RingAttachOptions = {}): Ring {
-    const { bytes } = checkedMemory('attach', memory)
-    const patience = checkedAttach(options)
-    const shape = readShape(memory, bytes)
-    return new Ring(memory, shape, patience, viewsOf(memory, shape.count))
   }
 
   /** Values in it, as of a moment ago when others use it. */

@@ -1,10 +1,10 @@
 // A worker on rings that its parent has made; `workerData.work` says what it does with them.
 import { parentPort, workerData } from 'node:worker_threads'
-import { attachRegion, Ring } from '../../dist/index.js'
+import { attachRegion, attachRing } from '../../dist/index.js'
 
 const { work, handle, places, id, operations } = workerData
 const region = attachRegion(handle)
-const rings = places.map(([offset, length]) => Ring.attach(region.slice(offset, length)))
+const rings = places.map(([offset, length]) => attachRing(region.slice(offset, length)))
 
 let state = 88172645 + id
 function random(below) {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { openRegistrySync, Ring, type RingOptions } from '../../src/index.js'
+import { attachRing, createRing, openRegistrySync, type Ring, type RingOptions, ringBytes } from '../../src/index.js'
 import { base, kept } from '../registries.js'
 
 function memory(size: number | string = base.size) {
@@ -7,7 +7,7 @@ function memory(size: number | string = base.size) {
 }
 
 function ring(options: RingOptions = { count: 8 }): Ring {
-  return Ring.create(memory(), options)
+  return createRing(memory(), options)
 }
 
 const bothModes = [
@@ -98,7 +98,7 @@ describe.each(bothModes)('a ring for %s', (_, modes) => {
 
   test('goes on past 2^32 values', () => {
     const region = memory()
-    using queue = Ring.create(region, { count: 4, ...modes })
+    using queue = createRing(region, { count: 4, ...modes })
     const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
     // The indexes, and the producers' limit, as they are before the last three of the first 2^32 (ring-layout.ts).
     for (const word of [32, 64]) words[word + 1] = words[word + 2] = -3
@@ -115,17 +115,17 @@ describe.each(bothModes)('a ring for %s', (_, modes) => {
 describe('a ring', () => {
   test('is the same for every Ring of it', () => {
     const region = memory()
-    using one = Ring.create(region.slice(4096, 8192), { count: 16 })
-    using other = Ring.attach(region.slice(4096, 8192))
+    using one = createRing(region.slice(4096, 8192), { count: 16 })
+    using other = attachRing(region.slice(4096, 8192))
     one.enqueue(5)
     expect([other.capacity, other.dequeue(), one.count]).toEqual([16, 5, 0])
   })
 
   test('fills its memory unless it is told how large it is', () => {
     const region = memory(64 * 1024)
-    using largest = Ring.create(region)
+    using largest = createRing(region)
     expect(largest.capacity).toBe(8192)
-    expect(Ring.bytesNeeded(8192)).toBeLessThanOrEqual(region.size)
+    expect(ringBytes(8192)).toBeLessThanOrEqual(region.size)
   })
 
   test('is congested from its high watermark on until it is down to the low one', () => {
@@ -145,9 +145,9 @@ describe('a ring', () => {
   test('is refused where there is none, or garbage', () => {
     const region = memory()
     const none = expect.objectContaining({ code: 'ERR_RING_LAYOUT' })
-    expect(() => Ring.attach(region)).toThrow(none)
-    using _ = Ring.create(region, { count: 8 })
-    expect(() => Ring.attach(region.slice(0, 4096))).toThrow(none)
+    expect(() => attachRing(region)).toThrow(none)
+    using _ = createRing(region, { count: 8 })
+    expect(() => attachRing(region.slice(0, 4096))).toThrow(none)
     const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
     for (const [word, value] of [
       [0, 1],
@@ -161,20 +161,20 @@ describe('a ring', () => {
     ] as const) {
       const right = words[word] ?? 0
       words[word] = value
-      expect(() => Ring.attach(region)).toThrow(none)
+      expect(() => attachRing(region)).toThrow(none)
       words[word] = right
     }
-    Ring.attach(region).close()
+    attachRing(region).close()
   })
 
   test('ends with its close and with its region, and says which', () => {
     const region = memory()
-    const closed = Ring.create(region, { count: 8 })
+    const closed = createRing(region, { count: 8 })
     closed.close()
     closed.close()
     expect(() => closed.enqueue(1)).toThrow(expect.objectContaining({ code: 'ERR_RING_CLOSED' }))
     expect(() => closed.count).toThrow(expect.objectContaining({ code: 'ERR_RING_CLOSED' }))
-    const queue = Ring.attach(region)
+    const queue = attachRing(region)
     queue.enqueue(1)
     region.close()
     const out = new Uint32Array(32)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import { openRegistrySync, type Region, Ring } from '../../src/index.js'
+import { createRing, openRegistrySync, type Region, type Ring, ringBytes } from '../../src/index.js'
 import { kept } from '../registries.js'
 
 /** Of all workers together; the benchmark does a hundred million. */
@@ -9,7 +9,7 @@ const operations = Number(process.env.PINFOLD_RING_OPERATIONS ?? 2_000_000)
 const deaths = Number(process.env.PINFOLD_RING_DEATHS ?? 20)
 
 const count = 256
-const bytes = Ring.bytesNeeded(count)
+const bytes = ringBytes(count)
 
 function memory(): Region {
   return kept(openRegistrySync()).allocateSync('rings', { size: 8 * bytes, pages: 'base' })
@@ -53,7 +53,7 @@ test.each([
   },
   async (_, env) => {
     const region = memory()
-    using ring = Ring.create(region.slice(...place(0)), { count, patience: 60_000 })
+    using ring = createRing(region.slice(...place(0)), { count, patience: 60_000 })
     const workers = [0, 1, 2, 3].map((id) =>
       start(region, { work: 'contend', rings: [0], id, operations: operations / 4, env }),
     )
@@ -76,7 +76,7 @@ test('a side is taken from the thread that keeps it, while that one uses it, and
 }, async () => {
   const rounds = 300
   const region = kept(openRegistrySync()).allocateSync('rings', { size: rounds * bytes, pages: 'base' })
-  const rings = Array.from({ length: rounds }, (_, index) => Ring.create(region.slice(...place(index)), { count }))
+  const rings = Array.from({ length: rounds }, (_, index) => createRing(region.slice(...place(index)), { count }))
   const turn = new SharedArrayBuffer(8)
   const told = new Int32Array(turn)
   const worker = start(region, { work: 'keep', rings: rings.map((_, index) => index), turn })
@@ -112,8 +112,8 @@ test(`${deaths} workers die while they pass values on in place, and no value is 
   timeout: 600_000,
 }, async () => {
   const region = memory()
-  using from = Ring.create(region.slice(...place(0)), { count })
-  using to = Ring.create(region.slice(...place(1)), { count })
+  using from = createRing(region.slice(...place(0)), { count })
+  using to = createRing(region.slice(...place(1)), { count })
   const tokens = 64
   for (let token = 0; token < tokens; token++) from.enqueue(token)
   const burst = new Uint32Array(count)
