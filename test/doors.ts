@@ -12,7 +12,7 @@ export interface Door {
   readonly inputs: readonly WrongInput[]
 }
 
-const codes = ['ERR_INVALID_ARGUMENT', 'ERR_OUT_OF_RANGE']
+const codes = ['ERR_INVALID_ARGUMENT', 'ERR_OUT_OF_RANGE', 'ERR_POOL_INDEX']
 
 async function call({ of, name, before = [], after = [] }: Door, input: unknown): Promise<unknown> {
   return await Reflect.apply(Reflect.get(of, name), of, [...before, input, ...after])

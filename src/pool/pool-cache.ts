@@ -7,7 +7,7 @@ import { Magazines } from './magazines.js'
 import { copyPairs, type Pairs, pairsOf } from './pair-copy.js'
 import { PoolElements } from './pool-elements.js'
 import { Participant } from './ring-participants.js'
-import { isRange, wrongRange } from './value-array.js'
+import { isRange, lengthFrom, wrongRange } from './value-array.js'
 
 const noValues = new Uint32Array(0)
 
@@ -105,7 +105,8 @@ export abstract class PoolCache extends PoolElements {
    * @returns `count` or 0
    * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`; as `get`
    */
-  getBulk(values: Uint32Array, count: number = values.length, at = 0): number {
+  getBulk(values: Uint32Array, count?: number, at = 0): number {
+    if (typeof count !== 'number' || typeof at !== 'number') return this.#getPieces(values, count, at)
     const { words, loaded } = this
     const left = (words[loaded - 1] ?? 0) - count
     // Pairs of whole numbers, none of them below 0.
@@ -131,7 +132,11 @@ export abstract class PoolCache extends PoolElements {
    * @throws PinfoldError `ERR_POOL_INDEX` that names the first that is no number of an element, and none is given back;
    *   as `getBulk`
    */
-  putBulk(values: Uint32Array, count: number = values.length, at = 0): void {
+  putBulk(values: Uint32Array, count?: number, at = 0): void {
+    if (typeof count !== 'number' || typeof at !== 'number') {
+      this.#putPieces(values, count, at)
+      return
+    }
     const { words, loaded } = this
     const had = words[loaded - 1] ?? this.magazineSize
     const bits = (this.magazineSize - had - count) | at | count
@@ -160,6 +165,7 @@ export abstract class PoolCache extends PoolElements {
    * @throws PinfoldError `ERR_OUT_OF_RANGE`; as `get`
    */
   take(count: number): number {
+    if (typeof count !== 'number') this.#requireSpan('take', count)
     const { words, loaded } = this
     const left = (words[loaded - 1] ?? 0) - count
     if (!(left >= 0 && count >>> 0 === count)) {
@@ -178,6 +184,7 @@ export abstract class PoolCache extends PoolElements {
    * @throws PinfoldError `ERR_OUT_OF_RANGE`; as `get`
    */
   room(count: number): number {
+    if (typeof count !== 'number') this.#requireSpan('room', count)
     const { words, loaded } = this
     const had = words[loaded - 1] ?? this.magazineSize
     if (!(had + count <= this.magazineSize && count >>> 0 === count)) {
@@ -194,6 +201,7 @@ export abstract class PoolCache extends PoolElements {
    * @throws PinfoldError `ERR_OUT_OF_RANGE` when there is no room for so many; as `get`
    */
   give(count: number): void {
+    if (typeof count !== 'number') this.#requireSpan('give', count)
     const { words, loaded } = this
     const had = words[loaded - 1] ?? this.magazineSize
     if (!(had + count <= this.magazineSize && count >>> 0 === count)) {
@@ -275,8 +283,9 @@ export abstract class PoolCache extends PoolElements {
   }
 
   /** Of another array than before, or more than the magazine has, or what cannot be copied as pairs. */
-  #getPieces(values: Uint32Array, count: number, at: number): number {
+  #getPieces(values: Uint32Array, given: number | undefined, at: number): number {
     const targetPairs = pairsOf('getBulk', values)
+    const count = given === undefined ? lengthFrom(values, at) : given
     if (!isRange(values, count, at)) throw wrongRange('getBulk', values, count, at)
     const target = targetPairs.length > 0 ? values : noValues
     if (this.target === undefined) this.#setArrays(target, targetPairs)
@@ -305,8 +314,9 @@ export abstract class PoolCache extends PoolElements {
   }
 
   /** As `#getPieces`. */
-  #putPieces(values: Uint32Array, count: number, at: number): void {
+  #putPieces(values: Uint32Array, given: number | undefined, at: number): void {
     const sourcePairs = pairsOf('putBulk', values)
+    const count = given === undefined ? lengthFrom(values, at) : given
     if (!isRange(values, count, at)) throw wrongRange('putBulk', values, count, at)
     const source = sourcePairs.length > 0 ? values : noValues
     if (this.source === undefined) this.#setArrays(source, sourcePairs)

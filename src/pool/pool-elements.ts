@@ -48,7 +48,7 @@ export abstract class PoolElements {
     const index = this.#places.indexOf(offset)
     const from = offset - this.#places.offsetOf(Math.max(0, index))
     if (this.isElement(index) && from >= 0 && from < this.elementSize) return index
-    throw new PinfoldError(`indexAt: no element has the byte at ${offset}`, {
+    throw new PinfoldError(`indexAt: expected a byte of an element, received ${describe(offset)}`, {
       code: 'ERR_OUT_OF_RANGE',
       values: { offset },
     })
@@ -56,6 +56,7 @@ export abstract class PoolElements {
 
   /** The bytes of an element; always the same view, with length 0 once the region is closed. @throws PinfoldError as `offset` */
   view(index: number): Uint8Array<ArrayBuffer> {
+    if (!this.isElement(index)) throw this.noElement('view', index)
     const kept = this.#views[index]
     if (kept !== undefined && kept.byteLength > 0) return kept
     const made = this.range.memory.view(this.offset(index), this.elementSize)

@@ -91,7 +91,7 @@ export function checkedCount(subject: string, count: number): number {
 
 function checkedWatermark(option: string, received: number, most: number): number {
   if (received <= most) return received
-  throw new PinfoldError(`createRing: ${option}: expected at most ${most}, received ${received}`, {
+  throw new PinfoldError(`createRing: ${option}: expected at most ${most}, received ${describe(received)}`, {
     code: 'ERR_INVALID_ARGUMENT',
     values: { option, received },
   })

@@ -16,7 +16,7 @@ import { never } from './ring-ownership.js'
 import { Participant } from './ring-participants.js'
 import { RingSide, type RingSpan } from './ring-side.js'
 import { getValue, getValues, putValue, putValues } from './ring-transfer.js'
-import { isRange, pairsOfArray, wrongRange } from './value-array.js'
+import { isRange, lengthFrom, pairsOfArray, wrongRange } from './value-array.js'
 
 const noValues = new Uint32Array(0)
 
@@ -305,7 +305,7 @@ export class Ring {
       this.sourcePairs = pairsOfArray('enqueue', values)
       this.source = values
     }
-    const count = wanted ?? (typeof at === 'number' ? values.length - at : 0)
+    const count = wanted === undefined ? lengthFrom(values, at) : wanted
     if (!isRange(values, count, at)) throw wrongRange('enqueue', values, count, at)
     return putValues(this.producing, values, this.sourcePairs, count, at, isBulk ? count : 1)
   }
@@ -315,7 +315,7 @@ export class Ring {
       this.targetPairs = pairsOfArray('dequeue', values)
       this.target = values
     }
-    const count = wanted ?? (typeof at === 'number' ? values.length - at : 0)
+    const count = wanted === undefined ? lengthFrom(values, at) : wanted
     if (!isRange(values, count, at)) throw wrongRange('dequeue', values, count, at)
     return getValues(this.consuming, values, this.targetPairs, count, at, isBulk ? count : 1)
   }

@@ -3,7 +3,8 @@ import { BufferPool } from './buffer-pool.js'
 import type { PoolShape } from './buffer-pool-layout.js'
 import { type PoolRange, poolViews } from './buffer-pool-memory.js'
 import type { Depot } from './depot.js'
-import { isRange, wrongRange } from './value-array.js'
+import { pairsOf } from './pair-copy.js'
+import { isRange, lengthFrom, wrongRange } from './value-array.js'
 
 /** In a state: the thread is giving the element back. Below are the thread's line plus 1, or 0 when it is free. */
 const isReturning = 0x80
@@ -67,7 +68,9 @@ export class TrackedBufferPool extends BufferPool {
     Atomics.compareExchange(states, index, returning, 0)
   }
 
-  override getBulk(values: Uint32Array, count: number = values.length, at = 0): number {
+  override getBulk(values: Uint32Array, given?: number, at = 0): number {
+    pairsOf('getBulk', values)
+    const count = given === undefined ? lengthFrom(values, at) : given
     if (!isRange(values, count, at)) throw wrongRange('getBulk', values, count, at)
     for (let done = 0; done < count; done++) {
       const index = this.get()
@@ -80,7 +83,9 @@ export class TrackedBufferPool extends BufferPool {
     return count
   }
 
-  override putBulk(values: Uint32Array, count: number = values.length, at = 0): void {
+  override putBulk(values: Uint32Array, given?: number, at = 0): void {
+    pairsOf('putBulk', values)
+    const count = given === undefined ? lengthFrom(values, at) : given
     if (!isRange(values, count, at)) throw wrongRange('putBulk', values, count, at)
     for (let done = 0; done < count; done++) this.put(values[at + done] ?? 0)
   }

@@ -27,6 +27,11 @@ function canBePairs({ buffer, byteOffset, byteLength }: Uint32Array): boolean {
   return byteOffset % 8 === 0 && byteLength > 0 && !canGrow
 }
 
+/** How many elements it has from `at` on: what is meant where no count is given. */
+export function lengthFrom(values: Uint32Array, at: number): number {
+  return typeof at === 'number' ? values.length - at : 0
+}
+
 /** Whether it has `count` elements from `at` on. */
 export function isRange(values: Uint32Array, count: number, at: number): boolean {
   return (
