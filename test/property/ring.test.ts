@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { openRegistrySync, Ring } from '../../src/index.js'
+import { attachRing, createRing, openRegistrySync, ringBytes } from '../../src/index.js'
 import { base, kept } from '../registries.js'
 
 type Act =
@@ -47,13 +47,13 @@ test('a ring is a queue, whichever way values go through it', () => {
   let next = 0
   fc.assert(
     fc.property(run, ({ size, producers, consumers, turns, start, shift, acts }) => {
-      using one = Ring.create(region, { count: size, producers, consumers })
+      using one = createRing(region, { count: size, producers, consumers })
       for (const at of [sideWords.producers, sideWords.consumers]) {
         words[at + sideWords.index] = words[at + sideWords.limit] = start
         words[at + sideWords.turns] = Number(turns)
       }
       words[sideWords.producers + sideWords.limit] = start + size
-      using other = Ring.attach(region)
+      using other = attachRing(region)
       const rings = [one, other]
       const queue: number[] = []
       const source = new Uint32Array(new ArrayBuffer(512), shift * 4, 112)
@@ -130,14 +130,14 @@ test('a ring is a queue, whichever way values go through it', () => {
 test('whatever is written over a ring, a call throws one of its errors or returns, and stays within its array', () => {
   const region = kept(openRegistrySync()).allocateSync('ring', base)
   const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
-  const header = Ring.bytesNeeded(64) / 4 - 64
+  const header = ringBytes(64) / 4 - 64
   const garbage = fc.array(fc.tuple(fc.nat(header - 1), fc.oneof(fc.integer(), fc.integer({ min: -3, max: 70 }))), {
     minLength: 1,
     maxLength: 30,
   })
   fc.assert(
     fc.property(garbage, side, side, (stores, producers, consumers) => {
-      using ring = Ring.create(region, { count: 64, producers, consumers, patience: 1 })
+      using ring = createRing(region, { count: 64, producers, consumers, patience: 1 })
       ring.enqueue(1)
       ring.dequeue()
       for (const [word, stored] of stores) words[word] = stored
@@ -153,7 +153,7 @@ test('whatever is written over a ring, a call throws one of its errors or return
         () => ring.commitEnqueue(),
         () => ring.reserveDequeueBulk(2),
         () => ring.commitDequeue(),
-        () => Ring.attach(region, { patience: 1 }).close(),
+        () => attachRing(region, { patience: 1 }).close(),
       ]
       for (const call of calls) {
         try {
