@@ -1,7 +1,7 @@
 import { PinfoldError } from '../errors.js'
 import { barrierEverywhere, reachableByBarriers } from '../memory/barrier.js'
 import { isPlain } from './publication.js'
-import { participantAt, type RingViews, sideWord } from './ring-layout.js'
+import { mostParticipants, participantAt, type RingViews, sideWord } from './ring-layout.js'
 import { busyWord, isAlive, isLineAlive, lineOf, threadOf, ticketMask } from './ring-participants.js'
 
 // An owner's word: 0, or a ticket and what its thread does. Bits 21 to 27 are the line of a revoked owner.
@@ -104,12 +104,12 @@ export class SideOwnership {
 
   /** Takes the place of a dead owner; true when this thread owns the side then, for this call. */
   #replace(views: RingViews, line: Int32Array, found: number): boolean {
-    if ((found & revokingBit) === 0) {
+    const revoked = (found >>> revokedShift) & revokedMask
+    if ((found & revokingBit) === 0 || revoked >= mostParticipants) {
       Atomics.compareExchange(line, sideWord.owner, found, 0)
       return false
     }
     // It died while it waited for the one that had kept the side, which may still be within its call.
-    const revoked = (found >>> revokedShift) & revokedMask
     const mine = this.#ticket | revokingBit | (revoked << revokedShift)
     if (Atomics.compareExchange(line, sideWord.owner, found, mine) !== found) return false
     this.#waitForRevoked(views, line, mine, revoked, mine)
