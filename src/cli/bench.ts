@@ -3,11 +3,12 @@ import { cpus, loadavg } from 'node:os'
 import { dirname } from 'node:path'
 import { defineCommand } from 'citty'
 import { toPinfoldError } from '../errors.js'
+import { openRegistry } from '../registry/open-registry.js'
 import { badArgument, commonArguments, parseCount, parseLength } from './arguments.js'
 import type { Benchmark } from './bench/benchmark.js'
 import { benchmarkNames, benchmarks } from './bench/benchmarks.js'
 import { measure } from './bench/measure.js'
-import { pageKinds, parsePageKinds } from './bench/page-kinds.js'
+import { PageSupply, pageKinds, parsePageKinds } from './bench/page-kinds.js'
 import { renderBenchmark, renderMachine } from './bench/render.js'
 import type { BenchmarkReport, BenchReport } from './bench/report.js'
 import { repairPools } from './demo/pages.js'
@@ -15,12 +16,15 @@ import { lookAtMachine } from './demo/steps.js'
 import { exitCode } from './exit-code.js'
 import { Output } from './output.js'
 
-const defaultSeconds = 20
+const defaultSeconds = 15
 const quickSeconds = 0.5
 
 /** What memory of every kind of pages is worth on this machine. */
 export const bench = defineCommand({
-  meta: { name: 'bench', description: 'Measure memory of this machine by kind of pages: random access, copies' },
+  meta: {
+    name: 'bench',
+    description: 'Measure memory of this machine by kind of pages: random access, copies, pools, buffers',
+  },
   args: {
     benchmark: {
       type: 'positional',
@@ -56,10 +60,12 @@ export const bench = defineCommand({
       load: { before: currentLoad(), after: currentLoad() },
     }
     output.piece(output.paint(renderMachine(machine), 'dim'))
+    using supply = new PageSupply(await openRegistry({ regions: {} }))
     const reports: BenchmarkReport[] = []
     for (const benchmark of chosen) {
       const report = await measure(
         benchmark,
+        supply,
         {
           kinds,
           sizes: sizes ?? affordable(quick ? benchmark.quickSizes : benchmark.sizes, benchmark, kinds.length),

@@ -39,7 +39,7 @@ export const commandExamples: Readonly<Record<string, readonly string[]>> = {
   ],
   'pinfold lab shell': ['pinfold lab shell', 'pinfold lab shell --numa 2 --memory 4GiB'],
   'pinfold bench': [
-    'pinfold bench --html report.html                # all, about a minute, and charts',
+    'pinfold bench --html report.html                # all, a minute or two, and charts',
     'pinfold bench tlb --pages base,2MiB --sizes 64MiB,1GiB',
     "pinfold bench copy --quick --json | jq '.benchmarks[].series[].points[].median'",
   ],

@@ -22,6 +22,7 @@ const benchmarkSchema = z.strictObject({
   name: z.string(),
   about: z.string(),
   varied: z.string(),
+  variedIn: z.enum(['bytes', 'elements']),
   measured: z.string(),
   unit: z.string(),
   series: z.array(
@@ -71,7 +72,7 @@ describe('the benchmarks', () => {
   test('all run when none is named, each with a figure for every size and kind of pages that it had', async () => {
     const { quick, benchmarks } = await bench([])
     expect(quick).toBe(true)
-    expect(benchmarks.map(({ name }) => name)).toEqual(['tlb', 'copy'])
+    expect(benchmarks.map(({ name }) => name)).toEqual(['tlb', 'copy', 'pool', 'buffers'])
     for (const { series, passedOver } of benchmarks) {
       const kinds = [...series, ...passedOver].map(({ pages }) => pages)
       expect(kinds).toEqual(expect.arrayContaining(['base', ...(transparentPageSize() ? ['transparent'] : [])]))
@@ -88,6 +89,15 @@ describe('the benchmarks', () => {
     const [one] = benchmarks[0]?.series ?? []
     expect(one).toMatchObject({ regionSize: MiB, hugeShare: 0, borrowed: 0 })
     expect(one?.points.map(({ size }) => size)).toEqual([64 * KiB, MiB])
+  })
+
+  test.each([
+    ['pool', ['1', '32'], 'elements'],
+    ['buffers', ['64', '1516', '2KiB'], 'bytes'],
+  ])('measure %s of %j', async (name, sizes, unit) => {
+    const { benchmarks } = await bench([name, '--pages', 'base', '--sizes', sizes.join()])
+    expect(benchmarks).toMatchObject([{ name, variedIn: unit, unit: 'ns', series: [{ pages: 'base' }] }])
+    expect(benchmarks[0]?.series[0]?.points.length).toBe(sizes.length)
   })
 
   test('print a table with a column for each kind of pages, and nothing on stderr', async () => {

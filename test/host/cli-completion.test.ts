@@ -78,7 +78,7 @@ describe('in bash', () => {
     [['pinfold', 'doctor', '--s'], ['--strict']],
     [
       ['pinfold', 'bench', ''],
-      ['tlb', 'copy'],
+      ['tlb', 'copy', 'pool', 'buffers'],
     ],
     [
       ['pinfold', 'completion', ''],

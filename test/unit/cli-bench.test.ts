@@ -94,6 +94,7 @@ describe('a report', () => {
     name: 'tlb',
     about: 'about <it>',
     varied: 'working set',
+    variedIn: 'bytes',
     measured: 'latency',
     unit: 'ns',
     series: [series('base', 0), series('transparent', 0.5)],

@@ -8,10 +8,11 @@ export interface Benchmark {
   readonly about: string
   /** What is varied: the columns' heading, and the chart's axis. */
   readonly varied: string
+  readonly variedIn: 'bytes' | 'elements'
   /** What is measured, and the unit that people read. */
   readonly measured: string
   readonly unit: string
-  /** What is varied, in bytes: by default, and when it has to be quick. */
+  /** What is varied: by default, and when it has to be quick. */
   readonly sizes: readonly number[]
   readonly quickSizes: readonly number[]
   /** Which sizes it can measure, in words for who gave another. */

@@ -1,6 +1,5 @@
-import { formatSize } from '../../sizes.js'
 import { renderSvg, type SeriesOption } from './chart-library.js'
-import { titleOf } from './render.js'
+import { formatVaried, titleOf } from './render.js'
 import type { BenchmarkReport, Series } from './report.js'
 
 const size = { width: 860, height: 440 }
@@ -23,7 +22,7 @@ const faint = { show: true, lineStyle: { ...ink, opacity: 0.15 } }
 const mostMarks = 14
 
 /** A line for each kind of pages: the medians, over sizes on a logarithmic axis, with their spread as a bar. */
-export function renderChart({ varied, measured, unit, series }: BenchmarkReport): string {
+export function renderChart({ varied, variedIn, measured, unit, series }: BenchmarkReport): string {
   const powers = series.flatMap(({ points }) => points.map(({ size }) => Math.log2(size)))
   const first = Math.floor(Math.min(...powers))
   const last = Math.max(first + 1, Math.ceil(Math.max(...powers)))
@@ -47,7 +46,7 @@ export function renderChart({ varied, measured, unit, series }: BenchmarkReport)
         interval: Math.ceil((last - first) / mostMarks),
         name: varied,
         nameGap: 36,
-        axisLabel: { ...ink, formatter: (power: number) => formatSize(2 ** power) },
+        axisLabel: { ...ink, formatter: (power: number) => formatVaried(2 ** power, variedIn) },
         splitLine: faint,
       },
       yAxis: { ...axis, min: 0, name: `${unit}, ${measured}`, nameGap: 46, axisLabel: ink, splitLine: faint },

@@ -15,6 +15,7 @@ export const copy: Benchmark = {
   name: 'copy',
   about: 'TypedArray.set from one part of a region into another, the same bytes each time',
   varied: 'copy size',
+  variedIn: 'bytes',
   measured: 'bandwidth, bytes copied',
   unit: 'GiB/s',
   sizes: [64, 256, KiB, 4 * KiB, 16 * KiB, 64 * KiB, 256 * KiB, MiB, 4 * MiB, 16 * MiB, 64 * MiB],

@@ -1,6 +1,5 @@
-import { formatSize } from '../../sizes.js'
 import { renderChart } from './chart.js'
-import { renderMachine, significant, titleOf } from './render.js'
+import { formatVaried, renderMachine, significant, titleOf } from './render.js'
 import type { BenchmarkReport, BenchReport } from './report.js'
 
 const style = `
@@ -49,7 +48,7 @@ function renderSection(report: BenchmarkReport): string {
   ].join('\n')
 }
 
-function renderFigures({ varied, measured, unit, series }: BenchmarkReport): string {
+function renderFigures({ varied, variedIn, measured, unit, series }: BenchmarkReport): string {
   const headings = [varied, ...series.map(titleOf)].map((title) => `<th>${escaped(title)}</th>`)
   const rows = (series[0]?.points ?? []).map(({ size }, at) => {
     const cells = series.map(({ points }) => {
@@ -58,7 +57,7 @@ function renderFigures({ varied, measured, unit, series }: BenchmarkReport): str
       const spread = `${significant(point.low)} to ${significant(point.high)}`
       return `<td title="${spread}">${significant(point.median)}</td>`
     })
-    return `<tr><th>${formatSize(size)}</th>${cells.join('')}</tr>`
+    return `<tr><th>${formatVaried(size, variedIn)}</th>${cells.join('')}</tr>`
   })
   return `<table>
 <caption class="faint">${escaped(`${unit}, ${measured}: medians`)}; the bars in the chart are the 10th to the 90th percentile</caption>

@@ -1,8 +1,7 @@
-import { openRegistry } from '../../registry/open-registry.js'
-import { formatSize } from '../../sizes.js'
 import type { Benchmark } from './benchmark.js'
 import { distribution } from './distribution.js'
-import { PageSupply } from './page-kinds.js'
+import type { PageSupply } from './page-kinds.js'
+import { formatVaried } from './render.js'
 import type { BenchmarkReport, Point } from './report.js'
 import { sampleInTurn } from './sampling.js'
 
@@ -19,33 +18,43 @@ export interface Settings {
 /** Measures one benchmark: size by size, the kinds of pages in turn. */
 export async function measure(
   benchmark: Benchmark,
+  supply: PageSupply,
   { kinds, sizes, seconds, leastTurns }: Settings,
   progress: (text: string) => void,
 ): Promise<BenchmarkReport> {
-  const { name, about, varied, measured, unit } = benchmark
+  const { name, about, varied, variedIn, measured, unit } = benchmark
   const begin = performance.now()
   progress(`${name}: allocating …`)
-  using memory = await openRegistry({ regions: {} })
-  using supply = await PageSupply.open(memory, name, kinds, benchmark.regionSize(Math.max(...sizes)))
-  const points = supply.supplied.map((): Point[] => [])
+  const { supplied, passedOver } = await supply.supply(kinds, benchmark.regionSize(Math.max(...sizes)))
+  const points = supplied.map((): Point[] => [])
   for (const [index, size] of sizes.entries()) {
-    if (supply.supplied.length === 0) break
-    progress(`${name}: ${formatSize(size)}, ${index + 1} of ${sizes.length} …`)
+    if (supplied.length === 0) break
+    progress(`${name}: ${formatVaried(size, variedIn)}, ${index + 1} of ${sizes.length} …`)
     const on = benchmark.prepare(size)
-    const probes = supply.supplied.map(({ region }) => on(region))
+    const probes = supplied.map(({ region }) => on(region))
     const samples = await sampleInTurn(probes, { seconds: seconds / sizes.length, leastTurns })
+    for (const probe of probes) probe.close?.()
     for (const [at, taken] of samples.entries()) {
       const figures = taken.map((seconds) => benchmark.figure(seconds, size))
       points[at]?.push({ size, ...distribution(figures), samples: figures.length })
     }
   }
-  const series = supply.supplied.map(({ region, borrowed }, at) => ({
+  const series = supplied.map(({ region, borrowed }, at) => ({
     pages: region.pages,
     regionSize: region.size,
     hugeShare: region.hugeShare,
     borrowed,
     points: points[at] ?? [],
   }))
-  const passedOver = supply.passedOver.map(({ pages, code, reason, hint = null }) => ({ pages, code, reason, hint }))
-  return { name, about, varied, measured, unit, series, passedOver, seconds: (performance.now() - begin) / 1e3 }
+  return {
+    name,
+    about,
+    varied,
+    variedIn,
+    measured,
+    unit,
+    series,
+    passedOver: passedOver.map(({ pages, code, reason, hint = null }) => ({ pages, code, reason, hint })),
+    seconds: (performance.now() - begin) / 1e3,
+  }
 }

@@ -31,53 +31,58 @@ export interface Supplied {
   readonly borrowed: number
 }
 
-/** The regions of one benchmark, of each kind of pages that can be had now; disposing of it gives all of it back. */
-export class PageSupply implements Disposable {
+/** What was had of the kinds that were wanted. */
+export interface Supplies {
   readonly supplied: readonly Supplied[]
   readonly passedOver: readonly PassedOver[]
-  readonly #regions: readonly Region[]
-  readonly #loans: readonly HugepageLoan[]
+}
 
-  private constructor(
-    supplied: readonly Supplied[],
-    passedOver: readonly PassedOver[],
-    loans: readonly HugepageLoan[],
-  ) {
-    this.supplied = supplied
-    this.passedOver = passedOver
-    this.#regions = supplied.map(({ region }) => region)
-    this.#loans = loans
+/**
+ * The regions of a run, which all benchmarks share. None is closed before the end: V8 looks at each access whether an
+ * array was detached from the first time on that one was, as those of a region are that closes, and what was measured
+ * after that would not compare with what was measured before (bursts of a pool took up to twice as long).
+ */
+export class PageSupply implements Disposable {
+  readonly #memory: MemoryRegistry
+  readonly #had = new Map<PagesName, Supplied>()
+  readonly #loans: HugepageLoan[] = []
+
+  constructor(memory: MemoryRegistry) {
+    this.#memory = memory
   }
 
-  /** Kinds that cannot be had are passed over, with the error that says why. */
-  static async open(
-    memory: MemoryRegistry,
-    name: string,
-    kinds: readonly PagesName[],
-    size: number,
-  ): Promise<PageSupply> {
+  /** A region of `size` or more for each kind. Kinds that cannot be had are passed over, with the error that says why. */
+  async supply(kinds: readonly PagesName[], size: number): Promise<Supplies> {
     const supplied: Supplied[] = []
     const passedOver: PassedOver[] = []
-    const loans: HugepageLoan[] = []
     for (const pages of kinds) {
-      const loan = borrow(pages, size)
-      if (loan !== undefined && !(loan instanceof PinfoldError)) loans.push(loan)
-      try {
-        const region = await memory.allocate(`${name}-${pages}`, { size, pages })
-        supplied.push({ region, borrowed: loan instanceof PinfoldError ? 0 : (loan?.pages ?? 0) })
-      } catch (error) {
-        if (!(error instanceof PinfoldError)) throw error
-        // Why root could not make the pool large enough says more than that it is too small.
-        const isOurs = loan instanceof PinfoldError && loan.code !== 'ERR_PERMISSION'
-        const { code, message: reason, hint } = isOurs ? loan : error
-        passedOver.push(hint === undefined ? { pages, code, reason } : { pages, code, reason, hint })
-      }
+      const had = this.#had.get(pages)
+      const got = had !== undefined && had.region.size >= size ? had : await this.#allocate(pages, size)
+      if ('region' in got) supplied.push(got)
+      else passedOver.push(got)
     }
-    return new PageSupply(supplied, passedOver, loans)
+    return { supplied, passedOver }
+  }
+
+  async #allocate(pages: PagesName, size: number): Promise<Supplied | PassedOver> {
+    const loan = borrow(pages, size)
+    const isRefused = loan instanceof PinfoldError
+    if (loan !== undefined && !isRefused) this.#loans.push(loan)
+    try {
+      const region = await this.#memory.allocate(`bench-${pages}-${formatSize(size)}`, { size, pages })
+      const supplied = { region, borrowed: isRefused ? 0 : (loan?.pages ?? 0) }
+      this.#had.set(pages, supplied)
+      return supplied
+    } catch (error) {
+      if (!(error instanceof PinfoldError)) throw error
+      // Why root could not make the pool large enough says more than that it is too small.
+      const { code, message: reason, hint } = isRefused && loan.code !== 'ERR_PERMISSION' ? loan : error
+      return hint === undefined ? { pages, code, reason } : { pages, code, reason, hint }
+    }
   }
 
   [Symbol.dispose](): void {
-    for (const region of this.#regions) region.close()
+    this.#memory.close()
     for (const loan of this.#loans) loan.giveBack()
   }
 }

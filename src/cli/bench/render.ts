@@ -1,5 +1,5 @@
 import { formatSize } from '../../sizes.js'
-import { type Paint, renderTable } from '../output.js'
+import { formatCount, type Paint, renderTable } from '../output.js'
 import type { BenchmarkReport, BenchReport, Point, Series } from './report.js'
 
 /** The line above all tables. */
@@ -19,7 +19,7 @@ export function renderMachine({
 
 /** A row for each size, a column for each kind of pages; what could not be had below. */
 export function renderBenchmark(report: BenchmarkReport, paint: Paint): string {
-  const { name, about, varied, measured, unit, series, passedOver } = report
+  const { name, about, varied, variedIn, measured, unit, series, passedOver } = report
   const head = [
     `${paint(name, 'bold')}  ${about}`,
     paint(`${unit}, ${measured}: median (10th to 90th percentile)`, 'dim'),
@@ -30,7 +30,7 @@ export function renderBenchmark(report: BenchmarkReport, paint: Paint): string {
     ...series.map((one) => ({ title: titleOf(one), align: 'right' as const })),
   ]
   const rows = (series[0]?.points ?? []).map(({ size }, at) => [
-    formatSize(size),
+    formatVaried(size, variedIn),
     ...series.map(({ points }) => cell(points[at])),
   ])
   const missing = passedOver.flatMap(({ pages, reason, hint }) => [
@@ -45,6 +45,11 @@ export function renderBenchmark(report: BenchmarkReport, paint: Paint): string {
       .map((lines) => lines.join('\n'))
       .join('\n\n'),
   ].join('\n')
+}
+
+/** What was varied, as people read it. */
+export function formatVaried(size: number, unit: BenchmarkReport['variedIn']): string {
+  return unit === 'bytes' ? formatSize(size) : formatCount(size)
 }
 
 /** Transparent pages are only huge as far as the kernel has made them so. */

@@ -15,11 +15,12 @@ export interface BenchReport {
 }
 
 export interface BenchmarkReport {
-  /** 'tlb', 'copy' */
+  /** 'tlb', 'copy', 'pool', 'buffers' */
   readonly name: string
   readonly about: string
-  /** What is varied, in bytes. */
+  /** What is varied: the `size` of points. */
   readonly varied: string
+  readonly variedIn: 'bytes' | 'elements'
   readonly measured: string
   /** Of medians and spreads: 'ns', 'GiB/s'. */
   readonly unit: string
@@ -48,7 +49,7 @@ export interface Series {
 }
 
 export interface Point extends Distribution {
-  /** What is varied, in bytes. */
+  /** What is varied, in `variedIn`. */
   readonly size: number
   /** How many were taken. */
   readonly samples: number

@@ -6,6 +6,8 @@ export interface Probe {
   warmUp(): void
   /** Does the work so many times, in a loop without a clock in it; the seconds that it took. */
   run(rounds: number): number
+  /** Gives back what it has on its region, which the next probe may have then. */
+  close?(): void
 }
 
 /** How long probes are sampled. */

@@ -20,6 +20,7 @@ export const tlb: Benchmark = {
   name: 'tlb',
   about: 'random access: one dependent load a cache line, in one random cycle through all of it',
   varied: 'working set',
+  variedIn: 'bytes',
   measured: 'latency of a load',
   unit: 'ns',
   sizes: [64 * KiB, 256 * KiB, ...powersOfTwo(MiB, GiB)],
