@@ -1,8 +1,8 @@
 import { PinfoldError } from '../errors.js'
 import { barrierEverywhere, reachableByBarriers } from '../memory/barrier.js'
 import { isPlain } from './publication.js'
-import { mostParticipants, participantAt, type RingViews, sideWord } from './ring-layout.js'
-import { busyWord, isAlive, isLineAlive, lineOf, threadOf, ticketMask } from './ring-participants.js'
+import { mostParticipants, participantAt, type RingViews, SideWord } from './ring-layout.js'
+import { CallWord, isAlive, isLineAlive, lineOf, threadOf, ticketMask } from './ring-participants.js'
 
 // An owner's word: 0, or a ticket and what its thread does. Bits 21 to 27 are the line of a revoked owner.
 const revokedShift = 21
@@ -69,13 +69,13 @@ export class SideOwnership {
     const started = performance.now()
     let sleep = shortestNap
     for (let spin = 0; ; spin++) {
-      const found = Atomics.load(line, sideWord.owner)
-      const keeps = !this.#isShared || (this.kept !== never && Atomics.load(line, sideWord.turns) === 0)
+      const found = Atomics.load(line, SideWord.owner)
+      const keeps = !this.#isShared || (this.kept !== never && Atomics.load(line, SideWord.turns) === 0)
       const wanted = keeps ? this.kept : this.#ticket
       if ((found & ticketMask) === this.#ticket) this.#refuseReserved(found)
       if (found === 0 || found === this.#ticket || found === wanted) {
         // Our own ticket for a call that is over: it ended half-way, by a stack that was used up, and had done nothing.
-        if (Atomics.compareExchange(line, sideWord.owner, found, wanted) === found) return keeps
+        if (Atomics.compareExchange(line, SideWord.owner, found, wanted) === found) return keeps
         continue
       }
       const isKept = (found & keptBit) !== 0 && (found & reservedBit) === 0
@@ -98,20 +98,20 @@ export class SideOwnership {
 
   /** Gives up what this thread has of the side. */
   leave(line: Int32Array): void {
-    const found = Atomics.load(line, sideWord.owner)
-    if ((found & ticketMask) === this.#ticket) Atomics.compareExchange(line, sideWord.owner, found, 0)
+    const found = Atomics.load(line, SideWord.owner)
+    if ((found & ticketMask) === this.#ticket) Atomics.compareExchange(line, SideWord.owner, found, 0)
   }
 
   /** Takes the place of a dead owner; true when this thread owns the side then, for this call. */
   #replace(views: RingViews, line: Int32Array, found: number): boolean {
     const revoked = (found >>> revokedShift) & revokedMask
     if ((found & revokingBit) === 0 || revoked >= mostParticipants) {
-      Atomics.compareExchange(line, sideWord.owner, found, 0)
+      Atomics.compareExchange(line, SideWord.owner, found, 0)
       return false
     }
     // It died while it waited for the one that had kept the side, which may still be within its call.
     const mine = this.#ticket | revokingBit | (revoked << revokedShift)
-    if (Atomics.compareExchange(line, sideWord.owner, found, mine) !== found) return false
+    if (Atomics.compareExchange(line, SideWord.owner, found, mine) !== found) return false
     this.#waitForRevoked(views, line, mine, revoked, mine)
     return true
   }
@@ -120,17 +120,17 @@ export class SideOwnership {
   #revoke(views: RingViews, line: Int32Array, found: number): boolean {
     const revoked = lineOf(found)
     const mine = this.#ticket | revokingBit | (revoked << revokedShift)
-    if (Atomics.compareExchange(line, sideWord.owner, found, mine) !== found) return false
+    if (Atomics.compareExchange(line, SideWord.owner, found, mine) !== found) return false
     this.#waitForRevoked(views, line, mine, revoked, found)
     return true
   }
 
   /** @param before what the owner's word is to be when the wait ends in an error */
   #waitForRevoked({ words }: RingViews, line: Int32Array, mine: number, revoked: number, before: number): void {
-    const busy = participantAt(revoked) + busyWord[this.#name]
+    const busy = participantAt(revoked) + (this.#name === 'producer' ? CallWord.producers : CallWord.consumers)
     const started = performance.now()
     if (!barrierEverywhere()) {
-      Atomics.store(line, sideWord.owner, before)
+      Atomics.store(line, SideWord.owner, before)
       throw new PinfoldError('ring: it cannot be taken from the thread that keeps it: membarrier(2) is refused here', {
         code: 'ERR_UNSUPPORTED',
         values: { side: this.#name },
@@ -140,13 +140,13 @@ export class SideOwnership {
       if (spin < spins) continue
       if (!isLineAlive(words, revoked)) break
       if (performance.now() - started > this.#patience) {
-        Atomics.store(line, sideWord.owner, before)
+        Atomics.store(line, SideWord.owner, before)
         throw this.#busy(words, before === mine ? mine : before)
       }
       Atomics.wait(nap, 0, 0, longestNap)
     }
-    line[sideWord.turns] = 1
-    Atomics.store(line, sideWord.owner, this.#ticket)
+    line[SideWord.turns] = 1
+    Atomics.store(line, SideWord.owner, this.#ticket)
   }
 
   #refuseReserved(found: number): void {

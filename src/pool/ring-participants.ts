@@ -23,12 +23,12 @@ const lineWord = {
   namespace: 4,
   /** Ring objects of this thread that are open. Written by that thread alone. */
   uses: 5,
-  /** Not 0 while the thread is within a call on a side that it keeps. */
-  inProducers: 6,
-  inConsumers: 7,
 } as const
-/** Of the words above, those that a side needs. */
-export const busyWord = { producer: lineWord.inProducers, consumer: lineWord.inConsumers } as const
+/** Words of the same line, not 0 while the thread is within a call on a side that it keeps. (An enum, as SideWord.) */
+export enum CallWord {
+  producers = 6,
+  consumers = 7,
+}
 
 const lineBits = 7
 const lineMask = (1 << lineBits) - 1
@@ -174,8 +174,8 @@ function claim(words: Int32Array, at: number, found: number, self: ThreadIdentit
   words[at + lineWord.generation] = (word(words, at + lineWord.generation) + 1) & generationMask
   words[at + lineWord.namespace] = self.namespace
   words[at + lineWord.uses] = 1
-  words[at + lineWord.inProducers] = 0
-  words[at + lineWord.inConsumers] = 0
+  words[at + CallWord.producers] = 0
+  words[at + CallWord.consumers] = 0
   words[at + lineWord.startHigh] = self.startHigh
   Atomics.store(words, at + lineWord.startLow, self.startLow)
   return true

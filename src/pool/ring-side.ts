@@ -1,9 +1,9 @@
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 import { publish, published } from './publication.js'
-import { participantLine, type RingViews, sideWord } from './ring-layout.js'
+import { participantLine, type RingViews, SideWord } from './ring-layout.js'
 import { reservedBit, type SideName, SideOwnership } from './ring-ownership.js'
-import { busyWord, lineOf } from './ring-participants.js'
+import { CallWord, lineOf } from './ring-participants.js'
 
 /**
  * Slots that were reserved: `length` from `first` on, then `rest` from slot 0 on. One object of a side of a Ring, which each
@@ -70,7 +70,7 @@ export class RingSide {
     this.#ownership = new SideOwnership(name, isShared, ticket, patience)
     this.kept = this.#ownership.kept
     this.position = 0
-    this.busy = busyWord[name]
+    this.busy = name === 'producer' ? CallWord.producers : CallWord.consumers
     this.lead = name === 'producer' ? count : 0
     this.keeps = false
     this.use(views)
@@ -94,9 +94,9 @@ export class RingSide {
   take(count: number, least: number): number {
     this.enter()
     const { line } = this
-    const position = line[sideWord.index] ?? 0
+    const position = line[SideWord.index] ?? 0
     this.position = position
-    let room = ((line[sideWord.limit] ?? 0) - position) | 0
+    let room = ((line[SideWord.limit] ?? 0) - position) | 0
     if (room < count) room = this.look(position)
     const passing = room < count ? room : count
     if (passing >= least && passing > 0) return passing
@@ -106,24 +106,24 @@ export class RingSide {
 
   /** Moves this side's index past `count` values, which publishes them or frees their slots. */
   advance(count: number): void {
-    publish(this.line, sideWord.index, (this.position + count) | 0)
+    publish(this.line, SideWord.index, (this.position + count) | 0)
     this.release()
   }
 
   private release(): void {
     if (this.keeps) this.mine[this.busy] = 0
-    else publish(this.line, sideWord.owner, 0)
+    else publish(this.line, SideWord.owner, 0)
   }
 
   private enter(): void {
     const { line, mine, busy } = this
     mine[busy] = 1
-    if (line[sideWord.owner] === this.kept) {
+    if (line[SideWord.owner] === this.kept) {
       this.keeps = true
       return
     }
     mine[busy] = 0
-    if (line[sideWord.turns] === 1 && Atomics.compareExchange(line, sideWord.owner, 0, this.#ticket) === 0) {
+    if (line[SideWord.turns] === 1 && Atomics.compareExchange(line, SideWord.owner, 0, this.#ticket) === 0) {
       this.keeps = false
       return
     }
@@ -139,7 +139,7 @@ export class RingSide {
         return
       }
       mine[busy] = 1
-      if (line[sideWord.owner] === this.kept) {
+      if (line[SideWord.owner] === this.kept) {
         this.keeps = true
         return
       }
@@ -149,8 +149,8 @@ export class RingSide {
 
   /** Looks how far the other side has come. */
   private look(position: number): number {
-    const limit = (published(this.other, sideWord.index) + this.lead) | 0
-    this.line[sideWord.limit] = limit
+    const limit = (published(this.other, SideWord.index) + this.lead) | 0
+    this.line[SideWord.limit] = limit
     return (limit - position) | 0
   }
 
@@ -177,7 +177,7 @@ export class RingSide {
       const { line, mine, busy } = this
       const owner = this.keeps ? this.kept : this.#ticket
       // Exchanged, since another thread may be about to take the side from this one, if it keeps it.
-      const isMine = Atomics.compareExchange(line, sideWord.owner, owner, owner | reservedBit) === owner
+      const isMine = Atomics.compareExchange(line, SideWord.owner, owner, owner | reservedBit) === owner
       if (this.keeps) mine[busy] = 0
       if (!isMine) continue
       this.#reserved = reserved
@@ -194,7 +194,7 @@ export class RingSide {
     const { line } = this
     const reserved = this.#reserved
     const owner = this.keeps ? this.kept : this.#ticket
-    if (reserved === 0 || line[sideWord.owner] !== (owner | reservedBit)) {
+    if (reserved === 0 || line[SideWord.owner] !== (owner | reservedBit)) {
       throw new PinfoldError(`commit: nothing is reserved on the ${this.#name}s' side`, {
         code: 'ERR_RING_RESERVATION',
         values: { side: this.#name },
@@ -208,8 +208,8 @@ export class RingSide {
       })
     }
     this.#reserved = 0
-    publish(line, sideWord.index, ((line[sideWord.index] ?? 0) + passed) | 0)
-    publish(line, sideWord.owner, this.keeps ? this.kept : 0)
+    publish(line, SideWord.index, ((line[SideWord.index] ?? 0) + passed) | 0)
+    publish(line, SideWord.owner, this.keeps ? this.kept : 0)
   }
 
   /** Gives up what this thread has of the side; a reservation is void. */

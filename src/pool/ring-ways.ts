@@ -2,9 +2,9 @@ import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 import { isPlain } from './publication.js'
 import { copySixteen, noPairs } from './ring-copy.js'
-import { participantLine, type RingShape, type RingViews } from './ring-layout.js'
+import { participantLine, type RingShape, type RingViews, SideWord } from './ring-layout.js'
 import { never } from './ring-ownership.js'
-import type { Participant } from './ring-participants.js'
+import { CallWord, type Participant } from './ring-participants.js'
 import { RingSide, type SideOwner } from './ring-side.js'
 import { getValue, getValues, putValue, putValues } from './ring-transfer.js'
 import { isRange, lengthFrom, pairsOfArray, wrongRange } from './value-array.js'
@@ -16,12 +16,10 @@ const noValues = new Uint32Array(0)
  *
  * There are three of each. The short ones, in the four commonest calls, are small enough for V8 to inline two into a loop.
  * `put` and `get` take any even number of values, and are too large to be inlined, which would leave no room for the short
- * ones. Both go by plain stores, the short ones for a side that this thread keeps, the others also where threads take turns
- * (a side's word 3); all else is ring-transfer.ts.
+ * ones. Both go by plain stores, the short ones for a side that this thread keeps, the others also where threads take turns;
+ * all else is ring-transfer.ts.
  *
- * Words stand here as numbers, each name would cost V8's inliner bytes: of a side 0 the owner, 1 the index, 2 the limit; of
- * this thread's line 6 and 7, that it is within a call (SideOwnership tells why). And no field is a # field, which V8 checks
- * at each access.
+ * No field is a # field, which V8 checks at each access.
  */
 export class RingWays {
   /** Values that it holds. */
@@ -77,21 +75,21 @@ export class RingWays {
    */
   enqueue(value: number): boolean {
     const mine = this.mine
-    mine[6] = 1
+    mine[CallWord.producers] = 1
     const side = this.producers
-    const position = side[1] as number
+    const position = side[SideWord.index] as number
     if (
-      side[0] === this.keepsProducers &&
+      side[SideWord.owner] === this.keepsProducers &&
       typeof value === 'number' &&
       value >>> 0 === value &&
-      (((side[2] as number) - position) | 0) > 0
+      (((side[SideWord.limit] as number) - position) | 0) > 0
     ) {
       this.slots[position & this.mask] = value
-      side[1] = position + 1
-      mine[6] = 0
+      side[SideWord.index] = position + 1
+      mine[CallWord.producers] = 0
       return true
     }
-    mine[6] = 0
+    mine[CallWord.producers] = 0
     if (typeof value !== 'number' || value >>> 0 !== value) throw noValue(value)
     return putValue(this.producing, value)
   }
@@ -99,19 +97,19 @@ export class RingWays {
   /** Takes one value out; -1 when it is empty. @throws PinfoldError as `dequeueBulk` */
   dequeue(): number {
     const mine = this.mine
-    mine[7] = 1
+    mine[CallWord.consumers] = 1
     const side = this.consumers
-    const position = side[1] as number
+    const position = side[SideWord.index] as number
     if (
-      side[0] === this.keepsConsumers &&
-      ((((side[2] as number) - position) | 0) > 0 || this.look(side, position) > 0)
+      side[SideWord.owner] === this.keepsConsumers &&
+      ((((side[SideWord.limit] as number) - position) | 0) > 0 || this.look(side, position) > 0)
     ) {
       const value = this.slots[position & this.mask] as number
-      side[1] = position + 1
-      mine[7] = 0
+      side[SideWord.index] = position + 1
+      mine[CallWord.consumers] = 0
       return value
     }
-    mine[7] = 0
+    mine[CallWord.consumers] = 0
     return getValue(this.consuming)
   }
 
@@ -125,25 +123,25 @@ export class RingWays {
    */
   enqueueBulk(values: Uint32Array, count?: number, at = 0): number {
     const mine = this.mine
-    mine[6] = 1
+    mine[CallWord.producers] = 1
     const side = this.producers
-    const position = side[1] as number
+    const position = side[SideWord.index] as number
     const start = position & this.mask
     if (
       count === 32 &&
       at >>> 0 === at &&
       values === this.source &&
-      side[0] === this.keepsProducers &&
+      side[SideWord.owner] === this.keepsProducers &&
       ((start | at) & 31) === 0 &&
       (at >>> 1) + 16 <= this.sourcePairs.length &&
-      (((side[2] as number) - position) | 0) >= count
+      (((side[SideWord.limit] as number) - position) | 0) >= count
     ) {
       copySixteen(this.pairs, start >>> 1, this.sourcePairs, at >>> 1)
-      side[1] = position + count
-      mine[6] = 0
+      side[SideWord.index] = position + count
+      mine[CallWord.producers] = 0
       return count
     }
-    mine[6] = 0
+    mine[CallWord.producers] = 0
     return this.put(values, count, at, true)
   }
 
@@ -160,25 +158,25 @@ export class RingWays {
    */
   dequeueBulk(values: Uint32Array, count?: number, at = 0): number {
     const mine = this.mine
-    mine[7] = 1
+    mine[CallWord.consumers] = 1
     const side = this.consumers
-    const position = side[1] as number
+    const position = side[SideWord.index] as number
     const start = position & this.mask
     if (
       count === 32 &&
       at >>> 0 === at &&
       values === this.target &&
-      side[0] === this.keepsConsumers &&
+      side[SideWord.owner] === this.keepsConsumers &&
       ((start | at) & 31) === 0 &&
       (at >>> 1) + 16 <= this.targetPairs.length &&
-      ((((side[2] as number) - position) | 0) >= count || this.look(side, position) >= count)
+      ((((side[SideWord.limit] as number) - position) | 0) >= count || this.look(side, position) >= count)
     ) {
       copySixteen(this.targetPairs, at >>> 1, this.pairs, start >>> 1)
-      side[1] = position + count
-      mine[7] = 0
+      side[SideWord.index] = position + count
+      mine[CallWord.consumers] = 0
       return count
     }
-    mine[7] = 0
+    mine[CallWord.consumers] = 0
     return this.get(values, count, at, true)
   }
 
@@ -195,13 +193,13 @@ export class RingWays {
     const count = wanted === undefined ? lengthFrom(values, at) : wanted
     if (!isRange(values, count, at)) throw wrongRange('enqueue', values, count, at)
     const mine = this.mine
-    mine[6] = 1
+    mine[CallWord.producers] = 1
     const side = this.producers
-    const isKept = side[0] === this.keepsProducers
-    const isOwned = isKept || (side[3] === 1 && this.takeTurn(side))
-    const position = side[1] as number
+    const isKept = side[SideWord.owner] === this.keepsProducers
+    const isOwned = isKept || (side[SideWord.turns] === 1 && this.takeTurn(side))
+    const position = side[SideWord.index] as number
     const start = position & this.mask
-    const room = ((side[2] as number) - position) | 0
+    const room = ((side[SideWord.limit] as number) - position) | 0
     if (
       isOwned &&
       ((start | at | count) & 1) === 0 &&
@@ -233,13 +231,13 @@ export class RingWays {
         to[target + 15] = from[source + 15] as bigint
       }
       for (; target < end; target++, source++) to[target] = from[source] as bigint
-      side[1] = position + count
-      mine[6] = 0
-      if (!isKept) side[0] = 0
+      side[SideWord.index] = position + count
+      mine[CallWord.producers] = 0
+      if (!isKept) side[SideWord.owner] = 0
       return count
     }
-    mine[6] = 0
-    if (isOwned && !isKept) side[0] = 0
+    mine[CallWord.producers] = 0
+    if (isOwned && !isKept) side[SideWord.owner] = 0
     return putValues(this.producing, values, this.sourcePairs, count, at, isBulk ? count : 1)
   }
 
@@ -251,13 +249,13 @@ export class RingWays {
     const count = wanted === undefined ? lengthFrom(values, at) : wanted
     if (!isRange(values, count, at)) throw wrongRange('dequeue', values, count, at)
     const mine = this.mine
-    mine[7] = 1
+    mine[CallWord.consumers] = 1
     const side = this.consumers
-    const isKept = side[0] === this.keepsConsumers
-    const isOwned = isKept || (side[3] === 1 && this.takeTurn(side))
-    const position = side[1] as number
+    const isKept = side[SideWord.owner] === this.keepsConsumers
+    const isOwned = isKept || (side[SideWord.turns] === 1 && this.takeTurn(side))
+    const position = side[SideWord.index] as number
     const start = position & this.mask
-    const room = ((side[2] as number) - position) | 0
+    const room = ((side[SideWord.limit] as number) - position) | 0
     if (
       isOwned &&
       ((start | at | count) & 1) === 0 &&
@@ -289,26 +287,26 @@ export class RingWays {
         to[target + 15] = from[source + 15] as bigint
       }
       for (; target < end; target++, source++) to[target] = from[source] as bigint
-      side[1] = position + count
-      mine[7] = 0
-      if (!isKept) side[0] = 0
+      side[SideWord.index] = position + count
+      mine[CallWord.consumers] = 0
+      if (!isKept) side[SideWord.owner] = 0
       return count
     }
-    mine[7] = 0
-    if (isOwned && !isKept) side[0] = 0
+    mine[CallWord.consumers] = 0
+    if (isOwned && !isKept) side[SideWord.owner] = 0
     return getValues(this.consuming, values, this.targetPairs, count, at, isBulk ? count : 1)
   }
 
   /** Looks how many values there are; of the ways in plain stores alone. */
   private look(side: Int32Array, position: number): number {
-    const produced = this.producers[1] as number
-    side[2] = produced
+    const produced = this.producers[SideWord.index] as number
+    side[SideWord.limit] = produced
     return (produced - position) | 0
   }
 
   /** Takes a side for one call, where threads take turns. */
   private takeTurn(side: Int32Array): boolean {
-    return this.turnTicket !== never && Atomics.compareExchange(side, 0, 0, this.turnTicket) === 0
+    return this.turnTicket !== never && Atomics.compareExchange(side, SideWord.owner, 0, this.turnTicket) === 0
   }
 
   /** Another view of the same memory, or none. */

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import { published } from './publication.js'
-import { noViews, type RingMemory, type RingShape, type RingViews, sideWord, viewsOf } from './ring-layout.js'
+import { noViews, type RingMemory, type RingShape, type RingViews, SideWord, viewsOf } from './ring-layout.js'
 import { Participant } from './ring-participants.js'
 import type { RingSpan } from './ring-side.js'
 import { RingWays } from './ring-ways.js'
@@ -35,8 +35,8 @@ export class Ring extends RingWays {
   get count(): number {
     this.requireOpen()
     // The consumers' index first: it never passes the producers', so what is read later cannot be behind it.
-    const consumed = published(this.consumers, sideWord.index)
-    const count = (published(this.producers, sideWord.index) - consumed) | 0
+    const consumed = published(this.consumers, SideWord.index)
+    const count = (published(this.producers, SideWord.index) - consumed) | 0
     return Math.max(0, Math.min(count, this.capacity))
   }
 
