@@ -9,8 +9,8 @@ const sources = fileURLToPath(new URL('peers/', import.meta.url))
 const binaries = fileURLToPath(new URL('../build/bench/', import.meta.url))
 
 /**
- * A C program of bench/peers that does the same work as ours and answers the seconds that it took
- * (peers/line_protocol.h). While it is not asked it waits on its pipe and costs nothing. It ends with its stdin, so it
+ * A program that does the same work as ours and answers the seconds that it took (peers/line_protocol.h), most often a C
+ * program of bench/peers. While it is not asked it waits on its pipe and costs nothing. It ends with its stdin, so it
  * does not outlive this process by any means.
  */
 export class Peer {
@@ -18,24 +18,35 @@ export class Peer {
   readonly #child: ChildProcess
   readonly #write: (line: string) => void
   #answer: PromiseWithResolvers<string> | undefined
+  #complaint = ''
   #end: string | undefined
 
-  private constructor(name: string, args: readonly (number | string)[]) {
+  private constructor(name: string, program: string, args: readonly (number | string)[]) {
     this.#name = name
-    const child = spawn(`${binaries}${name}`, args.map(String), { stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(program, args.map(String), { stdio: ['pipe', 'pipe', 'pipe'] })
     this.#child = child
     this.#write = (line) => child.stdin.write(line)
     // A write to a peer that has just died: its exit tells why.
     child.stdin.on('error', () => {})
     createInterface({ input: child.stdout }).on('line', (line) => this.#answer?.resolve(line))
+    child.stderr.on('data', (text) => {
+      this.#complaint += text
+    })
     child.on('error', (error) => this.#ended(error.message))
-    child.on('close', (status, signal) => this.#ended(`ended with ${signal ?? `status ${status}`}`))
+    child.on('close', (status, signal) => {
+      const how = `ended with ${signal ?? `status ${status}`}`
+      this.#ended(this.#complaint === '' ? how : `${how}: ${this.#complaint.trim()}`)
+    })
   }
 
-  /** Builds it when its source is newer, starts it, and waits until its memory is ready. */
+  /** Builds a program of bench/peers when its source is newer, starts it, and waits until its memory is ready. */
   static async start(name: string, ...args: (number | string)[]): Promise<Peer> {
-    await compile(name)
-    const peer = new Peer(name, args)
+    return Peer.launch(name, await compilePeer(name), ...args)
+  }
+
+  /** Starts any other program that is driven as those of bench/peers are. */
+  static async launch(name: string, program: string, ...args: (number | string)[]): Promise<Peer> {
+    const peer = new Peer(name, program, args)
     const answer = await peer.#next()
     if (answer !== 'ready') throw new Error(`${name}: ${answer.replace(/^failed /, '')}`)
     return peer
@@ -90,20 +101,43 @@ function withResolvers<T>(): PromiseWithResolvers<T> {
   return { promise, resolve, reject }
 }
 
-async function compile(name: string): Promise<void> {
+/** Builds a program of bench/peers when its source is newer, and tells where it is. */
+export async function compilePeer(name: string): Promise<string> {
   const source = `${sources}${name}.c`
   const binary = `${binaries}${name}`
   const headers = readdirSync(sources).filter((file) => file.endsWith('.h'))
   const newest = Math.max(changed(source), ...headers.map((header) => changed(sources + header)))
-  if (changed(binary) > newest) return
+  if (changed(binary) > newest) return binary
   mkdirSync(binaries, { recursive: true })
   const flags = ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-Werror', '-pthread']
-  const { cflags, libraries } = name.startsWith('dpdk_') ? await dpdk() : { cflags: [], libraries: [] }
-  await promisify(execFile)(process.env.CC ?? 'cc', [...flags, ...cflags, '-o', binary, source, ...libraries])
+  const { cflags, libraries } = await foreign(name)
+  try {
+    await promisify(execFile)(process.env.CC ?? 'cc', [...flags, ...cflags, '-o', binary, source, ...libraries])
+  } catch (error) {
+    throw new Error(`${name} cannot be compiled: ${complaintOf(error)}`, { cause: error })
+  }
+  return binary
 }
 
-/** What a peer that calls DPDK itself is compiled and linked with. */
-async function dpdk(): Promise<{ cflags: string[]; libraries: string[] }> {
+/** The first line with which the compiler or the linker says what is wrong: a missing header, a missing library. */
+function complaintOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  const [, complaint = text] = /(?:error: |ld: )(.*)/.exec(text) ?? []
+  return complaint
+}
+
+interface Foreign {
+  readonly cflags: readonly string[]
+  readonly libraries: readonly string[]
+}
+
+/** What a peer that calls another library itself is compiled and linked with; its name begins with the library's. */
+async function foreign(name: string): Promise<Foreign> {
+  if (name.startsWith('dpdk_')) return dpdk()
+  return { cflags: [], libraries: name.startsWith('ibv_') ? ['-libverbs'] : [] }
+}
+
+async function dpdk(): Promise<Foreign> {
   const ask = async (what: string) => {
     const { stdout } = await promisify(execFile)('pkg-config', [what, 'libdpdk'])
     return stdout.split(/\s+/).filter((flag) => flag !== '')

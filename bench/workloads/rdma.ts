@@ -6,16 +6,19 @@ import { native } from '../../src/native.js'
 import { MiB } from '../../src/sizes.js'
 import { distribution, interleave, timed } from '../measure.js'
 import { pinfold } from '../package.js'
-import { Peer } from '../peer.js'
-import { rateAtLeast, valueAtMost } from '../row.js'
+import { compilePeer, Peer } from '../peer.js'
+import { rateAtLeast, ratioAtMost, valueAtMost } from '../row.js'
 import type { Report, Suite } from '../suite.js'
 
+const milliseconds = 1e3
 const microseconds = 1e6
 const writeBytes = 64 * 1024
 const burst = 32
 /** Of each end: more than the caches hold. */
 const span = 32 * MiB
+const registered = 256 * MiB
 const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const registerInLab = fileURLToPath(new URL('../lab/register.mjs', import.meta.url))
 const labReport = z.object({ accelerator: z.string(), hosts: z.array(z.object({ startSeconds: z.number() })).min(1) })
 
 export const suite: Suite = {
@@ -26,6 +29,7 @@ export const suite: Suite = {
     await report.section('loopback write of 64 KiB', () => measureWrites(report))
     await report.section('registerSync and close', () => measureRegistration(report))
     await report.section('lab: start to first command', () => measureLab(report))
+    await report.section('lab: register and deregister 256 MiB', () => measureRegistrationInLab(report))
   },
 }
 
@@ -135,22 +139,18 @@ async function measureRegistration(report: Report): Promise<void> {
   }
 }
 
+/** `taskset` with all processors, which a machine may use though this suite keeps to one; then `pinfold lab run`. */
+function labRun(...words: string[]): [string, ...string[]] {
+  return ['taskset', '--cpu-list', '0-1023', process.execPath, command, 'lab', 'run', ...words]
+}
+
 /** A run of its own for each sample; it says itself when the command began. */
 async function measureLab(report: Report): Promise<void> {
   const samples: number[] = []
   let accelerator = ''
   for (let sample = 0; sample < 5; sample++) {
-    const { stderr } = await promisify(execFile)('taskset', [
-      '--cpu-list',
-      '0-1023',
-      process.execPath,
-      command,
-      'lab',
-      'run',
-      '--json',
-      '--',
-      'true',
-    ])
+    const [program, ...args] = labRun('--json', '--', 'true')
+    const { stderr } = await promisify(execFile)(program, args)
     const told = labReport.parse(JSON.parse(stderr.trim().split('\n').at(-1) ?? ''))
     accelerator = told.accelerator
     samples.push(...told.hosts.map(({ startSeconds }) => startSeconds))
@@ -161,5 +161,24 @@ async function measureLab(report: Report): Promise<void> {
     scale: 1,
     value: distribution(samples),
     target: valueAtMost(6, 's'),
+  })
+}
+
+/** Both in one machine, in turn, by its clock: a ratio means something there, though a time does not. */
+async function measureRegistrationInLab(report: Report): Promise<void> {
+  const inC = await compilePeer('ibv_reg_mr')
+  const [program, ...args] = labRun('--time-limit', '180', '--', process.execPath, registerInLab, inC, `${registered}`)
+  await using lab = await Peer.launch('pinfold lab run', program, ...args)
+  const taken = await interleave(
+    { ours: lab.contender('pinfold'), verbs: lab.contender('verbs') },
+    { samples: 61, warmUp: 3, rounds: 10 },
+  )
+  report.add({
+    name: 'lab: register and deregister 256 MiB of 2 MiB pages',
+    unit: 'ms',
+    scale: milliseconds,
+    value: taken.of('ours'),
+    peer: { name: 'ibv_reg_mr and ibv_dereg_mr, in C', value: taken.of('verbs'), ratio: taken.ratio('ours', 'verbs') },
+    target: ratioAtMost(1.05),
   })
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type Contender, distribution, interleave, oneIn, timed } from '../../bench/measure.js'
+import { Peer } from '../../bench/peer.js'
 import { both, type Row, ratioAtMost, valueAtMost } from '../../bench/row.js'
 import { Report } from '../../bench/suite.js'
 import { suiteNames } from '../../bench/suites.js'
@@ -58,6 +59,22 @@ describe('sampling', () => {
 
   test('a loop whose results are no numbers is an error, not a fast loop', () => {
     expect(() => timed(() => Number.NaN)(1)).toThrow('add up to NaN')
+  })
+})
+
+describe('peers', () => {
+  test('a program that is driven line by line tells the seconds of its rounds', async () => {
+    const script = 'echo ready; while read -r run name rounds; do echo "ok 0.$rounds"; done'
+    await using peer = await Peer.launch('a shell', 'sh', '-c', script)
+    expect(await peer.run('anything', 25)).toBe(0.25)
+  })
+
+  test('one that fails, or ends, is an error that says why', async () => {
+    const failing = Peer.launch('a shell', 'sh', '-c', 'echo failed no device')
+    await expect(failing).rejects.toThrow(/^a shell: no device$/)
+    const ending = Peer.launch('a shell', 'sh', '-c', 'echo there is no lab >&2; exit 3')
+    await expect(ending).rejects.toThrow(/^a shell ended with status 3: there is no lab$/)
+    await expect(Peer.launch('nothing', '/nonexistent/program')).rejects.toThrow(/^nothing spawn .* ENOENT$/)
   })
 })
 
