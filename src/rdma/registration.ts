@@ -48,7 +48,7 @@ export class Registration extends DeviceObject {
   #keys: RegisteredKeys
   #generation: number
   #regionHold: () => void
-  readonly #windows = new Set<MemoryWindow>()
+  #windows: Set<MemoryWindow> | undefined
 
   /** Made by `registry.register` and by ProtectionDomain. */
   constructor(
@@ -137,6 +137,7 @@ export class Registration extends DeviceObject {
 
   /** @internal The windows that were last bound to it. */
   get windows(): Set<MemoryWindow> {
+    this.#windows ??= new Set()
     return this.#windows
   }
 
