@@ -171,7 +171,7 @@ async function measureRegistrationInLab(report: Report): Promise<void> {
   await using lab = await Peer.launch('pinfold lab run', program, ...args)
   const taken = await interleave(
     { ours: lab.contender('pinfold'), verbs: lab.contender('verbs') },
-    { samples: 61, warmUp: 3, rounds: 10 },
+    { samples: 151, warmUp: 5, rounds: 3 },
   )
   report.add({
     name: 'lab: register and deregister 256 MiB of 2 MiB pages',
