@@ -24,6 +24,11 @@ export interface RegionDescription {
   readonly passedOver: readonly PassedOver[]
 }
 
+/** Who holds a region, as listings and errors say it; a function where that is seldom asked for, and dear to say. */
+type HoldReason = string | (() => string)
+
+const inWords = (reason: HoldReason) => (typeof reason === 'string' ? reason : reason())
+
 const nothing: ReadonlySet<() => void> = new Set()
 const none = () => nothing
 
@@ -47,7 +52,7 @@ export class RegionCore {
   readonly #attachment: number
   readonly #windows: (ArrayBuffer | undefined)[] = []
   /** The holds that are out, by what ends each. */
-  readonly #holders = new Map<() => void, string>()
+  readonly #holders = new Map<() => void, HoldReason>()
   readonly #onClose: (() => void)[] = []
   readonly #onRelease = new Set<() => void>()
   #refusals = 0
@@ -74,12 +79,12 @@ export class RegionCore {
 
   /** The reasons of the holds that are out, in the order in which they were taken. */
   get holders(): string[] {
-    return [...this.#holders.values()]
+    return [...this.#holders.values()].map(inWords)
   }
 
   /** The reasons of the holds that are out, but for those that `releases` end. */
   holdersBesides(releases: ReadonlySet<() => void>): string[] {
-    return [...this.#holders].filter(([release]) => !releases.has(release)).map(([, reason]) => reason)
+    return [...this.#holders].filter(([release]) => !releases.has(release)).map(([, reason]) => inWords(reason))
   }
 
   /**
@@ -104,7 +109,7 @@ export class RegionCore {
   }
 
   /** @throws PinfoldError `ERR_REGION_CLOSED`, also while holds are refused */
-  hold(reason: string): () => void {
+  hold(reason: HoldReason): () => void {
     this.requireOpen('hold')
     if (this.#refusals > 0) {
       throw new PinfoldError(`hold: region '${this.name}' is being closed`, {

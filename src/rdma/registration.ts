@@ -198,7 +198,7 @@ export class Registration extends DeviceObject {
 
   #holdRegion(source: RegistrationSource): () => void {
     if (source.kind !== 'region') return () => {}
-    return source.memory.core.hold(`${this.label} with ${this.device.name}`)
+    return source.memory.core.hold(() => `${this.label} with ${this.device.name}`)
   }
 
   override [inspect.custom](): string {
