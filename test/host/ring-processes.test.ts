@@ -1,0 +1,73 @@
+import { readdirSync, readlinkSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { attachRing, createRing, openRegistrySync, type Region, type Ring } from '../../src/index.js'
+import { basePageSize } from '../../src/memory/page-sizes.js'
+import { Child } from '../child-process.js'
+import { kept } from '../registries.js'
+
+// A ring between processes: the other has the memory by its descriptor.
+
+const size = 4 * basePageSize
+
+function shared(): { region: Region; ring: Ring; path: string } {
+  const region = kept(openRegistrySync()).allocateSync('ring-shared', { size, pages: 'base' })
+  const number = readdirSync('/proc/self/fd').find((number) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${number}`) === '/memfd:pinfold:ring-shared (deleted)'
+    } catch {
+      return false // the descriptor of the folder itself
+    }
+  })
+  return {
+    region,
+    ring: createRing(region, { count: 512, patience: 30_000 }),
+    path: `/proc/${process.pid}/fd/${number}`,
+  }
+}
+
+test('values of a process that is killed with SIGKILL come without a gap, and the others go on', async () => {
+  const { ring, path } = shared()
+  const out = new Uint32Array(64)
+  let first = 0
+  for (let kill = 0; kill < 4; kill++) {
+    await using child = new Child('ring-process.ts', [path, size, first])
+    expect(await child.line()).toBe('counting')
+    let next = first
+    const take = () => {
+      const got = ring.dequeueBurst(out)
+      const expected = next
+      expect(out.subarray(0, got).findIndex((value, index) => value !== expected + index)).toBe(-1)
+      next += got
+      return got
+    }
+    while (next < first + 100_000) take()
+    const dying = child.kill('SIGKILL')
+    for (let empty = 0; empty < 1000; ) empty = take() === 0 ? empty + 1 : 0
+    expect((await dying).signal).toBe('SIGKILL')
+    while (take() > 0);
+    // The producers' side, which the dead process had kept or was taking a turn with.
+    expect([ring.enqueue(5), ring.dequeue(), ring.count]).toEqual([true, 5, 0])
+    first = next
+  }
+})
+
+test('a process that is killed between reserve and commit has done nothing', async () => {
+  const { ring, path } = shared()
+  ring.enqueue(1)
+  ring.enqueue(2)
+  await using child = new Child('ring-process.ts', [path, size, 'reserve'])
+  expect(await child.line()).toBe('reserved')
+  await child.kill('SIGKILL')
+  expect([ring.count, ring.enqueue(3), ring.dequeue(), ring.dequeue(), ring.dequeue()]).toEqual([2, true, 1, 2, 3])
+})
+
+test('a process that lives and does not commit is waited for as long as patience says', async () => {
+  const { region, ring, path } = shared()
+  ring.enqueue(1)
+  await using child = new Child('ring-process.ts', [path, size, 'reserve'])
+  expect(await child.line()).toBe('reserved')
+  using impatient = attachRing(region, { patience: 5 })
+  const busy = { code: 'ERR_RING_BUSY', values: { side: 'producer', thread: child.pid, patience: 5 } }
+  expect(() => impatient.enqueue(1)).toThrow(expect.objectContaining(busy))
+  expect(impatient.count).toBe(1)
+})
