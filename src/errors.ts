@@ -67,6 +67,15 @@ export type ErrorCode =
   | 'ERR_POOL_INDEX' // no number of an element
   | 'ERR_ELEMENT_FREE' // an element is put back, or looked at, that nobody has taken
   | 'ERR_ELEMENT_WRITTEN' // an element was written to after it was put back
+  // Packets
+  | 'ERR_PACKETS_LAYOUT' // there are no packets in this memory, or ones of another version
+  | 'ERR_PACKETS_EXHAUSTED' // no packet, or no slot of an external buffer, is free
+  | 'ERR_PACKET_FREE' // a packet that nobody has: freed twice, or never allocated
+  | 'ERR_PACKET_SEGMENT' // a later segment, where a packet is asked for
+  | 'ERR_PACKET_SHARED' // what one must have for himself is had or used by others
+  | 'ERR_PACKET_HEADROOM'
+  | 'ERR_PACKET_TAILROOM'
+  | 'ERR_PACKET_DAMAGED' // what stands in a packet's record cannot be
   // The lab
   | 'ERR_LAB_UNAVAILABLE' // what a virtual machine needs is not here, and could not be fetched
   | 'ERR_LAB_FAILED' // a virtual machine did not start, or stopped before its command had ended

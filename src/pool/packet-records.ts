@@ -1,0 +1,324 @@
+import { PinfoldError } from '../errors.js'
+import type { BufferPool } from './buffer-pool.js'
+import type { PoolRange } from './buffer-pool-memory.js'
+import { damaged, noPacket, notFirst, packetFree } from './packet-errors.js'
+import {
+  holdersMask,
+  oneSharer,
+  type PacketShape,
+  type PacketViews,
+  packetViews,
+  recordWord,
+  recordWords,
+  segmentsMask,
+  slotWord,
+  slotWords,
+  usesOther,
+} from './packet-layout.js'
+import { type Pairs, pairsOf } from './pair-copy.js'
+import { isRange, lengthFrom, wrongRange } from './value-array.js'
+
+/**
+ * What one thread does with packets a hundred million times a second: takes and frees them. A packet that nobody shares, of
+ * one segment with its own buffer, goes the short way; all others go the slow one. The short ways are small, since V8
+ * inlines no more than 920 bytes of bytecode into a program's loop, all together.
+ */
+export abstract class PacketRecords {
+  /** How many packets there are. */
+  declare readonly capacity: number
+  /** Bytes that a new packet leaves free before its data. */
+  declare readonly headroom: number
+  /** Bytes of a packet's own buffer, headroom and all. */
+  declare readonly bufferSize: number
+  /** The pool that the buffers are elements of. */
+  declare readonly pool: BufferPool
+  declare protected readonly range: PoolRange
+  declare protected readonly shape: PacketShape
+  declare protected records: Int32Array
+  declare private pairs: Pairs
+  /** The array of the last `freeBulk`, which is known to be one. */
+  declare private source: Uint32Array
+  /** A new record's first words, two and two. */
+  declare private readonly counts: number
+  declare private readonly place: number
+  protected views: PacketViews
+
+  constructor(range: PoolRange, shape: PacketShape, pool: BufferPool) {
+    this.range = range
+    this.shape = shape
+    this.pool = pool
+    this.capacity = shape.capacity
+    this.headroom = shape.headroom
+    this.bufferSize = pool.elementSize
+    this.views = packetViews(range.memory, shape)
+    this.records = this.views.records
+    this.pairs = this.views.pairs
+    this.counts = asPair(1, 1)
+    this.place = asPair(shape.headroom, 0)
+  }
+
+  /**
+   * Takes a packet without data, of one segment; -1 when there is none, as `pool.get`.
+   *
+   * @throws PinfoldError as `pool.get`; `ERR_PACKET_DAMAGED` when the pool was written over
+   */
+  allocate(): number {
+    const index = this.pool.get()
+    const { pairs } = this
+    const at = index << 2
+    if (at >>> 0 >= pairs.length) return this.#allocateSlowly(index)
+    pairs[at] = this.counts
+    pairs[at + 1] = this.place
+    return index
+  }
+
+  /**
+   * Gives a packet up, with all of its segments. Its memory is free when nobody has it any more.
+   *
+   * @throws PinfoldError `ERR_POOL_INDEX`, `ERR_PACKET_FREE`, `ERR_PACKET_SEGMENT`, `ERR_PACKET_DAMAGED`; as `pool.put`
+   */
+  free(index: number): void {
+    const { pairs } = this
+    // Had by one, of one segment, with its own buffer.
+    if (!this.isPacket(index) || pairs[index << 2] !== this.counts) {
+      this.#freeSlowly(index)
+      return
+    }
+    pairs[index << 2] = 0
+    try {
+      this.pool.put(index)
+    } catch (error) {
+      pairs[index << 2] = this.counts
+      throw error
+    }
+  }
+
+  /**
+   * Takes `count` packets, into `values` from `at` on, or none.
+   *
+   * @returns `count` or 0
+   * @throws PinfoldError as `pool.getBulk`
+   */
+  allocateBulk(values: Uint32Array, count?: number, at = 0): number {
+    const got = this.pool.getBulk(values, count, at)
+    const { pairs, counts, place } = this
+    if (pairs.length === 0) this.recordsNow()
+    for (let one = at; one < at + got; one++) {
+      const pair = (values[one] ?? 0) << 2
+      pairs[pair] = counts
+      pairs[pair + 1] = place
+    }
+    return got
+  }
+
+  /**
+   * Gives up the `count` packets of `values` from `at` on.
+   *
+   * @throws PinfoldError as `free`, that names the first that cannot be freed, and none is; as `pool.putBulk`
+   */
+  freeBulk(values: Uint32Array, count?: number, at = 0): void {
+    const { pairs, counts, capacity } = this
+    if (values !== this.source || count === undefined || !isRange(values, count, at)) {
+      this.#freePieces(values, count, at)
+      return
+    }
+    const end = at + count
+    let one = at
+    for (; one < end; one++) {
+      const index = values[one] ?? 0
+      const pair = index << 2
+      if (index >= capacity || pairs[pair] !== counts) break
+      pairs[pair] = 0
+    }
+    if (one === end) this.#giveAll(values, count, at)
+    else this.#freeRest(values, count, at, one)
+  }
+
+  protected isPacket(index: number): boolean {
+    return typeof index === 'number' && index >>> 0 === index && index < this.capacity
+  }
+
+  /** The records, or why there are none: a closed pool or region. */
+  protected recordsNow(): Int32Array {
+    if (this.pool.closed) throw new PinfoldError('these Packets are closed', { code: 'ERR_POOL_CLOSED' })
+    if (this.records.length > 0) return this.records
+    // A region that is closed says so. One that is open has lost its ArrayBuffer: somebody has transferred it away.
+    this.views = packetViews(this.range.memory, this.shape)
+    this.records = this.views.records
+    this.pairs = this.views.pairs
+    return this.records
+  }
+
+  /** Where the record starts of a packet that somebody has. @throws PinfoldError */
+  protected recordOf(subject: string, index: number): number {
+    const records = this.recordsNow()
+    if (!this.isPacket(index)) throw noPacket(subject, index, this.capacity)
+    if (((records[index << 3] ?? 0) & holdersMask) === 0) throw packetFree(subject, index)
+    return index << 3
+  }
+
+  /** The same, of a first segment. */
+  protected firstOf(subject: string, index: number): number {
+    const at = this.recordOf(subject, index)
+    if (this.segmentsAt(at) === 0) throw notFirst(subject, index)
+    return at
+  }
+
+  protected word(at: number): number {
+    return this.records[at] ?? 0
+  }
+
+  protected segmentsAt(at: number): number {
+    return this.word(at + recordWord.form) & segmentsMask
+  }
+
+  /** Whose buffer a segment uses; 0: its own. */
+  protected otherBuffer(index: number): number {
+    const at = index << 3
+    return (this.word(at + recordWord.form) & usesOther) === 0 ? 0 : this.word(at + recordWord.buffer)
+  }
+
+  /** How many have a segment. */
+  protected holders(index: number): number {
+    return this.word(index << 3) & holdersMask
+  }
+
+  /** The numbers of a packet's segments, each of which is looked at. @throws PinfoldError as `free` */
+  protected segmentsOf(subject: string, index: number): number[] {
+    const count = this.segmentsAt(this.firstOf(subject, index))
+    if (count === 1) return [index]
+    const found: number[] = [index]
+    for (let at = index; found.length < count; ) {
+      const next = this.word((at << 3) + recordWord.next) - 1
+      if (!this.isPacket(next) || this.holders(next) === 0 || this.segmentsAt(next << 3) !== 0) {
+        throw damaged(subject, index, `segment ${found.length} of ${count} is ${next}`)
+      }
+      found.push(next)
+      at = next
+    }
+    const last = found.at(-1) ?? index
+    if (this.word((last << 3) + recordWord.next) !== 0)
+      throw damaged(subject, index, 'it goes on after its last segment')
+    if (new Set(found).size < count) throw damaged(subject, index, 'a segment is there twice')
+    return found
+  }
+
+  /** What a packet has is told about before anything is freed. */
+  protected requireFreeable(subject: string, index: number): number[] {
+    const segments = this.segmentsOf(subject, index)
+    for (const segment of segments) this.requireBuffer(subject, segment)
+    return segments
+  }
+
+  /** @throws PinfoldError `ERR_PACKET_DAMAGED` when it uses a buffer that nobody has */
+  protected requireBuffer(subject: string, index: number): void {
+    const buffer = this.otherBuffer(index)
+    if (buffer === 0) return
+    const isThere =
+      buffer > 0
+        ? this.isPacket(buffer - 1) && this.word((buffer - 1) << 3) !== 0
+        : -buffer <= this.shape.externals && (this.views.slots[this.slotOf(buffer) + slotWord.references] ?? 0) > 0
+    if (!isThere) throw damaged(subject, index, `it uses buffer ${buffer}, which nobody has`)
+  }
+
+  protected slotOf(buffer: number): number {
+    return (-1 - buffer) * slotWords
+  }
+
+  /** An external buffer that no packet has any more. */
+  protected abstract released(slot: number): void
+
+  /** One fewer has the segment. */
+  protected drop(index: number): void {
+    const { records } = this
+    const at = index << 3
+    if (records[at] !== 1 && Atomics.sub(records, at, 1) !== 1) return
+    records[at] = 0
+    this.detachBuffer(index)
+    records.fill(0, at, at + recordWords)
+    this.#giveBack(index)
+  }
+
+  /** Gives up the buffer that a segment uses when it is not its own. */
+  protected detachBuffer(index: number): void {
+    const { records } = this
+    const at = index << 3
+    const buffer = this.otherBuffer(index)
+    records[at + recordWord.form] = this.segmentsAt(at)
+    if (buffer > 0 && this.isPacket(buffer - 1)) this.#dropSharer(buffer - 1)
+    if (buffer >= 0 || -buffer > this.shape.externals) return
+    const { slots } = this.views
+    const slot = this.slotOf(buffer)
+    if (Atomics.sub(slots, slot + slotWord.references, 1) === 1) this.released(-1 - buffer)
+  }
+
+  /** One fewer uses the buffer of a packet. */
+  #dropSharer(index: number): void {
+    const { records } = this
+    const at = index << 3
+    if (Atomics.sub(records, at, oneSharer) !== oneSharer) return
+    records.fill(0, at, at + recordWords)
+    this.#giveBack(index)
+  }
+
+  #giveBack(index: number): void {
+    try {
+      this.pool.put(index)
+    } catch (error) {
+      const at = index << 3
+      this.records[at] = this.records[at + recordWord.form] = 1 // still there, to be freed later
+      throw error
+    }
+  }
+
+  #allocateSlowly(index: number): number {
+    if (index === -1) return -1
+    this.recordsNow()
+    if (!this.isPacket(index)) throw damaged('allocate', index, 'there is no such packet')
+    const at = index << 2
+    this.pairs[at] = this.counts
+    this.pairs[at + 1] = this.place
+    return index
+  }
+
+  #freeSlowly(index: number): void {
+    for (const segment of this.requireFreeable('free', index)) this.drop(segment)
+  }
+
+  #giveAll(values: Uint32Array, count: number, at: number): void {
+    try {
+      this.pool.putBulk(values, count, at)
+    } catch (error) {
+      for (const index of values.subarray(at, at + count)) this.pairs[index << 2] = this.counts
+      throw error
+    }
+  }
+
+  #freePieces(values: Uint32Array, given: number | undefined, at: number): void {
+    this.recordsNow()
+    pairsOf('freeBulk', values)
+    const count = given === undefined ? lengthFrom(values, at) : given
+    if (!isRange(values, count, at)) throw wrongRange('freeBulk', values, count, at)
+    this.source = values
+    this.freeBulk(values, count, at)
+  }
+
+  /** Some of them are more than one segment with its own buffer; those before `done` are marked as free. */
+  #freeRest(values: Uint32Array, count: number, at: number, done: number): void {
+    for (const index of values.subarray(at, done)) this.pairs[index << 2] = this.counts
+    const times = new Map<number, number>()
+    for (const index of values.subarray(at, at + count)) {
+      for (const segment of this.requireFreeable('freeBulk', index)) {
+        const had = times.get(segment) ?? 0
+        if (had >= this.holders(segment)) throw packetFree('freeBulk', index)
+        times.set(segment, had + 1)
+      }
+    }
+    for (const index of values.subarray(at, at + count)) this.#freeSlowly(index)
+  }
+}
+
+/** Two words as the 64-bit value that has both. */
+function asPair(first: number, second: number): number {
+  return new Float64Array(new Int32Array([first, second]).buffer)[0] ?? 0
+}
