@@ -36,8 +36,8 @@ export abstract class PacketRecords {
   declare protected readonly shape: PacketShape
   declare protected records: Int32Array
   declare private pairs: Pairs
-  /** The array of the last `freeBulk`, which is known to be one. */
-  declare private source: Uint32Array
+  /** The array of the last bulk call, which is known to be one. */
+  declare private values: Uint32Array
   /** A new record's first words, two and two. */
   declare private readonly counts: number
   declare private readonly place: number
@@ -100,15 +100,35 @@ export abstract class PacketRecords {
    * @throws PinfoldError as `pool.getBulk`
    */
   allocateBulk(values: Uint32Array, count?: number, at = 0): number {
-    const got = this.pool.getBulk(values, count, at)
-    const { pairs, counts, place } = this
-    if (pairs.length === 0) this.recordsNow()
-    for (let one = at; one < at + got; one++) {
-      const pair = (values[one] ?? 0) << 2
-      pairs[pair] = counts
-      pairs[pair + 1] = place
+    const { pool, pairs, counts, place } = this
+    const isKnown = values === this.values && pairs.length > 0
+    if (!isKnown || count === undefined || count > pool.magazineSize || !isRange(values, count, at)) {
+      return this.#allocatePieces(values, count, at)
     }
-    return got
+    const first = pool.take(count)
+    if (first < 0) return 0
+    const { spans } = pool
+    const end = first + count
+    let from = first
+    // Two in a turn: V8 looks in each whether somebody wants to stop it.
+    for (; from + 2 <= end; from += 2) {
+      const one = spans[from] ?? 0
+      const other = spans[from + 1] ?? 0
+      values[at] = one
+      values[at + 1] = other
+      pairs[one << 2] = counts
+      pairs[(one << 2) + 1] = place
+      pairs[other << 2] = counts
+      pairs[(other << 2) + 1] = place
+      at += 2
+    }
+    if (from < end) {
+      const one = spans[from] ?? 0
+      values[at] = one
+      pairs[one << 2] = counts
+      pairs[(one << 2) + 1] = place
+    }
+    return count
   }
 
   /**
@@ -117,20 +137,21 @@ export abstract class PacketRecords {
    * @throws PinfoldError as `free`, that names the first that cannot be freed, and none is; as `pool.putBulk`
    */
   freeBulk(values: Uint32Array, count?: number, at = 0): void {
-    const { pairs, counts, capacity } = this
-    if (values !== this.source || count === undefined || !isRange(values, count, at)) {
+    const { pool, pairs, counts, capacity } = this
+    if (values !== this.values || count === undefined || count > pool.magazineSize || !isRange(values, count, at)) {
       this.#freePieces(values, count, at)
       return
     }
-    const end = at + count
-    let one = at
-    for (; one < end; one++) {
-      const index = values[one] ?? 0
-      const pair = index << 2
-      if (index >= capacity || pairs[pair] !== counts) break
-      pairs[pair] = 0
+    const first = pool.room(count)
+    const { spans } = pool
+    let one = 0
+    for (; one < count; one++) {
+      const index = values[at + one] ?? 0
+      if (index >= capacity || pairs[index << 2] !== counts) break
+      spans[first + one] = index
+      pairs[index << 2] = 0
     }
-    if (one === end) this.#giveAll(values, count, at)
+    if (one === count) pool.give(count)
     else this.#freeRest(values, count, at, one)
   }
 
@@ -285,27 +306,40 @@ export abstract class PacketRecords {
     for (const segment of this.requireFreeable('free', index)) this.drop(segment)
   }
 
-  #giveAll(values: Uint32Array, count: number, at: number): void {
-    try {
-      this.pool.putBulk(values, count, at)
-    } catch (error) {
-      for (const index of values.subarray(at, at + count)) this.pairs[index << 2] = this.counts
-      throw error
+  /** Of another array than before, or more than the pool lends at once. */
+  #allocatePieces(values: Uint32Array, given: number | undefined, at: number): number {
+    this.recordsNow()
+    const count = this.#requireRange('allocateBulk', values, given, at)
+    const most = this.pool.magazineSize
+    for (let done = 0; done < count; ) {
+      const piece = Math.min(most, count - done)
+      if (this.allocateBulk(values, piece, at + done) === 0) {
+        this.freeBulk(values, done, at)
+        return 0
+      }
+      done += piece
     }
+    return count
   }
 
   #freePieces(values: Uint32Array, given: number | undefined, at: number): void {
     this.recordsNow()
-    pairsOf('freeBulk', values)
-    const count = given === undefined ? lengthFrom(values, at) : given
-    if (!isRange(values, count, at)) throw wrongRange('freeBulk', values, count, at)
-    this.source = values
-    this.freeBulk(values, count, at)
+    const count = this.#requireRange('freeBulk', values, given, at)
+    if (count <= this.pool.magazineSize) this.freeBulk(values, count, at)
+    else this.#freeRest(values, count, at, 0)
   }
 
-  /** Some of them are more than one segment with its own buffer; those before `done` are marked as free. */
+  #requireRange(subject: string, values: Uint32Array, given: number | undefined, at: number): number {
+    pairsOf(subject, values)
+    const count = given === undefined ? lengthFrom(values, at) : given
+    if (!isRange(values, count, at)) throw wrongRange(subject, values, count, at)
+    this.values = values
+    return count
+  }
+
+  /** Some of them are more than one segment with its own buffer; those before `done` of them are marked as free. */
   #freeRest(values: Uint32Array, count: number, at: number, done: number): void {
-    for (const index of values.subarray(at, done)) this.pairs[index << 2] = this.counts
+    for (const index of values.subarray(at, at + done)) this.pairs[index << 2] = this.counts
     const times = new Map<number, number>()
     for (const index of values.subarray(at, at + count)) {
       for (const segment of this.requireFreeable('freeBulk', index)) {

@@ -23,7 +23,8 @@ export abstract class PoolCache extends PoolElements {
   declare protected words: Int32Array
   /** Where the numbers start of the magazine that is worked with; the word before is their count. */
   declare protected loaded: number
-  declare protected readonly magazineSize: number
+  /** Elements that `take` and `room` lend at most: half of `cache`. */
+  declare readonly magazineSize: number
   /** Where others ask this thread to give to the depot what it frees. */
   declare protected readonly asked: number
   declare private pairs: Pairs
