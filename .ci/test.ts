@@ -18,10 +18,16 @@ import { currentNode, nodeOf, projects, type VitestRun, vitest } from './suites/
 /** The Node versions besides the one that runs this, and the suites that may differ between them. */
 const otherNodes = ['20', '22', '24']
 const differsByNode = ['unit', 'host', 'worker', 'exit']
-/** Of these suites, what is the kernel's doing alone. */
-const sameOnEveryNode = ['hugepage-loan', 'hugepage-pools', 'cli-hugepages', 'cli-mounts'].map(
-  (name) => `test/host/${name}.test.ts`,
-)
+/** Of these suites, what is the kernel's doing, or long programs of what others test by itself. */
+const sameOnEveryNode = [
+  'hugepage-loan',
+  'hugepage-pools',
+  'cli-hugepages',
+  'cli-mounts',
+  'cli-demo',
+  'cli-bench',
+  'ring-processes',
+].map((name) => `test/host/${name}.test.ts`)
 /**
  * Of the major that runs everything anyway, its oldest release is asked for what releases differ in: the language. That the
  * package is written in it, `packed` shows.
