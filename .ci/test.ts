@@ -15,9 +15,10 @@ import { packed } from './suites/packed.js'
 import { tidy } from './suites/tidy.js'
 import { currentNode, nodeOf, projects, type VitestRun, vitest } from './suites/vitest.js'
 
-/** The Node versions besides the one that runs this, and the suites that may differ between them. */
+/** The Node versions besides the one that runs this, and the suites that may differ between them; on one in between, fewer. */
 const otherNodes = ['20', '22', '24']
 const differsByNode = ['unit', 'host', 'worker', 'exit']
+const differsInBetween = ['unit', 'worker']
 /** Of these suites, what is the kernel's doing, or long programs of what others test by itself. */
 const sameOnEveryNode = [
   'hugepage-loan',
@@ -129,10 +130,12 @@ async function runTests(): Promise<void> {
   const runs: VitestRun[] = [{ node: main, chosen: inTurn }]
   if (!node && only.length === 0) {
     for (const major of otherNodes) {
-      const sensitive = process.versions.node.startsWith(`${major}.`) ? differsByRelease : differsByNode
+      const isOurs = process.versions.node.startsWith(`${major}.`)
+      const isInBetween = major !== otherNodes[0] && major !== otherNodes.at(-1)
+      const sensitive = isInBetween ? differsInBetween : differsByNode
       runs.push({
         node: nodeOf(major),
-        chosen: chosen.filter((suite) => sensitive.includes(suite)),
+        chosen: chosen.filter((suite) => (isOurs ? differsByRelease : sensitive).includes(suite)),
         without: sameOnEveryNode,
       })
     }
