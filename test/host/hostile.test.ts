@@ -176,7 +176,7 @@ test.each([
   ],
   ['exits under a lock', 'waiting', 5],
 ])('a program that %s goes on', async (way, told, code) => {
-  await using child = new Child('hostile.ts', [way], ['prlimit', '--nofile=200'])
+  await using child = new Child('hostile.ts', [way], ['prlimit', '--nofile=1000'])
   const line = JSON.parse(await child.line())
   if (typeof told === 'string') expect(line).toBe(told)
   else expect(line).toMatchObject(told)
