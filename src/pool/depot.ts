@@ -57,7 +57,8 @@ export class Depot {
 
   #take(words: Int32Array, depth: number, stack: number, ticket: number): number {
     const top = (words[depth] ?? 0) - 1
-    if (top < 0) return -1
+    // More than there are were written there by somebody else; a thread must not count them down.
+    if (top < 0 || top >= this.#magazines) return -1
     const magazine = words[stack + top] ?? 0
     words[this.entriesOf(magazine) + magazineWord.owner] = ticket
     words[depth] = top
