@@ -1,6 +1,5 @@
 import { PinfoldError } from '../errors.js'
-import type { MappedRegion } from '../memory/mapped-region.js'
-import type { Slice } from '../memory/slice.js'
+import type { PoolMemory } from './pool-memory.js'
 import { mostParticipants, participantAt } from './ring-layout.js'
 
 /**
@@ -76,8 +75,6 @@ export const magazineWord = { count: -1, owner: -lineWords } as const
 
 const magic = 0x4c4f4f50 // 'POOL', as its bytes are in memory
 const version = 1
-
-export type PoolMemory = Slice | MappedRegion
 
 /** What a pool is, once and for all. */
 export interface PoolShape {

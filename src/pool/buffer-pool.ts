@@ -1,9 +1,9 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import { magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
-import type { PoolRange } from './buffer-pool-memory.js'
 import type { Depot } from './depot.js'
 import { PoolCache } from './pool-cache.js'
+import type { PoolRange } from './pool-memory.js'
 import { PoolQueue, type PoolWaitOptions } from './pool-queue.js'
 import { isAlive } from './ring-participants.js'
 
@@ -32,13 +32,11 @@ export interface BufferPoolStats {
 export class BufferPool extends PoolCache {
   readonly #depot: Depot
   readonly #queue: PoolQueue
-  readonly #onClose: () => void
 
   /** Made by `createBufferPool` and `attachBufferPool`. */
-  constructor(range: PoolRange, shape: PoolShape, depot: Depot, onClose: () => void) {
+  constructor(range: PoolRange, shape: PoolShape, depot: Depot) {
     super(range, shape, depot)
     this.#depot = depot
-    this.#onClose = onClose
     this.#queue = new PoolQueue(this.line, `pinfold:pool:${range.region.core.id}:${range.offset}`, {
       wordsNow: () => this.wordsNow(),
       get: () => this.#getForWaiter(),
@@ -121,8 +119,7 @@ export class BufferPool extends PoolCache {
 
   /** Gives this thread's cache to the others, and its place among them. The elements that it has taken stay taken. Once only. */
   close(): void {
-    if (!this.leave()) return
-    this.#onClose()
+    this.leave()
     this.#queue.close()
   }
 

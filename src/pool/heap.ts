@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { PinfoldError } from '../errors.js'
 import { checked } from '../options.js'
 import { formatSize, GiB } from '../sizes.js'
 import { Granule, Word } from './block-table.js'
@@ -15,9 +16,9 @@ import {
   wrongSize,
 } from './heap-errors.js'
 import { firstDamage } from './heap-integrity.js'
-import { type HeapMemory, type MemoryPart, partOf } from './heap-memory.js'
 import { closeOptions, type HeapCloseOptions, type HeapOptions, heapOptions } from './heap-options.js'
 import type { HeapBlock, HeapStats } from './heap-stats.js'
+import { type PoolMemory, type PoolRange, poolRange } from './pool-memory.js'
 import { firstWritten, markRedZone, redZoneBytes } from './red-zone.js'
 import { SegregatedFit } from './segregated-fit.js'
 
@@ -40,7 +41,7 @@ const fewestBlocks = 256
  * It holds its region until it is closed.
  */
 export class Heap {
-  readonly #part: MemoryPart
+  readonly #part: PoolRange
   readonly #release: () => void
   /** Bytes behind each block that nobody may write to; 0 where overruns are not looked for. */
   readonly #redZone: number
@@ -51,12 +52,12 @@ export class Heap {
   #failures = 0
 
   /** Made by `createHeap()`, which has checked the words. */
-  constructor(part: MemoryPart, blocks: number, redZone: number) {
+  constructor(part: PoolRange, blocks: number, redZone: number) {
     this.#part = part
     this.#redZone = redZone
     const address = part.region.address + BigInt(part.offset)
     const skew = Number((address % BigInt(largestAlignment)) / BigInt(Granule.bytes))
-    this.#fit = new SegregatedFit(Math.floor(part.length / Granule.bytes), skew, blocks)
+    this.#fit = new SegregatedFit(Math.floor(part.bytes / Granule.bytes), skew, blocks)
     this.#release = part.region.core.hold('a heap')
   }
 
@@ -354,12 +355,15 @@ function largeGranulesOf(subject: string, size: number, redZone: number): number
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`; `ERR_MEMORY_SHORT` when there is no memory to know of
  *   so many blocks
  */
-export function createHeap(memory: HeapMemory, options: HeapOptions = {}): Heap {
-  const part = partOf('createHeap', memory, {
-    least: Granule.bytes,
-    most: mostGranules * Granule.bytes,
-    multiple: Granule.bytes,
-  })
+export function createHeap(memory: PoolMemory, options: HeapOptions = {}): Heap {
+  const range = poolRange('createHeap', memory, Granule.bytes)
+  const most = mostGranules * Granule.bytes
+  if (range.bytes < Granule.bytes || range.bytes > most) {
+    throw new PinfoldError(
+      `createHeap: memory: expected from ${Granule.bytes} to ${most} bytes, received ${range.bytes}`,
+      { code: 'ERR_INVALID_ARGUMENT', values: { length: range.bytes } },
+    )
+  }
   const { blocks = fewestBlocks, redZones = false } = checked('createHeap', heapOptions, options)
-  return new Heap(part, blocks, redZones ? redZoneBytes : 0)
+  return new Heap(range, blocks, redZones ? redZoneBytes : 0)
 }

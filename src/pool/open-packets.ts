@@ -1,6 +1,5 @@
 import { PinfoldError } from '../errors.js'
-import type { PoolMemory } from './buffer-pool-layout.js'
-import { type PoolRange, poolRange } from './buffer-pool-memory.js'
+import { OpenOnce } from './open-once.js'
 import { attachBufferPool, bufferPoolBytes, createBufferPool } from './open-pool.js'
 import { ExternalSlots } from './packet-external.js'
 import { PacketFields } from './packet-fields.js'
@@ -14,9 +13,9 @@ import {
 } from './packet-layout.js'
 import { type CheckedPackets, checkedPackets, type PacketsOptions } from './packet-options.js'
 import { Packets } from './packets.js'
+import { type PoolMemory, type PoolRange, poolRange } from './pool-memory.js'
 
-/** The packets that this thread has open: one object for each memory. */
-const open = new Map<string, Packets>()
+const open = new OpenOnce<Packets>()
 
 /**
  * Free packets in `memory`, whatever was there. Nobody may use packets there.
@@ -26,9 +25,9 @@ const open = new Map<string, Packets>()
  *   some open there, `ERR_REGION_CLOSED`
  */
 export function createPackets(memory: PoolMemory, options: PacketsOptions = {}): Packets {
-  const range = poolRange('create', memory)
+  const range = poolRange('createPackets', memory)
   const asked = checkedPackets(options)
-  if (open.has(keyOf(range))) {
+  if (open.find(range) !== undefined) {
     throw new PinfoldError('create: this thread has packets open there', { code: 'ERR_POOL_OPEN' })
   }
   const { pageSize } = range.region
@@ -55,13 +54,13 @@ export function createPackets(memory: PoolMemory, options: PacketsOptions = {}):
  * @throws PinfoldError `ERR_PACKETS_LAYOUT` when there are none; as `attachBufferPool`
  */
 export function attachPackets(memory: PoolMemory): Packets {
-  const range = poolRange('attach', memory)
+  const range = poolRange('attachPackets', memory)
   const shape = readPackets(memory, range.bytes)
   const fields = PacketFields.parse(shape.declaration)
   if (fields === undefined || fields.bytes + shape.privateSize > shape.details) {
     throw noPackets('its fields cannot be', { declaration: shape.declaration })
   }
-  const known = open.get(keyOf(range))
+  const known = open.find(range)
   if (known !== undefined) return known
   const pool = attachBufferPool(memory.slice(shape.pool, range.bytes - shape.pool))
   if (pool.capacity === shape.capacity && shape.headroom <= pool.elementSize) return opened(range, shape, pool, fields)
@@ -107,13 +106,5 @@ function mostThatFit(asked: CheckedPackets, bytes: number, pageSize: number): nu
 }
 
 function opened(range: PoolRange, shape: PacketShape, pool: Packets['pool'], fields: PacketFields): Packets {
-  const key = keyOf(range)
-  const onClose = () => open.delete(key)
-  const made = new Packets(range, shape, pool, { fields, externals: new ExternalSlots(), onClose })
-  open.set(key, made)
-  return made
-}
-
-function keyOf({ region, offset }: PoolRange): string {
-  return `${region.core.id} ${offset}`
+  return open.add(range, new Packets(range, shape, pool, { fields, externals: new ExternalSlots() }))
 }

@@ -3,14 +3,12 @@ import { BufferPool } from './buffer-pool.js'
 import {
   depotWord,
   magazineWord,
-  type PoolMemory,
   type PoolShape,
   placesOf,
   publishPool,
   readPool,
   writePool,
 } from './buffer-pool-layout.js'
-import { type PoolRange, poolRange, poolViews } from './buffer-pool-memory.js'
 import {
   type BufferPoolAttachOptions,
   type BufferPoolOptions,
@@ -18,11 +16,13 @@ import {
   checkedAttach,
   checkedCreate,
 } from './buffer-pool-options.js'
+import { poolViews } from './buffer-pool-views.js'
 import { Depot } from './depot.js'
+import { OpenOnce } from './open-once.js'
+import { type PoolMemory, type PoolRange, poolRange } from './pool-memory.js'
 import { TrackedBufferPool } from './tracked-buffer-pool.js'
 
-/** The pools that this thread has open: one object for each, since it is a thread that has magazines. */
-const open = new Map<string, BufferPool>()
+const open = new OpenOnce<BufferPool>()
 
 /**
  * A pool of free elements in `memory`, whatever was there. Nobody may use a pool there.
@@ -34,7 +34,7 @@ const open = new Map<string, BufferPool>()
 export function createBufferPool(memory: PoolMemory, options: BufferPoolOptions): BufferPool {
   const range = poolRange('createBufferPool', memory)
   const { shape, use } = checkedCreate(options, { ...range, pageSize: range.region.pageSize })
-  if (open.has(keyOf(range))) {
+  if (open.find(range) !== undefined) {
     throw new PinfoldError('createBufferPool: this thread has a pool open there', { code: 'ERR_POOL_OPEN' })
   }
   const { words, states } = poolViews(memory, shape)
@@ -56,7 +56,7 @@ export function attachBufferPool(memory: PoolMemory, options: BufferPoolAttachOp
   const range = poolRange('attachBufferPool', memory)
   const use = checkedAttach(options)
   const shape = readPool(memory, range.bytes)
-  return open.get(keyOf(range)) ?? opened(range, shape, use)
+  return open.find(range) ?? opened(range, shape, use)
 }
 
 /**
@@ -73,18 +73,11 @@ export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: n
 }
 
 function opened(range: PoolRange, shape: PoolShape, { patience, oneIn }: CheckedUse): BufferPool {
-  const key = keyOf(range)
   const depot = new Depot(placesOf(shape), shape, patience)
-  const onClose = () => open.delete(key)
   const pool = shape.tracking
-    ? new TrackedBufferPool(range, shape, depot, onClose, oneIn ?? 1)
-    : new BufferPool(range, shape, depot, onClose)
-  open.set(key, pool)
-  return pool
-}
-
-function keyOf({ region, offset }: PoolRange): string {
-  return `${region.core.id} ${offset}`
+    ? new TrackedBufferPool(range, shape, depot, oneIn ?? 1)
+    : new BufferPool(range, shape, depot)
+  return open.add(range, pool)
 }
 
 /** All elements into the depot. The lowest numbers are the first to be taken. */

@@ -1,5 +1,5 @@
 import { PinfoldError } from '../errors.js'
-import type { PoolMemory } from './buffer-pool-layout.js'
+import type { PoolMemory } from './pool-memory.js'
 
 /**
  * Packets in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process.

@@ -1,6 +1,5 @@
 import { PinfoldError } from '../errors.js'
 import type { BufferPool } from './buffer-pool.js'
-import type { PoolRange } from './buffer-pool-memory.js'
 import { damaged, noPacket, notFirst, packetFree } from './packet-errors.js'
 import {
   holdersMask,
@@ -16,6 +15,7 @@ import {
   usesOther,
 } from './packet-layout.js'
 import { type Pairs, pairsOf } from './pair-copy.js'
+import type { PoolRange } from './pool-memory.js'
 import { isRange, lengthFrom, wrongRange } from './value-array.js'
 
 /**

@@ -2,13 +2,13 @@ import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import { checkRange } from '../options.js'
 import type { BufferPool } from './buffer-pool.js'
-import type { PoolRange } from './buffer-pool-memory.js'
 import { Packet } from './packet.js'
 import { noRoom, packetShared, requireUpTo } from './packet-errors.js'
 import type { ExternalMemory, ExternalSlots } from './packet-external.js'
 import type { Details, PacketField, PacketFields, PacketFieldType } from './packet-fields.js'
 import { mostReferences, mostSegments, oneSharer, type PacketShape, recordWord, usesOther } from './packet-layout.js'
 import { PacketParts } from './packet-parts.js'
+import type { PoolRange } from './pool-memory.js'
 
 /**
  * Packet buffers, as rte_mbuf: each has a buffer in a pool, and a record beside it that tells where in the buffer its data
@@ -18,7 +18,6 @@ import { PacketParts } from './packet-parts.js'
 export class Packets extends PacketParts {
   readonly #fields: PacketFields
   readonly #externals: ExternalSlots
-  readonly #onClose: () => void
   readonly #details: Details
   #view: DataView | undefined
 
@@ -27,12 +26,11 @@ export class Packets extends PacketParts {
     range: PoolRange,
     shape: PacketShape,
     pool: BufferPool,
-    beside: { readonly fields: PacketFields; readonly externals: ExternalSlots; readonly onClose: () => void },
+    beside: { readonly fields: PacketFields; readonly externals: ExternalSlots },
   ) {
     super(range, shape, pool)
     this.#fields = beside.fields
     this.#externals = beside.externals
-    this.#onClose = beside.onClose
     const view = () => this.#detailsNow()
     this.#details = {
       get view() {
@@ -273,9 +271,7 @@ export class Packets extends PacketParts {
 
   /** Gives this thread's cache to the others. Packets that are taken stay taken. Once only. */
   close(): void {
-    if (this.pool.closed) return
     this.pool.close()
-    this.#onClose()
   }
 
   [Symbol.dispose](): void {

@@ -1,11 +1,12 @@
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 import { type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
-import { type PoolRange, poolViews } from './buffer-pool-memory.js'
+import { poolViews } from './buffer-pool-views.js'
 import type { Depot } from './depot.js'
 import { Magazines } from './magazines.js'
 import { copyPairs, type Pairs, pairsOf } from './pair-copy.js'
 import { PoolElements } from './pool-elements.js'
+import type { PoolRange } from './pool-memory.js'
 import { Participant } from './ring-participants.js'
 import { isRange, lengthFrom, wrongRange } from './value-array.js'
 
@@ -216,17 +217,16 @@ export abstract class PoolCache extends PoolElements {
     if (words[this.asked] !== 0) this.answer()
   }
 
-  /** Gives the magazines up. Returns whether that was not done before. */
-  protected leave(): boolean {
-    if (this.#closed) return false
-    this.#closed = true
+  /** Gives the magazines up, once only. @throws PinfoldError `ERR_POOL_BUSY`; it is still open then */
+  protected leave(): void {
+    if (this.#closed) return
     if (this.words.length > 0) {
       this.magazines.leave(this.words)
       this.participant.leave()
     }
+    this.#closed = true
     // Where no number is, so that every call takes the slow way, which says that it is closed.
     this.loaded = -1
-    return true
   }
 
   /** The words, or why there are none: a closed pool or region. */
@@ -241,11 +241,17 @@ export abstract class PoolCache extends PoolElements {
     return words
   }
 
+  /** Where the elements stand that `take` would take, which stay where they are; -1 when there are not so many. */
+  protected ready(count: number): number {
+    this.#requireSpan('take', count)
+    const had = () => this.words[this.loaded - 1] ?? 0
+    return had() >= count || this.fill(count) ? this.loaded + had() - count : -1
+  }
+
   /** The element that `get` would take, which stays where it is; -1 when there is none. */
   protected peek(): number {
-    const count = () => this.words[this.loaded - 1] ?? 0
-    if (count() <= 0 && !this.fill(1)) return -1
-    return this.words[this.loaded + count() - 1] ?? -1
+    const place = this.ready(1)
+    return place < 0 ? -1 : (this.words[place] ?? -1)
   }
 
   /** Sees to it that so many elements are in the loaded magazine; false when there are none, or others come before. */

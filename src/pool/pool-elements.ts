@@ -2,8 +2,8 @@ import { PinfoldError } from '../errors.js'
 import { checkRange } from '../options.js'
 import { describe } from '../sizes.js'
 import type { PoolShape } from './buffer-pool-layout.js'
-import type { PoolRange } from './buffer-pool-memory.js'
 import { ElementPlaces } from './element-places.js'
+import type { PoolRange } from './pool-memory.js'
 
 /** What tells where the bytes of memory physically are: a Translation. */
 export interface Translates {

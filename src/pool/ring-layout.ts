@@ -1,7 +1,5 @@
 import { PinfoldError } from '../errors.js'
-import { MappedRegion } from '../memory/mapped-region.js'
-import { Slice } from '../memory/slice.js'
-import { describe } from '../sizes.js'
+import type { PoolMemory } from './pool-memory.js'
 
 /**
  * A ring in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process: no pointers, and
@@ -55,9 +53,6 @@ export interface RingShape {
   readonly lowWatermark: number
 }
 
-/** Memory that a ring can lie in. */
-export type RingMemory = Slice | MappedRegion
-
 /** The views of a ring that a thread works on; all on one ArrayBuffer. */
 export interface RingViews {
   readonly words: Int32Array
@@ -103,32 +98,8 @@ export function countThatFits(bytes: number): number {
   return slots < leastCount ? 0 : 2 ** Math.floor(Math.log2(slots))
 }
 
-/** @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no memory of a region, or starts inside of a cache line */
-export function checkedMemory(subject: string, memory: RingMemory): { memory: RingMemory; bytes: number } {
-  if (!isMemory(memory)) {
-    throw new PinfoldError(`${subject}: expected a region or a slice of one, received ${describe(memory)}`, {
-      code: 'ERR_INVALID_ARGUMENT',
-      values: { received: memory },
-    })
-  }
-  if (memory instanceof MappedRegion) return { memory, bytes: memory.size }
-  if (memory.offset % lineBytes === 0) return { memory, bytes: memory.length }
-  throw new PinfoldError(`${subject}: expected a multiple of ${lineBytes} as offset, received ${memory.offset}`, {
-    code: 'ERR_INVALID_ARGUMENT',
-    values: { offset: memory.offset, alignment: lineBytes },
-  })
-}
-
-function isMemory(memory: unknown): memory is RingMemory {
-  try {
-    return memory instanceof MappedRegion || memory instanceof Slice
-  } catch {
-    return false // a Proxy whose trap throws
-  }
-}
-
 /** @throws PinfoldError as `region.view` */
-export function viewsOf(memory: RingMemory, count: number): RingViews {
+export function viewsOf(memory: PoolMemory, count: number): RingViews {
   const { buffer, byteOffset } = memory.view(0, ringBytes(count))
   const slots = byteOffset + headerBytes
   return {
@@ -160,7 +131,7 @@ export function writeRing(words: Int32Array, shape: RingShape): void {
  * @throws PinfoldError `ERR_RING_LAYOUT` when it is none, or none of this version, or larger than the memory; as
  *   `region.view`
  */
-export function readShape(memory: RingMemory, bytes: number): RingShape {
+export function readShape(memory: PoolMemory, bytes: number): RingShape {
   if (bytes < headerBytes) throw noRing(`${bytes} bytes are too few`, { bytes })
   const { buffer, byteOffset } = memory.view(0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)

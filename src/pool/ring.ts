@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
+import type { PoolMemory } from './pool-memory.js'
 import { published } from './publication.js'
-import { noViews, type RingMemory, type RingShape, type RingViews, SideWord, viewsOf } from './ring-layout.js'
+import { noViews, type RingShape, type RingViews, SideWord, viewsOf } from './ring-layout.js'
 import { Participant } from './ring-participants.js'
 import type { RingSpan } from './ring-side.js'
 import { RingWays } from './ring-ways.js'
@@ -14,7 +15,7 @@ import { RingWays } from './ring-ways.js'
  * it was dequeueing still are, and the others go on.
  */
 export class Ring extends RingWays {
-  readonly #memory: RingMemory
+  readonly #memory: PoolMemory
   readonly #shape: RingShape
   readonly #participant: Participant
   #views: RingViews
@@ -22,7 +23,7 @@ export class Ring extends RingWays {
   #closed = false
 
   /** Made by `createRing` and `attachRing`. */
-  constructor(memory: RingMemory, shape: RingShape, patience: number, views: RingViews) {
+  constructor(memory: PoolMemory, shape: RingShape, patience: number, views: RingViews) {
     const participant = Participant.join(views.words)
     super(shape, patience, participant, views)
     this.#memory = memory

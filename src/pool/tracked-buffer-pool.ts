@@ -1,9 +1,10 @@
 import { PinfoldError } from '../errors.js'
 import { BufferPool } from './buffer-pool.js'
 import type { PoolShape } from './buffer-pool-layout.js'
-import { type PoolRange, poolViews } from './buffer-pool-memory.js'
+import { poolViews } from './buffer-pool-views.js'
 import type { Depot } from './depot.js'
 import { pairsOf } from './pair-copy.js'
+import type { PoolRange } from './pool-memory.js'
 import { isRange, lengthFrom, wrongRange } from './value-array.js'
 
 /** In a state: the thread is giving the element back. Below are the thread's line plus 1, or 0 when it is free. */
@@ -28,8 +29,8 @@ export class TrackedBufferPool extends BufferPool {
   #states: Uint8Array
   #turn = 0
 
-  constructor(range: PoolRange, shape: PoolShape, depot: Depot, onClose: () => void, oneIn: number) {
-    super(range, shape, depot, onClose)
+  constructor(range: PoolRange, shape: PoolShape, depot: Depot, oneIn: number) {
+    super(range, shape, depot)
     this.#oneIn = oneIn
     this.#states = poolViews(range.memory, shape).states
     // Nobody can have taken them by this line's name but one who has died.
@@ -91,33 +92,43 @@ export class TrackedBufferPool extends BufferPool {
   }
 
   override take(count: number): number {
-    const place = super.take(count)
-    const states = this.#statesNow()
+    const place = this.ready(count)
     const stack = this.#stack(this.take)
     for (let i = 0; place >= 0 && i < count; i++) {
       const index = this.spans[place + i] ?? 0
-      Atomics.store(states, index, this.line + 1)
+      // Before it leaves the magazine, as in `get`.
+      Atomics.store(this.#statesNow(), index, this.line + 1)
       this.#histories.set(index, { got: stack, put: this.#histories.get(index)?.put })
     }
-    return place
+    return place < 0 ? -1 : super.take(count)
   }
 
   override give(count: number): void {
     const place = this.room(count)
     const states = this.#statesNow()
     const stack = this.#stack(this.give)
-    for (let i = 0; i < count; i++) {
-      const index = this.spans[place + i] ?? 0
-      if (!this.isElement(index)) throw this.noElement('give', index)
-      if (Atomics.load(states, index) === 0) throw this.#isFree('give', index, stack)
+    const returning = isReturning | (this.line + 1)
+    // Read once: when others wait, the magazine is theirs at the end.
+    const given = [...this.spans.subarray(place, place + count)]
+    const before: number[] = []
+    for (const index of given) {
+      const state = this.isElement(index) ? Atomics.load(states, index) : 0
+      if (state !== 0 && (state & isReturning) === 0) {
+        before.push(state)
+        Atomics.store(states, index, returning)
+        continue
+      }
+      // One that is there twice is being returned already. All stay as they were.
+      for (const [at, earlier] of before.entries()) Atomics.store(states, given[at] ?? 0, earlier)
+      throw this.isElement(index) ? this.#isFree('give', index, stack) : this.noElement('give', index)
     }
-    for (let i = 0; i < count; i++) {
-      const index = this.spans[place + i] ?? 0
-      Atomics.store(states, index, 0)
+    for (const index of given) {
       this.#histories.set(index, { got: this.#histories.get(index)?.got, put: stack })
       if (this.#oneIn === 1) super.view(index).fill(poison)
     }
     super.give(count)
+    // Whoever has got one by now, because others waited, has written its own word.
+    for (const index of given) Atomics.compareExchange(states, index, returning, 0)
   }
 
   override view(index: number): Uint8Array<ArrayBuffer> {

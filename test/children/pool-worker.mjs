@@ -40,15 +40,23 @@ function give() {
 function step() {
   const count = 1 + random(32)
   if (held.length < holds && random(2) === 0) {
-    if (random(2) === 0) {
+    const way = random(3)
+    if (way === 0) {
       const index = pool.get()
       if (index >= 0) took(index)
+    } else if (way === 1) {
+      const some = Math.min(count, pool.magazineSize)
+      const place = pool.take(some)
+      for (let at = 0; place >= 0 && at < some; at++) took(pool.spans[place + at])
     } else if (pool.getBulk(burst, count) > 0) {
       for (const index of burst.subarray(0, count)) took(index)
     }
   } else if (held.length >= count) {
     for (let at = 0; at < count; at++) burst[at] = give()
-    pool.putBulk(burst, count)
+    if (random(2) === 0 && count <= pool.magazineSize) {
+      pool.spans.set(burst.subarray(0, count), pool.room(count))
+      pool.give(count)
+    } else pool.putBulk(burst, count)
   } else if (held.length > 0) {
     pool.put(give())
   }

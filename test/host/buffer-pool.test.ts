@@ -172,6 +172,28 @@ describe('a pool', () => {
     expect(sorted(drained(again))).toEqual(allOf(1000))
   })
 
+  test('whose bookkeeping somebody has written over comes to an end in every call', () => {
+    const from = pool({ count: 600, cache: 64 })
+    const region = memory.get('pool')
+    if (region === undefined) throw new Error('there is no region')
+    const { buffer, byteOffset } = region.view(0, from.offset(0))
+    const words = new Int32Array(buffer, byteOffset, from.offset(0) / 4)
+    const elements = region.view(from.offset(0), 64).fill(9)
+    for (const garbage of [0x7fffffff, -1, 0, 0x7f7f7f7f, 5]) {
+      words.fill(garbage, 32, 40) // the depot's line, but for who has it
+      words[32] = 0
+      for (let call = 0; call < 200; call++) {
+        try {
+          from.put(Math.abs(from.get()) % 600)
+          from.getBulk(new Uint32Array(40))
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'ERR_POOL_LAYOUT' })
+        }
+      }
+    }
+    expect(new Set(elements)).toEqual(new Set([9]))
+  })
+
   test('refuses what is no element, and says so when its region is closed', () => {
     const from = pool({ count: 10 })
     for (const wrong of [-1, 10, 0.5, Number.NaN, 2 ** 32, '1', null, undefined, {}]) {
@@ -262,6 +284,17 @@ describe('a pool that tracks', () => {
       expect(sorted(drained(from))).toEqual(allOf(100))
     },
   )
+
+  test('refuses a span that has an element twice, and keeps all of it', () => {
+    const from = pool({ count: 100, tracking: 'all' })
+    const [one, other] = [from.get(), from.get()]
+    from.spans.set([one, other, one], from.room(3))
+    expect(() => from.give(3)).toThrow(expect.objectContaining({ code: 'ERR_ELEMENT_FREE' }))
+    expect(from.available).toBe(98)
+    from.put(one)
+    from.put(other)
+    expect(sorted(drained(from))).toEqual(allOf(100))
+  })
 
   test('names both stacks', () => {
     const from = pool({ count: 100, tracking: 'all' })

@@ -45,6 +45,14 @@ describe('packets', () => {
     expect(packets.available).toBe(64)
   })
 
+  test('can be made anew where their pool was closed', () => {
+    const packets = made()
+    packets.pool.close()
+    expect(packets.closed).toBe(true)
+    using again = createPackets(region(), { bufferSize: 256, count: 8 })
+    expect([again === packets, again.available]).toEqual([false, 8])
+  })
+
   test('start without data, behind their headroom, also when they were used before', () => {
     const packets = made({ count: 1 })
     for (let round = 0; round < 3; round++) {
