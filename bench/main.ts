@@ -105,9 +105,16 @@ async function borrow(names: readonly string[]): Promise<Disposable> {
 }
 
 async function runSuite(name: string): Promise<Row[]> {
+  const { parts = [''] } = await loadSuite(name)
+  const rows: Row[] = []
+  for (const part of parts) rows.push(...(await runPart(name, part)))
+  return rows
+}
+
+async function runPart(name: string, part: string): Promise<Row[]> {
   const script = fileURLToPath(new URL('run-suite.ts', import.meta.url))
   const rows: Row[] = []
-  const child = fork(script, [name], { execArgv: [...process.execArgv, '--expose-gc'] })
+  const child = fork(script, [name, part], { execArgv: [...process.execArgv, '--expose-gc'] })
   child.on('message', (message) => rows.push(rowSchema.parse(message)))
   const status = await new Promise<number | string>((resolve, reject) => {
     child.on('error', reject)

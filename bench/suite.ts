@@ -9,7 +9,10 @@ export interface Suite {
   readonly hugepages: number
   /** Whether it and its peers take turns on one processor, so that no ratio compares two that differ. */
   readonly oneProcessor: boolean
-  run(report: Report): Promise<void>
+  /** Parts that run in a process each, so that V8 knows nothing of the others: what it learns of two pools slows both. */
+  readonly parts?: readonly string[]
+  /** @param part one of `parts`, if there are any */
+  run(report: Report, part: string): Promise<void>
 }
 
 /** A figure in seconds or bytes a round, as measured, with the factor to the unit that people read. */
