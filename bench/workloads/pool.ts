@@ -151,10 +151,12 @@ function span(pool: Pool): Contender {
     for (let round = 0; round < rounds; round++) {
       const place = pool.take(32)
       const { spans } = pool
-      for (let at = place, end = place + 32; at < end; at += 4) {
+      for (let at = place, end = place + 32; at < end; at += 8) {
         const one = ((spans[at] ?? 0) + (spans[at + 1] ?? 0)) | 0
         const other = ((spans[at + 2] ?? 0) + (spans[at + 3] ?? 0)) | 0
-        sum = (sum + one + other) | 0
+        const third = ((spans[at + 4] ?? 0) + (spans[at + 5] ?? 0)) | 0
+        const fourth = ((spans[at + 6] ?? 0) + (spans[at + 7] ?? 0)) | 0
+        sum = (sum + ((one + other) | 0) + ((third + fourth) | 0)) | 0
       }
       pool.give(32)
     }
