@@ -61,7 +61,7 @@ export const threadWord = {
   ticket: 0,
   /** The number that its first waiter has drawn, plus 1; 0: nobody waits there. */
   waiting: 2,
-  /** 1 when others wait, so that what it frees goes to the depot. Written by those that wait. */
+  /** -1 when others wait, so that what it frees goes to the depot. Written by those that wait. */
   isAsked: 3,
   refills: 4,
   flushes: 5,
@@ -69,9 +69,9 @@ export const threadWord = {
 } as const
 
 const stacksWord = threadsWord + mostParticipants * threadWords
-/** Before a magazine's numbers. The word just before them says how many there are. */
+/** Before a magazine's numbers. The word two before them says how many there are: at an even place, as the numbers begin. */
 export const magazineHeader = lineWords
-export const magazineWord = { count: -1, owner: -lineWords } as const
+export const magazineWord = { count: -2, owner: -lineWords } as const
 
 const magic = 0x4c4f4f50 // 'POOL', as its bytes are in memory
 const version = 1

@@ -63,7 +63,7 @@ export class BufferPool extends PoolCache {
   /** Gives the elements of this thread's cache to all. @throws PinfoldError as `get` */
   flush(): void {
     this.magazines.flush(this.wordsNow())
-    this.loaded = this.magazines.loaded
+    this.level = this.magazines.loaded + magazineWord.count
     this.#queue.tell()
     this.#queue.serve()
   }
@@ -77,7 +77,7 @@ export class BufferPool extends PoolCache {
    */
   reclaim(): number {
     const found = this.magazines.reclaim(this.wordsNow())
-    this.loaded = this.magazines.loaded
+    this.level = this.magazines.loaded + magazineWord.count
     return found
   }
 
@@ -162,11 +162,11 @@ export class BufferPool extends PoolCache {
     if (words[this.asked] === 0) return false
     words[this.asked] = 0
     this.magazines.flush(words)
-    this.loaded = this.magazines.loaded
+    this.level = this.magazines.loaded + magazineWord.count
     return true
   }
 
   #getForWaiter(): number {
-    return (this.words[this.loaded - 1] ?? 0) > 0 || this.fill(1, true) ? this.get() : -1
+    return (this.words[this.level] ?? 0) > 0 || this.fill(1, true) ? this.get() : -1
   }
 }

@@ -20,6 +20,35 @@ export function copyPairs(to: Pairs, at: number, from: Pairs, first: number, cou
   while (at < end) to[at++] = from[first++]
 }
 
+/**
+ * Copies `count` numbers in pairs, wherever they stand, but not in their order: one that is in the way of the pairs is
+ * written to the other end. `fromPairs` and `toPairs` are the same memory as `from` and `to`, or none.
+ */
+export function moveNumbers(
+  to: Uint32Array,
+  toPairs: Pairs,
+  at: number,
+  from: Uint32Array,
+  fromPairs: Pairs,
+  first: number,
+  count: number,
+): void {
+  if (toPairs.length === 0 || fromPairs.length === 0) {
+    for (let place = 0; place < count; place++) to[at + place] = from[first + place] ?? 0
+    return
+  }
+  if (count > 0 && ((at | first) & 1) !== 0) {
+    count -= 1
+    const isAtOdd = (at & 1) !== 0
+    const isFirstOdd = (first & 1) !== 0
+    to[isAtOdd ? at : at + count] = from[isFirstOdd ? first : first + count] ?? 0
+    if (isAtOdd) at += 1
+    if (isFirstOdd) first += 1
+  }
+  copyPairs(toPairs, at >> 1, fromPairs, first >> 1, count >> 1)
+  if ((count & 1) !== 0) to[at + count - 1] = from[first + count - 1] ?? 0
+}
+
 /** Two numbers in each element; without the check for undefined that a Float64Array needs by its type. */
 export interface Pairs {
   [index: number]: number | undefined

@@ -1,10 +1,10 @@
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
-import { type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
+import { magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
 import { poolViews } from './buffer-pool-views.js'
 import type { Depot } from './depot.js'
 import { Magazines } from './magazines.js'
-import { copyPairs, type Pairs, pairsOf } from './pair-copy.js'
+import { copyPairs, moveNumbers, type Pairs, pairsOf } from './pair-copy.js'
 import { PoolElements } from './pool-elements.js'
 import type { PoolRange } from './pool-memory.js'
 import { Participant } from './ring-participants.js'
@@ -22,8 +22,8 @@ export abstract class PoolCache extends PoolElements {
   declare spans: Uint32Array
   // Hot: V8 checks a # field at each access, and knows by heart what a field has that is assigned once in every pool.
   declare protected words: Int32Array
-  /** Where the numbers start of the magazine that is worked with; the word before is their count. */
-  declare protected loaded: number
+  /** Where it stands how many elements the loaded magazine has; their numbers begin two words on. */
+  declare protected level: number
   /** Elements that `take` and `room` lend at most: half of `cache`. */
   declare readonly magazineSize: number
   /** Where others ask this thread to give to the depot what it frees. */
@@ -31,9 +31,9 @@ export abstract class PoolCache extends PoolElements {
   declare private pairs: Pairs
   // The arrays of the last bulk calls. Not there before the first, so that a program that has but one assigns them once.
   declare private target: Uint32Array
-  declare private targetPairs: Pairs
+  declare private targetPairs: Pairs | undefined
   declare private source: Uint32Array
-  declare private sourcePairs: Pairs
+  declare private sourcePairs: Pairs | undefined
   protected readonly participant: Participant
   protected readonly magazines: Magazines
   /** Where this thread's words start. */
@@ -55,7 +55,7 @@ export abstract class PoolCache extends PoolElements {
     words[this.thread + threadWord.ticket] = ticket
     this.magazines = new Magazines(depot, shape.magazineSize, ticket, this.thread)
     this.magazines.fetch(words)
-    this.loaded = this.magazines.loaded
+    this.level = this.magazines.loaded + magazineWord.count
   }
 
   /** Whether it was closed in this thread. */
@@ -75,11 +75,11 @@ export abstract class PoolCache extends PoolElements {
    * @throws PinfoldError `ERR_POOL_CLOSED`, `ERR_REGION_CLOSED`, `ERR_POOL_BUSY` when a living thread keeps the depot
    */
   get(): number {
-    const { words, loaded } = this
-    const left = (words[loaded - 1] ?? 0) - 1
+    const { words, level } = this
+    const left = ((words[level] ?? 0) - 1) | 0
     if (left < 0) return this.fill(1) ? this.#pop() : -1
-    const index = words[loaded + left] ?? -1
-    words[loaded - 1] = left
+    const index = words[level + 2 + left] ?? -1
+    words[level] = left
     return index
   }
 
@@ -90,42 +90,47 @@ export abstract class PoolCache extends PoolElements {
    */
   put(index: number): void {
     if (!this.isElement(index)) throw this.noElement('put', index)
-    const { words, loaded } = this
-    const had = words[loaded - 1] ?? this.magazineSize
+    const { words, level } = this
+    const had = words[level] ?? this.magazineSize
     if (had >= this.magazineSize) {
       this.#push(index)
       return
     }
-    words[loaded + had] = index
-    words[loaded - 1] = had + 1
+    words[level + 2 + had] = index
+    words[level] = had + 1
     if (words[this.asked] !== 0) this.answer()
   }
 
   /**
-   * Takes `count` elements, into `values` from `at` on, or none.
+   * Takes `count` elements, into `values` from `at` on, or none. In which order is not said.
    *
    * @returns `count` or 0
    * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`; as `get`
    */
   getBulk(values: Uint32Array, count?: number, at = 0): number {
-    if (typeof count !== 'number' || typeof at !== 'number') return this.#getPieces(values, count, at)
-    const { words, loaded } = this
-    const left = (words[loaded - 1] ?? 0) - count
-    // Pairs of whole numbers, none of them below 0.
-    const bits = left | at | count
-    if (values !== this.target || bits < 0 || (bits & 1) !== 0 || !(at + count <= values.length)) {
-      return this.#getPieces(values, count, at)
+    const { words, level, targetPairs, pairs } = this
+    if (typeof count === 'number' && typeof at === 'number' && values === this.target) {
+      const left = ((words[level] ?? 0) - count) | 0
+      const to = at >> 1
+      // -0x7fffffff: none is odd or below 0. A name for it would be looked up in each call.
+      if (
+        (at | 0) === at &&
+        (count | 0) === count &&
+        ((left | at | count) & -0x7fffffff) === 0 &&
+        targetPairs?.[to + (count >> 1) - 1] !== undefined
+      ) {
+        const first = (level + 2 + left) >> 1
+        if (count === 4) {
+          targetPairs[to] = pairs[first]
+          targetPairs[to + 1] = pairs[first + 1]
+        } else {
+          copyPairs(targetPairs, to, pairs, first, count >> 1)
+        }
+        words[level] = left
+        return count
+      }
     }
-    const { targetPairs, pairs } = this
-    const first = (loaded + left) >> 1
-    if (count === 4) {
-      targetPairs[at >> 1] = pairs[first]
-      targetPairs[(at >> 1) + 1] = pairs[first + 1]
-    } else {
-      copyPairs(targetPairs, at >> 1, pairs, first, count >> 1)
-    }
-    words[loaded - 1] = left
-    return count
+    return this.#getPieces(values, count, at) | 0
   }
 
   /**
@@ -135,27 +140,29 @@ export abstract class PoolCache extends PoolElements {
    *   as `getBulk`
    */
   putBulk(values: Uint32Array, count?: number, at = 0): void {
-    if (typeof count !== 'number' || typeof at !== 'number') {
-      this.#putPieces(values, count, at)
-      return
+    const { words, level, sourcePairs, pairs } = this
+    if (typeof count === 'number' && typeof at === 'number' && values === this.source) {
+      const had = words[level] ?? this.magazineSize
+      const room = (this.magazineSize - had - count) | 0
+      const from = at >> 1
+      if (
+        (at | 0) === at &&
+        (count | 0) === count &&
+        ((room | at | count | (words[this.asked] ?? 0)) & -0x7fffffff) === 0 &&
+        sourcePairs?.[from + (count >> 1) - 1] !== undefined
+      ) {
+        const first = (level + 2 + had) >> 1
+        if (count === 4) {
+          pairs[first] = sourcePairs[from]
+          pairs[first + 1] = sourcePairs[from + 1]
+        } else {
+          copyPairs(pairs, first, sourcePairs, from, count >> 1)
+        }
+        words[level] = had + count
+        return
+      }
     }
-    const { words, loaded } = this
-    const had = words[loaded - 1] ?? this.magazineSize
-    const bits = (this.magazineSize - had - count) | at | count
-    if (values !== this.source || bits < 0 || (bits & 1) !== 0 || !(at + count <= values.length)) {
-      this.#putPieces(values, count, at)
-      return
-    }
-    const { sourcePairs, pairs } = this
-    const first = (loaded + had) >> 1
-    if (count === 4) {
-      pairs[first] = sourcePairs[at >> 1]
-      pairs[first + 1] = sourcePairs[(at >> 1) + 1]
-    } else {
-      copyPairs(pairs, first, sourcePairs, at >> 1, count >> 1)
-    }
-    words[loaded - 1] = had + count
-    if (words[this.asked] !== 0) this.answer()
+    this.#putPieces(values, count, at)
   }
 
   /**
@@ -168,14 +175,14 @@ export abstract class PoolCache extends PoolElements {
    */
   take(count: number): number {
     if (typeof count !== 'number') this.#requireSpan('take', count)
-    const { words, loaded } = this
-    const left = (words[loaded - 1] ?? 0) - count
-    if (!(left >= 0 && count >>> 0 === count)) {
+    const { words, level } = this
+    const left = ((words[level] ?? 0) - count) | 0
+    if ((left | count) < 0 || (count | 0) !== count) {
       this.#requireSpan('take', count)
       return this.fill(count) ? this.#lend(count) : -1
     }
-    words[loaded - 1] = left
-    return loaded + left
+    words[level] = left
+    return level + 2 + left
   }
 
   /**
@@ -187,14 +194,14 @@ export abstract class PoolCache extends PoolElements {
    */
   room(count: number): number {
     if (typeof count !== 'number') this.#requireSpan('room', count)
-    const { words, loaded } = this
-    const had = words[loaded - 1] ?? this.magazineSize
-    if (!(had + count <= this.magazineSize && count >>> 0 === count)) {
+    const { words, level } = this
+    const had = words[level] ?? this.magazineSize
+    if (((this.magazineSize - had - count) | count) < 0 || (count | 0) !== count) {
       this.#requireSpan('room', count)
       this.#makeRoom(count)
-      return this.loaded + (this.words[this.loaded - 1] ?? 0)
+      return this.level + 2 + (this.words[this.level] ?? 0)
     }
-    return loaded + had
+    return level + 2 + had
   }
 
   /**
@@ -204,16 +211,16 @@ export abstract class PoolCache extends PoolElements {
    */
   give(count: number): void {
     if (typeof count !== 'number') this.#requireSpan('give', count)
-    const { words, loaded } = this
-    const had = words[loaded - 1] ?? this.magazineSize
-    if (!(had + count <= this.magazineSize && count >>> 0 === count)) {
+    const { words, level } = this
+    const had = words[level] ?? this.magazineSize
+    if (((this.magazineSize - had - count) | count) < 0 || (count | 0) !== count) {
       this.#requireSpan('give', count)
       throw new PinfoldError(`give: no room was made for ${count} elements`, {
         code: 'ERR_OUT_OF_RANGE',
         values: { count, room: this.magazineSize - had },
       })
     }
-    words[loaded - 1] = had + count
+    words[level] = had + count
     if (words[this.asked] !== 0) this.answer()
   }
 
@@ -226,7 +233,7 @@ export abstract class PoolCache extends PoolElements {
     }
     this.#closed = true
     // Where no number is, so that every call takes the slow way, which says that it is closed.
-    this.loaded = -1
+    this.level = -1
   }
 
   /** The words, or why there are none: a closed pool or region. */
@@ -244,8 +251,8 @@ export abstract class PoolCache extends PoolElements {
   /** Where the elements stand that `take` would take, which stay where they are; -1 when there are not so many. */
   protected ready(count: number): number {
     this.#requireSpan('take', count)
-    const had = () => this.words[this.loaded - 1] ?? 0
-    return had() >= count || this.fill(count) ? this.loaded + had() - count : -1
+    const had = () => this.words[this.level] ?? 0
+    return had() >= count || this.fill(count) ? this.level + 2 + had() - count : -1
   }
 
   /** The element that `get` would take, which stays where it is; -1 when there is none. */
@@ -257,41 +264,41 @@ export abstract class PoolCache extends PoolElements {
   /** Sees to it that so many elements are in the loaded magazine; false when there are none, or others come before. */
   protected fill(count: number, mayTake: boolean = this.mayTake(this.wordsNow())): boolean {
     const isFilled = this.magazines.fill(this.wordsNow(), count, mayTake)
-    this.loaded = this.magazines.loaded
+    this.level = this.magazines.loaded + magazineWord.count
     return isFilled
   }
 
   #makeRoom(count: number): void {
     this.magazines.empty(this.wordsNow(), count)
-    this.loaded = this.magazines.loaded
+    this.level = this.magazines.loaded + magazineWord.count
   }
 
   // What the methods above do once the magazine is right. Not by calling them again: a pool that tracks has others.
 
   #pop(): number {
-    const left = (this.words[this.loaded - 1] ?? 0) - 1
-    const index = this.words[this.loaded + left] ?? -1
-    this.words[this.loaded - 1] = left
+    const left = (this.words[this.level] ?? 0) - 1
+    const index = this.words[this.level + 2 + left] ?? -1
+    this.words[this.level] = left
     return index
   }
 
   #lend(count: number): number {
-    const left = (this.words[this.loaded - 1] ?? 0) - count
-    this.words[this.loaded - 1] = left
-    return this.loaded + left
+    const left = (this.words[this.level] ?? 0) - count
+    this.words[this.level] = left
+    return this.level + 2 + left
   }
 
   #push(index: number): void {
     this.#makeRoom(1)
-    const had = this.words[this.loaded - 1] ?? 0
-    this.words[this.loaded + had] = index
-    this.words[this.loaded - 1] = had + 1
+    const had = this.words[this.level] ?? 0
+    this.words[this.level + 2 + had] = index
+    this.words[this.level] = had + 1
     if (this.words[this.asked] !== 0) this.answer()
   }
 
-  /** Of another array than before, or more than the magazine has, or what cannot be copied as pairs. */
+  /** Of another array than before, or more than the magazine has, or from or to an odd place. */
   #getPieces(values: Uint32Array, given: number | undefined, at: number): number {
-    const targetPairs = pairsOf('getBulk', values)
+    const targetPairs = (values === this.target ? this.targetPairs : undefined) ?? pairsOf('getBulk', values)
     const count = given === undefined ? lengthFrom(values, at) : given
     if (!isRange(values, count, at)) throw wrongRange('getBulk', values, count, at)
     const target = targetPairs.length > 0 ? values : noValues
@@ -303,18 +310,14 @@ export abstract class PoolCache extends PoolElements {
     this.wordsNow()
     for (let done = 0; done < count; ) {
       const piece = Math.min(this.magazineSize, count - done)
-      if ((this.words[this.loaded - 1] ?? 0) < piece && !this.fill(piece)) {
+      if ((this.words[this.level] ?? 0) < piece && !this.fill(piece)) {
         this.#putPieces(values, done, at)
         return 0
       }
-      const left = (this.words[this.loaded - 1] ?? 0) - piece
-      const first = this.loaded + left
-      if (targetPairs.length > 0 && isPaired(first, at + done, piece)) {
-        copyPairs(targetPairs, (at + done) >> 1, this.pairs, first >> 1, piece >> 1)
-      } else {
-        for (let place = 0; place < piece; place++) values[at + done + place] = this.words[first + place] ?? 0
-      }
-      this.words[this.loaded - 1] = left
+      const left = (this.words[this.level] ?? 0) - piece
+      const first = this.level + 2 + left
+      moveNumbers(values, targetPairs, at + done, this.spans, this.pairs, first, piece)
+      this.words[this.level] = left
       done += piece
     }
     return count
@@ -322,7 +325,7 @@ export abstract class PoolCache extends PoolElements {
 
   /** As `#getPieces`. */
   #putPieces(values: Uint32Array, given: number | undefined, at: number): void {
-    const sourcePairs = pairsOf('putBulk', values)
+    const sourcePairs = (values === this.source ? this.sourcePairs : undefined) ?? pairsOf('putBulk', values)
     const count = given === undefined ? lengthFrom(values, at) : given
     if (!isRange(values, count, at)) throw wrongRange('putBulk', values, count, at)
     const source = sourcePairs.length > 0 ? values : noValues
@@ -334,15 +337,11 @@ export abstract class PoolCache extends PoolElements {
     this.wordsNow()
     for (let done = 0; done < count; ) {
       const piece = Math.min(this.magazineSize, count - done)
-      if ((this.words[this.loaded - 1] ?? 0) + piece > this.magazineSize) this.#makeRoom(piece)
-      const had = this.words[this.loaded - 1] ?? 0
-      const first = this.loaded + had
-      if (sourcePairs.length > 0 && isPaired(first, at + done, piece)) {
-        copyPairs(this.pairs, first >> 1, sourcePairs, (at + done) >> 1, piece >> 1)
-      } else {
-        for (let place = 0; place < piece; place++) this.words[first + place] = values[at + done + place] ?? 0
-      }
-      this.words[this.loaded - 1] = had + piece
+      if ((this.words[this.level] ?? 0) + piece > this.magazineSize) this.#makeRoom(piece)
+      const had = this.words[this.level] ?? 0
+      const first = this.level + 2 + had
+      moveNumbers(this.spans, this.pairs, first, values, sourcePairs, at + done, piece)
+      this.words[this.level] = had + piece
       done += piece
     }
     if (this.words[this.asked] !== 0) this.answer()
@@ -361,9 +360,4 @@ export abstract class PoolCache extends PoolElements {
       { code: 'ERR_OUT_OF_RANGE', values: { count, most: this.magazineSize } },
     )
   }
-}
-
-/** Whether so many numbers can be copied in pairs from the one place to the other. */
-function isPaired(first: number, at: number, count: number): boolean {
-  return ((first | at | count) & 1) === 0
 }

@@ -178,7 +178,7 @@ export class PoolQueue {
 
   #ask(words: Int32Array): void {
     for (let line = 0; line < mostParticipants; line++) {
-      words[threadsWord + line * threadWords + threadWord.isAsked] = 1
+      words[threadsWord + line * threadWords + threadWord.isAsked] = -1
     }
   }
 }

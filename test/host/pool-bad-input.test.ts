@@ -99,6 +99,7 @@ const doors: readonly Door[] = [
   { of: pool, name: 'indexAt', inputs: values([undefined, 0, ...wrongNumbers, ...wrongTypes()]) },
   ...['getBulk', 'putBulk'].flatMap((name) => [
     { of: pool, name, inputs: arrays },
+    { of: pool, name, inputs: arrays, after: [4] },
     { of: pool, name, before: [array], inputs: values([5, ...counts]) },
     { of: pool, name, before: [array, 4], inputs: values(places) },
   ]),
