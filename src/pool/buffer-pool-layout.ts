@@ -66,6 +66,8 @@ export const threadWord = {
   refills: 4,
   flushes: 5,
   failures: 6,
+  /** Elements of calls that had to fetch a magazine first. */
+  missed: 7,
 } as const
 
 const stacksWord = threadsWord + mostParticipants * threadWords

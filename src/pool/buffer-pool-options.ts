@@ -14,7 +14,11 @@ const patience = z
   .number()
   .nonnegative()
   .max(2 ** 31)
-const useShape = () => ({ patience: patience.optional(), tracking: tracking.optional() })
+const useShape = () => ({
+  patience: patience.optional(),
+  tracking: tracking.optional(),
+  statistics: z.boolean().optional(),
+})
 const attachOptions = z.lazy(() => optionsObject(useShape()))
 const createOptions = z.lazy(() =>
   optionsObject({
@@ -49,6 +53,8 @@ export interface BufferPoolAttachOptions {
    * pool that was made with tracking. It is the pool's: all threads track, or none.
    */
   readonly tracking?: Tracking | undefined
+  /** Whether `stats` also counts what this thread takes, `hits`. Default: with tracking only. */
+  readonly statistics?: boolean | undefined
 }
 
 /** What a new pool is like. */
@@ -69,13 +75,14 @@ export interface CheckedUse {
   readonly patience: number
   /** Stacks of one in so many are kept; 0: there is no tracking. */
   readonly oneIn: number | undefined
+  readonly statistics: boolean
 }
 
 const defaultCache = 512
 
-function use({ patience = 1000, tracking }: z.output<typeof attachOptions>): CheckedUse {
+function use({ patience = 1000, tracking, statistics = false }: z.output<typeof attachOptions>): CheckedUse {
   const oneIn = typeof tracking === 'object' ? tracking.oneIn : { off: 0, all: 1 }[tracking ?? 'off']
-  return { patience, oneIn: tracking === undefined ? undefined : oneIn }
+  return { patience, oneIn: tracking === undefined ? undefined : oneIn, statistics }
 }
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */

@@ -15,6 +15,13 @@ export interface BufferPoolStats {
   readonly available: number
   /** Elements in this thread's cache. */
   readonly cached: number
+  /**
+   * Elements that this thread has taken from what its cache had: `hits / (hits + missed)` says what the cache is worth. Only
+   * of a pool with `statistics` or `tracking`.
+   */
+  readonly hits?: number
+  /** Elements that it has taken in calls that had to fetch some from the depot first. */
+  readonly missed: number
   /** How often this thread has fetched elements from the depot, and brought some there. */
   readonly refills: number
   readonly flushes: number
@@ -34,8 +41,8 @@ export class BufferPool extends PoolCache {
   readonly #queue: PoolQueue
 
   /** Made by `createBufferPool` and `attachBufferPool`. */
-  constructor(range: PoolRange, shape: PoolShape, depot: Depot) {
-    super(range, shape, depot)
+  constructor(range: PoolRange, shape: PoolShape, depot: Depot, isCounting: boolean) {
+    super(range, shape, depot, isCounting)
     this.#depot = depot
     this.#queue = new PoolQueue(this.line, `pinfold:pool:${range.region.core.id}:${range.offset}`, {
       wordsNow: () => this.wordsNow(),
@@ -105,12 +112,15 @@ export class BufferPool extends PoolCache {
   /** What it has, and what this thread has had of it. @throws PinfoldError as `available` */
   stats(): BufferPoolStats {
     const words = this.wordsNow()
-    const tally = (what: number) => words[this.thread + what] ?? 0
+    const tally = (what: number) => (words[this.thread + what] ?? 0) >>> 0
+    const missed = tally(threadWord.missed)
     const cached = [this.magazines.loaded, this.magazines.other].map((at) => words[at + magazineWord.count] ?? 0)
     return {
       capacity: this.capacity,
       available: this.available,
       cached: cached.reduce((sum, count) => sum + count, 0),
+      ...(this.isCounting ? { hits: this.taken - missed } : {}),
+      missed,
       refills: tally(threadWord.refills),
       flushes: tally(threadWord.flushes),
       failures: tally(threadWord.failures),

@@ -48,20 +48,23 @@ export class Magazines {
     }
     this.#open(words)
     let isThere = this.#gathered(words) >= count
+    let isFetched = false
     while (!isThere) {
       const full = mayTake ? this.#takeFull(words) : -1
       if (full < 0) {
-        this.#tally(words, threadWord.failures)
+        this.#tally(words, threadWord.failures, 1)
         break
       }
       this.#depot.give(words, this.#otherNumber) // empty: what was in it was poured into the loaded one
       this.#otherNumber = this.#loadedNumber
       this.#loadedNumber = full
       this.#place()
-      this.#tally(words, threadWord.refills)
+      this.#tally(words, threadWord.refills, 1)
+      isFetched = true
       isThere = this.#gathered(words) >= count
     }
     this.#depot.close(words)
+    if (isThere && isFetched) this.#tally(words, threadWord.missed, count)
     return isThere
   }
 
@@ -79,7 +82,7 @@ export class Magazines {
       this.#otherNumber = this.#loadedNumber
       this.#loadedNumber = empty
       this.#place()
-      this.#tally(words, threadWord.flushes)
+      this.#tally(words, threadWord.flushes, 1)
     }
     this.#depot.close(words)
   }
@@ -92,7 +95,7 @@ export class Magazines {
     this.#loadedNumber = this.#takeEmpty(words)
     this.#otherNumber = this.#takeEmpty(words)
     this.#place()
-    this.#tally(words, threadWord.flushes)
+    this.#tally(words, threadWord.flushes, 1)
     this.#depot.close(words)
   }
 
@@ -165,7 +168,7 @@ export class Magazines {
     return words[entries + magazineWord.count] ?? 0
   }
 
-  #tally(words: Int32Array, what: number): void {
-    words[this.#thread + what] = (words[this.#thread + what] ?? 0) + 1
+  #tally(words: Int32Array, what: number, count: number): void {
+    words[this.#thread + what] = (words[this.#thread + what] ?? 0) + count
   }
 }

@@ -72,12 +72,10 @@ export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: n
   return shape.elements + bytes
 }
 
-function opened(range: PoolRange, shape: PoolShape, { patience, oneIn }: CheckedUse): BufferPool {
+function opened(range: PoolRange, shape: PoolShape, { patience, oneIn, statistics }: CheckedUse): BufferPool {
   const depot = new Depot(placesOf(shape), shape, patience)
-  const pool = shape.tracking
-    ? new TrackedBufferPool(range, shape, depot, oneIn ?? 1)
-    : new BufferPool(range, shape, depot)
-  return open.add(range, pool)
+  if (shape.tracking) return open.add(range, new TrackedBufferPool(range, shape, depot, oneIn ?? 1))
+  return open.add(range, new BufferPool(range, shape, depot, statistics))
 }
 
 /** All elements into the depot. The lowest numbers are the first to be taken. */

@@ -22,12 +22,15 @@ export abstract class PoolCache extends PoolElements {
   declare spans: Uint32Array
   // Hot: V8 checks a # field at each access, and knows by heart what a field has that is assigned once in every pool.
   declare protected words: Int32Array
-  /** Where it stands how many elements the loaded magazine has; their numbers begin two words on. */
+  /** Where it stands how many elements the loaded magazine has; their numbers begin at the same place of `spans`. */
   declare protected level: number
   /** Elements that `take` and `room` lend at most: half of `cache`. */
   declare readonly magazineSize: number
   /** Where others ask this thread to give to the depot what it frees. */
   declare protected readonly asked: number
+  declare protected readonly isCounting: boolean
+  /** Elements that this thread has taken, when they are counted: a number, since a word of 32 bits would wrap in seconds. */
+  declare protected taken: number
   declare private pairs: Pairs
   // The arrays of the last bulk calls. Not there before the first, so that a program that has but one assigns them once.
   declare private target: Uint32Array
@@ -40,10 +43,12 @@ export abstract class PoolCache extends PoolElements {
   protected readonly thread: number
   #closed = false
 
-  constructor(range: PoolRange, shape: PoolShape, depot: Depot) {
+  constructor(range: PoolRange, shape: PoolShape, depot: Depot, isCounting: boolean) {
     super(range, shape)
     const { words, pairs, spans } = poolViews(range.memory, shape)
     this.magazineSize = shape.magazineSize
+    this.isCounting = isCounting
+    this.taken = 0
     this.words = words
     this.pairs = pairs
     this.spans = spans
@@ -80,6 +85,7 @@ export abstract class PoolCache extends PoolElements {
     if (left < 0) return this.fill(1) ? this.#pop() : -1
     const index = words[level + 2 + left] ?? -1
     words[level] = left
+    if (this.isCounting) this.taken += 1
     return index
   }
 
@@ -119,7 +125,7 @@ export abstract class PoolCache extends PoolElements {
         ((left | at | count) & -0x7fffffff) === 0 &&
         targetPairs?.[to + (count >> 1) - 1] !== undefined
       ) {
-        const first = (level + 2 + left) >> 1
+        const first = (level + left) >> 1
         if (count === 4) {
           targetPairs[to] = pairs[first]
           targetPairs[to + 1] = pairs[first + 1]
@@ -127,6 +133,7 @@ export abstract class PoolCache extends PoolElements {
           copyPairs(targetPairs, to, pairs, first, count >> 1)
         }
         words[level] = left
+        if (this.isCounting) this.taken += count
         return count
       }
     }
@@ -151,7 +158,7 @@ export abstract class PoolCache extends PoolElements {
         ((room | at | count | (words[this.asked] ?? 0)) & -0x7fffffff) === 0 &&
         sourcePairs?.[from + (count >> 1) - 1] !== undefined
       ) {
-        const first = (level + 2 + had) >> 1
+        const first = (level + had) >> 1
         if (count === 4) {
           pairs[first] = sourcePairs[from]
           pairs[first + 1] = sourcePairs[from + 1]
@@ -182,7 +189,8 @@ export abstract class PoolCache extends PoolElements {
       return this.fill(count) ? this.#lend(count) : -1
     }
     words[level] = left
-    return level + 2 + left
+    if (this.isCounting) this.taken += count
+    return level + left
   }
 
   /**
@@ -199,9 +207,9 @@ export abstract class PoolCache extends PoolElements {
     if (((this.magazineSize - had - count) | count) < 0 || (count | 0) !== count) {
       this.#requireSpan('room', count)
       this.#makeRoom(count)
-      return this.level + 2 + (this.words[this.level] ?? 0)
+      return this.level + (this.words[this.level] ?? 0)
     }
-    return level + 2 + had
+    return level + had
   }
 
   /**
@@ -252,13 +260,13 @@ export abstract class PoolCache extends PoolElements {
   protected ready(count: number): number {
     this.#requireSpan('take', count)
     const had = () => this.words[this.level] ?? 0
-    return had() >= count || this.fill(count) ? this.level + 2 + had() - count : -1
+    return had() >= count || this.fill(count) ? this.level + had() - count : -1
   }
 
   /** The element that `get` would take, which stays where it is; -1 when there is none. */
   protected peek(): number {
     const place = this.ready(1)
-    return place < 0 ? -1 : (this.words[place] ?? -1)
+    return place < 0 ? -1 : (this.spans[place] ?? -1)
   }
 
   /** Sees to it that so many elements are in the loaded magazine; false when there are none, or others come before. */
@@ -277,21 +285,23 @@ export abstract class PoolCache extends PoolElements {
 
   #pop(): number {
     const left = (this.words[this.level] ?? 0) - 1
-    const index = this.words[this.level + 2 + left] ?? -1
+    const index = this.spans[this.level + left] ?? -1
     this.words[this.level] = left
+    if (this.isCounting) this.taken += 1
     return index
   }
 
   #lend(count: number): number {
     const left = (this.words[this.level] ?? 0) - count
     this.words[this.level] = left
-    return this.level + 2 + left
+    if (this.isCounting) this.taken += count
+    return this.level + left
   }
 
   #push(index: number): void {
     this.#makeRoom(1)
     const had = this.words[this.level] ?? 0
-    this.words[this.level + 2 + had] = index
+    this.spans[this.level + had] = index
     this.words[this.level] = had + 1
     if (this.words[this.asked] !== 0) this.answer()
   }
@@ -315,9 +325,10 @@ export abstract class PoolCache extends PoolElements {
         return 0
       }
       const left = (this.words[this.level] ?? 0) - piece
-      const first = this.level + 2 + left
+      const first = this.level + left
       moveNumbers(values, targetPairs, at + done, this.spans, this.pairs, first, piece)
       this.words[this.level] = left
+      if (this.isCounting) this.taken += piece
       done += piece
     }
     return count
@@ -339,7 +350,7 @@ export abstract class PoolCache extends PoolElements {
       const piece = Math.min(this.magazineSize, count - done)
       if ((this.words[this.level] ?? 0) + piece > this.magazineSize) this.#makeRoom(piece)
       const had = this.words[this.level] ?? 0
-      const first = this.level + 2 + had
+      const first = this.level + had
       moveNumbers(this.spans, this.pairs, first, values, sourcePairs, at + done, piece)
       this.words[this.level] = had + piece
       done += piece

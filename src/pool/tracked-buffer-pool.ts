@@ -30,7 +30,7 @@ export class TrackedBufferPool extends BufferPool {
   #turn = 0
 
   constructor(range: PoolRange, shape: PoolShape, depot: Depot, oneIn: number) {
-    super(range, shape, depot)
+    super(range, shape, depot, true)
     this.#oneIn = oneIn
     this.#states = poolViews(range.memory, shape).states
     // Nobody can have taken them by this line's name but one who has died.

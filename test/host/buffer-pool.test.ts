@@ -76,6 +76,75 @@ describe('a pool', () => {
     expect(sorted(drained(from))).toEqual(allOf(1000))
   })
 
+  test.for<[number, number, number]>([
+    [1, 4, 0],
+    [1, 32, 0],
+    [0, 31, 1],
+    [1, 31, 1],
+    [0, 32, 1],
+    [1, 2, 3],
+    [0, 1, 1],
+    [1, 0, 1],
+  ])('with %i taken before gives and takes bursts of %i from place %i on, each element once', ([before, burst, at]) => {
+    const from = pool({ count: 600, cache: 128 })
+    const held = Array.from({ length: before }, () => from.get())
+    const values = new Uint32Array(64).fill(77_777)
+    for (let round = 0; round < 3; round++) {
+      expect(from.getBulk(values, burst, at)).toBe(burst)
+      held.push(...values.subarray(at, at + burst))
+      expect(sorted(new Set(held))).toEqual(sorted(held))
+      expect([...values].filter((value) => value === 77_777).length).toBe(64 - burst)
+      values.fill(77_777)
+    }
+    for (let done = before; done < held.length; done += Math.max(1, burst)) {
+      values.set(held.slice(done, done + burst), at)
+      from.putBulk(values, burst, at)
+    }
+    for (const index of held.slice(0, before)) from.put(index)
+    expect(sorted(drained(from))).toEqual(allOf(600))
+  })
+
+  test('counts what is taken from its cache, and what was not there, when it is asked to', () => {
+    const from = pool({ count: 104, cache: 16, statistics: true })
+    const values = new Uint32Array(8)
+    for (let round = 0; round < 5; round++) {
+      from.getBulk(values)
+      from.putBulk(values)
+      from.put(from.get())
+      from.take(4)
+      from.give(4)
+    }
+    expect(from.stats()).toMatchObject({ hits: 5 * 13 - 8, missed: 8, refills: 1, flushes: 0, failures: 0 })
+    expect(pool({ count: 100 }).stats()).not.toHaveProperty('hits')
+  })
+
+  test('refuses a wrong place of the array of its last call, and keeps what it has', () => {
+    const from = pool({ count: 100 })
+    const values = new Uint32Array(32)
+    from.getBulk(values, 4)
+    from.putBulk(values, 4)
+    const wrong: [number, number][] = [
+      [4, 0.5],
+      [4, 30],
+      [4, -2],
+      [-4, 8],
+      [4.5, 0],
+      [34, 0],
+      [2 ** 31, 0],
+      [2 ** 32 + 4, 0],
+    ]
+    for (const [count, at] of wrong) {
+      for (const call of ['getBulk', 'putBulk'] as const) {
+        expect(() => from[call](values, count, at), `${call} ${count} ${at}`).toThrow(/expected a whole number/)
+      }
+    }
+    const bytes = structuredClone(values.buffer, { transfer: [values.buffer] })
+    expect(bytes.byteLength).toBe(128)
+    expect(() => from.getBulk(values, 4)).toThrow(/expected a whole number/)
+    expect(() => from.putBulk(values, 4)).toThrow(/expected a whole number/)
+    expect(from.available).toBe(100)
+  })
+
   test('lends the numbers themselves, and takes them from where they stand', () => {
     const from = pool({ count: 1000, cache: 64 })
     const mine: number[] = []

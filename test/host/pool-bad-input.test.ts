@@ -31,6 +31,7 @@ const indexes = values([undefined, -1, 100, 2 ** 32, ...wrongNumbers.filter((ind
 const elements = { elementSize: 64, count: 10 }
 const useOptions: readonly WrongInput[] = [
   ...option({}, 'patience', [-1, Number.NaN, ...wrongTypes()]),
+  ...option({}, 'statistics', [1, 'on', null, {}]),
   ...option({}, 'tracking', ['some', 7, null, true, { oneIn: 0 }, { oneIn: 0.5 }]),
 ]
 const ringUse = option({}, 'patience', [-1, Number.NaN, ...wrongTypes()])
