@@ -105,7 +105,8 @@ describe('a pool', () => {
   })
 
   test('counts what is taken from its cache, and what was not there, when it is asked to', () => {
-    const from = pool({ count: 104, cache: 16, statistics: true })
+    const region = memory.allocateSync('counted', { size: '64KiB', pages: 'base' })
+    const from = createBufferPool(region, { elementSize: 64, count: 104, cache: 16, statistics: true })
     const values = new Uint32Array(8)
     for (let round = 0; round < 5; round++) {
       from.getBulk(values)
