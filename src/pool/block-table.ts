@@ -43,6 +43,15 @@ export enum State {
 /** The block that starts at 0. What is split or joined keeps the number of its lower part, so this one never changes. */
 export const firstBlock = 8
 
+/** What int32 numbers name. */
+const mostLines = 2 ** 28 - 1
+
+/** Lines of a table when one of so many is full: twice as many. @throws RangeError when there are no numbers for more */
+export function linesAfter(lines: number): number {
+  if (lines >= mostLines) throw new RangeError(`more than ${mostLines} blocks`)
+  return Math.min(2 * lines, mostLines)
+}
+
 /**
  * The blocks of a heap in the order of their places, each a line of words beside the memory.
  *
@@ -67,9 +76,9 @@ export class BlockTable {
     return this.words.length / Word.perBlock - 1
   }
 
-  /** The words with twice the lines. @throws RangeError when there is no memory for so many */
+  /** The words with twice the lines. @throws RangeError when there is no memory for so many, or no numbers */
   doubled(): Int32Array {
-    const words = new Int32Array((2 * this.capacity + 1) * Word.perBlock)
+    const words = new Int32Array((linesAfter(this.capacity) + 1) * Word.perBlock)
     words.set(this.words)
     return words
   }

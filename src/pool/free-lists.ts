@@ -62,10 +62,14 @@ export class FreeLists {
 
   /** Size of the largest block: one of the last list that has any. */
   largest(): number {
+    if (this.levels === 0) return 0
     const level = 31 - Math.clz32(this.levels)
+    const list = (level << Level.bits) | (31 - Math.clz32(this.filled[level] ?? 0))
+    // Of one size: a failed allocation of a heap in small pieces does not look at them all.
+    if (list < 2 * Level.lists) return list
     const words = this.table.words
     let most = 0
-    let block = this.heads[(level << Level.bits) | (31 - Math.clz32(this.filled[level] ?? 0))] ?? 0
+    let block = this.heads[list] ?? 0
     for (; block !== 0; block = words[block + Word.next] ?? 0) most = Math.max(most, words[block + Word.size] ?? 0)
     return most
   }

@@ -72,7 +72,13 @@ export class SideOwnership {
       const found = Atomics.load(line, SideWord.owner)
       const keeps = !this.#isShared || (this.kept !== never && Atomics.load(line, SideWord.turns) === 0)
       const wanted = keeps ? this.kept : this.#ticket
-      if ((found & ticketMask) === this.#ticket) this.#refuseReserved(found)
+      const isOurs = (found & ticketMask) === this.#ticket
+      if (isOurs) this.#refuseReserved(found)
+      if (isOurs && (found & revokingBit) !== 0) {
+        // Of a call of ours that ended while it waited for the one that had kept the side: wait again.
+        if (this.#replace(views, line, found)) return false
+        continue
+      }
       if (found === 0 || found === this.#ticket || found === wanted) {
         // Our own ticket for a call that is over: it ended half-way, by a stack that was used up, and had done nothing.
         if (Atomics.compareExchange(line, SideWord.owner, found, wanted) === found) return keeps
@@ -96,13 +102,21 @@ export class SideOwnership {
     }
   }
 
-  /** Gives up what this thread has of the side. */
-  leave(line: Int32Array): void {
+  /**
+   * Gives up what this thread has of the side. Not when the one that had kept it may still be within its call: whoever
+   * comes next finds that this thread is gone, and waits in its place. And not what another Ring of this thread has
+   * reserved.
+   *
+   * @param hasReserved whether the Ring that leaves has a reservation
+   */
+  leave(line: Int32Array, hasReserved: boolean): void {
     const found = Atomics.load(line, SideWord.owner)
-    if ((found & ticketMask) === this.#ticket) Atomics.compareExchange(line, SideWord.owner, found, 0)
+    if ((found & ticketMask) !== this.#ticket || (found & revokingBit) !== 0) return
+    if ((found & reservedBit) !== 0 && !hasReserved) return
+    Atomics.compareExchange(line, SideWord.owner, found, 0)
   }
 
-  /** Takes the place of a dead owner; true when this thread owns the side then, for this call. */
+  /** Takes the place of an owner who will not go on; true when this thread owns the side then, for this call. */
   #replace(views: RingViews, line: Int32Array, found: number): boolean {
     const revoked = (found >>> revokedShift) & revokedMask
     if ((found & revokingBit) === 0 || revoked >= mostParticipants) {

@@ -100,8 +100,13 @@ export class Participant {
     for (const isTakeable of [isFree, isDead]) {
       for (let line = 0; line < mostParticipants; line++) {
         const at = lineAt(line)
+        // In this order: a start that is read before the thread's number is not that of a later one.
+        const start = [
+          Atomics.load(words, at + lineWord.startLow),
+          Atomics.load(words, at + lineWord.startHigh),
+        ] as const
         const thread = Atomics.load(words, at + lineWord.thread)
-        if (isTakeable(words, line) && claim(words, at, thread, self)) return new Participant(words, line)
+        if (isTakeable(words, line) && claim(words, at, thread, start, self)) return new Participant(words, line)
       }
     }
     throw new PinfoldError(`ring: ${mostParticipants} threads take part, and all of them live`, {
@@ -164,11 +169,18 @@ function isOf(words: Int32Array, at: number, { thread, startLow, startHigh, name
  * The thread's number is what the compare-exchange takes the line by, so that a line whose owner died while it wrote the
  * rest is known as a dead thread's too. When it started comes last: until then the number alone tells.
  */
-function claim(words: Int32Array, at: number, found: number, self: ThreadIdentity): boolean {
-  // A dead thread's start is wiped first: beside another's number it would make that one look dead.
+function claim(
+  words: Int32Array,
+  at: number,
+  found: number,
+  [low, high]: readonly [number, number],
+  self: ThreadIdentity,
+): boolean {
+  // A dead thread's start is wiped first: beside another's number it would make that one look dead. By an exchange, since
+  // another thread may have taken the line meanwhile, and written its own.
   if (found !== 0) {
-    words[at + lineWord.startLow] = 0
-    words[at + lineWord.startHigh] = 0
+    Atomics.compareExchange(words, at + lineWord.startLow, low, 0)
+    Atomics.compareExchange(words, at + lineWord.startHigh, high, 0)
   }
   if (Atomics.compareExchange(words, at + lineWord.thread, found, self.thread) !== found) return false
   words[at + lineWord.generation] = (word(words, at + lineWord.generation) + 1) & generationMask

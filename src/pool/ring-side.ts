@@ -214,7 +214,7 @@ export class RingSide {
 
   /** Gives up what this thread has of the side; a reservation is void. */
   leave(): void {
+    this.#ownership.leave(this.line, this.#reserved > 0)
     this.#reserved = 0
-    this.#ownership.leave(this.line)
   }
 }

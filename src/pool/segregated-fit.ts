@@ -202,7 +202,7 @@ export class SegregatedFit {
     let index: BlockIndex
     try {
       words = this.table.doubled()
-      index = new BlockIndex(blocks)
+      index = new BlockIndex(words.length / Word.perBlock - 1)
     } catch (error) {
       throw noMemoryForBlocks(blocks, error)
     }

@@ -121,6 +121,51 @@ describe('a ring', () => {
     expect([other.capacity, other.dequeue(), one.count]).toEqual([16, 5, 0])
   })
 
+  test('has a reservation until the Ring that has made it commits, whatever others of its thread do', () => {
+    const region = memory()
+    using one = createRing(region, { count: 16 })
+    const other = attachRing(region)
+    other.enqueue(1)
+    one.reserveEnqueueBulk(2)
+    one.reserveDequeueBulk(1)
+    other.close()
+    one.commitEnqueue()
+    one.commitDequeue()
+    expect(one.count).toBe(2)
+  })
+
+  describe('of which a call was cut off while it waited for the thread that had kept the side', () => {
+    // As it stands in memory (ring-layout.ts): the owner's word has the ticket, a bit, and the line of that thread.
+    const revoking = (ticket: number, line: number) => (ticket & (2 ** 21 - 1)) | (1 << 30) | (line << 21)
+    const line = 7
+    const firstWord = (6 + line) * 16
+
+    test('goes on with the next call', () => {
+      const region = memory()
+      using queue = createRing(region, { count: 16, patience: 20 })
+      const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
+      queue.enqueue(1)
+      words[32] = revoking(words[32] ?? 0, line)
+      expect([queue.enqueue(2), queue.dequeue(), queue.dequeue()]).toEqual([true, 1, 2])
+    })
+
+    test('still waits for that thread when it was closed', () => {
+      const region = memory()
+      const first = createRing(region, { count: 16 })
+      const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
+      first.enqueue(1)
+      // A thread that lives, by its number alone, and is within a call.
+      words[firstWord] = process.ppid
+      words[firstWord + 6] = 1
+      words[32] = revoking(words[32] ?? 0, line)
+      first.close()
+      using queue = attachRing(region, { patience: 20 })
+      expect(() => queue.enqueue(2)).toThrow(expect.objectContaining({ code: 'ERR_RING_BUSY' }))
+      words[firstWord + 6] = 0
+      expect([queue.enqueue(2), queue.count]).toEqual([true, 2])
+    })
+  })
+
   test('fills its memory unless it is told how large it is', () => {
     const region = memory(64 * 1024)
     using largest = createRing(region)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { State, Word } from '../../src/pool/block-table.js'
+import { linesAfter, State, Word } from '../../src/pool/block-table.js'
 import { firstDamage } from '../../src/pool/heap-integrity.js'
 import { SegregatedFit } from '../../src/pool/segregated-fit.js'
 
@@ -144,6 +144,21 @@ describe('segregated fit', () => {
     for (const start of starts) expect(fit.free(start)).toBe(true)
     expect(firstDamage(fit, 0)).toBeUndefined()
     expect(fit.lists.largest()).toBe(100_000)
+  })
+
+  test('has a number of 31 bits for each block, however many there are', () => {
+    const numbers = [4, 2 ** 26, 2 ** 27].map((lines) => linesAfter(lines) * Word.perBlock)
+    expect(numbers).toEqual([8 * Word.perBlock, 2 ** 27 * Word.perBlock, 2 ** 31 - Word.perBlock])
+    expect(() => linesAfter(2 ** 28 - 1)).toThrow(RangeError)
+  })
+
+  test('knows the largest of small free blocks by its list, without a look at each', () => {
+    const { fit, words, blocks } = somewhatUsed()
+    fit.allocate(fit.lists.largest(), 1)
+    expect(fit.lists.largest()).toBe(8)
+    words[(blocks[1] ?? 0) + Word.size] = 9
+    expect(fit.lists.largest()).toBe(8)
+    expect(new SegregatedFit(0, 0, 1).lists.largest()).toBe(0)
   })
 
   test('finds no block where none starts', () => {
