@@ -145,11 +145,23 @@ export abstract class PacketRecords {
     const first = pool.room(count)
     const { spans } = pool
     let one = 0
-    for (; one < count; one++) {
+    for (const even = count & ~1; one < even; one += 2) {
       const index = values[at + one] ?? 0
-      if (index >= capacity || pairs[index << 2] !== counts) break
+      const other = values[at + one + 1] ?? 0
+      if (index >= capacity || other >= capacity || index === other) break
+      if (pairs[index << 2] !== counts || pairs[other << 2] !== counts) break
       spans[first + one] = index
+      spans[first + one + 1] = other
       pairs[index << 2] = 0
+      pairs[other << 2] = 0
+    }
+    if (one === count - 1) {
+      const index = values[at + one] ?? 0
+      if (index < capacity && pairs[index << 2] === counts) {
+        spans[first + one] = index
+        pairs[index << 2] = 0
+        one += 1
+      }
     }
     if (one === count) pool.give(count)
     else this.#freeRest(values, count, at, one)
