@@ -4,6 +4,7 @@ import { attachBufferPool, bufferPoolBytes, createBufferPool } from './open-pool
 import { ExternalSlots } from './packet-external.js'
 import { PacketFields } from './packet-fields.js'
 import {
+  mostPackets,
   noPackets,
   type PacketShape,
   packetPlaces,
@@ -41,6 +42,8 @@ export function createPackets(memory: PoolMemory, options: PacketsOptions = {}):
       values: { count: shape.capacity, bytesNeeded, bytes: range.bytes },
     })
   }
+  // Before there is a pool: the records of a great many packets may be more than one view can show.
+  memory.view(0, shape.pool)
   const pool = createBufferPool(memory.slice(shape.pool, range.bytes - shape.pool), { ...asked.pool, count: capacity })
   writePackets(memory, shape)
   publishPackets(memory)
@@ -96,7 +99,7 @@ function shapeOf({ headroom, privateSize, fields, externals }: CheckedPackets, c
 
 function mostThatFit(asked: CheckedPackets, bytes: number, pageSize: number): number {
   let low = 0
-  let high = Math.floor(bytes / Number(asked.pool.elementSize))
+  let high = Math.min(mostPackets, Math.floor(bytes / Number(asked.pool.elementSize)))
   while (low < high) {
     const middle = Math.ceil((low + high) / 2)
     if (bytesOf(asked, middle, pageSize) <= bytes) low = middle

@@ -1,7 +1,7 @@
 import { checkRange } from '../options.js'
 import { damaged, noRoom, packetShared, requireUpTo } from './packet-errors.js'
+import { PacketHolds } from './packet-holds.js'
 import { mostReferences, recordWord, slotWord } from './packet-layout.js'
-import { PacketRecords } from './packet-records.js'
 
 /** The buffer that a segment uses: where it starts in the region, and its bytes. */
 interface Buffer {
@@ -10,7 +10,7 @@ interface Buffer {
 }
 
 /** Where the data of packets are, and how they grow and shrink at both ends. */
-export abstract class PacketData extends PacketRecords {
+export abstract class PacketData extends PacketHolds {
   /** Bytes of a packet, of all its segments. @throws PinfoldError as `free` */
   length(index: number): number {
     return this.totalAt(this.firstOf('length', index))
@@ -72,7 +72,7 @@ export abstract class PacketData extends PacketRecords {
   append(index: number, count: number): number {
     const last = this.lastOf('append', index)
     const { offset, length } = this.dataOf('append', last)
-    requireUpTo('append', 'count', count, 2 ** 31 - 1)
+    requireUpTo('append', 'count', count, 2 ** 31 - 1 - this.totalAt(index << 3))
     const room = this.roomBehind('append', last)
     if (count > room) throw noRoom('append', index, 'tailroom', count, room)
     this.grow(index, last, count)
@@ -88,7 +88,7 @@ export abstract class PacketData extends PacketRecords {
   prepend(index: number, count: number): number {
     const at = this.firstOf('prepend', index)
     const { offset } = this.dataOf('prepend', index)
-    requireUpTo('prepend', 'count', count, 2 ** 31 - 1)
+    requireUpTo('prepend', 'count', count, 2 ** 31 - 1 - this.totalAt(at))
     const room = this.roomBefore('prepend', index)
     if (count > room) throw noRoom('prepend', index, 'headroom', count, room)
     this.records[at + recordWord.start] = this.word(at + recordWord.start) - count
@@ -146,11 +146,13 @@ export abstract class PacketData extends PacketRecords {
    * @throws PinfoldError `ERR_PACKET_SHARED` when 32,766 have it; as `free`
    */
   retain(index: number): void {
-    const segments = this.segmentsOf('retain', index)
-    if (segments.some((segment) => this.holders(segment) >= mostReferences)) {
-      throw packetShared('retain', index, 'is had 32,766 times, as often as one can')
-    }
-    for (const segment of segments) Atomics.add(this.records, segment << 3, 1)
+    this.changing(() => {
+      const segments = this.segmentsOf('retain', index)
+      if (segments.some((segment) => this.holders(segment) >= mostReferences)) {
+        throw packetShared('retain', index, 'is had 32,766 times, as often as one can')
+      }
+      for (const segment of segments) Atomics.add(this.records, segment << 3, 1)
+    })
   }
 
   protected lastOf(subject: string, index: number): number {

@@ -1,4 +1,3 @@
-import { types } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 
@@ -55,13 +54,4 @@ export function requireUpTo(subject: string, name: string, value: number, most: 
       values: { [name]: value, most },
     },
   )
-}
-
-/** @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no Uint8Array */
-export function requireBytes(subject: string, bytes: Uint8Array): void {
-  if (types.isUint8Array(bytes)) return
-  throw new PinfoldError(`${subject}: expected a Uint8Array, received ${describe(bytes)}`, {
-    code: 'ERR_INVALID_ARGUMENT',
-    values: { received: bytes },
-  })
 }

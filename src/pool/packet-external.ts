@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { PinfoldError } from '../errors.js'
 import type { MappedRegion } from '../memory/mapped-region.js'
 import { Slice } from '../memory/slice.js'
+import { checkRange } from '../options.js'
 import { describe } from '../sizes.js'
 import { slotWord, slotWords } from './packet-layout.js'
 
@@ -16,11 +17,8 @@ export class ExternalSlots {
   readonly #owner = randomInt(1, 2 ** 31)
   readonly #callbacks = new Map<number, () => void>()
 
-  /** @returns the slot's number. @throws PinfoldError */
-  claim(slots: Int32Array, region: MappedRegion, memory: ExternalMemory, release: () => void): number {
-    const { offset, length } = sliceOf(region, memory)
-    if (typeof release !== 'function') throw wrong('release', 'a function', release)
-    this.run(slots)
+  /** @returns the slot's number. @throws PinfoldError when all are taken */
+  claim(slots: Int32Array, { offset, length }: ExternalRange, release: () => void): number {
     const count = slots.length / slotWords
     for (let slot = 0; slot < count; slot++) {
       const at = slot * slotWords
@@ -53,24 +51,42 @@ export class ExternalSlots {
     release()
   }
 
-  /** Those that others have freed. */
+  /** Those that others have freed. Also when a callback throws, which is thrown at the end. */
   run(slots: Int32Array): number {
-    const done = [...this.#callbacks.keys()].filter(
-      (slot) => Atomics.load(slots, slot * slotWords + slotWord.references) === 0,
-    )
-    for (const slot of done) this.released(slots, slot)
-    return done.length
+    const failures: unknown[] = []
+    let count = 0
+    for (const slot of [...this.#callbacks.keys()]) {
+      // An earlier callback may have given the slot to another buffer.
+      if (slots[slot * slotWords + slotWord.references] !== 0 || !this.#callbacks.has(slot)) continue
+      count += 1
+      try {
+        this.released(slots, slot)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
+    return count
   }
 }
 
-function sliceOf(region: MappedRegion, memory: ExternalMemory): ExternalMemory {
-  const isSlice = isSliceOfRegion(memory)
-  if (!isSlice || memory.region.core.id !== region.core.id)
-    throw wrong('memory', "a Slice of the packets' region", memory)
-  if (memory.length < 2 ** 31) return memory
-  throw new PinfoldError(`attachExternal: expected less than 2 GiB, received ${memory.length} bytes`, {
+/** Where an external buffer is in its region. */
+export interface ExternalRange {
+  readonly offset: number
+  readonly length: number
+}
+
+/** What the caller has given, read once. @throws PinfoldError */
+export function externalRange(region: MappedRegion, memory: ExternalMemory, release: () => void): ExternalRange {
+  if (!isSliceOfRegion(memory)) throw wrong('memory', "a Slice of the packets' region", memory)
+  const { region: other, offset, length } = memory
+  if (other?.core?.id !== region.core.id) throw wrong('memory', "a Slice of the packets' region", memory)
+  checkRange('attachExternal', offset, length, region.size)
+  if (typeof release !== 'function') throw wrong('release', 'a function', release)
+  if (length < 2 ** 31) return { offset, length }
+  throw new PinfoldError(`attachExternal: expected less than 2 GiB, received ${length} bytes`, {
     code: 'ERR_OUT_OF_RANGE',
-    values: { length: memory.length },
+    values: { length },
   })
 }
 

@@ -15,10 +15,10 @@ const createOptions = z.lazy(() =>
     privateSize: z.int().min(0).max(65_536).optional(),
     fields: z.record(fieldName, z.enum(fieldTypes)).optional(),
     externals: z.int().min(0).max(65_536).optional(),
-    align: z.unknown().optional(),
-    crossPages: z.unknown().optional(),
-    cache: z.unknown().optional(),
-    patience: z.unknown().optional(),
+    align: z.custom<number | undefined>().optional(),
+    crossPages: z.custom<boolean | undefined>().optional(),
+    cache: z.custom<number | undefined>().optional(),
+    patience: z.custom<number | undefined>().optional(),
   }),
 )
 
@@ -51,10 +51,11 @@ export interface CheckedPackets {
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` for a headroom larger than the buffer */
 export function checkedPackets(options: PacketsOptions): CheckedPackets {
-  checked('create', createOptions, options)
-  const { bufferSize = 2176, headroom = 128, count, privateSize = 0, externals = 64 } = options
-  const { align, crossPages, cache, patience } = options
-  const fields = new PacketFields(options.fields ?? {})
+  // Read once; the words of the pool are checked by the pool.
+  const given = checked('create', createOptions, options)
+  const { bufferSize = 2176, headroom = 128, count, privateSize = 0, externals = 64 } = given
+  const { align, crossPages, cache, patience } = given
+  const fields = new PacketFields(given.fields ?? {})
   if (headroom > bufferSize) {
     throw new PinfoldError(`create: headroom: expected at most ${bufferSize}, received ${headroom}`, {
       code: 'ERR_OUT_OF_RANGE',

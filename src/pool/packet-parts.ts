@@ -1,7 +1,11 @@
+import { PinfoldError } from '../errors.js'
+import type { MappedRegion } from '../memory/mapped-region.js'
 import { checkRange } from '../options.js'
+import { describe } from '../sizes.js'
 import { PacketData } from './packet-data.js'
-import { damaged, requireBytes, requireUpTo } from './packet-errors.js'
+import { damaged, requireUpTo } from './packet-errors.js'
 import { recordWord, usesOther } from './packet-layout.js'
+import { plainBytes } from './plain-bytes.js'
 import type { Registers } from './pool-elements.js'
 
 /** A stretch of a packet's bytes that is in one piece. */
@@ -27,11 +31,13 @@ export abstract class PacketParts extends PacketData {
    * The parts that are not empty as memory of one work request.
    *
    * @param registration of the region that the packets lie in, or of a part of it that has them
-   * @throws PinfoldError as `free` and `registration.slice`
+   * @throws PinfoldError `ERR_INVALID_ARGUMENT`; as `free` and `registration.slice`
    */
   scatter<Entry>(index: number, registration: Registers<Entry>): Entry[] {
+    const parts = this.parts(index)
+    requireRegistration(registration)
     const start = registration.offset ?? 0
-    return this.parts(index)
+    return parts
       .filter(({ length }) => length > 0)
       .map(({ offset, length }) => registration.slice(offset - start, length))
   }
@@ -42,7 +48,33 @@ export abstract class PacketParts extends PacketData {
    * @throws PinfoldError `ERR_OUT_OF_RANGE` when the packet has fewer, `ERR_INVALID_ARGUMENT`; as `free`
    */
   read(index: number, from: number, target: Uint8Array): void {
-    this.#move('read', index, from, target, (bytes, at) => target.set(bytes, at))
+    this.#move('read', index, from, plainBytes('read', target), (piece, bytes) => bytes.set(piece))
+  }
+
+  /**
+   * Bytes of a packet in one piece, as rte_pktmbuf_read: a view where one segment has them all, else a copy.
+   *
+   * @param count Default: all from `from` on
+   * @throws PinfoldError `ERR_OUT_OF_RANGE` when the packet has fewer; as `free`
+   */
+  piece(index: number, from = 0, count?: number): Uint8Array<ArrayBuffer> {
+    const segments = this.segmentsOf('piece', index)
+    const total = this.lengthOf('piece', segments)
+    requireUpTo('piece', 'from', from, total)
+    const length = count === undefined ? total - from : count
+    checkRange('piece', from, length, total)
+    let skipped = 0
+    for (const segment of segments) {
+      const data = this.dataOf('piece', segment)
+      if (from + length <= skipped + data.length) {
+        if (from >= skipped) return this.range.region.view(data.offset + from - skipped, length)
+        break
+      }
+      skipped += data.length
+    }
+    const copied = new Uint8Array(length)
+    this.read(index, from, copied)
+    return copied
   }
 
   /**
@@ -51,7 +83,7 @@ export abstract class PacketParts extends PacketData {
    * @throws PinfoldError as `read`
    */
   write(index: number, at: number, source: Uint8Array): void {
-    this.#move('write', index, at, source, (bytes, place) => bytes.set(source.subarray(place, place + bytes.length)))
+    this.#move('write', index, at, plainBytes('write', source), (piece, bytes) => piece.set(bytes))
   }
 
   /**
@@ -61,22 +93,37 @@ export abstract class PacketParts extends PacketData {
    * @throws PinfoldError as `free`
    */
   compare(one: number, other: number): number {
-    const [first, second] = [one, other].map((index) =>
-      this.parts(index).map(({ offset, length }) => this.range.region.view(offset, length)),
-    )
-    const left = [...(first ?? [])]
-    const right = [...(second ?? [])]
+    const left = this.#stretches(one)
+    const right = this.#stretches(other)
     for (;;) {
-      while (left[0]?.length === 0) left.shift()
-      while (right[0]?.length === 0) right.shift()
-      const [a, b] = [left[0], right[0]]
-      if (a === undefined || b === undefined) return Number(a !== undefined) - Number(b !== undefined)
-      const length = Math.min(a.length, b.length)
-      const order = Buffer.compare(a.subarray(0, length), b.subarray(0, length))
+      const length = Math.min(left.length, right.length)
+      if (length === 0) return Math.sign(left.length - right.length)
+      const order = Buffer.compare(left.bytes(length), right.bytes(length))
       if (order !== 0) return order
-      left[0] = a.subarray(length)
-      right[0] = b.subarray(length)
+      left.pass(length)
+      right.pass(length)
     }
+  }
+
+  /** The bytes of a packet from `from` on, into these new segments, as many as each has; once through both. */
+  protected fill(index: number, from: number, targets: readonly number[]): void {
+    const source = this.#stretches(index)
+    source.pass(from)
+    for (const target of targets) {
+      const bytes = this.bytes(target)
+      for (let done = 0; done < bytes.length; ) {
+        const length = Math.min(source.length, bytes.length - done)
+        // Shorter than when the call began: somebody writes over the records.
+        if (length === 0) throw damaged('copy', index, 'it has become shorter')
+        bytes.set(source.bytes(length), done)
+        source.pass(length)
+        done += length
+      }
+    }
+  }
+
+  #stretches(index: number): Stretches {
+    return new Stretches(this.range.region, this.parts(index))
   }
 
   /** The bytes that segments have together, each of which is looked at. */
@@ -91,13 +138,17 @@ export abstract class PacketParts extends PacketData {
   /** So many new packets, or none at all. */
   protected allocateSome(count: number): number[] {
     const made: number[] = []
-    while (made.length < count) {
-      const one = this.allocate()
-      if (one < 0) {
-        for (const given of made) this.free(given)
-        return []
+    let isMade = false
+    try {
+      while (made.length < count) {
+        const one = this.allocate()
+        if (one < 0) return []
+        made.push(one)
       }
-      made.push(one)
+      isMade = true
+    } finally {
+      // There are too few, or a thread keeps the depot.
+      if (!isMade) this.discard(made)
     }
     return made
   }
@@ -123,12 +174,11 @@ export abstract class PacketParts extends PacketData {
     index: number,
     from: number,
     bytes: Uint8Array,
-    move: (piece: Uint8Array, at: number) => void,
+    move: (piece: Uint8Array, bytes: Uint8Array) => void,
   ): void {
     const segments = this.segmentsOf(subject, index)
     const total = this.lengthOf(subject, segments)
     requireUpTo(subject, 'offset', from, total)
-    requireBytes(subject, bytes)
     checkRange(subject, from, bytes.length, total)
     let skipped = 0
     let done = 0
@@ -138,8 +188,48 @@ export abstract class PacketParts extends PacketData {
       const count = Math.min(length - start, bytes.length - done)
       skipped += length
       if (count <= 0) continue
-      move(this.range.region.view(offset + start, count), done)
+      move(this.range.region.view(offset + start, count), bytes.subarray(done, done + count))
       done += count
     }
   }
+}
+
+/** A packet's bytes from front to back, as much in a turn as is in one piece. */
+class Stretches {
+  readonly #region: MappedRegion
+  readonly #parts: readonly PacketPart[]
+  #at = 0
+  #passed = 0
+
+  constructor(region: MappedRegion, parts: readonly PacketPart[]) {
+    this.#region = region
+    this.#parts = parts
+    this.pass(0)
+  }
+
+  /** Bytes that are left of this piece; 0: none are left at all. */
+  get length(): number {
+    return (this.#parts[this.#at]?.length ?? 0) - this.#passed
+  }
+
+  bytes(count: number): Uint8Array {
+    return this.#region.view((this.#parts[this.#at]?.offset ?? 0) + this.#passed, count)
+  }
+
+  pass(count: number): void {
+    let left = this.#passed + count
+    for (let part = this.#parts[this.#at]; part !== undefined && left >= part.length; part = this.#parts[this.#at]) {
+      left -= part.length
+      this.#at += 1
+    }
+    this.#passed = this.#at < this.#parts.length ? left : 0
+  }
+}
+
+function requireRegistration(registration: Registers<unknown>): void {
+  if (typeof registration === 'object' && registration !== null && typeof registration.slice === 'function') return
+  throw new PinfoldError(`scatter: expected a registration, received ${describe(registration)}`, {
+    code: 'ERR_INVALID_ARGUMENT',
+    values: { received: registration },
+  })
 }

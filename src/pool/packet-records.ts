@@ -3,12 +3,10 @@ import type { BufferPool } from './buffer-pool.js'
 import { damaged, noPacket, notFirst, packetFree } from './packet-errors.js'
 import {
   holdersMask,
-  oneSharer,
   type PacketShape,
   type PacketViews,
   packetViews,
   recordWord,
-  recordWords,
   segmentsMask,
   slotWord,
   slotWords,
@@ -230,9 +228,9 @@ export abstract class PacketRecords {
       at = next
     }
     const last = found.at(-1) ?? index
+    // Nor is one of them there twice, then: from there on they would be the same again, without an end.
     if (this.word((last << 3) + recordWord.next) !== 0)
       throw damaged(subject, index, 'it goes on after its last segment')
-    if (new Set(found).size < count) throw damaged(subject, index, 'a segment is there twice')
     return found
   }
 
@@ -258,54 +256,17 @@ export abstract class PacketRecords {
     return (-1 - buffer) * slotWords
   }
 
-  /** An external buffer that no packet has any more. */
-  protected abstract released(slot: number): void
+  /** Gives these packets up, as `free`: all of them, or none. @throws PinfoldError as `free` */
+  protected abstract giveUp(subject: string, packets: readonly number[]): void
 
-  /** One fewer has the segment. */
-  protected drop(index: number): void {
-    const { records } = this
-    const at = index << 3
-    if (records[at] !== 1 && Atomics.sub(records, at, 1) !== 1) return
-    records[at] = 0
-    this.detachBuffer(index)
-    records.fill(0, at, at + recordWords)
-    this.#giveBack(index)
-  }
+  /** Gives up segments that were made by a call that cannot go on. It does not fail for that. */
+  protected abstract discard(segments: readonly number[]): void
 
-  /** Gives up the buffer that a segment uses when it is not its own. */
-  protected detachBuffer(index: number): void {
-    const { records } = this
-    const at = index << 3
-    const buffer = this.otherBuffer(index)
-    records[at + recordWord.form] = this.segmentsAt(at)
-    if (buffer > 0 && this.isPacket(buffer - 1)) this.#dropSharer(buffer - 1)
-    if (buffer >= 0 || -buffer > this.shape.externals) return
-    const { slots } = this.views
-    const slot = this.slotOf(buffer)
-    if (Atomics.sub(slots, slot + slotWord.references, 1) === 1) this.released(-1 - buffer)
-  }
-
-  /** One fewer uses the buffer of a packet. */
-  #dropSharer(index: number): void {
-    const { records } = this
-    const at = index << 3
-    if (Atomics.sub(records, at, oneSharer) !== oneSharer) return
-    records.fill(0, at, at + recordWords)
-    this.#giveBack(index)
-  }
-
-  #giveBack(index: number): void {
-    try {
-      this.pool.put(index)
-    } catch (error) {
-      const at = index << 3
-      this.records[at] = this.records[at + recordWord.form] = 1 // still there, to be freed later
-      throw error
-    }
-  }
+  /** Puts back what could not be put back before; returns whether it was. */
+  protected abstract settleOwed(): boolean
 
   #allocateSlowly(index: number): number {
-    if (index === -1) return -1
+    if (index === -1) return this.settleOwed() ? this.allocate() : -1
     this.recordsNow()
     if (!this.isPacket(index)) throw damaged('allocate', index, 'there is no such packet')
     const at = index << 2
@@ -315,7 +276,7 @@ export abstract class PacketRecords {
   }
 
   #freeSlowly(index: number): void {
-    for (const segment of this.requireFreeable('free', index)) this.drop(segment)
+    this.giveUp('free', [index])
   }
 
   /** Of another array than before, or more than the pool lends at once. */
@@ -325,10 +286,14 @@ export abstract class PacketRecords {
     const most = this.pool.magazineSize
     for (let done = 0; done < count; ) {
       const piece = Math.min(most, count - done)
-      if (this.allocateBulk(values, piece, at + done) === 0) {
-        this.freeBulk(values, done, at)
-        return 0
+      let got = 0
+      try {
+        got = this.allocateBulk(values, piece, at + done)
+      } finally {
+        // Refused, or a thread keeps the depot.
+        if (got === 0) this.discard(numbersOf(values, at, done))
       }
+      if (got === 0) return 0
       done += piece
     }
     return count
@@ -351,17 +316,15 @@ export abstract class PacketRecords {
 
   /** Some of them are more than one segment with its own buffer; those before `done` of them are marked as free. */
   #freeRest(values: Uint32Array, count: number, at: number, done: number): void {
-    for (const index of values.subarray(at, at + done)) this.pairs[index << 2] = this.counts
-    const times = new Map<number, number>()
-    for (const index of values.subarray(at, at + count)) {
-      for (const segment of this.requireFreeable('freeBulk', index)) {
-        const had = times.get(segment) ?? 0
-        if (had >= this.holders(segment)) throw packetFree('freeBulk', index)
-        times.set(segment, had + 1)
-      }
-    }
-    for (const index of values.subarray(at, at + count)) this.#freeSlowly(index)
+    const packets = numbersOf(values, at, count)
+    for (const index of packets.slice(0, done)) if (this.isPacket(index)) this.pairs[index << 2] = this.counts
+    this.giveUp('freeBulk', packets)
   }
+}
+
+/** Read once, and not by methods that the caller's array may have of its own. */
+function numbersOf(values: Uint32Array, at: number, count: number): number[] {
+  return Array.from({ length: count }, (_, place) => values[at + place] ?? -1)
 }
 
 /** Two words as the 64-bit value that has both. */

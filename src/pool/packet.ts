@@ -1,9 +1,9 @@
-import { inspect, types } from 'node:util'
+import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
-import { requireBytes } from './packet-errors.js'
 import type { PacketPart } from './packet-parts.js'
 import type { Packets } from './packets.js'
+import { plainBytes } from './plain-bytes.js'
 import type { Registers } from './pool-elements.js'
 
 /**
@@ -64,18 +64,18 @@ export class Packet {
 
   /** Puts `data` at the end; returns this. */
   append(data: Uint8Array): this {
-    requireBytes('append', data)
+    const bytes = plainBytes('append', data)
     const at = this.length
-    this.#packets.append(this.#index, data.length)
-    this.#packets.write(this.#index, at, data)
+    this.#packets.append(this.#index, bytes.length)
+    this.#packets.write(this.#index, at, bytes)
     return this
   }
 
   /** Puts `data` before the start; returns this. */
   prepend(data: Uint8Array): this {
-    requireBytes('prepend', data)
-    this.#packets.prepend(this.#index, data.length)
-    this.#packets.write(this.#index, 0, data)
+    const bytes = plainBytes('prepend', data)
+    this.#packets.prepend(this.#index, bytes.length)
+    this.#packets.write(this.#index, 0, bytes)
     return this
   }
 
@@ -89,8 +89,16 @@ export class Packet {
     return this
   }
 
+  /** `tail` is one of the same Packets. */
   chain(tail: Packet): this {
-    this.#packets.chain(this.#index, indexOf(tail))
+    const isOurs = typeof tail === 'object' && tail !== null && #packets in tail && tail.#packets === this.#packets
+    if (!isOurs) {
+      throw new PinfoldError(`chain: expected a Packet of the same Packets, received ${describe(tail)}`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { received: tail },
+      })
+    }
+    this.#packets.chain(this.#index, tail.#index)
     return this
   }
 
@@ -116,6 +124,10 @@ export class Packet {
     return this.#packets.scatter(this.#index, registration)
   }
 
+  piece(from?: number, length?: number): Uint8Array<ArrayBuffer> {
+    return this.#packets.piece(this.#index, from, length)
+  }
+
   /** All bytes, copied. */
   toBytes(): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(this.length)
@@ -134,17 +146,4 @@ export class Packet {
   #made(index: number): Packet | undefined {
     return index < 0 ? undefined : new Packet(this.#packets, index)
   }
-}
-
-function indexOf(packet: Packet): number {
-  if (isPacket(packet)) return packet.index
-  throw new PinfoldError(`chain: expected a Packet, received ${describe(packet)}`, {
-    code: 'ERR_INVALID_ARGUMENT',
-    values: { received: packet },
-  })
-}
-
-/** As `instanceof`; a Proxy whose trap throws is none, nor is one of a Packet. */
-function isPacket(value: unknown): value is Packet {
-  return typeof value === 'object' && !types.isProxy(value) && value instanceof Packet
 }

@@ -4,7 +4,7 @@ import { checkRange } from '../options.js'
 import type { BufferPool } from './buffer-pool.js'
 import { Packet } from './packet.js'
 import { noRoom, packetShared, requireUpTo } from './packet-errors.js'
-import type { ExternalMemory, ExternalSlots } from './packet-external.js'
+import { type ExternalMemory, type ExternalSlots, externalRange } from './packet-external.js'
 import type { Details, PacketField, PacketFields, PacketFieldType } from './packet-fields.js'
 import { mostReferences, mostSegments, oneSharer, type PacketShape, recordWord, usesOther } from './packet-layout.js'
 import { PacketParts } from './packet-parts.js'
@@ -85,59 +85,61 @@ export class Packets extends PacketParts {
   }
 
   /**
-   * Makes a new packet, without data, share the buffer of a segment, with its data as they are now. Both can then be cut
+   * Makes a new packet, without data, share the buffer of a segment, with its data as they are now, and have the same fields.
+   * This thread must have `to`, and keep it until the call has returned. Both can then be cut
    * and prolonged apart; their bytes are the same.
    *
    * @param index a packet that nobody else has, of one segment, with its own buffer
    * @throws PinfoldError `ERR_PACKET_SHARED` when it is not; as `free`
    */
   attach(index: number, to: number): void {
-    this.#requirePlain('attach', index)
-    const { records } = this
-    this.recordOf('attach', to)
-    if (index === to) throw packetShared('attach', index, 'cannot share its own buffer')
-    this.dataOf('attach', to)
-    const from = to << 3
-    const buffer = this.otherBuffer(to)
-    if (buffer < 0) this.#externals.share(this.views.slots, this.slotOf(buffer))
-    else this.#shareBuffer('attach', buffer === 0 ? to : buffer - 1)
-    const at = index << 3
-    records[at + recordWord.buffer] = buffer === 0 ? to + 1 : buffer
-    records[at + recordWord.start] = this.word(from + recordWord.start)
-    records[at + recordWord.length] = this.word(from + recordWord.length)
-    records[at + recordWord.form] = usesOther | 1
+    this.changing(() => this.#attach('attach', index, to))
   }
 
   /**
-   * Makes a packet use a slice of the region in place of its own buffer, all of which is then its data.
+   * Makes a packet use a slice of the region in place of its own buffer, all of which is then its data. First it calls what
+   * `runReleases` would.
    *
    * @param index as of `attach`
    * @param release called in this thread when no packet uses the slice any more; at once when this thread has freed the
-   *   last, else by `runReleases`
+   *   last, else by `runReleases`. It may use the packets; what it throws, the call throws that it was called by, when all
+   *   else is done
    * @throws PinfoldError `ERR_PACKETS_EXHAUSTED` when all slots of external buffers are taken; `ERR_INVALID_ARGUMENT`,
    *   `ERR_OUT_OF_RANGE`; as `attach`
    */
   attachExternal(index: number, memory: ExternalMemory, release: () => void): void {
-    this.#requirePlain('attachExternal', index)
-    const slot = this.#externals.claim(this.views.slots, this.range.region, memory, release)
-    const { records } = this
-    const at = index << 3
-    records[at + recordWord.buffer] = -1 - slot
-    records[at + recordWord.start] = 0
-    records[at + recordWord.length] = memory.length
-    records[at + recordWord.form] = usesOther | 1
+    // Whatever runs of the caller's comes first, since it may do anything with the packet.
+    this.runReleases()
+    const range = externalRange(this.range.region, memory, release)
+    this.changing(() => {
+      this.#requirePlain('attachExternal', index)
+      const slot = this.#externals.claim(this.views.slots, range, release)
+      const { records } = this
+      const at = index << 3
+      records[at + recordWord.buffer] = -1 - slot
+      records[at + recordWord.start] = 0
+      records[at + recordWord.length] = range.length
+      records[at + recordWord.form] = usesOther | 1
+    })
   }
 
-  /** Gives a packet of one segment its own buffer back, without data. @throws PinfoldError as `attach` */
+  /**
+   * Gives a packet of one segment its own buffer back, without data, as it was when it was new.
+   *
+   * @throws PinfoldError as `attach`; what `release` throws, after that
+   */
   detach(index: number): void {
-    const at = this.firstOf('detach', index)
-    if (this.segmentsAt(at) !== 1 || this.word(at) !== 1) {
-      throw packetShared('detach', index, 'is shared, or has more segments')
-    }
-    this.requireBuffer('detach', index)
-    this.detachBuffer(index)
-    this.records[at + recordWord.start] = this.headroom
-    this.records[at + recordWord.length] = 0
+    this.changing(() => {
+      const at = this.firstOf('detach', index)
+      if (this.segmentsAt(at) !== 1 || this.word(at) !== 1) {
+        throw packetShared('detach', index, 'is shared, or has more segments')
+      }
+      this.requireBuffer('detach', index)
+      this.requireRoom(1)
+      this.detachBuffer(index)
+      this.records[at + recordWord.start] = this.headroom
+      this.records[at + recordWord.length] = 0
+    })
   }
 
   /** Calls the release callbacks of this thread for buffers that other threads have freed. Returns how many. */
@@ -147,17 +149,23 @@ export class Packets extends PacketParts {
   }
 
   /**
-   * A packet that shares the buffers of all segments of another. The bytes are the same; changing them changes both.
+   * A packet that shares the buffers of all segments of another, with their fields. The bytes are the same; changing them
+   * changes both.
    *
    * @returns its number, or -1 when there are too few packets
-   * @throws PinfoldError as `free`
+   * @throws PinfoldError `ERR_PACKET_SHARED` when a buffer is shared 32,766 times; as `free`
    */
   clone(index: number): number {
-    const segments = this.requireFreeable('clone', index)
-    for (const segment of segments) this.dataOf('clone', segment)
-    const made = this.allocateSome(segments.length)
-    for (const [place, one] of made.entries()) this.attach(one, segments[place] ?? 0)
-    return made.length === 0 ? -1 : this.link(made)
+    return this.changing(() => {
+      const segments = this.requireFreeable('clone', index)
+      for (const segment of segments) this.dataOf('clone', segment)
+      const made = this.allocateSome(segments.length)
+      if (made.length === 0) return -1
+      this.#orDiscard(made, () => {
+        for (const [place, one] of made.entries()) this.#attach('clone', one, segments[place] ?? 0)
+      })
+      return this.link(made)
+    })
   }
 
   /**
@@ -176,7 +184,14 @@ export class Packets extends PacketParts {
     requireUpTo('chain', 'segments', first.length + second.length, mostSegments)
     const total = this.totalAt(head << 3) + this.totalAt(tail << 3)
     requireUpTo('chain', 'length', total, 2 ** 31 - 1)
-    this.link([...first, ...second])
+    const { records } = this
+    records[((first.at(-1) ?? head) << 3) + recordWord.next] = tail + 1
+    // Of one segment, a packet's words from `next` on have said nothing so far.
+    if (second.length === 1) records[(tail << 3) + recordWord.next] = 0
+    records[(tail << 3) + recordWord.form] = this.word((tail << 3) + recordWord.form) & usesOther
+    const form = this.word((head << 3) + recordWord.form) & usesOther
+    records[(head << 3) + recordWord.form] = form | (first.length + second.length)
+    records[(head << 3) + recordWord.total] = total
   }
 
   /**
@@ -203,9 +218,9 @@ export class Packets extends PacketParts {
       return rest
     }
     const cut = segments[place] ?? index
-    const made = this.allocate()
-    if (made < 0) return -1
-    this.attach(made, cut)
+    const [made] = this.allocateSome(1)
+    if (made === undefined) return -1
+    this.#orDiscard([made], () => this.#attach('split', made, cut))
     const rest = made << 3
     this.records[rest + recordWord.start] = this.word(rest + recordWord.start) + from
     this.records[rest + recordWord.length] = this.word(rest + recordWord.length) - from
@@ -223,6 +238,7 @@ export class Packets extends PacketParts {
   linearize(index: number): void {
     const segments = this.requireFreeable('linearize', index)
     if (segments.length === 1) return
+    this.requireRoom(segments.length)
     const total = this.lengthOf('linearize', segments)
     const { offset, length } = this.dataOf('linearize', index)
     if (this.holders(index) !== 1 || this.isSharing(index)) throw packetShared('linearize', index, 'shares its buffer')
@@ -237,15 +253,17 @@ export class Packets extends PacketParts {
       at += bytes.length
     }
     this.records[(index << 3) + recordWord.length] = total
-    this.link([index])
-    for (const segment of rest) this.drop(segment)
+    this.changing(() => {
+      this.link([index])
+      for (const segment of rest) this.drop(segment)
+    })
   }
 
   /**
-   * A new packet with a copy of the bytes, in as few segments as they need.
+   * A new packet with a copy of the bytes, in as few segments as they need, and of the first segment's fields.
    *
    * @returns its number, or -1 when there are too few packets
-   * @throws PinfoldError `ERR_OUT_OF_RANGE`; as `free`
+   * @throws PinfoldError `ERR_OUT_OF_RANGE`, also when they need more than 65,535 segments; as `free`
    */
   copy(index: number, from = 0, count?: number): number {
     const total = this.lengthOf('copy', this.segmentsOf('copy', index))
@@ -255,22 +273,24 @@ export class Packets extends PacketParts {
     const later = this.bufferSize
     const first = later - this.headroom
     const more = length <= first ? 0 : Math.ceil((length - first) / later)
+    requireUpTo('copy', 'segments', more + 1, mostSegments)
     const made = this.allocateSome(more + 1)
     if (made.length === 0) return -1
-    let done = 0
+    let left = length
     for (const [place, one] of made.entries()) {
-      const at = one << 3
-      const piece = Math.min(length - done, place === 0 ? first : later)
-      this.records[at + recordWord.start] = place === 0 ? this.headroom : 0
-      this.records[at + recordWord.length] = piece
-      this.read(index, from + done, this.bytes(one))
-      done += piece
+      const piece = Math.min(left, place === 0 ? first : later)
+      this.records[(one << 3) + recordWord.start] = place === 0 ? this.headroom : 0
+      this.records[(one << 3) + recordWord.length] = piece
+      left -= piece
     }
+    this.#orDiscard(made, () => this.fill(index, from, made))
+    this.#copyFields(made[0] ?? 0, index)
     return this.link(made)
   }
 
   /** Gives this thread's cache to the others. Packets that are taken stay taken. Once only. */
   close(): void {
+    if (!this.closed) this.settleOwed()
     this.pool.close()
   }
 
@@ -288,12 +308,45 @@ export class Packets extends PacketParts {
   }
 
   #detailsNow(): DataView {
-    const { details } = this.views
-    if (this.#view?.buffer !== details.buffer) {
-      this.recordsNow()
+    this.recordsNow()
+    if (this.#view?.buffer !== this.views.details.buffer) {
       this.#view = new DataView(this.views.details.buffer, this.views.details.byteOffset, this.views.details.byteLength)
     }
     return this.#view
+  }
+
+  #attach(subject: string, index: number, to: number): void {
+    this.#requirePlain(subject, index)
+    this.recordOf(subject, to)
+    if (index === to) throw packetShared(subject, index, 'cannot share its own buffer')
+    this.dataOf(subject, to)
+    const { records } = this
+    const from = to << 3
+    const buffer = this.otherBuffer(to)
+    if (buffer < 0) this.#externals.share(this.views.slots, this.slotOf(buffer))
+    else this.#shareBuffer(subject, buffer === 0 ? to : buffer - 1)
+    const at = index << 3
+    records[at + recordWord.buffer] = buffer === 0 ? to + 1 : buffer
+    records[at + recordWord.start] = this.word(from + recordWord.start)
+    records[at + recordWord.length] = this.word(from + recordWord.length)
+    records[at + recordWord.form] = usesOther | 1
+    this.#copyFields(index, to)
+  }
+
+  #copyFields(index: number, from: number): void {
+    const { details } = this.shape
+    const { bytes } = this.#fields
+    if (bytes > 0) this.views.details.copyWithin(index * details, from * details, from * details + bytes)
+  }
+
+  /** Does it, or gives up the new packets. */
+  #orDiscard(made: readonly number[], work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.discard(made)
+      throw error
+    }
   }
 
   #shareBuffer(subject: string, owner: number): void {

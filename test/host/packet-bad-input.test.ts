@@ -102,7 +102,11 @@ const doors: readonly Door[] = [
   ]),
   { of: packets, name: 'copy', before: [index], inputs: values([11, ...counts]) },
   { of: packets, name: 'copy', before: [index, 0], inputs: values([11, ...counts]) },
+  { of: packets, name: 'piece', inputs: indexes },
+  { of: packets, name: 'piece', before: [index], inputs: values([11, ...counts]) },
+  { of: packets, name: 'piece', before: [index, 0], inputs: values([11, ...counts]) },
   { of: packets, name: 'scatter', after: [registration], inputs: indexes },
+  { of: packets, name: 'scatter', before: [index], inputs: values([undefined, null, 7, 'registration', {}]) },
   { of: packets, name: 'attachExternal', after: [region.slice(0, 1), () => {}], inputs: indexes },
   {
     of: packets,
@@ -128,6 +132,7 @@ const doors: readonly Door[] = [
   ...['adj', 'trim', 'split'].map((name) => ({ of: packet, name, inputs: values([undefined, 11, ...counts]) })),
   { of: packet, name: 'chain', inputs: values([undefined, 7, {}, ...wrongTypes()]) },
   { of: packet, name: 'copy', inputs: values([11, ...counts]) },
+  { of: packet, name: 'piece', inputs: values([11, ...counts]) },
 ]
 
 /** What takes nothing that could be wrong. */
@@ -158,7 +163,7 @@ describe('every way in has cases here:', () => {
   const known = new Set([...doors.map(keyOf), ...silent])
   // Those that are protected in TypeScript are methods all the same, but no program's ways in.
   const inside =
-    /\.(isPacket|totalAt|segmentsAt|otherBuffer|roomBefore|isSharing|recordsNow|recordOf|firstOf|word|holders|segmentsOf|requireFreeable|requireBuffer|slotOf|released|drop|detachBuffer|lastOf|dataOf|roomBehind|grow|bufferOf|ownBuffer|lengthOf|allocateSome|link)$/
+    /\.(isPacket|totalAt|segmentsAt|otherBuffer|roomBefore|isSharing|recordsNow|recordOf|firstOf|word|holders|segmentsOf|requireFreeable|requireBuffer|slotOf|released|drop|detachBuffer|lastOf|dataOf|roomBehind|grow|bufferOf|ownBuffer|lengthOf|allocateSome|link|giveUp|settleOwed|settle|changing|requireRoom|discard|fill)$/
   test.each([packets, packet].flatMap((object) => methodsOf(object)))('%s', (key) => {
     if (!inside.test(key)) expect(known).toContain(key)
   })
