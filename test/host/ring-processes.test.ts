@@ -1,9 +1,9 @@
-import { readdirSync, readlinkSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { attachRing, createRing, openRegistrySync, type Region, type Ring } from '../../src/index.js'
 import { basePageSize } from '../../src/memory/page-sizes.js'
 import { Child } from '../child-process.js'
 import { kept } from '../registries.js'
+import { descriptorPath } from '../shared-memory.js'
 
 // A ring between processes: the other has the memory by its descriptor.
 
@@ -11,17 +11,10 @@ const size = 4 * basePageSize
 
 function shared(): { region: Region; ring: Ring; path: string } {
   const region = kept(openRegistrySync()).allocateSync('ring-shared', { size, pages: 'base' })
-  const number = readdirSync('/proc/self/fd').find((number) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${number}`) === '/memfd:pinfold:ring-shared (deleted)'
-    } catch {
-      return false // the descriptor of the folder itself
-    }
-  })
   return {
     region,
     ring: createRing(region, { count: 512, patience: 30_000 }),
-    path: `/proc/${process.pid}/fd/${number}`,
+    path: descriptorPath('ring-shared'),
   }
 }
 
