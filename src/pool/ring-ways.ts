@@ -230,6 +230,12 @@ export class RingWays {
         to[target + 14] = from[source + 14] as bigint
         to[target + 15] = from[source + 15] as bigint
       }
+      for (; target + 4 <= end; target += 4, source += 4) {
+        to[target] = from[source] as bigint
+        to[target + 1] = from[source + 1] as bigint
+        to[target + 2] = from[source + 2] as bigint
+        to[target + 3] = from[source + 3] as bigint
+      }
       for (; target < end; target++, source++) to[target] = from[source] as bigint
       side[SideWord.index] = position + count
       mine[CallWord.producers] = 0
@@ -285,6 +291,12 @@ export class RingWays {
         to[target + 13] = from[source + 13] as bigint
         to[target + 14] = from[source + 14] as bigint
         to[target + 15] = from[source + 15] as bigint
+      }
+      for (; target + 4 <= end; target += 4, source += 4) {
+        to[target] = from[source] as bigint
+        to[target + 1] = from[source + 1] as bigint
+        to[target + 2] = from[source + 2] as bigint
+        to[target + 3] = from[source + 3] as bigint
       }
       for (; target < end; target++, source++) to[target] = from[source] as bigint
       side[SideWord.index] = position + count
