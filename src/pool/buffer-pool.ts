@@ -147,7 +147,13 @@ export class BufferPool extends PoolCache {
   }
 
   protected override answer(): void {
-    if (this.#flushIfAsked()) this.#queue.tell()
+    try {
+      if (this.#flushIfAsked()) this.#queue.tell()
+    } catch (error) {
+      // The element is back already, so the call has not failed: who waits is answered by the next.
+      if (error instanceof PinfoldError && error.code === 'ERR_POOL_BUSY') return
+      throw error
+    }
     this.#queue.serve()
   }
 
@@ -170,8 +176,8 @@ export class BufferPool extends PoolCache {
   #flushIfAsked(): boolean {
     const words = this.wordsNow()
     if (words[this.asked] === 0) return false
-    words[this.asked] = 0
     this.magazines.flush(words)
+    words[this.asked] = 0
     this.level = this.magazines.loaded + magazineWord.count
     return true
   }

@@ -92,6 +92,15 @@ test('a call that finds the pool kept by another thread changes nothing, or is d
   expect(() => packets.allocateBulk(new Uint32Array(40))).toThrow(expect.objectContaining({ code: 'ERR_POOL_BUSY' }))
   words[depotWord.owner] = 0
   expect(packets.available).toBe(40)
-  expect(packets.allocateBulk(new Uint32Array(40))).toBe(40)
+  expect(packets.allocateBulk(new Uint32Array(39))).toBe(39)
+
+  // Others wait for what is freed, and cannot be answered now.
+  const one = packets.allocate()
+  words[threadsWord + threadWord.isAsked] = -1
+  keep()
+  packets.free(one)
+  expect(() => packets.free(one)).toThrow(expect.objectContaining({ code: 'ERR_PACKET_FREE' }))
+  words[depotWord.owner] = 0
+  expect(packets.available).toBe(1)
   await worker.terminate()
 })
