@@ -23,7 +23,7 @@ const quickSeconds = 0.5
 export const bench = defineCommand({
   meta: {
     name: 'bench',
-    description: 'Measure memory of this machine by kind of pages: random access, copies, pools, buffers',
+    description: 'Measure memory of this machine by kind of pages: random access, copies, pools, packets',
   },
   args: {
     benchmark: {

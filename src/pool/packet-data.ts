@@ -70,6 +70,19 @@ export abstract class PacketData extends PacketHolds {
    * @throws PinfoldError `ERR_PACKET_TAILROOM`, `ERR_OUT_OF_RANGE`; as `free`
    */
   append(index: number, count: number): number {
+    const { records } = this
+    const at = this.isPacket(index) ? index << 3 : -1
+    // Had by one, of one segment, with its own buffer: nearly all are.
+    if (records[at] === 1 && records[at + recordWord.form] === 1 && !this.pool.closed) {
+      const start = records[at + recordWord.start] ?? -1
+      const length = records[at + recordWord.length] ?? -1
+      // A number, and none of the three below 0; not more than there is.
+      const isRoom = typeof count === 'number' && count >>> 0 === count && count <= this.bufferSize - start - length
+      if (isRoom && (start | length) >= 0 && start <= this.bufferSize && length <= this.bufferSize) {
+        records[at + recordWord.length] = length + count
+        return this.range.offset + this.shape.pool + this.pool.offset(index) + start + length
+      }
+    }
     const last = this.lastOf('append', index)
     const { offset, length } = this.dataOf('append', last)
     requireUpTo('append', 'count', count, 2 ** 31 - 1 - this.totalAt(index << 3))

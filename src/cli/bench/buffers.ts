@@ -1,27 +1,28 @@
-import type { BufferPool } from '../../pool/buffer-pool.js'
-import { bufferPoolBytes, createBufferPool } from '../../pool/open-pool.js'
+import { createPackets, packetsBytes } from '../../pool/open-packets.js'
+import type { Packets } from '../../pool/packets.js'
 import type { Region } from '../../registry/region.js'
 import { KiB } from '../../sizes.js'
 import type { Benchmark } from './benchmark.js'
 import { type Probe, secondsOf } from './sampling.js'
 import { randomCycle } from './tlb.js'
 
-/** Buffers that are out at any time, as in the queues of an adapter. */
+/** Packets that are out at any time, as in the queues of an adapter. */
 const inFlight = 4096
 const burst = 32
+const headroom = 128
 const wordsInLine = 64 / Uint32Array.BYTES_PER_ELEMENT
 
 /**
- * What a packet costs before anybody does anything with it: a buffer is taken, each of its lines is written as by whoever
- * receives, and it is put back when 4,096 others have been taken, so that its lines have left the caches that they do not
- * fit into. Buffers lie in random order, as they do in a pool that has been used for a while.
+ * What a packet costs before anybody does anything with it: it is allocated, given its length, each of its lines is written
+ * as by whoever receives, and it is freed when 4,096 others have been allocated, so that its lines have left the caches that
+ * they do not fit into. Packets lie in random order, as they do when they have been used for a while.
  */
 export const buffers: Benchmark = {
   name: 'buffers',
-  about: `buffers of a pool taken, written a word in each cache line, put back ${inFlight.toLocaleString('en-US')} later`,
-  varied: 'buffer size',
+  about: `packets allocated, appended to, written a word in each cache line, freed ${inFlight.toLocaleString('en-US')} later`,
+  varied: 'packet size',
   variedIn: 'bytes',
-  measured: 'a buffer, in bursts of 32',
+  measured: 'a packet, in bursts of 32',
   unit: 'ns',
   sizes: [64, 128, 256, 512, KiB, 2 * KiB, 4 * KiB, 8 * KiB],
   quickSizes: [64, 512, 2 * KiB],
@@ -29,7 +30,7 @@ export const buffers: Benchmark = {
     text: 'multiples of 4 bytes, from 64B to 64KiB',
     accepts: (size) => size % 4 === 0 && size >= 64 && size <= 64 * KiB,
   },
-  regionSize: (largest) => bufferPoolBytes(shapeOf(largest)),
+  regionSize: (largest) => packetsBytes(shapeOf(largest)),
   prepare(size) {
     const order = randomCycle(inFlight)
     return (region) => new Passage(region, size, order)
@@ -37,26 +38,26 @@ export const buffers: Benchmark = {
   figure: (seconds) => (seconds / burst) * 1e9,
 }
 
-/** A buffer may lie across pages, so that the same memory has room for as many whatever its pages are. */
-function shapeOf(elementSize: number) {
-  return { elementSize, count: inFlight + 1024, crossPages: true }
+/** A packet may lie across pages, so that the same memory has room for as many whatever its pages are. */
+function shapeOf(size: number) {
+  return { bufferSize: headroom + size, headroom, count: inFlight + 1024, crossPages: true }
 }
 
 class Passage implements Probe {
-  readonly #pool: BufferPool
+  readonly #packets: Packets
   readonly #words: Uint32Array
-  readonly #wordsInBuffer: number
-  readonly #taken: Uint32Array
+  readonly #size: number
+  readonly #taken = new Uint32Array(inFlight)
   #at = 0
 
   constructor(region: Region, size: number, order: Uint32Array) {
+    const shape = shapeOf(size)
     const { buffer, byteOffset } = region.view(0, 0)
-    this.#pool = createBufferPool(region, shapeOf(size))
-    this.#words = new Uint32Array(buffer, byteOffset, bufferPoolBytes(shapeOf(size)) / Uint32Array.BYTES_PER_ELEMENT)
-    this.#wordsInBuffer = size / Uint32Array.BYTES_PER_ELEMENT
-    this.#taken = new Uint32Array(inFlight)
+    this.#packets = createPackets(region, shape)
+    this.#words = new Uint32Array(buffer, byteOffset, Math.floor(packetsBytes(shape) / Uint32Array.BYTES_PER_ELEMENT))
+    this.#size = size
     const taken = new Uint32Array(inFlight)
-    this.#pool.getBulk(taken)
+    this.#packets.allocateBulk(taken)
     for (const [at, from] of order.entries()) this.#taken[at] = taken[from] ?? 0
   }
 
@@ -66,30 +67,32 @@ class Passage implements Probe {
 
   run(rounds: number): number {
     return secondsOf(() => {
-      this.#at = pass(this.#pool, this.#words, this.#wordsInBuffer, this.#taken, this.#at, rounds)
+      this.#at = pass(this.#packets, this.#words, this.#size, this.#taken, this.#at, rounds)
     })
   }
 
   close(): void {
-    this.#pool.close()
+    this.#packets.close()
   }
 }
 
 /** Bursts from the place `at` of those that are out; returns the place after the last. */
 function pass(
-  pool: BufferPool,
+  packets: Packets,
   words: Uint32Array,
-  wordsInBuffer: number,
+  size: number,
   taken: Uint32Array,
   at: number,
   rounds: number,
 ): number {
+  const wordsInPacket = size / Uint32Array.BYTES_PER_ELEMENT
   for (let round = 0; round < rounds; round++) {
-    pool.putBulk(taken, burst, at)
-    pool.getBulk(taken, burst, at)
+    packets.freeBulk(taken, burst, at)
+    packets.allocateBulk(taken, burst, at)
     for (let one = at; one < at + burst; one++) {
-      const first = pool.offset(taken[one] ?? 0) >>> 2
-      for (let word = 0; word < wordsInBuffer; word += wordsInLine) words[first + word] = round
+      // Where the data start, in the region.
+      const first = packets.append(taken[one] ?? 0, size) >>> 2
+      for (let word = 0; word < wordsInPacket; word += wordsInLine) words[first + word] = round
     }
     at = (at + burst) % inFlight
   }
