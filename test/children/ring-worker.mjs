@@ -61,6 +61,24 @@ const works = {
     }
   },
 
+  // Passes values on by calls that copy, up to 8 in its hands; ends only with the thread.
+  carry() {
+    const [from, to] = rings
+    const burst = new Uint32Array(8)
+    parentPort.postMessage('carrying')
+    for (;;) {
+      if (random(2) === 0) {
+        const value = from.dequeue()
+        if (value >= 0) to.enqueue(value)
+        continue
+      }
+      const wanted = 1 + random(8)
+      const got = random(2) === 0 ? from.dequeueBulk(burst, wanted) : from.dequeueBurst(burst, wanted)
+      if (random(2) === 0) to.enqueueBulk(burst, got)
+      else to.enqueueBurst(burst, got)
+    }
+  },
+
   // Uses one ring after the other, each alone until its parent joins in, and goes on when it is told to.
   keep() {
     const turn = new Int32Array(workerData.turn)
