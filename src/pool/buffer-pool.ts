@@ -162,9 +162,11 @@ export class BufferPool extends PoolCache {
     return this.participant.line
   }
 
-  /** The elements that are in a magazine of whichever thread, or of the depot. */
-  protected free(): Set<number> {
-    return this.#depot.elements(this.wordsNow())
+  /** Whether each element is in a magazine, of whichever thread or of the depot. @throws PinfoldError as `get` */
+  protected freeElements(): (index: number) => boolean {
+    const isFree = this.magazines.freeElements(this.wordsNow(), this.capacity)
+    this.level = this.magazines.loaded + magazineWord.count
+    return isFree
   }
 
   /** Whether who has that line of the participants lives; a free line has nobody. */

@@ -158,14 +158,17 @@ export class Depot {
     return sum
   }
 
-  /** All that is in magazines. */
-  elements(words: Int32Array): Set<number> {
-    const all = new Set<number>()
+  /** Whether each element is in a magazine; of a pool whose depot is this thread's, so that nothing is moved meanwhile. */
+  inMagazines(words: Int32Array, capacity: number): (index: number) => boolean {
+    const bits = new Uint32Array(Math.ceil(capacity / 32))
     for (let magazine = 0; magazine < this.#magazines; magazine++) {
       const entries = this.entriesOf(magazine)
       const count = Math.min(this.#magazineSize, words[entries + magazineWord.count] ?? 0)
-      for (let place = 0; place < count; place++) all.add(words[entries + place] ?? 0)
+      for (let place = 0; place < count; place++) {
+        const index = words[entries + place] ?? 0
+        bits[index >>> 5] = (bits[index >>> 5] ?? 0) | (1 << (index & 31))
+      }
     }
-    return all
+    return (index) => ((bits[index >>> 5] ?? 0) & (1 << (index & 31))) !== 0
   }
 }

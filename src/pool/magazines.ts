@@ -114,6 +114,14 @@ export class Magazines {
     return found
   }
 
+  /** Whether each element is free, in whichever thread's magazine, or in the depot. */
+  freeElements(words: Int32Array, capacity: number): (index: number) => boolean {
+    this.#open(words)
+    const isFree = this.#depot.inMagazines(words, capacity)
+    this.#depot.close(words)
+    return isFree
+  }
+
   /** A call that is cut off from here on leaves the depot to the next, of whichever thread, which puts it in order. */
   #open(words: Int32Array): void {
     const isLeftBehind = this.#depot.open(words, this.#ticket)

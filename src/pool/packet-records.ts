@@ -144,8 +144,8 @@ export abstract class PacketRecords {
     const { spans } = pool
     let one = 0
     for (const even = count & ~1; one < even; one += 2) {
-      const index = values[at + one] ?? 0
-      const other = values[at + one + 1] ?? 0
+      const index = values[at + one] ?? -1
+      const other = values[at + one + 1] ?? -1
       if (index >= capacity || other >= capacity || index === other) break
       if (pairs[index << 2] !== counts || pairs[other << 2] !== counts) break
       spans[first + one] = index
@@ -154,7 +154,7 @@ export abstract class PacketRecords {
       pairs[other << 2] = 0
     }
     if (one === count - 1) {
-      const index = values[at + one] ?? 0
+      const index = values[at + one] ?? -1
       if (index < capacity && pairs[index << 2] === counts) {
         spans[first + one] = index
         pairs[index << 2] = 0

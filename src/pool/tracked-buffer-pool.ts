@@ -154,11 +154,11 @@ export class TrackedBufferPool extends BufferPool {
     )
     for (const [index, state] of states.entries()) if (isDead[state & ~isReturning] === true) dead.push(index)
     // Looked at later than the states: an element that a living thread has got meanwhile has another state by now.
-    const free = this.free()
+    const isFree = this.freeElements()
     for (const index of dead) {
       const state = Atomics.load(states, index)
       const returning = isReturning | (this.line + 1)
-      if (free.has(index) || isDead[state & ~isReturning] !== true) continue
+      if (isFree(index) || isDead[state & ~isReturning] !== true) continue
       if (Atomics.compareExchange(states, index, state, returning) !== state) continue
       if (this.#oneIn === 1) super.view(index).fill(poison)
       super.put(index)
