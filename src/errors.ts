@@ -61,7 +61,7 @@ export type ErrorCode =
   | 'ERR_BLOCK_OVERRUN' // a heap with red zones: something has written past the end of a block
   // Pools
   | 'ERR_POOL_LAYOUT' // there is no pool in this memory, or one of another version, or its bookkeeping was written over
-  | 'ERR_POOL_OPEN' // this thread has a pool open in this memory
+  | 'ERR_POOL_OPEN' // this thread has a pool, packets or a heap open in this memory
   | 'ERR_POOL_BUSY' // another thread has had the pool's depot for too long, and lives
   | 'ERR_POOL_CLOSED'
   | 'ERR_POOL_INDEX' // no number of an element

@@ -18,6 +18,7 @@ import {
 import { firstDamage } from './heap-integrity.js'
 import { closeOptions, type HeapCloseOptions, type HeapOptions, heapOptions } from './heap-options.js'
 import type { HeapBlock, HeapStats } from './heap-stats.js'
+import { OpenOnce } from './open-once.js'
 import { type PoolMemory, type PoolRange, poolRange } from './pool-memory.js'
 import { firstWritten, markRedZone, redZoneBytes } from './red-zone.js'
 import { SegregatedFit } from './segregated-fit.js'
@@ -348,12 +349,14 @@ function largeGranulesOf(subject: string, size: number, redZone: number): number
   throw wrongSize(subject, size)
 }
 
+const open = new OpenOnce<Heap>()
+
 /**
  * A heap over a region or a slice of one: one free block of all its bytes, of which none is read or written.
  *
  * @param memory from 16 bytes to 32 GiB; a slice starts at a multiple of 16
- * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`; `ERR_MEMORY_SHORT` when there is no memory to know of
- *   so many blocks
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`; `ERR_POOL_OPEN` when this thread has one open that
+ *   starts there; `ERR_MEMORY_SHORT` when there is no memory to know of so many blocks
  */
 export function createHeap(memory: PoolMemory, options: HeapOptions = {}): Heap {
   const range = poolRange('createHeap', memory, Granule.bytes)
@@ -365,5 +368,9 @@ export function createHeap(memory: PoolMemory, options: HeapOptions = {}): Heap 
     )
   }
   const { blocks = fewestBlocks, redZones = false } = checked('createHeap', heapOptions, options)
-  return new Heap(range, blocks, redZones ? redZoneBytes : 0)
+  // Each would give out the same bytes, since what is known of them is beside the memory.
+  if (open.find(range) !== undefined) {
+    throw new PinfoldError('createHeap: this thread has a heap open there', { code: 'ERR_POOL_OPEN' })
+  }
+  return open.add(range, new Heap(range, blocks, redZones ? redZoneBytes : 0))
 }

@@ -136,7 +136,7 @@ describe('with red zones, what is written past the end of a block', () => {
   let watched: Heap
 
   beforeEach(() => {
-    watched = createHeap(region.slice(0, 4096), { redZones: true })
+    watched = createHeap(region.slice(4096, 4096), { redZones: true })
   })
   afterEach(() => watched.close({ force: true }))
 
@@ -150,7 +150,7 @@ describe('with red zones, what is written past the end of a block', () => {
     watched.allocate(100)
     watched.view(offset).fill(0xff)
     watched.check()
-    region.view(offset + 103, 1)[0] = 0
+    region.view(4096 + offset + 103, 1)[0] = 0
     const values = { heap: "the heap in region 'rx'", offset, size: 100, written: 103 }
     expect(() => call(offset)).toThrow(coded('ERR_BLOCK_OVERRUN', values))
     expect(watched.stats().blocks).toBe(3)
@@ -246,7 +246,7 @@ describe('a closed heap', () => {
 
   test('at the end of its scope forgets its blocks', () => {
     {
-      using scoped = createHeap(region.slice(0, 1024))
+      using scoped = createHeap(region.slice(4096, 1024))
       scoped.allocate(16)
     }
     expect(region.core.holders).toEqual(['a heap'])
@@ -265,6 +265,7 @@ describe('a heap is opened on no', () => {
       },
     ],
     ['slice of less than 16 bytes', 'ERR_INVALID_ARGUMENT', () => createHeap(region.slice(0, 15))],
+    ['memory that has one', 'ERR_POOL_OPEN', () => createHeap(region)],
     ['slice at no multiple of 16', 'ERR_INVALID_ARGUMENT', () => createHeap(region.slice(8, 1024))],
   ])('%s', (_, code, open) => {
     expect(open).toThrow(coded(code))
