@@ -83,7 +83,7 @@ export abstract class PoolCache extends PoolElements {
     const { words, level } = this
     const left = ((words[level] ?? 0) - 1) | 0
     if (left < 0) return this.fill(1) ? this.#pop() : -1
-    const index = words[level + 2 + left] ?? -1
+    const index = words[(level + 2 + left) | 0] ?? -1
     words[level] = left
     if (this.isCounting) this.taken += 1
     return index
@@ -285,7 +285,8 @@ export abstract class PoolCache extends PoolElements {
 
   #pop(): number {
     const left = (this.words[this.level] ?? 0) - 1
-    const index = this.spans[this.level + left] ?? -1
+    // Not of `spans`: V8 would carry what `get` returns, of either way, as a float, since not every number there is an int32.
+    const index = this.words[this.level + 2 + left] ?? -1
     this.words[this.level] = left
     if (this.isCounting) this.taken += 1
     return index
