@@ -89,7 +89,7 @@ export class BufferPool extends PoolCache {
   }
 
   /**
-   * In a pool with tracking, takes back also what threads that have died had taken and not handed on.
+   * In a pool with tracking, takes back also what threads that have died, or closed the pool, had taken and not handed on.
    *
    * @returns how many elements
    * @throws PinfoldError `ERR_UNSUPPORTED` without tracking: nobody knows then who has taken what; as `get`

@@ -57,11 +57,9 @@ export class TrackedBufferPool extends BufferPool {
   override put(index: number): void {
     if (!this.isElement(index)) throw this.noElement('put', index)
     const states = this.#statesNow()
-    const state = Atomics.load(states, index)
     const stack = this.#stack(this.put)
-    if (state === 0 || (state & isReturning) !== 0) throw this.#isFree('put', index, stack)
     const returning = isReturning | (this.line + 1)
-    if (Atomics.compareExchange(states, index, state, returning) !== state) throw this.#isFree('put', index, stack)
+    if (!this.#rename(index, returning)) throw this.#isFree('put', index, stack)
     this.#histories.set(index, { got: this.#histories.get(index)?.got, put: stack })
     if (this.#oneIn === 1) super.view(index).fill(poison)
     super.put(index)
@@ -138,7 +136,7 @@ export class TrackedBufferPool extends BufferPool {
   }
 
   /**
-   * Takes back what threads that have died had taken, and what they had in their caches. An element that one of them handed
+   * Takes back what threads that have died, or closed the pool, had taken, and what they had in their caches. An element that one of them handed
    * on to a living thread is still known as the dead one's: `adopt` it there.
    *
    * @returns how many elements
@@ -170,10 +168,20 @@ export class TrackedBufferPool extends BufferPool {
 
   override adopt(index: number): void {
     if (!this.isElement(index)) throw this.noElement('adopt', index)
+    if (!this.#rename(index, this.line + 1)) throw this.#isFree('adopt', index, this.#stack(this.adopt))
+  }
+
+  /**
+   * Gives an element that is taken another state; false when it is free. Again when another thread comes between: one that
+   * has just got the line of who had taken it says only that that one is gone.
+   */
+  #rename(index: number, name: number): boolean {
     const states = this.#statesNow()
-    const state = Atomics.load(states, index)
-    if (state === 0 || (state & isReturning) !== 0) throw this.#isFree('adopt', index, this.#stack(this.adopt))
-    Atomics.compareExchange(states, index, state, this.line + 1)
+    for (;;) {
+      const state = Atomics.load(states, index)
+      if (state === 0 || (state & isReturning) !== 0) return false
+      if (Atomics.compareExchange(states, index, state, name) === state) return true
+    }
   }
 
   #statesNow(): Uint8Array {
