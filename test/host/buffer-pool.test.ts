@@ -366,6 +366,27 @@ describe('a pool that tracks', () => {
     expect(sorted(drained(from))).toEqual(allOf(100))
   })
 
+  test.for(['put', 'adopt'] as const)('is not misled by a thread that joins in the middle of %s', (call) => {
+    const from = pool({ count: 4, tracking: 'all' })
+    const index = from.get()
+    const exchange = Atomics.compareExchange
+    let joined = 0
+    // What a thread does that gets the line of who had taken the element: it says that that one is gone.
+    const joining = (states: Uint8Array, ...rest: number[]) => {
+      if (states instanceof Uint8Array && joined++ === 0) Atomics.store(states, index, 0x7f)
+      return Reflect.apply(exchange, Atomics, [states, ...rest])
+    }
+    Object.defineProperty(Atomics, 'compareExchange', { value: joining })
+    try {
+      from[call](index)
+    } finally {
+      Object.defineProperty(Atomics, 'compareExchange', { value: exchange })
+    }
+    expect(joined).toBeGreaterThan(1)
+    if (call === 'adopt') from.put(index)
+    expect(from.available).toBe(4)
+  })
+
   test('names both stacks', () => {
     const from = pool({ count: 100, tracking: 'all' })
     const index = from.get()
