@@ -9,7 +9,8 @@ export { type Distribution, distribution }
  *
  * A contender tells the seconds that its rounds took, and holds its own loop, written out. It must: V8 keeps one set of type feedback and one
  * optimized code per function literal, so a loop that is shared, such as `for (…) work()`, sees every `work` there is,
- * inlines none, and measures the call. For the same reason every suite runs in a process of its own.
+ * inlines none, and measures the call. For the same reason every suite runs in a process of its own, and
+ * of those of nanoseconds every row.
  */
 export type Contender = (rounds: number) => number | Promise<number>
 

@@ -70,7 +70,7 @@ export class BufferPool extends PoolCache {
   /** Gives the elements of this thread's cache to all. @throws PinfoldError as `get` */
   flush(): void {
     this.magazines.flush(this.wordsNow())
-    this.level = this.magazines.loaded + magazineWord.count
+    this.level = this.magazines.level
     this.#queue.tell()
     this.#queue.serve()
   }
@@ -84,7 +84,7 @@ export class BufferPool extends PoolCache {
    */
   reclaim(): number {
     const found = this.magazines.reclaim(this.wordsNow())
-    this.level = this.magazines.loaded + magazineWord.count
+    this.level = this.magazines.level
     return found
   }
 
@@ -165,7 +165,7 @@ export class BufferPool extends PoolCache {
   /** Whether each element is in a magazine, of whichever thread or of the depot. @throws PinfoldError as `get` */
   protected freeElements(): (index: number) => boolean {
     const isFree = this.magazines.freeElements(this.wordsNow(), this.capacity)
-    this.level = this.magazines.loaded + magazineWord.count
+    this.level = this.magazines.level
     return isFree
   }
 
@@ -180,7 +180,7 @@ export class BufferPool extends PoolCache {
     if (words[this.asked] === 0) return false
     this.magazines.flush(words)
     words[this.asked] = 0
-    this.level = this.magazines.loaded + magazineWord.count
+    this.level = this.magazines.level
     return true
   }
 

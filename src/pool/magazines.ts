@@ -29,6 +29,11 @@ export class Magazines {
     this.#thread = thread
   }
 
+  /** Where it stands how many elements the magazine has that is worked with. */
+  get level(): number {
+    return this.loaded + magazineWord.count
+  }
+
   /** Fetches the first two. */
   fetch(words: Int32Array): void {
     this.#open(words)

@@ -1,6 +1,6 @@
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
-import { magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
+import { type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
 import { poolViews } from './buffer-pool-views.js'
 import type { Depot } from './depot.js'
 import { Magazines } from './magazines.js'
@@ -60,7 +60,7 @@ export abstract class PoolCache extends PoolElements {
     words[this.thread + threadWord.ticket] = ticket
     this.magazines = new Magazines(depot, shape.magazineSize, ticket, this.thread)
     this.magazines.fetch(words)
-    this.level = this.magazines.loaded + magazineWord.count
+    this.level = this.magazines.level
   }
 
   /** Whether it was closed in this thread. */
@@ -272,13 +272,13 @@ export abstract class PoolCache extends PoolElements {
   /** Sees to it that so many elements are in the loaded magazine; false when there are none, or others come before. */
   protected fill(count: number, mayTake: boolean = this.mayTake(this.wordsNow())): boolean {
     const isFilled = this.magazines.fill(this.wordsNow(), count, mayTake)
-    this.level = this.magazines.loaded + magazineWord.count
+    this.level = this.magazines.level
     return isFilled
   }
 
   #makeRoom(count: number): void {
     this.magazines.empty(this.wordsNow(), count)
-    this.level = this.magazines.loaded + magazineWord.count
+    this.level = this.magazines.level
   }
 
   // What the methods above do once the magazine is right. Not by calling them again: a pool that tracks has others.
