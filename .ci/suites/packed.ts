@@ -7,7 +7,26 @@ import { run } from '../processes.js'
 import type { Node } from './vitest.js'
 
 /** The tarball as a user's package manager sees it: what is in it, and that it works where nothing else is. */
-export async function packed(nodes: readonly Node[]): Promise<Outcome> {
+export function packed(node: Node): Promise<Outcome> {
+  return withTarball(async (checks, folder, tarball) => {
+    await checkContents(checks, tarball)
+    await install(checks, folder, tarball)
+    await checkUse(checks, folder, node)
+    await checkCharts(checks, folder, tarball)
+    await checkTypes(checks, folder)
+  })
+}
+
+/** The tarball on other Nodes. */
+export function packedOn(nodes: readonly Node[]): Promise<Outcome> {
+  return withTarball(async (checks, folder, tarball) => {
+    await install(checks, folder, tarball)
+    for (const node of nodes) await checkUse(checks, folder, node)
+  })
+}
+
+/** Runs the checks in an empty folder that has the tarball in it. */
+async function withTarball(body: (checks: Checks, folder: string, tarball: string) => Promise<void>): Promise<Outcome> {
   const checks = new Checks('packed')
   const folder = mkdtempSync(join(tmpdir(), 'pinfold-packed-'))
   try {
@@ -16,14 +35,14 @@ export async function packed(nodes: readonly Node[]): Promise<Outcome> {
       await succeed('bash', ['.ci/prebuilds'])
       tarball = await pack(folder)
     })
-    if (tarball !== '') await checkTarball(checks, folder, tarball, nodes)
+    if (tarball !== '') await body(checks, folder, tarball)
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
   return checks.outcome()
 }
 
-async function checkTarball(checks: Checks, folder: string, tarball: string, nodes: readonly Node[]): Promise<void> {
+async function checkContents(checks: Checks, tarball: string): Promise<void> {
   await checks.that('it holds what a user needs, and nothing else', async () => {
     const files = (await succeed('tar', ['-tf', tarball])).trim().split('\n')
     for (const needed of ['package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/index.js', 'dist/index.d.ts']) {
@@ -62,28 +81,36 @@ async function checkTarball(checks: Checks, folder: string, tarball: string, nod
     const hooks = Object.keys(scripts).filter((name) => /^(pre|post)?(install|prepare)$/.test(name))
     assert.deepEqual(hooks, [])
   })
+}
+
+async function install(checks: Checks, folder: string, tarball: string): Promise<void> {
   writeFileSync(join(folder, 'package.json'), '{ "name": "user", "private": true, "type": "module" }\n')
   await checks.that('it installs into an empty folder, without install scripts', async () => {
     const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund']
     await succeed('npm', ['install', ...quiet, tarball], folder)
   })
+}
+
+/** Whether the installed package loads its addon, and its command runs, on this Node. */
+async function checkUse(checks: Checks, folder: string, { label, path }: Node): Promise<void> {
   const command = join(folder, 'node_modules/.bin/pinfold')
-  for (const { label, path } of nodes) {
-    await checks.that(`it imports on Node ${label}, and its addon loads from prebuilds/`, async () => {
-      const program = [
-        "import 'pinfold'",
-        "const loaded = process.report.getReport().sharedObjects.filter((path) => path.endsWith('pinfold.node'))",
-        'console.log(loaded.join())',
-      ].join('\n')
-      const output = await succeed(path, ['--input-type=module', '--eval', program], folder)
-      assert.match(output, /node_modules\/pinfold\/prebuilds\/linux-[^/]+\/pinfold\.node/)
-    })
-    await checks.that(`its command runs on Node ${label}`, async () => {
-      for (const words of ['hugepages show', 'devices']) {
-        JSON.parse(await succeed(path, [command, ...words.split(' '), '--json'], folder))
-      }
-    })
-  }
+  await checks.that(`it imports on Node ${label}, and its addon loads from prebuilds/`, async () => {
+    const program = [
+      "import 'pinfold'",
+      "const loaded = process.report.getReport().sharedObjects.filter((path) => path.endsWith('pinfold.node'))",
+      'console.log(loaded.join())',
+    ].join('\n')
+    const output = await succeed(path, ['--input-type=module', '--eval', program], folder)
+    assert.match(output, /node_modules\/pinfold\/prebuilds\/linux-[^/]+\/pinfold\.node/)
+  })
+  await checks.that(`its command runs on Node ${label}`, async () => {
+    for (const words of ['hugepages show', 'devices']) {
+      JSON.parse(await succeed(path, [command, ...words.split(' '), '--json'], folder))
+    }
+  })
+}
+
+async function checkCharts(checks: Checks, folder: string, tarball: string): Promise<void> {
   await checks.that('its benchmarks draw charts, by a library that comes with its licences', async () => {
     const command = join(folder, 'node_modules/.bin/pinfold')
     await succeed(command, ['bench', 'copy', '--quick', '--pages', 'base', '--html', 'report.html'], folder)
@@ -91,6 +118,9 @@ async function checkTarball(checks: Checks, folder: string, tarball: string, nod
     const licences = await succeed('tar', ['-xOf', tarball, 'package/dist/cli/bench/LICENSE.echarts'])
     for (const words of [/Apache License/, /Apache ECharts\nCopyright/, /Baidu Inc/]) assert.match(licences, words)
   })
+}
+
+async function checkTypes(checks: Checks, folder: string): Promise<void> {
   await checks.that('its types compile in a strict program, library check included', async () => {
     writeFileSync(
       join(folder, 'user.ts'),

@@ -1,0 +1,61 @@
+/**
+ * `npm run test:platforms`: what may differ by platform, on other Node versions than the one at hand. Set-up
+ * (.ci/setup platforms) has been run before. Everything that does not differ is .ci/test.ts's.
+ *
+ * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 when anything failed.
+ */
+import { readOnly } from './arguments.js'
+import { type Outcome, silent } from './outcome.js'
+import { Session } from './session.js'
+import { build } from './suites/build.js'
+import { packedOn } from './suites/packed.js'
+import { nodeOf, vitest } from './suites/vitest.js'
+
+/** The Node versions, and the suites that may differ on them: most on the newest, the language alone on the oldest. */
+const suitesOfNode: Readonly<Record<string, readonly string[]>> = {
+  // The oldest release of the major that `npm test` runs everything on. That the package loads on it, `packed` shows.
+  '20': ['unit'],
+  '22': ['unit', 'worker'],
+  '24': ['unit', 'host', 'worker', 'exit'],
+}
+/** Of these suites, what is the kernel's doing, or long programs of what others test by itself. */
+const sameOnEveryNode = [
+  'hugepage-loan',
+  'hugepage-pools',
+  'cli-hugepages',
+  'cli-mounts',
+  'cli-demo',
+  'cli-bench',
+  'ring-processes',
+].map((name) => `test/host/${name}.test.ts`)
+
+const platforms: Readonly<Record<string, () => Promise<Outcome[]>>> = {
+  ...Object.fromEntries(
+    Object.entries(suitesOfNode).map(([major, chosen]) => [
+      `node-${major}`,
+      () => vitest({ node: nodeOf(major), chosen, without: sameOnEveryNode }),
+    ]),
+  ),
+  packed: async () => [await packedOn(Object.keys(suitesOfNode).map(nodeOf))],
+}
+const known = Object.keys(platforms)
+
+const only = readOnly(
+  known,
+  `npm run test:platforms                                  every platform
+npm run test:platforms -- --only PLATFORM[,PLATFORM…]   only these: ${known.join(', ')}`,
+)
+
+const session = new Session('npm run test:platforms')
+await session.run(async () => {
+  await session.runChecks({ build })
+  // With a failed build the tests would run on what an earlier one left, and say nothing about this tree.
+  if (session.hasFailed('build')) return session.add(silent('tests', 'not run, since the build failed', 0))
+  await session.onHugepages(async () => {
+    for (const [platform, test] of Object.entries(platforms)) {
+      if (session.interrupted || (only.length > 0 && !only.includes(platform))) continue
+      session.announce(platform)
+      session.add(...(await test()))
+    }
+  })
+})
