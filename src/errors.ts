@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'ERR_BUDGET_EXCEEDED' // the registry's own budget
   | 'ERR_NODE_MISMATCH' // pages came from another NUMA node than a strict placement asked for
   | 'ERR_POOL_CHANGE_REFUSED' // the kernel gave fewer hugepages to a pool than were asked for
+  | 'ERR_POOL_CHANGE_BUSY' // another process has been changing hugepage pools for too long, or is stopped meanwhile
   // What this machine or process cannot do
   | 'ERR_UNSUPPORTED'
   | 'ERR_PERMISSION'

@@ -107,8 +107,12 @@ export interface Native {
   /** One word per page frame (pfn = physical / base page) of /proc/kpageflags (0) or /proc/kpagecount (1). */
   readPageWords(file: number, physical: Float64Array, words: BigUint64Array): void
 
-  /** flock(2) LOCK_EX; waits when `wait`, else returns false when another holds it. */
-  lockFile(fd: number, wait: boolean): boolean
+  /**
+   * flock(2) LOCK_EX. When another has it: returns false, or calls `wait` each tenth of a second until it is free or
+   * `wait` throws. EINTR, with the value `signal`, when a SIGINT, SIGTERM or SIGHUP comes meanwhile to which the
+   * program listens.
+   */
+  lockFile(fd: number, wait?: () => void): boolean
   /** write(2), by a thread that is bound to one NUMA node meanwhile: some files of the kernel go by that. */
   writeBound(fd: number, text: string, node: number): void
   /** getrlimit(2) as [soft, hard] in the resource's unit, Infinity when unlimited. Resource numbers of the ABI. */

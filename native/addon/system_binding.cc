@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <limits>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -14,22 +15,32 @@
 #include "addon/boundary.h"
 #include "memory/placement.h"
 #include "os/kernel_features.h"
+#include "os/signal_watch.h"
 #include "os/system_calls.h"
 #include "os/system_error.h"
 
 namespace pinfold::addon {
 namespace {
 
-// It looks again and again, since process.exit and a worker's end would wait for a thread that waits in the kernel.
+// flock(2), LOCK_EX. Without a second argument it does not wait. Else that is a function, called again and again while
+// another has the lock: waiting ends when it throws. It ends too, with EINTR, when a signal comes that the program
+// listens to: no listener of JavaScript's can run before this returns. And it never waits in the kernel, since
+// process.exit and a worker's end would wait for such a thread.
 Napi::Value lockFile(const Napi::CallbackInfo& info) {
   constexpr std::chrono::milliseconds kLook(10);
+  constexpr int kLooksPerCall = 10;
   const auto file = static_cast<int>(wholeNumber(info[0], "fd", std::numeric_limits<int>::max()));
-  const bool wait = truth(info[1], "wait");
-  for (;;) {
+  std::optional<os::SignalWatch> watch;
+  for (int looks = 0;; ++looks) {
     if (::flock(file, LOCK_EX | LOCK_NB) == 0) return Napi::Boolean::New(info.Env(), true);
     if (errno != EWOULDBLOCK && errno != EINTR) os::throwErrno("flock");
-    if (errno == EWOULDBLOCK && !wait) return Napi::Boolean::New(info.Env(), false);
+    if (errno == EWOULDBLOCK && !info[1].IsFunction()) return Napi::Boolean::New(info.Env(), false);
+    if (!watch) watch.emplace();
     if (isStopping(info.Env())) throw CallFailed();
+    if (looks % kLooksPerCall == 0 && info[1].As<Napi::Function>().Call({}).IsEmpty()) throw CallFailed();
+    if (const int signal = watch->caught(); signal != 0) {
+      throw os::SystemError("flock", EINTR, {{"signal", static_cast<double>(signal)}});
+    }
     std::this_thread::sleep_for(kLook);
   }
 }

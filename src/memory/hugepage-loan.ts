@@ -1,8 +1,9 @@
+import { PinfoldError } from '../errors.js'
 import { setPool } from './hugepage-change.js'
 import { ownPages, poolDirectory, readPool, readShares } from './hugepage-counters.js'
-import { Journal, journalVersion, type Loan } from './hugepage-journal.js'
-import { bootId, owedShares, type RepairedLoan, settle, withPoolLock } from './hugepage-ledger.js'
-import { parseStatField, readKernelFile } from './kernel-files.js'
+import { Journal, journalVersion } from './hugepage-journal.js'
+import { bootId, owedShares, poolLockIdentity, type RepairedLoan, settle, withPoolLock } from './hugepage-ledger.js'
+import { thisOwner } from './hugepage-owner.js'
 import { type CheckedRequest, checkPoolRequest, type PoolRequest } from './pool-request.js'
 
 export { type OpenLoan, openLoans, type RepairedLoan, repairLoans } from './hugepage-ledger.js'
@@ -18,6 +19,8 @@ export interface HugepageLoan {
   /**
    * Takes the pages off the pool again, by as many as were put in, whatever else has changed since. Pages still in use
    * become surplus, and go when their user lets go. Once only: a second call does nothing.
+   *
+   * @throws PinfoldError `ERR_POOL_CHANGE_BUSY` as `borrowHugepages`: the loan is still out then
    */
   giveBack(): void
   [Symbol.dispose](): void
@@ -35,19 +38,23 @@ export interface HugepageLoan {
  * exits. What a worker has not given back by then is left as after a kill -9.
  *
  * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when the kernel gave fewer pages (nothing is changed then),
- *   `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when this machine has no such pages or node, `ERR_INVALID_ARGUMENT`
+ *   `ERR_POOL_CHANGE_BUSY` when another process has been changing pools for 30 s, or is stopped for 3 s in the midst of
+ *   it, or a signal to which the program listens comes meanwhile; `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when
+ *   this machine has no such pages or node, `ERR_SYSTEM` when a file in /run/pinfold is none of pinfold's (the hint
+ *   removes it), `ERR_INVALID_ARGUMENT`
  */
 export function borrowHugepages(request: PoolRequest): HugepageLoan {
   const checked = checkPoolRequest('borrowHugepages', request)
   const pool = readPool(checked.pageSize, checked.node)
   const byHand = `echo ${goal(checked)} | sudo tee ${poolDirectory(pool.pageSize, pool.node)}/nr_hugepages`
+  const borrow = (repaired: readonly RepairedLoan[]) => {
+    watchEnd() // not before: who waits for the lock must be able to be interrupted
+    const loan = new OwnLoan(checked, repaired)
+    openHere.add(loan)
+    return loan
+  }
   try {
-    return withPoolLock((repaired) => {
-      watchEnd() // not before: who waits for the lock must be able to be interrupted
-      const loan = new OwnLoan(checked, repaired)
-      openHere.add(loan)
-      return loan
-    }, byHand)
+    return heedingSignals(() => withPoolLock(borrow, { hint: byHand }))
   } finally {
     forgetEnd()
   }
@@ -60,9 +67,11 @@ function goal({ pageSize, node, pages }: CheckedRequest): number {
 }
 
 /** Takes back what was done of a loan that failed; what cannot be taken back now, the next borrower repairs. */
-function giveUp(journal: Journal, loan: Loan): void {
+function giveUp(journal: Journal): void {
+  const loan = journal.contents
   try {
-    settle(journal, loan)
+    if (typeof loan === 'string') journal.remove()
+    else settle(journal, loan)
   } catch {
     journal.close()
   }
@@ -82,36 +91,42 @@ class OwnLoan implements HugepageLoan {
     this.repaired = repaired
     const before = readShares(pageSize)
     const own = goal(request)
-    const startTime = parseStatField(readKernelFile('/proc/self/stat') ?? '', 22)
-    const raise = {
-      step: 'raise',
-      version: journalVersion,
-      boot: bootId(),
-      pid: process.pid,
-      startTime,
-      pageSize,
-      pages: own - ownPages(readPool(pageSize, node)),
-      before,
-    } as const
-    const journal = Journal.create(process.pid)
+    const journal = Journal.create()
     try {
+      const raise = {
+        step: 'raise',
+        version: journalVersion,
+        file: journal.identity,
+        boot: bootId(),
+        lock: poolLockIdentity(),
+        owner: thisOwner(),
+        pageSize,
+        pages: own - ownPages(readPool(pageSize, node)),
+        before,
+      } as const
       journal.append(raise)
       setPool({ ...request, pages: own })
       journal.append({ step: 'raised', shares: owedShares({ raise, last: raise }, readShares(pageSize)) })
     } catch (error) {
-      giveUp(journal, { raise, last: raise })
+      giveUp(journal)
       throw error
     }
     this.#journal = journal
   }
 
   giveBack(): void {
+    heedingSignals(() => this.settle())
+  }
+
+  settle(): void {
     const journal = this.#journal
     if (journal === undefined) return
     withPoolLock(() => {
-      const loan = journal.read()
-      if (loan !== undefined) settle(journal, loan)
-      else journal.close()
+      const loan = journal.contents
+      if (typeof loan === 'string') return
+      // An earlier try that failed half-way, which whoever had the lock next has finished.
+      if (loan.last.step === 'return' && journal.isRemoved) journal.close()
+      else settle(journal, loan)
     })
     this.#journal = undefined
     openHere.delete(this)
@@ -155,11 +170,28 @@ function stopWatching(): void {
 function returnAll(): void {
   for (const loan of openHere) {
     try {
-      loan.giveBack()
+      loan.settle()
     } catch (error) {
       // The others still go back. This one's journal is left, and the next borrower repairs by it.
       console.error(error)
+      // Unless nobody can change a pool now: to wait once for its holder is enough.
+      if (error instanceof PinfoldError && error.code === 'ERR_POOL_CHANGE_BUSY') return
     }
+  }
+}
+
+/**
+ * Runs what may wait for the pool lock. A signal ends that waiting, since its listener cannot run before: when it is
+ * ours alone, it is acted upon at once, else the error goes to the program, which then hears of its signal.
+ */
+function heedingSignals<Result>(work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    const came =
+      error instanceof PinfoldError && error.code === 'ERR_POOL_CHANGE_BUSY' ? error.values.signal : undefined
+    for (const signal of signals) if (signal === came) onSignal(signal)
+    throw error
   }
 }
 

@@ -34,6 +34,6 @@ export function resizePool(request: PoolRequest): PoolChange {
       if (ownPages(before) !== pages) setPool(checked)
       return { before, after: readPool(pageSize, node) }
     },
-    `echo ${pages} | sudo tee ${poolDirectory(pageSize, node)}/nr_hugepages`,
+    { hint: `echo ${pages} | sudo tee ${poolDirectory(pageSize, node)}/nr_hugepages` },
   )
 }

@@ -71,12 +71,12 @@ const ways: Readonly<Record<string, () => unknown>> = {
     const folder = mkdtempSync(`${tmpdir()}/pinfold-lock-`)
     process.on('exit', () => rmSync(folder, { recursive: true }))
     const path = `${folder}/lock`
-    native.lockFile(openSync(path, 'a'), true)
+    native.lockFile(openSync(path, 'a'))
     const addon = fileURLToPath(new URL('../../build/Release/pinfold.node', import.meta.url))
     const program = `
       const native = require('${addon}')
       require('node:worker_threads').parentPort.postMessage('waits')
-      native.lockFile(require('node:fs').openSync('${path}', 'a'), true)`
+      native.lockFile(require('node:fs').openSync('${path}', 'a'), () => {})`
     const worker = new Worker(program, { eval: true })
     worker.on('message', () => setTimeout(() => process.exit(5), 50))
     return 'waiting'

@@ -63,7 +63,16 @@ const showSchema = z.strictObject({
     }),
   ),
   users: z.array(z.strictObject({ pid: count, command: z.string(), hugetlb: count })),
-  loans: z.array(z.strictObject({ pid: count, pageSize: count, pages: count, nodes: z.record(z.string(), count) })),
+  loans: z.array(
+    z.strictObject({
+      pid: count,
+      pageSize: count,
+      pages: count,
+      nodes: z.record(z.string(), count),
+      owner: z.enum(['alive', 'dead', 'unknown']),
+      journal: z.string(),
+    }),
+  ),
 })
 
 /** Pages that the tests have put into pools and not taken out again, by the words that name the pool. */
@@ -125,7 +134,8 @@ describe('hugepages show', () => {
       const seen = showSchema.parse(jsonOf(await pinfold(['hugepages', '--json'], { prefix: asNobody })))
       expect(seen.users.find(({ pid }) => pid === process.pid)?.hugetlb).toBeGreaterThanOrEqual(2 * pageSize)
       const { loans } = showSchema.parse(jsonOf(await pinfold(['hugepages', '--json'])))
-      expect(loans).toContainEqual({ pid: process.pid, pageSize, pages: 3, nodes: expect.anything() })
+      const loan = { pid: process.pid, pageSize, pages: 3, nodes: expect.anything() }
+      expect(loans).toContainEqual({ ...loan, owner: 'alive', journal: expect.any(String) })
     } finally {
       region.close()
       loan.giveBack()

@@ -4,8 +4,9 @@ import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readShares, writeOwnPages } from '../../src/memory/hugepage-counters.js'
 import { Journal, journalVersion } from '../../src/memory/hugepage-journal.js'
-import { bootId, withPoolLock } from '../../src/memory/hugepage-ledger.js'
+import { bootId, poolLockIdentity, withPoolLock } from '../../src/memory/hugepage-ledger.js'
 import { borrowHugepages, openLoans, repairLoans } from '../../src/memory/hugepage-loan.js'
+import { thisOwner } from '../../src/memory/hugepage-owner.js'
 import { ownPages, readPool } from '../../src/memory/hugepage-pools.js'
 import { memoryNodes } from '../../src/memory/numa.js'
 import { Child, type End, Program } from '../child-process.js'
@@ -36,7 +37,9 @@ describe('a loan', () => {
     const loan = borrowHugepages({ pageSize, pages: 4 })
     expect(readPool(pageSize).free).toBe(free + 4)
     const [listed] = openLoans().filter(({ pid }) => pid === process.pid)
-    expect(listed).toEqual({ pid: process.pid, pageSize, pages: 4, nodes: expect.any(Object) })
+    const journal = expect.stringMatching(`^/run/pinfold/loan-${process.pid}-`)
+    const nodes = expect.any(Object)
+    expect(listed).toEqual({ pid: process.pid, pageSize, pages: 4, nodes, owner: 'alive', journal })
     expect(Object.keys(listed?.nodes ?? {}).every((node) => memoryNodes().includes(Number(node)))).toBe(true)
     expect(Object.values(listed?.nodes ?? {}).reduce((sum, pages) => sum + pages, 0)).toBe(4)
     loan.giveBack()
@@ -191,38 +194,26 @@ describe('a worker that is terminated', () => {
   })
 })
 
+/** An owner that no process is: its pid starts later than that one could have. */
+const noOwner = { ...thisOwner(), startTime: 0 }
+
 /** What a borrower leaves that dies: the raised pool, and a journal that nobody has locked. */
-function abandonLoan(pages: number) {
+function abandonLoan(pages: number, boot = bootId()) {
   withPoolLock(() => {
-    const shares = readShares(pageSize)
-    const node = shares[0]?.node
-    const journal = Journal.create(process.pid)
-    const boot = bootId()
-    journal.append({
-      step: 'raise',
-      version: journalVersion,
-      boot,
-      pid: 1,
-      startTime: 0,
-      pageSize,
-      pages,
-      before: shares,
-    })
-    writeOwnPages(pageSize, node, ownPages(readPool(pageSize, node)) + pages)
+    const before = readShares(pageSize)
+    const node = before[0]?.node
+    const journal = Journal.create()
+    const [file, lock] = [journal.identity, poolLockIdentity()]
+    const raise = { step: 'raise', version: journalVersion, file, boot, lock, owner: noOwner, pageSize, pages } as const
+    journal.append({ ...raise, before })
+    if (boot === bootId()) writeOwnPages(pageSize, node, ownPages(readPool(pageSize, node)) + pages)
     journal.append({ step: 'raised', shares: [{ node, pages }] })
     journal.close()
   })
 }
 
 test('a loan of an earlier boot is forgotten, since its pages went with that', () => {
-  withPoolLock(() => {
-    const journal = Journal.create(process.pid)
-    const boot = '00000000-0000-0000-0000-000000000000'
-    const raise = { step: 'raise', version: journalVersion, boot, pid: 1, startTime: 0, pageSize, pages: 4, before: [] }
-    journal.append({ ...raise, step: 'raise' })
-    journal.append({ step: 'raised', shares: readShares(pageSize).map(({ node }) => ({ node, pages: 4 })) })
-    journal.close()
-  })
+  abandonLoan(4, '00000000-0000-0000-0000-000000000000')
   expect(repairLoans()).toEqual([])
   expect(poolPages()).toBe(before)
   expect(journals()).toEqual(journalsBefore)

@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest'
-import { type Loan, parseJournal, type RaiseStep } from '../../src/memory/hugepage-journal.js'
+import { journalVersion, type Loan, parseJournal, type RaiseStep } from '../../src/memory/hugepage-journal.js'
 import { owedShares } from '../../src/memory/hugepage-ledger.js'
 import { MiB } from '../../src/sizes.js'
 
 // Two nodes; the loan is of 6 pages, for which the pools grow from 10 and 20.
 const raise: RaiseStep = {
   step: 'raise',
-  version: 1,
+  version: journalVersion,
+  file: '24:53',
   boot: '1a72b718-b259-4792-8b54-dbc671f282eb',
-  pid: 4711,
-  startTime: 115269,
+  lock: '24:2',
+  owner: { pid: 4711, thread: 4711, startTime: 115269, pidNamespace: 4026531836, timeNamespace: 4026531834 },
   pageSize: 2 * MiB,
   pages: 6,
   before: [
@@ -32,8 +33,8 @@ describe('a journal', () => {
   })
 
   test('without one whole line tells nothing, since nothing was done', () => {
-    expect(parseJournal('')).toBeUndefined()
-    expect(parseJournal(line(raise).slice(0, -1))).toBeUndefined()
+    expect(parseJournal('')).toBe('empty')
+    expect(parseJournal(line(raise).slice(0, -1))).toBe('empty')
   })
 
   test('passes over a last line that was not finished', () => {
@@ -42,7 +43,33 @@ describe('a journal', () => {
 
   test('of a machine without NUMA has shares without a node', () => {
     const loan = parseJournal(line({ ...raise, before: [{ pages: 3 }] }))
-    expect(loan && owedShares(loan, [{ node: undefined, pages: 5 }])).toEqual([{ node: undefined, pages: 2 }])
+    expect(typeof loan === 'object' && owedShares(loan, [{ node: undefined, pages: 5 }])).toEqual([
+      { node: undefined, pages: 2 },
+    ])
+  })
+})
+
+describe('what is no journal', () => {
+  const line = (step: unknown) => `${JSON.stringify(step)}\n`
+
+  test.each([
+    ['words', 'hello\n', /^line 1: no JSON/],
+    ['null', line(null), /^line 1: no step of a loan/],
+    ['a list', line([]), /^line 1: /],
+    ['another step first', line(raised), /^line 1: /],
+    ['a page size of a wrong type', line({ ...raise, pageSize: '2MiB' }), /^line 1: pageSize/],
+    ['a negative count', line({ ...raise, pages: -1 }), /^line 1: pages/],
+    ['a huge number', line({ ...raise, pages: 1e300 }), /^line 1: pages/],
+    ['no owner', line({ ...raise, owner: undefined }), /^line 1: owner/],
+    ['a node of a wrong type', line({ ...raise, before: [{ node: 'x', pages: 1 }] }), /^line 1: before.0.node/],
+    ['null after a good line', line(raise) + line(null), /^line 2: /],
+    ['more pages than were lent', line(raise) + line({ step: 'raised', shares: shares(4, 3) }), /^line 2: more pages/],
+  ])('%s is refused with the line that is wrong', (_, text, problem) => {
+    expect(() => parseJournal(text)).toThrow(problem)
+  })
+
+  test('one of another version of pinfold is known as such, whatever its steps are', () => {
+    expect(parseJournal(line({ step: 'lift', version: journalVersion + 1 }))).toBe('foreign')
   })
 })
 
@@ -74,8 +101,8 @@ describe('what a dead borrower owes', () => {
     ['between the nodes', shares(10, 22), shares(0, 2)],
     ['after the last', shares(10, 20), shares(0, 0)],
   ])('giving back, killed %s', (_, now, owed) => {
-    expect(owedShares({ raise, last: { step: 'return', before: shares(14, 22), shares: shares(4, 2) } }, now)).toEqual(
-      owed,
-    )
+    expect(
+      owedShares({ raise, last: { step: 'return', lock: '24:2', before: shares(14, 22), shares: shares(4, 2) } }, now),
+    ).toEqual(owed)
   })
 })

@@ -75,8 +75,9 @@ export class PageSupply implements Disposable {
       return supplied
     } catch (error) {
       if (!(error instanceof PinfoldError)) throw error
-      // Why root could not make the pool large enough says more than that it is too small.
-      const { code, message: reason, hint } = isRefused && loan.code !== 'ERR_PERMISSION' ? loan : error
+      // Why the pool could not be made large enough says more than that it is too small; not that it takes root.
+      const isRoot = process.geteuid?.() === 0
+      const { code, message: reason, hint } = isRefused && (isRoot || loan.code !== 'ERR_PERMISSION') ? loan : error
       return hint === undefined ? { pages, code, reason } : { pages, code, reason, hint }
     }
   }

@@ -1,5 +1,7 @@
-import { openLoans } from '../../memory/hugepage-loan.js'
+import { type OpenLoan, openLoans } from '../../memory/hugepage-loan.js'
 import type { HugepagePool } from '../../memory/hugepage-pools.js'
+import { formatSize } from '../../sizes.js'
+import { formatCounted } from '../output.js'
 
 /**
  * How many of a pool's own pages are lent to running programs: they go when those end, and are not there to be released
@@ -9,4 +11,14 @@ export function lentPages({ pageSize, node }: Pick<HugepagePool, 'pageSize' | 'n
   return openLoans()
     .filter((loan) => loan.pageSize === pageSize)
     .reduce((sum, { pages, nodes }) => sum + (node === undefined ? pages : (nodes[node] ?? 0)), 0)
+}
+
+/** Of which loans of these pages nobody here can know whether the borrower lives: they count as out. */
+export function unknownLoans({ pageSize }: Pick<HugepagePool, 'pageSize'>): OpenLoan[] {
+  return openLoans().filter((loan) => loan.pageSize === pageSize && loan.owner === 'unknown')
+}
+
+/** What an error or a listing says of such a loan. */
+export function unknownLoanText({ pid, pageSize, pages, journal }: OpenLoan): string {
+  return `${formatCounted(pages, 'page')} of ${formatSize(pageSize)} are lent to process ${pid} by ${journal}: whether it lives cannot be known here, where that file is a copy, or of another PID namespace`
 }

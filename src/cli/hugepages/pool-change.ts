@@ -41,21 +41,24 @@ export function changePools<T>(request: ChangeRequest, settle: (changes: readonl
   const byHand = plan().map(({ node, after }) =>
     writeCommand(`${poolDirectory(pageSize, node ?? undefined)}/nr_hugepages`, after),
   )
-  return withPoolLock(() => {
-    const before = readShares(pageSize)
-    const changes = plan()
-    try {
-      for (const { node, after } of changes) {
-        const change = resizePool({ pageSize, node: node ?? undefined, pages: after, compact, dropCaches })
-        if (change.after.surplus > change.before.surplus) throw takenMeanwhile(change.after)
+  return withPoolLock(
+    () => {
+      const before = readShares(pageSize)
+      const changes = plan()
+      try {
+        for (const { node, after } of changes) {
+          const change = resizePool({ pageSize, node: node ?? undefined, pages: after, compact, dropCaches })
+          if (change.after.surplus > change.before.surplus) throw takenMeanwhile(change.after)
+        }
+        return settle(changes)
+      } catch (error) {
+        // By node, since a change of the whole machine's pool says nothing of where its pages come from.
+        for (const { node, pages } of before) resizePool({ pageSize, node, pages })
+        throw error
       }
-      return settle(changes)
-    } catch (error) {
-      // By node, since a change of the whole machine's pool says nothing of where its pages come from.
-      for (const { node, pages } of before) resizePool({ pageSize, node, pages })
-      throw error
-    }
-  }, byHand.join('; '))
+    },
+    { hint: byHand.join('; ') },
+  )
 }
 
 function takenMeanwhile({ pageSize, surplus }: HugepagePool): PinfoldError {

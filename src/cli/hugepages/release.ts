@@ -3,7 +3,7 @@ import { PinfoldError } from '../../errors.js'
 import { type HugepagePool, ownPages, readPool } from '../../memory/hugepage-pools.js'
 import { formatSize } from '../../sizes.js'
 import { commonArguments } from '../arguments.js'
-import { lentPages } from './lent-pages.js'
+import { lentPages, unknownLoans, unknownLoanText } from './lent-pages.js'
 import { type Amount, changeReservation, reservationArguments } from './reservation.js'
 
 /**
@@ -37,7 +37,10 @@ export function pagesAfterRelease(pool: HugepagePool, amount: Amount): number {
   const inUse = pool.total - pool.free
   const message =
     `${own - goal} pages of ${formatSize(pool.pageSize)}${where} to release, ${free} free ` +
-    `(${pool.total} in the pool, ${inUse} in use, ${whole.reserved ?? 0} promised, ${lent} lent); nothing was changed`
+    `(${pool.total} in the pool, ${inUse} in use, ${whole.reserved ?? 0} promised, ${lent} lent); nothing was changed` +
+    unknownLoans(pool)
+      .map((loan) => `; ${unknownLoanText(loan)}`)
+      .join('')
   throw new PinfoldError(message, {
     code: 'ERR_POOL_CHANGE_REFUSED',
     values: { pageSize: pool.pageSize, node: pool.node, wanted: own - goal, free, total: pool.total, inUse, lent },

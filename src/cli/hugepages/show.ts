@@ -5,6 +5,7 @@ import { formatSize } from '../../sizes.js'
 import { commonArguments } from '../arguments.js'
 import { formatCount, Output, type Paint, renderTable } from '../output.js'
 import { defaultHugepageSize } from './default-size.js'
+import { unknownLoanText } from './lent-pages.js'
 import { readHugetlbMounts, readMountState } from './mounts.js'
 import { ownerName } from './owner.js'
 import { findHugepageUsers } from './users.js'
@@ -60,9 +61,10 @@ export function renderHugepages(report: HugepagesReport, paint: Paint): string {
   const parts = [renderPools(report, paint)]
   if (report.mounts.length > 0) parts.push(renderMounts(report, paint))
   if (report.users.length > 0) parts.push(renderUsers(report, paint))
-  const loans = report.loans.map(
-    ({ pid, pages, pageSize }) =>
-      `${formatCount(pages)} of the ${formatSize(pageSize)} pages are lent to process ${pid}`,
+  const loans = report.loans.map((loan) =>
+    loan.owner === 'unknown'
+      ? unknownLoanText(loan)
+      : `${formatCount(loan.pages)} of the ${formatSize(loan.pageSize)} pages are lent to process ${loan.pid}`,
   )
   if (loans.length > 0) parts.push(loans.join('\n'))
   return parts.join('\n\n')
