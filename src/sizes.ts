@@ -10,6 +10,14 @@ const units: Readonly<Record<string, number>> = {
   MiB,
   GiB,
   TiB: 2 ** 40,
+  K: KiB,
+  k: KiB,
+  M: MiB,
+  m: MiB,
+  G: GiB,
+  g: GiB,
+  T: 2 ** 40,
+  t: 2 ** 40,
   kB: 1e3,
   KB: 1e3,
   MB: 1e6,
@@ -20,8 +28,9 @@ const units: Readonly<Record<string, number>> = {
 /**
  * A size in options: bytes as a number, or a string with its unit: '64MiB' is 67,108,864, '64MB' 64,000,000.
  *
- * Units are B; KiB, MiB, GiB, TiB (powers of 1024); kB or KB, MB, GB, TB (powers of 1000). Their case matters, and a
- * string needs one: '4096' is refused. A fraction is taken where it makes whole bytes: '1.5GiB'.
+ * Units are B; KiB, MiB, GiB, TiB (powers of 1024); K, M, G, T, in either case, which are the same as on the command
+ * line and in DPDK ('2M' is '2MiB'); kB or KB, MB, GB, TB (powers of 1000). The case of the others matters, and a string
+ * needs a unit: '4096' is refused. A fraction is taken where it makes whole bytes: '1.5GiB'.
  */
 export type Size = number | string
 
