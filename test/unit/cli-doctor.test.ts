@@ -1,9 +1,13 @@
-import { describe, expect, test } from 'vitest'
-import { detectVirtualMachine } from '../../src/cli/doctor/virtual-machine.js'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { detectVirtualMachine, readMachineSigns } from '../../src/cli/doctor/virtual-machine.js'
 import { type DoctorReport, renderDoctor } from '../../src/cli/doctor.js'
 import { plain } from '../../src/cli/output.js'
 
-const nothing = { cpuinfo: '', hypervisorType: undefined, deviceTree: undefined, dmi: '' }
+const deviceTree = { hypervisor: undefined, machine: [], nodes: [], isPowerPartition: false }
+const nothing = { cpuinfo: '', hypervisorType: undefined, deviceTree, dmi: '' }
 const x86Guest = 'flags\t\t: fpu vme hypervisor lahf_lm\n'
 const x86Metal = 'flags\t\t: fpu vme lahf_lm\n'
 
@@ -25,10 +29,45 @@ describe('a virtual machine', () => {
   test('on arm64 is told by the device tree or the firmware', () => {
     const cpuinfo = 'Features\t: fp asimd\n'
     expect(detectVirtualMachine({ ...nothing, cpuinfo })).toBeUndefined()
-    expect(detectVirtualMachine({ ...nothing, cpuinfo, deviceTree: 'linux,kvm\0' })).toBe('KVM')
+    expect(detectVirtualMachine({ ...nothing, cpuinfo, deviceTree: { ...deviceTree, hypervisor: 'linux,kvm' } })).toBe(
+      'KVM',
+    )
     expect(detectVirtualMachine({ ...nothing, cpuinfo, dmi: 'Apple Virtualization Generic Platform' })).toBe(
       'Apple Virtualization',
     )
+  })
+})
+
+describe('a device tree', () => {
+  /** What is told of a machine whose /proc/device-tree has these files; each string of a property ends with a zero. */
+  function machineWith(files: Readonly<Record<string, string>>): string | undefined {
+    const root = mkdtempSync(`${tmpdir()}/pinfold-machine-`)
+    onTestFinished(() => rmSync(root, { recursive: true }))
+    const all = { '/proc/cpuinfo': 'processor\t: 0\nFeatures\t: fp asimd evtstrm\nCPU part\t: 0x051\n', ...files }
+    for (const [path, text] of Object.entries(all)) {
+      mkdirSync(dirname(root + path), { recursive: true })
+      writeFileSync(root + path, text)
+    }
+    return detectVirtualMachine(readMachineSigns(root))
+  }
+  const tree = '/proc/device-tree'
+
+  test.each([
+    // qemu-system-aarch64 -M virt -accel tcg, without and with its firmware's node
+    ['a virtual kind of machine', { [`${tree}/compatible`]: 'linux,dummy-virt\0' }, 'unnamed'],
+    [
+      'QEMU’s node for files',
+      { [`${tree}/compatible`]: 'linux,dummy-virt\0', [`${tree}/fw-cfg@9020000/compatible`]: 'qemu,fw-cfg-mmio\0' },
+      'QEMU',
+    ],
+    ['KVM', { [`${tree}/hypervisor/compatible`]: 'linux,kvm\0' }, 'KVM'],
+    ['Xen', { [`${tree}/hypervisor/compatible`]: 'xen,xen-4.17\0xen,xen\0' }, 'Xen'],
+    ['another hypervisor', { [`${tree}/hypervisor/compatible`]: 'acme,hv\0' }, 'unnamed'],
+    ['pseries', { [`${tree}/compatible`]: 'qemu,pseries\0' }, 'QEMU'],
+    ['a partition', { [`${tree}/ibm,partition-name`]: 'lpar\0', [`${tree}/hmc-managed?`]: '' }, 'PowerVM'],
+    ['a board', { [`${tree}/compatible`]: 'raspberrypi,4-model-b\0brcm,bcm2711\0' }, undefined],
+  ])('that tells of %s', (_, files, name) => {
+    expect(machineWith(files)).toBe(name)
   })
 })
 
