@@ -20,11 +20,12 @@ interface FoundCommand {
 
 /** A command line that was not understood. */
 class UsageError extends PinfoldError {
-  readonly path: readonly string[]
+  /** How the command is written, on one line, where it was clear which one was meant. */
+  readonly usage: string | undefined
 
-  constructor(message: string, path: readonly string[]) {
+  constructor(message: string, path: readonly string[], usage?: string) {
     super(message, { code: 'ERR_INVALID_ARGUMENT', hint: `${path.join(' ')} --help` })
-    this.path = path
+    this.usage = usage
   }
 }
 
@@ -32,7 +33,7 @@ class UsageError extends PinfoldError {
  * Runs the command that the words name, and returns its exit code; a command's `run` returns its own, or nothing.
  *
  * citty holds the commands, their arguments and their usage. What it lets pass is refused here: unknown options,
- * values where none belong, and more words than the command takes.
+ * values where none belong, and fewer or more words than the command takes.
  */
 export async function runCommandLine(
   root: AnyCommand,
@@ -53,7 +54,7 @@ export async function runCommandLine(
       return exitCode.ok
     }
     if (found.command.run === undefined) return await refuseWithUsage(found, output)
-    await refuseUnknownWords(found)
+    await refuseWrongWords(found)
     const { result } = await runCommand(found.command, { rawArgs: [...found.rest] })
     return typeof result === 'number' ? result : exitCode.ok
   } catch (error) {
@@ -75,6 +76,9 @@ export function complain(error: unknown, output: Output): void {
     return
   }
   output.complain(`${output.paintError('error', 'red')}  ${message} (${code})`)
+  if (error instanceof UsageError && error.usage !== undefined) {
+    output.complain(`${output.paintError('usage', 'cyan')}  ${error.usage}`)
+  }
   const label = error instanceof UsageError ? 'see' : 'mend'
   if (hint !== undefined) output.complain(`${output.paintError(label.padEnd(7), 'cyan')}${hint}`)
 }
@@ -106,7 +110,7 @@ async function refuseWithUsage(found: FoundCommand, output: Output): Promise<num
   return exitCode.usage
 }
 
-async function refuseUnknownWords({ path, command, rest }: FoundCommand): Promise<void> {
+async function refuseWrongWords({ path, command, rest }: FoundCommand): Promise<void> {
   const definitions = Object.entries((await resolve(command.args)) ?? {})
   const options: Record<string, { type: 'boolean' | 'string'; short?: string }> = {}
   for (const [name, { type, ...definition }] of definitions) {
@@ -117,7 +121,8 @@ async function refuseUnknownWords({ path, command, rest }: FoundCommand): Promis
       ...(alias === undefined ? {} : { short: alias }),
     }
   }
-  const most = definitions.filter(([, { type }]) => type === 'positional').length
+  const operands = definitions.filter(([, { type }]) => type === 'positional')
+  const usage = synopsis(path, operands)
   try {
     const { positionals } = parseWords({
       args: [...ownWords(definitions, rest)],
@@ -125,14 +130,38 @@ async function refuseUnknownWords({ path, command, rest }: FoundCommand): Promis
       allowPositionals: true,
       strict: true,
     })
-    const extra = positionals[most]
-    if (extra !== undefined) throw new UsageError(`one word too many: '${extra}'`, path)
+    const extra = positionals[operands.length]
+    if (extra !== undefined) throw new UsageError(`one word too many: '${extra}'`, path, usage)
+    const missing = operands.slice(positionals.length).find(([, operand]) => isRequired(operand))
+    if (missing !== undefined) {
+      const [name, { description }] = missing
+      throw new UsageError(`${name.toUpperCase()} is missing (${description})`, path, usage)
+    }
   } catch (error) {
     if (error instanceof UsageError) throw error
     // node:util's own words are good; only its advice after the first sentence is not ours.
     const [sentence] = (error instanceof Error ? error.message : String(error)).split(/\.\s/)
-    throw new UsageError((sentence ?? '').replace(/^./, (letter) => letter.toLowerCase()).replace(/\.$/, ''), path)
+    throw new UsageError(
+      (sentence ?? '').replace(/^./, (letter) => letter.toLowerCase()).replace(/\.$/, ''),
+      path,
+      usage,
+    )
   }
+}
+
+type Definition = readonly [name: string, ArgsDef[string]]
+
+/** citty's own rule: what is neither optional nor has a default. */
+function isRequired(operand: ArgsDef[string]): boolean {
+  return operand.required !== false && operand.default === undefined
+}
+
+/** 'pinfold hugepages reserve SIZE [PAGES] [options]' */
+function synopsis(path: readonly string[], operands: readonly Definition[]): string {
+  const words = operands.map(([name, operand]) => {
+    return isRequired(operand) ? name.toUpperCase() : `[${name.toUpperCase()}]`
+  })
+  return [...path, ...words, '[options]'].join(' ')
 }
 
 /**
