@@ -9,6 +9,7 @@ import {
   writeOwnPages,
 } from './hugepage-counters.js'
 import { numaNodes } from './numa.js'
+import { checkGrowth } from './pool-growth.js'
 import type { CheckedRequest } from './pool-request.js'
 import { nodesText, pagesText, spaced } from './wanted-memory.js'
 
@@ -29,9 +30,7 @@ export function setPool(request: CheckedRequest): void {
   const before = readShares(pageSize)
   const had = ownPages(readPool(pageSize, node))
   let got = had
-  // More than the machine has: the kernel would first push everything else out of memory to find that out.
-  const memoryBytes = memoryOf(node, 'memoryBytes')
-  if ((pages - had) * pageSize > memoryBytes) throw impossible(request, had, memoryBytes)
+  checkGrowth(pageSize, node, pages)
   // Beyond the goal is no failure: then another, who does not know our lock, has raised the pool at the same time.
   const isReached = () => (pages >= had ? got >= pages : got <= pages)
   try {
@@ -68,24 +67,15 @@ function restoreShares(pageSize: number, shares: readonly PoolShare[]): void {
   }
 }
 
-function memoryOf(node: number | undefined, what: 'memoryBytes' | 'freeBytes'): number {
+function freeMemoryOf(node: number | undefined): number {
   const nodes = numaNodes().filter(({ id }) => node === undefined || id === node)
-  return nodes.reduce((sum, one) => sum + one[what], 0)
-}
-
-function impossible({ pageSize, node, pages }: CheckedRequest, had: number, memoryBytes: number): PinfoldError {
-  const where = node === undefined ? 'this machine' : `node ${node}`
-  const more = pagesText(pages - had, pageSize, 'more ')
-  return new PinfoldError(`${more} do not fit into the ${spaced(memoryBytes)} of ${where}`, {
-    code: 'ERR_POOL_CHANGE_REFUSED',
-    values: { pageSize, node, wanted: pages, got: had, had, memoryBytes },
-  })
+  return nodes.reduce((sum, { freeBytes }) => sum + freeBytes, 0)
 }
 
 function refused(request: CheckedRequest, had: number, got: number): PinfoldError {
   const { pageSize, node, pages, compact, dropCaches } = request
   const where = nodesText(node === undefined ? '' : `${node}`)
-  const freeBytes = memoryOf(node, 'freeBytes')
+  const freeBytes = freeMemoryOf(node)
   const values = { pageSize, node, wanted: pages, got, had, freeBytes }
   if (got > pages) {
     const message = `the kernel kept ${pagesText(got, pageSize)}${where} where ${pages} were asked for, ${had} are there again`

@@ -1,9 +1,10 @@
 import { PinfoldError } from '../errors.js'
 import { setPool } from './hugepage-change.js'
-import { ownPages, poolDirectory, readPool, readShares } from './hugepage-counters.js'
+import { ownPages, readPool, readShares } from './hugepage-counters.js'
 import { Journal, journalVersion } from './hugepage-journal.js'
 import { bootId, owedShares, poolLockIdentity, type RepairedLoan, settle, withPoolLock } from './hugepage-ledger.js'
 import { thisOwner } from './hugepage-owner.js'
+import { growCommand } from './pool-growth.js'
 import { type CheckedRequest, checkPoolRequest, type PoolRequest } from './pool-request.js'
 
 export { type OpenLoan, openLoans, type RepairedLoan, repairLoans } from './hugepage-ledger.js'
@@ -46,7 +47,7 @@ export interface HugepageLoan {
 export function borrowHugepages(request: PoolRequest): HugepageLoan {
   const checked = checkPoolRequest('borrowHugepages', request)
   const pool = readPool(checked.pageSize, checked.node)
-  const byHand = `echo ${goal(checked)} | sudo tee ${poolDirectory(pool.pageSize, pool.node)}/nr_hugepages`
+  const byHand = growCommand(pool, goal(checked))
   const borrow = (repaired: readonly RepairedLoan[]) => {
     watchEnd() // not before: who waits for the lock must be able to be interrupted
     const loan = new OwnLoan(checked, repaired)

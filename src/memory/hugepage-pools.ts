@@ -1,6 +1,7 @@
 import { setPool } from './hugepage-change.js'
-import { type HugepagePool, ownPages, poolDirectory, readPool } from './hugepage-counters.js'
+import { type HugepagePool, ownPages, readPool } from './hugepage-counters.js'
 import { withPoolLock } from './hugepage-ledger.js'
+import { growCommand } from './pool-growth.js'
 import { checkPoolRequest, type PoolRequest } from './pool-request.js'
 
 export { type HugepagePool, ownPages, poolDirectory, readPool, readPools } from './hugepage-counters.js'
@@ -21,19 +22,19 @@ export interface PoolChange {
  * Loans that are out are part of the number; each takes its own pages off again when it is given back.
  *
  * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when the kernel gave fewer pages (the pool is as it was; values
- *   `wanted`, `got`, `had`, `freeBytes`, `fragmented`), `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when this
+ *   `wanted`, `got`, `had`, and `freeBytes`, `fragmented` or `reachableBytes`), `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when this
  *   machine has no such pages or node, `ERR_INVALID_ARGUMENT`
  */
 export function resizePool(request: PoolRequest): PoolChange {
   const checked = checkPoolRequest('resizePool', request)
   const { pageSize, node, pages } = checked
-  readPool(pageSize, node)
+  const byHand = growCommand(readPool(pageSize, node), pages)
   return withPoolLock(
     () => {
       const before = readPool(pageSize, node)
       if (ownPages(before) !== pages) setPool(checked)
       return { before, after: readPool(pageSize, node) }
     },
-    { hint: `echo ${pages} | sudo tee ${poolDirectory(pageSize, node)}/nr_hugepages` },
+    { hint: byHand },
   )
 }

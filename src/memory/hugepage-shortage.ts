@@ -9,6 +9,8 @@ export interface PoolCounters {
   readonly nodes: readonly HugepagePool[]
   /** The nodes that this process's cpuset lets it take pages from. */
   readonly allowedNodes: readonly number[]
+  /** How many more pages a pool could get, at the very most. */
+  readonly growth: (pool: HugepagePool) => number
 }
 
 /** How many pages a mapping could have now, and where. */
@@ -65,18 +67,23 @@ function describePools(wanted: WantedMemory, counters: PoolCounters, available: 
     ...(reserved > 0 ? [`${reserved} reserved by others`] : []),
   ].join(', ')
   const where = nodesText(formatIndexList(nodes ?? []))
+  const growth = counted.reduce((most, pool) => Math.max(most, counters.growth(pool)), 0)
+  const most = pages - available <= growth ? '' : `, and memory for ${growth} more at most`
   const perNode = allNodes.map(({ node, total, free, surplus }) => ({ node, total, free, surplus }))
   return {
     code: 'ERR_HUGEPAGES_SHORT',
-    message: `${pagesText(pages, pageSize)} wanted${where}, ${available} free (${inPool})`,
+    message: `${pagesText(pages, pageSize)} wanted${where}, ${available} free (${inPool})${most}`,
     values: { pageSize, wanted: pages, available, free, reserved: machine.reserved ?? 0, total, nodes, perNode },
-    hint: mend(counted, pages - available),
+    hint: mend(counted, pages - available, counters),
   }
 }
 
-/** The command that adds what is missing to the pool that counts, of several nodes to that with the most pages. */
-function mend(pools: readonly HugepagePool[], missing: number): string | undefined {
-  const [pool] = [...pools].sort((one, other) => other.total - one.total)
+/**
+ * The command that adds what is missing to the pool that counts, of several nodes to that with the most pages. None when
+ * the machine has no memory for so many.
+ */
+function mend(pools: readonly HugepagePool[], missing: number, { growth }: PoolCounters): string | undefined {
+  const [pool] = pools.filter((pool) => missing <= growth(pool)).sort((one, other) => other.total - one.total)
   if (pool === undefined) return undefined
   // Growing turns surplus pages into the pool's own before it makes new ones, hence `total` and not the own pages.
   return `echo ${pool.total + missing} | sudo tee ${poolDirectory(pool.pageSize, pool.node)}/nr_hugepages`

@@ -10,6 +10,7 @@ import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepage-
 import { formatIndexList } from './kernel-files.js'
 import { freeMemory, mappingShortage, mapRoom, mapShortage, memoryShortage } from './memory-shortage.js'
 import { allowedNodes, hasNuma, memoryNodes } from './numa.js'
+import { mostGrowth } from './pool-growth.js'
 import { capabilities, descriptorLimit, memlockLimit, processMemory } from './process-limits.js'
 import { nodesText, pagesText, type Shortage, spaced, type WantedMemory } from './wanted-memory.js'
 
@@ -42,8 +43,23 @@ export function explainShortage(failure: SystemFailure, wanted: WantedMemory): P
     (errno === ENOMEM ? mapShortage(wanted, mapRoom()) : undefined) ??
     passed(errno, wanted)
   if (shortage === undefined) return toPinfoldError(failure)
-  const { code, message, values, hint } = shortage
+  const { code, message, values, hint } = affordable(shortage, wanted)
   return new PinfoldError(message, { code, syscall, errno, values, hint, cause: failure })
+}
+
+/** Without a hint that asks for more than the machine has: to raise a limit gives no memory. */
+function affordable(shortage: Shortage, wanted: WantedMemory): Shortage {
+  if (shortage.code !== 'ERR_CGROUP_LIMIT' && shortage.code !== 'ERR_MEMLOCK_LIMIT') return shortage
+  const ofMachine =
+    wanted.kind === pageKind.hugetlb
+      ? poolShortage(wanted, poolCounters(wanted.pageSize))
+      : memoryShortage(wanted, freeMemory(wanted))
+  if (ofMachine === undefined || ofMachine.hint !== undefined) return shortage
+  return {
+    ...shortage,
+    message: `${shortage.message}; the machine is short too: ${ofMachine.message}`,
+    hint: undefined,
+  }
 }
 
 /**
@@ -53,7 +69,9 @@ export function explainShortage(failure: SystemFailure, wanted: WantedMemory): P
 export function foreseeShortage(wanted: WantedMemory): PinfoldError | undefined {
   const lock = wanted.lock && !capabilities().has('CAP_IPC_LOCK')
   const shortage = missingNodes(wanted) ?? (lock ? memlockShortage(wanted) : undefined) ?? tooLittle(wanted)
-  return shortage === undefined ? undefined : new PinfoldError(shortage.message, shortage)
+  if (shortage === undefined) return undefined
+  const { message, ...details } = affordable(shortage, wanted)
+  return new PinfoldError(message, details)
 }
 
 function descriptorHint(): string {
@@ -76,7 +94,7 @@ function tooLittle(wanted: WantedMemory): Shortage | undefined {
 
 function poolCounters(pageSize: number): PoolCounters {
   const nodes = hasNuma() ? memoryNodes().map((node) => readPool(pageSize, node)) : []
-  return { machine: readPool(pageSize), nodes, allowedNodes: allowedNodes() }
+  return { machine: readPool(pageSize), nodes, allowedNodes: allowedNodes(), growth: mostGrowth }
 }
 
 /** Nothing but pools and hugetlb cgroups makes these calls fail so: another had the pages, and has let go since. */

@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { totalmem } from 'node:os'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { defaultHugepageSize } from '../../src/cli/hugepages/default-size.js'
@@ -191,6 +192,33 @@ describe('a pool', () => {
     expect(poolPages()).toBe(before + 2)
   })
 
+  test('that cannot grow so far is refused by a dry run too, in the same words', async () => {
+    const more = 4 * Math.ceil(totalmem() / pageSize)
+    const [dry, real] = await Promise.all([
+      pinfold(['hugepages', 'reserve', size, more, '--dry-run', '--json']),
+      pinfold(['hugepages', 'reserve', size, more, '--json']),
+    ])
+    expect([dry.code, real.code]).toEqual([5, 5])
+    for (const run of [dry, real]) {
+      expect(jsonOf(run)).toMatchObject({
+        code: 'ERR_POOL_CHANGE_REFUSED',
+        message: expect.stringMatching(
+          `^${more} more pages of .* do not fit into the .* that are free on this machine`,
+        ),
+        values: { wanted: expect.any(Number), reachableBytes: expect.any(Number) },
+      })
+      expect(jsonOf(run).hint).toBeUndefined()
+    }
+  })
+
+  test('that another user may not change has no command for more than the machine has', async (context) => {
+    needs(context, whyNotNobody())
+    const more = 4 * Math.ceil(totalmem() / pageSize)
+    const run = await pinfold(['hugepages', 'reserve', size, more, '--json'], { prefix: asNobody })
+    expect(run.code).toBe(4)
+    expect(jsonOf(run).hint).toBeUndefined()
+  })
+
   test('that cannot grow is as before, and exit code 5 says that it was short', async () => {
     const run = await pinfold(['hugepages', 'reserve', size, '64TiB', '--json'])
     expect(run.code).toBe(5)
@@ -293,6 +321,9 @@ describe('a reservation for the next boot', () => {
     // A folder in the file's place cannot be replaced by a file, not even by root.
     mkdirSync(sysctlFile)
     try {
+      const words = ['reserve', formatSize(defaultHugepageSize() ?? 0), 2, '--persist', '--dry-run']
+      const dry = await pinfold(['hugepages', ...words])
+      expect(dry).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(sysctlFile) })
       const run = await pinfold(['hugepages', 'reserve', formatSize(defaultHugepageSize() ?? 0), 2, '--persist'])
       expect(run.code).toBe(1)
       expect(run.stderr).toContain(sysctlFile)

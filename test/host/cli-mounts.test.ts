@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readHugetlbMounts, readMountState } from '../../src/cli/hugepages/mounts.js'
 import { readPool } from '../../src/memory/hugepage-pools.js'
 import { formatSize } from '../../src/sizes.js'
-import { asNobody } from '../child-process.js'
+import { asNobody, Program } from '../child-process.js'
 import { jsonOf, pinfold } from '../command-line.js'
 import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../needs.js'
 import { pageSize } from '../pools.js'
@@ -30,6 +30,30 @@ describe('a hugetlbfs', () => {
   })
 
   const mounted = (path: string) => readHugetlbMounts().find((mount) => mount.path === path)
+
+  test('that cannot be mounted is refused by a dry run as by the real one', async () => {
+    const file = join(folder, 'file')
+    writeFileSync(file, '')
+    const full = ['mount', folder, '--dry-run']
+    expect(await pinfold(['hugepages', ...full])).toMatchObject({ code: 2, stdout: '' })
+    for (const dry of [[], ['--dry-run']]) {
+      const below = await pinfold(['hugepages', 'mount', join(file, 'below'), ...dry])
+      expect(below).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('a folder to mount on') })
+    }
+    expect((await pinfold(['hugepages', 'mount', '/proc/pinfold-test'])).code).toBe(1)
+    rmSync(file)
+  })
+
+  test('that a process works in, or keeps a file open on, is not unmounted, nor said to be by a dry run', async () => {
+    const path = join(folder, 'busy')
+    expect(await pinfold(['hugepages', 'mount', path])).toMatchObject({ code: 0 })
+    await using user = new Program(['sh', '-c', `cd ${path} && echo there && cat`])
+    expect(await user.line()).toBe('there')
+    for (const dry of [['--dry-run'], []]) {
+      const run = await pinfold(['hugepages', 'unmount', path, ...dry])
+      expect(run).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining(`(${user.pid})`) })
+    }
+  })
 
   test('is mounted with its page size, limits, mode and owner, in a folder that is made for it, and unmounted', async () => {
     const path = join(folder, "deep/with space, comma 'quote' $(touch x); é")

@@ -27,6 +27,7 @@ describe('hugepages', () => {
     machine: pool(undefined, { total: 640, free: 128, reserved: 32 }),
     nodes: [pool(0, { total: 512, free: 0 }), pool(1, { total: 128, free: 128 })],
     allowedNodes: [0, 1],
+    growth: () => 10_000,
   }
 
   test('that are short on a node are told with the command that makes exactly enough', () => {
@@ -54,6 +55,15 @@ describe('hugepages', () => {
     expect(poolShortage(wanted(100), counters)).toMatchObject({
       message: '100 pages of 2 MiB wanted, 96 free (640 in the pool, 512 in use, 32 reserved by others)',
       hint: 'echo 644 | sudo tee /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages',
+    })
+  })
+
+  test('of which the machine cannot have so many are told without a command, and how many it could have', () => {
+    const small = { ...counters, growth: () => 400 }
+    expect(poolShortage(wanted(496), small)?.hint).toContain('echo 1040 |')
+    expect(poolShortage(wanted(497), small)).toMatchObject({
+      message: expect.stringMatching(/^497 pages of 2 MiB wanted, 96 free .*, and memory for 400 more at most$/),
+      hint: undefined,
     })
   })
 
@@ -96,7 +106,12 @@ describe('hugepages', () => {
   })
 
   test('of a kernel without NUMA are counted as a whole', () => {
-    const noNuma = { machine: pool(undefined, { total: 8, free: 8 }), nodes: [], allowedNodes: [0] }
+    const noNuma = {
+      machine: pool(undefined, { total: 8, free: 8 }),
+      nodes: [],
+      allowedNodes: [0],
+      growth: () => 10_000,
+    }
     expect(poolShortage(wanted(8), noNuma)).toBeUndefined()
     expect(poolShortage(wanted(9), noNuma)?.values).toMatchObject({ available: 8, perNode: [] })
   })

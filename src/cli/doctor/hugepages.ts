@@ -1,4 +1,5 @@
 import { type HugepagePool, poolDirectory, readPools } from '../../memory/hugepage-pools.js'
+import { mostGrowth } from '../../memory/pool-growth.js'
 import { formatSize, KiB, MiB } from '../../sizes.js'
 import { defaultHugepageSize } from '../hugepages/default-size.js'
 import { readHugetlbMounts } from '../hugepages/mounts.js'
@@ -46,7 +47,8 @@ function examinePool(pool: HugepagePool, nodes: readonly HugepagePool[], isWante
   const seen = [counts, ...only, ...notes].join(', ')
   if (available(pool) > 0) return finding(id, 'ok', seen, { values })
   const more = Math.max(1, Math.floor(firstReservation / pageSize))
-  const mend = writeCommand(`${poolDirectory(pageSize)}/nr_hugepages`, total - surplus + more)
+  const isThere = more <= mostGrowth(pool)
+  const mend = isThere ? writeCommand(`${poolDirectory(pageSize)}/nr_hugepages`, total + more) : undefined
   return finding(id, isWanted ? 'warn' : 'info', seen, { mend, values })
 }
 

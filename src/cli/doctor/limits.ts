@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, room } from '../../memory/cgroup.js'
 import { hugetlbPageSizes } from '../../memory/page-sizes.js'
 import { capabilities, memlockLimit, processMemory } from '../../memory/process-limits.js'
@@ -64,5 +65,8 @@ function examineCgroup(id: string, limits: readonly CgroupLimit[], wanted: numbe
   const { file, limit, usage } = tightest
   const seen = `${formatSize(usage)} of ${formatSize(limit)} used, by ${file}`
   if (room(tightest) >= wanted) return finding(id, 'ok', seen, { values })
-  return finding(id, 'warn', seen, { mend: writeCommand(file, Math.max(2 * limit, usage + enough)), values })
+  const most = Math.max(2 * limit, usage + enough)
+  // A limit beyond the memory that is there would promise what nobody has.
+  const mend = writeCommand(file, Math.max(usage + enough, Math.min(most, totalmem())))
+  return finding(id, 'warn', seen, { mend, values })
 }

@@ -1,9 +1,10 @@
-import { lstatSync, mkdirSync, readdirSync, realpathSync, rmdirSync } from 'node:fs'
+import { accessSync, constants, lstatSync, mkdirSync, readdirSync, realpathSync, rmdirSync } from 'node:fs'
 import { dirname, isAbsolute, normalize } from 'node:path'
 import { defineCommand } from 'citty'
-import { PinfoldError } from '../../errors.js'
+import { PinfoldError, toPinfoldError } from '../../errors.js'
 import { readPool } from '../../memory/hugepage-pools.js'
 import { hugetlbPageSizes } from '../../memory/page-sizes.js'
+import { mostGrowth } from '../../memory/pool-growth.js'
 import { formatSize } from '../../sizes.js'
 import { badArgument, commonArguments, parseLength, parsePageSize } from '../arguments.js'
 import { Output, type Paint } from '../output.js'
@@ -81,6 +82,7 @@ function mountHugetlbfs(wanted: WantedMount, dryRun: boolean): MountReport {
       ...(present.type === 'hugetlbfs' ? { hint: `pinfold hugepages unmount ${quoteWords([path])}` } : {}),
     })
   }
+  checkFolder(path)
   if (dryRun) return { ...report, changed: true }
   const made = makeFolder(path)
   try {
@@ -124,20 +126,59 @@ function differ({ path, pageSize, size, minSize, mode, owner }: WantedMount): st
   ]
 }
 
-/** Makes the folder, or makes sure that mounting over it hides nothing. Returns the first folder that it made. */
+/**
+ * Makes sure that the folder can be mounted on: it is one, and mounting hides nothing in it; or it can be made, as far as
+ * that can be told without making it.
+ */
+function checkFolder(path: string): void {
+  folderCall(path, () => {
+    if (!isThere(path)) return checkParent(path)
+    if (readdirSync(path).length === 0) return
+    throw badArgument('an empty folder, since mounting hides what is in it', path)
+  })
+}
+
+/** The nearest folder above that is there. */
+function checkParent(path: string): void {
+  let parent = dirname(path)
+  while (!isThere(parent)) parent = dirname(parent)
+  if (!lstatSync(parent).isDirectory()) throw badArgument('a folder to mount on', path)
+  // Root alone may mount, and what a dry run of another user may make tells nothing.
+  if (process.geteuid?.() === 0) accessSync(parent, constants.W_OK)
+}
+
+/**
+ * Makes the folder where it is not there. Returns the first folder that it made. One after another: where nobody can make
+ * a folder, as in /proc, a recursive mkdirSync never ends.
+ */
 function makeFolder(path: string): string | undefined {
+  if (isThere(path)) return undefined
+  const above = makeFolder(dirname(path))
+  folderCall(path, () => mkdirSync(path, 0o755))
+  return above ?? path
+}
+
+/** What lies below a plain file is not there either. */
+function isThere(path: string): boolean {
   try {
-    if (lstatSync(path, { throwIfNoEntry: false }) === undefined)
-      return mkdirSync(path, { recursive: true, mode: 0o755 })
-    if (readdirSync(path).length === 0) return undefined
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined
   } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOTDIR') return false
+    throw toPinfoldError(error)
+  }
+}
+
+function folderCall<Result>(path: string, call: () => Result): Result {
+  try {
+    return call()
+  } catch (error) {
+    if (error instanceof PinfoldError) throw error
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ENOTDIR') throw badArgument('a folder to mount on', path)
     const isDenied = code === 'EACCES' || code === 'EPERM'
     const message = `${path} cannot be used: ${error instanceof Error ? error.message : error}`
     throw new PinfoldError(message, { code: isDenied ? 'ERR_PERMISSION' : 'ERR_SYSTEM', cause: error })
   }
-  throw badArgument('an empty folder, since mounting hides what is in it', path)
 }
 
 function removeFolders(path: string, first: string | undefined): void {
@@ -152,8 +193,7 @@ export function parsePath(word: string): string {
   }
   const path = normalize(word).replace(/\/$/, '')
   for (let known = path, rest = ''; ; rest = path.slice(dirname(known).length), known = dirname(known)) {
-    const isThere = lstatSync(known, { throwIfNoEntry: false }) !== undefined
-    if (isThere) return known === '/' ? path : realpathSync(known) + rest
+    if (isThere(known)) return known === '/' ? path : realpathSync(known) + rest
   }
 }
 
@@ -174,14 +214,16 @@ function checkSizes({ pageSize, size, minSize }: WantedMount): void {
   }
   if (minSize === undefined) return
   if (size !== undefined && minSize > size) throw badArgument(`a --min-size of at most ${formatSize(size)}`, minSize)
-  const { free, reserved = 0 } = readPool(pageSize)
+  const pool = readPool(pageSize)
+  const { free, reserved = 0 } = pool
   if (minSize / pageSize <= free - reserved) return
+  const missing = minSize / pageSize - free + reserved
   throw new PinfoldError(
     `${minSize / pageSize} pages of ${formatSize(pageSize)} wanted for --min-size, ${free - reserved} free`,
     {
       code: 'ERR_HUGEPAGES_SHORT',
       values: { wanted: minSize / pageSize, free, reserved },
-      hint: `pinfold hugepages reserve ${formatSize(pageSize)} ${minSize / pageSize - free + reserved}`,
+      ...(missing <= mostGrowth(pool) ? { hint: `pinfold hugepages reserve ${formatSize(pageSize)} ${missing}` } : {}),
     },
   )
 }

@@ -1,6 +1,8 @@
 import { PinfoldError } from '../../errors.js'
 import { writeKernelFile } from '../../memory/hugepage-counters.js'
 import { poolDirectory, readPool } from '../../memory/hugepage-pools.js'
+import { readKernelFile } from '../../memory/kernel-files.js'
+import { basePageSize } from '../../memory/page-sizes.js'
 import { formatSize } from '../../sizes.js'
 
 /** How many surplus pages the kernel may make on demand (nr_overcommit_hugepages), before and after. */
@@ -21,7 +23,10 @@ export function withOvercommit<T>(
   rest: (change: OvercommitChange) => T,
 ): T {
   const before = readPool(pageSize).overcommit ?? 0
-  if (dryRun) return rest({ before, after: pages })
+  if (dryRun) {
+    if (isGigantic(pageSize)) throw gigantic(pageSize, pages)
+    return rest({ before, after: pages })
+  }
   writeOvercommit(pageSize, pages)
   try {
     return rest({ before, after: pages })
@@ -38,7 +43,21 @@ function writeOvercommit(pageSize: number, pages: number): void {
   } catch (error) {
     if (!(error instanceof PinfoldError) || error.code !== 'ERR_UNSUPPORTED') throw error
     // mm/hugetlb.c, nr_overcommit_hugepages_store: EINVAL for what the page allocator cannot give
-    const message = `the kernel makes no pages of ${formatSize(pageSize)} on demand: they are gigantic`
-    throw new PinfoldError(message, { code: 'ERR_UNSUPPORTED', values: { pageSize, pages }, cause: error })
+    throw gigantic(pageSize, pages, error)
   }
+}
+
+/**
+ * Whether the page allocator has no blocks so large. Source: proc_buddyinfo(5), which has a column for each size of block,
+ * from one base page up by powers of two.
+ */
+function isGigantic(pageSize: number): boolean {
+  const [line = ''] = (readKernelFile('/proc/buddyinfo') ?? '').split('\n')
+  const blocks = /zone +\S+ +(.*)$/.exec(line)?.[1]?.trim().split(/ +/).length
+  return blocks !== undefined && pageSize > basePageSize * 2 ** (blocks - 1)
+}
+
+function gigantic(pageSize: number, pages: number, cause?: unknown): PinfoldError {
+  const message = `the kernel makes no pages of ${formatSize(pageSize)} on demand: they are gigantic`
+  return new PinfoldError(message, { code: 'ERR_UNSUPPORTED', values: { pageSize, pages }, cause })
 }

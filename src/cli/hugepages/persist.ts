@@ -1,4 +1,6 @@
 import {
+  accessSync,
+  constants,
   existsSync,
   lstatSync,
   readdirSync,
@@ -78,27 +80,41 @@ function keptPages(pool: HugepagePool): number {
   return ownPages(pool) - lentPages(pool)
 }
 
+/** Makes sure, as far as that can be told without writing, that a plan's file can be written. */
+export function checkPersistence({ file }: Persistence): void {
+  if (file === null) return
+  if (existsSync(file) && !lstatSync(file).isFile()) {
+    throw new PinfoldError(`${file} is not a plain file`, { code: 'ERR_SYSTEM', values: { file } })
+  }
+  try {
+    // What a dry run of another user may write tells nothing of root.
+    accessSync(dirname(file), process.geteuid?.() === 0 ? constants.W_OK : constants.F_OK)
+  } catch (error) {
+    throw notWritten(file, error)
+  }
+}
+
 /** Writes a plan's file whole or not at all. A plan for the kernel command line is only shown. */
 export function writePersistence(plan: Persistence): Persistence {
   if (plan.file === null) return plan
-  if (existsSync(plan.file) && !lstatSync(plan.file).isFile()) {
-    throw new PinfoldError(`${plan.file} is not a plain file`, { code: 'ERR_SYSTEM', values: { file: plan.file } })
-  }
   const temporary = `${plan.file}.${process.pid}.new`
   try {
     writeFileSync(temporary, `${plan.lines.join('\n')}\n`, { flag: 'wx', mode: 0o644, flush: true })
     renameSync(temporary, plan.file)
   } catch (error) {
     if (existsSync(temporary)) unlinkSync(temporary)
-    const message = `${plan.file} could not be written: ${error instanceof Error ? error.message : error}`
-    throw new PinfoldError(message, {
-      code: 'ERR_SYSTEM',
-      hint: `${sudo}mkdir -p ${dirname(plan.file)}`,
-      values: { file: plan.file },
-      cause: error,
-    })
+    throw notWritten(plan.file, error)
   }
   return { ...plan, written: true }
+}
+
+function notWritten(file: string, error: unknown): PinfoldError {
+  return new PinfoldError(`${file} could not be written: ${error instanceof Error ? error.message : error}`, {
+    code: 'ERR_SYSTEM',
+    hint: `${sudo}mkdir -p ${dirname(file)}`,
+    values: { file },
+    cause: error,
+  })
 }
 
 /**

@@ -2,6 +2,7 @@ import { PinfoldError } from '../../errors.js'
 import { readShares } from '../../memory/hugepage-counters.js'
 import { withPoolLock } from '../../memory/hugepage-ledger.js'
 import { type HugepagePool, ownPages, poolDirectory, readPool, resizePool } from '../../memory/hugepage-pools.js'
+import { checkGrowth, mostGrowth } from '../../memory/pool-growth.js'
 import { formatSize } from '../../sizes.js'
 import { writeCommand } from '../shell-command.js'
 
@@ -36,10 +37,16 @@ export function changePools<T>(request: ChangeRequest, settle: (changes: readonl
       const pool = readPool(pageSize, node)
       return { node: node ?? null, before: ownPages(pool), after: goal(pool) }
     })
-  // A dry run needs no root: it only looks.
-  if (request.dryRun) return settle(plan())
-  const byHand = plan().map(({ node, after }) =>
-    writeCommand(`${poolDirectory(pageSize, node ?? undefined)}/nr_hugepages`, after),
+  // A dry run needs no root: it only looks. What it cannot know is whether the kernel finds the pages in one piece.
+  if (request.dryRun) {
+    const changes = plan()
+    for (const { node, after } of changes) checkGrowth(pageSize, node ?? undefined, after)
+    return settle(changes)
+  }
+  const pools = plan().map(({ node, after }) => ({ pool: readPool(pageSize, node ?? undefined), after }))
+  const fits = pools.every(({ pool, after }) => after - pool.total <= mostGrowth(pool))
+  const byHand = pools.map(({ pool, after }) =>
+    writeCommand(`${poolDirectory(pageSize, pool.node)}/nr_hugepages`, after),
   )
   return withPoolLock(
     () => {
@@ -57,7 +64,7 @@ export function changePools<T>(request: ChangeRequest, settle: (changes: readonl
         throw error
       }
     },
-    { hint: byHand.join('; ') },
+    { hint: fits ? byHand.join('; ') : undefined },
   )
 }
 

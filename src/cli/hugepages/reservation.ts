@@ -5,7 +5,7 @@ import { formatSize } from '../../sizes.js'
 import { badArgument, parseNodes, parsePageSize, parsePages } from '../arguments.js'
 import { formatCount, Output, type Paint } from '../output.js'
 import { type OvercommitChange, withOvercommit } from './overcommit.js'
-import { type Persistence, planPersistence, writePersistence } from './persist.js'
+import { checkPersistence, type Persistence, planPersistence, writePersistence } from './persist.js'
 import { changePools, type PagesChange } from './pool-change.js'
 
 /** The arguments of reserve and release alike. */
@@ -67,6 +67,7 @@ export function changeReservation(
   output.progress(`changing the pool of ${formatSize(pageSize)} pages …`)
   const finish = (changes: readonly PagesChange[], overcommit: OvercommitChange | null): ReservationReport => {
     const plan = words.persist === true ? planPersistence(pageSize, changes, overcommit, dryRun) : null
+    if (plan !== null) checkPersistence(plan)
     const persist = plan === null || dryRun ? plan : writePersistence(plan)
     return { schema, dryRun, pageSize, changes, overcommit, persist }
   }

@@ -54,6 +54,13 @@ function unmountHugetlbfs(path: string, discardFiles: boolean, dryRun: boolean):
     const names = users.map(({ pid, command }) => `${command} (${pid})`).join(', ')
     throw new PinfoldError(`${path} is in use by ${names}`, { code: 'ERR_SYSTEM', values: { path, users } })
   }
+  const [below] = readMounts().filter((mount) => mount.path.startsWith(`${path}/`))
+  if (below !== undefined) {
+    throw new PinfoldError(`${path} is in use: ${below.path} is mounted below it`, {
+      code: 'ERR_SYSTEM',
+      values: { path, below: below.path },
+    })
+  }
   if (files.length > 0 && !discardFiles) {
     const shown = files.slice(0, 3).join(', ') + (files.length > 3 ? ', …' : '')
     throw new PinfoldError(`${path} holds ${files.length} files (${shown}), which unmounting would discard`, {

@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { readKernelFile } from '../../memory/kernel-files.js'
 
 /** A process that has hugetlb pages mapped. */
@@ -27,10 +27,15 @@ export function parseUser(pid: number, status: string): HugepageUser {
   return { pid, command, hugetlb: Number(kibibytes) * 1024 }
 }
 
-/** The processes that have files below a folder mapped; root sees all of them, another user its own. */
+/**
+ * The processes that keep a file system busy: that have files below the folder mapped or open, or work or have their root
+ * there. Root sees all of them, another user its own.
+ */
 export function findFileUsers(folder: string): { readonly pid: number; readonly command: string }[] {
+  const path = folder.replace(/\/$/, '')
+  const isBelow = (link: string) => link === path || link.startsWith(`${path}/`)
   return processes()
-    .filter((pid) => readProcessFile(pid, 'maps').includes(` ${folder.replace(/\/$/, '')}/`))
+    .filter((pid) => readProcessFile(pid, 'maps').includes(` ${path}/`) || readProcessLinks(pid).some(isBelow))
     .map((pid) => ({ pid, command: parseUser(pid, readProcessFile(pid, 'status')).command }))
 }
 
@@ -38,6 +43,26 @@ function processes(): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
+}
+
+/** Where a process works, its root, and what it has open. */
+function readProcessLinks(pid: number): string[] {
+  const files = listProcessFiles(pid).map((file) => `fd/${file}`)
+  return ['cwd', 'root', ...files].flatMap((name) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/${name}`)]
+    } catch {
+      return [] // as below
+    }
+  })
+}
+
+function listProcessFiles(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`)
+  } catch {
+    return [] // as below
+  }
 }
 
 function readProcessFile(pid: number, file: 'status' | 'maps'): string {
