@@ -1,6 +1,7 @@
 import { PinfoldError } from '../errors.js'
 import { type HugepagePool, poolDirectory, readPool } from './hugepage-counters.js'
 import { readKernelFile } from './kernel-files.js'
+import { memoryNodes } from './numa.js'
 import { pagesText, spaced } from './wanted-memory.js'
 
 // How far a pool can grow at the very most. Not by a node's MemTotal: where a host takes memory back from its guest, that
@@ -12,7 +13,9 @@ import { pagesText, spaced } from './wanted-memory.js'
  */
 export function reachableBytes(node?: number): number {
   const whole = readKernelFile('/proc/meminfo') ?? ''
-  const part = node === undefined ? whole : (readKernelFile(`/sys/devices/system/node/node${node}/meminfo`) ?? whole)
+  // The only node has all of it. Its own counts may be lower there, too, where a host takes memory back.
+  const isWhole = node === undefined || memoryNodes().length === 1
+  const part = isWhole ? whole : (readKernelFile(`/sys/devices/system/node/node${node}/meminfo`) ?? whole)
   return parseReachableMemory(part, whole)
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { HugepagePool } from '../../src/memory/hugepage-counters.js'
 import { type PoolCounters, passedPoolShortage, poolRoom, poolShortage } from '../../src/memory/hugepage-shortage.js'
 import { mappingShortage, mapShortage, memoryShortage } from '../../src/memory/memory-shortage.js'
+import { parseReachableMemory } from '../../src/memory/pool-growth.js'
 import { cgroupShortage } from '../../src/memory/shortage.js'
 import type { WantedMemory } from '../../src/memory/wanted-memory.js'
 import { pageKind, policyKind } from '../../src/native.js'
@@ -183,4 +184,13 @@ describe('a process', () => {
   test('is not refused by limits with room', () => {
     expect(mapShortage(wanted(8), free)).toBeUndefined()
   })
+})
+
+test('what a pool could grow by is free, droppable, or fits into swap', () => {
+  const node =
+    'Node 1 MemTotal: 1000 kB\nNode 1 MemFree: 100 kB\nNode 1 Active(file): 20 kB\nNode 1 Inactive(file): 3 kB\n' +
+    'Node 1 Active(anon): 50 kB\nNode 1 Inactive(anon): 7 kB\nNode 1 SReclaimable: 4 kB\n'
+  expect(parseReachableMemory(node, 'SwapFree: 0 kB\n')).toBe(127 * KiB)
+  expect(parseReachableMemory(node, 'SwapFree: 10 kB\n')).toBe(137 * KiB)
+  expect(parseReachableMemory(node, 'SwapFree: 1000 kB\n')).toBe(184 * KiB)
 })
