@@ -1,6 +1,7 @@
 import { explainStatus } from '../src/rdma/completion-status.js'
 import { parseQueuePair } from '../src/rdma/connection.js'
 import { openDevice } from '../src/rdma/devices/open-device.js'
+import { formatGid } from '../src/rdma/gids.js'
 import { parseRemoteMemory } from '../src/rdma/remote-memory.js'
 import { explainVendorError } from '../src/rdma/vendor-errors.js'
 import {
@@ -81,6 +82,13 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
       name: 'explainVendorError',
       before: ['verbs'],
       inputs: values([undefined, 2 ** 32, ...wrongNumbers, ...wrongTypes()]),
+    },
+    { of: { formatGid }, name: 'formatGid', inputs: values([undefined, ...gids]) },
+    {
+      of: { formatGid },
+      name: 'formatGid',
+      before: ['::1'],
+      inputs: [...wrongObjects({ spelling: 'full' }), ...option({}, 'spelling', ['long', 7, ...wrongTypes()])],
     },
     { of: { parseQueuePair }, name: 'parseQueuePair', inputs: [...values([undefined]), ...wrongPeers] },
     {

@@ -8,7 +8,16 @@ export const counts = (right: object, ...names: readonly string[]) =>
   names.flatMap((name) => option(right, name, [...wrongNumbers, 2 ** 31, ...wrongTypes()]))
 export const numbers = (right: object, most: number, ...names: readonly string[]) =>
   names.flatMap((name) => option(right, name, [...wrongNumbers, most + 1, ...wrongTypes()]))
-export const gids = ['fe80::1', '', 'x'.repeat(39), 7, ...wrongTypes('string')]
+export const gids = [
+  'fe80::g',
+  'fe80::1%eth0',
+  '10.77.0.1',
+  '',
+  'x'.repeat(39),
+  'f'.repeat(31),
+  7,
+  ...wrongTypes('string'),
+]
 export const wrongAccess = [
   'localWrite',
   ['read'],

@@ -3,7 +3,8 @@ import { checked, optionsObject } from '../options.js'
 import type { Device } from './device.js'
 import type { Handle, PathAttributes } from './device-calls.js'
 import { DeviceObject } from './device-object.js'
-import { byte, gidOption, positiveCount, whole, word16 } from './numbers.js'
+import { gidOption } from './gids.js'
+import { byte, positiveCount, whole, word16 } from './numbers.js'
 import type { ProtectionDomain } from './protection-domain.js'
 
 const pathOptions = z.lazy(() =>
@@ -36,7 +37,7 @@ export function pathAttributes(subject: string, device: Device, options: PathOpt
   const given = checked(subject, pathOptions, options)
   const { gid = '', port = 1 } = given
   return {
-    gid: gid.toLowerCase(),
+    gid,
     gidIndex: given.gidIndex ?? (gid === '' ? 0 : device.bestGid(port).index),
     hopLimit: given.hopLimit ?? 64,
     trafficClass: given.trafficClass ?? 0,

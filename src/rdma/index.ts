@@ -25,6 +25,7 @@ export type { PathAttributes, QueuePairCapacity, SharedReceiveCapacity } from '.
 export type { DeviceEvent } from './device-event.js'
 export type { DeviceMemory } from './device-memory.js'
 export type { CloseOptions, DeviceObject, ObjectKind } from './device-object.js'
+export { formatGid, type GidSpelling } from './gids.js'
 export type { ImplicitRegistration } from './implicit-registration.js'
 export type { RegistrableMemory } from './memory-range.js'
 export type { MemoryWindow } from './memory-window.js'

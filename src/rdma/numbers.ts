@@ -20,10 +20,3 @@ export function whole(least: number, most: number) {
       error: `expected a whole number from ${least} to ${most}`,
     })
 }
-
-/** 16 bytes as an IPv6 address of eight groups, each of one to four hex digits: how GIDs are written here. */
-export const gidOption = z
-  .string({ error: "expected a GID such as 'fe80:0000:0000:0000:5054:00ff:fe12:3456'" })
-  .regex(/^[0-9a-f]{1,4}(:[0-9a-f]{1,4}){7}$/i, {
-    error: "expected a GID such as 'fe80:0000:0000:0000:5054:00ff:fe12:3456'",
-  })

@@ -15,8 +15,9 @@ import {
 import type { Device } from './device.js'
 import type { CreatedQueuePair, QueuePairCapacity } from './device-calls.js'
 import { DeviceObject, requireSameDevice } from './device-object.js'
+import { gidOption } from './gids.js'
 import { instanceOf } from './instances.js'
-import { count, gidOption, positiveCount, word16, word24, word32 } from './numbers.js'
+import { count, positiveCount, word16, word24, word32 } from './numbers.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import {
   type QueuePairAttributes,
@@ -212,18 +213,16 @@ export class QueuePair extends DeviceObject {
   attachMulticast(group: { readonly gid: string; readonly lid?: number | undefined }): void {
     const { gid, lid = 0 } = checked('attachMulticast', groupArguments, group)
     this.requireOpen('attachMulticast')
-    const whole = wholeGid(gid)
-    this.device.calls.attachMulticast(this.handle, whole, lid)
-    this.#groups.set(`${whole} ${lid}`, { gid: whole, lid })
+    this.device.calls.attachMulticast(this.handle, gid, lid)
+    this.#groups.set(`${gid} ${lid}`, { gid, lid })
   }
 
   /** @throws PinfoldError as `attachMulticast` */
   detachMulticast(group: { readonly gid: string; readonly lid?: number | undefined }): void {
     const { gid, lid = 0 } = checked('detachMulticast', groupArguments, group)
     this.requireOpen('detachMulticast')
-    const whole = wholeGid(gid)
-    this.device.calls.detachMulticast(this.handle, whole, lid)
-    this.#groups.delete(`${whole} ${lid}`)
+    this.device.calls.detachMulticast(this.handle, gid, lid)
+    this.#groups.delete(`${gid} ${lid}`)
   }
 
   /** @internal @throws PinfoldError `ERR_QUEUE_PAIR_STATE` */
@@ -294,12 +293,6 @@ export class QueuePair extends DeviceObject {
 
 function stateOf(number: number): QueuePairState {
   return queuePairStates.all.find((known) => queuePairStates.byName[known] === number) ?? 'UNKNOWN'
-}
-
-/** All four digits of each of its groups, as devices have it. */
-function wholeGid(gid: string): string {
-  const groups = gid.toLowerCase().split(':')
-  return groups.map((group) => group.padStart(4, '0')).join(':')
 }
 
 /** @internal */

@@ -337,6 +337,7 @@ const ofDevices = [
   'Completions',
   'explainStatus',
   'explainVendorError',
+  'formatGid',
   'listDevices',
   'openDevice',
   'parseQueuePair',

@@ -14,7 +14,7 @@ const wrongPeers: readonly (readonly [string, object])[] = [
   ['no description', {}],
   ['a number beyond 24 bits', { number: 2 ** 24 }],
   ['a sequence number below 0', { psn: -1 }],
-  ['a GID that is none', { gid: 'fe80::1' }],
+  ['a GID that is none', { gid: 'fe80::g' }],
   ['an MTU that is none', { mtu: 1000 }],
   ['another type', { type: 'XRC' }],
   ['a word more', { more: 1 }],

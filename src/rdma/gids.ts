@@ -1,0 +1,97 @@
+import { isIPv6 } from 'node:net'
+import * as z from 'zod'
+import { checked, optionsObject } from '../options.js'
+
+// A GID is 16 bytes. Inside of this library it has one spelling, the full one: eight groups of four lower-case digits.
+
+const expected = "expected a GID such as 'fe80::5054:ff:fe12:3456', '::ffff:10.77.0.1', or 32 hex digits"
+
+/** A GID in any spelling; its output is the full one. */
+export const gidOption = z.string({ error: expected }).transform((text, context) => {
+  const digits = digitsOf(text)
+  if (digits !== undefined) return fullGid(digits)
+  context.addIssue({ code: 'custom', message: expected })
+  return z.NEVER
+})
+
+const spellings = ['short', 'full', 'digits'] as const
+const formatOptions = z.lazy(() =>
+  optionsObject({ spelling: z.enum(spellings, { error: `expected one of ${spellings.join(', ')}` }).optional() }),
+)
+
+/** How a GID is written: 'fe80::1', 'fe80:0000:0000:0000:0000:0000:0000:0001', or as 32 hex digits. */
+export type GidSpelling = (typeof spellings)[number]
+
+/**
+ * A GID in the spelling of your choice.
+ *
+ * - 'short', the default: as an IPv6 address (RFC 5952): 'fe80::1', '::ffff:10.77.0.1'.
+ * - 'full': all eight groups with all digits, as `device.gids` has it.
+ * - 'digits': the 32 hex digits that ibv_rc_pingpong and its kin send to each other.
+ *
+ * @param gid in any of these spellings, in upper or lower case
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`
+ */
+export function formatGid(gid: string, options: { readonly spelling?: GidSpelling | undefined } = {}): string {
+  const full = checked('formatGid', gidOption, gid)
+  const { spelling = 'short' } = checked('formatGid', formatOptions, options)
+  if (spelling === 'full') return full
+  return spelling === 'digits' ? full.replaceAll(':', '') : shortGid(full)
+}
+
+/** Whether a full GID stands for an IPv4 address (RFC 4291, 2.5.5.2). */
+export function isMapped(gid: string): boolean {
+  return gid.startsWith('0000:0000:0000:0000:0000:ffff:')
+}
+
+/** Whether a full GID is that of a multicast group. */
+export function isGroup(gid: string): boolean {
+  return gid.startsWith('ff')
+}
+
+/** The full spelling of 32 lower-case digits. */
+export function fullGid(digits: string): string {
+  return digits.replace(/.{4}(?=.)/g, '$&:')
+}
+
+/** The 32 digits of a GID in any spelling; undefined when it is none. */
+function digitsOf(text: string): string | undefined {
+  if (/^[0-9a-f]{32}$/i.test(text)) return text.toLowerCase()
+  // A zone ('%eth0') is no part of the address.
+  if (!isIPv6(text) || text.includes('%')) return undefined
+  const [before = '', after = ''] = text
+    .toLowerCase()
+    .replace(/[\d.]+\.[\d.]+$/, hexGroups)
+    .split('::')
+  const [head, tail] = [digitsOfGroups(before), digitsOfGroups(after)]
+  return head.padEnd(32 - tail.length, '0') + tail
+}
+
+function digitsOfGroups(groups: string): string {
+  return groups === '' ? '' : groups.replace(/[^:]+:?/g, (group) => group.replace(':', '').padStart(4, '0'))
+}
+
+/** '10.77.0.1' as two groups: '0a4d:0001'. */
+function hexGroups(dotted: string): string {
+  return fullGid(
+    dotted
+      .split('.')
+      .map((byte) => Number(byte).toString(16).padStart(2, '0'))
+      .join(''),
+  )
+}
+
+function shortGid(full: string): string {
+  const groups = full.split(':').map((group) => Number.parseInt(group, 16))
+  if (isMapped(full))
+    return `::ffff:${groups
+      .slice(6)
+      .flatMap((group) => [group >>> 8, group & 0xff])
+      .join('.')}`
+  const written = groups.map((group) => group.toString(16)).join(':')
+  // The longest run of two or more groups of zeros, the first of several (RFC 5952, 4.2).
+  const runs = written.match(/\b0(?::0\b)+/g) ?? []
+  const longest = runs.reduce((found, run) => (run.length > found.length ? run : found), '')
+  if (longest === '') return written
+  return written.replace(new RegExp(`(^|:)${longest}(:|$)`), '::')
+}
