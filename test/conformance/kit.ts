@@ -249,7 +249,10 @@ function codeOf({ code, errno }: PinfoldError): string {
 }
 
 function errnoName(errno: number): string {
-  return { 1: 'EPERM', 2: 'ENOENT', 12: 'ENOMEM', 14: 'EFAULT', 22: 'EINVAL', 61: 'ENODATA' }[errno] ?? `errno ${errno}`
+  return (
+    { 1: 'EPERM', 2: 'ENOENT', 12: 'ENOMEM', 14: 'EFAULT', 22: 'EINVAL', 61: 'ENODATA', 110: 'ETIMEDOUT' }[errno] ??
+    `errno ${errno}`
+  )
 }
 
 /** EOPNOTSUPP and its kin, however the device or the library says it. */

@@ -1,10 +1,11 @@
 import type { PathAttributes } from '../device-calls.js'
+import { isGroup } from '../gids.js'
 import { completionFlags, requestOpcodes, sendFlags } from '../operations.js'
 import { queuePairTypes } from '../states.js'
 import type { QueuePairEndpoint } from './objects.js'
 import { accept, isReceiving } from './responder.js'
 import type { LoadedSend } from './send-request.js'
-import { groupNumber, loopbackGid, wholeGid, wire } from './wire.js'
+import { groupNumber, loopbackGid, wire } from './wire.js'
 
 /** Bytes of payload that the port carries in a packet. */
 export const portMtu = 4096
@@ -23,7 +24,7 @@ export function sendDatagram(
   if (path === undefined || local.total > portMtu) return
   // A key with its high bit set stands for the queue pair's own (IBTA 10.2.5).
   const key = send.remoteKey >= 2 ** 31 ? queuePair.attributes.queueKey : send.remoteKey
-  const gid = wholeGid(path.attributes.gid)
+  const { gid } = path.attributes
   const hasImmediate = send.opcode === requestOpcodes.byName.sendWithImmediate
   const message = {
     source: queuePair,
@@ -42,9 +43,8 @@ export function sendDatagram(
 }
 
 function receivers(gid: string, number: number): Iterable<QueuePairEndpoint> {
-  const isGroup = gid.startsWith('ff')
-  if (isGroup && number === groupNumber) return wire.group(gid)
-  const target = isGroup || gid === loopbackGid ? wire.queuePair(number) : undefined
+  if (isGroup(gid) && number === groupNumber) return wire.group(gid)
+  const target = wire.queuePair(number)
   return target === undefined ? [] : [target]
 }
 

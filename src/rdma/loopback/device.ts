@@ -1,12 +1,14 @@
 import { constants } from 'node:os'
 import type { DeviceCalls } from '../device-calls.js'
+import { isGroup } from '../gids.js'
 import { LoopbackContext } from './context.js'
 import { attributes, gids, port } from './port.js'
 import { queuePairCalls } from './queue-pairs.js'
 import { queueCalls } from './queues.js'
-import { busy, noGid, refusal } from './refusal.js'
+import { busy, foreign, noGid, refusal } from './refusal.js'
 import { registrationCalls } from './registrations.js'
 import { windowCalls } from './windows.js'
+import { loopbackGid } from './wire.js'
 
 /** Opens a loopback device. All that are open in this thread are joined by one wire. */
 export function openLoopback(): DeviceCalls {
@@ -49,6 +51,7 @@ export function openLoopback(): DeviceCalls {
       const domain = context.domains.get('ibv_create_ah', handle)
       if (path.port !== 1 || path.gid === '') throw refusal('ibv_create_ah', 'expected port 1 and a GID', { ...path })
       if (path.gidIndex !== 0) throw noGid('ibv_create_ah', path.gidIndex)
+      if (path.gid !== loopbackGid && !isGroup(path.gid)) throw foreign('ibv_create_ah', path.gid, loopbackGid)
       const made = { handle: 0, domain, attributes: path }
       made.handle = context.paths.add(made)
       domain.uses += 1

@@ -84,8 +84,6 @@ export interface QueuePairEndpoint {
   readonly receives: PostedReceive[]
   /** Sends that wait: for a receive of the peer, for its answer, or for the queue to be let go (SQD). */
   readonly pending: PostedSend[]
-  /** Whether its path leads to this thread's wire. */
-  isOnWire: boolean
   /** Retries that are left of the first that waits. */
   rnrLeft: number
   retriesLeft: number

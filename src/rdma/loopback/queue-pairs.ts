@@ -1,15 +1,16 @@
 import { accessFlags } from '../access.js'
 import { eventTypes } from '../async-events.js'
 import type { DeviceCalls, PathAttributes, QueuePairChange, QueuePairRequest } from '../device-calls.js'
+import { isGroup } from '../gids.js'
 import { queuePairStates, queuePairTypes } from '../states.js'
 import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
 import type { QueuePairEndpoint } from './objects.js'
 import { loadReceive } from './receives.js'
-import { noGid, queueFull, refusal, unsupported } from './refusal.js'
+import { foreign, noGid, queueFull, refusal, unsupported } from './refusal.js'
 import { enterError, flushReceives, postSends, resume } from './send-queue.js'
 import { whyNotChange } from './state-table.js'
-import { loopbackGid, wholeGid, wire } from './wire.js'
+import { loopbackGid, wire } from './wire.js'
 
 const { RESET, RTS, SQD, ERR } = queuePairStates.byName
 const { zeroBased, hugePages } = accessFlags.byName
@@ -62,8 +63,9 @@ export function queuePairCalls(context: LoopbackContext) {
       const from = change.currentState ?? queuePair.state
       const refused = whyNotChange(queuePair.request.type, from, change) ?? whyNotValues(change)
       if (refused !== undefined) throw refusal('ibv_modify_qp', refused)
-      const { gidIndex = 0 } = change.path ?? {}
+      const { gidIndex = 0, gid = loopbackGid } = change.path ?? {}
       if (gidIndex !== 0) throw noGid('ibv_modify_qp', gidIndex)
+      if (gid !== loopbackGid) throw foreign('ibv_modify_qp', gid, loopbackGid)
       apply(queuePair, change)
     },
     queryQueuePair(handle) {
@@ -100,18 +102,16 @@ export function queuePairCalls(context: LoopbackContext) {
         if (queuePair.state === ERR) flushReceives(queuePair)
       }
     },
-    attachMulticast(handle, group) {
+    attachMulticast(handle, gid) {
       const queuePair = find('ibv_attach_mcast', handle)
-      const gid = wholeGid(group)
-      if (queuePair.request.type !== queuePairTypes.byName.UD || !gid.startsWith('ff')) {
+      if (queuePair.request.type !== queuePairTypes.byName.UD || !isGroup(gid)) {
         throw refusal('ibv_attach_mcast', 'expected a queue pair of type UD, and the GID of a group (ff…)', { gid })
       }
       queuePair.groups.add(gid)
       wire.join(gid, queuePair)
     },
-    detachMulticast(handle, group) {
+    detachMulticast(handle, gid) {
       const queuePair = find('ibv_detach_mcast', handle)
-      const gid = wholeGid(group)
       if (!queuePair.groups.delete(gid)) {
         throw refusal('ibv_detach_mcast', 'the queue pair is not attached to the group', { gid })
       }
@@ -145,7 +145,6 @@ function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEn
     attributes: noAttributes(),
     receives: [],
     pending: [],
-    isOnWire: true,
     rnrLeft: 0,
     retriesLeft: 0,
     timer: undefined,
@@ -182,7 +181,6 @@ function apply(queuePair: QueuePairEndpoint, change: QueuePairChange): void {
     return
   }
   Object.assign(queuePair.attributes, attributes)
-  queuePair.isOnWire = wholeGid(queuePair.attributes.path.gid) === loopbackGid
   if (state === ERR) {
     enterError(queuePair)
     return

@@ -1,7 +1,8 @@
 import { constants } from 'node:os'
 import { type ErrorCode, PinfoldError } from '../../errors.js'
+import { formatGid } from '../gids.js'
 
-const { EINVAL, ENOMEM, EBUSY, EOPNOTSUPP, ENODATA } = constants.errno
+const { EINVAL, ENOMEM, EBUSY, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno
 
 /** What libibverbs would return, as the error that the contract names. */
 export function refusal(
@@ -25,6 +26,19 @@ export function busy(verb: string, why: string): PinfoldError {
 /** An index that the GID table has nothing at. */
 export function noGid(verb: string, index: number): PinfoldError {
   return refusal(verb, `entry ${index} of the GID table is empty`, { index }, 'ERR_DEVICE_REFUSED', ENODATA)
+}
+
+/** A GID that is not on the network of this thread's loopback devices. The kernel says the same when nobody answers there. */
+export function foreign(verb: string, gid: string, own: string): PinfoldError {
+  const spoken = formatGid(gid)
+  const message = `${verb}: the peer ${spoken} is not on the loopback network of this thread, which is ${formatGid(own)}: it belongs to another thread or process, or to a real device`
+  return new PinfoldError(message, {
+    code: 'ERR_DEVICE_REFUSED',
+    syscall: verb,
+    errno: ETIMEDOUT,
+    values: { gid: spoken, network: formatGid(own) },
+    hint: "open a real device at both ends (openDevice('<name>'; the lab has one: pinfold lab run), or both ends in one thread",
+  })
 }
 
 export function unsupported(verb: string, why: string): PinfoldError {

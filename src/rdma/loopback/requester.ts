@@ -99,8 +99,7 @@ export function attempt(
  * The queue pair that this one is connected to, if it is connected back and serves requests. Packets of another type are
  * dropped, and so are those of a reliable connection that are out of sequence.
  */
-export function peerOf({ attributes, number, isOnWire, request }: QueuePairEndpoint): QueuePairEndpoint | undefined {
-  if (!isOnWire) return undefined
+export function peerOf({ attributes, number, request }: QueuePairEndpoint): QueuePairEndpoint | undefined {
   const target = wire.queuePair(attributes.remoteQueuePair)
   if (target === undefined || !isReceiving(target) || target.request.type !== request.type) return undefined
   if (target.attributes.remoteQueuePair !== number) return undefined

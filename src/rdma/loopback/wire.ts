@@ -1,17 +1,16 @@
-import { randomInt } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
+import { fullGid } from '../gids.js'
 import type { QueuePairEndpoint, Window } from './objects.js'
 import type { RegisteredMemory } from './registered-memory.js'
 
-/** GID of the loopback's one port: link-local, as a RoCE device derives it from its interface. */
-export const loopbackGid = 'fe80:0000:0000:0000:0000:00ff:fe00:0001'
+/**
+ * GID of the one port that the loopback devices of this thread have: link-local, with an interface identifier of its own
+ * (RFC 7217). It is random, so that a peer of another thread or process is known by its GID.
+ */
+export const loopbackGid = fullGid(`fe80${'0'.repeat(12)}${randomBytes(8).toString('hex')}`)
 
 /** Number that datagrams to a group are sent to (IBTA 10.5.2.1). */
 export const groupNumber = 0xff_ffff
-
-/** A GID with all digits of its groups, so that each has one spelling. */
-export function wholeGid(gid: string): string {
-  return gid.length === loopbackGid.length ? gid : gid.replace(/[0-9a-f]+/g, (group) => group.padStart(4, '0'))
-}
 
 /**
  * What joins the queue pairs of all loopback devices of this thread: their numbers, the keys of registered memory, the
