@@ -51,6 +51,11 @@ export function rdmaInputs({ device, region, registration, window, addressHandle
     ...numbers({}, 255, 'gidIndex'),
     ...option({}, 'access', wrongAccess),
   ]
+  const wrongDescribe = [
+    ...wrongObjects({ port: 1 }),
+    ...counts({}, 'port'),
+    ...numbers({}, 255, 'gidIndex', 'maxReads'),
+  ]
   const wrongConnect = [
     ...wrongInitialize,
     ...option({}, 'mtu', [0, 1000, ...wrongNumbers, ...wrongTypes()]),
@@ -61,6 +66,7 @@ export function rdmaInputs({ device, region, registration, window, addressHandle
   ]
   const wrongPeers = [
     ...wrongObjects({ ...peer }),
+    ...option({ ...peer }, 'pinfold', ['remote memory', 7, ...wrongTypes()]),
     ...numbers({ ...peer }, 2 ** 24 - 1, 'number', 'psn'),
     ...numbers({ ...peer }, 2 ** 16 - 1, 'lid'),
     ...numbers({ ...peer }, 2 ** 32 - 1, 'queueKey'),
@@ -117,6 +123,7 @@ export function rdmaInputs({ device, region, registration, window, addressHandle
     noRemote,
     ports,
     wrongInitialize,
+    wrongDescribe,
     wrongConnect,
     wrongPeers,
     wrongPaths,

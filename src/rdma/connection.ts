@@ -3,6 +3,7 @@ import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
 import { type Access, accessOption } from './access.js'
+import type { Device } from './device.js'
 import { gidOption } from './gids.js'
 import { byte, positiveCount, whole, word16, word24, word32 } from './numbers.js'
 import type { QueuePair } from './queue-pair.js'
@@ -35,13 +36,13 @@ export type QueuePairDescription = Readonly<z.infer<typeof descriptionSchema>>
 
 const localOptions = {
   port: positiveCount.optional(),
-  gidIndex: byte.optional(),
   partitionKeyIndex: word16.optional(),
+  access: accessOption.optional(),
 }
 const connectOptions = z.lazy(() =>
   optionsObject({
     ...localOptions,
-    access: accessOption.optional(),
+    gidIndex: byte.optional(),
     mtu: mtuOption.optional(),
     timeout: whole(0, 31).optional(),
     retryCount: whole(0, 7).optional(),
@@ -52,23 +53,36 @@ const connectOptions = z.lazy(() =>
     hopLimit: byte.optional(),
   }),
 )
-const initializeOptions = z.lazy(() => optionsObject({ ...localOptions, access: accessOption.optional() }))
+const initializeOptions = z.lazy(() => optionsObject(localOptions))
+const describeOptions = z.lazy(() =>
+  optionsObject({ port: positiveCount.optional(), gidIndex: byte.optional(), maxReads: byte.optional() }),
+)
 
 /**
  * How a queue pair is prepared: `port` (1 by default), `partitionKeyIndex` (0), and what peers may do through it: `access`,
- * of 'remoteWrite', 'remoteRead', 'remoteAtomic'; none by default.
+ * of 'remoteWrite', 'remoteRead', 'remoteAtomic'; none by default. One for datagrams has no `access`.
  */
 export interface InitializeOptions {
   readonly port?: number | undefined
-  readonly gidIndex?: number | undefined
   readonly partitionKeyIndex?: number | undefined
   readonly access?: readonly Access[] | undefined
 }
 
 /**
+ * What a description tells of a queue pair that could be otherwise.
+ *
+ * - `port` and `gidIndex`: where peers find it; by default the port that it was initialized with, before that port 1, and the
+ *   best GID there, as in ConnectOptions.
+ * - `maxReads`: how many reads and atomics the peer may have under way; by default as many as the device serves, up to 16.
+ *   It must not be more than the `maxReadsServed` of `connect()`.
+ */
+export type DescribeOptions = Readonly<z.input<typeof describeOptions>>
+
+/**
  * How a connection is made; all may be left out.
  *
- * - `access`: what the peer may do through this queue pair, where memory is registered for it: none by default.
+ * - `access`: what the peer may do through this queue pair, where memory is registered for it. `port`,
+ *   `partitionKeyIndex`. By default what `initialize()` was given; without it no access, port 1, and index 0.
  * - `gidIndex`: the best by default: RoCE v2 with an IPv4 address, else RoCE v2, else the first.
  * - `mtu`: the lower of both ports' by default.
  * - `timeout` 14 (67 ms), `retryCount` 7, `rnrRetry` 7 (for ever), `minRnrTimer` 12 (0.64 ms): as in QueuePairAttributes.
@@ -76,9 +90,10 @@ export interface InitializeOptions {
 export type ConnectOptions = InitializeOptions & Readonly<Omit<z.input<typeof connectOptions>, 'access'>>
 
 /** The description, which inspection and logs may show: it holds no key but a datagram's. */
-export function describeQueuePair(queuePair: QueuePair, options: InitializeOptions): QueuePairDescription {
-  const { port = 1, gidIndex } = checked('describe', initializeOptions, options)
+export function describeQueuePair(queuePair: QueuePair, options: DescribeOptions): QueuePairDescription {
   const { device } = queuePair
+  const given = checked('describe', describeOptions, options)
+  const { port = portOf(queuePair), gidIndex, maxReads = readsServed(device) } = given
   const { activeMtu, lid } = device.port(port)
   const { gid } = gidIndex === undefined ? device.bestGid(port) : device.gid(port, gidIndex)
   const description: QueuePairDescription = {
@@ -89,7 +104,7 @@ export function describeQueuePair(queuePair: QueuePair, options: InitializeOptio
     gid,
     lid,
     mtu: activeMtu,
-    maxReads: Math.min(device.attributes.maxReadsServed, 16),
+    maxReads,
     queueKey: queuePair.queueKey,
   }
   Object.defineProperty(description, inspect.custom, {
@@ -98,32 +113,46 @@ export function describeQueuePair(queuePair: QueuePair, options: InitializeOptio
   return description
 }
 
-/** A description that came from outside. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
-export function parseQueuePair(description: QueuePairDescription): QueuePairDescription {
+/** The port that it was initialized with; before, the one that it will be unless another is named. */
+function portOf(queuePair: QueuePair): number {
+  return queuePair.state === 'RESET' ? 1 : queuePair.query().port
+}
+
+/** As many reads and atomics of a peer as are served unless somebody asks for fewer. */
+function readsServed(device: Device): number {
+  return Math.min(device.attributes.maxReadsServed, 16)
+}
+
+/**
+ * A description that came from outside, checked; what it may leave out is filled in, and its GID has the full spelling.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`
+ */
+export function parseQueuePair(description: unknown): QueuePairDescription {
   return checked('parseQueuePair', descriptionSchema, description)
 }
 
 /** RESET → INIT. */
 export function initialize(queuePair: QueuePair, options: InitializeOptions): void {
-  const { port = 1, partitionKeyIndex = 0, access = [] } = checked('initialize', initializeOptions, options)
-  queuePair.modify({
-    state: 'INIT',
-    port,
-    partitionKeyIndex,
-    ...(queuePair.type === 'UD' ? { queueKey: queuePair.queueKey } : { access }),
+  const given = checked('initialize', initializeOptions, options)
+  requireNoAccess('initialize', queuePair, given)
+  prepare(queuePair, given)
+}
+
+/** RESET or INIT → RTR → RTS of a queue pair for datagrams, which has no peer. */
+export function activate(queuePair: QueuePair, options: InitializeOptions): void {
+  const given = checked('activate', initializeOptions, options)
+  requireType('activate', queuePair, queuePair.type === 'UD', 'UD: it is connected')
+  requireNoAccess('activate', queuePair, given)
+  orReset(queuePair, () => {
+    prepare(queuePair, given)
+    queuePair.modify({ state: 'RTR' })
+    queuePair.modify({ state: 'RTS', sendPsn: queuePair.psn })
   })
 }
 
-/** INIT → RTR → RTS of a queue pair for datagrams, which has no peer. */
-export function activate(queuePair: QueuePair, options: InitializeOptions): void {
-  requireType('activate', queuePair, queuePair.type === 'UD', 'UD: it is connected')
-  if (queuePair.state === 'RESET') initialize(queuePair, options)
-  queuePair.modify({ state: 'RTR' })
-  queuePair.modify({ state: 'RTS', sendPsn: queuePair.psn })
-}
-
-/** RESET or INIT → RTR → RTS. What fails leaves the queue pair in RESET. */
-export function connect(queuePair: QueuePair, remote: QueuePairDescription, options: ConnectOptions): void {
+/** RESET or INIT → RTR → RTS. */
+export function connect(queuePair: QueuePair, remote: unknown, options: ConnectOptions): void {
   const peer = checked('connect: remote', descriptionSchema, remote)
   const given = checked('connect', connectOptions, options)
   requireType('connect', queuePair, queuePair.type !== 'UD', 'RC or UC: datagrams need activate()')
@@ -136,24 +165,48 @@ export function connect(queuePair: QueuePair, remote: QueuePairDescription, opti
       },
     )
   }
-  const before = queuePair.state
+  orReset(queuePair, () => {
+    prepare(queuePair, given)
+    makeReady(queuePair, peer, given)
+  })
+}
+
+/**
+ * Brings a queue pair to INIT with what was given. In INIT already, it changes what was given alone: ibv_modify_qp(3)
+ * allows port, partition key and access there.
+ */
+function prepare(queuePair: QueuePair, { port, partitionKeyIndex, access }: InitializeOptions): void {
+  if (queuePair.state === 'INIT') {
+    const isChanged = port !== undefined || partitionKeyIndex !== undefined || access !== undefined
+    if (isChanged) queuePair.modify({ state: 'INIT', port, partitionKeyIndex, access })
+    return
+  }
+  const rights = queuePair.type === 'UD' ? { queueKey: queuePair.queueKey } : { access: access ?? [] }
+  queuePair.modify({ state: 'INIT', port: port ?? 1, partitionKeyIndex: partitionKeyIndex ?? 0, ...rights })
+}
+
+/** Runs the way from RESET or INIT to RTS. What fails leaves the queue pair in RESET. */
+function orReset(queuePair: QueuePair, way: () => void): void {
+  const isIdle = queuePair.state === 'RESET' || queuePair.state === 'INIT'
   try {
-    const { port = 1, gidIndex, partitionKeyIndex = 0, access = [] } = given
-    if (before === 'RESET') initialize(queuePair, { port, partitionKeyIndex, access })
-    makeReady(queuePair, peer, { ...given, port, gidIndex })
+    way()
   } catch (error) {
-    if (before === 'RESET' && queuePair.state !== 'RESET') queuePair.modify({ state: 'RESET' })
+    if (isIdle && queuePair.state !== 'RESET') reset(queuePair)
     throw error
   }
 }
 
-function makeReady(
-  queuePair: QueuePair,
-  peer: QueuePairDescription,
-  given: z.output<typeof connectOptions> & { readonly port: number },
-): void {
+function reset(queuePair: QueuePair): void {
+  try {
+    queuePair.modify({ state: 'RESET' })
+  } catch {
+    // The device refuses this, too. The caller is told why it could not be connected.
+  }
+}
+
+function makeReady(queuePair: QueuePair, peer: QueuePairDescription, given: z.output<typeof connectOptions>): void {
   const { device } = queuePair
-  const { port } = given
+  const port = portOf(queuePair)
   const { activeMtu, linkLayer } = device.port(port)
   const isReliable = queuePair.type === 'RC'
   const reads = Math.min(device.attributes.maxReadsServed, 16)
@@ -185,6 +238,11 @@ function makeReady(
         }
       : {}),
   })
+}
+
+/** One for datagrams gives nobody access, and its verb would refuse the attribute. */
+function requireNoAccess(subject: string, queuePair: QueuePair, { access }: InitializeOptions): void {
+  requireType(subject, queuePair, queuePair.type !== 'UD' || access === undefined, 'RC or UC: it has no access rights')
 }
 
 function requireType(subject: string, queuePair: QueuePair, fits: boolean, expected: string): void {

@@ -8,7 +8,13 @@ export { type Completion, Completions } from './completion.js'
 export type { CompletionChannel } from './completion-channel.js'
 export type { CompletionQueue, CompletionQueueOptions } from './completion-queue.js'
 export { type CompletionStatus, explainStatus } from './completion-status.js'
-export { type ConnectOptions, type InitializeOptions, parseQueuePair, type QueuePairDescription } from './connection.js'
+export {
+  type ConnectOptions,
+  type DescribeOptions,
+  type InitializeOptions,
+  parseQueuePair,
+  type QueuePairDescription,
+} from './connection.js'
 export type { Device, DeviceMemoryOptions } from './device.js'
 export type {
   DeviceAttributes,

@@ -7,6 +7,7 @@ import {
   activate,
   type ConnectOptions,
   connect,
+  type DescribeOptions,
   describeQueuePair,
   type InitializeOptions,
   initialize,
@@ -145,14 +146,18 @@ export class QueuePair extends DeviceObject {
     if (change.state !== undefined) this.#state = stateOf(change.state)
   }
 
-  /** RESET → INIT: receives may be posted from now on. @throws PinfoldError as `modify` */
+  /**
+   * RESET → INIT: receives may be posted from now on. In INIT it changes what is given, and nothing else.
+   *
+   * @throws PinfoldError as `modify`; `ERR_INVALID_ARGUMENT` for `access` of one for datagrams
+   */
   initialize(options: InitializeOptions = {}): void {
     this.requireOpen('initialize')
     initialize(this, options)
   }
 
   /** What a peer needs to connect to it. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT` */
-  describe(options: InitializeOptions = {}): QueuePairDescription {
+  describe(options: DescribeOptions = {}): QueuePairDescription {
     this.requireOpen('describe')
     return describeQueuePair(this, options)
   }
@@ -160,10 +165,12 @@ export class QueuePair extends DeviceObject {
   /**
    * Connects it: RESET or INIT → RTR → RTS. The peer does the same with our description.
    *
-   * @param remote what the peer's `describe()` gave; checked, since it comes from outside
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses, and the state is RESET then
+   * @param remote what the peer's `describe()` gave, or another program has told (QueuePairDescription says what may be
+   *   left out); checked, since it comes from outside
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`: nothing is changed then. What the device refuses: one
+   *   that was in RESET or INIT is in RESET then, and receives that were posted are gone
    */
-  connect(remote: QueuePairDescription, options: ConnectOptions = {}): void {
+  connect(remote: unknown, options: ConnectOptions = {}): void {
     this.requireOpen('connect')
     connect(this, remote, options)
   }

@@ -101,6 +101,16 @@ export const connections = group('connections', [
     },
   },
   {
+    name: 'what the device refuses leaves one that was initialized in RESET, too',
+    expects: 'ERR_DEVICE_REFUSED ENODATA, RESET',
+    run(kit) {
+      const { queuePair } = kit.end()
+      queuePair.initialize()
+      const refused = refusal(() => queuePair.connect(kit.end().queuePair.describe(), { gidIndex: 255 }))
+      return `${refused}, ${queuePair.query().state}`
+    },
+  },
+  {
     name: 'a smaller MTU carries the same bytes',
     expects: 'SUCCESS',
     async run(kit) {

@@ -172,6 +172,75 @@ export const queuePairStates = group('queue pair states', [
     },
   },
   {
+    name: 'the access that connect() gives after initialize() counts',
+    expects: 'SUCCESS',
+    async run(kit) {
+      const near = kit.end()
+      const far = kit.end()
+      far.queuePair.initialize()
+      far.queuePair.connect(near.queuePair.describe(), { access: ['remoteWrite'] })
+      near.queuePair.connect(far.queuePair.describe())
+      const { source, to, arrived } = transfer(kit, 8)
+      near.queuePair.post({ operation: 'write', memory: source, remote: to.remote })
+      const status = await kit.status(near.queue)
+      arrived()
+      return status
+    },
+  },
+  {
+    name: 'what connect() is not given stays as initialize() has set it',
+    expects: 'port 1, index 0, remoteRead',
+    run(kit) {
+      const { queuePair } = kit.end()
+      queuePair.initialize({ port: 1, partitionKeyIndex: 0, access: ['remoteRead'] })
+      queuePair.connect(kit.end().queuePair.describe())
+      const { port, path, partitionKeyIndex, access } = queuePair.query()
+      assert.equal(path.port, port)
+      return `port ${port}, index ${partitionKeyIndex}, ${access}`
+    },
+  },
+  ...(['RC', 'UD'] as const).flatMap((type) =>
+    [{ port: 255 }, { partitionKeyIndex: 65_535 }].map((wrong) => ({
+      name: `${type}: ${Object.keys(wrong)} that there is not, after initialize()`,
+      expects: 'ERR_DEVICE_REFUSED EINVAL, RESET',
+      run(kit: Kit) {
+        const { queuePair } = kit.end({ type })
+        queuePair.initialize()
+        const peer = kit.end({ type }).queuePair.describe()
+        const refused = refusal(() => (type === 'UD' ? queuePair.activate(wrong) : queuePair.connect(peer, wrong)))
+        const { state, partitionKeyIndex } = queuePair.query()
+        kit.excuse(refused === 'taken' && partitionKeyIndex === wrong.partitionKeyIndex, 'any index is taken')
+        return `${refused}, ${state}`
+      },
+    })),
+  ),
+  {
+    name: 'initialize() and connect() of a queue pair that is connected',
+    expects: 'ERR_DEVICE_REFUSED EINVAL, RTS',
+    run(kit) {
+      const { near, far } = kit.pair()
+      const { queuePair } = near
+      const outcomes = [
+        () => queuePair.initialize({ access: [] }),
+        () => queuePair.connect(far.queuePair.describe(), { access: [] }),
+      ].map(refusal)
+      return `${[...new Set(outcomes)].join(', ')}, ${queuePair.query().state}`
+    },
+  },
+  {
+    name: 'access of a queue pair for datagrams',
+    expects: 'ERR_INVALID_ARGUMENT',
+    run(kit) {
+      const { queuePair } = kit.end({ type: 'UD' })
+      const outcomes = [
+        () => queuePair.initialize({ access: ['remoteRead'] }),
+        () => queuePair.activate({ access: ['remoteRead'] }),
+      ].map(refusal)
+      assert.equal(queuePair.query().state, 'RESET')
+      return [...new Set(outcomes)].join(', ')
+    },
+  },
+  {
     name: 'a port that there is not',
     expects: 'ERR_DEVICE_REFUSED EINVAL',
     run(kit) {
