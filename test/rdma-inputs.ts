@@ -48,7 +48,6 @@ export function rdmaInputs({ device, region, registration, window, addressHandle
     ...wrongObjects({ port: 1 }),
     ...counts({}, 'port'),
     ...numbers({}, 2 ** 16 - 1, 'partitionKeyIndex'),
-    ...numbers({}, 255, 'gidIndex'),
     ...option({}, 'access', wrongAccess),
   ]
   const wrongDescribe = [
@@ -61,13 +60,14 @@ export function rdmaInputs({ device, region, registration, window, addressHandle
     ...option({}, 'mtu', [0, 1000, ...wrongNumbers, ...wrongTypes()]),
     ...numbers({}, 31, 'timeout', 'minRnrTimer'),
     ...numbers({}, 7, 'retryCount', 'rnrRetry'),
-    ...numbers({}, 255, 'trafficClass', 'hopLimit'),
+    ...numbers({}, 255, 'gidIndex', 'trafficClass', 'hopLimit', 'maxReadsStarted', 'maxReadsServed'),
     ...numbers({}, 15, 'serviceLevel'),
   ]
   const wrongPeers = [
     ...wrongObjects({ ...peer }),
     ...option({ ...peer }, 'pinfold', ['remote memory', 7, ...wrongTypes()]),
     ...numbers({ ...peer }, 2 ** 24 - 1, 'number', 'psn'),
+    ...numbers({ ...peer }, 255, 'maxReads'),
     ...numbers({ ...peer }, 2 ** 16 - 1, 'lid'),
     ...numbers({ ...peer }, 2 ** 32 - 1, 'queueKey'),
     ...option({ ...peer }, 'gid', [undefined, ...gids]),

@@ -12,25 +12,30 @@ import { queuePairTypes } from './states.js'
 
 const descriptionSchema = z.lazy(() =>
   optionsObject({
-    pinfold: z.literal('queue pair'),
+    pinfold: z.literal('queue pair').default('queue pair'),
     type: z.enum(queuePairTypes.all),
     number: word24,
     psn: word24,
     gid: gidOption,
-    lid: word16,
+    lid: word16.default(0),
     mtu: mtuOption,
-    maxReads: byte,
-    queueKey: word32,
+    maxReads: byte.default(1),
+    queueKey: word32.default(0),
   }),
 )
 
 /**
- * What a peer needs to connect to a queue pair, or to send datagrams to it: plain data for JSON.
+ * What a peer needs to connect to a queue pair, or to send datagrams to it: plain data for JSON. A peer that is not pinfold
+ * gives what it has; `connect` and `parseQueuePair` fill in what may be left out.
  *
  * - `type`: 'RC', 'UC', 'UD'; `number`: qp_num; `psn`: the packet sequence number that it sends from.
- * - `gid`, `lid`: where its port is. `mtu`: the most bytes of payload that its port carries.
- * - `maxReads`: reads and atomics of the peer that it serves at once.
- * - `queueKey`: UD: the key that datagrams to it must have; 0 otherwise.
+ * - `gid`: where its port is, in any spelling that `formatGid` writes. `lid`: the same within an InfiniBand subnet; 0 by
+ *   default, as RoCE has it.
+ * - `mtu`: the most bytes of payload that its port carries.
+ * - `maxReads`: reads and atomics of the peer that it serves at once; 1 by default, which every RC queue pair that serves
+ *   any can do.
+ * - `queueKey`: UD: the key that datagrams to it must have; 0 by default, and for the other types.
+ * - `pinfold`: the mark of a description by pinfold. It may be left out.
  */
 export type QueuePairDescription = Readonly<z.infer<typeof descriptionSchema>>
 
@@ -48,6 +53,8 @@ const connectOptions = z.lazy(() =>
     retryCount: whole(0, 7).optional(),
     rnrRetry: whole(0, 7).optional(),
     minRnrTimer: whole(0, 31).optional(),
+    maxReadsStarted: byte.optional(),
+    maxReadsServed: byte.optional(),
     trafficClass: byte.optional(),
     serviceLevel: whole(0, 15).optional(),
     hopLimit: byte.optional(),
@@ -85,7 +92,10 @@ export type DescribeOptions = Readonly<z.input<typeof describeOptions>>
  *   `partitionKeyIndex`. By default what `initialize()` was given; without it no access, port 1, and index 0.
  * - `gidIndex`: the best by default: RoCE v2 with an IPv4 address, else RoCE v2, else the first.
  * - `mtu`: the lower of both ports' by default.
- * - `timeout` 14 (67 ms), `retryCount` 7, `rnrRetry` 7 (for ever), `minRnrTimer` 12 (0.64 ms): as in QueuePairAttributes.
+ * - RC: `timeout` 14 (67 ms), `retryCount` 7, `rnrRetry` 7 (for ever), `minRnrTimer` 12 (0.64 ms): as in
+ *   QueuePairAttributes. `maxReadsStarted` (max_rd_atomic): reads and atomics that we have under way; by default as many as
+ *   the peer says that it serves. `maxReadsServed` (max_dest_rd_atomic): those of the peer that we serve; by default as
+ *   many as the device does, up to 16, which is what `describe()` tells the peer.
  */
 export type ConnectOptions = InitializeOptions & Readonly<Omit<z.input<typeof connectOptions>, 'access'>>
 
@@ -209,7 +219,6 @@ function makeReady(queuePair: QueuePair, peer: QueuePairDescription, given: z.ou
   const port = portOf(queuePair)
   const { activeMtu, linkLayer } = device.port(port)
   const isReliable = queuePair.type === 'RC'
-  const reads = Math.min(device.attributes.maxReadsServed, 16)
   queuePair.modify({
     state: 'RTR',
     mtu: given.mtu ?? Math.min(activeMtu, peer.mtu),
@@ -224,7 +233,9 @@ function makeReady(queuePair: QueuePair, peer: QueuePairDescription, given: z.ou
       ...(given.serviceLevel === undefined ? {} : { serviceLevel: given.serviceLevel }),
       ...(given.hopLimit === undefined ? {} : { hopLimit: given.hopLimit }),
     },
-    ...(isReliable ? { maxReadsServed: reads, minRnrTimer: given.minRnrTimer ?? 12 } : {}),
+    ...(isReliable
+      ? { maxReadsServed: given.maxReadsServed ?? readsServed(device), minRnrTimer: given.minRnrTimer ?? 12 }
+      : {}),
   })
   queuePair.modify({
     state: 'RTS',
@@ -234,7 +245,7 @@ function makeReady(queuePair: QueuePair, peer: QueuePairDescription, given: z.ou
           timeout: given.timeout ?? 14,
           retryCount: given.retryCount ?? 7,
           rnrRetry: given.rnrRetry ?? 7,
-          maxReadsStarted: Math.min(peer.maxReads, device.attributes.maxReadsStarted),
+          maxReadsStarted: given.maxReadsStarted ?? Math.min(peer.maxReads, device.attributes.maxReadsStarted),
         }
       : {}),
   })

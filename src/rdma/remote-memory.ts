@@ -3,30 +3,36 @@ import * as z from 'zod'
 import { formatAddress } from '../addresses.js'
 import { checked, checkRange, optionsObject } from '../options.js'
 import { formatSize } from '../sizes.js'
-import { whole, word32 } from './numbers.js'
+import { address64, whole, word32 } from './numbers.js'
 
-const hexAddress = z
-  .string({ error: "expected an address such as '0x7f0000000000'" })
-  .regex(/^0x[0-9a-f]{1,16}$/i, { error: "expected an address such as '0x7f0000000000'" })
+const expectedAddress = "expected a 64-bit address, as a bigint or in hex such as '0x7f0000000000'"
+const hexAddress = z.string().regex(/^0x[0-9a-f]{1,16}$/i)
 
 const remoteMemorySchema = z.lazy(() =>
   optionsObject({
-    address: hexAddress,
+    address: z.union([hexAddress.transform(BigInt), address64], { error: expectedAddress }),
     length: whole(0, Number.MAX_SAFE_INTEGER),
     rkey: word32,
-    generation: whole(0, Number.MAX_SAFE_INTEGER),
+    generation: whole(0, Number.MAX_SAFE_INTEGER).default(0),
   }),
 )
 
 /**
- * What a peer needs to reach registered memory, and no more: plain data for JSON.
+ * What a peer needs to reach registered memory, and no more: plain data for JSON. A peer that is not pinfold gives what it
+ * has; `parseRemoteMemory` also takes its address as a bigint, and fills in the `generation`.
  *
  * - `address`: IOVA of the first byte, in hex ('0x7f…'), since JSON has no 64-bit numbers.
  * - `length`: bytes.
  * - `rkey`: the key, 32 bits. Whoever has it, and a queue pair in the same domain, has the access that it gives.
- * - `generation`: counts the registrations of the process that made it, so that two of the same place can be told apart.
+ * - `generation`: counts the registrations of the process that made it, from 1, so that two of the same place can be told
+ *   apart; 0 of a peer that does not count.
  */
-export type RemoteMemoryDescription = Readonly<z.infer<typeof remoteMemorySchema>>
+export interface RemoteMemoryDescription {
+  readonly address: string
+  readonly length: number
+  readonly rkey: number
+  readonly generation: number
+}
 
 /** Memory of a peer, as it was described: where a one-sided request goes. Immutable. */
 export class RemoteMemory {
@@ -95,12 +101,12 @@ export class RemoteSlice {
 /**
  * The memory that a peer has described, checked since it comes from outside.
  *
- * @param description what `describe()` gave there, after JSON or postMessage
+ * @param description what `describe()` gave there, after JSON or postMessage, or what another program has told
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
-export function parseRemoteMemory(description: RemoteMemoryDescription): RemoteMemory {
+export function parseRemoteMemory(description: unknown): RemoteMemory {
   const { address, length, rkey, generation } = checked('parseRemoteMemory', remoteMemorySchema, description)
-  return new RemoteMemory(BigInt(address), length, rkey, generation)
+  return new RemoteMemory(address, length, rkey, generation)
 }
 
 /** Plain data for a peer; an inspection or log of it does not show the key. */

@@ -3,8 +3,11 @@ import { inspect } from 'node:util'
 import { group } from '../case.js'
 import type { Kit } from '../kit.js'
 import { refusal } from '../kit.js'
-import { parseQueuePair, parseRemoteMemory } from '../rdma.js'
+import { formatGid, parseQueuePair, parseRemoteMemory } from '../rdma.js'
 import { assertBytes, transfer } from '../transfer.js'
+
+/** An address for documentation, which no host has (RFC 5737). */
+const nowhere = '::ffff:203.0.113.1'
 
 /** As a peer gets it that is elsewhere. */
 const throughJson = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value))
@@ -47,6 +50,70 @@ export const connections = group('connections', [
       arrived()
       return status
     },
+  },
+  {
+    name: 'a peer and its memory that leave out what they may, as another program would',
+    expects: 'SUCCESS',
+    async run(kit) {
+      const near = kit.end()
+      const far = kit.end()
+      const { type, number, psn, gid, mtu } = far.queuePair.describe()
+      near.queuePair.connect({ type, number, psn, gid, mtu })
+      far.queuePair.connect(near.queuePair.describe(), { access: ['remoteWrite'] })
+      assert.equal(near.queuePair.query().maxReadsStarted, 1)
+      const { source, to, arrived } = transfer(kit, 33)
+      const { address, length, rkey } = to.registration
+      near.queuePair.post({ operation: 'write', memory: source, remote: parseRemoteMemory({ address, length, rkey }) })
+      const status = await kit.status(near.queue)
+      arrived()
+      return status
+    },
+  },
+  {
+    name: 'the GID of a peer in each of its spellings',
+    expects: 'one GID',
+    run(kit) {
+      const { gid, ...peer } = kit.end().queuePair.describe()
+      for (const spelling of ['short', 'full', 'digits'] as const) {
+        const spelled = formatGid(gid, { spelling })
+        for (const one of [spelled, spelled.toUpperCase()]) {
+          const { queuePair } = kit.end()
+          queuePair.connect({ ...peer, gid: one })
+          assert.equal(queuePair.query().path.gid, gid)
+          kit.domain.createAddressHandle({ gid: one }).close()
+        }
+      }
+      return 'one GID'
+    },
+  },
+  {
+    // Soft-RoCE rounds up to a power of two.
+    name: 'reads and atomics under way are limited on both sides',
+    expects: '2 started, 4 served; the peer is told 4',
+    run(kit) {
+      const near = kit.end()
+      const far = kit.end()
+      const options = { maxReadsStarted: 2, maxReadsServed: 4 }
+      near.queuePair.connect(far.queuePair.describe(), options)
+      const { maxReadsStarted, maxReadsServed } = near.queuePair.query()
+      far.queuePair.connect(near.queuePair.describe({ maxReads: 4 }))
+      const told = far.queuePair.query().maxReadsStarted
+      return `${maxReadsStarted} started, ${maxReadsServed} served; the peer is told ${told}`
+    },
+  },
+  ...(['RC', 'UC'] as const).map((type) => ({
+    name: `${type}: connect to a peer that is not on our network`,
+    expects: 'ERR_DEVICE_REFUSED ETIMEDOUT, RESET',
+    run(kit: Kit) {
+      const { queuePair } = kit.end({ type })
+      const refused = refusal(() => queuePair.connect({ ...kit.end({ type }).queuePair.describe(), gid: nowhere }))
+      return `${refused}, ${queuePair.query().state}`
+    },
+  })),
+  {
+    name: 'an address handle to a peer that is not on our network',
+    expects: 'ERR_DEVICE_REFUSED ETIMEDOUT',
+    run: (kit) => refusal(() => kit.domain.createAddressHandle({ gid: nowhere })),
   },
   ...wrongPeers.map(([what, wrong]) => ({
     name: `connect to ${what}`,

@@ -1,0 +1,39 @@
+import { expectTypeOf, test } from 'vitest'
+import {
+  formatGid,
+  parseQueuePair,
+  parseRemoteMemory,
+  type QueuePair,
+  type QueuePairDescription,
+  type RemoteMemory,
+} from '../../src/index.js'
+
+// Checked by the compiler. What is in a function here is never called.
+
+test('what checks untrusted input takes anything', () => {
+  const untrusted: unknown = undefined
+  const calls = (queuePair: QueuePair) => {
+    const peer = parseQueuePair(untrusted)
+    expectTypeOf(peer).toEqualTypeOf<QueuePairDescription>()
+    expectTypeOf(parseRemoteMemory(untrusted)).toEqualTypeOf<RemoteMemory>()
+    queuePair.connect(untrusted)
+    queuePair.connect(peer, { access: ['remoteRead'], maxReadsStarted: 4, maxReadsServed: 4 })
+    queuePair.connect({ type: 'RC', number: 7, psn: 0, gid: '::ffff:10.77.0.1', mtu: 1024 })
+  }
+  expectTypeOf(calls).toBeFunction()
+  expectTypeOf<typeof parseQueuePair>().parameter(0).toBeUnknown()
+  expectTypeOf<typeof parseRemoteMemory>().parameter(0).toBeUnknown()
+  expectTypeOf<QueuePair['connect']>().parameter(0).toBeUnknown()
+})
+
+test('an option that would do nothing does not compile', () => {
+  const wrong = (queuePair: QueuePair) => {
+    // @ts-expect-error: a GID is chosen when it is connected
+    queuePair.initialize({ gidIndex: 1 })
+    // @ts-expect-error: what a peer may do is no part of the description
+    queuePair.describe({ access: ['remoteRead'] })
+    // @ts-expect-error: no such spelling
+    formatGid('::1', { spelling: 'long' })
+  }
+  expectTypeOf(wrong).toBeFunction()
+})
