@@ -53,6 +53,7 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
     ports,
     wrongInitialize,
     wrongDescribe,
+    wrongAnswers,
     wrongConnect,
     wrongPeers,
     wrongPaths,
@@ -60,6 +61,7 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
     wrongReceives,
   } = inputs
   const send = { operation: 'send', memory: slice }
+  const datagram = { ok: true, sourceQueuePair: 7, hasHeader: true, sourceLid: 0, serviceLevel: 0, pathBits: 0 }
   const many = Array.from({ length: 9 }, () => slice)
   const queueOptions = { entries: 16 }
   const pairOptions = { sendQueue: queue }
@@ -202,6 +204,25 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
       inputs: [...wrongObjects({ type: 2 }), ...option({}, 'type', [0, 3, '2', ...wrongTypes()])],
     },
     { of: domain, name: 'createAddressHandle', inputs: [...values([undefined]), ...wrongPaths] },
+    {
+      of: domain,
+      name: 'answerHandle',
+      after: [new Uint8Array(40)],
+      inputs: [...values([undefined]), ...wrongAnswers],
+    },
+    {
+      of: domain,
+      name: 'answerHandle',
+      before: [datagram],
+      inputs: values([undefined, new Uint8Array(39), new DataView(new ArrayBuffer(40)), region, 7, ...wrongTypes()]),
+    },
+    { of: domain, name: 'answerHandle', before: [datagram], inputs: [{ given: new Uint8Array(40), named: undefined }] },
+    {
+      of: domain,
+      name: 'answerHandle',
+      before: [{ ...datagram, hasHeader: false }, new Uint8Array(40)],
+      inputs: [...wrongObjects({ port: 1 }), ...counts({}, 'port')],
+    },
     { of: domain, name: 'registerDeviceMemory', after: [[]], inputs: values([undefined, ...noObjects]) },
     { of: domain, name: 'registerDeviceMemory', before: [deviceMemory], inputs: values([undefined, ...wrongAccess]) },
     {

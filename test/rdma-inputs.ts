@@ -1,5 +1,5 @@
 import { parseRemoteMemory } from '../src/rdma/remote-memory.js'
-import { option, type WrongInput, wrongNumbers, wrongObjects, wrongTypes } from './bad-input.js'
+import { option, values, type WrongInput, wrongNumbers, wrongObjects, wrongTypes } from './bad-input.js'
 import type { RdmaObjects } from './rdma-objects.js'
 
 export const flags = (right: object, ...names: readonly string[]) =>
@@ -74,6 +74,16 @@ export function rdmaInputs({ device, region, registration, window, addressHandle
     ...option({ ...peer }, 'type', [undefined, 'rc', 7, ...wrongTypes()]),
     ...option({ ...peer }, 'mtu', [undefined, 1000, ...wrongNumbers, ...wrongTypes()]),
   ]
+  const datagram = { ok: true, sourceQueuePair: 7, hasHeader: true, sourceLid: 0, serviceLevel: 0, pathBits: 0 }
+  const wrongAnswers = [
+    ...values([7, ...wrongTypes()]),
+    ...option(datagram, 'ok', [undefined, false, 1]),
+    ...option(datagram, 'hasHeader', [undefined, 1, ...wrongTypes('boolean')]),
+    ...option(datagram, 'sourceQueuePair', [undefined, 0, 2 ** 24, ...wrongNumbers, ...wrongTypes()]),
+    ...numbers(datagram, 2 ** 16 - 1, 'sourceLid'),
+    ...numbers(datagram, 15, 'serviceLevel'),
+    ...numbers(datagram, 127, 'pathBits'),
+  ]
   const pathOptions = { gid: peer.gid }
   const wrongPaths = [
     ...wrongObjects(pathOptions),
@@ -126,6 +136,7 @@ export function rdmaInputs({ device, region, registration, window, addressHandle
     wrongDescribe,
     wrongConnect,
     wrongPeers,
+    wrongAnswers,
     wrongPaths,
     wrongSends,
     wrongReceives,

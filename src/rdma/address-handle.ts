@@ -1,9 +1,12 @@
 import * as z from 'zod'
+import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
+import type { Completion } from './completion.js'
+import { answeringGid, headerBytes, readDatagramHeader } from './datagram-header.js'
 import type { Device } from './device.js'
 import type { Handle, PathAttributes } from './device-calls.js'
 import { DeviceObject } from './device-object.js'
-import { gidOption } from './gids.js'
+import { formatGid, gidOption } from './gids.js'
 import { byte, positiveCount, whole, word16 } from './numbers.js'
 import type { ProtectionDomain } from './protection-domain.js'
 
@@ -47,6 +50,59 @@ export function pathAttributes(subject: string, device: Device, options: PathOpt
     pathBits: given.pathBits ?? 0,
     port,
   }
+}
+
+const datagram = 'expected the completion of a datagram that was received'
+const receivedDatagram = z.lazy(() =>
+  z.object(
+    {
+      ok: z.literal(true, { error: datagram }),
+      sourceQueuePair: whole(1, 2 ** 24 - 1),
+      hasHeader: z.boolean(),
+      sourceLid: word16,
+      serviceLevel: whole(0, 15),
+      pathBits: whole(0, 127),
+    },
+    { error: datagram },
+  ),
+)
+const headerArgument = z.lazy(() =>
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength >= headerBytes, {
+    error: `expected a Uint8Array of the ${headerBytes} bytes before the datagram`,
+  }),
+)
+const answerOptions = z.lazy(() => optionsObject({ port: positiveCount.optional() }))
+
+/**
+ * The way back to the sender of a datagram: ibv_init_ah_from_wc(3).
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`
+ */
+export function answerPath(
+  subject: string,
+  device: Device,
+  completion: Completion,
+  header: Uint8Array,
+  options: { readonly port?: number | undefined },
+): PathOptions {
+  const received = checked(`${subject}: completion`, receivedDatagram, completion)
+  // A copy, since the memory may be received into again.
+  const bytes = Uint8Array.prototype.slice.call(checked(`${subject}: header`, headerArgument, header), 0, headerBytes)
+  const { port = 1 } = checked(subject, answerOptions, options)
+  const { sourceLid: lid, serviceLevel, pathBits } = received
+  if (!received.hasHeader) return { lid, serviceLevel, pathBits, port }
+  const way = readDatagramHeader(subject, bytes)
+  const own = answeringGid(device.gids, port, way)
+  if (own === undefined) {
+    const [to, from] = [formatGid(way.destination), formatGid(way.source)]
+    throw new PinfoldError(`${subject}: port ${port} of ${device.name} has no GID ${to}, to which ${from} has sent`, {
+      code: 'ERR_OUT_OF_RANGE',
+      values: { device: device.name, port, destination: to, source: from },
+    })
+  }
+  const { source: gid, trafficClass, flowLabel } = way
+  // What is left of the sender's hop limit says nothing of the way back; the kernel takes the most, too.
+  return { gid, gidIndex: own.index, hopLimit: 255, trafficClass, flowLabel, lid, serviceLevel, pathBits, port }
 }
 
 /** A way that datagrams can take (ibv_ah). Requests name it; it must stay open until they have completed. */

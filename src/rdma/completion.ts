@@ -25,6 +25,10 @@ export interface Completion {
   readonly invalidated: number | undefined
   /** Number of the queue pair that sent a datagram; 0 for connections. */
   readonly sourceQueuePair: number
+  /** Of a datagram: LID of its sender, the service level, and the low bits of our LID that it was sent to; 0 with RoCE. */
+  readonly sourceLid: number
+  readonly serviceLevel: number
+  readonly pathBits: number
   /** Whether a 40-byte global route header stands before a datagram. */
   readonly hasHeader: boolean
   /** Device time, where the queue was made with timestamps. */
@@ -100,6 +104,9 @@ export class Completions {
       immediate: (flags & completionFlags.immediate) === 0 ? undefined : immediate,
       invalidated: (flags & completionFlags.invalidated) === 0 ? undefined : immediate,
       sourceQueuePair: ok ? this.#word(index, completionWord.sourceQueuePair) : 0,
+      sourceLid: ok ? this.#word(index, completionWord.sourceLid) : 0,
+      serviceLevel: ok ? this.#word(index, completionWord.serviceLevel) : 0,
+      pathBits: ok ? this.#word(index, completionWord.destinationPathBits) : 0,
       hasHeader: (flags & completionFlags.header) !== 0,
       timestamp: timestamp === 0n ? undefined : timestamp,
     }

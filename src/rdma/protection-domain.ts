@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import { checked, checkRange, optionsObject } from '../options.js'
 import { type Access, rightsOf } from './access.js'
-import { AddressHandle, type PathOptions, pathAttributes } from './address-handle.js'
+import { AddressHandle, answerPath, type PathOptions, pathAttributes } from './address-handle.js'
+import type { Completion } from './completion.js'
 import type { Device } from './device.js'
 import type { Handle } from './device-calls.js'
 import { DeviceMemory } from './device-memory.js'
@@ -78,6 +79,25 @@ export class ProtectionDomain extends DeviceObject {
     const attributes = pathAttributes('createAddressHandle', this.device, path)
     this.requireOpen('createAddressHandle')
     return new AddressHandle(this, this.device.calls.createAddressHandle(this.handle, attributes))
+  }
+
+  /**
+   * The way back to the sender of a datagram (ibv_create_ah_from_wc(3)); `completion.sourceQueuePair` is its queue pair. A
+   * server keeps one for each sender: making it is a system call.
+   *
+   * @param completion of the receive
+   * @param header the 40 bytes that stand before the datagram, or more from there on
+   * @param options `port`: our port that it came to, 1 by default
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`; `ERR_INVALID_ARGUMENT` for a completion of anything else, and for bytes that
+   *   are no header; `ERR_OUT_OF_RANGE` when the port has no GID that it was sent to; what the device refuses
+   */
+  answerHandle(
+    completion: Completion,
+    header: Uint8Array,
+    options: { readonly port?: number | undefined } = {},
+  ): AddressHandle {
+    this.requireOpen('answerHandle')
+    return this.createAddressHandle(answerPath('answerHandle', this.device, completion, header, options))
   }
 
   /**

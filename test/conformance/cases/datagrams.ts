@@ -90,6 +90,53 @@ export const datagrams = group('datagrams (UD)', [
     },
   },
   {
+    name: 'an answer goes back by what the completion and the header tell',
+    expects: 'SUCCESS',
+    async run(kit) {
+      const { near, far, to } = datagramEnds(kit)
+      const asked = kit.buffer(headerBytes + 8)
+      far.queuePair.postReceive({ memory: asked.registration })
+      near.queuePair.postReceive({ memory: kit.buffer(100).registration })
+      near.queuePair.post({ operation: 'send', memory: kit.buffer(8).registration, signaled: false, to })
+      const received = await kit.completion(far.queue)
+      const sender = kit.domain.answerHandle(received, asked.bytes)
+      const back = { addressHandle: sender, queuePair: received.sourceQueuePair, queueKey: near.queuePair.queueKey }
+      far.queuePair.post({ operation: 'sendWithImmediate', memory: [], immediate: 3, to: back })
+      const answer = await kit.completion(near.queue)
+      assert.deepEqual([answer.immediate, answer.sourceQueuePair], [3, far.queuePair.queuePairNumber])
+      return answer.status
+    },
+  },
+  {
+    name: 'an answer by bytes that are no header, and by a completion of no datagram',
+    expects: 'ERR_INVALID_ARGUMENT',
+    async run(kit) {
+      const { near, far, to } = datagramEnds(kit)
+      far.queuePair.postReceive({ memory: kit.buffer(headerBytes).registration })
+      near.queuePair.post({ operation: 'send', memory: [], to })
+      const [received, sent] = [await kit.completion(far.queue), await kit.completion(near.queue)]
+      const outcomes = [
+        () => kit.domain.answerHandle(received, new Uint8Array(headerBytes)),
+        () => kit.domain.answerHandle(sent, new Uint8Array(headerBytes)),
+      ].map(refusal)
+      return [...new Set(outcomes)].join(', ')
+    },
+  },
+  {
+    name: 'an answer to a datagram that was sent to a GID which is none of ours',
+    expects: 'ERR_OUT_OF_RANGE',
+    async run(kit) {
+      const { near, far, to } = datagramEnds(kit)
+      const asked = kit.buffer(headerBytes)
+      far.queuePair.postReceive({ memory: asked.registration })
+      near.queuePair.post({ operation: 'send', memory: [], to })
+      const received = await kit.completion(far.queue)
+      // The last byte of the address that it was sent to, in the headers of both versions.
+      asked.bytes[headerBytes - 1] = 255 - (asked.bytes[headerBytes - 1] ?? 0)
+      return refusal(() => kit.domain.answerHandle(received, asked.bytes))
+    },
+  },
+  {
     name: 'send with another key than the receiver has is dropped',
     expects: 'SUCCESS',
     async run(kit) {
