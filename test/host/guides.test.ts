@@ -2,24 +2,13 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { root } from '../child-process.js'
+import { examplesOf } from '../examples.js'
 import { needs, whyNotBuilt, whyNotPhysical } from '../needs.js'
 
 // Every TypeScript example of the guides and the README runs as it stands, on this machine's real memory.
 
 // Inside the package, so that 'pinfold' resolves to it as it would for whoever has installed it.
 const scratch = `${root}build/guides-${process.pid}`
-
-interface Example {
-  readonly line: number
-  readonly code: string
-}
-
-function examplesOf(text: string): Example[] {
-  return [...text.matchAll(/^```ts\n(.*?)^```/gms)].map((match) => ({
-    line: text.slice(0, match.index).split('\n').length,
-    code: match[1] ?? '',
-  }))
-}
 
 mkdirSync(scratch, { recursive: true })
 afterAll(() => rmSync(scratch, { recursive: true }))
