@@ -1,9 +1,3 @@
-import { explainStatus } from '../src/rdma/completion-status.js'
-import { parseQueuePair } from '../src/rdma/connection.js'
-import { openDevice } from '../src/rdma/devices/open-device.js'
-import { formatGid } from '../src/rdma/gids.js'
-import { parseRemoteMemory } from '../src/rdma/remote-memory.js'
-import { explainVendorError } from '../src/rdma/vendor-errors.js'
 import {
   option,
   values,
@@ -16,6 +10,7 @@ import {
   wrongTypes,
 } from './bad-input.js'
 import type { Door } from './doors.js'
+import { rdmaFunctionDoors } from './rdma-function-doors.js'
 import { counts, flags, gids, numbers, rdmaInputs, wrongAccess, wrongIds } from './rdma-inputs.js'
 import type { RdmaObjects } from './rdma-objects.js'
 
@@ -35,7 +30,6 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
     datagrams,
     registration,
     slice,
-    description,
     remote,
     remoteSlice,
     window,
@@ -68,52 +62,7 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
   const wrongGroups = [...wrongObjects({ gid: peer.gid }), ...option({}, 'gid', [undefined, ...gids])]
   const closes = [device, domain, channel, queue, shared, queuePair, registration, window, addressHandle]
   return [
-    {
-      of: { openDevice },
-      name: 'openDevice',
-      inputs: values([7, '', {}, { loopback: false }, { more: 1 }, ...wrongTypes('string')]),
-    },
-    { of: { explainStatus }, name: 'explainStatus', inputs: values([undefined, 7, ...wrongTypes('string')]) },
-    {
-      of: { explainVendorError },
-      name: 'explainVendorError',
-      after: [1],
-      inputs: values([undefined, 'rxe', 7, ...wrongTypes()]),
-    },
-    {
-      of: { explainVendorError },
-      name: 'explainVendorError',
-      before: ['verbs'],
-      inputs: values([undefined, 2 ** 32, ...wrongNumbers, ...wrongTypes()]),
-    },
-    { of: { formatGid }, name: 'formatGid', inputs: values([undefined, ...gids]) },
-    {
-      of: { formatGid },
-      name: 'formatGid',
-      before: ['::1'],
-      inputs: [...wrongObjects({ spelling: 'full' }), ...option({}, 'spelling', ['long', 7, ...wrongTypes()])],
-    },
-    { of: { parseQueuePair }, name: 'parseQueuePair', inputs: [...values([undefined]), ...wrongPeers] },
-    {
-      of: { parseRemoteMemory },
-      name: 'parseRemoteMemory',
-      inputs: [
-        ...values([undefined]),
-        ...wrongObjects({ ...description }),
-        ...option({ ...description }, 'address', [
-          undefined,
-          '7',
-          '0xg',
-          '0x10000000000000000',
-          7,
-          -1n,
-          2n ** 64n,
-          ...wrongTypes('string', 'bigint'),
-        ]),
-        ...option({ ...description }, 'length', [undefined, ...wrongNumbers, ...wrongTypes()]),
-        ...option({ ...description }, 'rkey', [undefined, 2 ** 32, ...wrongNumbers, ...wrongTypes()]),
-      ],
-    },
+    ...rdmaFunctionDoors(objects),
     ...['register', 'registerSync'].flatMap((name) => [
       { of: memory, name, after: [domain, []], inputs: values(noMemory) },
       { of: memory, name, before: [region], after: [[]], inputs: values([undefined, ...noObjects]) },
