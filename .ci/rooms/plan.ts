@@ -29,7 +29,14 @@ export const typeScriptRooms: Readonly<Record<string, Room>> = {
   },
 }
 
-export const vocabulary: readonly string[] = ['abort.ts', 'errors.ts', 'sizes.ts', 'addresses.ts', 'options.ts']
+export const vocabulary: readonly string[] = [
+  'abort.ts',
+  'addresses.ts',
+  'disposal.ts',
+  'errors.ts',
+  'options.ts',
+  'sizes.ts',
+]
 
 /** native/: the folders. native/test may include every room of the core, but not the addon. */
 export const nativeRooms: Readonly<Record<string, Room>> = {

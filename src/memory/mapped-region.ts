@@ -1,10 +1,12 @@
 import { inspect } from 'node:util'
 import * as z from 'zod'
 import { formatAddress, type VirtualAddress } from '../addresses.js'
+import { disposeBy } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'
 import { checked, checkRange, optionsObject, signalOption } from '../options.js'
 import { formatSize } from '../sizes.js'
+import { beginWait } from './held-wait.js'
 import { Hold } from './hold.js'
 import { memoryNodes } from './numa.js'
 import { readPageNodes } from './page-nodes.js'
@@ -141,7 +143,7 @@ export class MappedRegion {
    */
   hold(reason = 'a hold without a reason'): Hold {
     checked('hold', holdReason, reason)
-    return new Hold(reason, this.core.hold(reason))
+    return new Hold(reason, this.core.hold(reason, this.hold))
   }
 
   /**
@@ -179,27 +181,36 @@ export class MappedRegion {
   }
 
   /**
-   * Waits until nobody holds it, then closes it. No new hold is given meanwhile.
+   * Waits until nobody holds it, then closes it. No new hold is given meanwhile. The process stays alive while it waits;
+   * after one second a process warning (code 'PINFOLD_HELD') tells once who is waited for, with the stack of each hold.
    *
    * @throws the signal's reason when it is aborted first (the region stays open), PinfoldError `ERR_INVALID_ARGUMENT`
    */
   async closeWhenReleased(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { signal } = checked('closeWhenReleased', waitOptions, options)
     const giveHolds = this.core.refuseHolds()
+    const endWait = beginWait(() => ({ message: this.core.heldMessage, holders: this.core.holds() }))
     try {
       await this.core.released(signal)
     } finally {
+      endWait()
       giveHolds()
     }
     this.close()
   }
 
+  /**
+   * Closes it at the end of a `using` block.
+   *
+   * @throws PinfoldError `ERR_REGION_HELD` that names the holders; it stays open then
+   */
   [Symbol.dispose](): void {
-    this.close()
+    disposeBy(() => this.close())
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.closeWhenReleased()
+  /** As `using` does: it waits for no hold, since a block that ends by an error may never release it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this[Symbol.dispose]()
   }
 
   /** What a logger's JSON.stringify writes: plain values, the address as a hex string ('0x7f…'). */

@@ -3,6 +3,7 @@ import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 import { type ErrorCode, isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import { type NativeRegion, native } from '../native.js'
 import { GiB } from '../sizes.js'
+import { type Caller, StackSampler } from './call-stack.js'
 import type { PagesName } from './page-sizes.js'
 
 /** A kind of pages that came earlier in the caller's list, and why the region has others. */
@@ -27,7 +28,25 @@ export interface RegionDescription {
 /** Who holds a region, as listings and errors say it; a function where that is seldom asked for, and dear to say. */
 type HoldReason = string | (() => string)
 
-const inWords = (reason: HoldReason) => (typeof reason === 'string' ? reason : reason())
+const inWords = ({ reason }: OpenHold) => (typeof reason === 'string' ? reason : reason())
+
+interface OpenHold {
+  readonly reason: HoldReason
+  readonly stack: string | undefined
+}
+
+/** A hold that is out, as a warning tells it. */
+export interface Holder {
+  /** Of the region. */
+  readonly name: string
+  readonly reason: string
+  /** Where the hold was made; undefined when this thread made too many at that time. */
+  readonly stack: string | undefined
+}
+
+/** How many holds of a thread have their stacks taken in a second. */
+export const holdStacksPerSecond = 100
+const holdStacks = new StackSampler(holdStacksPerSecond)
 
 const nothing: ReadonlySet<() => void> = new Set()
 const none = () => nothing
@@ -52,7 +71,7 @@ export class RegionCore {
   readonly #attachment: number
   readonly #windows: (ArrayBuffer | undefined)[] = []
   /** The holds that are out, by what ends each. */
-  readonly #holders = new Map<() => void, HoldReason>()
+  readonly #holders = new Map<() => void, OpenHold>()
   readonly #onClose: (() => void)[] = []
   readonly #onRelease = new Set<() => void>()
   #refusals = 0
@@ -77,14 +96,21 @@ export class RegionCore {
     return this.#closed
   }
 
-  /** The reasons of the holds that are out, in the order in which they were taken. */
-  get holders(): string[] {
-    return [...this.#holders.values()].map(inWords)
+  /** The reasons of the holds that are out, in the order in which they were taken; but for those that `besides` end. */
+  holders(besides: ReadonlySet<() => void> = nothing): string[] {
+    return this.holds(besides).map(({ reason }) => reason)
   }
 
-  /** The reasons of the holds that are out, but for those that `releases` end. */
-  holdersBesides(releases: ReadonlySet<() => void>): string[] {
-    return [...this.#holders].filter(([release]) => !releases.has(release)).map(([, reason]) => inWords(reason))
+  /** As `holders`, with all that is known of each. */
+  holds(besides: ReadonlySet<() => void> = nothing): Holder[] {
+    return [...this.#holders]
+      .filter(([release]) => !besides.has(release))
+      .map(([, hold]) => ({ name: this.name, reason: inWords(hold), stack: hold.stack }))
+  }
+
+  /** Why it cannot be closed, while it is held. */
+  get heldMessage(): string {
+    return `region '${this.name}' is held: ${this.holders().join(', ')}`
   }
 
   /**
@@ -108,8 +134,13 @@ export class RegionCore {
     }
   }
 
-  /** @throws PinfoldError `ERR_REGION_CLOSED`, also while holds are refused */
-  hold(reason: HoldReason): () => void {
+  /**
+   * @param entry whose caller made the hold, as the stack has it
+   * @throws PinfoldError `ERR_REGION_CLOSED`, also while holds are refused
+   */
+  hold(reason: HoldReason, entry: Caller = this.hold): () => void {
+    // First, since it may run the program's own Error.prepareStackTrace, which may close the region.
+    const stack = holdStacks.capture(entry)
     this.requireOpen('hold')
     if (this.#refusals > 0) {
       throw new PinfoldError(`hold: region '${this.name}' is being closed`, {
@@ -121,7 +152,7 @@ export class RegionCore {
       if (!this.#holders.delete(release)) return
       for (const listener of [...this.#onRelease]) listener()
     }
-    this.#holders.set(release, reason)
+    this.#holders.set(release, { reason, stack })
     return release
   }
 
@@ -141,7 +172,7 @@ export class RegionCore {
   released(signal: AbortSignal | undefined, besides: () => ReadonlySet<() => void> = none): Promise<void> {
     return new Promise((resolve, reject) => {
       throwIfAborted(signal)
-      const isReleased = () => this.#holders.size === 0 || this.holdersBesides(besides()).length === 0
+      const isReleased = () => this.#holders.size === 0 || this.holders(besides()).length === 0
       if (isReleased()) return resolve()
       const released = () => {
         if (!isReleased()) return
@@ -174,10 +205,9 @@ export class RegionCore {
   close(): void {
     if (this.#done) return
     if (!this.#closed && this.#holders.size > 0) {
-      const holders = this.holders
-      throw new PinfoldError(`region '${this.name}' is held: ${holders.join(', ')}`, {
+      throw new PinfoldError(this.heldMessage, {
         code: 'ERR_REGION_HELD',
-        values: { name: this.name, holders },
+        values: { name: this.name, holders: this.holders() },
       })
     }
     this.#closed = true

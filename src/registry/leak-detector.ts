@@ -1,3 +1,5 @@
+import { type Caller, captureStack } from '../memory/call-stack.js'
+
 /**
  * Which regions are watched: none, one in 128, or all. A watched region costs a stack trace when it is allocated (some
  * microseconds, about 1 KiB of heap).
@@ -44,22 +46,5 @@ export class LeakDetector {
 
   forget(token: object): void {
     watches.unregister(token)
-  }
-}
-
-/** The function that a trace leaves out, with all that it called. */
-export type Caller = (...args: never[]) => unknown
-
-/** Where `entry` was called from, one line a frame. */
-export function captureStack(entry: Caller): string {
-  const trace: { stack?: unknown } = {}
-  try {
-    Error.captureStackTrace(trace, entry)
-    // Read, and so formatted, at once: until then V8 keeps the frames with their receivers, and one of them may be
-    // what holds the region.
-    const { stack } = trace
-    return typeof stack === 'string' ? stack.slice(stack.indexOf('\n') + 1) : ''
-  } catch {
-    return '' // the program's own Error.prepareStackTrace threw
   }
 }

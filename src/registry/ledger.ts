@@ -1,6 +1,8 @@
 import { abortReason, isAborted, onAbort, throwIfAborted } from '../abort.js'
 import { PinfoldError, toPinfoldError } from '../errors.js'
 import { type Admit, allocateCore, allocateCoreSync } from '../memory/allocate.js'
+import type { Caller } from '../memory/call-stack.js'
+import { beginWait, type WaitedFor } from '../memory/held-wait.js'
 import { allowedNodes } from '../memory/numa.js'
 import type { RegionCore } from '../memory/region-core.js'
 import { type CheckedRegionOptions, regionName } from '../memory/region-options.js'
@@ -9,7 +11,7 @@ import { checked } from '../options.js'
 import { AddressIndex } from './address-index.js'
 import { Budget, type BudgetClaim, nodeShares } from './budget.js'
 import { publishAllocate, publishClose, publishLeak } from './events.js'
-import { type Caller, LeakDetector } from './leak-detector.js'
+import { LeakDetector } from './leak-detector.js'
 import { Region } from './region.js'
 import { Registrations } from './registrations.js'
 import type { CheckedRegistryOptions } from './registry-options.js'
@@ -65,6 +67,8 @@ export class Ledger {
   #waiting = 0
   /** What gives holds again, when nobody waits to close any more. */
   readonly #giveHolds: (() => void)[] = []
+  /** What ends their wait: it is one, however many they are. */
+  #endWait = () => {}
   #closed = false
   /** Whether the MemoryRegistry was collected while it was open; what is still being allocated arrives all the same. */
   #abandoned = false
@@ -179,7 +183,10 @@ export class Ledger {
   async closeWhenReleased(signal: AbortSignal | undefined): Promise<void> {
     throwIfAborted(signal)
     this.#waiting += 1
-    if (this.#waiting === 1) for (const { core } of this.#lines.values()) this.#giveHolds.push(core.refuseHolds())
+    if (this.#waiting === 1) {
+      for (const { core } of this.#lines.values()) this.#giveHolds.push(core.refuseHolds())
+      this.#endWait = beginWait(() => this.#waitedFor())
+    }
     try {
       // One of them may be new since the last look: an allocation that was under way when the wait began.
       for (let held = this.#held()[0]; held !== undefined; held = this.#held()[0]) {
@@ -188,8 +195,16 @@ export class Ledger {
       this.close()
     } finally {
       this.#waiting -= 1
-      if (this.#waiting === 0) for (const giveHolds of this.#giveHolds.splice(0)) giveHolds()
+      if (this.#waiting === 0) {
+        for (const giveHolds of this.#giveHolds.splice(0)) giveHolds()
+        this.#endWait()
+      }
     }
+    await this.idle()
+  }
+
+  /** Resolves when no allocation is under way any more. */
+  async idle(): Promise<void> {
     if (this.#pending.size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
 
@@ -326,21 +341,29 @@ export class Ledger {
 
   #held(): RegionCore[] {
     const ours = this.registrations.holds
-    return [...this.#lines.values()].map(({ core }) => core).filter((core) => core.holdersBesides(ours).length > 0)
+    return [...this.#lines.values()].map(({ core }) => core).filter((core) => core.holders(ours).length > 0)
   }
 
   #requireReleased(): void {
-    const ours = this.registrations.holds
-    const held = this.#held().map((core) => ({ name: core.name, holders: core.holdersBesides(ours) }))
+    const held = this.#held()
     if (held.length === 0) return
-    const told = held.map(({ name, holders }) => `'${name}' by ${holders.join(', ')}`).join('; ')
-    throw new PinfoldError(
-      `${held.length} of ${this.#lines.size} regions ${held.length === 1 ? 'is' : 'are'} held: ${told}`,
-      {
-        code: 'ERR_REGION_HELD',
-        values: { held },
-      },
-    )
+    const ours = this.registrations.holds
+    throw new PinfoldError(this.#heldMessage(held), {
+      code: 'ERR_REGION_HELD',
+      values: { held: held.map((core) => ({ name: core.name, holders: core.holders(ours) })) },
+    })
+  }
+
+  #waitedFor(): WaitedFor {
+    const held = this.#held()
+    const ours = this.registrations.holds
+    return { message: this.#heldMessage(held), holders: held.flatMap((core) => core.holds(ours)) }
+  }
+
+  #heldMessage(held: readonly RegionCore[]): string {
+    const ours = this.registrations.holds
+    const told = held.map((core) => `'${core.name}' by ${core.holders(ours).join(', ')}`).join('; ')
+    return `${held.length} of ${this.#lines.size} regions ${held.length === 1 ? 'is' : 'are'} held: ${told}`
   }
 }
 

@@ -1,6 +1,7 @@
 import { type InspectOptionsStylized, inspect } from 'node:util'
 import * as z from 'zod'
 import type { VirtualAddress } from '../addresses.js'
+import { disposeBy } from '../disposal.js'
 import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
 import { checked, optionsObject, signalOption } from '../options.js'
 import type { Access } from '../rdma/access.js'
@@ -169,7 +170,8 @@ export class MemoryRegistry<Names extends string = never> {
 
   /**
    * Waits until no region is held, then closes the registry, and waits until allocations that it stopped have given back
-   * what they had. Meanwhile no hold is given and no region made.
+   * what they had. Meanwhile no hold is given and no region made. The process stays alive while it waits; after one second a
+   * process warning (code 'PINFOLD_HELD') tells once who is waited for, with the stack of each hold.
    *
    * @throws the signal's reason when it is aborted while a region is held (all stays as it was), PinfoldError
    *   `ERR_INVALID_ARGUMENT`
@@ -179,12 +181,22 @@ export class MemoryRegistry<Names extends string = never> {
     await this.#ledger.closeWhenReleased(signal)
   }
 
+  /**
+   * Closes it at the end of a `using` block.
+   *
+   * @throws PinfoldError `ERR_REGION_HELD` that names the regions and their holders; nothing is changed then
+   */
   [Symbol.dispose](): void {
-    this.close()
+    disposeBy(() => this.close())
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.closeWhenReleased()
+  /**
+   * As `using` does, and waits until allocations that it stopped have given back what they had. It waits for no hold, since
+   * a block that ends by an error may never release it; `closeWhenReleased` does.
+   */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this[Symbol.dispose]()
+    await this.#ledger.idle()
   }
 
   /** One line for the registry, one for each open region, and one for each of its registrations. */

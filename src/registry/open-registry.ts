@@ -1,4 +1,4 @@
-import { captureStack } from './leak-detector.js'
+import { captureStack } from '../memory/call-stack.js'
 import { Ledger } from './ledger.js'
 import { MemoryRegistry } from './memory-registry.js'
 import type { Region } from './region.js'
