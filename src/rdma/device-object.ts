@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import * as z from 'zod'
+import { disposeBy } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
 import type { Handle } from './device-calls.js'
@@ -96,9 +97,9 @@ export abstract class DeviceObject {
     const force = options !== undefined && checked('close', closeOptions, options).force === true
     if (this.#closed) return
     this.#requireIdle()
+    if (!force && this.#hasChildren) this.#refuseChildren()
     // Nothing stands on most objects; to walk and to sort nothing took a fifth of a registration.
-    if (this.#hasChildren) {
-      if (!force) this.#refuseChildren()
+    if (force && (this.#hasChildren || this.boundObjects.size > 0)) {
       // All below it in one order: a queue's queue pairs must wait for the windows of their domain.
       for (const object of inClosingOrder(new Set(this.#descendants()))) object.close()
     }
@@ -107,8 +108,14 @@ export abstract class DeviceObject {
     for (const listener of this.#onClose.splice(0)) listener()
   }
 
+  /** Closes it, and what stands on it: at the end of its block, nobody has it any more. @throws PinfoldError as `close` */
   [Symbol.dispose](): void {
-    this.close()
+    disposeBy(() => this.close({ force: true }))
+  }
+
+  /** What a forced close takes along beside what stands on it: windows that are bound to it. */
+  protected get boundObjects(): ReadonlySet<DeviceObject> {
+    return none
   }
 
   /** It is closed, and stands on nothing any more; also where its constructor fails in the midst. */
@@ -184,9 +191,11 @@ export abstract class DeviceObject {
   }
 
   *#descendants(): Generator<DeviceObject> {
-    for (const child of this.#children ?? none) {
-      yield child
-      yield* child.#descendants()
+    for (const objects of [this.#children ?? none, this.boundObjects]) {
+      for (const object of objects) {
+        yield object
+        yield* object.#descendants()
+      }
     }
   }
 }

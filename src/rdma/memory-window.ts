@@ -3,6 +3,7 @@ import type { Device } from './device.js'
 import type { Handle } from './device-calls.js'
 import { DeviceObject } from './device-object.js'
 import type { ProtectionDomain } from './protection-domain.js'
+import type { QueuePair } from './queue-pair.js'
 import type { Registration, RegistrationSlice } from './registration.js'
 import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js'
 
@@ -20,6 +21,8 @@ export class MemoryWindow extends DeviceObject {
   readonly type: 1 | 2
   #rkey: number
   #bound: { readonly memory: RegistrationSlice; readonly start: bigint; readonly generation: number } | undefined
+  /** What knows that it is bound to it: the registration, and with type 2 the queue pair. */
+  #boundTo: readonly { readonly windows: Set<MemoryWindow> }[] = []
 
   /** Made by `domain.allocateWindow()`. */
   constructor(domain: ProtectionDomain, type: 1 | 2, handle: Handle, rkey: number) {
@@ -68,23 +71,28 @@ export class MemoryWindow extends DeviceObject {
   }
 
   /**
-   * @internal A bind to `memory` was posted; undefined: one of length 0, or an invalidate. Peers count from 0 in a window
-   * that is zero based, else as in the registration.
+   * @internal A bind to `memory` was posted on `queuePair`; undefined: one of length 0, or an invalidate. Peers count from 0
+   * in a window that is zero based, else as in the registration.
    */
-  posted(memory: RegistrationSlice | undefined, isZeroBased = false): void {
-    if (this.#bound !== undefined) this.#bound.memory.registration.windows.delete(this)
-    memory?.registration.windows.add(this)
+  posted(memory: RegistrationSlice | undefined, isZeroBased: boolean, queuePair: QueuePair): void {
+    this.#unbind()
     if (memory !== undefined) {
+      this.#boundTo = [memory.registration, ...(this.type === 2 ? [queuePair] : [])]
+      for (const { windows } of this.#boundTo) windows.add(this)
       this.#rkey = this.type === 2 ? this.keyAfter(1) : this.device.calls.windowKey(this.handle)
       const start = isZeroBased ? 0n : memory.registration.address + BigInt(memory.offset)
       this.#bound = { memory, start, generation: ++bindings }
-    } else {
-      this.#bound = undefined
     }
   }
 
   protected override destroy(): void {
     this.device.calls.freeWindow(this.handle)
-    this.posted(undefined)
+    this.#unbind()
+  }
+
+  #unbind(): void {
+    for (const { windows } of this.#boundTo) windows.delete(this)
+    this.#boundTo = []
+    this.#bound = undefined
   }
 }

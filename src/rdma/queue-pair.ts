@@ -18,6 +18,7 @@ import type { CreatedQueuePair, QueuePairCapacity } from './device-calls.js'
 import { DeviceObject, requireSameDevice } from './device-object.js'
 import { gidOption } from './gids.js'
 import { instanceOf } from './instances.js'
+import type { MemoryWindow } from './memory-window.js'
 import { count, positiveCount, word16, word24, word32 } from './numbers.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import {
@@ -82,6 +83,8 @@ export class QueuePair extends DeviceObject {
   readonly psn: number
   /** UD: the key that datagrams to it must have; 0 otherwise. */
   readonly queueKey: number
+  /** @internal The windows of type 2 that were last bound by it. */
+  readonly windows = new Set<MemoryWindow>()
   #state: QueuePairState = 'RESET'
   /** What it is attached to. */
   readonly #groups = new Map<string, { readonly gid: string; readonly lid: number }>()
@@ -252,6 +255,10 @@ export class QueuePair extends DeviceObject {
   /** @internal */
   postReceives(words: Uint32Array, stride: number, posted: number): void {
     this.device.calls.postReceive(this.handle, words, stride, posted)
+  }
+
+  protected override get boundObjects(): ReadonlySet<MemoryWindow> {
+    return this.windows
   }
 
   protected override destroy(): void {

@@ -33,6 +33,8 @@ export type RegistrationSource =
   | { readonly kind: 'region'; readonly memory: MemoryRange }
   | { readonly kind: 'device memory' | 'dma-buf' | 'null'; readonly length: number }
 
+const noWindows: ReadonlySet<MemoryWindow> = new Set()
+
 let registrations = 0
 
 /**
@@ -189,6 +191,10 @@ export class Registration extends DeviceObject {
       this.#regionHold = hold
       release()
     }
+  }
+
+  protected override get boundObjects(): ReadonlySet<DeviceObject> {
+    return this.#windows ?? noWindows
   }
 
   protected override destroy(): void {

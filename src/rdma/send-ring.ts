@@ -140,7 +140,9 @@ export class SendRing {
       posted = error instanceof PinfoldError && typeof error.values.posted === 'number' ? error.values.posted : 0
       throw error
     } finally {
-      for (const { window, bound, isZeroBased, at } of windows) if (at < posted) window.posted(bound, isZeroBased)
+      for (const { window, bound, isZeroBased, at } of windows) {
+        if (at < posted) window.posted(bound, isZeroBased, this.#queuePair)
+      }
     }
     return staged
   }

@@ -236,6 +236,71 @@ describe('a domain that closes', () => {
   })
 })
 
+describe('an object of a device that is disposed', () => {
+  /** What stands on others and is closed by nobody; each with what stands on it. */
+  function objects() {
+    const region = memory.allocateSync('rx', base)
+    const channel = device.createCompletionChannel()
+    const queue = device.createCompletionQueue({ entries: 8, channel })
+    const shared = domain.createSharedReceiveQueue()
+    const queuePair = domain.createQueuePair({ sendQueue: queue, sharedReceiveQueue: shared })
+    queuePair.connect(queuePair.describe())
+    const registration = memory.registerSync(region, domain, ['localWrite', 'bindWindow'])
+    const window = domain.allocateWindow()
+    queuePair.post({ operation: 'bind', window, memory: registration, access: ['remoteRead'] })
+    const deviceMemory = device.allocateDeviceMemory({ size: 4096 })
+    const ofDevice = domain.registerDeviceMemory(deviceMemory, ['localWrite'])
+    const implicit = domain.registerImplicit([])
+    const part = implicit.cover(region)
+    return {
+      device,
+      domain,
+      channel,
+      queue,
+      shared,
+      queuePair,
+      registration,
+      window,
+      deviceMemory,
+      ofDevice,
+      implicit,
+      part,
+    }
+  }
+  type Name = keyof ReturnType<typeof objects>
+
+  const everything: readonly Name[] = [
+    ...(['device', 'domain', 'channel', 'queue', 'shared', 'queuePair', 'registration', 'window'] as const),
+    ...(['deviceMemory', 'ofDevice', 'implicit', 'part'] as const),
+  ]
+  const cases: readonly (readonly [Name, readonly Name[]])[] = [
+    ['device', everything],
+    ['domain', ['domain', 'shared', 'queuePair', 'registration', 'window', 'ofDevice', 'implicit', 'part']],
+    ['channel', ['channel', 'queue', 'queuePair', 'window']],
+    ['queue', ['queue', 'queuePair', 'window']],
+    ['shared', ['shared', 'queuePair', 'window']],
+    ['queuePair', ['queuePair', 'window']],
+    ['registration', ['registration', 'window']],
+    ['window', ['window']],
+    ['deviceMemory', ['deviceMemory', 'ofDevice']],
+    ['implicit', ['implicit', 'part']],
+  ]
+
+  test.each(cases)('%s closes, with all that stands on it and nothing else', async (name, expected) => {
+    const made = objects()
+    expect(await made.queue.wait()).toMatchObject([{ status: 'SUCCESS' }])
+    made[name][Symbol.dispose]()
+    expect(everything.filter((each) => made[each].closed)).toEqual(expected)
+    made.part.close() // no registration of the registry's
+  })
+
+  test('is refused while a call is under way on it, which no close can take along', async () => {
+    const coming = memory.register(memory.allocateSync('rx', base), domain, [])
+    expect(() => domain[Symbol.dispose]()).toThrow(coded('ERR_OBJECT_BUSY', { object: domain.label }))
+    expect((await coming).closed).toBe(false)
+  })
+})
+
 test('a worker registers what it has attached with a device of its own, and its end takes all of it down', async () => {
   const region = memory.allocateSync('shared', base)
   const worker = new Worker(
