@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'
 import { checked, optionsObject } from '../options.js'
+import { describe } from '../sizes.js'
 import { RegionCore } from './region-core.js'
 
 const handleSchema = z.lazy(() =>
@@ -31,19 +32,50 @@ export type RegionHandle = Readonly<z.infer<typeof handleSchema>>
  *   or its region is closed in every thread
  */
 export function attachCore(handle: RegionHandle): RegionCore {
-  const { process, region, name, size } = checked('attachRegion', handleSchema, handle)
-  const attached = process === native.processToken() ? native.attach(region) : undefined
-  if (attached === undefined) {
-    const why = process === native.processToken() ? 'is closed in every thread' : 'is of another process'
-    throw new PinfoldError(`attachRegion: region '${name}' ${why}`, {
-      code: 'ERR_REGION_UNKNOWN',
-      values: { name, region },
+  const { process, region, name, size } = understood(handle)
+  const isOurs = process === native.processToken()
+  const attached = isOurs ? native.attach(region) : undefined
+  if (attached !== undefined && attached.name === name && attached.size === size) return new RegionCore(attached)
+  if (attached !== undefined) {
+    native.close(attached.attachment)
+    throw unknown(
+      `the handle names '${name}', but region ${region} is another`,
+      'pass the handle on as region.handle gave it',
+      { name, region },
+    )
+  }
+  if (isOurs) {
+    throw unknown(
+      `region '${name}' is closed in every thread`,
+      'keep the region open in the thread that posts the handle until the other has attached it',
+      { name, region },
+    )
+  }
+  throw unknown(
+    `region '${name}' is of another process`,
+    'a handle is for threads of one process; share a file with another: backing: { file } or { descriptor }',
+    { name, region },
+  )
+}
+
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT`; a Region, or what postMessage makes of one, is no handle */
+function understood(given: unknown): RegionHandle {
+  try {
+    return checked('attachRegion', handleSchema, given)
+  } catch (error) {
+    if (!(error instanceof PinfoldError)) throw error
+    const { option, received } = error.values
+    const isMarked = option !== '' && !(option === 'pinfold' && received === undefined)
+    if (isMarked) throw error
+    throw new PinfoldError(`attachRegion: expected a handle, received ${describe(given)}: post region.handle`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { received: given },
+      hint: 'post region.handle, not the region, and attach what arrives',
+      cause: error,
     })
   }
-  if (attached.name === name && attached.size === size) return new RegionCore(attached)
-  native.close(attached.attachment)
-  throw new PinfoldError(`attachRegion: the handle names '${name}', but region ${region} is another`, {
-    code: 'ERR_REGION_UNKNOWN',
-    values: { name, region },
-  })
+}
+
+function unknown(why: string, hint: string, values: Readonly<Record<string, unknown>>): PinfoldError {
+  return new PinfoldError(`attachRegion: ${why}`, { code: 'ERR_REGION_UNKNOWN', values, hint })
 }

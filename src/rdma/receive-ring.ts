@@ -64,6 +64,7 @@ export class ReceiveRing {
       throw new PinfoldError(`receive: the burst is full with ${this.capacity} requests`, {
         code: 'ERR_QUEUE_FULL',
         values: { capacity: this.capacity },
+        hint: 'post() or clear() it before',
       })
     }
     if (!(Number.isSafeInteger(id) && id >= 0)) {

@@ -166,6 +166,7 @@ export class SendRing {
       throw new PinfoldError(`${operation}: the burst is full with ${this.capacity} requests`, {
         code: 'ERR_QUEUE_FULL',
         values: { capacity: this.capacity },
+        hint: 'post() or clear() it before',
       })
     }
     if (!(Number.isSafeInteger(id) && id >= 0)) {

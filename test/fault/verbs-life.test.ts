@@ -88,6 +88,8 @@ test('an errno of each kind becomes its code', async () => {
     verbs.inject(name, 1, errno)
     await expect(life(), `${name} ${errno}`).rejects.toMatchObject({ code, errno })
   }
+  verbs.inject('ibv_post_send', 1, ENOMEM)
+  await expect(life()).rejects.toMatchObject({ hint: expect.stringContaining('sendRequests') })
 })
 
 test('a device that is pulled out says so, every call fails as removed, and closing it leaves nothing', async () => {

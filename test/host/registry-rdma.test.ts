@@ -301,6 +301,34 @@ describe('an object of a device that is disposed', () => {
   })
 })
 
+describe('a queue that is full says what makes room', () => {
+  const full = (hint: RegExp) => expect.objectContaining({ code: 'ERR_QUEUE_FULL', hint: expect.stringMatching(hint) })
+
+  test('of a queue pair and of a shared receive queue', () => {
+    const queue = device.createCompletionQueue({ entries: 64 })
+    const shared = domain.createSharedReceiveQueue({ requests: 4 })
+    const queuePair = domain.createQueuePair({ sendQueue: queue, sendRequests: 4, receiveRequests: 4 })
+    queuePair.connect(queuePair.describe())
+    const many = <Request>(request: Request) => Array.from({ length: 1000 }, () => request)
+    expect(() => queuePair.postReceive(many({}))).toThrow(full(/receiveRequests/))
+    expect(() => shared.postReceive(many({}))).toThrow(full(/createSharedReceiveQueue\({ requests }\)/))
+    // Sends wait for the receives of the peer, which is this queue pair: so they must be more than those.
+    queuePair.modify({ state: 'SQD' })
+    expect(() => queuePair.post(many({ operation: 'send' as const, memory: [] }))).toThrow(full(/sendRequests/))
+  })
+
+  test('of a burst', () => {
+    const queue = device.createCompletionQueue({ entries: 64 })
+    const { sends, receives } = domain.createQueuePair({ sendQueue: queue, sendRequests: 4, receiveRequests: 4 })
+    const registration = memory.registerSync(memory.allocateSync('rx', base), domain, ['localWrite'])
+    const fill = (stage: () => void) => () => {
+      for (let count = 0; count < 1000; count++) stage()
+    }
+    expect(fill(() => sends.send(registration))).toThrow(full(/post\(\) or clear\(\)/))
+    expect(fill(() => receives.receive(registration))).toThrow(full(/post\(\) or clear\(\)/))
+  })
+})
+
 test('a worker registers what it has attached with a device of its own, and its end takes all of it down', async () => {
   const region = memory.allocateSync('shared', base)
   const worker = new Worker(

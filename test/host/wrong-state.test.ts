@@ -21,15 +21,19 @@ describe('a handle is refused, and attaches nothing,', () => {
   closed.close()
 
   test.each([
-    ['of a region that is closed in every thread', lateHandle],
-    ['of another process', { ...handle, process: (handle.process + 1) % 2 ** 53 }],
-    ['of a region that never was', { ...handle, region: 2 ** 52 }],
-    ['that names another region', { ...handle, name: 'tx' }],
-    ['of another size', { ...handle, size: handle.size * 2 }],
-  ])('%s', (_, foreign) => {
+    ['of a region that is closed in every thread', lateHandle, /keep the region open/],
+    ['of another process', { ...handle, process: (handle.process + 1) % 2 ** 53 }, /backing: { file }/],
+    ['of a region that never was', { ...handle, region: 2 ** 52 }, /keep the region open/],
+    ['that names another region', { ...handle, name: 'tx' }, /as region.handle gave it/],
+    ['of another size', { ...handle, size: handle.size * 2 }, /as region.handle gave it/],
+  ])('%s', (_, foreign, hint) => {
     const before = world(memory)
     expect(() => attachRegion(foreign)).toThrow(
-      expect.objectContaining({ code: 'ERR_REGION_UNKNOWN', values: { name: foreign.name, region: foreign.region } }),
+      expect.objectContaining({
+        code: 'ERR_REGION_UNKNOWN',
+        values: { name: foreign.name, region: foreign.region },
+        hint: expect.stringMatching(hint),
+      }),
     )
     expect(world(memory)).toEqual(before)
   })

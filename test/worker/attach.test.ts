@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test } from 'vitest'
-import { attachRegion, type MemoryRegistry, openRegistrySync, type RegionHandle } from '../../src/index.js'
+import { attachRegion, type MemoryRegistry, openRegistrySync, type Region, type RegionHandle } from '../../src/index.js'
 import { collected } from '../garbage.js'
 import { mappedRegions } from '../mappings.js'
 
@@ -111,6 +111,23 @@ describe('a handle', () => {
     const { handle } = registry().allocateSync('shared', base)
     expect(structuredClone(handle)).toEqual(handle)
     expect(JSON.stringify(handle).length).toBeLessThan(200)
+  })
+
+  test.each([
+    ['a region', (region: Region): unknown => region],
+    ['what postMessage makes of a region', (region: Region): unknown => structuredClone(region)],
+    ['the handle as text', (region: Region): unknown => JSON.stringify(region.handle)],
+  ])('is not %s, and the error says what to post', (_, given) => {
+    const region = registry().allocateSync('shared', base)
+    expect(() => Reflect.apply(attachRegion, undefined, [given(region)])).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_ARGUMENT',
+        message: expect.stringContaining('post region.handle'),
+        hint: expect.stringContaining('region.handle'),
+      }),
+    )
+    region.close()
+    expect(mappedRegions()).toEqual([])
   })
 
   test('of a region that is closed everywhere is refused', () => {

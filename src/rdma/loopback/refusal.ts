@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { type ErrorCode, PinfoldError } from '../../errors.js'
 import { formatGid } from '../gids.js'
+import { roomHint } from '../queue-room.js'
 
 const { EINVAL, ENOMEM, EBUSY, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno
 
@@ -11,12 +12,13 @@ export function refusal(
   values: Readonly<Record<string, unknown>> = {},
   code: ErrorCode = 'ERR_DEVICE_REFUSED',
   errno: number = EINVAL,
+  hint?: string,
 ): PinfoldError {
-  return new PinfoldError(`${verb}: ${why}`, { code, syscall: verb, errno, values })
+  return new PinfoldError(`${verb}: ${why}`, { code, syscall: verb, errno, values, hint })
 }
 
 export function queueFull(verb: string, why: string, values: Readonly<Record<string, unknown>>): PinfoldError {
-  return refusal(verb, why, values, 'ERR_QUEUE_FULL', ENOMEM)
+  return refusal(verb, why, values, 'ERR_QUEUE_FULL', ENOMEM, roomHint(verb))
 }
 
 export function busy(verb: string, why: string): PinfoldError {

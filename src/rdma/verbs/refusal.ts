@@ -4,6 +4,7 @@ import { type ErrorCode, isSystemFailure, PinfoldError, type SystemFailure } fro
 import { listKernelDirectory, readKernelFile } from '../../memory/kernel-files.js'
 import { capabilities, memlockLimit, processMemory } from '../../memory/process-limits.js'
 import { formatSize } from '../../sizes.js'
+import { roomHint } from '../queue-room.js'
 
 const { EACCES, EBUSY, EIO, ENODEV, ENOENT, ENOMEM, ENOSYS, ENXIO, EOPNOTSUPP, EPERM, EPROTONOSUPPORT } =
   constants.errno
@@ -41,7 +42,8 @@ export function explainRefusal(error: unknown, attempt: Attempt): PinfoldError {
   if (attempt.unsupported !== undefined) {
     return refused(error, 'ERR_UNSUPPORTED', `${error.message}: this device has no ${attempt.unsupported}`)
   }
-  return refused(error, codeOf(error))
+  const code = codeOf(error)
+  return refused(error, code, error.message, code === 'ERR_QUEUE_FULL' ? roomHint(error.syscall) : undefined)
 }
 
 function codeOf({ errno, syscall }: SystemFailure): ErrorCode {
