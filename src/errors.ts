@@ -45,6 +45,7 @@ export type ErrorCode =
   | 'ERR_OBJECT_BUSY' // close() of one on which others stand; the message names them
   | 'ERR_DOMAIN_MISMATCH' // objects of different devices or domains cannot work together
   | 'ERR_QUEUE_FULL' // a send, receive or completion queue has no room
+  | 'ERR_QUEUE_OVERRUN' // more completed than a completion queue has room for; it is dead
   | 'ERR_QUEUE_PAIR_STATE' // not in this state of the queue pair
   // Rings
   | 'ERR_RING_LAYOUT' // there is no ring in this memory, or one of another version

@@ -10,7 +10,7 @@ export function rdmaObjects() {
   const device = openDevice({ loopback: true })
   const domain = device.createDomain()
   const channel = device.createCompletionChannel()
-  const queue = device.createCompletionQueue({ entries: 64, channel })
+  const queue = device.createCompletionQueue({ entries: 512, channel })
   const shared = domain.createSharedReceiveQueue({ requests: 8 })
   const queuePair = domain.createQueuePair({ sendQueue: queue })
   queuePair.connect(queuePair.describe())

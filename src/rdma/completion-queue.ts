@@ -7,6 +7,7 @@ import { CompletionChannel } from './completion-channel.js'
 import type { Device } from './device.js'
 import type { Handle } from './device-calls.js'
 import { DeviceObject, requireSameDevice } from './device-object.js'
+import { ExpectedCompletions } from './expected-completions.js'
 import { instanceOf, isInstance } from './instances.js'
 import { count, positiveCount } from './numbers.js'
 import { type Wait, Waiters } from './waiters.js'
@@ -24,7 +25,8 @@ const queueOptions = z.lazy(() =>
 /**
  * A completion queue's options.
  *
- * - `entries`: completions that it has room for; the device may give more. When it overruns, it is dead (CQ_ERR).
+ * - `entries`: completions that it has room for; the device may give more. It has to hold all that may be outstanding: the
+ *   requests of its queue pairs and of their shared receive queues. One that overruns is dead (`ERR_QUEUE_OVERRUN`).
  * - `channel`: where its events go; the device's own by default.
  * - `vector`: which of the device's interrupts, 0 by default.
  * - `extended`: polled as ibv_create_cq_ex(3) has it; `timestamps` brings each completion's device time, and is extended.
@@ -38,13 +40,23 @@ const completionsArgument = instanceOf('Completions', () => Completions).refine(
   error: 'expected a Completions',
 })
 
-/** Where queue pairs say how their work requests ended (ibv_cq). */
+/**
+ * Where queue pairs say how their work requests ended (ibv_cq).
+ *
+ * When more completes than it has room for, it has overrun: the device tells CQ_ERR, and from then on all calls but
+ * `resize` and `close` throw `ERR_QUEUE_OVERRUN`. What it still holds is not handed out: completions are missing, no device
+ * promises the others, and nobody could tell where the gap is.
+ */
 export class CompletionQueue extends DeviceObject {
   readonly device: Device
   readonly channel: CompletionChannel
   #entries: number
   #scratch = new Completions(16)
   readonly #waiters = new Waiters()
+  #hasOverrun = false
+  #hasWarned = false
+  /** @internal */
+  readonly expected = new ExpectedCompletions()
 
   /** Made by `device.createCompletionQueue()`. */
   constructor(device: Device, channel: CompletionChannel, handle: Handle, entries: number) {
@@ -63,12 +75,12 @@ export class CompletionQueue extends DeviceObject {
   /**
    * What has completed, oldest first; an empty array when nothing has.
    *
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_QUEUE_OVERRUN`; what the device refuses
    */
   poll(most = 16): Completion[] {
     checked('poll: most', pollMost, most)
     if (this.#scratch.capacity < most) this.#scratch = new Completions(most)
-    this.requireOpen('poll')
+    this.#requireAlive('poll')
     const completions = this.#scratch
     const found = this.device.calls.poll(this.handle, completions.words, most)
     return Array.from({ length: found }, (_, index) => completions.at(index))
@@ -84,7 +96,7 @@ export class CompletionQueue extends DeviceObject {
     if (!isInstance(completions, Completions) || !Completions.isMade(completions)) {
       checked('pollInto: completions', completionsArgument, completions)
     }
-    this.requireOpen('pollInto')
+    this.#requireAlive('pollInto')
     completions.count = this.device.calls.poll(this.handle, completions.words, completions.capacity)
     return completions.count
   }
@@ -92,7 +104,8 @@ export class CompletionQueue extends DeviceObject {
   /**
    * Waits until something has completed, without spinning; then the same as `poll`. Keeps the process alive meanwhile.
    *
-   * @throws the signal's reason when it is aborted; PinfoldError `ERR_OBJECT_CLOSED` also when it is closed meanwhile
+   * @throws the signal's reason when it is aborted; PinfoldError `ERR_OBJECT_CLOSED` and `ERR_QUEUE_OVERRUN` also when it is
+   *   closed, or overruns, meanwhile
    */
   async wait(options: { signal?: AbortSignal | undefined; most?: number | undefined } = {}): Promise<Completion[]> {
     const { signal, most = 16 } = checked('wait', waitOptions, options)
@@ -125,11 +138,11 @@ export class CompletionQueue extends DeviceObject {
    * The next completion makes one event: on the channel, and for whoever waits here.
    *
    * @param options `solicitedOnly`: the next that the sender has marked so, or that failed
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_QUEUE_OVERRUN`
    */
   requestNotification(options: { readonly solicitedOnly?: boolean | undefined } = {}): void {
     const { solicitedOnly = false } = checked('requestNotification', notificationOptions, options)
-    this.requireOpen('requestNotification')
+    this.#requireAlive('requestNotification')
     this.device.calls.requestNotification(this.handle, solicitedOnly)
   }
 
@@ -144,6 +157,42 @@ export class CompletionQueue extends DeviceObject {
   notified(): void {
     this.channel.notified(this)
     this.#waiters.wake()
+  }
+
+  /** @internal The device has told that it lost completions (CQ_ERR). A channel that is waited for gives the queue, too. */
+  overran(): void {
+    this.#hasOverrun = true
+    this.channel.notified(this)
+    this.#waiters.fail(this.#overrun('wait'))
+  }
+
+  /** @internal Warns, once, when the requests that may be outstanding are more than it has room for. */
+  warnIfTooSmall(subject: string): void {
+    const requests = this.expected.total
+    if (this.#hasWarned || requests <= this.#entries) return
+    this.#hasWarned = true
+    process.emitWarning(
+      `${subject}: ${requests} requests may be outstanding on ${this.label}, which has room for ${this.#entries} completions`,
+      {
+        type: 'PinfoldQueueWarning',
+        code: 'PINFOLD_QUEUE_ENTRIES',
+        detail: `When it overruns, it is dead (ERR_QUEUE_OVERRUN). Make it with { entries: ${requests} } or more.`,
+      },
+    )
+  }
+
+  #requireAlive(subject: string): void {
+    this.requireOpen(subject)
+    if (this.#hasOverrun) throw this.#overrun(subject)
+  }
+
+  #overrun(subject: string): PinfoldError {
+    const entries = this.#entries
+    return new PinfoldError(`${subject}: ${this.label} has overrun its ${entries} entries, and completions are lost`, {
+      code: 'ERR_QUEUE_OVERRUN',
+      values: { object: this.label, entries, requests: this.expected.total },
+      hint: 'close its queue pairs and make a queue with an entry for each request that may be outstanding',
+    })
   }
 
   protected override destroy(): void {

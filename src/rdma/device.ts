@@ -228,6 +228,7 @@ export class Device extends DeviceObject {
   }
 
   #happened(type: number, element: number): void {
+    if (type === eventTypes.byName.CQ_ERR) this.queues.get(element)?.overran()
     const subject = subjectOf(type)
     const event: DeviceEvent = {
       type: eventTypes.nameOf(type),

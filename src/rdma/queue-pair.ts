@@ -313,6 +313,7 @@ function stateOf(number: number): QueuePairState {
 export function createQueuePair(domain: ProtectionDomain, options: QueuePairOptions): QueuePair {
   const given = checked('createQueuePair', queuePairOptions, options)
   const { type = 'RC', sendQueue, receiveQueue = sendQueue, sharedReceiveQueue } = given
+  const { sendRequests = 64, receiveRequests = 64 } = given
   domain.requireOpen('createQueuePair')
   const others = sharedReceiveQueue === undefined ? [] : [sharedReceiveQueue]
   requireSameDevice('createQueuePair', domain.device, [sendQueue, receiveQueue, ...others])
@@ -323,13 +324,22 @@ export function createQueuePair(domain: ProtectionDomain, options: QueuePairOpti
     receiveQueue: receiveQueue.handle,
     sharedReceiveQueue: sharedReceiveQueue?.handle ?? 0,
     capacity: {
-      sendRequests: given.sendRequests ?? 64,
-      receiveRequests: sharedReceiveQueue === undefined ? (given.receiveRequests ?? 64) : 0,
+      sendRequests,
+      receiveRequests: sharedReceiveQueue === undefined ? receiveRequests : 0,
       sendEntries: given.sendEntries ?? 4,
       receiveEntries: given.receiveEntries ?? 4,
       inlineBytes: given.inlineBytes ?? 0,
     },
     signalAll: given.signalAll ?? false,
   })
-  return new QueuePair(domain, given, created)
+  const queuePair = new QueuePair(domain, given, created)
+  const expect = (more: 1 | -1) => {
+    sendQueue.expected.add(more * sendRequests)
+    if (sharedReceiveQueue === undefined) receiveQueue.expected.add(more * receiveRequests)
+    else receiveQueue.expected.addShared(sharedReceiveQueue, more)
+  }
+  expect(1)
+  queuePair.onClose(() => expect(-1))
+  for (const queue of new Set([sendQueue, receiveQueue])) queue.warnIfTooSmall('createQueuePair')
+  return queuePair
 }

@@ -27,19 +27,26 @@ export type SharedReceiveQueueOptions = Readonly<z.input<typeof sharedOptions>>
 /** Receives that several queue pairs take from (ibv_srq). */
 export class SharedReceiveQueue extends DeviceObject {
   readonly domain: ProtectionDomain
+  #requests: number
   #capacity: SharedReceiveCapacity
   #receives: ReceiveRing | undefined
 
   /** Made by `domain.createSharedReceiveQueue()`. */
-  constructor(domain: ProtectionDomain, handle: Handle, capacity: SharedReceiveCapacity) {
+  constructor(domain: ProtectionDomain, handle: Handle, requests: number, capacity: SharedReceiveCapacity) {
     super('shared receive queue', handle, [domain])
     this.domain = domain
+    this.#requests = requests
     this.#capacity = capacity
     domain.device.sharedReceiveQueues.set(handle, this)
   }
 
   get device(): Device {
     return this.domain.device
+  }
+
+  /** @internal Receives that the program has asked room for. */
+  get requests(): number {
+    return this.#requests
   }
 
   /** What it has room for, which may be more than was asked for. */
@@ -70,6 +77,7 @@ export class SharedReceiveQueue extends DeviceObject {
       ...(limit === undefined ? {} : { limit }),
     })
     if (requests === undefined) return
+    this.#requests = requests
     this.#capacity = this.query()
     this.#receives = undefined
   }
@@ -104,5 +112,5 @@ export function createSharedReceiveQueue(
   const { requests = 64, entries = 4, limit = 0 } = checked('createSharedReceiveQueue', sharedOptions, options)
   domain.requireOpen('createSharedReceiveQueue')
   const { handle, capacity } = domain.device.calls.createSharedReceiveQueue(domain.handle, { requests, entries, limit })
-  return new SharedReceiveQueue(domain, handle, capacity)
+  return new SharedReceiveQueue(domain, handle, requests, capacity)
 }

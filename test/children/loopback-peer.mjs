@@ -3,7 +3,7 @@ import { parentPort } from 'node:worker_threads'
 import { openDevice } from '../../dist/index.js'
 
 const device = openDevice({ loopback: true })
-const queue = device.createCompletionQueue({ entries: 8 })
+const queue = device.createCompletionQueue({ entries: 128 })
 const domain = device.createDomain()
 const peers = ['RC', 'UC', 'UD'].map((type) => domain.createQueuePair({ type, sendQueue: queue }).describe())
 const message = JSON.stringify(peers)

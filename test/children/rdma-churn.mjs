@@ -7,7 +7,7 @@ const region = attachRegion(handle)
 const memory = openRegistrySync({})
 const device = openDevice(name)
 const domain = device.createDomain()
-const completions = device.createCompletionQueue({ entries: 128 })
+const completions = device.createCompletionQueue({ entries: 512 })
 const [ours, theirs] = [1, 2].map(() => domain.createQueuePair({ sendQueue: completions }))
 const access = ['remoteWrite', 'remoteRead']
 ours.connect(theirs.describe(), { access })

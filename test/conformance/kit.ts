@@ -44,7 +44,7 @@ export interface PairOptions {
 }
 
 /** How long a case waits for what must come: far longer than it takes, also in an emulated machine. */
-const deadline = 20_000
+export const deadline = 20_000
 /** How long it waits for what a device may leave out, once all that could bring it about is over. */
 const soon = 500
 
@@ -78,7 +78,7 @@ export class Kit {
   }
 
   queue(options: Partial<CompletionQueueOptions> = {}): CompletionQueue {
-    return this.device.createCompletionQueue({ entries: 64, ...options })
+    return this.device.createCompletionQueue({ entries: 256, ...options })
   }
 
   /** Registered memory on base pages; a page by default. */

@@ -99,7 +99,7 @@ test('a device that is pulled out says so, every call fails as removed, and clos
   const events = device.events()
   const domain = device.createDomain()
   const registration = memory.registerSync(memory.regions.rx, domain, ['localWrite'])
-  const queue = device.createCompletionQueue({ entries: 8 })
+  const queue = device.createCompletionQueue({ entries: 128 })
   const queuePair = domain.createQueuePair({ sendQueue: queue })
   queuePair.connect(queuePair.describe())
   const calls = verbs.live()
@@ -126,7 +126,7 @@ test('a device that is pulled out says so, every call fails as removed, and clos
 test('a queue pair of a removed device closes, though it leaves no group there', async () => {
   const device = openDevice('noop0')
   const events = device.events()
-  const queue = device.createCompletionQueue({ entries: 8 })
+  const queue = device.createCompletionQueue({ entries: 128 })
   const queuePair = device.createDomain().createQueuePair({ type: 'UD', sendQueue: queue })
   queuePair.attachMulticast({ gid: 'ff0e:0:0:0:0:0:0:1' })
   verbs.remove()
@@ -137,7 +137,7 @@ test('a queue pair of a removed device closes, though it leaves no group there',
 
 test('a queue pair that does not close is in its groups still, and leaves them when it does', () => {
   const device = openDevice('noop0')
-  const queue = device.createCompletionQueue({ entries: 8 })
+  const queue = device.createCompletionQueue({ entries: 128 })
   const queuePair = device.createDomain().createQueuePair({ type: 'UD', sendQueue: queue })
   for (const last of [1, 2]) queuePair.attachMulticast({ gid: `ff0e:0:0:0:0:0:0:${last}` })
   for (const [name, nth] of [

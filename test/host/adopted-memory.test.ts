@@ -81,7 +81,7 @@ describe('adopted memory', () => {
     const device = openDevice({ loopback: true })
     onTestFinished(() => device.close({ force: true }))
     const domain = device.createDomain()
-    const sendQueue = device.createCompletionQueue({ entries: 8 })
+    const sendQueue = device.createCompletionQueue({ entries: 128 })
     const queuePair = domain.createQueuePair({ sendQueue })
     queuePair.connect(queuePair.describe(), { access: ['remoteWrite'] })
     using from = memory.registerSync(source, domain, [])

@@ -137,7 +137,7 @@ describe('a registry that closes', () => {
   test('closes registrations before regions, and the windows that are bound to them before', async () => {
     const region = memory.allocateSync('rx', base)
     const registration = await memory.register(region, domain, ['localWrite', 'bindWindow'])
-    const queue = device.createCompletionQueue({ entries: 8 })
+    const queue = device.createCompletionQueue({ entries: 128 })
     const queuePair = domain.createQueuePair({ sendQueue: queue })
     queuePair.connect(queuePair.describe())
     const window = domain.allocateWindow()

@@ -46,7 +46,7 @@ describe.each([
     const device = openDevice({ loopback: true })
     try {
       const domain = device.createDomain()
-      const sendQueue = device.createCompletionQueue({ entries: 8 })
+      const sendQueue = device.createCompletionQueue({ entries: 128 })
       const reliable = domain.createQueuePair({ sendQueue })
       const unreliable = domain.createQueuePair({ type: 'UC', sendQueue })
       const refusals = [

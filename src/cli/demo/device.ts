@@ -106,7 +106,7 @@ async function writeAll(
 
 /** Two queue pairs of this process, connected to each other: the one that writes, and the one whose peer may. */
 function connected(domain: ProtectionDomain): { readonly from: QueuePair; readonly queue: CompletionQueue } {
-  const queue = domain.device.createCompletionQueue({ entries: 16 })
+  const queue = domain.device.createCompletionQueue({ entries: 256 })
   const from = domain.createQueuePair({ sendQueue: queue })
   const to = domain.createQueuePair({ sendQueue: queue })
   to.connect(from.describe(), { access: ['remoteWrite'] })

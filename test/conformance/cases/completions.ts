@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { group } from '../case.js'
-import type { Kit } from '../kit.js'
-import { refusal } from '../kit.js'
-import { Completions } from '../rdma.js'
+import type { End, Kit } from '../kit.js'
+import { deadline, refusal } from '../kit.js'
+import { type CompletionChannel, type CompletionQueue, Completions } from '../rdma.js'
 
 /** How long something is awaited that must not come, once all that could bring it is done. */
 const quiet = 20
@@ -264,18 +264,82 @@ export const completions = group('completion queues', [
     name: 'a queue that overruns is dead, and the device tells so',
     expects: 'CQ_ERR',
     async run(kit) {
-      const queue = kit.queue({ entries: 4 })
-      const { near } = kit.pair({ near: { queue, sendRequests: 64 } })
-      const from = kit.buffer(8)
-      const to = kit.buffer(8)
-      // Nobody polls, so at some time there is no room.
-      const request = { operation: 'write' as const, memory: from.registration, remote: to.remote }
-      let posted = 0
-      while (posted <= queue.entries && refusal(() => near.queuePair.post(request)) === 'taken') posted++
-      assert.ok(posted > queue.entries)
+      const near = overrun(kit)
       const { type, completionQueue } = await kit.event('CQ_ERR')
-      assert.equal(completionQueue, queue)
+      assert.equal(completionQueue, near.queue)
       return type
     },
   },
+  {
+    name: 'a queue that has overrun is polled, awaited and armed no more, though completions are left in it',
+    expects: 'ERR_QUEUE_OVERRUN',
+    async run(kit) {
+      const { queue } = overrun(kit)
+      await kit.event('CQ_ERR')
+      const refusals = [
+        refusal(() => queue.poll()),
+        refusal(() => queue.pollInto(new Completions(8))),
+        refusal(() => queue.requestNotification()),
+        await rejection(queue.wait()),
+      ]
+      assert.equal(new Set(refusals).size, 1, refusals.join())
+      return refusals[0] ?? ''
+    },
+  },
+  {
+    name: 'a wait that is under way when its queue overruns',
+    expects: 'ERR_QUEUE_OVERRUN',
+    async run(kit) {
+      const { queue } = overrun(kit)
+      // Nobody has been told yet: the event loop has not turned since.
+      while (queue.poll().length > 0);
+      return await rejection(untilItEnds(kit, queue))
+    },
+  },
+  {
+    name: 'a channel that is waited for gives the queue that overruns, though it was not armed',
+    expects: 'ERR_QUEUE_OVERRUN',
+    async run(kit) {
+      const channel = kit.device.createCompletionChannel()
+      const { queue } = overrun(kit, channel)
+      const given = await channel.next({ signal: AbortSignal.timeout(deadline) })
+      assert.equal(given, queue)
+      return refusal(() => queue.poll())
+    },
+  },
 ])
+
+/**
+ * The sending end of a pair whose queue has overrun when this returns, in the same turn of the event loop: of the requests
+ * that were taken, all that are more than the send queue has room for have completed, and nobody has polled.
+ */
+function overrun(kit: Kit, channel?: CompletionChannel): End {
+  const queue = kit.queue({ entries: 4, channel })
+  const { near } = kit.pair({ near: { queue, sendRequests: 64 } })
+  const from = kit.buffer(8)
+  const to = kit.buffer(8)
+  const request = { operation: 'write' as const, memory: from.registration, remote: to.remote }
+  const enough = near.queuePair.capacity.sendRequests + queue.entries + 2
+  const end = performance.now() + deadline
+  for (let posted = 0; posted < enough; ) {
+    if (refusal(() => near.queuePair.post(request)) === 'taken') posted++
+    assert.ok(performance.now() < end, `${posted} of ${enough} requests were taken`)
+  }
+  return near
+}
+
+/** Waits for one completion after the other. */
+async function untilItEnds(kit: Kit, queue: CompletionQueue): Promise<never> {
+  for (;;) await kit.completions(queue, 1)
+}
+
+async function rejection(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise
+    return 'taken'
+  } catch (error) {
+    return refusal(() => {
+      throw error
+    })
+  }
+}

@@ -206,7 +206,7 @@ export const connections = group('connections', [
     expects: 'SUCCESS',
     async run(kit) {
       const elsewhere = kit.another()
-      const queue = elsewhere.createCompletionQueue({ entries: 16 })
+      const queue = elsewhere.createCompletionQueue({ entries: 128 })
       const domain = elsewhere.createDomain()
       const far = kit.end()
       const near = { domain, queue, queuePair: domain.createQueuePair({ sendQueue: queue }) }
@@ -229,7 +229,7 @@ export const connections = group('connections', [
     run(kit) {
       const elsewhere = kit.another()
       const domain = elsewhere.createDomain()
-      const queue = elsewhere.createCompletionQueue({ entries: 16 })
+      const queue = elsewhere.createCompletionQueue({ entries: 128 })
       const { registration, region } = kit.buffer(64)
       const { near } = kit.pair()
       const foreign = kit.memory.registerSync(region, domain, ['localWrite', 'bindWindow'])
