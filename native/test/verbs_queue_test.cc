@@ -1,10 +1,14 @@
+#include <array>
 #include <cerrno>
 #include <memory>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "test/tap.h"
 #include "verbs/completion_queue.h"
 #include "verbs/no_op_device.h"
+#include "verbs/queue_pair.h"
 #include "verbs/shared_receive_queue.h"
 #include "verbs/work_layout.h"
 
@@ -22,12 +26,24 @@ struct Bench {
       return refusal;
     };
     table.modifySrq = [this](ibv_srq*, ibv_srq_attr*, int) { return refusal; };
+    table.queryDevice = [this](ibv_context*, ibv_device_attr_ex* attributes) {
+      *attributes = {};
+      attributes->orig_attr.vendor_id = vendor;
+      return 0;
+    };
+    table.pollCq = [this](ibv_cq*, std::span<Completion> into, std::size_t* count) {
+      *count = received.has_value() ? 1 : 0;
+      if (received) into[0] = {*std::exchange(received, std::nullopt), 0};
+      return 0;
+    };
     return table;
   }
 
   NoOpDevice device;
   int refusal = 0;
   bool isChanged = true;
+  std::uint32_t vendor = 0x2c9;    // one that makes network cards
+  std::optional<ibv_wc> received;  // what the next poll finds
   EventThread events{[] {}};
   Context context;
 };
@@ -99,6 +115,49 @@ TEST("a completion queue whose size the kernel did not change is polled on") {
   bench.refusal = EINVAL;
   CHECK_EQUAL(queue.resize(40), EINVAL);
   CHECK_EQUAL(queue.poll(), 0);
+}
+
+// The flags that JavaScript sees of a receive with these, and in `more` its sender and its immediate data or key.
+std::uint32_t flagsSeen(Bench& bench, ibv_qp_type type, unsigned flags, std::array<std::uint32_t, 2>& more) {
+  Queue queue(bench, false);
+  const Handle domain = ProtectionDomain::allocate(bench.context);
+  const Handle completions = CompletionQueue::create(bench.context, {kEntries, 0, 0, false, false});
+  const QueuePairRequest request{type, domain, completions, completions, 0, {1, 1, 1, 1, 0}, false};
+  const auto& pair = bench.context.objects().get<QueuePair>("test", QueuePair::create(bench.context, request));
+  ibv_wc work{};
+  work.opcode = IBV_WC_RECV;
+  work.qp_num = pair.number();
+  work.src_qp = 9;
+  work.wc_flags = flags;
+  work.invalidated_rkey = 0x1234;
+  bench.received = work;
+  CHECK_EQUAL(queue.queue.poll(queue.words, 1), 1U);
+  more = {queue.words[layout::kSourceQueuePair], queue.words[layout::kReceivedImmediate]};
+  return queue.words[layout::kCompletionFlags];
+}
+
+TEST("a header and a sender are told of datagrams only, whatever a device says of connections") {
+  Bench bench;
+  std::array<std::uint32_t, 2> more{};
+  CHECK_EQUAL(flagsSeen(bench, IBV_QPT_UD, IBV_WC_GRH, more), unsigned{IBV_WC_GRH});
+  CHECK_EQUAL(more[0], 9U);
+  for (const ibv_qp_type type : {IBV_QPT_RC, IBV_QPT_UC}) {
+    CHECK_EQUAL(flagsSeen(bench, type, IBV_WC_GRH, more), 0U);
+    CHECK_EQUAL(more[0], 0U);
+  }
+}
+
+TEST("the key that was invalidated is told, also by the kernel's flag, which is Soft-RoCE's alone") {
+  std::array<std::uint32_t, 2> more{};
+  for (const unsigned flag : {IBV_WC_WITH_INV, IBV_WC_IP_CSUM_OK}) {
+    Bench bench;
+    bench.vendor = 0xffffff;
+    CHECK_EQUAL(flagsSeen(bench, IBV_QPT_RC, flag, more), unsigned{IBV_WC_WITH_INV});
+    CHECK_EQUAL(more[1], 0x1234U);
+  }
+  Bench bench;
+  CHECK_EQUAL(flagsSeen(bench, IBV_QPT_UD, IBV_WC_IP_CSUM_OK, more), unsigned{IBV_WC_IP_CSUM_OK});
+  CHECK_EQUAL(more[1], 0U);
 }
 
 TEST("a shared receive queue whose new size could not be mapped is not posted to, until it is changed") {

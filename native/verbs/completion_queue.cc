@@ -23,9 +23,24 @@ ibv_cq_ex* createExtended(Context& context, ibv_comp_channel* channel, const Com
   return make("ibv_create_cq_ex", context.verbs().createCqEx, context.device(), &attributes);
 }
 
+// Makes a completion tell what verbs.h says, and nothing of a datagram where there was none.
+//
+// Soft-RoCE's kernel writes flags of its own numbering, which its library copies: IB_WC_WITH_INVALIDATE is 1 << 2
+// (ib_verbs.h of the kernel), where verbs.h has IBV_WC_IP_CSUM_OK, which Soft-RoCE never says. And it says for every
+// receive that there is a header (rxe_resp.c, do_complete), as other devices may for connections.
+void correct(ibv_wc& work, Context& context) {
+  if ((work.wc_flags & IBV_WC_IP_CSUM_OK) != 0 && context.isSoftRoce()) {
+    work.wc_flags = (work.wc_flags & ~unsigned{IBV_WC_IP_CSUM_OK}) | IBV_WC_WITH_INV;
+  }
+  if (((work.wc_flags & IBV_WC_GRH) != 0 || work.src_qp != 0) && !context.isDatagramPair(work.qp_num)) {
+    work.wc_flags &= ~unsigned{IBV_WC_GRH};
+    work.src_qp = 0;
+  }
+}
+
 // What a failed request leaves undefined is 0.
-void write(const Completion& completion, std::uint32_t* words) {
-  const ibv_wc& work = completion.work;
+void write(const Completion& completion, Context& context, std::uint32_t* words) {
+  ibv_wc work = completion.work;
   std::fill_n(words, layout::kCompletion, 0U);
   words[layout::kId] = static_cast<std::uint32_t>(work.wr_id);
   words[layout::kId + 1] = static_cast<std::uint32_t>(work.wr_id >> 32U);
@@ -33,6 +48,7 @@ void write(const Completion& completion, std::uint32_t* words) {
   words[layout::kVendorError] = work.vendor_err;
   words[layout::kQueuePair] = work.qp_num;
   if (work.status != IBV_WC_SUCCESS) return;
+  correct(work, context);
   words[layout::kDone] = work.opcode;
   words[layout::kBytes] = work.byte_len;
   words[layout::kSourceQueuePair] = work.src_qp;
@@ -109,7 +125,7 @@ std::size_t CompletionQueue::poll(std::span<std::uint32_t> words, std::size_t mo
   } else {
     call(name, context_.verbs().pollCq, made_, into, &found);
   }
-  for (std::size_t i = 0; i < found; ++i) write(into[i], words.data() + i * layout::kCompletion);
+  for (std::size_t i = 0; i < found; ++i) write(into[i], context_, words.data() + i * layout::kCompletion);
   return found;
 }
 

@@ -115,6 +115,16 @@ void Context::close() {
   orphans_.clear();
 }
 
+bool Context::isSoftRoce() {
+  constexpr std::uint32_t kVendor = 0xffffff;  // rxe_param.h, RXE_VENDOR_ID
+  if (!isSoftRoce_) {
+    ibv_device_attr_ex attributes{};
+    if (verbs_->queryDevice(device_, &attributes) != 0) return false;  // it is about to go; asked again next time
+    isSoftRoce_ = attributes.orig_attr.vendor_id == kVendor;
+  }
+  return *isSoftRoce_;
+}
+
 // On the event thread. What it has read it acknowledges at once: destroying an object waits for that.
 int Context::readEvent(std::vector<Event>& into) {
   ibv_async_event event{};

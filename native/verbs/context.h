@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "memory/region_table.h"
@@ -60,6 +62,14 @@ class Context {
     throw os::SystemError(name, error);
   }
 
+  // Whether this is Soft-RoCE (rdma_rxe), whose library hands out completions as the kernel writes them. Asked once.
+  bool isSoftRoce();
+
+  // Numbers of the queue pairs for datagrams: only their completions tell of a sender and of a header.
+  void addDatagramPair(std::uint32_t number) { datagramPairs_.insert(number); }
+  void dropDatagramPair(std::uint32_t number) noexcept { datagramPairs_.erase(number); }
+  bool isDatagramPair(std::uint32_t number) const { return datagramPairs_.contains(number); }
+
   // Memory whose registration went with its device: only a closed context proves that the device lets go of it.
   void keepUntilClosed(memory::RegionUser&& user) { orphans_.push_back(std::move(user)); }
 
@@ -73,6 +83,8 @@ class Context {
   std::uint64_t source_ = 0;
   ObjectTable objects_;
   std::vector<memory::RegionUser> orphans_;
+  std::unordered_set<std::uint32_t> datagramPairs_;
+  std::optional<bool> isSoftRoce_;
   std::atomic<bool> removed_ = false;
 };
 

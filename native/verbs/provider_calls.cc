@@ -30,7 +30,9 @@ Completion read(ibv_cq_ex* queue, bool timestamps) {
   work.opcode = ibv_wc_read_opcode(queue);
   work.wc_flags = ibv_wc_read_wc_flags(queue);
   work.byte_len = ibv_wc_read_byte_len(queue);
-  if ((work.wc_flags & (IBV_WC_WITH_IMM | IBV_WC_WITH_INV)) != 0) work.imm_data = ibv_wc_read_imm_data(queue);
+  // With IBV_WC_IP_CSUM_OK too: on Soft-RoCE that stands for IBV_WC_WITH_INV (completion_queue.cc).
+  constexpr unsigned kHasData = IBV_WC_WITH_IMM | IBV_WC_WITH_INV | IBV_WC_IP_CSUM_OK;
+  if ((work.wc_flags & kHasData) != 0) work.imm_data = ibv_wc_read_imm_data(queue);
   work.src_qp = ibv_wc_read_src_qp(queue);
   work.slid = static_cast<std::uint16_t>(ibv_wc_read_slid(queue));
   work.sl = ibv_wc_read_sl(queue);

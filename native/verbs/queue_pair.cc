@@ -29,7 +29,15 @@ QueuePair::QueuePair(Context& context, const Parents& parents, const QueuePairRe
       capacity_(request.capacity),
       made_(created(context, parents, request, kept, capacity_)),
       sends_(type_, capacity_),
-      receives_(capacity_.max_recv_sge) {}
+      receives_(capacity_.max_recv_sge) {
+  if (type_ == IBV_QPT_UD) context_.addDatagramPair(number());
+}
+
+void QueuePair::destroy() {
+  const std::uint32_t gone = number();  // as long as it can be read
+  (void)context_.end("ibv_destroy_qp", context_.verbs().destroyQp, made_);
+  context_.dropDatagramPair(gone);
+}
 
 Handle QueuePair::create(Context& context, const QueuePairRequest& request) {
   constexpr const char* kCall = "ibv_create_qp";

@@ -39,7 +39,7 @@ class QueuePair : public Object {
   ibv_qp* get() const noexcept { return made_; }
   std::uint32_t number() const noexcept { return made_->qp_num; }
   const ibv_qp_cap& capacity() const noexcept { return capacity_; }
-  void destroy() override { (void)context_.end("ibv_destroy_qp", context_.verbs().destroyQp, made_); }
+  void destroy() override;
 
   void modify(ibv_qp_attr attributes, int mask);
   ibv_qp_attr query(ibv_qp_cap& capacity);

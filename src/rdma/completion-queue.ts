@@ -82,7 +82,7 @@ export class CompletionQueue extends DeviceObject {
     if (this.#scratch.capacity < most) this.#scratch = new Completions(most)
     this.#requireAlive('poll')
     const completions = this.#scratch
-    const found = this.device.calls.poll(this.handle, completions.words, most)
+    const found = this.#fill(completions, most)
     return Array.from({ length: found }, (_, index) => completions.at(index))
   }
 
@@ -97,7 +97,7 @@ export class CompletionQueue extends DeviceObject {
       checked('pollInto: completions', completionsArgument, completions)
     }
     this.#requireAlive('pollInto')
-    completions.count = this.device.calls.poll(this.handle, completions.words, completions.capacity)
+    completions.count = this.#fill(completions, completions.capacity)
     return completions.count
   }
 
@@ -179,6 +179,17 @@ export class CompletionQueue extends DeviceObject {
         detail: `When it overruns, it is dead (ERR_QUEUE_OVERRUN). Make it with { entries: ${requests} } or more.`,
       },
     )
+  }
+
+  #fill(completions: Completions, most: number): number {
+    const { calls, boundWindows } = this.device
+    const found = calls.poll(this.handle, completions.words, most)
+    if (boundWindows.size === 0) return found
+    for (let index = 0; index < found; index++) {
+      const key = completions.invalidated(index)
+      if (key !== undefined) boundWindows.get(key)?.unbind()
+    }
+    return found
   }
 
   #requireAlive(subject: string): void {

@@ -29,7 +29,7 @@ export interface Completion {
   readonly sourceLid: number
   readonly serviceLevel: number
   readonly pathBits: number
-  /** Whether a 40-byte global route header stands before a datagram. */
+  /** Whether a 40-byte global route header stands before a datagram; false for connections. */
   readonly hasHeader: boolean
   /** Device time, where the queue was made with timestamps. */
   readonly timestamp: bigint | undefined
@@ -85,6 +85,13 @@ export class Completions {
     return this.#word(index, completionWord.immediate)
   }
 
+  /** @internal The key that the peer had invalidated; undefined when it had not, and after a failure. */
+  invalidated(index: number): number | undefined {
+    const isSo =
+      this.statusCode(index) === 0 && (this.#word(index, completionWord.flags) & completionFlags.invalidated) !== 0
+    return isSo ? this.immediate(index) : undefined
+  }
+
   /** All of it, as an object. */
   at(index: number): Completion {
     const statusCode = this.statusCode(index)
@@ -102,7 +109,7 @@ export class Completions {
       vendorError: this.#word(index, completionWord.vendorError),
       queuePair: this.queuePair(index),
       immediate: (flags & completionFlags.immediate) === 0 ? undefined : immediate,
-      invalidated: (flags & completionFlags.invalidated) === 0 ? undefined : immediate,
+      invalidated: this.invalidated(index),
       sourceQueuePair: ok ? this.#word(index, completionWord.sourceQueuePair) : 0,
       sourceLid: ok ? this.#word(index, completionWord.sourceLid) : 0,
       serviceLevel: ok ? this.#word(index, completionWord.serviceLevel) : 0,

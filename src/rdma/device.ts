@@ -12,6 +12,7 @@ import type { DeviceCalls, Handle } from './device-calls.js'
 import type { DeviceEvent } from './device-event.js'
 import { DeviceMemory } from './device-memory.js'
 import { type CloseOptions, DeviceObject } from './device-object.js'
+import type { MemoryWindow } from './memory-window.js'
 import { count, positiveCount, word16 } from './numbers.js'
 import { ProtectionDomain } from './protection-domain.js'
 import type { QueuePair } from './queue-pair.js'
@@ -42,6 +43,8 @@ export class Device extends DeviceObject {
   readonly queuePairs = new Map<Handle, QueuePair>()
   /** @internal */
   readonly sharedReceiveQueues = new Map<Handle, SharedReceiveQueue>()
+  /** @internal Windows of type 2 that are bound, by key: a completion may say that a peer has closed one. */
+  readonly boundWindows = new Map<number, MemoryWindow>()
   readonly #iterators = new Set<DeviceEvent[]>()
   readonly #waiters = new Waiters()
   #ownChannel: CompletionChannel | undefined

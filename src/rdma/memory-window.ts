@@ -13,7 +13,8 @@ let bindings = 0
  * A window on a registration: remote access that is given and taken back by work requests, much faster than registering.
  *
  * Type 1 gets its key from the device with each bind, and is closed by a bind of length 0. Type 2 belongs to the queue
- * pair that bound it, the low byte of its key is the program's, and it is closed by an invalidate, ours or the peer's.
+ * pair that bound it, the low byte of its key is the program's, and it is closed by an invalidate, ours or the peer's:
+ * by the peer's it is bound to nothing once the completion that names its key was polled.
  * One of type 2 is best invalidated, or closed, before that queue pair: Soft-RoCE waits 50 seconds for it otherwise.
  */
 export class MemoryWindow extends DeviceObject {
@@ -75,24 +76,27 @@ export class MemoryWindow extends DeviceObject {
    * in a window that is zero based, else as in the registration.
    */
   posted(memory: RegistrationSlice | undefined, isZeroBased: boolean, queuePair: QueuePair): void {
-    this.#unbind()
-    if (memory !== undefined) {
-      this.#boundTo = [memory.registration, ...(this.type === 2 ? [queuePair] : [])]
-      for (const { windows } of this.#boundTo) windows.add(this)
-      this.#rkey = this.type === 2 ? this.keyAfter(1) : this.device.calls.windowKey(this.handle)
-      const start = isZeroBased ? 0n : memory.registration.address + BigInt(memory.offset)
-      this.#bound = { memory, start, generation: ++bindings }
-    }
+    this.unbind()
+    if (memory === undefined) return
+    this.#boundTo = [memory.registration, ...(this.type === 2 ? [queuePair] : [])]
+    for (const { windows } of this.#boundTo) windows.add(this)
+    this.#rkey = this.type === 2 ? this.keyAfter(1) : this.device.calls.windowKey(this.handle)
+    const start = isZeroBased ? 0n : memory.registration.address + BigInt(memory.offset)
+    this.#bound = { memory, start, generation: ++bindings }
+    if (this.type === 2) this.device.boundWindows.set(this.#rkey, this)
+  }
+
+  /** @internal It is bound to nothing any more: its key is dead, whoever has invalidated it. */
+  unbind(): void {
+    const { boundWindows } = this.device
+    if (boundWindows.get(this.#rkey) === this) boundWindows.delete(this.#rkey)
+    for (const { windows } of this.#boundTo) windows.delete(this)
+    this.#boundTo = []
+    this.#bound = undefined
   }
 
   protected override destroy(): void {
     this.device.calls.freeWindow(this.handle)
-    this.#unbind()
-  }
-
-  #unbind(): void {
-    for (const { windows } of this.#boundTo) windows.delete(this)
-    this.#boundTo = []
-    this.#bound = undefined
+    this.unbind()
   }
 }

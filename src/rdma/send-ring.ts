@@ -230,6 +230,8 @@ export class SendRing {
   #invalidate(at: number, target: MemoryWindow | number): void {
     if (typeof target === 'number') {
       this.#words[at + sendWord.immediate] = target
+      const window = this.#queuePair.device.boundWindows.get(target)
+      if (window !== undefined) this.#windows.push({ window, bound: undefined, isZeroBased: false, at: this.#staged })
       return
     }
     target.requireOpen('post')

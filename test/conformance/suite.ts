@@ -15,6 +15,7 @@ import { remoteAccess } from './cases/remote-access.js'
 import { sharedReceives } from './cases/shared-receives.js'
 import { queuePairStates } from './cases/states.js'
 import { unreliable } from './cases/unreliable.js'
+import { invalidation } from './cases/window-invalidation.js'
 import { windows } from './cases/windows.js'
 
 /** What every device must do, and how it must fail, in the order of the report. */
@@ -26,6 +27,7 @@ export const suite: readonly Case[] = [
   ...writesAndReads,
   ...atomics,
   ...windows,
+  ...invalidation,
   ...remoteAccess,
   ...localAccess,
   ...queues,

@@ -15,6 +15,7 @@ const ofSizes = sizes.map(({ name, bytes }) => ({
     const received = await kit.completion(far.queue)
     const sent = await kit.completion(near.queue)
     assert.deepEqual([received.id, received.operation, received.bytes], [2, 'receive', size])
+    assert.deepEqual([received.hasHeader, received.sourceQueuePair], [false, 0])
     assert.deepEqual([sent.id, sent.operation, sent.queuePair], [1, 'send', near.queuePair.queuePairNumber])
     arrived()
     return received.ok ? sent.status : received.status

@@ -35,7 +35,7 @@ export const unreliable = group('unreliable connections (UC)', [
         near.queuePair.post({ operation: 'send', memory: source.length === 0 ? [] : source })
         assert.equal(await kit.status(near.queue), 'SUCCESS')
         const received = await kit.completion(far.queue)
-        assert.equal(received.bytes, source.length)
+        assert.deepEqual([received.bytes, received.hasHeader], [source.length, false])
         arrived()
         return received.status
       },
