@@ -21,6 +21,7 @@ export const gids = [
 export const wrongAccess = [
   'localWrite',
   ['read'],
+  ['flushGlobal'],
   ['__proto__'],
   [7],
   {},

@@ -3,7 +3,7 @@ import { PinfoldError } from '../errors.js'
 import { checked } from '../options.js'
 import { bitsOf, names } from './names.js'
 
-/** `enum ibv_access_flags` (infiniband/verbs.h); the two of flushing are of rdma-core 46 and newer, bits of the kernel. */
+/** `enum ibv_access_flags` (infiniband/verbs.h), without those of flushing: nothing here asks for a flush. */
 export const accessFlags = names({
   localWrite: 1 << 0,
   remoteWrite: 1 << 1,
@@ -13,8 +13,6 @@ export const accessFlags = names({
   zeroBased: 1 << 5,
   onDemand: 1 << 6,
   hugePages: 1 << 7,
-  flushGlobal: 1 << 8,
-  flushPersistent: 1 << 9,
   relaxedOrdering: 1 << 20,
 })
 
@@ -28,7 +26,6 @@ export const accessFlags = names({
  * - 'zeroBased': its IOVA is 0.
  * - 'onDemand': pages are faulted by the device (ODP), not pinned.
  * - 'hugePages': an on-demand registration consists of huge pages.
- * - 'flushGlobal', 'flushPersistent': peers may flush it, to visibility or to persistence.
  * - 'relaxedOrdering': PCIe may reorder its writes; ignored by a device that cannot (IBV_ACCESS_OPTIONAL_RANGE).
  */
 export type Access = keyof typeof accessFlags.byName

@@ -18,16 +18,7 @@ async function writeInto(kit: Kit, from: Buffer, registration: Registration, at 
 const remoteRights: readonly Access[] = ['localWrite', 'remoteWrite', 'remoteRead']
 
 /** Each flag beside the rights that a peer needs to write; those that a device may lack are asked of it. */
-const flags: readonly Access[] = [
-  'remoteAtomic',
-  'bindWindow',
-  'zeroBased',
-  'onDemand',
-  'hugePages',
-  'flushGlobal',
-  'flushPersistent',
-  'relaxedOrdering',
-]
+const flags: readonly Access[] = ['remoteAtomic', 'bindWindow', 'zeroBased', 'onDemand', 'hugePages', 'relaxedOrdering']
 
 const withFlags = flags.map((flag) => ({
   name: `memory that is registered with ${flag}`,
