@@ -219,7 +219,7 @@ export interface NativeVerbs {
 
 /** For tests: native/verbs/chosen_library.h. What is chosen counts for all threads, and for devices opened later. */
 export interface NativeVerbsTest {
-  /** With `noOp` there is no device but 'noop0', which does nothing; with `faults` those of libibverbs can be made to fail. */
+  /** With `noOp` there is no device but 'noop0', which does nothing; with `faults` calls can be made to fail, and are counted. */
   choose(noOp: boolean, faults: boolean): void
   /** The `nth` call of a function from now on fails, once; '' is any but those that fetch events. */
   inject(functionName: string, nth: number, errno: number): void

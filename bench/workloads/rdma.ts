@@ -38,7 +38,7 @@ function connected(device = pinfold.openDevice({ loopback: true })) {
   const memory = pinfold.openRegistrySync({})
   const region = memory.allocateSync('written', { size: 2 * span, pages: ['2MiB', 'base'] })
   const domain = device.createDomain()
-  const completions = device.createCompletionQueue({ entries: 4 * burst })
+  const completions = device.createCompletionQueue({ entries: 8 * burst })
   const ours = domain.createQueuePair({ sendQueue: completions })
   const theirs = domain.createQueuePair({ sendQueue: completions })
   ours.connect(theirs.describe())

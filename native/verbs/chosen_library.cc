@@ -9,9 +9,8 @@ ChosenLibrary& ChosenLibrary::process() { return memory::processWide<ChosenLibra
 
 Functions ChosenLibrary::functions() {
   const std::scoped_lock lock(mutex_);
-  if (usesNoOp_) return withFaults(noOp_->functions(), faults_);
-  const Functions real = libraryFunctions();
-  return usesFaults_ ? withFaults(*real, faults_) : real;
+  const Functions chosen = usesNoOp_ ? std::make_shared<const FunctionTable>(noOp_->functions()) : libraryFunctions();
+  return usesFaults_ ? withFaults(*chosen, faults_) : chosen;
 }
 
 void ChosenLibrary::choose(bool noOp, bool faults) {

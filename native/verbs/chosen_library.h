@@ -18,7 +18,8 @@ class ChosenLibrary {
   // Throws SystemError as libraryFunctions() does.
   Functions functions();
 
-  // For tests. With `noOp` there is no device but noop0; with either, faults can be injected.
+  // For tests and benchmarks. With `noOp` there is no device but noop0; with `faults` calls can be made to fail, and
+  // are counted, which takes a lock and a look-up for each.
   void choose(bool noOp, bool faults);
   Faults& faults() noexcept { return *faults_; }
   NoOpDevice& noOp();

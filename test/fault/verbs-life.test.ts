@@ -45,6 +45,14 @@ test('a life on a device leaves nothing', async () => {
   expect(left()).toEqual(before)
 })
 
+test('a device that was opened without faults calls its functions bare: nothing is counted, and nothing fails', async () => {
+  verbs.choose(true, false)
+  const before = verbs.live()
+  verbs.inject('ibv_alloc_pd', 1, ENOMEM)
+  await life()
+  expect([verbs.calls(), verbs.live()]).toEqual([{}, before])
+})
+
 test('every function fails at every call of a life, once: the error names it, and nothing is left', {
   timeout: 240_000,
 }, async () => {
