@@ -20,9 +20,7 @@ void keepIfMoved(Attachment& attachment) noexcept {
 
 Environment::Environment(napi_env env) : env_(env), verbs_(std::make_unique<VerbsEnvironment>(env)) {}
 
-Environment::~Environment() {
-  if (sentinel_ != nullptr) (void)napi_delete_reference(env_, sentinel_);
-}
+Environment::~Environment() { endWatch(); }
 
 Napi::Value Environment::adopt(memory::RegionUser&& user) {
   const std::uint64_t number = nextNumber_++;
@@ -62,17 +60,30 @@ Napi::Value Environment::window(Attachment& attachment, std::size_t index, std::
 // come. (If a Node began elsewhere, windows would be taken for moved, which only costs their address range.)
 void Environment::watchEnd() {
   static std::byte byte{};
-  const std::uint64_t number = nextNumber_++;
-  void* const hint = reinterpret_cast<void*>(number);  // NOLINT(performance-no-int-to-ptr): a number all along
-  const auto finalize = [](napi_env env, void*, void* finalized) {
-    Environment& environment = of(env);
-    if (reinterpret_cast<std::uintptr_t>(finalized) == environment.sentinelNumber_) environment.keepMoved();
+  const auto finalize = [](napi_env, void*, void* hint) {
+    const std::unique_ptr<Sentinel> sentinel(static_cast<Sentinel*>(hint));
+    Environment* const environment = sentinel->environment;
+    if (environment == nullptr) return;
+    environment->sentinel_ = nullptr;
+    environment->keepMoved();
   };
+  auto made = std::make_unique<Sentinel>(nullptr);
   napi_value buffer = nullptr;
-  require(napi_create_external_arraybuffer(env_, &byte, 1, finalize, hint, &buffer));
-  sentinelNumber_ = number;
-  if (sentinel_ != nullptr) (void)napi_delete_reference(env_, std::exchange(sentinel_, nullptr));
-  require(napi_create_reference(env_, buffer, 1, &sentinel_));
+  const napi_status status = napi_create_external_arraybuffer(env_, &byte, 1, finalize, made.get(), &buffer);
+  // Whether a failed call finalizes depends on where it failed (window.cc), so its few bytes are left to it.
+  Sentinel* const sentinel = made.release();
+  require(status);
+  napi_ref reference = nullptr;
+  require(napi_create_reference(env_, buffer, 1, &reference));
+  endWatch();
+  sentinelBuffer_ = reference;
+  sentinel_ = sentinel;
+  sentinel_->environment = this;
+}
+
+void Environment::endWatch() noexcept {
+  if (Sentinel* const old = std::exchange(sentinel_, nullptr)) old->environment = nullptr;
+  if (sentinelBuffer_ != nullptr) (void)napi_delete_reference(env_, std::exchange(sentinelBuffer_, nullptr));
 }
 
 void Environment::keepMoved() noexcept {

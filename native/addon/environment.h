@@ -17,8 +17,15 @@
 
 namespace pinfold::addon {
 
+class Environment;
 class Job;
 class VerbsEnvironment;
+
+// What the finalizer of a sentinel buffer owns (environment.cc, watchEnd). Node runs that finalizer before the
+// environment goes, other runtimes (Deno) after it, so it may reach the environment by nothing but this.
+struct Sentinel {
+  Environment* environment;  // null once there is a newer sentinel, or no environment any more
+};
 
 // One Region object of this thread.
 struct Attachment {
@@ -52,13 +59,14 @@ class Environment {
 
  private:
   void watchEnd();
+  void endWatch() noexcept;   // of the newest sentinel
   void keepMoved() noexcept;  // the ranges of which a window was moved away
 
   napi_env env_;
   std::uint64_t nextNumber_ = 1;
   std::unordered_map<std::uint64_t, Attachment> attachments_;
-  napi_ref sentinel_ = nullptr;
-  std::uint64_t sentinelNumber_ = 0;
+  napi_ref sentinelBuffer_ = nullptr;
+  Sentinel* sentinel_ = nullptr;  // the newest; null once its finalizer has run
   std::unique_ptr<VerbsEnvironment> verbs_;
   std::unordered_map<std::uint64_t, Job*> jobs_;  // each forgets itself before it goes
 };
