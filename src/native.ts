@@ -124,6 +124,8 @@ export interface Native {
    * from its next load on. It interrupts them all. False where the kernel has no such barriers.
    */
   barrierEverywhere(): boolean
+  /** The processor's timestamp counter, and CLOCK_MONOTONIC in ns at the same time; undefined where it is no x86-64. */
+  timestampCounter(): [ticks: number, nanoseconds: number] | undefined
   /** Kernel features that were tried, by name (for doctor): whether this kernel has them. */
   probeFeatures(): Readonly<Record<string, boolean>>
 

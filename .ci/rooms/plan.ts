@@ -22,7 +22,7 @@ export const typeScriptRooms: Readonly<Record<string, Room>> = {
   'rdma/devices': { knows: ['rdma', 'rdma/verbs', 'rdma/loopback', 'vocabulary'] },
   pool: { knows: ['memory', 'vocabulary'] },
   registry: { knows: ['rdma', 'pool', 'translate', 'memory', 'vocabulary'] },
-  lab: { knows: ['vocabulary'] },
+  lab: { knows: ['native.ts', 'vocabulary'] },
   cli: { knows: ['registry', 'rdma', 'rdma/devices', 'pool', 'translate', 'memory', 'lab', 'vocabulary'] },
   'index.ts': {
     knows: ['registry', 'rdma', 'rdma/devices', 'pool', 'translate', 'memory', 'vocabulary'],

@@ -18,6 +18,7 @@
 #include "os/signal_watch.h"
 #include "os/system_calls.h"
 #include "os/system_error.h"
+#include "os/timestamp_counter.h"
 
 namespace pinfold::addon {
 namespace {
@@ -80,6 +81,16 @@ Napi::Value barrierEverywhere(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), os::barrierEverywhere());
 }
 
+Napi::Value timestampCounter(const Napi::CallbackInfo& info) {
+  const std::optional<os::TimestampReading> reading = os::readTimestampCounter();
+  if (!reading) return info.Env().Undefined();
+  Napi::Array pair = Napi::Array::New(info.Env(), 2);
+  if (pair.IsEmpty()) throw CallFailed();
+  (void)pair.Set(0U, static_cast<double>(reading->ticks));
+  (void)pair.Set(1U, static_cast<double>(reading->nanoseconds));
+  return pair;
+}
+
 Napi::Value probeFeatures(const Napi::CallbackInfo& info) {
   const os::KernelFeatures found = os::probeKernelFeatures();
   Napi::Object features = Napi::Object::New(info.Env());
@@ -102,6 +113,7 @@ void bindSystem(Napi::Object exports) {
   bind<resourceLimit>(exports, "resourceLimit");
   bind<registerForBarriers>(exports, "registerForBarriers");
   bind<barrierEverywhere>(exports, "barrierEverywhere");
+  bind<timestampCounter>(exports, "timestampCounter");
   bind<probeFeatures>(exports, "probeFeatures");
 }
 

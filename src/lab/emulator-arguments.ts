@@ -32,6 +32,8 @@ export interface MachinePlan {
   readonly image: string
   readonly initramfs: string
   readonly tools: string | undefined
+  /** How fast the machine's timestamp counter runs, in kHz; undefined when its kernel is to find out. */
+  readonly counterKilohertz: number | undefined
   readonly host: number
   readonly options: CheckedLabOptions
   /** The folder that is $LAB_OUT; undefined for none. */
@@ -71,10 +73,11 @@ function stream(name: Descriptor): string[] {
   return ['-chardev', `socket,id=${name},fd=${descriptorOf(name)}`]
 }
 
-function kernelOptions({ options, host, out, tools, terminal }: MachinePlan): string {
+function kernelOptions({ counterKilohertz, options, host, out, tools, terminal }: MachinePlan): string {
   return [
     'console=ttyS0 panic=-1 quiet loglevel=3 tsc=reliable no_timer_check mitigations=off random.trust_cpu=on',
     'cryptomgr.notests raid=noautodetect nomodeset audit=0',
+    ...(counterKilohertz === undefined ? [] : [`tsc_early_khz=${counterKilohertz}`]),
     ...(options.iommu ? ['intel_iommu=on'] : []),
     `lab.host=${host} lab.hosts=${options.hosts}`,
     ...(out === undefined ? [] : ['lab.out=1']),

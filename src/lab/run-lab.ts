@@ -6,6 +6,7 @@ import { findAccelerator } from './accelerator.js'
 import type { Accelerator } from './emulator-arguments.js'
 import { isEmpty, makeFolder } from './folders.js'
 import { commandScript, labVariables } from './guest-command.js'
+import { HostClock } from './host-clock.js'
 import { findInitramfs } from './initramfs.js'
 import { findKernel } from './kernel.js'
 import { findKernelImage } from './kernel-image.js'
@@ -58,6 +59,7 @@ export async function runLab(
 
 async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, progress: LabProgress): Promise<LabResult> {
   progress('looking for QEMU and a kernel …')
+  const clock = new HostClock()
   const [emulator, busybox, tools, kernel] = [
     await findEmulator(),
     await findBusybox(),
@@ -67,6 +69,8 @@ async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, prog
   const initramfs = await findInitramfs(kernel, busybox, options)
   const image = await findKernelImage(kernel.image)
   const accelerator = await findAccelerator(emulator, image)
+  // KVM tells its guests itself.
+  const counterKilohertz = accelerator === 'tcg' ? await clock.kilohertz() : undefined
   throwIfAborted(options.signal)
   const out = new Output(options)
   progress('starting …')
@@ -74,7 +78,8 @@ async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, prog
   try {
     for (let host = 0; host < options.hosts; host++) {
       const streams = streamsOf(host)
-      const plan = { emulator, accelerator, image, initramfs, tools, host, options, out: out.folderOf(host) }
+      const found = { emulator, accelerator, image, initramfs, tools, counterKilohertz }
+      const plan = { ...found, host, options, out: out.folderOf(host) }
       const script = commandScript(options.command, { ...options.env, ...labVariables(host, options.hosts) })
       const wire = machines[0]?.wires[host - 1]
       machines.push(new Machine({ ...plan, terminal: streams.terminal !== undefined }, script, streams, wire))

@@ -60,6 +60,22 @@ describe('a command in the lab', () => {
     expect(readlinkSync(join(out, 'link'))).toBe('/etc/shadow')
   })
 
+  test('has a clock that runs as fast as this machine’s', async () => {
+    const run = new LabRun(['run', '--', 'sh', '-c', 'date +%s%N; echo begun; sleep 2; date +%s%N; echo ended'])
+    const ended = run.ended()
+    await run.said('begun')
+    const begun = performance.now()
+    await run.said('ended')
+    const outside = performance.now() - begun
+    const { status, stdout } = await ended
+    const [from, , until] = linesOf(stdout).map(Number)
+    const inside = (Number(until) - Number(from)) / 1e6
+    expect(status).toBe(0)
+    // The output takes its time; a clock that was measured wrongly is wrong by far more than that.
+    expect(inside / outside).toBeGreaterThan(1 / 1.5)
+    expect(inside / outside).toBeLessThan(1.5)
+  })
+
   test('has an active RDMA port, NUMA nodes, an IOMMU and the edu device as asked', async () => {
     const script = `
       cat /sys/class/infiniband/rxe0/ports/1/state

@@ -9,6 +9,7 @@ function plan(options: Partial<LabOptions> = {}, others: Partial<MachinePlan> = 
     image: '/vmlinux',
     initramfs: '/initramfs',
     tools: undefined,
+    counterKilohertz: undefined,
     host: 0,
     options: checkedLabOptions({ command: ['true'], ...options }),
     out: undefined,
@@ -42,6 +43,11 @@ describe('a machine', () => {
     expect(all).toContain('kernel-irqchip=split')
     expect(all).toContain('intel_iommu=on')
     expect(all.indexOf('intel-iommu')).toBeLessThan(all.indexOf('virtio-rng-pci'))
+  })
+
+  test('has its kernel told how fast its clock runs, where that is known', () => {
+    expect(words({}, { counterKilohertz: 2_096_026 })).toContain(' tsc_early_khz=2096026 ')
+    expect(words()).not.toContain('tsc_early_khz')
   })
 
   test('shares folders whose names have commas, and only the output can be written', () => {
