@@ -28,6 +28,17 @@ export const never = -1
 
 export type SideName = 'producer' | 'consumer'
 
+/** The line of the thread whose call is waited for; `never` when the owner's word is none of such a wait. */
+function revokedLine(found: number): number {
+  const line = (found >>> revokedShift) & revokedMask
+  return (found & revokingBit) !== 0 && line < mostParticipants ? line : never
+}
+
+/** The owner's word when nobody waits any more for the thread that had kept the side. */
+function abandoned(found: number): number {
+  return found & ~ticketMask
+}
+
 /**
  * How a thread comes to own a side of a ring.
  *
@@ -40,7 +51,31 @@ export type SideName = 'producer' | 'consumer'
  * being within a call is seen. (Biased locking; the order of store and load that the first does without is the barrier's.)
  * From then on, threads take turns, a compare-exchange each.
  *
- * In each of these states a dead owner's ticket is in the word, so that whoever finds it can go on in its place.
+ * The owner's word is in one of these states. T is the ticket of the thread that is named, K the line of a keeper.
+ *
+ *     free         0             any thread may take it
+ *     turn         T             T is within one call
+ *     kept         T kept        T is the keeper: it may be within a call, which its line says
+ *     reserved     T reserved    T has a reservation; with `kept`, it is the keeper too
+ *     revoking     T revoking K  T waits for a call of K to end, and nobody is the owner until then
+ *     abandoned    revoking K    as revoking, but no thread waits: a call of K may still go on
+ *
+ * One thread at a time may change the word, the one whose ticket is in it. Others may when it is free, abandoned or kept, by
+ * a compare-exchange of the whole word, and when the thread that is named is dead.
+ *
+ *     free       -> turn        (kept, while threads do not yet take turns) by a call
+ *     turn       -> free        the call ends. T dies: whoever finds that makes it free
+ *     kept       -> revoking    by a second thread. T dies: free
+ *     reserved   -> free, kept  by the commit. T dies: free, as nothing that it has written is in the ring
+ *     revoking   -> turn        K's call has ended, or K is dead; T goes on with its call, and nobody keeps the side again
+ *                -> kept        T's patience is over, or it may not ask for barriers, and it was T who found K as the keeper
+ *                -> abandoned   the same, and T had come in the place of another waiter; or T closes its Ring
+ *     T revoking -> U revoking  T died while it waited, and U waits in its place
+ *     abandoned  -> U revoking  U comes. It waits for K, unless it is K itself
+ *
+ * So a thread that was told that the side is busy has no ticket in it: whoever waited takes its own out again. When K's call
+ * ends while the word is abandoned, nothing happens until the next call, of K or of any other thread, which then takes the
+ * side at once. A keeper dies in no state that matters: its line tells that, in place of the end of its call.
  */
 export class SideOwnership {
   /** The owner's word while this thread keeps the side; `never` where it cannot. */
@@ -74,9 +109,9 @@ export class SideOwnership {
       const wanted = keeps ? this.kept : this.#ticket
       const isOurs = (found & ticketMask) === this.#ticket
       if (isOurs) this.#refuseReserved(found)
-      if (isOurs && (found & revokingBit) !== 0) {
-        // Of a call of ours that ended while it waited for the one that had kept the side: wait again.
-        if (this.#replace(views, line, found)) return false
+      if (isOurs && revokedLine(found) !== never) {
+        // Of a call of ours that ended while it waited, by a stack that was used up: wait again.
+        if (this.#succeed(views, line, found)) return false
         continue
       }
       if (found === 0 || found === this.#ticket || found === wanted) {
@@ -87,12 +122,12 @@ export class SideOwnership {
       const isKept = (found & keptBit) !== 0 && (found & reservedBit) === 0
       if (isKept || spin > spins) {
         if (!isAlive(words, found)) {
-          if (this.#replace(views, line, found)) return false
+          if (this.#succeed(views, line, found)) return false
           continue
         }
         if (!this.#isShared) throw this.#claimed(words, found)
         if (isKept) {
-          if (this.#revoke(views, line, found)) return false
+          if (this.#revoke(views, line, found, lineOf(found), found)) return false
           continue
         }
         if (performance.now() - started > this.#patience) throw this.#busy(words, found)
@@ -103,48 +138,54 @@ export class SideOwnership {
   }
 
   /**
-   * Gives up what this thread has of the side. Not when the one that had kept it may still be within its call: whoever
-   * comes next finds that this thread is gone, and waits in its place. And not what another Ring of this thread has
-   * reserved.
+   * Gives up what this thread has of the side. When a thread that had kept it may still be within its call, whoever comes
+   * next waits for that; and what another Ring of this thread has reserved stays.
    *
    * @param hasReserved whether the Ring that leaves has a reservation
    */
   leave(line: Int32Array, hasReserved: boolean): void {
     const found = Atomics.load(line, SideWord.owner)
-    if ((found & ticketMask) !== this.#ticket || (found & revokingBit) !== 0) return
+    if ((found & ticketMask) !== this.#ticket) return
     if ((found & reservedBit) !== 0 && !hasReserved) return
+    Atomics.compareExchange(line, SideWord.owner, found, revokedLine(found) === never ? 0 : abandoned(found))
+  }
+
+  /** Takes the place of an owner that is dead, or of none; true when this thread owns the side then, for this call. */
+  #succeed(views: RingViews, line: Int32Array, found: number): boolean {
+    const revoked = revokedLine(found)
+    if (revoked !== never) return this.#revoke(views, line, found, revoked, abandoned(found))
     Atomics.compareExchange(line, SideWord.owner, found, 0)
+    return false
   }
 
-  /** Takes the place of an owner who will not go on; true when this thread owns the side then, for this call. */
-  #replace(views: RingViews, line: Int32Array, found: number): boolean {
-    const revoked = (found >>> revokedShift) & revokedMask
-    if ((found & revokingBit) === 0 || revoked >= mostParticipants) {
-      Atomics.compareExchange(line, SideWord.owner, found, 0)
-      return false
+  /**
+   * Waits until no call of the thread goes on that has kept the side, or keeps it; true when this thread owns the side then,
+   * for this call.
+   *
+   * @param found the owner's word, which becomes this thread's
+   * @param revoked the line of the thread that has kept the side
+   * @param before what the owner's word is to be when the wait ends in an error
+   */
+  #revoke(views: RingViews, line: Int32Array, found: number, revoked: number, before: number): boolean {
+    const mine = this.#ticket | revokingBit | (revoked << revokedShift)
+    if (Atomics.compareExchange(line, SideWord.owner, found, mine) !== found) return false
+    let isOver = false
+    try {
+      // This thread is within no other call.
+      if (revoked !== lineOf(this.#ticket)) this.#waitForRevoked(views, mine, revoked)
+      isOver = true
+    } finally {
+      if (!isOver) Atomics.store(line, SideWord.owner, before)
     }
-    // It died while it waited for the one that had kept the side, which may still be within its call.
-    const mine = this.#ticket | revokingBit | (revoked << revokedShift)
-    if (Atomics.compareExchange(line, SideWord.owner, found, mine) !== found) return false
-    this.#waitForRevoked(views, line, mine, revoked, mine)
+    line[SideWord.turns] = 1
+    Atomics.store(line, SideWord.owner, this.#ticket)
     return true
   }
 
-  /** Takes the side from the living thread that keeps it; true when this thread owns it then, for this call. */
-  #revoke(views: RingViews, line: Int32Array, found: number): boolean {
-    const revoked = lineOf(found)
-    const mine = this.#ticket | revokingBit | (revoked << revokedShift)
-    if (Atomics.compareExchange(line, SideWord.owner, found, mine) !== found) return false
-    this.#waitForRevoked(views, line, mine, revoked, found)
-    return true
-  }
-
-  /** @param before what the owner's word is to be when the wait ends in an error */
-  #waitForRevoked({ words }: RingViews, line: Int32Array, mine: number, revoked: number, before: number): void {
+  #waitForRevoked({ words }: RingViews, mine: number, revoked: number): void {
     const busy = participantAt(revoked) + (this.#name === 'producer' ? CallWord.producers : CallWord.consumers)
     const started = performance.now()
     if (!barrierEverywhere()) {
-      Atomics.store(line, SideWord.owner, before)
       throw new PinfoldError('ring: it cannot be taken from the thread that keeps it: membarrier(2) is refused here', {
         code: 'ERR_UNSUPPORTED',
         values: { side: this.#name },
@@ -152,15 +193,10 @@ export class SideOwnership {
     }
     for (let spin = 0; Atomics.load(words, busy) !== 0; spin++) {
       if (spin < spins) continue
-      if (!isLineAlive(words, revoked)) break
-      if (performance.now() - started > this.#patience) {
-        Atomics.store(line, SideWord.owner, before)
-        throw this.#busy(words, before === mine ? mine : before)
-      }
+      if (!isLineAlive(words, revoked)) return
+      if (performance.now() - started > this.#patience) throw this.#busy(words, mine)
       Atomics.wait(nap, 0, 0, longestNap)
     }
-    line[SideWord.turns] = 1
-    Atomics.store(line, SideWord.owner, this.#ticket)
   }
 
   #refuseReserved(found: number): void {
@@ -180,7 +216,9 @@ export class SideOwnership {
   }
 
   #busy(words: Int32Array, found: number): PinfoldError {
-    const thread = threadOf(words, found)
+    const revoked = revokedLine(found)
+    // A thread that waits for the keeper itself is not what everybody waits for.
+    const thread = threadOf(words, revoked === never ? found : revoked + 1)
     return new PinfoldError(`ring: thread ${thread} has had the ${this.#name}s' side for ${this.#patience} ms`, {
       code: 'ERR_RING_BUSY',
       values: { side: this.#name, thread, patience: this.#patience },

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest'
 import { attachRing, createRing, openRegistrySync, type Region, type Ring } from '../../src/index.js'
+import { readKernelFile } from '../../src/memory/kernel-files.js'
 import { basePageSize } from '../../src/memory/page-sizes.js'
+import { participantAt, SideWord, viewsOf } from '../../src/pool/ring-layout.js'
+import { CallWord, lineOf } from '../../src/pool/ring-participants.js'
 import { Child } from '../child-process.js'
 import { kept } from '../registries.js'
 import { descriptorPath } from '../shared-memory.js'
@@ -9,12 +12,25 @@ import { descriptorPath } from '../shared-memory.js'
 
 const size = 4 * basePageSize
 
-function shared(): { region: Region; ring: Ring; path: string } {
-  const region = kept(openRegistrySync()).allocateSync('ring-shared', { size, pages: 'base' })
+function shared(count = 512, bytes = size): { region: Region; ring: Ring; path: string } {
+  const region = kept(openRegistrySync()).allocateSync('ring-shared', { size: bytes, pages: 'base' })
   return {
     region,
-    ring: createRing(region, { count: 512, patience: 30_000 }),
+    ring: createRing(region, { count, patience: 30_000 }),
     path: descriptorPath('ring-shared'),
+  }
+}
+
+/** Waits until the condition holds, while the child lives. */
+async function until(child: Child, condition: () => boolean): Promise<void> {
+  let isOver = false
+  const ended = child.ended.then(({ stderr }) => {
+    isOver = true
+    return stderr
+  })
+  while (!condition()) {
+    if (isOver) throw new Error(`the child ended: ${await ended}`)
+    await new Promise(setImmediate)
   }
 }
 
@@ -63,4 +79,39 @@ test('a process that lives and does not commit is waited for as long as patience
   const busy = { code: 'ERR_RING_BUSY', values: { side: 'producer', thread: child.pid, patience: 5 } }
   expect(() => impatient.enqueue(1)).toThrow(expect.objectContaining(busy))
   expect(impatient.count).toBe(1)
+})
+
+test('a waiter that gives up in the place of a dead waiter does not keep the side', { timeout: 120_000 }, async () => {
+  const count = 2 ** 19
+  const { region, path } = shared(count, 4 * count + size)
+  const { words, producers } = viewsOf(region, count)
+  const ownerWord = () => Atomics.load(producers, SideWord.owner)
+  await using owner = new Child('ring-process.ts', [path, region.size, 'bursts'])
+  expect(await owner.line()).toBe('copying')
+  await until(owner, () => ownerWord() !== 0)
+  const line = lineOf(ownerWord())
+  const isWithinCall = () => Atomics.load(words, participantAt(line) + CallWord.producers) !== 0
+  do {
+    process.kill(owner.pid, 'SIGCONT')
+    await until(owner, isWithinCall)
+    process.kill(owner.pid, 'SIGSTOP')
+    await until(owner, () => / T /.test(readKernelFile(`/proc/${owner.pid}/stat`) ?? ''))
+  } while (!isWithinCall())
+
+  await using waiter = new Child('ring-process.ts', [path, region.size, 'wait'])
+  expect(await waiter.line()).toBe('waiting')
+  await until(waiter, () => lineOf(ownerWord()) !== line)
+  await waiter.kill('SIGKILL')
+
+  using impatient = attachRing(region, { patience: 5 })
+  const busy = { code: 'ERR_RING_BUSY', values: { side: 'producer', thread: owner.pid, patience: 5 } }
+  expect(() => impatient.enqueue(1)).toThrow(expect.objectContaining(busy))
+  expect(isWithinCall()).toBe(true)
+
+  // The thread that was refused does nothing more; the others go on without it.
+  process.kill(owner.pid, 'SIGCONT')
+  const index = () => Atomics.load(producers, SideWord.index)
+  const before = index()
+  await until(owner, () => ((index() - before) | 0) > 4 * count)
+  await owner.kill('SIGKILL')
 })
