@@ -2,10 +2,13 @@ import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import { magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
 import type { Depot } from './depot.js'
+import type { Magazines } from './magazines.js'
 import { PoolCache } from './pool-cache.js'
 import type { PoolRange } from './pool-memory.js'
 import { PoolQueue, type PoolWaitOptions } from './pool-queue.js'
 import { isAlive } from './ring-participants.js'
+
+const flush = (magazines: Magazines, words: Int32Array): void => magazines.flush(words)
 
 /** What a thread has had of a pool. */
 export interface BufferPoolStats {
@@ -69,8 +72,7 @@ export class BufferPool extends PoolCache {
 
   /** Gives the elements of this thread's cache to all. @throws PinfoldError as `get` */
   flush(): void {
-    this.magazines.flush(this.wordsNow())
-    this.level = this.magazines.level
+    this.exchanged(flush)
     this.#queue.tell()
     this.#queue.serve()
   }
@@ -83,9 +85,7 @@ export class BufferPool extends PoolCache {
    * @throws PinfoldError as `get`
    */
   reclaim(): number {
-    const found = this.magazines.reclaim(this.wordsNow())
-    this.level = this.magazines.level
-    return found
+    return this.exchanged((magazines, words) => magazines.reclaim(words))
   }
 
   /**
@@ -164,9 +164,7 @@ export class BufferPool extends PoolCache {
 
   /** Whether each element is in a magazine, of whichever thread or of the depot. @throws PinfoldError as `get` */
   protected freeElements(): (index: number) => boolean {
-    const isFree = this.magazines.freeElements(this.wordsNow(), this.capacity)
-    this.level = this.magazines.level
-    return isFree
+    return this.exchanged((magazines, words) => magazines.freeElements(words, this.capacity))
   }
 
   /** Whether who has that line of the participants lives; a free line has nobody. */
@@ -178,9 +176,8 @@ export class BufferPool extends PoolCache {
   #flushIfAsked(): boolean {
     const words = this.wordsNow()
     if (words[this.asked] === 0) return false
-    this.magazines.flush(words)
+    this.exchanged(flush)
     words[this.asked] = 0
-    this.level = this.magazines.level
     return true
   }
 

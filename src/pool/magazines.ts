@@ -10,9 +10,14 @@ const sweepEvery = 100
  * thread that takes and gives about its border goes to the depot only after a whole magazine.
  */
 export class Magazines {
-  /** Where the numbers start of the magazine that is worked with, and of the other. */
+  /** Where the numbers start of the magazine that is worked with, and of the other; -1 while they are unknown. */
   loaded = 0
   other = 0
+  /**
+   * Set, without any call, when an exception has cut off an exchange: which magazines are this thread's has to be looked up,
+   * since some may have been given away already. `loaded` is -1 until then.
+   */
+  areUnknown = true
   readonly #depot: Depot
   readonly #size: number
   readonly #ticket: number
@@ -29,11 +34,6 @@ export class Magazines {
     this.#thread = thread
   }
 
-  /** Where it stands how many elements the magazine has that is worked with. */
-  get level(): number {
-    return this.loaded + magazineWord.count
-  }
-
   /** Fetches the first two. */
   fetch(words: Int32Array): void {
     this.#open(words)
@@ -47,7 +47,7 @@ export class Magazines {
    * @returns false when there are none
    */
   fill(words: Int32Array, count: number, mayTake: boolean): boolean {
-    if (this.#count(words, this.other) >= count) {
+    if (!this.areUnknown && this.#count(words, this.other) >= count) {
       this.#swap()
       return true
     }
@@ -75,7 +75,7 @@ export class Magazines {
 
   /** Brings it about that `count` elements fit into the magazine that is worked with; `count` is at most its size. */
   empty(words: Int32Array, count: number): void {
-    if (this.#count(words, this.other) + count <= this.#size) {
+    if (!this.areUnknown && this.#count(words, this.other) + count <= this.#size) {
       this.#swap()
       return
     }
@@ -127,11 +127,11 @@ export class Magazines {
     return isFree
   }
 
-  /** A call that is cut off from here on leaves the depot to the next, of whichever thread, which puts it in order. */
+  /** A call that is cut off from here on leaves the depot to the next, of whichever thread (PoolCache). */
   #open(words: Int32Array): void {
     const isLeftBehind = this.#depot.open(words, this.#ticket)
     // What was ours may have been given away when a call of this thread was cut off.
-    if (isLeftBehind || this.#loadedNumber < 0) this.#findOwn(words)
+    if (isLeftBehind || this.areUnknown) this.#findOwn(words)
   }
 
   #findOwn(words: Int32Array): void {
@@ -140,6 +140,7 @@ export class Magazines {
     this.#loadedNumber = loaded ?? this.#takeEmpty(words)
     this.#otherNumber = other ?? this.#takeEmpty(words)
     this.#place()
+    this.areUnknown = false
   }
 
   /** All elements in the loaded magazine that both have, as far as they fit; returns how many. */

@@ -10,11 +10,21 @@ const longestNap = 1
 // Atomics.wait does not work on a region's memory; on memory of this thread's own it is a sleep.
 const nap = new Int32Array(new SharedArrayBuffer(4))
 
-/** How what has one owner at a time came to be ours: given up by the last owner, or found with one who will not return. */
+/** How we acquired it: it was free, or its last owner had died, or was cut off by an exception, before it gave it up. */
 export type Taken = 'free' | 'left behind'
 
+/** The word of an owner that was cut off, and has said so. It is the ticket of no thread, so none counts as alive. */
+export const leftBehind = 1 << 30
+
 /**
- * Writes `ticket` into the word at `at` when nobody has it, or when whoever has it is dead; else waits.
+ * Takes what one thread at a time may have. The word at `at` is in one of these states:
+ *
+ *     0            free: any thread may take it
+ *     ticket       had by that thread, which alone may change it while it lives; when it is dead, any thread may take it
+ *     leftBehind   had by a thread that was cut off by an exception: any thread may take it
+ *
+ * It is taken by a compare-exchange from what was found. So a thread that waits has written nothing, and when its patience
+ * is over there is nothing of it in the word.
  *
  * @param patience milliseconds that an owner who lives is waited for
  * @throws PinfoldError `ERR_POOL_BUSY` after that
@@ -30,7 +40,7 @@ function waited(words: Int32Array, at: number, ticket: number, patience: number)
   const start = performance.now()
   for (let sleep = shortestNap; ; sleep = Math.min(2 * sleep, longestNap)) {
     const found = Atomics.load(words, at)
-    // Our own: a call that ended half-way, by a stack that was used up.
+    // Our own: a call that ended half-way, by a stack that was used up so far that it could not even say so.
     if (found === 0 || found === ticket || !isAlive(words, found)) {
       if (Atomics.compareExchange(words, at, found, ticket) === found) return found === 0 ? 'free' : 'left behind'
       continue

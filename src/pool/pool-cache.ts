@@ -1,9 +1,10 @@
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
-import { type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
+import { depotWord, magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
 import { poolViews } from './buffer-pool-views.js'
 import type { Depot } from './depot.js'
 import { Magazines } from './magazines.js'
+import { leftBehind } from './owner-word.js'
 import { copyPairs, moveNumbers, type Pairs, pairsOf } from './pair-copy.js'
 import { PoolElements } from './pool-elements.js'
 import type { PoolRange } from './pool-memory.js'
@@ -11,6 +12,19 @@ import { Participant } from './ring-participants.js'
 import { isRange, lengthFrom, wrongRange } from './value-array.js'
 
 const noValues = new Uint32Array(0)
+
+// What is needed when the stack is used up, when no getter of a module's namespace can be called.
+const atOwner = depotWord.owner
+const cutOff = leftBehind
+const fromNumbersToCount = magazineWord.count
+
+/** One kind of exchange. A constant, since a function that is made for each call is garbage. */
+type Exchange<Result> = (magazines: Magazines, words: Int32Array, count: number, mayTake: boolean) => Result
+
+const fetch: Exchange<void> = (magazines, words) => magazines.fetch(words)
+const leave: Exchange<void> = (magazines, words) => magazines.leave(words)
+const fill: Exchange<boolean> = (magazines, words, count, mayTake) => magazines.fill(words, count, mayTake)
+const empty: Exchange<void> = (magazines, words, count) => magazines.empty(words, count)
 
 /**
  * What one thread does with the elements of a pool, a hundred million times a second. Each of these methods is a look at
@@ -59,8 +73,12 @@ export abstract class PoolCache extends PoolElements {
     words.fill(0, this.thread, this.thread + threadWords)
     words[this.thread + threadWord.ticket] = ticket
     this.magazines = new Magazines(depot, shape.magazineSize, ticket, this.thread)
-    this.magazines.fetch(words)
-    this.level = this.magazines.level
+    try {
+      this.exchanged(fetch)
+    } catch (error) {
+      this.participant.leave()
+      throw error
+    }
   }
 
   /** Whether it was closed in this thread. */
@@ -236,7 +254,7 @@ export abstract class PoolCache extends PoolElements {
   protected leave(): void {
     if (this.#closed) return
     if (this.words.length > 0) {
-      this.magazines.leave(this.words)
+      this.exchanged(leave)
       this.participant.leave()
     }
     this.#closed = true
@@ -271,14 +289,34 @@ export abstract class PoolCache extends PoolElements {
 
   /** Sees to it that so many elements are in the loaded magazine; false when there are none, or others come before. */
   protected fill(count: number, mayTake: boolean = this.mayTake(this.wordsNow())): boolean {
-    const isFilled = this.magazines.fill(this.wordsNow(), count, mayTake)
-    this.level = this.magazines.level
-    return isFilled
+    return this.exchanged(fill, count, mayTake)
+  }
+
+  /**
+   * Exchanges magazines, after which the loaded one may be another. When an exception cuts that off while this thread has the
+   * depot, other threads go on with it from there. Nothing is called for that, as the stack may be used up.
+   *
+   * @throws PinfoldError as `get`
+   */
+  protected exchanged<Result>(exchange: Exchange<Result>, count = 0, mayTake = false): Result {
+    const words = this.wordsNow()
+    const { magazines, participant } = this
+    try {
+      return exchange(magazines, words, count, mayTake)
+    } catch (error) {
+      if (words[atOwner] === participant.ticket) {
+        magazines.areUnknown = true
+        magazines.loaded = -1
+        Atomics.store(words, atOwner, cutOff)
+      }
+      throw error
+    } finally {
+      this.level = magazines.loaded + fromNumbersToCount
+    }
   }
 
   #makeRoom(count: number): void {
-    this.magazines.empty(this.wordsNow(), count)
-    this.level = this.magazines.level
+    this.exchanged(empty, count)
   }
 
   // What the methods above do once the magazine is right. Not by calling them again: a pool that tracks has others.
@@ -349,7 +387,7 @@ export abstract class PoolCache extends PoolElements {
     this.wordsNow()
     for (let done = 0; done < count; ) {
       const piece = Math.min(this.magazineSize, count - done)
-      if ((this.words[this.level] ?? 0) + piece > this.magazineSize) this.#makeRoom(piece)
+      if ((this.words[this.level] ?? this.magazineSize) + piece > this.magazineSize) this.#makeRoom(piece)
       const had = this.words[this.level] ?? 0
       const first = this.level + had
       moveNumbers(this.spans, this.pairs, first, values, sourcePairs, at + done, piece)
