@@ -83,3 +83,11 @@ function tryNobody(): string | undefined {
   if (runs([...asNobody, process.execPath, '--eval', program])) return undefined
   return 'needs a checkout and a Node that other users may read, to run as one'
 }
+
+/** Why a program cannot be run in namespaces of its own. @param options those of unshare(1) */
+export function whyNotNamespaces(...options: readonly string[]): string | undefined {
+  const reason = whyNotRoot('make namespaces')
+  if (reason !== undefined) return reason
+  const { status } = spawnSync('unshare', [...options, '--fork', '--kill-child', 'true'])
+  return status === 0 ? undefined : `needs a kernel and an unshare(1) that can ${options.join(' ')}`
+}

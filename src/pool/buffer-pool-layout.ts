@@ -76,7 +76,8 @@ export const magazineHeader = lineWords
 export const magazineWord = { count: -2, owner: -lineWords } as const
 
 const magic = 0x4c4f4f50 // 'POOL', as its bytes are in memory
-const version = 1
+// 2: a thread writes down its time namespace and boot too (ring-participants.ts).
+const version = 2
 
 /** What a pool is, once and for all. */
 export interface PoolShape {

@@ -1,5 +1,5 @@
 import { PinfoldError } from '../errors.js'
-import { isAlive, threadOf } from './ring-participants.js'
+import { doubtAbout, isAlive, threadOf } from './ring-participants.js'
 
 /** Looks at the owner's word before a waiting thread sleeps. */
 const spins = 200
@@ -47,9 +47,10 @@ function waited(words: Int32Array, at: number, ticket: number, patience: number)
     }
     if (performance.now() - start > patience) {
       const thread = threadOf(words, found)
-      throw new PinfoldError(`pool: thread ${thread} has had the depot for ${patience} ms`, {
+      const doubt = doubtAbout(words, found)
+      throw new PinfoldError(`pool: thread ${thread} has had the depot for ${patience} ms${doubt?.text ?? ''}`, {
         code: 'ERR_POOL_BUSY',
-        values: { thread, patience },
+        values: { thread, patience, ...doubt?.values },
       })
     }
     Atomics.wait(nap, 0, 0, sleep)

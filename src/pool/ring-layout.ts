@@ -41,7 +41,8 @@ export const leastCount = 2
 export const mostCount = 2 ** 28
 
 const magic = 0x474e4952 // 'RING', as its bytes are in memory
-const version = 1
+// 2: a thread writes down its time namespace and boot too (ring-participants.ts).
+const version = 2
 const modeBits = { manyProducers: 1, manyConsumers: 2 } as const
 
 /** What a ring is, once and for all. */

@@ -2,7 +2,7 @@ import { PinfoldError } from '../errors.js'
 import { barrierEverywhere, reachableByBarriers } from '../memory/barrier.js'
 import { isPlain } from './publication.js'
 import { mostParticipants, participantAt, type RingViews, SideWord } from './ring-layout.js'
-import { CallWord, isAlive, isLineAlive, lineOf, threadOf, ticketMask } from './ring-participants.js'
+import { CallWord, doubtAbout, isAlive, isLineAlive, lineOf, threadOf, ticketMask } from './ring-participants.js'
 
 // An owner's word: 0, or a ticket and what its thread does. Bits 21 to 27 are the line of a revoked owner.
 const revokedShift = 21
@@ -209,19 +209,23 @@ export class SideOwnership {
 
   #claimed(words: Int32Array, found: number): PinfoldError {
     const thread = threadOf(words, found)
-    return new PinfoldError(`ring: it has one ${this.#name}, thread ${thread}, which lives`, {
+    const doubt = doubtAbout(words, found)
+    return new PinfoldError(`ring: it has one ${this.#name}, thread ${thread}${doubt?.text ?? ', which lives'}`, {
       code: 'ERR_RING_CLAIMED',
-      values: { side: this.#name, thread },
+      values: { side: this.#name, thread, ...doubt?.values },
     })
   }
 
   #busy(words: Int32Array, found: number): PinfoldError {
-    const revoked = revokedLine(found)
     // A thread that waits for the keeper itself is not what everybody waits for.
-    const thread = threadOf(words, revoked === never ? found : revoked + 1)
-    return new PinfoldError(`ring: thread ${thread} has had the ${this.#name}s' side for ${this.#patience} ms`, {
+    const revoked = revokedLine(found)
+    const ticket = revoked === never ? found : revoked + 1
+    const thread = threadOf(words, ticket)
+    const doubt = doubtAbout(words, ticket)
+    const message = `ring: thread ${thread} has had the ${this.#name}s' side for ${this.#patience} ms${doubt?.text ?? ''}`
+    return new PinfoldError(message, {
       code: 'ERR_RING_BUSY',
-      values: { side: this.#name, thread, patience: this.#patience },
+      values: { side: this.#name, thread, patience: this.#patience, ...doubt?.values },
     })
   }
 }

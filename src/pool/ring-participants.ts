@@ -1,7 +1,14 @@
-import { statSync } from 'node:fs'
 import { PinfoldError } from '../errors.js'
-import { parseStatField, readKernelFile } from '../memory/kernel-files.js'
 import { participantAt as lineAt, mostParticipants } from './ring-layout.js'
+import {
+  type Doubt,
+  doubts,
+  type Liveness,
+  livenessOf,
+  livenessOfNumber,
+  type ThreadIdentity,
+  thisThread,
+} from './thread-identity.js'
 
 /**
  * Who takes part in a ring: a line for each thread, with what the kernel calls it, so that any thread of any process can
@@ -12,17 +19,21 @@ import { participantAt as lineAt, mostParticipants } from './ring-layout.js'
  * one's, whatever has become of either.
  */
 const lineWord = {
-  /** The kernel's number of the thread (gettid(2)), 0 when the line is free. */
+  /**
+   * 0 when the line is free. Below, the thread's number, which the kernel keeps below 2^22; above, a mark of its boot and
+   * pid namespace, since the number says nothing in another.
+   */
   thread: 0,
   /** Times that the line was given out. */
   generation: 1,
-  /** When the thread started, in clock ticks since boot, plus 1; low half, high half. 0 while the line is being written. */
+  /** When the thread started, plus 1; low half, high half. 0 while the line is being written. */
   startLow: 2,
   startHigh: 3,
-  /** The inode of its pid namespace: thread numbers of another say nothing here. */
-  namespace: 4,
+  pidNamespace: 4,
   /** Ring objects of this thread that are open. Written by that thread alone. */
   uses: 5,
+  timeNamespace: 8,
+  boot: 9,
 } as const
 /** Words of the same line, not 0 while the thread is within a call on a side that it keeps. (An enum, as SideWord.) */
 export enum CallWord {
@@ -36,38 +47,18 @@ const generationMask = (1 << 14) - 1
 /** An owner's word has a ticket in its lowest bits. */
 export const ticketMask = (1 << (lineBits + 14)) - 1
 
-interface ThreadIdentity {
-  readonly thread: number
-  readonly startLow: number
-  readonly startHigh: number
-  readonly namespace: number
+const numberBits = 22
+const numberMask = (1 << numberBits) - 1
+const markMask = (1 << (31 - numberBits)) - 1
+
+/** Of a thread's boot and pid namespace. Those of two are rarely the same, and only matter while a line is being written. */
+function markOf({ boot, pidNamespace }: ThreadIdentity): number {
+  const mixed = Math.imul(boot ^ pidNamespace, 0x9e3779b1)
+  return (mixed >>> numberBits) & markMask
 }
 
-let known: ThreadIdentity | undefined
-
-/** This thread. Each thread has modules of its own, so it is asked for once. */
-function thisThread(): ThreadIdentity {
-  known ??= readThisThread()
-  return known
-}
-
-function readThisThread(): ThreadIdentity {
-  const stat = readKernelFile('/proc/thread-self/stat')
-  if (stat === undefined) {
-    throw new PinfoldError('a ring needs /proc: threads are told apart by it', { code: 'ERR_UNSUPPORTED' })
-  }
-  const start = parseStatField(stat, 22) + 1
-  return {
-    thread: Number.parseInt(stat, 10),
-    startLow: start | 0,
-    startHigh: Math.floor(start / 2 ** 32) | 0,
-    namespace: namespaceInode(),
-  }
-}
-
-function namespaceInode(): number {
-  const inode = statSync('/proc/thread-self/ns/pid', { throwIfNoEntry: false })?.ino ?? 0
-  return inode | 0
+function threadWordOf(identity: ThreadIdentity): number {
+  return (markOf(identity) << numberBits) | identity.number
 }
 
 /** This thread's place among those that take part. */
@@ -87,7 +78,8 @@ export class Participant {
   /**
    * The line that this thread has already, or a free one, or one of a thread that is dead.
    *
-   * @throws PinfoldError `ERR_RING_CLAIMED` when 64 living threads take part; `ERR_SYSTEM`, `ERR_UNSUPPORTED` without /proc
+   * @throws PinfoldError `ERR_RING_CLAIMED` when 64 living threads take part; `ERR_UNSUPPORTED`, `ERR_SYSTEM`,
+   *   `ERR_PERMISSION` without a /proc that shows this thread
    */
   static join(words: Int32Array): Participant {
     const self = thisThread()
@@ -109,9 +101,12 @@ export class Participant {
         if (isTakeable(words, line) && claim(words, at, thread, start, self)) return new Participant(words, line)
       }
     }
-    throw new PinfoldError(`ring: ${mostParticipants} threads take part, and all of them live`, {
+    let unknown = 0
+    for (let line = 0; line < mostParticipants; line++) if (livenessOfLine(words, line) in doubts) unknown++
+    const which = unknown === 0 ? 'all of them live' : `whether ${unknown} of them live is not known here`
+    throw new PinfoldError(`ring: ${mostParticipants} threads take part, and ${which}`, {
       code: 'ERR_RING_CLAIMED',
-      values: { participants: mostParticipants },
+      values: { participants: mostParticipants, ...(unknown === 0 ? {} : { unknown }) },
     })
   }
 
@@ -128,17 +123,24 @@ export class Participant {
   }
 }
 
+/** What an error says of a thread that counts as alive, although it may be dead. */
+export interface LivenessDoubt {
+  /** What follows in the message. */
+  readonly text: string
+  readonly values: { readonly liveness: 'unknown'; readonly because: Doubt }
+}
+
 /** The number of the line that a ticket is of. */
 export function lineOf(ticket: number): number {
   return (ticket & lineMask) - 1
 }
 
-/** Whether the thread that has a line lives; none does when it is free. */
+/** Whether the thread that has a line lives; none does when it is free. What cannot be known is yes. */
 export function isLineAlive(words: Int32Array, line: number): boolean {
   return line >= 0 && line < mostParticipants && !isFree(words, line) && !isDead(words, line)
 }
 
-/** Whether the thread that has this ticket can still act on it. What cannot be known, as of another pid namespace, is yes. */
+/** Whether the thread that has this ticket can still act on it. What cannot be known is yes. */
 export function isAlive(words: Int32Array, ticket: number): boolean {
   const line = lineOf(ticket)
   if (line < 0 || line >= mostParticipants) return false
@@ -149,19 +151,37 @@ export function isAlive(words: Int32Array, ticket: number): boolean {
 
 /** The kernel's number of the thread that has this ticket. */
 export function threadOf(words: Int32Array, ticket: number): number {
-  return word(words, lineAt(Math.max(0, lineOf(ticket))) + lineWord.thread)
+  return word(words, lineAt(Math.max(0, lineOf(ticket))) + lineWord.thread) & numberMask
+}
+
+/** Why it is not known whether the thread of a ticket lives, to be told in an error; undefined when it is known. */
+export function doubtAbout(words: Int32Array, ticket: number): LivenessDoubt | undefined {
+  const line = lineOf(ticket)
+  const liveness = line < 0 || line >= mostParticipants ? 'dead' : livenessOfLine(words, line)
+  if (liveness === 'alive' || liveness === 'dead') return undefined
+  return {
+    text: `; whether it lives is not known here: ${doubts[liveness]}`,
+    values: { liveness: 'unknown', because: liveness },
+  }
 }
 
 function word(words: Int32Array, at: number): number {
   return words[at] ?? 0
 }
 
-function isOf(words: Int32Array, at: number, { thread, startLow, startHigh, namespace }: ThreadIdentity): boolean {
+function startOfLine(words: Int32Array, at: number): number {
+  // In this order: the low half is written last.
+  const low = Atomics.load(words, at + lineWord.startLow)
+  return (low >>> 0) + word(words, at + lineWord.startHigh) * 2 ** 32 - 1
+}
+
+function isOf(words: Int32Array, at: number, identity: ThreadIdentity): boolean {
   return (
-    word(words, at + lineWord.thread) === thread &&
-    word(words, at + lineWord.startLow) === startLow &&
-    word(words, at + lineWord.startHigh) === startHigh &&
-    word(words, at + lineWord.namespace) === namespace
+    word(words, at + lineWord.thread) === threadWordOf(identity) &&
+    startOfLine(words, at) === identity.start &&
+    word(words, at + lineWord.pidNamespace) === identity.pidNamespace &&
+    word(words, at + lineWord.timeNamespace) === identity.timeNamespace &&
+    word(words, at + lineWord.boot) === identity.boot
   )
 }
 
@@ -182,14 +202,16 @@ function claim(
     Atomics.compareExchange(words, at + lineWord.startLow, low, 0)
     Atomics.compareExchange(words, at + lineWord.startHigh, high, 0)
   }
-  if (Atomics.compareExchange(words, at + lineWord.thread, found, self.thread) !== found) return false
+  if (Atomics.compareExchange(words, at + lineWord.thread, found, threadWordOf(self)) !== found) return false
   words[at + lineWord.generation] = (word(words, at + lineWord.generation) + 1) & generationMask
-  words[at + lineWord.namespace] = self.namespace
+  words[at + lineWord.pidNamespace] = self.pidNamespace
+  words[at + lineWord.timeNamespace] = self.timeNamespace
+  words[at + lineWord.boot] = self.boot
   words[at + lineWord.uses] = 1
   words[at + CallWord.producers] = 0
   words[at + CallWord.consumers] = 0
-  words[at + lineWord.startHigh] = self.startHigh
-  Atomics.store(words, at + lineWord.startLow, self.startLow)
+  words[at + lineWord.startHigh] = Math.floor((self.start + 1) / 2 ** 32) | 0
+  Atomics.store(words, at + lineWord.startLow, (self.start + 1) | 0)
   return true
 }
 
@@ -198,34 +220,25 @@ function isFree(words: Int32Array, line: number): boolean {
 }
 
 function isDead(words: Int32Array, line: number): boolean {
+  return livenessOfLine(words, line) === 'dead'
+}
+
+/** Of a line that is not free. */
+function livenessOfLine(words: Int32Array, line: number): Liveness {
   const at = lineAt(line)
   const thread = Atomics.load(words, at + lineWord.thread)
-  const low = Atomics.load(words, at + lineWord.startLow)
-  const start = (low >>> 0) + word(words, at + lineWord.startHigh) * 2 ** 32 - 1
-  const namespace = word(words, at + lineWord.namespace)
-  if (thread <= 0) return true // no number of a thread: garbage
-  if (namespace !== thisThread().namespace && start >= 0) return false
-  const stat = statOf(thread)
-  if (stat === undefined) return isGone(thread)
-  const state = stat.charAt(stat.lastIndexOf(')') + 2)
-  if (state === 'Z' || state === 'X') return true
-  return start >= 0 && parseStatField(stat, 22) !== start
-}
-
-function statOf(thread: number): string | undefined {
-  try {
-    return readKernelFile(`/proc/${thread}/stat`)
-  } catch {
-    return undefined // it ended while it was read, or is hidden: kill(2) tells which
+  const number = thread & numberMask
+  const start = startOfLine(words, at)
+  if (thread <= 0 || number === 0) return 'dead' // no number of a thread: garbage
+  if (start >= 0) {
+    return livenessOf({
+      number,
+      start,
+      pidNamespace: word(words, at + lineWord.pidNamespace),
+      timeNamespace: word(words, at + lineWord.timeNamespace),
+      boot: word(words, at + lineWord.boot),
+    })
   }
-}
-
-/** /proc may hide other users' threads (hidepid); kill(2) tells whether there is one. */
-function isGone(thread: number): boolean {
-  try {
-    process.kill(thread, 0)
-    return false
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ESRCH'
-  }
+  // It has taken the line, and not yet written the rest.
+  return thread >>> numberBits === markOf(thisThread()) ? livenessOfNumber(number, undefined, 'alive') : 'pid namespace'
 }

@@ -2,15 +2,17 @@ import { openSync } from 'node:fs'
 import { attachBufferPool, openRegistrySync } from '../../src/index.js'
 
 // Another process on a pool in memory that its parent has: takes and gives back in every way until it is killed. It never
-// has more than 32 elements.
+// has more than 32 elements. Or it takes 32 and keeps them.
 
-const [path = '', size = '0'] = process.argv.slice(2)
+const [path = '', size = '0', work = ''] = process.argv.slice(2)
 const backing = { descriptor: openSync(path, 'r+') }
 const region = openRegistrySync().allocateSync('adopted', { size: Number(size), backing })
 const pool = attachBufferPool(region, { patience: 60_000 })
 const burst = new Uint32Array(32)
 
+if (work === 'hold') pool.getBulk(burst)
 console.log('at work')
+while (work === 'hold') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
 for (let round = 0; ; round++) {
   const index = pool.get()
   if (index >= 0) pool.put(index)

@@ -1,13 +1,14 @@
 import { openSync } from 'node:fs'
-import { attachRing, openRegistrySync } from '../../src/index.js'
+import { attachRing, openRegistrySync, PinfoldError } from '../../src/index.js'
 
 // Another process on a ring in memory that its parent has. It does one thing until it is killed: counts up in the ring,
-// holds both sides of it, copies bursts so large that it nearly always is in the middle of one, or calls once and waits.
+// holds both sides of it, copies bursts so large that it nearly always is in the middle of one, or calls once and waits;
+// or it calls once, and prints what came of it.
 
 const [path = '', size = '0', work = ''] = process.argv.slice(2)
 const backing = { descriptor: openSync(path, 'r+') }
 const region = openRegistrySync().allocateSync('adopted', { size: Number(size), backing })
-const ring = attachRing(region, { patience: work === 'wait' ? 600_000 : 1000 })
+const ring = attachRing(region, { patience: work === 'wait' ? 600_000 : work === 'try' ? 5 : 1000 })
 if (work === 'reserve') {
   ring.reserveEnqueueBulk(3)
   ring.reserveDequeueBurst(1)
@@ -16,6 +17,13 @@ if (work === 'reserve') {
 } else if (work === 'wait') {
   console.log('waiting')
   ring.enqueue(1)
+} else if (work === 'try') {
+  try {
+    console.log(JSON.stringify({ enqueued: ring.enqueue(1) }))
+  } catch (error) {
+    if (!(error instanceof PinfoldError)) throw error
+    console.log(JSON.stringify({ code: error.code, ...error.values }))
+  }
 } else if (work === 'bursts') {
   const burst = new Uint32Array(ring.capacity)
   console.log('copying')

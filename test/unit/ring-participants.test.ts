@@ -1,53 +1,93 @@
 import { readFileSync } from 'node:fs'
-import { afterEach, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { mostParticipants, participantAt } from '../../src/pool/ring-layout.js'
-import { isLineAlive, Participant } from '../../src/pool/ring-participants.js'
+import { doubtAbout, isLineAlive, Participant } from '../../src/pool/ring-participants.js'
 
 afterEach(() => {
   vi.restoreAllMocks()
 })
 
-const word = { thread: 0, startLow: 2, startHigh: 3, namespace: 4 } as const
+const word = { thread: 0, startLow: 2, startHigh: 3, pidNamespace: 4, timeNamespace: 8, boot: 9 } as const
+const numberMask = 2 ** 22 - 1
 
 /** The line of a thread as it writes it itself: here that of the process that has started this one. */
-function writeParent(words: Int32Array, line: number, namespace: number): void {
+function writeParent(words: Int32Array, line: number, own: Int32Array): void {
   const stat = readFileSync(`/proc/${process.ppid}/stat`, 'latin1')
   const start = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]) + 1
-  words[participantAt(line) + word.thread] = process.ppid
-  words[participantAt(line) + word.startLow] = start | 0
-  words[participantAt(line) + word.startHigh] = Math.floor(start / 2 ** 32)
-  words[participantAt(line) + word.namespace] = namespace
+  const at = participantAt(line)
+  words.set(own, at)
+  words[at + word.thread] = ((own[word.thread] ?? 0) & ~numberMask) | process.ppid
+  words[at + word.startLow] = start | 0
+  words[at + word.startHigh] = Math.floor(start / 2 ** 32)
 }
 
 function emptyWords(): Int32Array {
   return new Int32Array(participantAt(mostParticipants))
 }
 
-/** What this thread writes as the inode of its pid namespace. */
-function ownNamespace(): number {
+/** What this thread writes into its line. */
+function ownLine(): Int32Array {
   const words = emptyWords()
-  const { line } = Participant.join(words)
-  return words[participantAt(line) + word.namespace] ?? 0
+  const at = participantAt(Participant.join(words).line)
+  return words.slice(at, at + 16)
 }
 
+describe('a thread of the same number', () => {
+  const start = Number(readFileSync('/proc/thread-self/stat', 'latin1').split(') ')[1]?.split(' ')[19]) + 1
+
+  /** This thread's line, of which some words are another's. */
+  function judged(change: Partial<Record<keyof typeof word, number>>): [boolean, unknown] {
+    const words = emptyWords()
+    const { line, ticket } = Participant.join(words)
+    for (const [name, value] of Object.entries(change)) {
+      const place = Object.entries(word).find(([known]) => known === name)?.[1] ?? -1
+      words[participantAt(line) + place] = value
+    }
+    return [isLineAlive(words, line), doubtAbout(words, ticket)?.values.because]
+  }
+
+  test.each<[string, Partial<Record<keyof typeof word, number>>, boolean, string | undefined]>([
+    ['that started when it says lives', {}, true, undefined],
+    ['that started at another time is dead', { startLow: start + 1 }, false, undefined],
+    ['of another time namespace counts as alive', { startLow: start + 1, timeNamespace: 7 }, true, 'time namespace'],
+    ['that /proc shows otherwise than it is counts as alive', { startLow: start + 1, timeNamespace: 0 }, true, '/proc'],
+    ['of another pid namespace counts as alive', { startLow: start + 1, pidNamespace: 7 }, true, 'pid namespace'],
+    ['of another boot counts as alive', { startLow: start + 1, boot: 7 }, true, 'boot'],
+    [
+      'of another pid namespace that has not yet written more',
+      { thread: 5, startLow: 0, startHigh: 0 },
+      true,
+      'pid namespace',
+    ],
+  ])('%s', (_, change, lives, because) => {
+    expect(judged(change)).toEqual([lives, because])
+  })
+
+  test('that has ended in the same pid namespace is dead, whatever its time namespace', () => {
+    const own = ownLine()[word.thread] ?? 0
+    const gone = (own & ~numberMask) | (2 ** 22 - 2) // more than the kernel gives out
+    expect(judged({ thread: gone, timeNamespace: 7 })).toEqual([false, undefined])
+  })
+})
+
 test('a thread that comes too late for a dead one’s line leaves it to who has taken it', () => {
-  const namespace = ownNamespace()
+  const own = ownLine()
   const words = emptyWords()
-  for (let line = 0; line < mostParticipants; line++) writeParent(words, line, namespace)
+  for (let line = 0; line < mostParticipants; line++) writeParent(words, line, own)
   const disputed = 5
   const at = participantAt(disputed)
-  words[at + word.thread] = 2 ** 30 // more than the kernel gives out
+  words[at + word.thread] = ((own[word.thread] ?? 0) & ~numberMask) | (2 ** 22 - 2) // more than the kernel gives out
   words[at + word.startLow] = 7
   const kill = process.kill.bind(process)
   vi.spyOn(process, 'kill').mockImplementation((...all: Parameters<typeof process.kill>) => {
     // Another is quicker, when this one has all but seen that the line is a dead thread's.
-    writeParent(words, disputed, namespace)
+    writeParent(words, disputed, own)
     return kill(...all)
   })
   expect(() => Participant.join(words)).toThrow(expect.objectContaining({ code: 'ERR_RING_CLAIMED' }))
   vi.restoreAllMocks()
   const expected = emptyWords()
-  writeParent(expected, disputed, namespace)
+  writeParent(expected, disputed, own)
   expect(words.subarray(at, at + 16)).toEqual(expected.subarray(at, at + 16))
   expect(isLineAlive(words, disputed)).toBe(true)
 })
