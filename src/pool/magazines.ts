@@ -2,6 +2,9 @@ import { PinfoldError } from '../errors.js'
 import { magazineWord, threadWord } from './buffer-pool-layout.js'
 import type { Depot } from './depot.js'
 
+/** Why a pool contradicts itself. */
+export const writtenOver = 'somebody has written over its bookkeeping'
+
 /** Milliseconds from one look for dead threads to the next, while the depot is empty. */
 const sweepEvery = 100
 
@@ -161,9 +164,7 @@ export class Magazines {
   #takeEmpty(words: Int32Array): number {
     const empty = this.#depot.takeEmpty(words, this.#ticket)
     if (empty >= 0) return empty
-    throw new PinfoldError('pool: it has no empty magazine: somebody has written over its bookkeeping', {
-      code: 'ERR_POOL_LAYOUT',
-    })
+    throw new PinfoldError(`pool: it has no empty magazine: ${writtenOver}`, { code: 'ERR_POOL_LAYOUT' })
   }
 
   #swap(): void {

@@ -281,12 +281,6 @@ export abstract class PoolCache extends PoolElements {
     return had() >= count || this.fill(count) ? this.level + had() - count : -1
   }
 
-  /** The element that `get` would take, which stays where it is; -1 when there is none. */
-  protected peek(): number {
-    const place = this.ready(1)
-    return place < 0 ? -1 : (this.spans[place] ?? -1)
-  }
-
   /** Sees to it that so many elements are in the loaded magazine; false when there are none, or others come before. */
   protected fill(count: number, mayTake: boolean = this.mayTake(this.wordsNow())): boolean {
     return this.exchanged(fill, count, mayTake)

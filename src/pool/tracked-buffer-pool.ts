@@ -3,6 +3,7 @@ import { BufferPool } from './buffer-pool.js'
 import type { PoolShape } from './buffer-pool-layout.js'
 import { poolViews } from './buffer-pool-views.js'
 import type { Depot } from './depot.js'
+import { writtenOver } from './magazines.js'
 import { pairsOf } from './pair-copy.js'
 import type { PoolRange } from './pool-memory.js'
 import { isRange, lengthFrom, wrongRange } from './value-array.js'
@@ -42,8 +43,9 @@ export class TrackedBufferPool extends BufferPool {
   }
 
   override get(): number {
-    const index = this.peek()
-    if (index < 0) return -1
+    const place = this.ready(1)
+    if (place < 0) return -1
+    const index = this.#freeAt(place)
     // Before it leaves the magazine: a thread that dies now has it in one place or the other.
     Atomics.store(this.#statesNow(), index, this.line + 1)
     super.get()
@@ -92,8 +94,8 @@ export class TrackedBufferPool extends BufferPool {
   override take(count: number): number {
     const place = this.ready(count)
     const stack = this.#stack(this.take)
-    for (let i = 0; place >= 0 && i < count; i++) {
-      const index = this.spans[place + i] ?? 0
+    const taken = place < 0 ? [] : Array.from({ length: count }, (_, i) => this.#freeAt(place + i))
+    for (const index of taken) {
       // Before it leaves the magazine, as in `get`.
       Atomics.store(this.#statesNow(), index, this.line + 1)
       this.#histories.set(index, { got: stack, put: this.#histories.get(index)?.put })
@@ -182,6 +184,16 @@ export class TrackedBufferPool extends BufferPool {
       if (state === 0 || (state & isReturning) !== 0) return false
       if (Atomics.compareExchange(states, index, state, name) === state) return true
     }
+  }
+
+  /** The element whose number stands at a place of this thread's magazine. @throws PinfoldError `ERR_POOL_LAYOUT` */
+  #freeAt(place: number): number {
+    const index = this.spans[place] ?? -1
+    if (this.isElement(index)) return index
+    throw new PinfoldError(`pool: element ${index} is free, of ${this.capacity}: ${writtenOver}`, {
+      code: 'ERR_POOL_LAYOUT',
+      values: { index, capacity: this.capacity },
+    })
   }
 
   #statesNow(): Uint8Array {
