@@ -13,10 +13,11 @@ export type VirtualAddress = bigint
 /**
  * An address as `/proc` and kernel logs write it: `0x` and lower-case hex, no padding.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no address: negative, fractional, not exact, of another type
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no address: negative, of more than 64 bits, fractional, not exact, of
+ * another type
  */
 export function formatAddress(address: number | bigint): string {
-  if (!(typeof address === 'bigint' || Number.isSafeInteger(address)) || address < 0) {
+  if (!(typeof address === 'bigint' || Number.isSafeInteger(address)) || address < 0 || address >= 2n ** 64n) {
     throw new PinfoldError(`formatAddress: expected an address, received ${describe(address)}`, {
       code: 'ERR_INVALID_ARGUMENT',
       values: { address },

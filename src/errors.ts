@@ -112,11 +112,43 @@ export class PinfoldError extends Error {
   constructor(message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = details.code
-    this.values = details.values ?? {}
+    this.values = printable(details.values ?? {})
     if (details.syscall !== undefined) this.syscall = details.syscall
     if (details.errno !== undefined) this.errno = details.errno
     if (details.hint !== undefined) this.hint = details.hint
   }
+}
+
+/** A number of more bits than this is no address, length or key; written in decimal it may take seconds. */
+const mostBits = 256n
+const tooLarge = 2n ** mostBits
+
+/** A bigint in decimal, where that is short. */
+export function bigintText(value: bigint): string {
+  if (value >= tooLarge) return `a number above 2^${mostBits}`
+  return value <= -tooLarge ? `a number below -2^${mostBits}` : `${value}`
+}
+
+/** A text, cut to `most` characters. */
+export function cut(text: string, most = 60): string {
+  return text.length > most ? `${text.slice(0, most - 3)}...` : text
+}
+
+/** The values of an error, without those that Node takes seconds to print, or prints in full however long they are. */
+function printable(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (!Object.values(values).some(isLong)) return values
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, isLong(value) ? shortened(value) : value]),
+  )
+}
+
+function isLong(value: unknown): value is bigint | symbol {
+  if (typeof value === 'bigint') return value >= tooLarge || value <= -tooLarge
+  return typeof value === 'symbol' && (value.description ?? '').length > 60
+}
+
+function shortened(value: bigint | symbol): string {
+  return typeof value === 'bigint' ? bigintText(value) : `Symbol(${cut(value.description ?? '')})`
 }
 
 /** An error as native code throws it (native/addon/boundary.h): a system call, its errno, and the values involved. */

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { isAbortSignal } from './abort.js'
-import { PinfoldError } from './errors.js'
+import { cut, PinfoldError } from './errors.js'
 import { describe, parseSize } from './sizes.js'
 
 // The door: a caller's words are checked here once, by a schema; behind it there are only plain typed values.
@@ -9,7 +9,7 @@ const sizeExpected = "expected a size in bytes, or with a unit such as '64MiB'"
 
 /** A size in bytes, or written with its unit ('64MiB'); its output is bytes, a safe positive integer. */
 export const sizeOption = z.lazy(() =>
-  z.union([z.number(), z.string()], { error: sizeExpected }).transform((value, context) => {
+  z.union([z.number(), text(longestKey)], { error: sizeExpected }).transform((value, context) => {
     try {
       return parseSize(value)
     } catch {
@@ -20,19 +20,136 @@ export const sizeOption = z.lazy(() =>
   }),
 )
 
-/**
- * An object with these properties and no others. Bytes are none, nor is a boxed string: each element would be looked at
- * as an option, and a region passed by mistake has millions.
- */
+// Whatever has a size is bounded before zod looks into it: an array may say that it has 2^32 - 1 elements and take no
+// memory, and zod makes an array of that size, or an error for each element, until the process has no memory left.
+
+/** Most options of one object, wrong ones included. */
+const mostOptions = 256
+/** Most characters of the name of an option, or of another key. */
+const longestKey = 1000
+/** Most characters of a path (limits.h, PATH_MAX). */
+export const longestPath = 4096
+
+/** An object with these properties and no others. */
 export function optionsObject<Shape extends z.ZodRawShape>(shape: Shape) {
   const options = z.strictObject(shape)
-  return z.custom<z.input<typeof options>>(isRecord, { error: 'expected an object' }).pipe(options)
+  return record<z.input<typeof options>>('expected an object').pipe(options)
 }
 
-/** Whether it may have been meant as an object of named values. */
-export function isRecord(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return !(Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof String)
+/** An object of few keys: what another schema may look into. */
+export function record<Input>(expected: string) {
+  return z.custom<Input>(isRecord, { error: expected, abort: true }).refine(hasBoundedKeys, {
+    error: `expected at most ${mostOptions} options, with names of at most ${longestKey} characters`,
+    abort: true,
+  })
+}
+
+/**
+ * Whether it may have been meant as an object of named values. Bytes are none, nor is a boxed string, nor what inherits
+ * from them: each element would be looked at as an option, and a region passed by mistake has millions.
+ */
+export function isRecord(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return !indexed.some((type) => value instanceof type)
+}
+
+/** What has an own property for each index. */
+const indexed = [Array, Object.getPrototypeOf(Uint8Array), DataView, String]
+
+/** As zod looks for keys that it does not know: inherited ones too. */
+function hasBoundedKeys(value: unknown): boolean {
+  let count = 0
+  for (const key in Object(value)) {
+    count += 1
+    if (count > mostOptions || key.length > longestKey) return false
+  }
+  return true
+}
+
+/** How many elements an array may have, and what its error says. */
+interface Bounds {
+  readonly least?: number
+  readonly most: number
+  readonly expected: string
+}
+
+/**
+ * An array of `item`s, as an array of our own: the caller's may change, or be a Proxy. Its length is read once. The first
+ * wrong element ends it.
+ */
+export function list<Item extends z.ZodType>(item: Item, { least = 0, most, expected }: Bounds) {
+  return z
+    .custom<readonly z.input<Item>[]>(Array.isArray, { error: expected })
+    .transform((given, context): readonly z.output<Item>[] => {
+      const { length } = given
+      if (!isCount(length, least, most)) {
+        context.addIssue({
+          code: 'custom',
+          message: `${expected}, of ${least === 0 ? 'at most' : `${least} to`} ${most} elements`,
+        })
+        return z.NEVER
+      }
+      const items: z.output<Item>[] = []
+      for (let index = 0; index < length; index++) {
+        const result = item.safeParse(given[index])
+        if (!result.success) {
+          addWithin(context, index, result.error)
+          return z.NEVER
+        }
+        items.push(result.data)
+      }
+      return items
+    })
+}
+
+function isCount(length: unknown, least: number, most: number): boolean {
+  return typeof length === 'number' && length >= least && length <= most
+}
+
+/** An object of `value`s by keys that are not known beforehand, as a Map. The first wrong key or value ends it. */
+export function table<Key extends z.ZodType<string>, Value extends z.ZodType>(
+  keySchema: Key,
+  valueSchema: Value,
+  { most, expected }: Omit<Bounds, 'least'>,
+) {
+  return z
+    .custom<Readonly<Record<string, z.input<Value>>>>(isRecord, { error: expected })
+    .transform((given, context): ReadonlyMap<string, z.output<Value>> => {
+      const values = new Map<string, z.output<Value>>()
+      const keys = boundedKeys(given, most)
+      if (keys === undefined) context.addIssue({ code: 'custom', message: tooManyKeys(most) })
+      for (const key of keys ?? []) {
+        const known = keySchema.safeParse(key)
+        const result = known.success ? valueSchema.safeParse(given[key]) : known
+        if (!result.success) {
+          addWithin(context, key, result.error)
+          return z.NEVER
+        }
+        values.set(key, result.data)
+      }
+      return values
+    })
+}
+
+/** The keys of an object of the caller's; undefined where there are too many. */
+export function boundedKeys(given: object, most: number): readonly string[] | undefined {
+  const keys = Object.keys(given)
+  return keys.length <= most ? keys : undefined
+}
+
+export function tooManyKeys(most: number): string {
+  return `expected at most ${most} names`
+}
+
+/** What is wrong with an element, as its container's own issue. */
+function addWithin(context: z.RefinementCtx, key: PropertyKey, { issues }: z.ZodError): void {
+  const [issue] = issues
+  if (issue !== undefined) context.issues.push({ ...issue, path: [key, ...issue.path], input: undefined })
+}
+
+/** A text of at most `most` characters. */
+export function text(most: number, error?: string) {
+  return z.string(error).max(most, { error: `expected at most ${most} characters`, abort: true })
 }
 
 export const signalOption = z.lazy(() => z.custom<AbortSignal>(isAbortSignal, { error: 'expected an AbortSignal' }))
@@ -68,7 +185,7 @@ function refused(subject: string, error: z.ZodError, value: unknown): PinfoldErr
   const issue = meant(error.issues[0])
   const path = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? [])
   const received = path.reduce<unknown>(property, value)
-  const option = path.map(String).join('.')
+  const option = cut(path.map((key) => cut(String(key))).join('.'), 300)
   const problem =
     issue?.code === 'unrecognized_keys' ? 'there is no such option' : inOurWords(issue?.message ?? 'invalid')
   return new PinfoldError(

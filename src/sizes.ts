@@ -1,4 +1,4 @@
-import { PinfoldError } from './errors.js'
+import { bigintText, cut, PinfoldError } from './errors.js'
 
 export const KiB = 2 ** 10
 export const MiB = 2 ** 20
@@ -48,8 +48,12 @@ export function parseSize(size: Size): number {
   )
 }
 
+/** Longer than any number that is a size. */
+const longestSize = 1000
+
 function parseWritten(text: unknown): number | undefined {
-  const match = typeof text === 'string' ? /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim()) : null
+  const match =
+    typeof text === 'string' && text.length <= longestSize ? /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(text.trim()) : null
   const unit = units[match?.[2] ?? '']
   return match === null || unit === undefined ? undefined : Number(match[1]) * unit
 }
@@ -74,10 +78,23 @@ export function formatSize(bytes: number): string {
   return `${bytes}B`
 }
 
-/** A value as an error message shows it: short, with its type. */
+/**
+ * A value as an error message shows it: short, with its type. No text is made of what it is cut from, and no code of the
+ * value's (a getter, toString, a Proxy's trap) runs.
+ */
 export function describe(value: unknown): string {
-  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 57)}...` : value}' of type string`
   if (value === null || value === undefined) return String(value)
-  if (typeof value === 'object' || typeof value === 'function') return `a value of type ${typeof value}`
-  return `${String(value)} of type ${typeof value}`
+  switch (typeof value) {
+    case 'string':
+      return `'${cut(value)}' of type string`
+    case 'bigint':
+      return `${bigintText(value)} of type bigint`
+    case 'symbol':
+      return `Symbol(${cut(value.description ?? '')}) of type symbol`
+    case 'object':
+    case 'function':
+      return `a value of type ${typeof value}`
+    default:
+      return `${String(value)} of type ${typeof value}`
+  }
 }

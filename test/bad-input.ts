@@ -30,9 +30,20 @@ export function hostileObjects(): unknown[] {
   ]
 }
 
+/** An array that takes no memory, and of which a copy, or a look at each element, takes all there is. */
+export const sparse: unknown[] = []
+sparse.length = 2 ** 32 - 1
+/** A number that takes 20 seconds to be written in decimal. */
+export const hugeBigint = 1n << 100_000_000n
+/** A text that no error should be made of. */
+export const longText = 'x'.repeat(2 ** 24)
+
 /** Of every type there is, but numbers, and what is left out. */
 export function wrongTypes(...except: readonly string[]): unknown[] {
-  const all = [null, true, 'a word', '', Symbol('a symbol'), 5n, () => 5, { valueOf: () => 5 }, [5]]
+  const all = [
+    ...[null, true, 'a word', '', Symbol('a symbol'), 5n, () => 5, { valueOf: () => 5 }, [5]],
+    ...[sparse, hugeBigint, -hugeBigint, longText, Symbol(longText)],
+  ]
   return [
     ...all.filter((value) => !except.includes(typeof value)),
     ...(except.includes('object') ? [] : hostileObjects()),
@@ -56,6 +67,8 @@ export const wrongSizes: readonly unknown[] = [
   '0.5B',
   `${'9'.repeat(400)}MiB`,
   'NaN',
+  longText,
+  `1${' '.repeat(2 ** 24)}MiB`,
   ...wrongTypes('string'),
 ]
 
@@ -74,14 +87,20 @@ export function inside(right: object, key: string, list: readonly (readonly [unk
   return list.map(([value, named]) => ({ given: { ...right, [key]: value }, named }))
 }
 
+const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`option ${index}`, index]))
+
 /** What is wrong with any options: no object, one that has more keys, one whose getter throws. */
 export function wrongObjects(right: object): WrongInput[] {
   const getters = Object.keys(right).map((key) =>
     Object.defineProperty({ ...right }, key, { enumerable: true, get: trap }),
   )
   const polluted: unknown = JSON.parse('{"__proto__":{"polluted":true}}')
+  const indexed = [new Uint8Array(1000), sparse, new String('x'.repeat(1000))]
   return [
     ...values([7, Number.NaN, ...wrongTypes(), ...getters]),
+    // What has a key for each element, by itself or by what it inherits from.
+    ...values([many, ...indexed.flatMap((object) => [object, Object.create(object), new Proxy(object, {})])]),
+    { given: { ...right, [longText]: 1 }, named: undefined },
     { given: { ...right, wrong: 'wrong' }, named: 'wrong' },
     { given: { ...right, constructor: 'constructor' }, named: 'constructor' },
     {

@@ -12,6 +12,8 @@ export interface Door {
   readonly inputs: readonly WrongInput[]
 }
 
+/** What somebody may be asked to read. */
+const longestMessage = 2000
 const codes = ['ERR_INVALID_ARGUMENT', 'ERR_OUT_OF_RANGE', 'ERR_POOL_INDEX']
 
 async function call({ of, name, before = [], after = [] }: Door, input: unknown): Promise<unknown> {
@@ -25,6 +27,7 @@ export async function complaint(door: Door, { given, named }: WrongInput): Promi
     return `${shown(named)} is taken`
   } catch (error) {
     if (!(error instanceof PinfoldError)) return `${shown(named)} gives ${inspect(error)}`
+    if (error.message.length > longestMessage) return `${shown(named)} gives ${error.message.length} characters`
     if (!codes.includes(error.code)) return `${shown(named)} gives ${error.code}: ${error.message}`
     const isNamed =
       named === undefined || typeof named === 'object' || error.message.includes(shown(named).slice(0, 50))

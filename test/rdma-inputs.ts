@@ -1,5 +1,15 @@
 import { parseRemoteMemory } from '../src/rdma/remote-memory.js'
-import { option, values, type WrongInput, wrongNumbers, wrongObjects, wrongTypes } from './bad-input.js'
+import {
+  hugeBigint,
+  longText,
+  option,
+  sparse,
+  values,
+  type WrongInput,
+  wrongNumbers,
+  wrongObjects,
+  wrongTypes,
+} from './bad-input.js'
 import type { RdmaObjects } from './rdma-objects.js'
 
 export const flags = (right: object, ...names: readonly string[]) =>
@@ -15,6 +25,7 @@ export const gids = [
   '',
   'x'.repeat(39),
   'f'.repeat(31),
+  longText,
   7,
   ...wrongTypes('string'),
 ]
@@ -26,6 +37,8 @@ export const wrongAccess = [
   [7],
   {},
   { length: 1, 0: 'localWrite' },
+  sparse,
+  Array.from({ length: 2 ** 16 }, () => 'localWrite'),
   7,
   ...wrongTypes(),
 ]
@@ -41,7 +54,7 @@ export function rdmaInputs({ device, region, registration, window, addressHandle
   /** An object of another kind, one that only looks like it, and what is none. */
   const noObjects = [7, {}, device, Object.create(null), ...wrongTypes()]
   const noMemory = [undefined, {}, 7, region.bytes, new ArrayBuffer(8), remote, ...wrongTypes()]
-  const noWorkMemory = [...noMemory, [undefined], [{}], [registration, null], [remoteSlice]]
+  const noWorkMemory = [...noMemory, sparse, [undefined], [{}], [registration, null], [remoteSlice]]
   const noRemote = [undefined, 7, {}, registration, description, ...wrongTypes()]
   const ports = [0, device.attributes.ports + 1, undefined, ...wrongNumbers, ...wrongTypes()]
 
@@ -97,10 +110,10 @@ export function rdmaInputs({ device, region, registration, window, addressHandle
   const send = { operation: 'send', memory: slice }
   const write = { operation: 'write', memory: slice, remote: remoteSlice }
   const swap = { operation: 'compareAndSwap', memory: slice, remote: remoteSlice, compare: 0n, swap: 1n }
-  const noWords = [-1n, 2n ** 64n, 7, ...wrongTypes('bigint')]
+  const noWords = [-1n, 2n ** 64n, hugeBigint, 7, ...wrongTypes('bigint')]
   const wrongSends: readonly WrongInput[] = [
     ...wrongObjects(send),
-    ...option(send, 'operation', [undefined, 'sned', '__proto__', 7, ...wrongTypes()]),
+    ...option(send, 'operation', [undefined, 'sned', '__proto__', longText, 7, ...wrongTypes()]),
     ...option(send, 'memory', noWorkMemory),
     ...option(send, 'id', wrongIds),
     ...flags(send, 'signaled', 'fence', 'inline', 'solicited'),

@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { checked, optionsObject, signalOption, sizeOption } from '../options.js'
-import { GiB, MiB } from '../sizes.js'
+import { checked, list, longestPath, optionsObject, signalOption, sizeOption, table, text } from '../options.js'
+import { GiB, KiB, MiB } from '../sizes.js'
 
 function whole(least: number, most: number) {
   const error = `expected a whole number from ${least} to ${most}`
@@ -10,20 +10,27 @@ function whole(least: number, most: number) {
 /** With less the guest does not start, or a program such as Node.js has no room. */
 const leastMemory = 256 * MiB
 
-const word = z.string().refine((text) => !text.includes('\0'), { error: 'expected a text without NUL' })
+/** As long as the kernel lets an argument or a variable be, and as many as fit (execve(2), MAX_ARG_STRLEN). */
+const longestWord = 128 * KiB
+const mostWords = 2 ** 15
+
+const word = text(longestWord).refine((given) => !given.includes('\0'), { error: 'expected a text without NUL' })
 
 const labOptions = optionsObject({
-  command: z.array(word).min(1, { error: 'expected a command and its arguments' }),
+  command: list(word, { least: 1, most: mostWords, expected: 'expected a command and its arguments' }),
   hosts: whole(1, 8).optional(),
   numa: whole(1, 8).optional(),
   cpus: whole(1, 64).optional(),
   memory: sizeOption.refine((size) => size >= leastMemory, { error: 'expected 256MiB or more' }).optional(),
   iommu: z.boolean().optional(),
   edu: z.boolean().optional(),
-  kernel: z.string().min(1).optional(),
-  modules: z.string().min(1).optional(),
-  out: z.string().min(1).optional(),
-  env: z.record(z.string().regex(/^[A-Za-z_]\w*$/, { error: 'expected names of variables' }), word).optional(),
+  kernel: text(longestPath).min(1).optional(),
+  modules: text(longestPath).min(1).optional(),
+  out: text(longestPath).min(1).optional(),
+  env: table(text(longestWord).regex(/^[A-Za-z_]\w*$/, { error: 'expected names of variables' }), word, {
+    most: mostWords,
+    expected: 'expected variables by their names',
+  }).optional(),
   timeLimit: whole(1, 86_400).optional(),
   signal: signalOption.optional(),
 })
@@ -75,7 +82,7 @@ export function checkedLabOptions(options: LabOptions): CheckedLabOptions {
     kernel: given.kernel,
     modules: given.modules,
     out: given.out,
-    env: given.env ?? {},
+    env: Object.fromEntries(given.env ?? []),
     timeLimit: given.timeLimit,
     signal: given.signal,
   }

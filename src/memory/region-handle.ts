@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'
-import { checked, optionsObject } from '../options.js'
+import { checked, optionsObject, text } from '../options.js'
 import { describe } from '../sizes.js'
 import { RegionCore } from './region-core.js'
 
@@ -10,7 +10,7 @@ const handleSchema = z.lazy(() =>
     pinfold: z.literal('region'),
     process: z.int().nonnegative(),
     region: z.int().positive(),
-    name: z.string(),
+    name: text(200),
     size: z.int().positive(),
   }),
 )

@@ -1,12 +1,15 @@
 import * as z from 'zod'
-import { optionsObject, sizeOption } from '../options.js'
+import { list, longestPath, optionsObject, sizeOption, text } from '../options.js'
 import { parseSize } from '../sizes.js'
 import type { PagesName } from './page-sizes.js'
 
 // Schemas of options are made when they are first asked for: importing the package would take a quarter longer otherwise.
 
+/** More than the kernel has kinds of pages. */
+const mostPreferences = 64
+
 const pages = z.lazy(() =>
-  z.string().refine(isPagesName, { error: "expected 'base', 'transparent' or a page size such as '2MiB'" }),
+  text(60).refine(isPagesName, { error: "expected 'base', 'transparent' or a page size such as '2MiB'" }),
 )
 
 function isPagesName(name: string): name is PagesName {
@@ -24,7 +27,7 @@ const node = z.lazy(() => z.int().min(0).max(1023))
 const numa = z.lazy(() =>
   optionsObject({
     policy: z.enum(['bind', 'prefer', 'interleave', 'local']),
-    nodes: z.array(node).min(1).readonly().optional(),
+    nodes: list(node, { least: 1, most: 1024, expected: 'expected an array of nodes' }).optional(),
     strict: z.boolean().optional(),
   }).refine(({ policy, nodes }) => (policy === 'local') === (nodes === undefined), {
     error: "expected nodes for 'bind', 'prefer' and 'interleave', and none for 'local'",
@@ -36,8 +39,7 @@ const backing = z.lazy(() =>
     [
       z.enum(['memfd', 'anonymous']),
       optionsObject({
-        file: z
-          .string()
+        file: text(longestPath)
           .min(1)
           .regex(/^[^\0]*$/, { error: 'expected a path without a NUL in it' }),
         keep: z.boolean().optional(),
@@ -59,7 +61,7 @@ const backing = z.lazy(() =>
 export const regionShape = () => ({
   size: sizeOption,
   pages: z
-    .union([pages, z.array(pages).min(1).readonly()], {
+    .union([pages, list(pages, { least: 1, most: mostPreferences, expected: 'expected a list of kinds of pages' })], {
       error: "expected 'base', 'transparent', a page size such as '2MiB', or a list of these",
     })
     .optional(),

@@ -1,11 +1,13 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject } from '../options.js'
+import { checked, optionsObject, table } from '../options.js'
 import type { BufferPoolAttachOptions, BufferPoolOptions } from './buffer-pool-options.js'
 import { fieldTypes, PacketFields, type PacketFieldType } from './packet-fields.js'
 import { mostDeclared, mostPackets } from './packet-layout.js'
 
 const most = 2 ** 24
+/** More than their declaration has place for. */
+const mostFields = 1024
 const fieldName = z.string().regex(/^[a-zA-Z_]\w{0,63}$/, { error: 'expected a name of letters, digits and _' })
 const createOptions = z.lazy(() =>
   optionsObject({
@@ -13,7 +15,10 @@ const createOptions = z.lazy(() =>
     headroom: z.int().min(0).max(most).optional(),
     count: z.int().min(1).max(mostPackets).optional(),
     privateSize: z.int().min(0).max(65_536).optional(),
-    fields: z.record(fieldName, z.enum(fieldTypes)).optional(),
+    fields: table(fieldName, z.enum(fieldTypes), {
+      most: mostFields,
+      expected: 'expected fields by their names',
+    }).optional(),
     externals: z.int().min(0).max(65_536).optional(),
     align: z.custom<number | undefined>().optional(),
     crossPages: z.custom<boolean | undefined>().optional(),
@@ -55,7 +60,7 @@ export function checkedPackets(options: PacketsOptions): CheckedPackets {
   const given = checked('create', createOptions, options)
   const { bufferSize = 2176, headroom = 128, count, privateSize = 0, externals = 64 } = given
   const { align, crossPages, cache, patience } = given
-  const fields = new PacketFields(given.fields ?? {})
+  const fields = new PacketFields(Object.fromEntries(given.fields ?? []))
   if (headroom > bufferSize) {
     throw new PinfoldError(`create: headroom: expected at most ${bufferSize}, received ${headroom}`, {
       code: 'ERR_OUT_OF_RANGE',

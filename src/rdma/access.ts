@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import { checked } from '../options.js'
+import { checked, list } from '../options.js'
 import { bitsOf, names } from './names.js'
 
 /** `enum ibv_access_flags` (infiniband/verbs.h), without those of flushing: nothing here asks for a flush. */
@@ -30,8 +30,12 @@ export const accessFlags = names({
  */
 export type Access = keyof typeof accessFlags.byName
 
-export const accessOption = z.array(z.enum(accessFlags.all), {
-  error: `expected an array of access rights (${accessFlags.all.join(', ')})`,
+/** Each may be named several times. */
+const mostNamed = 64
+
+export const accessOption = list(z.enum(accessFlags.all), {
+  most: mostNamed,
+  expected: `expected an array of access rights (${accessFlags.all.join(', ')})`,
 })
 
 /** The bits of what remote peers may do that changes memory, and so needs 'localWrite'. */
@@ -73,7 +77,10 @@ function knownRights(access: readonly Access[]): readonly Access[] | undefined {
   try {
     if (!isArray(access)) return undefined
     const names: Access[] = []
-    for (const name of access) {
+    const { length } = access
+    if (length > mostNamed) return undefined
+    for (let index = 0; index < length; index++) {
+      const name = access[index]
       if (typeof name !== 'string' || !Object.hasOwn(accessFlags.byName, name)) return undefined
       names.push(name)
     }

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { checked, optionsObject } from '../options.js'
+import { checked, list, optionsObject } from '../options.js'
 import { instanceOf } from './instances.js'
 import { names } from './names.js'
 import { Registration, RegistrationSlice } from './registration.js'
@@ -12,15 +12,12 @@ export type Advice = keyof typeof advices.byName
 export type AdvisedRange = Registration | RegistrationSlice
 
 const adviceArgument = z.enum(advices.all, { error: `expected one of ${advices.all.join(', ')}` })
-const ranges = z
-  .array(
-    z.union(
-      [instanceOf('Registration', () => Registration), instanceOf('RegistrationSlice', () => RegistrationSlice)],
-      { error: 'expected a Registration or a RegistrationSlice' },
-    ),
-    { error: 'expected an array of registrations or their slices' },
-  )
-  .min(1, { error: 'expected at least one range' })
+const ranges = list(
+  z.union([instanceOf('Registration', () => Registration), instanceOf('RegistrationSlice', () => RegistrationSlice)], {
+    error: 'expected a Registration or a RegistrationSlice',
+  }),
+  { least: 1, most: 2 ** 16, expected: 'expected an array of registrations or their slices' },
+)
 const adviseOptions = z.lazy(() => optionsObject({ flush: z.boolean().optional() }))
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { checked, checkRange, optionsObject } from '../options.js'
+import { checked, checkRange, list, optionsObject } from '../options.js'
 import { type Access, rightsOf } from './access.js'
 import { AddressHandle, answerPath, type PathOptions, pathAttributes } from './address-handle.js'
 import type { Completion } from './completion.js'
@@ -164,10 +164,11 @@ export class ProtectionDomain extends DeviceObject {
   registerImplicit(access: readonly Access[]): ImplicitRegistration {
     const local = checked(
       'registerImplicit: access',
-      z.array(
+      list(
         z.enum(['localWrite', 'onDemand', 'hugePages', 'relaxedOrdering'], {
           error: 'expected local rights only: with remote ones a peer would reach all of this process',
         }),
+        { most: 64, expected: 'expected an array of access rights' },
       ),
       access,
     )

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { checked, optionsObject } from '../options.js'
+import { checked, list, optionsObject, record } from '../options.js'
 import { type Access, accessOption } from './access.js'
 import { AddressHandle } from './address-handle.js'
 import { instanceOf } from './instances.js'
@@ -9,15 +9,22 @@ import { Registration, RegistrationSlice } from './registration.js'
 import { RemoteMemory, RemoteSlice } from './remote-memory.js'
 import { listOf, type WorkMemory } from './work-memory.js'
 
+const requestExpected = 'expected a request with an operation: send, write, read, …'
+/** More scatter entries than any device takes for one request. */
+const mostEntries = 1024
+
 /** Made when it is first asked for: it has many parts, and importing the package is to take no time. */
 export const sendRequest = z.lazy(() => {
   const workMemory = z.union(
     [instanceOf('Registration', () => Registration), instanceOf('RegistrationSlice', () => RegistrationSlice)],
     { error: 'expected a Registration or a RegistrationSlice' },
   )
-  const memory = z.union([workMemory, z.array(workMemory)], {
-    error: 'expected a Registration, a RegistrationSlice, or an array of them',
-  })
+  const memory = z.union(
+    [workMemory, list(workMemory, { most: mostEntries, expected: 'expected an array of memory' })],
+    {
+      error: 'expected a Registration, a RegistrationSlice, or an array of them',
+    },
+  )
   const remote = z.union(
     [instanceOf('RemoteSlice', () => RemoteSlice), instanceOf('RemoteMemory', () => RemoteMemory)],
     {
@@ -42,7 +49,7 @@ export const sendRequest = z.lazy(() => {
     to: to.optional(),
   }
   const oneSided = { ...flags, memory, remote }
-  return z.discriminatedUnion(
+  const request = z.discriminatedUnion(
     'operation',
     [
       z.strictObject({ operation: z.literal('send'), ...message }),
@@ -74,8 +81,9 @@ export const sendRequest = z.lazy(() => {
         access: accessOption.optional(),
       }),
     ],
-    { error: 'expected a request with an operation: send, write, read, …' },
+    { error: requestExpected },
   )
+  return record<z.input<typeof request>>(requestExpected).pipe(request)
 })
 
 /** The same checks for whoever posts one or several. @throws PinfoldError `ERR_INVALID_ARGUMENT` */

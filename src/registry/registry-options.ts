@@ -8,7 +8,18 @@ import {
   regionOptions,
   regionShape,
 } from '../memory/region-options.js'
-import { checked, isRecord, optionsObject, signalOption, sizeOption, unreadable } from '../options.js'
+import {
+  boundedKeys,
+  checked,
+  isRecord,
+  optionsObject,
+  signalOption,
+  sizeOption,
+  table,
+  text,
+  tooManyKeys,
+  unreadable,
+} from '../options.js'
 import { describe, formatSize } from '../sizes.js'
 import type { BudgetLimits } from './budget.js'
 import type { LeakLevel } from './leak-detector.js'
@@ -19,11 +30,8 @@ const limit = z.lazy(() =>
   }),
 )
 
-const limitsByKey = z.lazy(() =>
-  z
-    .custom<Record<string, z.input<typeof limit>>>(isRecord, { error: 'expected limits by their keys' })
-    .pipe(z.record(z.string(), limit)),
-)
+/** One for each NUMA node that there can be. */
+const limitsByKey = z.lazy(() => table(text(100), limit, { most: 1024, expected: 'expected limits by their keys' }))
 const budgetLimits = z.lazy(() =>
   optionsObject({
     total: limit.optional(),
@@ -128,7 +136,7 @@ function budgetOf(subject: string, budget: unknown): BudgetLimits {
   const of = `${subject}: budget`
   if (typeof budget !== 'object')
     return { total: checked(of, limit, budget), perPageSize: new Map(), perNode: new Map() }
-  const { total, perPageSize = {}, perNode = {} } = checked(of, budgetLimits, budget)
+  const { total, perPageSize = new Map(), perNode = new Map() } = checked(of, budgetLimits, budget)
   return {
     total,
     perPageSize: keyed(
@@ -144,12 +152,12 @@ function budgetOf(subject: string, budget: unknown): BudgetLimits {
 /** The limits by what their keys mean. Two keys that mean the same are a contradiction, so refused. */
 function keyed<Key>(
   subject: string,
-  limits: Readonly<Record<string, number>>,
+  limits: ReadonlyMap<string, number>,
   meaning: (key: string) => Key | undefined,
   expected: string,
 ): ReadonlyMap<Key, number> {
   const byKey = new Map<Key, number>()
-  for (const [written, bytes] of Object.entries(limits)) {
+  for (const [written, bytes] of limits) {
     const key = meaning(written)
     if (key === undefined || byKey.has(key)) {
       const problem = key === undefined ? `expected ${expected}` : `${key} is limited twice`
@@ -185,10 +193,19 @@ function regionsOf(subject: string, regions: object): ReadonlyMap<string, Checke
   return byName
 }
 
-function entriesOf(subject: string, table: object): [string, unknown][] {
+/** Each takes a mapping, of which a process has 65,530 (vm.max_map_count). */
+const mostRegions = 2 ** 16
+
+function entriesOf(subject: string, regions: object): [string, unknown][] {
+  let names: readonly string[] | undefined
   try {
-    return Object.entries(table)
+    names = boundedKeys(regions, mostRegions)
+    if (names !== undefined) return names.map((name) => [name, Reflect.get(regions, name)])
   } catch (error) {
-    throw unreadable(subject, table, error)
+    throw unreadable(subject, regions, error)
   }
+  throw new PinfoldError(`${subject}: ${tooManyKeys(mostRegions)}`, {
+    code: 'ERR_INVALID_ARGUMENT',
+    values: { regions },
+  })
 }

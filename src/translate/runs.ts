@@ -114,6 +114,12 @@ export function mergedRuns(runs: readonly Run[]): readonly Run[] {
 }
 
 function checkedRuns(runs: readonly Run[]): readonly Run[] {
+  if (Array.isArray(runs) && runs.length > mostRuns) {
+    throw new PinfoldError(`expected at most ${mostRuns} runs, but received ${runs.length}`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { runs: runs.length, most: mostRuns },
+    })
+  }
   if (!Array.isArray(runs) || runs.length === 0) {
     throw new PinfoldError(`expected one or more runs, but received ${describe(runs)}`, {
       code: 'ERR_INVALID_ARGUMENT',

@@ -2,7 +2,7 @@ import { formatAddress, type PhysicalAddress, type VirtualAddress } from '../add
 import { isSystemFailure, PinfoldError } from '../errors.js'
 import { basePageSize } from '../memory/page-sizes.js'
 import { native } from '../native.js'
-import { unreadable } from '../options.js'
+import { isRecord, unreadable } from '../options.js'
 import { describe } from '../sizes.js'
 import { frameOf, PagemapFlags, type PageState, type SwapPlace, stateOf, swapPlaceOf } from './pagemap.js'
 import { readRefusal } from './read-refusal.js'
@@ -113,20 +113,21 @@ function readEntry(where: ArrayBufferView | VirtualAddress, options: ProcessOpti
 }
 
 function checkedPid(options: ProcessOptions): number {
-  if (typeof options !== 'object' || options === null) throw invalid('options as { pid }', options)
   const pid = pidOf(options)
   return pid === undefined || pid === process.pid ? 0 : checkedProcess(pid)
 }
 
 function pidOf(options: ProcessOptions): number | undefined {
+  let isOptions: boolean
   let other: string | undefined
   try {
-    other = Object.keys(options).find((key) => key !== 'pid')
-    if (other === undefined) return options.pid
+    isOptions = isRecord(options)
+    if (isOptions) other = Object.keys(options).find((key) => key !== 'pid')
+    if (isOptions && other === undefined) return options.pid
   } catch (error) {
     throw unreadable('virtToPhys', options, error)
   }
-  throw invalid('no option but pid', other)
+  throw isOptions ? invalid('no option but pid', other) : invalid('options as { pid }', options)
 }
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` unless it is a pid: 1 to 2^31 - 1 */

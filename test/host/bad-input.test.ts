@@ -1,10 +1,14 @@
+import { spawnSync } from 'node:child_process'
 import { afterAll, describe, expect, test } from 'vitest'
 import * as pinfold from '../../src/index.js'
 import { PageFlags } from '../../src/translate/page-flags.js'
 import {
   hostileObjects,
+  hugeBigint,
   inside,
+  longText,
   option,
+  sparse,
   values,
   type WrongInput,
   wrongNumbers,
@@ -14,11 +18,12 @@ import {
   wrongSizes,
   wrongTypes,
 } from '../bad-input.js'
+import { root } from '../child-process.js'
 import { complaint, type Door } from '../doors.js'
 import { needs, whyNotPhysical } from '../needs.js'
+import { base, regionOptions, registryOptions, wrongNames } from '../registry-inputs.js'
 import { methodsOf, world } from '../world.js'
 
-const base = { size: '64KiB', pages: 'base' } as const
 const memory = pinfold.openRegistrySync({ regions: { rx: base } })
 const region = memory.regions.rx
 const size = region.size
@@ -40,64 +45,8 @@ afterAll(() => {
   memory.close()
 })
 
-const regionOptions: readonly WrongInput[] = [
-  ...wrongObjects(base),
-  ...option(base, 'size', [undefined, 2 ** 56 + 2 ** 20, ...wrongSizes]),
-  ...option(base, 'pages', [7, [], 'huge', '3MiB', '-2MiB', null, true, {}, hostileObjects()[0]]),
-  ...inside(base, 'pages', [[['base', 7], 7]]),
-  ...option(base, 'threads', [0, 1025, ...wrongNumbers, ...wrongTypes()]),
-  ...option(base, 'backing', ['file', 7, {}, { file: '' }, { file: 'a\0b' }, { file: 7 }, ...wrongTypes()]),
-  ...inside(base, 'backing', [
-    [{ descriptor: -1 }, -1],
-    [{ descriptor: 0.5 }, 0.5],
-    [{ descriptor: 2 ** 31 }, 2 ** 31],
-    [{ descriptor: '7' }, '7'],
-    [{ descriptor: 0, offset: -1 }, -1],
-    [{ descriptor: 0, offset: '4KiB' }, '4KiB'],
-    [{ descriptor: 0, mayShrink: 1 }, 1],
-  ]),
-  ...['lock', 'guard', 'dump'].flatMap((flag) => option(base, flag, [0, 1, ...wrongTypes('boolean')])),
-  ...option(base, 'numa', [7, { policy: 'local', nodes: [0] }, { policy: 'bind' }, ...wrongTypes()]),
-  ...inside(base, 'numa', [
-    [{ policy: 'near', nodes: [0] }, 'near'],
-    [{ policy: 'bind', nodes: [-1] }, -1],
-    [{ policy: 'bind', nodes: [1024] }, 1024],
-    [{ policy: 'bind', nodes: [0.5] }, 0.5],
-    [{ policy: 'bind', nodes: ['0'] }, '0'],
-    [{ policy: 'bind', nodes: [] }, []],
-    [{ policy: 'bind', nodes: 0 }, 0],
-    [{ policy: 'bind', nodes: [0], strict: 1 }, 1],
-    [{ policy: 'bind', nodes: [0], weights: 1 }, 1],
-  ]),
-]
-const wrongNames = ['', 'a b', 'a/b', 'é', 'a\n', 'a\0', 'x'.repeat(201), undefined, 7, ...wrongTypes('string')]
-const registryOptions: readonly WrongInput[] = [
-  ...wrongObjects({ budget: '1GiB', leaks: 'off' }),
-  ...option(
-    {},
-    'budget',
-    wrongSizes.filter((budget) => budget !== 0 && typeof budget !== 'object'),
-  ),
-  ...option({}, 'budget', [null, ...hostileObjects().slice(0, 3)]),
-  ...inside({}, 'budget', [
-    [{ total: -1 }, -1],
-    [{ totl: 5 }, 5],
-    [{ perNode: { 0: 0.5 } }, 0.5],
-    [{ perNode: { first: 5 } }, 'first'],
-    [{ perPageSize: { '3MiB': 5 } }, '3MiB'],
-    [{ perPageSize: [5] }, [5]],
-  ]),
-  ...option({}, 'leaks', ['some', 7, ...wrongTypes()]),
-  ...option({}, 'regions', [7, [], ...wrongTypes('object'), null, ...hostileObjects().slice(0, 3)]),
-  ...regionOptions.map(({ given, named }) => ({ given: { regions: { wrong: given } }, named })),
-  ...inside(
-    {},
-    'regions',
-    wrongNames.filter((name) => typeof name === 'string').map((name) => [{ [name]: base }, name]),
-  ),
-]
 const wrongWaits = [...wrongObjects({ signal: undefined }), ...option({}, 'signal', wrongSignals())]
-const addresses = [undefined, 5, ...wrongTypes('bigint')]
+const addresses = [undefined, 5, hugeBigint, -hugeBigint, ...wrongTypes('bigint')]
 const handle = region.handle
 const poolRequest = { pageSize: '2MiB', pages: 1 }
 const poolRequests: readonly WrongInput[] = [
@@ -137,7 +86,7 @@ const doors: readonly Door[] = [
       ...option(handle, 'process', [undefined, '7', ...wrongNumbers]),
       ...option(handle, 'region', [undefined, 0, '7', ...wrongNumbers]),
       ...option(handle, 'size', [undefined, 0, '7', ...wrongNumbers]),
-      ...option(handle, 'name', [undefined, 7, ...wrongTypes('string')]),
+      ...option(handle, 'name', [undefined, 7, longText, ...wrongTypes('string')]),
     ],
   },
   { of: pinfold, name: 'borrowHugepages', inputs: poolRequests },
@@ -146,11 +95,15 @@ const doors: readonly Door[] = [
   { of: pinfold, name: 'readPool', before: ['2MiB'], inputs: values([...wrongNumbers, ...wrongTypes(), '0', '../x']) },
   { of: pinfold, name: 'parseSize', inputs: values([undefined, ...wrongSizes]) },
   { of: pinfold, name: 'formatSize', inputs: values([undefined, Number.NaN, ...wrongTypes()]) },
-  { of: pinfold, name: 'formatAddress', inputs: values([undefined, -1n, ...wrongNumbers, ...wrongTypes('bigint')]) },
-  { of: pinfold, name: 'virtToPhys', inputs: values([...noViews, -1n, 2n ** 53n, 2n ** 64n]) },
+  {
+    of: pinfold,
+    name: 'formatAddress',
+    inputs: values([undefined, -1n, hugeBigint, ...wrongNumbers, ...wrongTypes('bigint')]),
+  },
+  { of: pinfold, name: 'virtToPhys', inputs: values([...noViews, -1n, 2n ** 53n, 2n ** 64n, hugeBigint]) },
   { of: pinfold, name: 'virtToPhys', before: [region.address], inputs: wrongObjects({ pid: 1 }) },
   { of: pinfold, name: 'virtToPhys', before: [region.address], inputs: option({}, 'pid', pids) },
-  { of: pinfold, name: 'inspectPage', inputs: values([...noViews, -1n, 2n ** 53n, 2n ** 64n]) },
+  { of: pinfold, name: 'inspectPage', inputs: values([...noViews, -1n, 2n ** 53n, 2n ** 64n, hugeBigint]) },
   { of: pinfold, name: 'inspectPage', before: [region.address], inputs: option({}, 'pid', pids) },
   { of: pinfold, name: 'translateProcess', inputs: values([undefined, ...pids]) },
   { of: pinfold, name: 'translateProcess', before: [process.pid], inputs: values([...addresses, -1n, 2n ** 64n]) },
@@ -165,14 +118,19 @@ const doors: readonly Door[] = [
     name,
     inputs: wrongRuns,
   })),
-  { of: pinfold, name: 'bestPageSize', before: [runs], inputs: values([undefined, [], 0n, -1n, ...wrongNumbers]) },
+  {
+    of: pinfold,
+    name: 'bestPageSize',
+    before: [runs],
+    inputs: values([undefined, [], 0n, -1n, hugeBigint, sparse, ...wrongNumbers]),
+  },
   { of: pinfold, name: 'bestPageSize', before: [runs], inputs: values(powers.map((one) => [one])) },
   { of: pinfold, name: 'bestPageSize', before: [runs, [4096]], inputs: wrongObjects({ iova: 0n }) },
   {
     of: pinfold,
     name: 'bestPageSize',
     before: [runs, [4096]],
-    inputs: option({}, 'iova', [-1n, 2n ** 64n, ...wrongNumbers, ...wrongTypes('bigint')]),
+    inputs: option({}, 'iova', [-1n, 2n ** 64n, hugeBigint, ...wrongNumbers, ...wrongTypes('bigint')]),
   },
   { of: pinfold, name: 'pageList', before: [runs], inputs: option({}, 'pageSize', [undefined, ...powers]) },
   { of: pinfold, name: 'pageTable', before: [runs], inputs: values([undefined, ...powers]) },
@@ -194,7 +152,7 @@ const doors: readonly Door[] = [
     inputs: [
       ...wrongObjects({ memoryPageSize: 4096 }),
       ...option({}, 'memoryPageSize', [1024, 2 ** 28, ...powers]),
-      ...option({}, 'listPages', [7, ...wrongTypes('object'), {}]),
+      ...option({}, 'listPages', [7, ...wrongTypes('object'), {}, sparse]),
       ...inside({}, 'listPages', [
         [[-8], -8],
         [[0.5], 0.5],
@@ -215,7 +173,7 @@ const doors: readonly Door[] = [
   ...['decodeHmcSegmentDescriptor', 'decodeHmcPageDescriptor'].map((name) => ({
     of: pinfold,
     name,
-    inputs: values([undefined, -1n, 2n ** 53n, 2n ** 64n, 5, 0.5, Number.NaN, ...wrongTypes('bigint')]),
+    inputs: values([undefined, -1n, 2n ** 53n, 2n ** 64n, hugeBigint, 5, 0.5, Number.NaN, ...wrongTypes('bigint')]),
   })),
 
   { of: memory, name: 'allocate', after: [base], inputs: values(wrongNames) },
@@ -241,7 +199,7 @@ const doors: readonly Door[] = [
   { of: region, name: 'view', before: [size], inputs: values([1]) },
   { of: region, name: 'slice', inputs: values(wrongOffsets(size)) },
   { of: region, name: 'slice', before: [0], inputs: values(wrongOffsets(size)) },
-  { of: region, name: 'hold', inputs: values(['', 'x'.repeat(201), 7, ...wrongTypes('string')]) },
+  { of: region, name: 'hold', inputs: values(['', 'x'.repeat(201), longText, 7, ...wrongTypes('string')]) },
   { of: region, name: 'closeWhenReleased', inputs: wrongWaits },
   { of: slice, name: 'view', inputs: values(wrongOffsets(slice.length)) },
   { of: slice, name: 'view', before: [0], inputs: values(wrongOffsets(slice.length)) },
@@ -283,7 +241,7 @@ const doors: readonly Door[] = [
     name: 'runs',
     inputs: [
       ...option({}, 'maxLength', wrongSizes),
-      ...option({}, 'within', [7, [], [0], [0, 1, 2], ...wrongTypes('function')]),
+      ...option({}, 'within', [7, [], [0], [0, 1, 2], sparse, ...wrongTypes('function')]),
       ...inside({}, 'within', [
         [[-1, 1], -1],
         [[0, 0.5], 0.5],
@@ -301,7 +259,7 @@ const doors: readonly Door[] = [
       of: flags,
       name: 'has',
       before: [0],
-      inputs: values([undefined, 'constructor', '__proto__', ...wrongTypes()]),
+      inputs: values([undefined, 'constructor', '__proto__', longText, ...wrongTypes()]),
     },
   ]),
 ]
@@ -357,6 +315,20 @@ describe('bad input is refused with a typed error that names it, and changes not
     expect(world(memory)).toEqual(before)
   })
 })
+
+test('what takes all memory, or seconds, to copy or to print is refused before that', () => {
+  const script = `${root}test/children/excessive-input.ts`
+  // Killed when it takes minutes, as each of them did; a heap of this size is full before that.
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--max-old-space-size=512', '--import', 'tsx', script],
+    { encoding: 'utf8', timeout: 120_000, killSignal: 'SIGKILL', cwd: root },
+  )
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  const answers = stdout.trim().split('\n')
+  expect(answers.length).toBeGreaterThan(10)
+  expect(answers.filter((answer) => !/ ERR_(INVALID_ARGUMENT|OUT_OF_RANGE)$/.test(answer))).toEqual([])
+}, 150_000)
 
 describe('every way in has cases here:', () => {
   const known = new Set(doors.map(keyOf))

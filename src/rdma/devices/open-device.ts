@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { PinfoldError } from '../../errors.js'
-import { checked, optionsObject } from '../../options.js'
+import { checked, optionsObject, text } from '../../options.js'
 import { Device } from '../device.js'
 import type { DeviceListing } from '../device-attributes.js'
 import type { DeviceProvider } from '../device-calls.js'
@@ -10,9 +10,15 @@ import { verbsProvider } from '../verbs/index.js'
 /** Where devices come from: real ones first, the loopback last. */
 const providers: readonly DeviceProvider[] = [verbsProvider, loopbackProvider]
 
-const which = z.union([z.string().min(1), optionsObject({ loopback: z.literal(true, { error: 'expected true' }) })], {
-  error: "expected a device's name, or { loopback: true }",
-})
+/** More than a device's name has (infiniband/verbs.h, IBV_SYSFS_NAME_MAX is 64). */
+const longestName = 255
+
+const which = z.union(
+  [text(longestName).min(1), optionsObject({ loopback: z.literal(true, { error: 'expected true' }) })],
+  {
+    error: "expected a device's name, or { loopback: true }",
+  },
+)
 
 /** Codes of there being no RDMA here, in whatever way: nothing is wrong, there are just no real devices. */
 const nothingReal = new Set(['ERR_VERBS_LIBRARY', 'ERR_VERBS_SYMBOL'])

@@ -1,12 +1,13 @@
 import * as z from 'zod'
 import { PinfoldError } from '../../errors.js'
-import { checked, optionsObject } from '../../options.js'
+import { checked, list, optionsObject } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
 import { deviceAddress, powerOfTwo } from './options.js'
 import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.js'
 
-const sizes = z.union([z.bigint().positive(), z.array(powerOfTwo).nonempty()], {
+const bitmap = z.bigint().refine((bits) => bits > 0n && bits < 2n ** 64n, { error: 'expected a bitmap of 64 bits' })
+const sizes = z.union([bitmap, list(powerOfTwo, { least: 1, most: 64, expected: 'expected a list of page sizes' })], {
   error: 'expected page sizes as a list or as a bitmap (a bigint)',
 })
 

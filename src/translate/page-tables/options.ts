@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { sizeOption } from '../../options.js'
+import { list, sizeOption } from '../../options.js'
 
 /** A size that is a power of two, at most 2^52: larger ones no physical address has. */
 export const powerOfTwo = z.lazy(() =>
@@ -19,9 +19,13 @@ export const deviceAddress = z.lazy(() =>
     }),
 )
 
+/** As many pages as a table of 2^27 entries takes, the most that is made, and twice that. */
+const mostTablePages = 2 ** 19
+
 /** Physical addresses (or IOVAs) of pages that hold parts of a table. Used in order; no two may be the same. */
 export const tablePages = z.lazy(() =>
-  z
-    .array(z.number().int().nonnegative())
-    .refine((pages) => new Set(pages).size === pages.length, { error: 'expected pages that are all different' }),
+  list(z.number().int().nonnegative(), { most: mostTablePages, expected: 'expected an array of addresses' }).refine(
+    (pages) => new Set(pages).size === pages.length,
+    { error: 'expected pages that are all different' },
+  ),
 )
