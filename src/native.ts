@@ -39,6 +39,11 @@ export interface NativeRequest {
   readonly nodes: Uint32Array
   /** Threads that populate, 1 or more. */
   readonly threads: number
+  /**
+   * What `memoryUnderWay()[1]` may be when this begins, by the kernel's counters; undefined when nobody has looked at
+   * them. Base and transparent pages only. Else it fails with EAGAIN of 'announce': look, and try again.
+   */
+  readonly mostAnnounced: number | undefined
   /** Kept with the region for whoever attaches; opaque to native code. */
   readonly description: string
 }
@@ -84,6 +89,11 @@ export interface Native {
   /** The ArrayBuffer of window `index`: bytes [index * 2 GiB, +4 GiB) of the region. Made once, then kept. */
   window(attachment: number, index: number): ArrayBuffer
   tableCounts(): NativeTableCounts
+  /**
+   * Base and transparent pages that the threads of this process are about to populate, in bytes, and those of which they
+   * have ever been.
+   */
+  memoryUnderWay(): [underWay: number, announced: number]
 
   /** NUMA node of each page at `address + i * stride`, or -errno (move_pages(2)). */
   pageNodes(address: number, stride: number, nodes: Int32Array): void

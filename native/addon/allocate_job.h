@@ -16,7 +16,10 @@ class AllocateJob : public Job {
       : Job(owner), request_(std::move(request)), description_(std::move(description)) {}
 
  private:
-  void rest() noexcept override { request_.adopted.reset(); }  // the descriptor
+  void rest() noexcept override {
+    request_.adopted.reset();  // the descriptor
+    request_.announcement.reset();
+  }
   void work() override { mapping_.emplace(request_, cancelled()); }
   Napi::Value result(Napi::Env env) override;
 

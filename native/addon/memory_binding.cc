@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -22,6 +23,7 @@
 #include "addon/environment.h"
 #include "memory/mapping_room.h"
 #include "memory/region_table.h"
+#include "memory/under_way.h"
 #include "os/system_calls.h"
 #include "os/system_error.h"
 
@@ -47,6 +49,7 @@ constexpr std::size_t kUnwatched = std::size_t{64} << 20;
 struct Request {
   memory::MappingRequest mapping;
   std::string description;
+  std::optional<std::uint64_t> mostAnnounced;
 };
 
 memory::PageSize pageSizeOf(const Napi::Object& from) {
@@ -76,6 +79,12 @@ memory::Placement placementOf(const Napi::Object& from) {
   return memory::resolved({static_cast<memory::PlacementKind>(kind), std::move(nodes)});
 }
 
+// src/native.ts, NativeRequest: undefined when nobody has looked.
+std::optional<std::uint64_t> mostAnnouncedOf(const Napi::Value& value) {
+  if (value.IsUndefined()) return std::nullopt;
+  return wholeNumber(value, "mostAnnounced");
+}
+
 Request requestOf(const Napi::Value& value) {
   constexpr std::uint64_t kMostThreads = 1024;
   if (value.IsEmpty() || !value.IsObject()) throw ArgumentError("request is no object");
@@ -99,7 +108,16 @@ Request requestOf(const Napi::Value& value) {
            .threads = static_cast<unsigned>(
                std::max<std::uint64_t>(1, wholeNumber(from.Get("threads"), "threads", kMostThreads))),
            .adopted = backing == memory::Backing::Adopted ? adoptedOf(from, unit) : nullptr},
-          text(from.Get("description"), "description")};
+          text(from.Get("description"), "description"),
+          mostAnnouncedOf(from.Get("mostAnnounced"))};
+}
+
+// Last before the work begins, since it may be refused. What is adopted is there already, for the most part, and of
+// hugetlb pages a shortage is an errno.
+void announce(Request& request) {
+  memory::MappingRequest& mapping = request.mapping;
+  if (mapping.page.kind == memory::PageKind::Hugetlb || mapping.adopted != nullptr) return;
+  mapping.announcement = std::make_shared<memory::Announcement>(mapping.size, request.mostAnnounced);
 }
 
 // Populates gigabytes on another thread, so that this one sees when it is terminated, or the process exits.
@@ -121,8 +139,9 @@ memory::Mapping map(Napi::Env env, const memory::MappingRequest& request) {
 }
 
 Napi::Value allocate(const Napi::CallbackInfo& info) {
-  const Request request = requestOf(info[0]);
+  Request request = requestOf(info[0]);
   memory::requireMappingRoom();
+  announce(request);
   memory::Mapping mapping = map(info.Env(), request.mapping);
   return Environment::of(info.Env())
       .adopt(memory::RegionTable::process().add(std::move(mapping), request.mapping, request.description));
@@ -132,6 +151,7 @@ Napi::Value allocateAsync(const Napi::CallbackInfo& info) {
   Request request = requestOf(info[0]);
   if (!info[1].IsFunction()) throw ArgumentError("settle is no function");
   memory::requireMappingRoom();
+  announce(request);
   auto job = std::make_unique<AllocateJob>(Environment::of(info.Env()), std::move(request.mapping),
                                            std::move(request.description));
   const std::uint64_t ticket = Job::start(info.Env(), std::move(job), "pinfold:allocate", info[1].As<Napi::Function>());
@@ -160,6 +180,15 @@ Napi::Value window(const Napi::CallbackInfo& info) {
   const std::size_t size = attachment.user.entry().size;
   if (offset >= size) throw ArgumentError("index is past the region");
   return environment.window(attachment, offset / kWindowStep, offset, std::min(kWindowSize, size - offset));
+}
+
+Napi::Value memoryUnderWay(const Napi::CallbackInfo& info) {
+  const memory::UnderWay now = memory::underWay();
+  Napi::Array both = Napi::Array::New(info.Env(), 2);
+  if (both.IsEmpty()) throw CallFailed();
+  (void)both.Set(0U, static_cast<double>(now.bytes));
+  (void)both.Set(1U, static_cast<double>(now.announced));
+  return both;
 }
 
 Napi::Value tableCounts(const Napi::CallbackInfo& info) {
@@ -215,6 +244,7 @@ void bindMemory(Napi::Object exports) {
   bind<attach>(exports, "attach");
   bind<close>(exports, "close");
   bind<window>(exports, "window");
+  bind<memoryUnderWay>(exports, "memoryUnderWay");
   bind<tableCounts>(exports, "tableCounts");
   bind<pageNodes>(exports, "pageNodes");
 }

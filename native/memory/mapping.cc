@@ -165,6 +165,7 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
             .page = request.page,
             .threads = request.threads,
             .spread = isSpread(request) ? std::span(request.placement.nodes) : std::span<const std::uint32_t>(),
+            .announcement = request.announcement.get(),
             .mayHoldData = request.backing == Backing::File || request.backing == Backing::Adopted},
            cancelled);
   if (isSpread(request)) place(begin_, size_, request.placement);  // for pages that come later, after a swap

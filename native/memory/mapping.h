@@ -17,6 +17,7 @@
 #include "memory/backing_file.h"
 #include "memory/page_size.h"
 #include "memory/placement.h"
+#include "memory/under_way.h"
 #include "os/descriptor.h"
 
 namespace pinfold::memory {
@@ -36,6 +37,7 @@ struct MappingRequest {
   Placement placement;
   unsigned threads;
   std::shared_ptr<const AdoptedMemory> adopted = nullptr;  // Backing::Adopted; shared by copies of the request
+  std::shared_ptr<Announcement> announcement = nullptr;    // of base and transparent pages; shared likewise
 };
 
 class Mapping {

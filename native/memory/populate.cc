@@ -59,6 +59,7 @@ class Chunks {
       if (cancelled_.load()) return fail(ECANCELED);
       const std::size_t size = std::min(length(), request_.size - offset);
       if (const int error = populateChunk(request_, offset, size); error != 0) return fail(error);
+      if (request_.announcement != nullptr) request_.announcement->populated(size);
     }
   }
 

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "memory/page_size.h"
+#include "memory/under_way.h"
 
 namespace pinfold::memory {
 
@@ -21,6 +22,7 @@ struct Populate {
   PageSize page;
   unsigned threads;                            // the caller's included
   std::span<const std::uint32_t> spread = {};  // nodes that transparent pages go round, one page each
+  Announcement* announcement = nullptr;        // that is told of each chunk
   bool mayHoldData = false;  // somebody else's bytes may be there already (a file of theirs); they stay as they are
 };
 

@@ -19,7 +19,7 @@ import { readPageNodes, strayPages } from './page-nodes.js'
 import { type Placement, placementOf } from './placement.js'
 import { type PassedOver, RegionCore, type RegionDescription } from './region-core.js'
 import type { CheckedRegionOptions } from './region-options.js'
-import { explainShortage, foreseeShortage } from './shortage.js'
+import { explainShortage, requireMemory } from './shortage.js'
 import { nodesText, pagesText, type WantedMemory } from './wanted-memory.js'
 
 /** What is about to be asked of the kernel. */
@@ -133,9 +133,8 @@ function* negotiate(
       const interleaved = policy === policyKind.interleave
       release = admit({ pages: choice.pages, pageSize: choice.pageSize, bytes: size, nodes, interleaved })
       const wanted = wantedOf(size, choice, placement, options)
-      const shortage = isForeseen(wanted, options) ? foreseeShortage(wanted) : undefined
-      if (shortage !== undefined) throw shortage
-      const outcome = yield requestOf(name, size, choice, placement, options, passedOver)
+      const request = requestOf(name, size, choice, placement, options, passedOver)
+      const outcome = yield* attempt(request, wanted)
       if ('aborted' in outcome) throw new Aborted(outcome.aborted)
       if ('failure' in outcome) throw explain(outcome.failure, wanted, choice, options)
       const core = new RegionCore(outcome.region)
@@ -159,6 +158,24 @@ function* negotiate(
     }
   }
   throw refused(name, options.size, failures, passedOver)
+}
+
+/**
+ * Looks at the counters before the kernel is asked: it promises base pages that it has not, and kills a process (or its
+ * cgroup's largest) when they are touched. Looking costs 0.2 ms, more than it takes to populate a smaller region: those
+ * are looked at when they have 1 MiB together. Native code tells when, and when another thread was faster.
+ */
+function* attempt(request: NativeRequest, wanted: WantedMemory): Generator<NativeRequest, Outcome, Outcome> {
+  // Of hugetlb pages a shortage is an errno. What is adopted is there already, for the most part.
+  const isForeseen = wanted.kind !== pageKind.hugetlb && request.backing !== backingKind.adopted
+  let isLookedAt = isForeseen && wanted.size >= MiB
+  for (;;) {
+    const outcome = yield { ...request, mostAnnounced: isLookedAt ? requireMemory(wanted) : undefined }
+    const isOvertaken =
+      'failure' in outcome && isSystemFailure(outcome.failure) && outcome.failure.syscall === 'announce'
+    if (!isOvertaken) return outcome
+    isLookedAt = true
+  }
 }
 
 function requestOf(
@@ -192,6 +209,7 @@ function requestOf(
     nodes: Uint32Array.from(placement.nodes),
     // Beyond 8 the kernel's own locks are in the way. Native code starts no more than there are chunks.
     threads: threads ?? Math.min(8, availableParallelism()),
+    mostAnnounced: undefined,
     description: JSON.stringify(description),
   }
 }
@@ -226,16 +244,6 @@ function wantedOf(
     size,
     path: fileOf(options)?.file ?? '',
   }
-}
-
-/**
- * Whether to look at the counters before the kernel is asked: it promises base pages that it has not, and kills a process
- * (or its cgroup's largest) when they are touched. Looking costs 0.2 ms, more than it takes to populate a smaller region;
- * that may be killed for like any allocation of JavaScript's own.
- */
-function isForeseen({ kind, size }: WantedMemory, options: CheckedRegionOptions): boolean {
-  // What is adopted is there already, for the most part.
-  return kind !== pageKind.hugetlb && size >= MiB && adoptionOf(options) === undefined
 }
 
 /** @throws PinfoldError `ERR_NODE_MISMATCH` when a page is on a node that was not asked for, `ERR_SYSTEM` */

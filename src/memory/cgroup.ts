@@ -17,11 +17,15 @@ export interface CgroupLimit {
   readonly usage: number
   /**
    * 'usage' counts pages from the first touch on, 'rsvd' (hugetlb only) from mmap on. They fail differently, the first
-   * by a fault (EFAULT, or SIGBUS), the second by mmap (ENOMEM).
+   * by a fault (EFAULT, or SIGBUS; of other memory than hugetlb, the kernel kills), the second by mmap (ENOMEM). 'high'
+   * (memory of version 2 only) does not fail: beyond it, the kernel makes the cgroup's processes wait for memory to be
+   * reclaimed, and regions are not.
    */
-  readonly kind: 'usage' | 'rsvd'
+  readonly kind: 'usage' | 'rsvd' | 'high'
   /** Of `usage`, what the kernel can drop: file pages. 0 for hugetlb. */
   readonly reclaimable: number
+  /** What regions leave alone of it, for what JavaScript and the kernel take meanwhile; 0 where going over kills nobody. */
+  readonly kept: number
 }
 
 /** One line of /proc/PID/cgroup: the group that a process is in, by hierarchy. */
@@ -63,15 +67,24 @@ export function hugetlbLimits(pageSize: number): CgroupLimit[] {
 /** The limits on memory (of hugetlb pages only with the mount option that `countsHugetlbAsMemory` tells), tightest first. */
 export function memoryLimits(): CgroupLimit[] {
   return limitsOf('memory', (version, directory) => {
-    const [limit, usage, active, inactive] =
+    const found =
       version === 1
-        ? (['memory.limit_in_bytes', 'memory.usage_in_bytes', 'total_active_file', 'total_inactive_file'] as const)
-        : (['memory.max', 'memory.current', 'active_file', 'inactive_file'] as const)
-    const found = readLimit(directory, limit, usage, 'usage')
-    if (found === undefined) return []
+        ? [readLimit(directory, 'memory.limit_in_bytes', 'memory.usage_in_bytes', 'usage')]
+        : [
+            readLimit(directory, 'memory.max', 'memory.current', 'usage'),
+            readLimit(directory, 'memory.high', 'memory.current', 'high'),
+          ]
+    if (found.every((limit) => limit === undefined)) return []
     const stat = readKernelFile(`${directory}/memory.stat`) ?? ''
-    return [{ ...found, reclaimable: parseStat(stat, active) + parseStat(stat, inactive) }]
+    const prefix = version === 1 ? 'total_' : ''
+    const reclaimable = parseStat(stat, `${prefix}active_file`) + parseStat(stat, `${prefix}inactive_file`)
+    return found.map((limit) => limit && { ...limit, reclaimable, kept: keptOf(limit) })
   })
+}
+
+/** A sixteenth, but 4 to 32 MiB: V8 takes its young generation at once, and may be at work on several threads. */
+function keptOf({ kind, limit }: CgroupLimit): number {
+  return kind === 'high' ? 0 : Math.min(Math.max(Math.floor(limit / 16), 4 * MiB), 32 * MiB)
 }
 
 /** Whether hugetlb pages count against memory limits: the cgroup2 mount option memory_hugetlb_accounting (Linux 6.7). */
@@ -79,9 +92,9 @@ export function countsHugetlbAsMemory(): boolean {
   return readMounts().some(({ version, options }) => version === 2 && options.includes('memory_hugetlb_accounting'))
 }
 
-/** How many bytes more a limit allows. */
-export function room({ limit, usage, reclaimable }: CgroupLimit): number {
-  return Math.max(0, limit - Math.max(0, usage - reclaimable))
+/** How many bytes more a limit allows to regions. */
+export function room({ limit, usage, reclaimable, kept }: CgroupLimit): number {
+  return Math.max(0, limit - kept - Math.max(0, usage - reclaimable))
 }
 
 /** The directories of this process's cgroup and its ancestors in the hierarchy that has `controller`, own first. */
@@ -155,7 +168,12 @@ function readMounts(): CgroupMount[] {
 }
 
 /** undefined where there is no limit: no such file (the root has none), 'max', or version 1's largest number. */
-function readLimit(directory: string, limitFile: string, usageFile: string, kind: 'usage' | 'rsvd') {
+function readLimit(
+  directory: string,
+  limitFile: string,
+  usageFile: string,
+  kind: CgroupLimit['kind'],
+): CgroupLimit | undefined {
   const file = `${directory}/${limitFile}`
   const limit = readKernelNumber(file)
   if (limit === undefined || limit >= 2 ** 62) return undefined
@@ -166,6 +184,7 @@ function readLimit(directory: string, limitFile: string, usageFile: string, kind
     usage: readKernelNumber(`${directory}/${usageFile}`) ?? 0,
     kind,
     reclaimable: 0,
+    kept: 0,
   }
 }
 

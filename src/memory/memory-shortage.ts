@@ -1,7 +1,12 @@
+import { constants } from 'node:os'
+import { pageKind } from '../native.js'
+import { MiB } from '../sizes.js'
 import { formatIndexList, readKernelFile, readKernelNumber } from './kernel-files.js'
 import { allowedNodes, memoryNodes, parseReclaimableNodeMemory } from './numa.js'
-import { addressSpaceLimit, dataLimit, processMemory } from './process-limits.js'
+import { addressSpaceLimit, capabilities, dataLimit, processMemory } from './process-limits.js'
 import { nodesText, type Shortage, spaced, strictNodes, type WantedMemory } from './wanted-memory.js'
+
+const { EFAULT, ENOMEM } = constants.errno
 
 /** Bytes that base and transparent pages can be made of. */
 export interface FreeMemory {
@@ -19,8 +24,18 @@ export interface MapRoom {
   readonly addressSpace: number
   /** Bytes left under RLIMIT_DATA, which counts private memory. */
   readonly data: number
-  /** Bytes left to commit, where the kernel does not overcommit (vm.overcommit_memory is 2). */
-  readonly commit: number
+  /** What may still be committed, where the kernel does not overcommit (vm.overcommit_memory is 2). */
+  readonly commit: CommitRoom | undefined
+}
+
+/** Bytes (proc_meminfo(5); `__vm_enough_memory` in mm/util.c). */
+export interface CommitRoom {
+  readonly available: number
+  /** CommitLimit, of which `swap` is SwapTotal. */
+  readonly limit: number
+  readonly swap: number
+  /** Committed_AS */
+  readonly committed: number
 }
 
 /** The memory of the nodes from which a request may take it: of those it is bound to, as far as the cpuset allows. */
@@ -46,29 +61,44 @@ export function parseMemory(text: string, name: string): number {
 
 export function mapRoom(): MapRoom {
   const { virtual, data } = processMemory()
-  const meminfo = readKernelFile('/proc/meminfo') ?? ''
-  const neverOvercommits = readKernelNumber('/proc/sys/vm/overcommit_memory') === 2
   return {
     addressSpace: addressSpaceLimit().soft - virtual,
     data: dataLimit().soft - data,
-    commit: neverOvercommits ? parseMemory(meminfo, 'CommitLimit') - parseMemory(meminfo, 'Committed_AS') : Infinity,
+    commit: readKernelNumber('/proc/sys/vm/overcommit_memory') === 2 ? commitRoom(virtual) : undefined,
   }
+}
+
+/** The kernel keeps a reserve for each process, and one for the administrator. */
+function commitRoom(virtual: number): CommitRoom {
+  const meminfo = readKernelFile('/proc/meminfo') ?? ''
+  const reserve = (name: string) => (readKernelNumber(`/proc/sys/vm/${name}_reserve_kbytes`) ?? 0) * 1024
+  const limit = parseMemory(meminfo, 'CommitLimit')
+  const committed = parseMemory(meminfo, 'Committed_AS')
+  const forAdministrator = capabilities().has('CAP_SYS_ADMIN') ? 0 : reserve('admin')
+  const reserved = forAdministrator + Math.min(Math.floor(virtual / 32), reserve('user'))
+  const available = Math.max(0, limit - committed - reserved)
+  return { available, limit, swap: parseMemory(meminfo, 'SwapTotal'), committed }
 }
 
 /**
  * Whether memory is too short for what is wanted. To be asked before the kernel is: it grants base pages that it does
  * not have, and kills the process when they are touched.
  */
-export function memoryShortage(wanted: WantedMemory, { available, swap, nodes }: FreeMemory): Shortage | undefined {
+export function memoryShortage(
+  wanted: WantedMemory,
+  { available, swap, nodes }: FreeMemory,
+  underWay = 0,
+): Shortage | undefined {
   const { size, lock } = wanted
   // What is locked cannot go to swap, but others' memory can make place for it.
-  if (size <= available + swap) return undefined
+  if (size <= available + swap - underWay) return undefined
   const where = nodesText(formatIndexList(nodes ?? []))
   const inSwap = swap > 0 ? ` and ${spaced(swap)} of swap` : ''
+  const less = underWay > 0 ? `, less ${spaced(underWay)} that this process is populating` : ''
   return {
     code: 'ERR_MEMORY_SHORT',
-    message: `${spaced(size)}${lock ? ' of locked memory' : ''} wanted${where}, ${spaced(available)}${inSwap} available`,
-    values: { wanted: size, available, swap, nodes },
+    message: `${spaced(size)}${lock ? ' of locked memory' : ''} wanted${where}, ${spaced(available)}${inSwap} available${less}`,
+    values: { wanted: size, available, swap, underWay, nodes },
   }
 }
 
@@ -86,24 +116,24 @@ export function mappingShortage({
   }
 }
 
-/** Whether this process may not map what is wanted, though the machine may have it. */
-export function mapShortage(wanted: WantedMemory, has: MapRoom): Shortage | undefined {
-  const { size } = wanted
+/**
+ * Whether this process may not map what is wanted, though the machine may have it.
+ *
+ * @param errno ENOMEM of mmap, or EFAULT of populating: a memfd is committed page by page, as it is touched
+ */
+export function mapShortage(wanted: WantedMemory, has: MapRoom, errno: number = ENOMEM): Shortage | undefined {
+  const { size, kind } = wanted
   const code = 'ERR_MEMORY_SHORT'
+  if (kind !== pageKind.hugetlb && has.commit !== undefined && (errno === EFAULT || size > has.commit.available)) {
+    return commitShortage(size, has.commit)
+  }
+  if (errno !== ENOMEM) return undefined
   if (size > has.addressSpace) {
     return {
       code,
       message: `${spaced(size)} of address space wanted, ${spaced(has.addressSpace)} left (RLIMIT_AS)`,
       values: { wanted: size, available: has.addressSpace },
       hint: `sudo prlimit --pid ${process.pid} --as=unlimited`,
-    }
-  }
-  if (size > has.commit) {
-    return {
-      code,
-      message: `${spaced(size)} wanted, ${spaced(has.commit)} left to commit (vm.overcommit_memory is 2)`,
-      values: { wanted: size, available: has.commit },
-      hint: 'sudo sysctl -w vm.overcommit_memory=0',
     }
   }
   if (size > has.data) {
@@ -115,4 +145,18 @@ export function mapShortage(wanted: WantedMemory, has: MapRoom): Shortage | unde
     }
   }
   return undefined
+}
+
+/** More than is missing, since others commit memory, too. */
+const commitSlack = 64 * MiB
+
+function commitShortage(size: number, { available, limit, swap, committed }: CommitRoom): Shortage {
+  const missing = Math.max(0, size - available)
+  return {
+    code: 'ERR_MEMORY_SHORT',
+    message: `${spaced(size)} wanted, ${spaced(available)} left to commit (vm.overcommit_memory is 2, CommitLimit ${spaced(limit)}, Committed_AS ${spaced(committed)})`,
+    values: { wanted: size, available, commitLimit: limit, committed },
+    // Of the limit, swap is added to what this says.
+    hint: `sudo sysctl -w vm.overcommit_kbytes=${Math.ceil((limit - swap + missing + commitSlack) / 1024)}`,
+  }
 }

@@ -2,9 +2,9 @@ import { statfsSync, statSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { PinfoldError, type SystemFailure, toPinfoldError } from '../errors.js'
-import { pageKind } from '../native.js'
+import { native, pageKind } from '../native.js'
 import { MiB } from '../sizes.js'
-import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, room } from './cgroup.js'
+import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, room as roomIn } from './cgroup.js'
 import { readPool } from './hugepage-counters.js'
 import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepage-shortage.js'
 import { formatIndexList } from './kernel-files.js'
@@ -40,7 +40,7 @@ export function explainShortage(failure: SystemFailure, wanted: WantedMemory): P
     missingNodes(wanted) ??
     (lock ? memlockShortage(wanted) : undefined) ??
     tooLittle(wanted) ??
-    (errno === ENOMEM ? mapShortage(wanted, mapRoom()) : undefined) ??
+    (errno === ENOMEM || errno === EFAULT ? mapShortage(wanted, mapRoom(), errno) : undefined) ??
     passed(errno, wanted)
   if (shortage === undefined) return toPinfoldError(failure)
   const { code, message, values, hint } = affordable(shortage, wanted)
@@ -63,15 +63,34 @@ function affordable(shortage: Shortage, wanted: WantedMemory): Shortage {
 }
 
 /**
- * The shortage that the kernel would meet, undefined when there is enough now. Base and transparent pages must be asked
- * about before they are populated: the kernel answers their shortage by killing a process, not by an errno.
+ * Looks whether there is enough memory now for base or transparent pages: the kernel answers their shortage by killing a
+ * process, not by an errno. What other threads are about to populate counts as used.
+ *
+ * @returns `mostAnnounced` of native.ts, for which this holds
+ * @throws PinfoldError the shortage that the kernel would meet
  */
-export function foreseeShortage(wanted: WantedMemory): PinfoldError | undefined {
+export function requireMemory(wanted: WantedMemory): number {
   const lock = wanted.lock && !capabilities().has('CAP_IPC_LOCK')
-  const shortage = missingNodes(wanted) ?? (lock ? memlockShortage(wanted) : undefined) ?? tooLittle(wanted)
-  if (shortage === undefined) return undefined
-  const { message, ...details } = affordable(shortage, wanted)
-  return new PinfoldError(message, details)
+  // First: what is populated while the counters are read is then counted twice, and never not at all.
+  const [underWay, announced] = native.memoryUnderWay()
+  const limits = memoryLimits()
+  const free = freeMemory(wanted)
+  const shortage =
+    missingNodes(wanted) ??
+    (lock ? memlockShortage(wanted) : undefined) ??
+    cgroupShortage(wanted, limits, underWay) ??
+    memoryShortage(wanted, free, underWay)
+  if (shortage !== undefined) {
+    const { message, ...details } = affordable(shortage, wanted)
+    throw new PinfoldError(message, details)
+  }
+  const room = Math.min(free.available + free.swap, ...limits.slice(0, 1).map(roomIn))
+  return announced + Math.max(0, room - underWay - chargeOf(wanted))
+}
+
+/** What a cgroup is charged: of memory other than hugetlb also for page tables, and for the file's index of its pages. */
+function chargeOf({ size, kind }: WantedMemory): number {
+  return kind === pageKind.hugetlb ? size : size + Math.ceil(size / 128)
 }
 
 function descriptorHint(): string {
@@ -82,7 +101,8 @@ function descriptorHint(): string {
 /** What the machine and its cgroups have too little of. */
 function tooLittle(wanted: WantedMemory): Shortage | undefined {
   if (wanted.kind !== pageKind.hugetlb) {
-    return cgroupShortage(wanted, memoryLimits()) ?? memoryShortage(wanted, freeMemory(wanted))
+    const [underWay] = native.memoryUnderWay()
+    return cgroupShortage(wanted, memoryLimits(), underWay) ?? memoryShortage(wanted, freeMemory(wanted), underWay)
   }
   return (
     mountShortage(wanted) ??
@@ -105,20 +125,34 @@ function passed(errno: number, wanted: WantedMemory): Shortage | undefined {
 }
 
 /** Whether a cgroup's limit stands in the way; `limits` have the tightest first. */
-export function cgroupShortage(wanted: WantedMemory, limits: readonly CgroupLimit[]): Shortage | undefined {
+export function cgroupShortage(
+  wanted: WantedMemory,
+  limits: readonly CgroupLimit[],
+  underWay = 0,
+): Shortage | undefined {
   const { size, kind, pages, pageSize } = wanted
   const [tightest] = limits
-  if (tightest === undefined || room(tightest) >= size) return undefined
-  const { path, file, limit, usage } = tightest
+  if (tightest === undefined) return undefined
+  const left = Math.max(0, roomIn(tightest) - underWay)
+  const charge = chargeOf(wanted)
+  if (left >= charge) return undefined
+  const { path, file, limit, usage, reclaimable, kept } = tightest
   const what = kind === pageKind.hugetlb ? pagesText(pages, pageSize) : spaced(size)
-  const left = room(tightest)
-  // Memory is also charged for page tables, and for whatever else the cgroup's processes do meanwhile.
-  const slack = kind === pageKind.hugetlb ? 0 : 16 * MiB + Math.ceil(size / 256)
+  const counted = [
+    `${tightest.kind === 'high' ? 'memory.high' : 'limit'} ${spaced(limit)}`,
+    `${spaced(usage)} in use`,
+    ...(reclaimable > 0 ? [`${spaced(reclaimable)} of it reclaimable`] : []),
+    ...(underWay > 0 ? [`${spaced(underWay)} under way`] : []),
+    ...(kept > 0 ? [`${spaced(kept)} kept for other use`] : []),
+  ]
+  const limitText = tightest.kind === 'high' ? 'before it is throttled ' : ''
+  // What else the cgroup's processes do meanwhile; more of a larger limit is kept, too.
+  const slack = kind === pageKind.hugetlb ? 0 : 32 * MiB
   return {
     code: 'ERR_CGROUP_LIMIT',
-    message: `${what} wanted, the cgroup ${path} allows ${spaced(left)} more (limit ${spaced(limit)}, ${spaced(usage)} in use)`,
-    values: { wanted: size, available: left, limit, usage, path, kind: tightest.kind },
-    hint: `echo ${limit + size - left + slack} | sudo tee ${file}`,
+    message: `${what} wanted, the cgroup ${path} allows ${spaced(left)} more ${limitText}(${counted.join(', ')})`,
+    values: { wanted: size, available: left, limit, usage, reclaimable, underWay, kept, path, kind: tightest.kind },
+    hint: `echo ${limit + charge - left + slack} | sudo tee ${file}`,
   }
 }
 

@@ -11,11 +11,11 @@ import { memoryNodes } from '../../src/memory/numa.js'
 import { basePageSize, hugetlbPageSizes } from '../../src/memory/page-sizes.js'
 import { memlockLimit } from '../../src/memory/process-limits.js'
 import type { CheckedRegionOptions } from '../../src/memory/region-options.js'
-import { foreseeShortage } from '../../src/memory/shortage.js'
+import { requireMemory } from '../../src/memory/shortage.js'
 import { pageKind, policyKind } from '../../src/native.js'
 import { formatSize, KiB, MiB } from '../../src/sizes.js'
 import { makeCgroup } from '../cgroups.js'
-import { Child } from '../child-process.js'
+import { Child, root } from '../child-process.js'
 import { needs, whyNotPools } from '../needs.js'
 import { mountHugetlbfs, pageSize } from '../pools.js'
 
@@ -166,10 +166,32 @@ describe('a memory cgroup', () => {
         expect(error).toMatchObject({ code: 'ERR_CGROUP_LIMIT', values: { wanted: 512 * MiB, limit: 256 * MiB } })
       }
       mend(refusal({ size: 300 * MiB, pages: 'base' }))
-      expect(foreseeShortage(baseMemory(300 * MiB))).toBeUndefined()
+      expect(() => requireMemory(baseMemory(300 * MiB))).not.toThrow()
     } finally {
       cgroup.leave()
     }
+  })
+})
+
+describe('what is too much for a memory cgroup', () => {
+  test.for<readonly [string, string]>([
+    ['by regions that one thread allocates at the same time', 'together'],
+    ['by threads that begin at the same moment', 'threads'],
+    ['by regions that are small, one after the other', 'small'],
+  ])('is refused, not killed for: %s', ([, way], { skip }) => {
+    const cgroup = makeCgroup('memory')
+    if (typeof cgroup === 'string') return skip(cgroup)
+    using _cgroup = cgroup
+    const limit = 240 * MiB
+    cgroup.set(cgroup.version === 1 ? 'memory.limit_in_bytes' : 'memory.max', limit)
+    const enter = `echo $$ > '${cgroup.child}/cgroup.procs' && exec "$@"`
+    const program = [process.execPath, `${root}test/children/crowd.mjs`, way]
+    const { status, signal, stdout, stderr } = spawnSync('sh', ['-c', enter, 'sh', ...program], { encoding: 'utf8' })
+    expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' })
+    const { regions, refusals } = JSON.parse(stdout)
+    expect(Object.keys(refusals)).toEqual(['ERR_CGROUP_LIMIT'])
+    // All but what Node itself takes, and what is kept.
+    expect(regions * (way === 'small' ? MiB / 4 : 16 * MiB)).toBeGreaterThan(limit / 2)
   })
 })
 
@@ -190,7 +212,7 @@ describe('memory', () => {
   })
 
   test('that the machine has is not', () => {
-    expect(foreseeShortage(baseMemory(16 * MiB))).toBeUndefined()
+    expect(() => requireMemory(baseMemory(16 * MiB))).not.toThrow()
   })
 })
 

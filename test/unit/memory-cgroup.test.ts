@@ -64,8 +64,9 @@ test('page sizes have the names of the hugetlb controller', () => {
 })
 
 test('file pages make room, and a limit lowered below its use leaves none', () => {
-  const limit = { path: '', file: '', kind: 'usage' } as const
+  const limit = { path: '', file: '', kind: 'usage', kept: 0 } as const
   expect(room({ ...limit, limit: 100, usage: 80, reclaimable: 30 })).toBe(50)
   expect(room({ ...limit, limit: 100, usage: 80, reclaimable: 90 })).toBe(100)
   expect(room({ ...limit, limit: 100, usage: 180, reclaimable: 0 })).toBe(0)
+  expect(room({ ...limit, limit: 100, usage: 50, reclaimable: 0, kept: 20 })).toBe(30)
 })

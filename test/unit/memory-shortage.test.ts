@@ -126,13 +126,39 @@ describe('hugepages', () => {
 
 describe('a cgroup', () => {
   const file = '/sys/fs/cgroup/a/hugetlb.2MB.max'
-  const limit = { path: '/sys/fs/cgroup/a', file, kind: 'usage', reclaimable: 0 } as const
+  const limit = { path: '/sys/fs/cgroup/a', file, kind: 'usage', reclaimable: 0, kept: 0 } as const
 
   test('that has too little room is named, with the limit that would do', () => {
     expect(cgroupShortage(wanted(16), [{ ...limit, limit: 20 * MiB, usage: 4 * MiB }])).toMatchObject({
       code: 'ERR_CGROUP_LIMIT',
       message: '16 pages of 2 MiB wanted, the cgroup /sys/fs/cgroup/a allows 16 MiB more (limit 20 MiB, 4 MiB in use)',
       hint: `echo ${36 * MiB} | sudo tee ${file}`,
+    })
+  })
+
+  test('counts as used what this process is populating, and what is kept for other use', () => {
+    const memory = { ...limit, limit: 100 * MiB, usage: 40 * MiB, reclaimable: 10 * MiB, kept: 6 * MiB }
+    const base = wanted(8, { kind: pageKind.base, size: 32 * MiB })
+    expect(cgroupShortage(base, [memory], 40 * MiB)).toMatchObject({
+      message:
+        '32 MiB wanted, the cgroup /sys/fs/cgroup/a allows 24 MiB more (limit 100 MiB, 40 MiB in use, 10 MiB of it reclaimable, 40 MiB under way, 6 MiB kept for other use)',
+    })
+    expect(cgroupShortage(base, [memory], 30 * MiB)).toBeUndefined()
+  })
+
+  test('that would only throttle is told by its own name', () => {
+    const high = {
+      ...limit,
+      file: '/sys/fs/cgroup/a/memory.high',
+      kind: 'high',
+      limit: 20 * MiB,
+      usage: 8 * MiB,
+    } as const
+    expect(cgroupShortage(wanted(8, { kind: pageKind.base }), [high])).toMatchObject({
+      code: 'ERR_CGROUP_LIMIT',
+      message:
+        '16 MiB wanted, the cgroup /sys/fs/cgroup/a allows 12 MiB more before it is throttled (memory.high 20 MiB, 8 MiB in use)',
+      hint: expect.stringMatching(/memory\.high$/),
     })
   })
 
@@ -161,16 +187,26 @@ describe('base pages', () => {
 })
 
 describe('a process', () => {
-  const free = { addressSpace: Infinity, data: Infinity, commit: Infinity }
+  const free = { addressSpace: Infinity, data: Infinity, commit: undefined }
+  const commit = { available: MiB, limit: 8 * GiB, swap: GiB, committed: 7 * GiB }
+  const base = wanted(8, { kind: pageKind.base })
 
   test.each([
     ['RLIMIT_AS', { addressSpace: MiB }, /^16 MiB of address space wanted, 1 MiB left/, /--as=unlimited$/],
     ['RLIMIT_DATA', { data: MiB }, /^16 MiB of private memory wanted, 1 MiB left/, /--data=unlimited$/],
-    ['strict overcommit', { commit: MiB }, /^16 MiB wanted, 1 MiB left to commit/, /vm.overcommit_memory=0$/],
   ])('is refused by %s', (_, has, message, hint) => {
     const shortage = mapShortage(wanted(8), { ...free, ...has })
     expect(shortage).toMatchObject({ code: 'ERR_MEMORY_SHORT', message: expect.stringMatching(message) })
     expect(shortage?.hint).toMatch(hint)
+  })
+
+  test.each([12, 14])('is refused by strict overcommit, with the limit that would do (errno %d)', (errno) => {
+    expect(mapShortage(base, { ...free, commit }, errno)).toMatchObject({
+      code: 'ERR_MEMORY_SHORT',
+      message: expect.stringMatching(/^16 MiB wanted, 1 MiB left to commit .* CommitLimit 8 GiB, Committed_AS 7 GiB/),
+      values: { available: MiB, commitLimit: 8 * GiB, committed: 7 * GiB },
+      hint: `sudo sysctl -w vm.overcommit_kbytes=${(7 * GiB + 15 * MiB + 64 * MiB) / KiB}`,
+    })
   })
 
   test('is refused by the count of its mappings, as native code has counted them', () => {
