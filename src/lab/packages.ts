@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { PinfoldError } from '../errors.js'
+import { cut, PinfoldError } from '../errors.js'
+import { hashOf } from './manifest.js'
 
 /** What a command said; its stdout. @throws PinfoldError `ERR_LAB_UNAVAILABLE` with what it complained of */
 async function say(command: string, args: readonly string[], folder?: string, hint?: string): Promise<string> {
@@ -66,19 +67,51 @@ async function updateLists(): Promise<void> {
  */
 export async function missingPackages(packages: readonly string[]): Promise<string[]> {
   await requireLists()
-  const plan = await say('apt-get', ['install', '--simulate', '--no-install-recommends', ...packages])
+  const plan = await say('apt-get', ['install', '--simulate', '--no-install-recommends', '--', ...named(packages)])
   return [...plan.matchAll(/^Inst (\S+) \(/gm)].flatMap(([, name]) => (name === undefined ? [] : [name]))
 }
 
 /** Every package that a version of this one depends on; none when it is not known. */
 export async function dependenciesOf(name: string): Promise<string[]> {
   await requireLists()
-  const told = await say('apt-cache', ['search', '--names-only', `^${name}$`])
+  const told = await say('apt-cache', ['search', '--names-only', '--', `^${name}$`])
   if (told.trim() === '') return []
-  const versions = await say('apt-cache', ['show', name])
+  const versions = await say('apt-cache', ['show', '--', ...named([name])])
   return [...versions.matchAll(/^Depends: (.*)$/gm)].flatMap(([, line = '']) =>
     line.split(/[,|]/).map((part) => part.trim().replace(/[\s(:].*$/, '')),
   )
+}
+
+/** apt's lists, and so the hashes in them, must be signed, whatever its configuration says (apt-secure(8)). */
+const onlySigned = ['-o', 'APT::Get::AllowUnauthenticated=false', '-o', 'Acquire::AllowInsecureRepositories=false']
+
+/** The SHA-256 of every version of these packages in apt's lists. */
+async function hashesOf(packages: readonly string[]): Promise<ReadonlySet<string>> {
+  const told = await say('apt-cache', ['show', '--', ...packages])
+  return new Set([...told.matchAll(/^SHA256: ([0-9a-f]{64})$/gm)].map(([, hash = '']) => hash))
+}
+
+function notAsListed(file: string): PinfoldError {
+  return new PinfoldError(`lab: ${file} is not what apt's lists say: its SHA-256 is in none of them`, {
+    code: 'ERR_LAB_UNAVAILABLE',
+    values: { file },
+    hint: 'sudo apt-get update',
+  })
+}
+
+/**
+ * Names of packages, maybe with their architecture (Debian Policy, 5.6.7), and nothing that apt would take for something
+ * else: an option, a file, a version, or one to be removed.
+ *
+ * @throws PinfoldError `ERR_LAB_UNAVAILABLE`
+ */
+export function named(packages: readonly string[]): readonly string[] {
+  const wrong = packages.find((name) => !/^[a-z0-9](?:[a-z0-9+.-]*[a-z0-9])?(?:\+\+)?(?::[a-z0-9-]+)?$/.test(name))
+  if (wrong === undefined) return packages
+  throw new PinfoldError(`lab: '${cut(wrong)}' is no name of a package`, {
+    code: 'ERR_LAB_UNAVAILABLE',
+    values: { package: wrong },
+  })
 }
 
 /** Fetches packages and unpacks them into `folder`, without installing anything, and without root. */
@@ -87,7 +120,9 @@ export async function unpackPackages(packages: readonly string[], folder: string
   await requireLists()
   const fetched = join(folder, '.packages')
   mkdirSync(fetched)
-  const download = () => say('apt-get', ['download', '-qq', ...packages], fetched, 'sudo apt-get update')
+  const wanted = named(packages)
+  const download = () =>
+    say('apt-get', ['download', '-qq', ...onlySigned, '--', ...wanted], fetched, 'sudo apt-get update')
   try {
     await download()
   } catch (error) {
@@ -96,6 +131,11 @@ export async function unpackPackages(packages: readonly string[], folder: string
     await updateLists()
     await download()
   }
-  for (const file of readdirSync(fetched)) await say('dpkg-deb', ['--extract', join(fetched, file), folder])
+  const known = await hashesOf(wanted)
+  for (const file of readdirSync(fetched)) {
+    const path = join(fetched, file)
+    if (!known.has(hashOf(readFileSync(path)))) throw notAsListed(file)
+    await say('dpkg-deb', ['--extract', path, folder])
+  }
   rmSync(fetched, { recursive: true })
 }

@@ -1,10 +1,7 @@
-import { existsSync, rmdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
 import { abortReason, isAborted, onAbort, throwIfAborted } from '../abort.js'
 import { isSystemFailure, toPinfoldError } from '../errors.js'
 import { findAccelerator } from './accelerator.js'
 import type { Accelerator } from './emulator-arguments.js'
-import { isEmpty, makeFolder } from './folders.js'
 import { commandScript, labVariables } from './guest-command.js'
 import { HostClock } from './host-clock.js'
 import { findInitramfs } from './initramfs.js'
@@ -12,6 +9,7 @@ import { findKernel } from './kernel.js'
 import { findKernelImage } from './kernel-image.js'
 import { type CheckedLabOptions, checkedLabOptions, type LabOptions } from './lab-options.js'
 import { Machine, type MachineResult, type MachineStreams } from './machine.js'
+import { OutputFolder } from './output-folder.js'
 import { findBusybox, findEmulator, findGuestTools, requireArchitecture } from './parts.js'
 
 /** What is told while it goes on. */
@@ -72,7 +70,7 @@ async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, prog
   // KVM tells its guests itself.
   const counterKilohertz = accelerator === 'tcg' ? await clock.kilohertz() : undefined
   throwIfAborted(options.signal)
-  const out = new Output(options)
+  const out = new OutputFolder(options)
   progress('starting …')
   const machines: Machine[] = []
   try {
@@ -91,7 +89,7 @@ async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, prog
   } finally {
     for (const machine of machines) machine.stop()
     await Promise.all(machines.map(({ gone }) => gone))
-    out.dropEmpty()
+    out.close()
   }
 }
 
@@ -137,37 +135,5 @@ class FailedCommand extends Error {
   constructor(status: number) {
     super(`ended with status ${status}`)
     this.status = status
-  }
-}
-
-/** The folder that is $LAB_OUT in the guests. One that nobody has written into, and that we have made, goes again. */
-class Output {
-  readonly #root: string
-  readonly #folders: readonly string[]
-  readonly #made: boolean
-
-  constructor({ out, hosts }: CheckedLabOptions) {
-    this.#root = resolve(out ?? 'lab-out')
-    // One by that name that is empty was left by a run that was killed.
-    this.#made = !existsSync(this.#root) || (out === undefined && isEmpty(this.#root))
-    const names = hosts === 1 ? ['.'] : Array.from({ length: hosts }, (_, host) => `host${host}`)
-    this.#folders = names.map((name) => join(this.#root, name))
-    for (const folder of this.#folders) makeFolder(folder)
-  }
-
-  folderOf(host: number): string {
-    return this.#folders[host] ?? this.#root
-  }
-
-  /** The folder, when there is anything in it. */
-  filled(): string | undefined {
-    return this.#folders.every(isEmpty) ? undefined : this.#root
-  }
-
-  dropEmpty(): void {
-    for (const folder of this.#folders) {
-      if (folder !== this.#root && existsSync(folder) && isEmpty(folder)) rmdirSync(folder)
-    }
-    if (this.#made && existsSync(this.#root) && isEmpty(this.#root)) rmdirSync(this.#root)
   }
 }

@@ -20,8 +20,11 @@ export interface LabOutcome {
 }
 
 export interface LabSurroundings {
-  readonly input?: Buffer | undefined
+  /** 'later': what `end` gives it. */
+  readonly input?: Buffer | 'later' | undefined
   readonly env?: Readonly<Record<string, string>>
+  /** The folder that it is started in; the root of the checkout by default. */
+  readonly cwd?: string | undefined
 }
 
 /** A `pinfold lab …` that is under way. */
@@ -31,13 +34,13 @@ export class LabRun {
   #stdout: Buffer[] = []
   #stderr = ''
 
-  constructor(words: readonly string[], { input, env = {} }: LabSurroundings = {}) {
+  constructor(words: readonly string[], { input, env = {}, cwd = root }: LabSurroundings = {}) {
     this.#child = spawn(process.execPath, [mainScript, 'lab', ...words], {
-      cwd: root,
+      cwd,
       env: { ...process.env, ...env, ...Object.fromEntries([this.#mark.split('=')]) },
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     })
-    this.#child.stdin?.end(input)
+    if (input !== 'later') this.#child.stdin?.end(input)
     this.#child.stdout?.on('data', (chunk: Buffer) => this.#stdout.push(chunk))
     this.#child.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr += chunk.toString()
@@ -69,6 +72,11 @@ export class LabRun {
       if (left === 0) throw new Error(`the lab has left processes: ${this.processes()}`)
       await setTimeout(50)
     }
+  }
+
+  /** Gives its command the rest of its stdin. */
+  end(input: string): void {
+    this.#child.stdin?.end(input)
   }
 
   kill(signal: NodeJS.Signals): void {
