@@ -1,5 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import type { MemoryRegistry } from '../src/index.js'
+import { coreOf } from '../src/memory/mapped-region.js'
 import { native } from '../src/native.js'
 import { mappedRegions } from './mappings.js'
 
@@ -18,7 +19,7 @@ export function world(memory: MemoryRegistry) {
     regions: mappedRegions(),
     table: native.tableCounts(),
     descriptors: descriptors.filter((path) => /pinfold|hugetlbfs/.test(path)).sort(),
-    holders: memory.list().map((region) => region.core.holders),
+    holders: memory.list().map((region) => coreOf(region).holders()),
     prototype: Object.getOwnPropertyNames(Object.prototype),
   }
 }

@@ -19,6 +19,12 @@ import { Slice } from './slice.js'
 const holdReason = z.string().min(1).max(200)
 const waitOptions = optionsObject({ signal: signalOption.optional() })
 
+/** The core of a region, for the modules of this library. */
+export let coreOf: (region: MappedRegion) => RegionCore
+
+/** Whether a value is a region. Neither a Proxy nor an object with the same prototype is one. */
+export let isRegion: (value: unknown) => value is MappedRegion
+
 /**
  * Memory that devices can use: whole pages, all present, never forked, with their contents kept out of core dumps
  * unless `dump`.
@@ -27,12 +33,17 @@ const waitOptions = optionsObject({ signal: signalOption.optional() })
  * or died; only then do they go back to the kernel.
  */
 export class MappedRegion {
-  /** @internal Shared by all objects of this thread for this region. */
-  readonly core: RegionCore
+  /** Shared by all objects of this thread for this region. Private, so that no program changes it. */
+  readonly #core: RegionCore
   #nodes: readonly number[] | undefined
 
+  static {
+    coreOf = (region) => region.#core
+    isRegion = (value): value is MappedRegion => typeof value === 'object' && value !== null && #core in value
+  }
+
   constructor(core: RegionCore) {
-    this.core = core
+    this.#core = core
   }
 
   /**
@@ -41,37 +52,37 @@ export class MappedRegion {
    * 5.17 with CONFIG_ANON_VMA_NAME, at most 79 bytes: prctl(2), PR_SET_VMA_ANON_NAME).
    */
   get name(): string {
-    return this.core.name
+    return this.#core.name
   }
 
   /** Virtual address of the first byte, the same in every thread. */
   get address(): VirtualAddress {
-    return this.core.address
+    return this.#core.address
   }
 
   /** Bytes: the size asked for, rounded up to whole pages. */
   get size(): number {
-    return this.core.size
+    return this.#core.size
   }
 
   /** What backs it: a hugetlb size ('2MiB'), 'transparent' or 'base'. */
   get pages(): PagesName {
-    return this.core.pages
+    return this.#core.pages
   }
 
   /** Bytes of the smallest page that can be in it: of a transparent region the base page, see `hugeShare`. */
   get pageSize(): number {
-    return this.core.pageSize
+    return this.#core.pageSize
   }
 
   /** The kinds of pages that came first in the caller's list, and why the region has not got them. */
   get passedOver(): readonly PassedOver[] {
-    return this.core.passedOver
+    return this.#core.passedOver
   }
 
   /** Whether it was closed in this thread. */
   get closed(): boolean {
-    return this.core.closed
+    return this.#core.closed
   }
 
   /**
@@ -81,7 +92,7 @@ export class MappedRegion {
    * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_SYSTEM`
    */
   get nodes(): readonly number[] {
-    this.core.requireOpen('nodes')
+    this.#core.requireOpen('nodes')
     this.#nodes ??= this.#readNodes()
     return this.#nodes
   }
@@ -93,7 +104,7 @@ export class MappedRegion {
    * @throws PinfoldError as `inspect`
    */
   get hugeShare(): number {
-    this.core.requireOpen('hugeShare')
+    this.#core.requireOpen('hugeShare')
     const { transparent, hugetlbShared, hugetlbPrivate } = this.inspect()
     return (transparent + hugetlbShared + hugetlbPrivate) / this.size
   }
@@ -104,9 +115,9 @@ export class MappedRegion {
    * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_REGION_TOO_LARGE` (use `view`), `ERR_EXTERNAL_BUFFERS`, `ERR_SYSTEM`
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    this.core.requireOpen('bytes')
+    this.#core.requireOpen('bytes')
     if (this.size > windowSize) throw this.#tooLarge('bytes', this.size, windowSize)
-    return new Uint8Array(this.core.window(0))
+    return new Uint8Array(this.#core.window(0))
   }
 
   /**
@@ -117,11 +128,11 @@ export class MappedRegion {
    *   `ERR_SYSTEM`
    */
   view(offset: number, length: number): Uint8Array<ArrayBuffer> {
-    this.core.requireOpen('view')
+    this.#core.requireOpen('view')
     checkRange('view', offset, length, this.size)
     if (length > windowStep) throw this.#tooLarge('view', length, windowStep)
     const index = offset + length <= windowSize ? 0 : this.#laterWindow(offset)
-    return new Uint8Array(this.core.window(index), offset - index * windowStep, length)
+    return new Uint8Array(this.#core.window(index), offset - index * windowStep, length)
   }
 
   /**
@@ -130,7 +141,7 @@ export class MappedRegion {
    * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_OUT_OF_RANGE`
    */
   slice(offset: number, length: number): Slice {
-    this.core.requireOpen('slice')
+    this.#core.requireOpen('slice')
     checkRange('slice', offset, length, this.size)
     return new Slice(this, offset, length)
   }
@@ -143,7 +154,7 @@ export class MappedRegion {
    */
   hold(reason = 'a hold without a reason'): Hold {
     checked('hold', holdReason, reason)
-    return new Hold(reason, this.core.hold(reason, this.hold))
+    return new Hold(reason, this.#core.hold(reason, this.hold))
   }
 
   /**
@@ -153,8 +164,8 @@ export class MappedRegion {
    * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_SYSTEM` where /proc/self cannot be read
    */
   inspect(): RegionUse {
-    this.core.requireOpen('inspect')
-    return readRegionUse(this.core.address, this.size)
+    this.#core.requireOpen('inspect')
+    return readRegionUse(this.#core.address, this.size)
   }
 
   /**
@@ -164,8 +175,14 @@ export class MappedRegion {
    * @throws PinfoldError `ERR_REGION_CLOSED`
    */
   get handle(): RegionHandle {
-    this.core.requireOpen('handle')
-    return { pinfold: 'region', process: native.processToken(), region: this.core.id, name: this.name, size: this.size }
+    this.#core.requireOpen('handle')
+    return {
+      pinfold: 'region',
+      process: native.processToken(),
+      region: this.#core.id,
+      name: this.name,
+      size: this.size,
+    }
   }
 
   /**
@@ -177,7 +194,7 @@ export class MappedRegion {
    * @throws PinfoldError `ERR_REGION_HELD` that names the holders; nothing is changed then
    */
   close(): void {
-    this.core.close()
+    this.#core.close()
   }
 
   /**
@@ -188,10 +205,10 @@ export class MappedRegion {
    */
   async closeWhenReleased(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { signal } = checked('closeWhenReleased', waitOptions, options)
-    const giveHolds = this.core.refuseHolds()
-    const endWait = beginWait(() => ({ message: this.core.heldMessage, holders: this.core.holds() }))
+    const giveHolds = this.#core.refuseHolds()
+    const endWait = beginWait(() => ({ message: this.#core.heldMessage, holders: this.#core.holds() }))
     try {
-      await this.core.released(signal)
+      await this.#core.released(signal)
     } finally {
       endWait()
       giveHolds()
@@ -233,7 +250,7 @@ export class MappedRegion {
   #readNodes(): readonly number[] {
     const all = memoryNodes()
     if (all.length === 1) return all
-    return [...readPageNodes(this.core).keys()].sort((one, other) => one - other)
+    return [...readPageNodes(this.#core).keys()].sort((one, other) => one - other)
   }
 
   #tooLarge(subject: string, length: number, most: number): PinfoldError {

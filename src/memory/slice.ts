@@ -4,6 +4,9 @@ import { checkRange } from '../options.js'
 import { formatSize } from '../sizes.js'
 import type { MappedRegion } from './mapped-region.js'
 
+/** Whether a value is a slice of a region. Neither a Proxy nor an object with the same prototype is one. */
+export let isSlice: (value: unknown) => value is Slice
+
 /** A range of a region. It refers to its region, so that the region is not collected before it. */
 export class Slice {
   /** The region that it is a range of. */
@@ -13,11 +16,19 @@ export class Slice {
   /** Bytes. */
   readonly length: number
 
+  /** Only in what came out of the constructor, which is frozen: its fields are as `region.slice()` has checked them. */
+  readonly #isMade = true
+
+  static {
+    isSlice = (value): value is Slice => typeof value === 'object' && value !== null && #isMade in value
+  }
+
   /** Made by `region.slice()`, which has checked the range. */
   constructor(region: MappedRegion, offset: number, length: number) {
     this.region = region
     this.offset = offset
     this.length = length
+    Object.freeze(this)
   }
 
   /** Virtual address of its first byte. */

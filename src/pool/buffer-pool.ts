@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
+import { coreOf } from '../memory/mapped-region.js'
 import { magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
 import type { Depot } from './depot.js'
 import type { Magazines } from './magazines.js'
@@ -47,7 +48,7 @@ export class BufferPool extends PoolCache {
   constructor(range: PoolRange, shape: PoolShape, depot: Depot, isCounting: boolean) {
     super(range, shape, depot, isCounting)
     this.#depot = depot
-    this.#queue = new PoolQueue(this.line, `pinfold:pool:${range.region.core.id}:${range.offset}`, {
+    this.#queue = new PoolQueue(this.line, `pinfold:pool:${coreOf(range.region).id}:${range.offset}`, {
       wordsNow: () => this.wordsNow(),
       get: () => this.#getForWaiter(),
       flushIfAsked: () => this.#flushIfAsked(),

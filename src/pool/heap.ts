@@ -1,5 +1,6 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
+import { coreOf } from '../memory/mapped-region.js'
 import { checked } from '../options.js'
 import { formatSize, GiB } from '../sizes.js'
 import { Granule, Word } from './block-table.js'
@@ -59,7 +60,7 @@ export class Heap {
     const address = part.region.address + BigInt(part.offset)
     const skew = Number((address % BigInt(largestAlignment)) / BigInt(Granule.bytes))
     this.#fit = new SegregatedFit(Math.floor(part.bytes / Granule.bytes), skew, blocks)
-    this.#release = part.region.core.hold('a heap')
+    this.#release = coreOf(part.region).hold('a heap')
   }
 
   /** Bytes that it manages: those of its memory, less what is beyond a multiple of 16; 0 once it was closed. */

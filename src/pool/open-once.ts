@@ -1,3 +1,4 @@
+import { coreOf } from '../memory/mapped-region.js'
 import type { RegionCore } from '../memory/region-core.js'
 import type { PoolRange } from './pool-memory.js'
 
@@ -9,13 +10,14 @@ export class OpenOnce<Thing extends { readonly closed: boolean }> {
   readonly #ofRegions = new WeakMap<RegionCore, Map<number, Thing>>()
 
   find({ region, offset }: PoolRange): Thing | undefined {
-    const found = this.#ofRegions.get(region.core)?.get(offset)
+    const found = this.#ofRegions.get(coreOf(region))?.get(offset)
     return found?.closed === false ? found : undefined
   }
 
   add({ region, offset }: PoolRange, thing: Thing): Thing {
-    const ofRegion = this.#ofRegions.get(region.core) ?? new Map<number, Thing>()
-    this.#ofRegions.set(region.core, ofRegion.set(offset, thing))
+    const core = coreOf(region)
+    const ofRegion = this.#ofRegions.get(core) ?? new Map<number, Thing>()
+    this.#ofRegions.set(core, ofRegion.set(offset, thing))
     return thing
   }
 }

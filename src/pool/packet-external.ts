@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { PinfoldError } from '../errors.js'
-import type { MappedRegion } from '../memory/mapped-region.js'
-import { Slice } from '../memory/slice.js'
+import { coreOf, type MappedRegion } from '../memory/mapped-region.js'
+import { isSlice, type Slice } from '../memory/slice.js'
 import { checkRange } from '../options.js'
 import { describe } from '../sizes.js'
 import { slotWord, slotWords } from './packet-layout.js'
@@ -78,9 +78,9 @@ export interface ExternalRange {
 
 /** What the caller has given, read once. @throws PinfoldError */
 export function externalRange(region: MappedRegion, memory: ExternalMemory, release: () => void): ExternalRange {
-  if (!isSliceOfRegion(memory)) throw wrong('memory', "a Slice of the packets' region", memory)
+  if (!isSlice(memory)) throw wrong('memory', "a Slice of the packets' region", memory)
   const { region: other, offset, length } = memory
-  if (other?.core?.id !== region.core.id) throw wrong('memory', "a Slice of the packets' region", memory)
+  if (coreOf(other).id !== coreOf(region).id) throw wrong('memory', "a Slice of the packets' region", memory)
   checkRange('attachExternal', offset, length, region.size)
   if (typeof release !== 'function') throw wrong('release', 'a function', release)
   if (length < 2 ** 31) return { offset, length }
@@ -88,15 +88,6 @@ export function externalRange(region: MappedRegion, memory: ExternalMemory, rele
     code: 'ERR_OUT_OF_RANGE',
     values: { length },
   })
-}
-
-/** As `instanceof`; a Proxy whose trap throws is none. */
-function isSliceOfRegion(memory: unknown): memory is Slice {
-  try {
-    return memory instanceof Slice
-  } catch {
-    return false
-  }
 }
 
 function wrong(name: string, expected: string, received: unknown): PinfoldError {

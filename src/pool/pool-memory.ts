@@ -1,6 +1,6 @@
 import { PinfoldError } from '../errors.js'
-import { MappedRegion } from '../memory/mapped-region.js'
-import { Slice } from '../memory/slice.js'
+import { coreOf, isRegion, type MappedRegion } from '../memory/mapped-region.js'
+import { isSlice, type Slice } from '../memory/slice.js'
 import { describe } from '../sizes.js'
 
 /** What rings, pools, packets and heaps can lie in: all of a region, or a part of it. */
@@ -26,11 +26,10 @@ export function poolRange(subject: string, memory: PoolMemory, alignment = 64): 
       values: { received: memory },
     })
   }
-  const range =
-    memory instanceof Slice
-      ? { memory, region: memory.region, offset: memory.offset, bytes: memory.length }
-      : { memory, region: memory, offset: 0, bytes: memory.size }
-  range.region.core.requireOpen(subject)
+  const range = isSlice(memory)
+    ? { memory, region: memory.region, offset: memory.offset, bytes: memory.length }
+    : { memory, region: memory, offset: 0, bytes: memory.size }
+  coreOf(range.region).requireOpen(subject)
   if (range.offset % alignment === 0) return range
   throw new PinfoldError(`${subject}: expected a multiple of ${alignment} as offset, received ${range.offset}`, {
     code: 'ERR_INVALID_ARGUMENT',
@@ -38,11 +37,6 @@ export function poolRange(subject: string, memory: PoolMemory, alignment = 64): 
   })
 }
 
-/** As `instanceof`; a Proxy whose trap throws is neither. */
 function isMemory(memory: unknown): memory is PoolMemory {
-  try {
-    return memory instanceof MappedRegion || memory instanceof Slice
-  } catch {
-    return false
-  }
+  return isRegion(memory) || isSlice(memory)
 }

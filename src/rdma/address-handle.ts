@@ -5,7 +5,7 @@ import type { Completion } from './completion.js'
 import { answeringGid, headerBytes, readDatagramHeader } from './datagram-header.js'
 import type { Device } from './device.js'
 import type { Handle, PathAttributes } from './device-calls.js'
-import { DeviceObject } from './device-object.js'
+import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import { formatGid, gidOption } from './gids.js'
 import { byte, positiveCount, whole, word16 } from './numbers.js'
 import type { ProtectionDomain } from './protection-domain.js'
@@ -120,6 +120,6 @@ export class AddressHandle extends DeviceObject {
   }
 
   protected override destroy(): void {
-    this.device.calls.destroyAddressHandle(this.handle)
+    callsOf(this).destroyAddressHandle(handleOf(this))
   }
 }

@@ -4,7 +4,7 @@ import { checked, optionsObject, signalOption } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
 import type { Device } from './device.js'
 import type { Handle } from './device-calls.js'
-import { DeviceObject } from './device-object.js'
+import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import { Waiters } from './waiters.js'
 
 const waitOptions = z.lazy(() => optionsObject({ signal: signalOption.optional() }))
@@ -54,7 +54,7 @@ export class CompletionChannel extends DeviceObject {
   }
 
   protected override destroy(): void {
-    this.device.calls.destroyChannel(this.handle)
+    callsOf(this).destroyChannel(handleOf(this))
     this.#waiters.fail(
       new PinfoldError(`next: ${this.label} was closed`, { code: 'ERR_OBJECT_CLOSED', values: { object: this.label } }),
     )

@@ -6,7 +6,7 @@ import { type Completion, Completions } from './completion.js'
 import { CompletionChannel } from './completion-channel.js'
 import type { Device } from './device.js'
 import type { Handle } from './device-calls.js'
-import { DeviceObject, requireSameDevice } from './device-object.js'
+import { callsOf, DeviceObject, handleOf, internalsOf, requireSameDevice } from './device-object.js'
 import { ExpectedCompletions } from './expected-completions.js'
 import { instanceOf, isInstance } from './instances.js'
 import { count, positiveCount } from './numbers.js'
@@ -64,7 +64,7 @@ export class CompletionQueue extends DeviceObject {
     this.device = device
     this.channel = channel
     this.#entries = entries
-    device.queues.set(handle, this)
+    internalsOf(this).queues.set(handle, this)
   }
 
   /** Completions that it has room for. */
@@ -125,7 +125,7 @@ export class CompletionQueue extends DeviceObject {
     let missed: Completion[] = []
     let isAsked = false
     try {
-      this.device.calls.requestNotification(this.handle, false)
+      callsOf(this).requestNotification(handleOf(this), false)
       missed = this.poll(most)
       isAsked = missed.length === 0
       return missed
@@ -143,14 +143,14 @@ export class CompletionQueue extends DeviceObject {
   requestNotification(options: { readonly solicitedOnly?: boolean | undefined } = {}): void {
     const { solicitedOnly = false } = checked('requestNotification', notificationOptions, options)
     this.#requireAlive('requestNotification')
-    this.device.calls.requestNotification(this.handle, solicitedOnly)
+    callsOf(this).requestNotification(handleOf(this), solicitedOnly)
   }
 
   /** Changes its room. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED` */
   resize(entries: number): void {
     checked('resize: entries', positiveCount, entries)
     this.requireOpen('resize')
-    this.#entries = this.device.calls.resizeCompletionQueue(this.handle, entries)
+    this.#entries = callsOf(this).resizeCompletionQueue(handleOf(this), entries)
   }
 
   /** @internal The device has told of an event. */
@@ -182,8 +182,8 @@ export class CompletionQueue extends DeviceObject {
   }
 
   #fill(completions: Completions, most: number): number {
-    const { calls, boundWindows } = this.device
-    const found = calls.poll(this.handle, completions.words, most)
+    const { calls, boundWindows } = internalsOf(this)
+    const found = calls.poll(handleOf(this), completions.words, most)
     if (boundWindows.size === 0) return found
     for (let index = 0; index < found; index++) {
       const key = completions.invalidated(index)
@@ -207,8 +207,8 @@ export class CompletionQueue extends DeviceObject {
   }
 
   protected override destroy(): void {
-    this.device.calls.destroyCompletionQueue(this.handle)
-    this.device.queues.delete(this.handle)
+    callsOf(this).destroyCompletionQueue(handleOf(this))
+    internalsOf(this).queues.delete(handleOf(this))
     this.channel.forget(this)
     this.#waiters.fail(closed(this.label))
   }
@@ -225,9 +225,9 @@ export function createCompletionQueue(device: Device, options: CompletionQueueOp
   } = checked('createCompletionQueue', queueOptions, options)
   requireSameDevice('createCompletionQueue', device, channel === undefined ? [] : [channel])
   const events = channel ?? device.ownChannel()
-  const made = device.calls.createCompletionQueue({
+  const made = callsOf(device).createCompletionQueue({
     entries,
-    channel: events.handle,
+    channel: handleOf(events),
     vector,
     extended: extended || timestamps,
     timestamps,

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { checked, checkRange } from '../options.js'
 import type { Device } from './device.js'
 import type { Handle } from './device-calls.js'
-import { DeviceObject } from './device-object.js'
+import { callsOf, DeviceObject, handleOf } from './device-object.js'
 
 const bytesArgument = z.instanceof(Uint8Array, { error: 'expected a Uint8Array' })
 
@@ -26,17 +26,17 @@ export class DeviceMemory extends DeviceObject {
   write(offset: number, bytes: Uint8Array): void {
     this.requireOpen('write')
     checkRange('write', offset, checked('write: bytes', bytesArgument, bytes).byteLength, this.size)
-    this.device.calls.writeDeviceMemory(this.handle, offset, bytes)
+    callsOf(this).writeDeviceMemory(handleOf(this), offset, bytes)
   }
 
   /** Fills `bytes` from it, from `offset` on. @throws PinfoldError as `write` */
   read(offset: number, bytes: Uint8Array): void {
     this.requireOpen('read')
     checkRange('read', offset, checked('read: bytes', bytesArgument, bytes).byteLength, this.size)
-    this.device.calls.readDeviceMemory(this.handle, offset, bytes)
+    callsOf(this).readDeviceMemory(handleOf(this), offset, bytes)
   }
 
   protected override destroy(): void {
-    this.device.calls.freeDeviceMemory(this.handle)
+    callsOf(this).freeDeviceMemory(handleOf(this))
   }
 }

@@ -3,7 +3,11 @@ import * as z from 'zod'
 import { disposeBy } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
-import type { Handle } from './device-calls.js'
+import type { CompletionQueue } from './completion-queue.js'
+import type { DeviceCalls, Handle } from './device-calls.js'
+import type { MemoryWindow } from './memory-window.js'
+import type { QueuePair } from './queue-pair.js'
+import type { SharedReceiveQueue } from './shared-receive-queue.js'
 
 const closeOptions = z.lazy(() => optionsObject({ force: z.boolean().optional() }))
 
@@ -38,6 +42,26 @@ const none: ReadonlySet<never> = new Set()
 
 let created = 0
 
+/** What the objects of one device share, and no program reaches. */
+export interface DeviceInternals {
+  readonly calls: DeviceCalls
+  /** By what the device calls them, for its events. */
+  readonly queues: Map<Handle, CompletionQueue>
+  readonly queuePairs: Map<Handle, QueuePair>
+  readonly sharedReceiveQueues: Map<Handle, SharedReceiveQueue>
+  /** Windows of type 2 that are bound, by key: a completion may say that a peer has closed one. */
+  readonly boundWindows: Map<number, MemoryWindow>
+}
+
+// How the modules of this library reach what is private to an object of a device.
+
+/** What the device knows an object by. */
+export let handleOf: (object: DeviceObject) => Handle
+/** The calls of an object's device. */
+export let callsOf: (object: DeviceObject) => DeviceCalls
+/** What an object shares with the others of its device. */
+export let internalsOf: (object: DeviceObject) => DeviceInternals
+
 /**
  * An object of a device, which is one thread's. It stands on its parents, which refuse to close before it, unless told to
  * take it along (`force`). Closing it again does nothing.
@@ -48,8 +72,9 @@ export abstract class DeviceObject {
   readonly objectKind: ObjectKind
   /** A number of its own in this thread, as messages and listings name it; never used again. */
   readonly number: number = ++created
-  /** @internal What the device knows it by. */
-  readonly handle: Handle
+  /** What the device knows it by. Private like the rest: with another's handle a program would act on that object. */
+  readonly #handle: Handle
+  readonly #shared: DeviceInternals
   #parents: readonly DeviceObject[]
   // Made when something comes in: most objects never have either.
   #children: Set<DeviceObject> | undefined
@@ -58,9 +83,25 @@ export abstract class DeviceObject {
   readonly #onClose: (() => void)[] = []
   #closed = false
 
-  protected constructor(objectKind: ObjectKind, handle: Handle, parents: readonly DeviceObject[]) {
+  static {
+    handleOf = (object) => object.#handle
+    callsOf = (object) => object.#shared.calls
+    internalsOf = (object) => object.#shared
+  }
+
+  /** @param shared the device's; of its parents where they are given */
+  protected constructor(
+    objectKind: ObjectKind,
+    handle: Handle,
+    parents: readonly [DeviceObject, ...DeviceObject[]] | readonly [],
+    shared?: DeviceInternals,
+  ) {
+    const [first] = parents
+    const internals = shared ?? (first === undefined ? undefined : first.#shared)
+    if (internals === undefined) throw new TypeError(`a ${objectKind} of no device`)
     this.objectKind = objectKind
-    this.handle = handle
+    this.#handle = handle
+    this.#shared = internals
     this.#parents = parents
     for (const parent of parents) parent.#adopt(this)
   }

@@ -8,15 +8,12 @@ import { eventTypes, subjectOf } from './async-events.js'
 import { CompletionChannel } from './completion-channel.js'
 import { type CompletionQueue, type CompletionQueueOptions, createCompletionQueue } from './completion-queue.js'
 import type { DeviceAttributes, DeviceKind, ForkStatus, GidEntry, PortAttributes } from './device-attributes.js'
-import type { DeviceCalls, Handle } from './device-calls.js'
+import type { DeviceCalls } from './device-calls.js'
 import type { DeviceEvent } from './device-event.js'
 import { DeviceMemory } from './device-memory.js'
-import { type CloseOptions, DeviceObject } from './device-object.js'
-import type { MemoryWindow } from './memory-window.js'
+import { type CloseOptions, callsOf, DeviceObject, internalsOf } from './device-object.js'
 import { count, positiveCount, word16 } from './numbers.js'
 import { ProtectionDomain } from './protection-domain.js'
-import type { QueuePair } from './queue-pair.js'
-import type { SharedReceiveQueue } from './shared-receive-queue.js'
 import { Waiters } from './waiters.js'
 
 const eventOptions = z.lazy(() => optionsObject({ signal: signalOption.optional() }))
@@ -35,16 +32,6 @@ export class Device extends DeviceObject {
   readonly kind: DeviceKind
   /** What it can do, as of when it was opened. */
   readonly attributes: DeviceAttributes
-  /** @internal */
-  readonly calls: DeviceCalls
-  /** @internal By what the device calls them, for its events. */
-  readonly queues = new Map<Handle, CompletionQueue>()
-  /** @internal */
-  readonly queuePairs = new Map<Handle, QueuePair>()
-  /** @internal */
-  readonly sharedReceiveQueues = new Map<Handle, SharedReceiveQueue>()
-  /** @internal Windows of type 2 that are bound, by key: a completion may say that a peer has closed one. */
-  readonly boundWindows = new Map<number, MemoryWindow>()
   readonly #iterators = new Set<DeviceEvent[]>()
   readonly #waiters = new Waiters()
   #ownChannel: CompletionChannel | undefined
@@ -52,13 +39,19 @@ export class Device extends DeviceObject {
 
   /** Made by `openDevice()`. */
   constructor(name: string, kind: DeviceKind, calls: DeviceCalls) {
-    super('device', 0, [])
+    super('device', 0, [], {
+      calls,
+      queues: new Map(),
+      queuePairs: new Map(),
+      sharedReceiveQueues: new Map(),
+      boundWindows: new Map(),
+    })
     this.name = name
     this.kind = kind
-    this.calls = calls
     this.attributes = calls.query()
+    const { queues } = internalsOf(this)
     calls.listen({
-      completion: (queue) => this.queues.get(queue)?.notified(),
+      completion: (queue) => queues.get(queue)?.notified(),
       event: (type, element) => this.#happened(type, element),
     })
   }
@@ -70,13 +63,13 @@ export class Device extends DeviceObject {
   /** Asks the device again. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_DEVICE_REMOVED` */
   query(): DeviceAttributes {
     this.requireOpen('query')
-    return this.calls.query()
+    return callsOf(this).query()
   }
 
   /** A port as it is now. @param number 1 and up @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_OUT_OF_RANGE` */
   port(number: number): PortAttributes {
     this.#requirePort('port', number)
-    return this.calls.queryPort(number)
+    return callsOf(this).queryPort(number)
   }
 
   /** All ports as they are now. @throws PinfoldError `ERR_OBJECT_CLOSED` */
@@ -87,7 +80,7 @@ export class Device extends DeviceObject {
   /** The GID table as it is now; empty entries are left out. @throws PinfoldError `ERR_OBJECT_CLOSED` */
   get gids(): GidEntry[] {
     this.requireOpen('gids')
-    return this.calls.queryGids()
+    return callsOf(this).queryGids()
   }
 
   /** An entry of the GID table. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_OUT_OF_RANGE` when it is empty */
@@ -123,19 +116,19 @@ export class Device extends DeviceObject {
   /** A partition key, in host order. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_OUT_OF_RANGE`, `ERR_DEVICE_REFUSED` */
   partitionKey(port: number, index: number): number {
     this.#requirePort('partitionKey', port)
-    return this.calls.queryPartitionKey(port, checked('partitionKey: index', word16, index))
+    return callsOf(this).queryPartitionKey(port, checked('partitionKey: index', word16, index))
   }
 
   /** Whether registered memory survives a fork of this process (ibv_is_fork_initialized(3)). Regions are never forked. */
   get forkStatus(): ForkStatus {
     this.requireOpen('forkStatus')
-    return this.calls.forkStatus()
+    return callsOf(this).forkStatus()
   }
 
   /** @throws PinfoldError `ERR_OBJECT_CLOSED`; what the device refuses */
   createDomain(): ProtectionDomain {
     this.requireOpen('createDomain')
-    return new ProtectionDomain(this, this.calls.allocateDomain())
+    return new ProtectionDomain(this, callsOf(this).allocateDomain())
   }
 
   /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses */
@@ -146,7 +139,7 @@ export class Device extends DeviceObject {
   /** @throws PinfoldError `ERR_OBJECT_CLOSED` */
   createCompletionChannel(): CompletionChannel {
     this.requireOpen('createCompletionChannel')
-    return new CompletionChannel(this, this.calls.createChannel())
+    return new CompletionChannel(this, callsOf(this).createChannel())
   }
 
   /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED` */
@@ -163,7 +156,7 @@ export class Device extends DeviceObject {
       )
     }
     this.requireOpen('allocateDeviceMemory')
-    return new DeviceMemory(this, this.calls.allocateDeviceMemory(size, log2), size)
+    return new DeviceMemory(this, callsOf(this).allocateDeviceMemory(size, log2), size)
   }
 
   /**
@@ -199,15 +192,15 @@ export class Device extends DeviceObject {
   /** @internal The process stays alive until what is returned was called. */
   stayAlive(): () => void {
     this.#waiting += 1
-    if (this.#waiting === 1) this.calls.keepAlive(true)
+    if (this.#waiting === 1) callsOf(this).keepAlive(true)
     return () => {
       this.#waiting -= 1
-      if (this.#waiting === 0 && !this.closed) this.calls.keepAlive(false)
+      if (this.#waiting === 0 && !this.closed) callsOf(this).keepAlive(false)
     }
   }
 
   protected override destroy(): void {
-    this.calls.close()
+    callsOf(this).close()
     // After this turn, when `closed` is true.
     queueMicrotask(() => this.#waiters.wake())
   }
@@ -231,15 +224,16 @@ export class Device extends DeviceObject {
   }
 
   #happened(type: number, element: number): void {
-    if (type === eventTypes.byName.CQ_ERR) this.queues.get(element)?.overran()
+    const { queues, queuePairs, sharedReceiveQueues } = internalsOf(this)
+    if (type === eventTypes.byName.CQ_ERR) queues.get(element)?.overran()
     const subject = subjectOf(type)
     const event: DeviceEvent = {
       type: eventTypes.nameOf(type),
       subject,
       port: subject === 'port' ? element : undefined,
-      queuePair: subject === 'queuePair' ? this.queuePairs.get(element) : undefined,
-      completionQueue: subject === 'completionQueue' ? this.queues.get(element) : undefined,
-      sharedReceiveQueue: subject === 'sharedReceiveQueue' ? this.sharedReceiveQueues.get(element) : undefined,
+      queuePair: subject === 'queuePair' ? queuePairs.get(element) : undefined,
+      completionQueue: subject === 'completionQueue' ? queues.get(element) : undefined,
+      sharedReceiveQueue: subject === 'sharedReceiveQueue' ? sharedReceiveQueues.get(element) : undefined,
     }
     for (const kept of this.#iterators) {
       kept.push(event)

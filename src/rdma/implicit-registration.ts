@@ -1,7 +1,7 @@
 import type { Access } from './access.js'
 import type { Device } from './device.js'
 import type { RegisteredKeys } from './device-calls.js'
-import { DeviceObject } from './device-object.js'
+import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import { type RegistrableMemory, rangeOf } from './memory-range.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import { Registration } from './registration.js'
@@ -33,16 +33,16 @@ export class ImplicitRegistration extends DeviceObject {
   cover(memory: RegistrableMemory): Registration {
     this.requireOpen('cover')
     const range = rangeOf('cover', memory)
-    const keys = this.device.calls.cover(this.handle, range)
+    const keys = callsOf(this).cover(handleOf(this), range)
     try {
       return new Registration(this.domain, [this], { kind: 'region', memory: range }, this.access, keys)
     } catch (error) {
-      this.device.calls.deregister(keys.handle)
+      callsOf(this).deregister(keys.handle)
       throw error
     }
   }
 
   protected override destroy(): void {
-    this.device.calls.deregister(this.handle)
+    callsOf(this).deregister(handleOf(this))
   }
 }

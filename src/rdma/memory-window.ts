@@ -1,7 +1,7 @@
 import { PinfoldError } from '../errors.js'
 import type { Device } from './device.js'
 import type { Handle } from './device-calls.js'
-import { DeviceObject } from './device-object.js'
+import { callsOf, DeviceObject, handleOf, internalsOf } from './device-object.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import type { QueuePair } from './queue-pair.js'
 import type { Registration, RegistrationSlice } from './registration.js'
@@ -80,15 +80,15 @@ export class MemoryWindow extends DeviceObject {
     if (memory === undefined) return
     this.#boundTo = [memory.registration, ...(this.type === 2 ? [queuePair] : [])]
     for (const { windows } of this.#boundTo) windows.add(this)
-    this.#rkey = this.type === 2 ? this.keyAfter(1) : this.device.calls.windowKey(this.handle)
+    this.#rkey = this.type === 2 ? this.keyAfter(1) : callsOf(this).windowKey(handleOf(this))
     const start = isZeroBased ? 0n : memory.registration.address + BigInt(memory.offset)
     this.#bound = { memory, start, generation: ++bindings }
-    if (this.type === 2) this.device.boundWindows.set(this.#rkey, this)
+    if (this.type === 2) internalsOf(this).boundWindows.set(this.#rkey, this)
   }
 
   /** @internal It is bound to nothing any more: its key is dead, whoever has invalidated it. */
   unbind(): void {
-    const { boundWindows } = this.device
+    const { boundWindows } = internalsOf(this)
     if (boundWindows.get(this.#rkey) === this) boundWindows.delete(this.#rkey)
     for (const { windows } of this.#boundTo) windows.delete(this)
     this.#boundTo = []
@@ -96,7 +96,7 @@ export class MemoryWindow extends DeviceObject {
   }
 
   protected override destroy(): void {
-    this.device.calls.freeWindow(this.handle)
+    callsOf(this).freeWindow(handleOf(this))
     this.unbind()
   }
 }

@@ -6,7 +6,7 @@ import type { Completion } from './completion.js'
 import type { Device } from './device.js'
 import type { Handle } from './device-calls.js'
 import { DeviceMemory } from './device-memory.js'
-import { DeviceObject, requireSameDevice } from './device-object.js'
+import { callsOf, DeviceObject, handleOf, requireSameDevice } from './device-object.js'
 import { ImplicitRegistration } from './implicit-registration.js'
 import { instanceOf } from './instances.js'
 import { MemoryWindow } from './memory-window.js'
@@ -70,7 +70,7 @@ export class ProtectionDomain extends DeviceObject {
   allocateWindow(options: { readonly type?: 1 | 2 | undefined } = {}): MemoryWindow {
     const { type = 2 } = checked('allocateWindow', windowOptions, options)
     this.requireOpen('allocateWindow')
-    const { handle, rkey } = this.device.calls.allocateWindow(this.handle, type)
+    const { handle, rkey } = callsOf(this).allocateWindow(handleOf(this), type)
     return new MemoryWindow(this, type, handle, rkey)
   }
 
@@ -78,7 +78,7 @@ export class ProtectionDomain extends DeviceObject {
   createAddressHandle(path: PathOptions): AddressHandle {
     const attributes = pathAttributes('createAddressHandle', this.device, path)
     this.requireOpen('createAddressHandle')
-    return new AddressHandle(this, this.device.calls.createAddressHandle(this.handle, attributes))
+    return new AddressHandle(this, callsOf(this).createAddressHandle(handleOf(this), attributes))
   }
 
   /**
@@ -121,7 +121,7 @@ export class ProtectionDomain extends DeviceObject {
     this.requireOpen('registerDeviceMemory')
     requireSameDevice('registerDeviceMemory', this.device, [memory])
     checkRange('registerDeviceMemory', offset, length, memory.size)
-    const keys = this.device.calls.registerDeviceMemory(this.handle, memory.handle, offset, length, rights.bits)
+    const keys = callsOf(this).registerDeviceMemory(handleOf(this), handleOf(memory), offset, length, rights.bits)
     return new Registration(this, [memory], { kind: 'device memory', length }, rights.names, keys)
   }
 
@@ -140,7 +140,7 @@ export class ProtectionDomain extends DeviceObject {
     } = checked('registerDmabuf', dmabufOptions, options)
     const { names, bits } = rightsOf('registerDmabuf', access)
     this.requireOpen('registerDmabuf')
-    const keys = this.device.calls.registerDmabuf(this.handle, descriptor, BigInt(offset), length, address, bits)
+    const keys = callsOf(this).registerDmabuf(handleOf(this), descriptor, BigInt(offset), length, address, bits)
     return new Registration(this, [], { kind: 'dma-buf', length }, names, keys)
   }
 
@@ -151,7 +151,7 @@ export class ProtectionDomain extends DeviceObject {
    */
   registerNull(): Registration {
     this.requireOpen('registerNull')
-    const keys = this.device.calls.registerNull(this.handle)
+    const keys = callsOf(this).registerNull(handleOf(this))
     return new Registration(this, [], { kind: 'null', length: 2 ** 31 }, ['localWrite'], keys)
   }
 
@@ -174,7 +174,7 @@ export class ProtectionDomain extends DeviceObject {
     )
     const { bits } = rightsOf('registerImplicit', [...local, 'onDemand'])
     this.requireOpen('registerImplicit')
-    return new ImplicitRegistration(this, local, this.device.calls.registerImplicit(this.handle, bits))
+    return new ImplicitRegistration(this, local, callsOf(this).registerImplicit(handleOf(this), bits))
   }
 
   /**
@@ -196,15 +196,15 @@ export class ProtectionDomain extends DeviceObject {
       this.device,
       entries.map(({ registration }) => registration),
     )
-    this.device.calls.advise(
-      this.handle,
+    callsOf(this).advise(
+      handleOf(this),
       number,
       flush,
-      entries.map(({ registration, offset, length }) => ({ registration: registration.handle, offset, length })),
+      entries.map(({ registration, offset, length }) => ({ registration: handleOf(registration), offset, length })),
     )
   }
 
   protected override destroy(): void {
-    this.device.calls.freeDomain(this.handle)
+    callsOf(this).freeDomain(handleOf(this))
   }
 }

@@ -15,7 +15,7 @@ import {
 } from './connection.js'
 import type { Device } from './device.js'
 import type { CreatedQueuePair, QueuePairCapacity } from './device-calls.js'
-import { DeviceObject, requireSameDevice } from './device-object.js'
+import { callsOf, DeviceObject, handleOf, internalsOf, requireSameDevice } from './device-object.js'
 import { gidOption } from './gids.js'
 import { instanceOf } from './instances.js'
 import type { MemoryWindow } from './memory-window.js'
@@ -113,7 +113,7 @@ export class QueuePair extends DeviceObject {
     this.psn = psn ?? randomInt(2 ** 24)
     // The high bit marks keys that only the kernel may send with (IBTA 10.2.5).
     this.queueKey = type === 'UD' ? (queueKey ?? randomInt(1, 2 ** 31)) : 0
-    domain.device.queuePairs.set(handle, this)
+    internalsOf(this).queuePairs.set(handle, this)
   }
 
   get device(): Device {
@@ -131,7 +131,7 @@ export class QueuePair extends DeviceObject {
   /** Asks the device. @throws PinfoldError `ERR_OBJECT_CLOSED`; what the device refuses */
   query(): QueuePairInformation {
     this.requireOpen('query')
-    const status = this.device.calls.queryQueuePair(this.handle)
+    const status = callsOf(this).queryQueuePair(handleOf(this))
     this.#state = stateOf(status.state)
     return queuePairInformation(status)
   }
@@ -145,7 +145,7 @@ export class QueuePair extends DeviceObject {
   modify(attributes: QueuePairAttributes): void {
     const change = queuePairChange(this.device, attributes)
     this.requireOpen('modify')
-    this.device.calls.modifyQueuePair(this.handle, change)
+    callsOf(this).modifyQueuePair(handleOf(this), change)
     if (change.state !== undefined) this.#state = stateOf(change.state)
   }
 
@@ -223,7 +223,7 @@ export class QueuePair extends DeviceObject {
   attachMulticast(group: { readonly gid: string; readonly lid?: number | undefined }): void {
     const { gid, lid = 0 } = checked('attachMulticast', groupArguments, group)
     this.requireOpen('attachMulticast')
-    this.device.calls.attachMulticast(this.handle, gid, lid)
+    callsOf(this).attachMulticast(handleOf(this), gid, lid)
     this.#groups.set(`${gid} ${lid}`, { gid, lid })
   }
 
@@ -231,7 +231,7 @@ export class QueuePair extends DeviceObject {
   detachMulticast(group: { readonly gid: string; readonly lid?: number | undefined }): void {
     const { gid, lid = 0 } = checked('detachMulticast', groupArguments, group)
     this.requireOpen('detachMulticast')
-    this.device.calls.detachMulticast(this.handle, gid, lid)
+    callsOf(this).detachMulticast(handleOf(this), gid, lid)
     this.#groups.delete(`${gid} ${lid}`)
   }
 
@@ -254,7 +254,7 @@ export class QueuePair extends DeviceObject {
 
   /** @internal */
   postReceives(words: Uint32Array, stride: number, posted: number): void {
-    this.device.calls.postReceive(this.handle, words, stride, posted)
+    callsOf(this).postReceive(handleOf(this), words, stride, posted)
   }
 
   protected override get boundObjects(): ReadonlySet<MemoryWindow> {
@@ -266,12 +266,12 @@ export class QueuePair extends DeviceObject {
     const detached: { readonly gid: string; readonly lid: number }[] = []
     try {
       for (const group of [...this.#groups.values()]) if (this.#leave(group)) detached.push(group)
-      this.device.calls.destroyQueuePair(this.handle)
+      callsOf(this).destroyQueuePair(handleOf(this))
     } catch (error) {
       this.#rejoin(detached)
       throw error
     }
-    this.device.queuePairs.delete(this.handle)
+    internalsOf(this).queuePairs.delete(handleOf(this))
   }
 
   /** @returns false when the device is gone, and so the group: whether the queue pair goes then is not this call's to say */
@@ -317,12 +317,12 @@ export function createQueuePair(domain: ProtectionDomain, options: QueuePairOpti
   domain.requireOpen('createQueuePair')
   const others = sharedReceiveQueue === undefined ? [] : [sharedReceiveQueue]
   requireSameDevice('createQueuePair', domain.device, [sendQueue, receiveQueue, ...others])
-  const created = domain.device.calls.createQueuePair({
+  const created = callsOf(domain).createQueuePair({
     type: queuePairTypes.byName[type],
-    domain: domain.handle,
-    sendQueue: sendQueue.handle,
-    receiveQueue: receiveQueue.handle,
-    sharedReceiveQueue: sharedReceiveQueue?.handle ?? 0,
+    domain: handleOf(domain),
+    sendQueue: handleOf(sendQueue),
+    receiveQueue: handleOf(receiveQueue),
+    sharedReceiveQueue: sharedReceiveQueue === undefined ? 0 : handleOf(sharedReceiveQueue),
     capacity: {
       sendRequests,
       receiveRequests: sharedReceiveQueue === undefined ? receiveRequests : 0,

@@ -4,7 +4,7 @@ import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
 import { type Access, type Rights, rightsOf } from './access.js'
 import type { MemoryRange, RegisteredKeys } from './device-calls.js'
-import { DeviceObject } from './device-object.js'
+import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import { instanceOf, isInstance } from './instances.js'
 import { type RegistrableMemory, rangeOf } from './memory-range.js'
 import { address64 } from './numbers.js'
@@ -32,7 +32,7 @@ export function registerMemory(
   options: RegisterOptions | undefined,
 ): Registration {
   const { range, rights, address } = understood(memory, domain, access, options)
-  const keys = domain.device.calls.register(domain.handle, range, address, rights.bits)
+  const keys = callsOf(domain).register(handleOf(domain), range, address, rights.bits)
   return made(domain, range, rights, keys)
 }
 
@@ -47,7 +47,7 @@ export async function registerMemoryAsync(
   const release = range.core.hold(`a registration with ${domain.device.name} that is under way`)
   const stay = domain.underWay(`a registration of region '${range.core.name}' that is under way`)
   try {
-    const keys = await domain.device.calls.registerAsync(domain.handle, range, address, rights.bits)
+    const keys = await callsOf(domain).registerAsync(handleOf(domain), range, address, rights.bits)
     return made(domain, range, rights, keys)
   } finally {
     stay()
@@ -85,7 +85,7 @@ function made(domain: ProtectionDomain, memory: MemoryRange, { names }: Rights, 
   try {
     return new Registration(domain, [], { kind: 'region', memory }, names, keys)
   } catch (error) {
-    domain.device.calls.deregister(keys.handle)
+    callsOf(domain).deregister(keys.handle)
     throw error
   }
 }

@@ -6,7 +6,7 @@ import { formatSize } from '../sizes.js'
 import { type Access, accessBits, accessOption } from './access.js'
 import type { Device } from './device.js'
 import type { MemoryRange, RegisteredKeys } from './device-calls.js'
-import { DeviceObject, requireSameDevice } from './device-object.js'
+import { callsOf, DeviceObject, handleOf, requireSameDevice } from './device-object.js'
 import { instanceOf } from './instances.js'
 import { type RegistrableMemory, rangeOf, registrableMemory } from './memory-range.js'
 import type { MemoryWindow } from './memory-window.js'
@@ -37,6 +37,11 @@ const noWindows: ReadonlySet<MemoryWindow> = new Set()
 
 let registrations = 0
 
+/** The region that a registration keeps open, and what ends the hold by which it does; undefined for other memory. */
+export let regionOf: (
+  registration: Registration,
+) => { readonly core: MemoryRange['core']; readonly hold: () => void } | undefined
+
 /**
  * Memory that a device may use: verbs calls it a memory region (ibv_mr). Made by `registry.register`, or by the domain for
  * memory that is no region's.
@@ -51,6 +56,14 @@ export class Registration extends DeviceObject {
   #generation: number
   #regionHold: () => void
   #windows: Set<MemoryWindow> | undefined
+
+  static {
+    regionOf = (registration) => {
+      const source = registration.#source
+      if (source.kind !== 'region') return undefined
+      return { core: source.memory.core, hold: registration.#regionHold }
+    }
+  }
 
   /** Made by `registry.register` and by ProtectionDomain. */
   constructor(
@@ -127,16 +140,6 @@ export class Registration extends DeviceObject {
     return this.#generation
   }
 
-  /** @internal The region that it keeps open. */
-  get core(): MemoryRange['core'] | undefined {
-    return this.#source.kind === 'region' ? this.#source.memory.core : undefined
-  }
-
-  /** @internal The hold by which it does: what ends it. */
-  get regionHold(): () => void {
-    return this.#regionHold
-  }
-
   /** @internal The windows that were last bound to it. */
   get windows(): Set<MemoryWindow> {
     this.#windows ??= new Set()
@@ -170,8 +173,8 @@ export class Registration extends DeviceObject {
     const source = range === undefined ? undefined : ({ kind: 'region', memory: range } as const)
     const hold = source === undefined ? undefined : this.#holdRegion(source)
     try {
-      this.#keys = this.device.calls.reregister(this.handle, {
-        ...(domain === undefined ? {} : { domain: domain.handle }),
+      this.#keys = callsOf(this).reregister(handleOf(this), {
+        ...(domain === undefined ? {} : { domain: handleOf(domain) }),
         ...(range === undefined ? {} : { memory: range }),
         ...(bits === undefined ? {} : { access: bits }),
       })
@@ -198,7 +201,7 @@ export class Registration extends DeviceObject {
   }
 
   protected override destroy(): void {
-    this.device.calls.deregister(this.handle)
+    callsOf(this).deregister(handleOf(this))
     this.#regionHold()
   }
 

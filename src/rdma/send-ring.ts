@@ -1,6 +1,7 @@
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 import { accessBits } from './access.js'
+import { callsOf, handleOf, internalsOf } from './device-object.js'
 import { isInstance } from './instances.js'
 import type { MemoryWindow } from './memory-window.js'
 import { type RequestOperation, requestOpcodes, sendFlags } from './operations.js'
@@ -135,7 +136,7 @@ export class SendRing {
     this.#queuePair.requireSending('post')
     let posted = staged
     try {
-      this.#queuePair.device.calls.postSend(this.#queuePair.handle, this.#words, this.#stride, staged)
+      callsOf(this.#queuePair).postSend(handleOf(this.#queuePair), this.#words, this.#stride, staged)
     } catch (error) {
       posted = error instanceof PinfoldError && typeof error.values.posted === 'number' ? error.values.posted : 0
       throw error
@@ -222,7 +223,7 @@ export class SendRing {
   #address(at: number, to: NonNullable<Extract<SendRequest, { operation: 'send' }>['to']>): void {
     to.addressHandle.requireOpen('post')
     this.#requireSame(to.addressHandle)
-    this.#words[at + sendWord.addressHandle] = to.addressHandle.handle
+    this.#words[at + sendWord.addressHandle] = handleOf(to.addressHandle)
     this.#words[at + sendWord.remoteQueuePair] = to.queuePair
     this.#words[at + sendWord.remoteKey] = to.queueKey
   }
@@ -230,7 +231,7 @@ export class SendRing {
   #invalidate(at: number, target: MemoryWindow | number): void {
     if (typeof target === 'number') {
       this.#words[at + sendWord.immediate] = target
-      const window = this.#queuePair.device.boundWindows.get(target)
+      const window = internalsOf(this.#queuePair).boundWindows.get(target)
       if (window !== undefined) this.#windows.push({ window, bound: undefined, isZeroBased: false, at: this.#staged })
       return
     }
@@ -243,14 +244,14 @@ export class SendRing {
     window.requireOpen('post')
     this.#requireSame(window)
     const words = this.#words
-    words[at + sendWord.window] = window.handle
+    words[at + sendWord.window] = handleOf(window)
     words[at + sendWord.bindAccess] = accessBits('bind', [...access, 'localWrite']) & ~1
     words[at + sendWord.bindKey] = window.type === 2 ? window.keyAfter(this.#bindsOf(window) + 1) : 0
     const bound = memory === undefined ? undefined : asSlice(memory)
     if (bound !== undefined) {
       bound.registration.requireOpen('post')
       this.#requireSame(bound.registration)
-      words[at + sendWord.bindRegistration] = bound.registration.handle
+      words[at + sendWord.bindRegistration] = handleOf(bound.registration)
       this.#writeNumber(at + sendWord.bindOffset, bound.offset)
       this.#writeNumber(at + sendWord.bindLength, bound.length)
     }

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { checked, optionsObject } from '../options.js'
 import type { Device } from './device.js'
 import type { Handle, SharedReceiveCapacity } from './device-calls.js'
-import { DeviceObject } from './device-object.js'
+import { callsOf, DeviceObject, handleOf, internalsOf } from './device-object.js'
 import { count, positiveCount } from './numbers.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import { type ReceiveRequest, ReceiveRing } from './receive-ring.js'
@@ -37,7 +37,7 @@ export class SharedReceiveQueue extends DeviceObject {
     this.domain = domain
     this.#requests = requests
     this.#capacity = capacity
-    domain.device.sharedReceiveQueues.set(handle, this)
+    internalsOf(this).sharedReceiveQueues.set(handle, this)
   }
 
   get device(): Device {
@@ -72,7 +72,7 @@ export class SharedReceiveQueue extends DeviceObject {
   modify(options: { readonly requests?: number | undefined; readonly limit?: number | undefined }): void {
     const { requests, limit } = checked('modify', modifyOptions, options)
     this.requireOpen('modify')
-    this.device.calls.modifySharedReceiveQueue(this.handle, {
+    callsOf(this).modifySharedReceiveQueue(handleOf(this), {
       ...(requests === undefined ? {} : { requests }),
       ...(limit === undefined ? {} : { limit }),
     })
@@ -85,7 +85,7 @@ export class SharedReceiveQueue extends DeviceObject {
   /** Asks the device. @throws PinfoldError `ERR_OBJECT_CLOSED`; what the device refuses */
   query(): SharedReceiveCapacity {
     this.requireOpen('query')
-    return this.device.calls.querySharedReceiveQueue(this.handle)
+    return callsOf(this).querySharedReceiveQueue(handleOf(this))
   }
 
   /** @internal */
@@ -95,12 +95,12 @@ export class SharedReceiveQueue extends DeviceObject {
 
   /** @internal */
   postReceives(words: Uint32Array, stride: number, posted: number): void {
-    this.device.calls.postSharedReceive(this.handle, words, stride, posted)
+    callsOf(this).postSharedReceive(handleOf(this), words, stride, posted)
   }
 
   protected override destroy(): void {
-    this.device.calls.destroySharedReceiveQueue(this.handle)
-    this.device.sharedReceiveQueues.delete(this.handle)
+    callsOf(this).destroySharedReceiveQueue(handleOf(this))
+    internalsOf(this).sharedReceiveQueues.delete(handleOf(this))
   }
 }
 
@@ -111,6 +111,6 @@ export function createSharedReceiveQueue(
 ): SharedReceiveQueue {
   const { requests = 64, entries = 4, limit = 0 } = checked('createSharedReceiveQueue', sharedOptions, options)
   domain.requireOpen('createSharedReceiveQueue')
-  const { handle, capacity } = domain.device.calls.createSharedReceiveQueue(domain.handle, { requests, entries, limit })
+  const { handle, capacity } = callsOf(domain).createSharedReceiveQueue(handleOf(domain), { requests, entries, limit })
   return new SharedReceiveQueue(domain, handle, requests, capacity)
 }

@@ -2,6 +2,7 @@ import { PinfoldError } from '../errors.js'
 import { unreadable } from '../options.js'
 import { describe } from '../sizes.js'
 import type { Device } from './device.js'
+import { handleOf } from './device-object.js'
 import { isInstance } from './instances.js'
 import { Registration, RegistrationSlice } from './registration.js'
 import { entryWord, entryWords } from './work-layout.js'
@@ -124,7 +125,7 @@ export function writeRange(
       values: { length },
     })
   }
-  words[at + entryWord.registration] = registration.handle
+  words[at + entryWord.registration] = handleOf(registration)
   words[at + entryWord.length] = length
   words[at + entryWord.offset] = offset
   words[at + entryWord.offset + 1] = offset < 2 ** 32 ? 0 : offset / 2 ** 32

@@ -2,21 +2,22 @@ import { type InspectOptionsStylized, inspect } from 'node:util'
 import * as z from 'zod'
 import type { VirtualAddress } from '../addresses.js'
 import { disposeBy } from '../disposal.js'
+import { coreOf, isRegion } from '../memory/mapped-region.js'
 import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
 import { checked, optionsObject, signalOption } from '../options.js'
 import type { Access } from '../rdma/access.js'
 import type { RegistrableMemory } from '../rdma/memory-range.js'
 import type { ProtectionDomain } from '../rdma/protection-domain.js'
 import { type RegisterOptions, registerMemory, registerMemoryAsync } from '../rdma/register.js'
-import type { Registration } from '../rdma/registration.js'
+import { type Registration, regionOf } from '../rdma/registration.js'
 import { formatSize } from '../sizes.js'
 import type { Ledger } from './ledger.js'
-import { Region } from './region.js'
+import type { Region } from './region.js'
 import { type AllocateOptions, checkedAllocateOptions } from './registry-options.js'
 import type { RegistryStats } from './registry-stats.js'
 
 const waitOptions = optionsObject({ signal: signalOption.optional() })
-const regionArgument = z.custom<Region | undefined>((value) => value === undefined || value instanceof Region, {
+const regionArgument = z.custom<Region | undefined>((value) => value === undefined || isRegion(value), {
   error: 'expected a Region',
 })
 
@@ -150,7 +151,7 @@ export class MemoryRegistry<Names extends string = never> {
    */
   registrations(region?: Region): Registration[] {
     checked('registrations: region', regionArgument, region)
-    return this.#ledger.registrations.list(region?.core)
+    return this.#ledger.registrations.list(region === undefined ? undefined : coreOf(region))
   }
 
   /** What it has and has done, as plain numbers. */
@@ -209,7 +210,7 @@ export class MemoryRegistry<Names extends string = never> {
     const known = this.registrations()
     const lines = this.list().flatMap((region) => [
       `  ${inspect(region, options)}`,
-      ...known.filter(({ core }) => core === region.core).map((of) => `    ${inspect(of, options)}`),
+      ...known.filter((of) => regionOf(of)?.core === coreOf(region)).map((of) => `    ${inspect(of, options)}`),
     ])
     return [head, ...lines].join('\n')
   }

@@ -1,4 +1,4 @@
-import { MappedRegion } from '../memory/mapped-region.js'
+import { coreOf, MappedRegion } from '../memory/mapped-region.js'
 import { attachCore, type RegionHandle } from '../memory/region-handle.js'
 import { type Translation, translateRegion } from '../translate/translation.js'
 
@@ -11,8 +11,9 @@ export class Region extends MappedRegion {
    * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_SYSTEM` where /proc/self/pagemap cannot be read
    */
   translate(): Translation {
-    this.core.requireOpen('translate')
-    return translateRegion(this.core)
+    const core = coreOf(this)
+    core.requireOpen('translate')
+    return translateRegion(core)
   }
 }
 

@@ -1,5 +1,7 @@
 import type { RegionCore } from '../memory/region-core.js'
-import type { Registration } from '../rdma/registration.js'
+import { type Registration, regionOf } from '../rdma/registration.js'
+
+const nothing = () => {}
 
 /** What a registry has made known to devices. Each keeps its region open, and goes before it. */
 export class Registrations {
@@ -11,7 +13,7 @@ export class Registrations {
 
   /** What ends the holds that they have on their regions. */
   get holds(): ReadonlySet<() => void> {
-    return new Set([...this.#open].map(({ regionHold }) => regionHold))
+    return new Set([...this.#open].map((registration) => regionOf(registration)?.hold ?? nothing))
   }
 
   add(registration: Registration): Registration {
@@ -23,7 +25,7 @@ export class Registrations {
   /** In the order in which they were made; those of one region, when it is given. */
   list(core?: RegionCore): Registration[] {
     const all = [...this.#open]
-    return core === undefined ? all : all.filter((registration) => registration.core === core)
+    return core === undefined ? all : all.filter((registration) => regionOf(registration)?.core === core)
   }
 
   /** Closes all of them, and the windows that are bound to them before. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createHeap, type Heap, openRegistrySync, type Region } from '../../src/index.js'
+import { coreOf } from '../../src/memory/mapped-region.js'
 import { kept } from '../registries.js'
 
 let region: Region
@@ -249,7 +250,7 @@ describe('a closed heap', () => {
       using scoped = createHeap(region.slice(4096, 1024))
       scoped.allocate(16)
     }
-    expect(region.core.holders).toEqual(['a heap'])
+    expect(coreOf(region).holders()).toEqual(['a heap'])
   })
 })
 
@@ -269,7 +270,7 @@ describe('a heap is opened on no', () => {
     ['slice at no multiple of 16', 'ERR_INVALID_ARGUMENT', () => createHeap(region.slice(8, 1024))],
   ])('%s', (_, code, open) => {
     expect(open).toThrow(coded(code))
-    expect(region.core.holders).toEqual(['a heap'])
+    expect(coreOf(region).holders()).toEqual(['a heap'])
   })
 })
 

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openRegistrySync, type Region } from '../../src/index.js'
+import { coreOf } from '../../src/memory/mapped-region.js'
 import { freeMemory } from '../../src/memory/memory-shortage.js'
 import { policyKind } from '../../src/native.js'
 import { requestOpcodes, sendFlags } from '../../src/rdma/operations.js'
@@ -17,7 +18,7 @@ afterEach(() => {
   loop = new Loop()
 })
 
-const memory = (region: Region, offset: number, length: number) => ({ core: region.core, offset, length })
+const memory = (region: Region, offset: number, length: number) => ({ core: coreOf(region), offset, length })
 
 describe('a registration of a region', () => {
   let region: Region

@@ -2,6 +2,7 @@ import { afterAll, expect, test, vi } from 'vitest'
 import type { Access } from '../../src/index.js'
 import { accessFlags } from '../../src/rdma/access.js'
 import { Completions } from '../../src/rdma/completion.js'
+import { callsOf } from '../../src/rdma/device-object.js'
 import { rdmaObjects } from '../rdma-objects.js'
 
 // Words of a caller's that say something else each time they are read, or do something meanwhile.
@@ -28,7 +29,7 @@ function changing(first: Access, later: Access | (() => never)): { given: Access
 }
 
 test('the whole address space is registered with the rights that were looked at', () => {
-  const asked = vi.spyOn(device.calls, 'registerImplicit')
+  const asked = vi.spyOn(callsOf(device), 'registerImplicit')
   const implicit = domain.registerImplicit(changing('localWrite', 'remoteRead').given)
   expect(asked).toHaveBeenCalledWith(expect.any(Number), accessFlags.byName.localWrite | accessFlags.byName.onDemand)
   expect(implicit.access).toEqual(['localWrite'])

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { createHeap, type Heap, openRegistrySync } from '../../src/index.js'
+import { coreOf } from '../../src/memory/mapped-region.js'
 import { mappedRegions } from '../mappings.js'
 
 const memory = openRegistrySync()
@@ -189,7 +190,7 @@ test('whatever is allocated, moved and freed in whatever order, blocks never ove
       } finally {
         heap.close({ force: true })
       }
-      expect(region.core.holders).toEqual([])
+      expect(coreOf(region).holders()).toEqual([])
     }),
     { numRuns: 100 },
   )
