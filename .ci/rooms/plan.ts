@@ -32,6 +32,7 @@ export const typeScriptRooms: Readonly<Record<string, Room>> = {
 export const vocabulary: readonly string[] = [
   'abort.ts',
   'addresses.ts',
+  'builtins.ts',
   'disposal.ts',
   'errors.ts',
   'options.ts',

@@ -216,10 +216,10 @@ export class RegionCore {
       native.close(this.#attachment)
     } finally {
       // Whatever became of it, this thread has given it up, and who counts it must know.
-      for (let last = this.#onClose.at(-1); last !== undefined; last = this.#onClose.at(-1)) {
-        last()
-        const at = this.#onClose.lastIndexOf(last) // gone, when the listener has called close() itself
-        if (at !== -1) this.#onClose.splice(at, 1)
+      for (let at = this.#onClose.length - 1; at >= 0; at = this.#onClose.length - 1) {
+        this.#onClose[at]?.()
+        // It is gone already when the listener has called close() itself.
+        if (this.#onClose.length > at) this.#onClose.length = at
       }
     }
     this.#done = true

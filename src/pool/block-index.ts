@@ -1,3 +1,4 @@
+import { clz32 } from '../builtins.js'
 import { Word } from './block-table.js'
 
 /**
@@ -20,7 +21,7 @@ export class BlockIndex {
 
   /** @throws RangeError when there is no memory for so many blocks */
   constructor(capacity: number) {
-    const bits = 32 - Math.clz32(2 * capacity - 1)
+    const bits = 32 - clz32(2 * capacity - 1)
     this.heads = new Int32Array(2 ** bits)
     this.shift = 32 - bits
   }

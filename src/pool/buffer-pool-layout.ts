@@ -1,3 +1,4 @@
+import { atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { PoolMemory } from './pool-memory.js'
 import { mostParticipants, participantAt } from './ring-layout.js'
@@ -144,7 +145,7 @@ export function elementBytes({
 
 /** Makes a pool of memory that may have held anything, with no element in it. Its magic comes last. */
 export function writePool(words: Int32Array, shape: PoolShape): void {
-  Atomics.store(words, headerWord.magic, 0)
+  atomicStore(words, headerWord.magic, 0)
   words.fill(0)
   words[headerWord.version] = version
   words[headerWord.capacity] = shape.capacity
@@ -160,7 +161,7 @@ export function writePool(words: Int32Array, shape: PoolShape): void {
 
 /** From now on others can attach. */
 export function publishPool(words: Int32Array): void {
-  Atomics.store(words, headerWord.magic, magic)
+  atomicStore(words, headerWord.magic, magic)
 }
 
 /**
@@ -174,7 +175,7 @@ export function readPool(memory: PoolMemory, bytes: number): PoolShape {
   const { buffer, byteOffset } = memory.view(0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)
   const word = (at: number) => words[at] ?? 0
-  if (Atomics.load(words, headerWord.magic) !== magic) throw noPool('there is none', {})
+  if (atomicLoad(words, headerWord.magic) !== magic) throw noPool('there is none', {})
   const found = word(headerWord.version)
   if (found !== version) throw noPool(`it is of version ${found}, not ${version}`, { version: found })
   const shape: PoolShape = {

@@ -1,3 +1,4 @@
+import { now } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { magazineWord, threadWord } from './buffer-pool-layout.js'
 import type { Depot } from './depot.js'
@@ -155,9 +156,9 @@ export class Magazines {
   #takeFull(words: Int32Array): number {
     const full = this.#depot.takeFull(words, this.#ticket)
     if (full >= 0) return full
-    const now = performance.now()
-    if (now - this.#lastSweep < sweepEvery) return -1
-    this.#lastSweep = now
+    const time = now()
+    if (time - this.#lastSweep < sweepEvery) return -1
+    this.#lastSweep = time
     return this.#depot.sweep(words) > 0 ? this.#depot.takeFull(words, this.#ticket) : -1
   }
 

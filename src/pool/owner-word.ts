@@ -1,3 +1,4 @@
+import { atomicLoad, atomicWait, compareExchange, now } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { doubtAbout, isAlive, threadOf } from './ring-participants.js'
 
@@ -30,22 +31,22 @@ export const leftBehind = 1 << 30
  * @throws PinfoldError `ERR_POOL_BUSY` after that
  */
 export function takeOwnership(words: Int32Array, at: number, ticket: number, patience: number): Taken {
-  return Atomics.compareExchange(words, at, 0, ticket) === 0 ? 'free' : waited(words, at, ticket, patience)
+  return compareExchange(words, at, 0, ticket) === 0 ? 'free' : waited(words, at, ticket, patience)
 }
 
 function waited(words: Int32Array, at: number, ticket: number, patience: number): Taken {
   for (let spin = 0; spin < spins; spin++) {
-    if (Atomics.compareExchange(words, at, 0, ticket) === 0) return 'free'
+    if (compareExchange(words, at, 0, ticket) === 0) return 'free'
   }
-  const start = performance.now()
+  const start = now()
   for (let sleep = shortestNap; ; sleep = Math.min(2 * sleep, longestNap)) {
-    const found = Atomics.load(words, at)
+    const found = atomicLoad(words, at)
     // Our own: a call that ended half-way, by a stack that was used up so far that it could not even say so.
     if (found === 0 || found === ticket || !isAlive(words, found)) {
-      if (Atomics.compareExchange(words, at, found, ticket) === found) return found === 0 ? 'free' : 'left behind'
+      if (compareExchange(words, at, found, ticket) === found) return found === 0 ? 'free' : 'left behind'
       continue
     }
-    if (performance.now() - start > patience) {
+    if (now() - start > patience) {
       const thread = threadOf(words, found)
       const doubt = doubtAbout(words, found)
       throw new PinfoldError(`pool: thread ${thread} has had the depot for ${patience} ms${doubt?.text ?? ''}`, {
@@ -53,6 +54,6 @@ function waited(words: Int32Array, at: number, ticket: number, patience: number)
         values: { thread, patience, ...doubt?.values },
       })
     }
-    Atomics.wait(nap, 0, 0, sleep)
+    atomicWait(nap, 0, 0, sleep)
   }
 }

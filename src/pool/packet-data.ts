@@ -1,3 +1,4 @@
+import { atomicAdd } from '../builtins.js'
 import { checkRange } from '../options.js'
 import { damaged, noRoom, packetShared, requireUpTo } from './packet-errors.js'
 import { PacketHolds } from './packet-holds.js'
@@ -164,7 +165,7 @@ export abstract class PacketData extends PacketHolds {
       if (segments.some((segment) => this.holders(segment) >= mostReferences)) {
         throw packetShared('retain', index, 'is had 32,766 times, as often as one can')
       }
-      for (const segment of segments) Atomics.add(this.records, segment << 3, 1)
+      for (const segment of segments) atomicAdd(this.records, segment << 3, 1)
     })
   }
 

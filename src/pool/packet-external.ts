@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { atomicAdd, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { coreOf, type MappedRegion } from '../memory/mapped-region.js'
 import { isSlice, type Slice } from '../memory/slice.js'
@@ -22,12 +23,12 @@ export class ExternalSlots {
     const count = slots.length / slotWords
     for (let slot = 0; slot < count; slot++) {
       const at = slot * slotWords
-      if (Atomics.compareExchange(slots, at + slotWord.owner, 0, this.#owner) !== 0) continue
+      if (compareExchange(slots, at + slotWord.owner, 0, this.#owner) !== 0) continue
       slots[at + slotWord.offsetLow] = offset % 2 ** 32
       slots[at + slotWord.offsetHigh] = Math.floor(offset / 2 ** 32)
       slots[at + slotWord.length] = length
       this.#callbacks.set(slot, release)
-      Atomics.store(slots, at + slotWord.references, 1)
+      atomicStore(slots, at + slotWord.references, 1)
       return slot
     }
     throw new PinfoldError(`attachExternal: all ${count} slots of external buffers are taken`, {
@@ -38,7 +39,7 @@ export class ExternalSlots {
 
   /** One more packet uses it. */
   share(slots: Int32Array, at: number): void {
-    Atomics.add(slots, at + slotWord.references, 1)
+    atomicAdd(slots, at + slotWord.references, 1)
   }
 
   /** No packet uses it any more. */
@@ -47,7 +48,7 @@ export class ExternalSlots {
     const at = slot * slotWords
     if (release === undefined || slots[at + slotWord.owner] !== this.#owner) return
     this.#callbacks.delete(slot)
-    Atomics.store(slots, at + slotWord.owner, 0)
+    atomicStore(slots, at + slotWord.owner, 0)
     release()
   }
 

@@ -76,7 +76,7 @@ export abstract class PacketHolds extends PacketRecords {
    */
   protected settle(): void {
     const failures: unknown[] = []
-    for (let index = this.#owed.pop(); index !== undefined; index = this.#owed.pop()) {
+    for (let index = taken(this.#owed); index !== undefined; index = taken(this.#owed)) {
       try {
         this.pool.room(1)
       } catch (error) {
@@ -91,7 +91,7 @@ export abstract class PacketHolds extends PacketRecords {
         if (!isBusy(error)) failures.push(error)
       }
     }
-    for (let slot = this.#over.pop(); slot !== undefined; slot = this.#over.pop()) {
+    for (let slot = taken(this.#over); slot !== undefined; slot = taken(this.#over)) {
       try {
         this.released(slot)
       } catch (error) {
@@ -130,4 +130,13 @@ export abstract class PacketHolds extends PacketRecords {
 
 function isBusy(error: unknown): boolean {
   return error instanceof PinfoldError && error.code === 'ERR_POOL_BUSY'
+}
+
+/** Takes the last of `values` out; without `pop`, so that a loop ends in a program that has replaced it. */
+function taken(values: number[]): number | undefined {
+  const last = values.length - 1
+  if (last < 0) return undefined
+  const value = values[last]
+  values.length = last
+  return value
 }

@@ -1,3 +1,4 @@
+import { atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { PoolMemory } from './pool-memory.js'
 
@@ -136,7 +137,7 @@ export function packetViews(memory: PoolMemory, shape: PacketShape): PacketViews
 export function writePackets(memory: PoolMemory, shape: PacketShape): void {
   const bytes = memory.view(0, packetPlaces(shape).end)
   const words = headerOf(memory)
-  Atomics.store(words, headerWord.magic, 0)
+  atomicStore(words, headerWord.magic, 0)
   bytes.fill(0)
   words[headerWord.version] = version
   words[headerWord.capacity] = shape.capacity
@@ -152,7 +153,7 @@ export function writePackets(memory: PoolMemory, shape: PacketShape): void {
 
 /** From now on others can attach. */
 export function publishPackets(memory: PoolMemory): void {
-  Atomics.store(headerOf(memory), headerWord.magic, magic)
+  atomicStore(headerOf(memory), headerWord.magic, magic)
 }
 
 /**

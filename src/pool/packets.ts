@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { atomicAdd } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { checkRange } from '../options.js'
 import type { BufferPool } from './buffer-pool.js'
@@ -351,7 +352,7 @@ export class Packets extends PacketParts {
 
   #shareBuffer(subject: string, owner: number): void {
     if (this.word(owner << 3) >>> 16 >= mostReferences) throw packetShared(subject, owner, 'is shared 32,766 times')
-    Atomics.add(this.records, owner << 3, oneSharer)
+    atomicAdd(this.records, owner << 3, oneSharer)
   }
 
   #requirePlain(subject: string, index: number): void {

@@ -1,3 +1,4 @@
+import { atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 import { depotWord, magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './buffer-pool-layout.js'
@@ -301,7 +302,7 @@ export abstract class PoolCache extends PoolElements {
       if (words[atOwner] === participant.ticket) {
         magazines.areUnknown = true
         magazines.loaded = -1
-        Atomics.store(words, atOwner, cutOff)
+        atomicStore(words, atOwner, cutOff)
       }
       throw error
     } finally {

@@ -1,5 +1,6 @@
 import { BroadcastChannel } from 'node:worker_threads'
 import { abortReason, onAbort, throwIfAborted } from '../abort.js'
+import { atomicAdd, atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, signalOption } from '../options.js'
 import { threadsWord, threadWord, threadWords, waitWord } from './buffer-pool-layout.js'
@@ -66,7 +67,7 @@ export class PoolQueue {
       if (index >= 0) return index
     }
     return new Promise((resolve, reject) => {
-      const number = Atomics.add(words, waitWord.next, 1)
+      const number = atomicAdd(words, waitWord.next, 1)
       const waiter: Waiter = {
         number,
         resolve: (index) => {
@@ -97,12 +98,12 @@ export class PoolQueue {
     let isAnybody = own !== undefined
     for (let line = 0; line < mostParticipants; line++) {
       const at = threadsWord + line * threadWords
-      const waiting = Atomics.load(words, at + threadWord.waiting)
+      const waiting = atomicLoad(words, at + threadWord.waiting)
       if (waiting === 0 || at === this.#thread || !isAlive(words, words[at + threadWord.ticket] ?? 0)) continue
       isAnybody = true
       if (own === undefined || ((waiting - 1 - own) | 0) < 0) return false
     }
-    if (!isAnybody) Atomics.store(words, waitWord.isSomebody, 0)
+    if (!isAnybody) atomicStore(words, waitWord.isSomebody, 0)
     return true
   }
 
@@ -157,8 +158,8 @@ export class PoolQueue {
     const [first] = this.#waiters
     const words = this.#wordsIfAny()
     if (words !== undefined) {
-      Atomics.store(words, this.#thread + threadWord.waiting, first === undefined ? 0 : (first.number + 1) | 0 || 1)
-      if (first !== undefined) Atomics.store(words, waitWord.isSomebody, 1)
+      atomicStore(words, this.#thread + threadWord.waiting, first === undefined ? 0 : (first.number + 1) | 0 || 1)
+      if (first !== undefined) atomicStore(words, waitWord.isSomebody, 1)
     }
     if (first === undefined) {
       clearInterval(this.#timer)

@@ -1,3 +1,4 @@
+import { atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { PoolMemory } from './pool-memory.js'
 
@@ -114,7 +115,7 @@ export function viewsOf(memory: PoolMemory, count: number): RingViews {
 
 /** Makes an empty ring of memory that may have held anything. Its magic comes last: without it, it is none. */
 export function writeRing(words: Int32Array, shape: RingShape): void {
-  Atomics.store(words, headerWord.magic, 0)
+  atomicStore(words, headerWord.magic, 0)
   words.fill(0)
   words[headerWord.version] = version
   words[headerWord.count] = shape.count
@@ -123,7 +124,7 @@ export function writeRing(words: Int32Array, shape: RingShape): void {
   words[headerWord.highWatermark] = shape.highWatermark
   words[headerWord.lowWatermark] = shape.lowWatermark
   words[producerWord + SideWord.limit] = shape.count
-  Atomics.store(words, headerWord.magic, magic)
+  atomicStore(words, headerWord.magic, magic)
 }
 
 /**
@@ -137,7 +138,7 @@ export function readShape(memory: PoolMemory, bytes: number): RingShape {
   const { buffer, byteOffset } = memory.view(0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)
   const word = (at: number) => words[at] ?? 0
-  if (Atomics.load(words, headerWord.magic) !== magic) throw noRing('there is none', {})
+  if (atomicLoad(words, headerWord.magic) !== magic) throw noRing('there is none', {})
   if (word(headerWord.version) !== version) {
     const found = word(headerWord.version)
     throw noRing(`it is of version ${found}, not ${version}`, { version: found })

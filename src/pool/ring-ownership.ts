@@ -1,3 +1,4 @@
+import { atomicLoad, atomicStore, atomicWait, compareExchange, now } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { barrierEverywhere, reachableByBarriers } from '../memory/barrier.js'
 import { isPlain } from './publication.js'
@@ -101,11 +102,11 @@ export class SideOwnership {
    */
   acquire(views: RingViews, line: Int32Array): boolean {
     const { words } = views
-    const started = performance.now()
+    const started = now()
     let sleep = shortestNap
     for (let spin = 0; ; spin++) {
-      const found = Atomics.load(line, SideWord.owner)
-      const keeps = !this.#isShared || (this.kept !== never && Atomics.load(line, SideWord.turns) === 0)
+      const found = atomicLoad(line, SideWord.owner)
+      const keeps = !this.#isShared || (this.kept !== never && atomicLoad(line, SideWord.turns) === 0)
       const wanted = keeps ? this.kept : this.#ticket
       const isOurs = (found & ticketMask) === this.#ticket
       if (isOurs) this.#refuseReserved(found)
@@ -116,7 +117,7 @@ export class SideOwnership {
       }
       if (found === 0 || found === this.#ticket || found === wanted) {
         // Our own ticket for a call that is over: it ended half-way, by a stack that was used up, and had done nothing.
-        if (Atomics.compareExchange(line, SideWord.owner, found, wanted) === found) return keeps
+        if (compareExchange(line, SideWord.owner, found, wanted) === found) return keeps
         continue
       }
       const isKept = (found & keptBit) !== 0 && (found & reservedBit) === 0
@@ -130,8 +131,8 @@ export class SideOwnership {
           if (this.#revoke(views, line, found, lineOf(found), found)) return false
           continue
         }
-        if (performance.now() - started > this.#patience) throw this.#busy(words, found)
-        Atomics.wait(nap, 0, 0, sleep)
+        if (now() - started > this.#patience) throw this.#busy(words, found)
+        atomicWait(nap, 0, 0, sleep)
         sleep = Math.min(2 * sleep, longestNap)
       } else if (!this.#isShared) spin = spins
     }
@@ -144,17 +145,17 @@ export class SideOwnership {
    * @param hasReserved whether the Ring that leaves has a reservation
    */
   leave(line: Int32Array, hasReserved: boolean): void {
-    const found = Atomics.load(line, SideWord.owner)
+    const found = atomicLoad(line, SideWord.owner)
     if ((found & ticketMask) !== this.#ticket) return
     if ((found & reservedBit) !== 0 && !hasReserved) return
-    Atomics.compareExchange(line, SideWord.owner, found, revokedLine(found) === never ? 0 : abandoned(found))
+    compareExchange(line, SideWord.owner, found, revokedLine(found) === never ? 0 : abandoned(found))
   }
 
   /** Takes the place of an owner that is dead, or of none; true when this thread owns the side then, for this call. */
   #succeed(views: RingViews, line: Int32Array, found: number): boolean {
     const revoked = revokedLine(found)
     if (revoked !== never) return this.#revoke(views, line, found, revoked, abandoned(found))
-    Atomics.compareExchange(line, SideWord.owner, found, 0)
+    compareExchange(line, SideWord.owner, found, 0)
     return false
   }
 
@@ -168,34 +169,34 @@ export class SideOwnership {
    */
   #revoke(views: RingViews, line: Int32Array, found: number, revoked: number, before: number): boolean {
     const mine = this.#ticket | revokingBit | (revoked << revokedShift)
-    if (Atomics.compareExchange(line, SideWord.owner, found, mine) !== found) return false
+    if (compareExchange(line, SideWord.owner, found, mine) !== found) return false
     let isOver = false
     try {
       // This thread is within no other call.
       if (revoked !== lineOf(this.#ticket)) this.#waitForRevoked(views, mine, revoked)
       isOver = true
     } finally {
-      if (!isOver) Atomics.store(line, SideWord.owner, before)
+      if (!isOver) atomicStore(line, SideWord.owner, before)
     }
     line[SideWord.turns] = 1
-    Atomics.store(line, SideWord.owner, this.#ticket)
+    atomicStore(line, SideWord.owner, this.#ticket)
     return true
   }
 
   #waitForRevoked({ words }: RingViews, mine: number, revoked: number): void {
     const busy = participantAt(revoked) + (this.#name === 'producer' ? CallWord.producers : CallWord.consumers)
-    const started = performance.now()
+    const started = now()
     if (!barrierEverywhere()) {
       throw new PinfoldError('ring: it cannot be taken from the thread that keeps it: membarrier(2) is refused here', {
         code: 'ERR_UNSUPPORTED',
         values: { side: this.#name },
       })
     }
-    for (let spin = 0; Atomics.load(words, busy) !== 0; spin++) {
+    for (let spin = 0; atomicLoad(words, busy) !== 0; spin++) {
       if (spin < spins) continue
       if (!isLineAlive(words, revoked)) return
-      if (performance.now() - started > this.#patience) throw this.#busy(words, mine)
-      Atomics.wait(nap, 0, 0, longestNap)
+      if (now() - started > this.#patience) throw this.#busy(words, mine)
+      atomicWait(nap, 0, 0, longestNap)
     }
   }
 

@@ -1,3 +1,4 @@
+import { atomicLoad, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { participantAt as lineAt, mostParticipants } from './ring-layout.js'
 import {
@@ -93,11 +94,8 @@ export class Participant {
       for (let line = 0; line < mostParticipants; line++) {
         const at = lineAt(line)
         // In this order: a start that is read before the thread's number is not that of a later one.
-        const start = [
-          Atomics.load(words, at + lineWord.startLow),
-          Atomics.load(words, at + lineWord.startHigh),
-        ] as const
-        const thread = Atomics.load(words, at + lineWord.thread)
+        const start = [atomicLoad(words, at + lineWord.startLow), atomicLoad(words, at + lineWord.startHigh)] as const
+        const thread = atomicLoad(words, at + lineWord.thread)
         if (isTakeable(words, line) && claim(words, at, thread, start, self)) return new Participant(words, line)
       }
     }
@@ -118,7 +116,7 @@ export class Participant {
     if (uses > 0) return false
     words[this.#at + lineWord.startLow] = 0
     words[this.#at + lineWord.startHigh] = 0
-    Atomics.store(words, this.#at + lineWord.thread, 0)
+    atomicStore(words, this.#at + lineWord.thread, 0)
     return true
   }
 }
@@ -145,7 +143,7 @@ export function isAlive(words: Int32Array, ticket: number): boolean {
   const line = lineOf(ticket)
   if (line < 0 || line >= mostParticipants) return false
   const generation = (ticket & ticketMask) >>> lineBits
-  if ((Atomics.load(words, lineAt(line) + lineWord.generation) & generationMask) !== generation) return false
+  if ((atomicLoad(words, lineAt(line) + lineWord.generation) & generationMask) !== generation) return false
   return isLineAlive(words, line)
 }
 
@@ -171,7 +169,7 @@ function word(words: Int32Array, at: number): number {
 
 function startOfLine(words: Int32Array, at: number): number {
   // In this order: the low half is written last.
-  const low = Atomics.load(words, at + lineWord.startLow)
+  const low = atomicLoad(words, at + lineWord.startLow)
   return (low >>> 0) + word(words, at + lineWord.startHigh) * 2 ** 32 - 1
 }
 
@@ -199,10 +197,10 @@ function claim(
   // A dead thread's start is wiped first: beside another's number it would make that one look dead. By an exchange, since
   // another thread may have taken the line meanwhile, and written its own.
   if (found !== 0) {
-    Atomics.compareExchange(words, at + lineWord.startLow, low, 0)
-    Atomics.compareExchange(words, at + lineWord.startHigh, high, 0)
+    compareExchange(words, at + lineWord.startLow, low, 0)
+    compareExchange(words, at + lineWord.startHigh, high, 0)
   }
-  if (Atomics.compareExchange(words, at + lineWord.thread, found, threadWordOf(self)) !== found) return false
+  if (compareExchange(words, at + lineWord.thread, found, threadWordOf(self)) !== found) return false
   words[at + lineWord.generation] = (word(words, at + lineWord.generation) + 1) & generationMask
   words[at + lineWord.pidNamespace] = self.pidNamespace
   words[at + lineWord.timeNamespace] = self.timeNamespace
@@ -211,12 +209,12 @@ function claim(
   words[at + CallWord.producers] = 0
   words[at + CallWord.consumers] = 0
   words[at + lineWord.startHigh] = Math.floor((self.start + 1) / 2 ** 32) | 0
-  Atomics.store(words, at + lineWord.startLow, (self.start + 1) | 0)
+  atomicStore(words, at + lineWord.startLow, (self.start + 1) | 0)
   return true
 }
 
 function isFree(words: Int32Array, line: number): boolean {
-  return Atomics.load(words, lineAt(line) + lineWord.thread) === 0
+  return atomicLoad(words, lineAt(line) + lineWord.thread) === 0
 }
 
 function isDead(words: Int32Array, line: number): boolean {
@@ -226,7 +224,7 @@ function isDead(words: Int32Array, line: number): boolean {
 /** Of a line that is not free. */
 function livenessOfLine(words: Int32Array, line: number): Liveness {
   const at = lineAt(line)
-  const thread = Atomics.load(words, at + lineWord.thread)
+  const thread = atomicLoad(words, at + lineWord.thread)
   const number = thread & numberMask
   const start = startOfLine(words, at)
   if (thread <= 0 || number === 0) return 'dead' // no number of a thread: garbage

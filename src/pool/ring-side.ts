@@ -1,3 +1,4 @@
+import { compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 import { publish, published } from './publication.js'
@@ -123,7 +124,7 @@ export class RingSide {
       return
     }
     mine[busy] = 0
-    if (line[SideWord.turns] === 1 && Atomics.compareExchange(line, SideWord.owner, 0, this.#ticket) === 0) {
+    if (line[SideWord.turns] === 1 && compareExchange(line, SideWord.owner, 0, this.#ticket) === 0) {
       this.keeps = false
       return
     }
@@ -177,7 +178,7 @@ export class RingSide {
       const { line, mine, busy } = this
       const owner = this.keeps ? this.kept : this.#ticket
       // Exchanged, since another thread may be about to take the side from this one, if it keeps it.
-      const isMine = Atomics.compareExchange(line, SideWord.owner, owner, owner | reservedBit) === owner
+      const isMine = compareExchange(line, SideWord.owner, owner, owner | reservedBit) === owner
       if (this.keeps) mine[busy] = 0
       if (!isMine) continue
       this.#reserved = reserved

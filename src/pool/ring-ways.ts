@@ -1,3 +1,4 @@
+import { compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 import { isPlain } from './publication.js'
@@ -318,7 +319,7 @@ export class RingWays {
 
   /** Takes a side for one call, where threads take turns. */
   private takeTurn(side: Int32Array): boolean {
-    return this.turnTicket !== never && Atomics.compareExchange(side, SideWord.owner, 0, this.turnTicket) === 0
+    return this.turnTicket !== never && compareExchange(side, SideWord.owner, 0, this.turnTicket) === 0
   }
 
   /** Another view of the same memory, or none. */

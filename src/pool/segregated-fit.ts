@@ -1,3 +1,4 @@
+import { max } from '../builtins.js'
 import { BlockIndex } from './block-index.js'
 import { BlockTable, State, Word } from './block-table.js'
 import { cutShort, noMemoryForBlocks } from './fit-errors.js'
@@ -43,7 +44,7 @@ export class SegregatedFit {
     this.size = size
     this.skew = skew
     // Four at least: an allocation may take two lines, and doubling must give them.
-    const lines = Math.max(4, blocks)
+    const lines = max(4, blocks)
     try {
       this.table = new BlockTable(lines)
       this.index = new BlockIndex(lines)

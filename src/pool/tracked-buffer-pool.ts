@@ -1,3 +1,4 @@
+import { atomicLoad, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { BufferPool } from './buffer-pool.js'
 import type { PoolShape } from './buffer-pool-layout.js'
@@ -36,8 +37,11 @@ export class TrackedBufferPool extends BufferPool {
     this.#states = poolViews(range.memory, shape).states
     // Nobody can have taken them by this line's name but one who has died.
     for (const own of [this.line + 1, isReturning | (this.line + 1)]) {
-      for (let at = this.#states.indexOf(own); at >= 0; at = this.#states.indexOf(own, at + 1)) {
-        Atomics.compareExchange(this.#states, at, own, orphaned)
+      for (let from = 0; from < shape.capacity; from++) {
+        const at = this.#states.indexOf(own, from)
+        if (at < from) break
+        compareExchange(this.#states, at, own, orphaned)
+        from = at
       }
     }
   }
@@ -47,7 +51,7 @@ export class TrackedBufferPool extends BufferPool {
     if (place < 0) return -1
     const index = this.#freeAt(place)
     // Before it leaves the magazine: a thread that dies now has it in one place or the other.
-    Atomics.store(this.#statesNow(), index, this.line + 1)
+    atomicStore(this.#statesNow(), index, this.line + 1)
     super.get()
     const stack = this.#stack(this.get)
     const put = this.#histories.get(index)?.put
@@ -66,7 +70,7 @@ export class TrackedBufferPool extends BufferPool {
     if (this.#oneIn === 1) super.view(index).fill(poison)
     super.put(index)
     // Another thread may have got it by now, and its word is the later one.
-    Atomics.compareExchange(states, index, returning, 0)
+    compareExchange(states, index, returning, 0)
   }
 
   override getBulk(values: Uint32Array, given?: number, at = 0): number {
@@ -97,7 +101,7 @@ export class TrackedBufferPool extends BufferPool {
     const taken = place < 0 ? [] : Array.from({ length: count }, (_, i) => this.#freeAt(place + i))
     for (const index of taken) {
       // Before it leaves the magazine, as in `get`.
-      Atomics.store(this.#statesNow(), index, this.line + 1)
+      atomicStore(this.#statesNow(), index, this.line + 1)
       this.#histories.set(index, { got: stack, put: this.#histories.get(index)?.put })
     }
     return place < 0 ? -1 : super.take(count)
@@ -112,14 +116,14 @@ export class TrackedBufferPool extends BufferPool {
     const given = [...this.spans.subarray(place, place + count)]
     const before: number[] = []
     for (const index of given) {
-      const state = this.isElement(index) ? Atomics.load(states, index) : 0
+      const state = this.isElement(index) ? atomicLoad(states, index) : 0
       if (state !== 0 && (state & isReturning) === 0) {
         before.push(state)
-        Atomics.store(states, index, returning)
+        atomicStore(states, index, returning)
         continue
       }
       // One that is there twice is being returned already. All stay as they were.
-      for (const [at, earlier] of before.entries()) Atomics.store(states, given[at] ?? 0, earlier)
+      for (const [at, earlier] of before.entries()) atomicStore(states, given[at] ?? 0, earlier)
       throw this.isElement(index) ? this.#isFree('give', index, stack) : this.noElement('give', index)
     }
     for (const index of given) {
@@ -128,12 +132,12 @@ export class TrackedBufferPool extends BufferPool {
     }
     super.give(count)
     // Whoever has got one by now, because others waited, has written its own word.
-    for (const index of given) Atomics.compareExchange(states, index, returning, 0)
+    for (const index of given) compareExchange(states, index, returning, 0)
   }
 
   override view(index: number): Uint8Array<ArrayBuffer> {
     if (!this.isElement(index)) throw this.noElement('view', index)
-    if (Atomics.load(this.#statesNow(), index) === 0) throw this.#isFree('view', index, this.#stack(this.view))
+    if (atomicLoad(this.#statesNow(), index) === 0) throw this.#isFree('view', index, this.#stack(this.view))
     return super.view(index)
   }
 
@@ -156,13 +160,13 @@ export class TrackedBufferPool extends BufferPool {
     // Looked at later than the states: an element that a living thread has got meanwhile has another state by now.
     const isFree = this.freeElements()
     for (const index of dead) {
-      const state = Atomics.load(states, index)
+      const state = atomicLoad(states, index)
       const returning = isReturning | (this.line + 1)
       if (isFree(index) || isDead[state & ~isReturning] !== true) continue
-      if (Atomics.compareExchange(states, index, state, returning) !== state) continue
+      if (compareExchange(states, index, state, returning) !== state) continue
       if (this.#oneIn === 1) super.view(index).fill(poison)
       super.put(index)
-      Atomics.compareExchange(states, index, returning, 0)
+      compareExchange(states, index, returning, 0)
       found += 1
     }
     return found
@@ -180,9 +184,9 @@ export class TrackedBufferPool extends BufferPool {
   #rename(index: number, name: number): boolean {
     const states = this.#statesNow()
     for (;;) {
-      const state = Atomics.load(states, index)
+      const state = atomicLoad(states, index)
       if (state === 0 || (state & isReturning) !== 0) return false
-      if (Atomics.compareExchange(states, index, state, name) === state) return true
+      if (compareExchange(states, index, state, name) === state) return true
     }
   }
 
@@ -218,7 +222,7 @@ export class TrackedBufferPool extends BufferPool {
     const at = super.view(index).findIndex((byte) => byte !== poison)
     if (at < 0) return
     super.put(index)
-    Atomics.store(this.#statesNow(), index, 0)
+    atomicStore(this.#statesNow(), index, 0)
     throw new PinfoldError(
       `get: byte ${at} of element ${index} was written to after it was put back${told(put, got)}`,
       {

@@ -30,9 +30,9 @@ function listen(range: TranslatableRange): OpenTranslations | undefined {
   open.set(range, list)
   range.onClose(() => {
     // Taken off one by one: with the stack used up this throws, and is called again (region-core.ts).
-    for (let last = list.translations.at(-1); last !== undefined; last = list.translations.at(-1)) {
-      last.deref()?.close()
-      list.translations.pop()
+    for (let at = list.translations.length - 1; at >= 0; at--) {
+      list.translations[at]?.deref()?.close()
+      list.translations.length = at
     }
   })
   return list

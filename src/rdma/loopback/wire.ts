@@ -1,7 +1,11 @@
 import { randomBytes, randomInt } from 'node:crypto'
+import { constants } from 'node:os'
 import { fullGid } from '../gids.js'
 import type { QueuePairEndpoint, Window } from './objects.js'
+import { refusal } from './refusal.js'
 import type { RegisteredMemory } from './registered-memory.js'
+
+const { ENOMEM } = constants.errno
 
 /**
  * GID of the one port that the loopback devices of this thread have: link-local, with an interface identifier of its own
@@ -29,10 +33,11 @@ class Wire {
 
   /** A number for a queue pair that is not in use, and was not for the last 2^24. */
   number(): number {
-    do {
+    for (let tries = 0; tries < groupNumber; tries++) {
       this.#nextNumber = (this.#nextNumber + 1) % groupNumber
-    } while (this.#nextNumber < 2 || this.#queuePairs.has(this.#nextNumber))
-    return this.#nextNumber
+      if (this.#nextNumber >= 2 && !this.#queuePairs.has(this.#nextNumber)) return this.#nextNumber
+    }
+    throw refusal('ibv_create_qp', 'every number is in use', {}, 'ERR_DEVICE_REFUSED', ENOMEM)
   }
 
   /**
@@ -40,12 +45,12 @@ class Wire {
    * 8 million registrations, and then with one chance in 256. (With the highest bit V8 would have to box it.)
    */
   newKey(): number {
-    let key = 0
-    do {
+    for (let tries = 0; tries < 2 ** 23; tries++) {
       this.#nextKey = (this.#nextKey + 1) % 2 ** 23
-      key = this.#nextKey * 256 + randomInt(256)
-    } while (this.#nextKey === 0 || this.#keys.has(key))
-    return key
+      const key = this.#nextKey * 256 + randomInt(256)
+      if (this.#nextKey !== 0 && !this.#keys.has(key)) return key
+    }
+    throw refusal('ibv_reg_mr', 'every key is in use', {}, 'ERR_DEVICE_REFUSED', ENOMEM)
   }
 
   plug(queuePair: QueuePairEndpoint): void {
