@@ -9,7 +9,7 @@ import { hugeBigint, longText, sparse } from '../bad-input.js'
 const registry = openRegistrySync()
 const device = openDevice({ loopback: true })
 const domain = device.createDomain()
-const queue = device.createCompletionQueue({ entries: 16 })
+const queue = device.createCompletionQueue({ entries: 128 })
 const queuePair = domain.createQueuePair({ sendQueue: queue })
 const base = { size: 4096, pages: 'base' }
 const numbers = Array.from({ length: 2 ** 16 }, (_, index) => [`${index}`, 1] as const)

@@ -60,6 +60,18 @@ describe('a command in the lab', () => {
     expect(readlinkSync(join(out, 'link'))).toBe('/etc/shadow')
   })
 
+  test('keeps its $LAB_OUT when another in the same folder has ended with nothing in it', async () => {
+    const cwd = folder
+    const script = 'echo waits; text=$(cat); printf %s "$text" > "$LAB_OUT/file"'
+    const other = new LabRun(['run', '--', 'sh', '-c', script], { cwd, input: 'later' })
+    const ended = other.ended()
+    await other.said('waits')
+    expect(await new LabRun(['run', '--', 'true'], { cwd }).ended()).toMatchObject({ status: 0, stderr: '' })
+    other.end('written')
+    expect((await ended).status).toBe(0)
+    expect(readFileSync(join(folder, 'lab-out/file'), 'utf8')).toBe('written')
+  }, 180_000)
+
   test('has a clock that runs as fast as this machine’s', async () => {
     const run = new LabRun(['run', '--', 'sh', '-c', 'date +%s%N; echo begun; sleep 2; date +%s%N; echo ended'])
     const ended = run.ended()
