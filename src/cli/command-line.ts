@@ -139,14 +139,16 @@ async function refuseWrongWords({ path, command, rest }: FoundCommand): Promise<
     }
   } catch (error) {
     if (error instanceof UsageError) throw error
-    // node:util's own words are good; only its advice after the first sentence is not ours.
-    const [sentence] = (error instanceof Error ? error.message : String(error)).split(/\.\s/)
-    throw new UsageError(
-      (sentence ?? '').replace(/^./, (letter) => letter.toLowerCase()).replace(/\.$/, ''),
-      path,
-      usage,
-    )
+    throw new UsageError(wordsOf(error instanceof Error ? error.message : String(error)), path, usage)
   }
+}
+
+/** A refusal of node:util's parser, without its advice after the first sentence. */
+function wordsOf(message: string): string {
+  const [, option] = /^Option '(?:-\w, )?(--?[\w-]+)[^']*' argument (?:missing|is ambiguous)/.exec(message) ?? []
+  if (option !== undefined) return `${option} is missing its value`
+  const [sentence = ''] = message.split(/\.\s/)
+  return sentence.replace(/^./, (letter) => letter.toLowerCase()).replace(/\.$/, '')
 }
 
 type Definition = readonly [name: string, ArgsDef[string]]
