@@ -145,7 +145,9 @@ async function refuseWrongWords({ path, command, rest }: FoundCommand): Promise<
 
 /** A refusal of node:util's parser, without its advice after the first sentence. */
 function wordsOf(message: string): string {
-  const [, option] = /^Option '(?:-\w, )?(--?[\w-]+)[^']*' argument (?:missing|is ambiguous)/.exec(message) ?? []
+  const [, option, isAmbiguous] =
+    /^Option '(?:-\w, )?(--?[\w-]+)[^']*' argument (?:missing|is (ambiguous))/.exec(message) ?? []
+  if (isAmbiguous) return `${option} is missing its value; one that begins with '-' is written ${option}=VALUE`
   if (option !== undefined) return `${option} is missing its value`
   const [sentence = ''] = message.split(/\.\s/)
   return sentence.replace(/^./, (letter) => letter.toLowerCase()).replace(/\.$/, '')

@@ -34,7 +34,7 @@ describe('a command line', () => {
     [['hugepages', 'mount', '/tmp/x', '--mode', '999'], "'999'"],
     [['hugepages', 'mount', '/tmp/x', '--size', '3MiB'], 'a multiple of'],
     [['hugepages', 'mount', '/tmp/x', '--owner', 'root,uid=0'], "'root,uid=0'"],
-    [['hugepages', 'mount', '/tmp/x', '--owner', '-x'], 'ambiguous'],
+    [['hugepages', 'mount', '/tmp/x', '--owner', '-x'], 'is written --owner=VALUE'],
     [['hugepages', 'unmount', '/'], "'/'"],
     [['translate', '1'], 'ADDRESS is missing'],
     [['translate', '1', 'here'], "'here'"],
