@@ -56,7 +56,7 @@ const silent = [
 ]
 /** Methods of the house's own rooms, and those whose index is below what was polled. */
 const internal =
-  /\.(requireOpen|onClose|underWay|ownChannel|stayAlive|notified|forget|requireSending|requireReceiving|postReceives|posted|keyAfter|addUnderstood|exchangeParent|leaveParents|destroy)$|^Completions\./
+  /\.(requireOpen|onClose|underWay|ownChannel|stayAlive|notified|overran|warnIfTooSmall|unbind|forget|requireSending|requireReceiving|postReceives|posted|keyAfter|addUnderstood|exchangeParent|leaveParents|destroy)$|^Completions\./
 
 /** All that stands on the device, and how the queue pairs are. */
 function rdmaWorld(of: Device) {
