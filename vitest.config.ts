@@ -10,6 +10,8 @@ export default defineConfig({
   oxc: { target: 'es2022' },
   test: {
     pool: 'forks',
+    // Tests bring these about on purpose. A test that looks for one listens for it; nobody else is to read it.
+    execArgv: ['PINFOLD_HELD', 'PINFOLD_QUEUE_ENTRIES'].map((code) => `--disable-warning=${code}`),
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
