@@ -60,13 +60,14 @@ const holders = {
 
 /**
  * What the process itself, or this program, cannot do without; and what ends loops of the language, or of zod, and not ours:
- * every `for … of` over an array calls this `next` until it says that it is done.
+ * every `for … of` calls `next` until it says that it is done, and a `replace` of all matches calls `exec` until there is none.
  */
 const spared = {
   ArrayIterator: ['next'],
   MapIterator: ['next'],
   SetIterator: ['next'],
   Generator: ['next'],
+  'RegExp.prototype': ['exec'],
   // The registry freezes what fromEntries gives: with Object itself, this program could not put anything back.
   Object: ['getPrototypeOf', 'fromEntries'],
   'Object.prototype': ['constructor', '__proto__'],
