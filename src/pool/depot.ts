@@ -13,13 +13,13 @@ import { isAlive } from './ring-participants.js'
  */
 export class Depot {
   readonly #places: PoolPlaces
-  readonly #magazines: number
+  readonly magazines: number
   readonly #magazineSize: number
   readonly #patience: number
 
   constructor(places: PoolPlaces, { magazines, magazineSize }: PoolShape, patience: number) {
     this.#places = places
-    this.#magazines = magazines
+    this.magazines = magazines
     this.#magazineSize = magazineSize
     this.#patience = patience
   }
@@ -58,7 +58,7 @@ export class Depot {
   #take(words: Int32Array, depth: number, stack: number, ticket: number): number {
     const top = (words[depth] ?? 0) - 1
     // More than there are were written there by somebody else; a thread must not count them down.
-    if (top < 0 || top >= this.#magazines) return -1
+    if (top < 0 || top >= this.magazines) return -1
     const magazine = words[stack + top] ?? 0
     words[this.entriesOf(magazine) + magazineWord.owner] = ticket
     words[depth] = top
@@ -133,7 +133,7 @@ export class Depot {
     words[depotWord.full] = 0
     words[depotWord.empty] = 0
     let found = 0
-    for (let magazine = 0; magazine < this.#magazines; magazine++) {
+    for (let magazine = 0; magazine < this.magazines; magazine++) {
       const entries = this.entriesOf(magazine)
       const owner = words[entries + magazineWord.owner] ?? 0
       if (owner !== 0 && isAlive(words, owner)) continue
@@ -145,14 +145,14 @@ export class Depot {
 
   /** The magazines that `ticket` has. */
   magazinesOf(words: Int32Array, ticket: number): number[] {
-    const all = Array.from({ length: this.#magazines }, (_, magazine) => magazine)
+    const all = Array.from({ length: this.magazines }, (_, magazine) => magazine)
     return all.filter((magazine) => words[this.entriesOf(magazine) + magazineWord.owner] === ticket)
   }
 
   /** Elements in all magazines, as of a moment ago when others work with theirs. */
   count(words: Int32Array): number {
     let sum = 0
-    for (let magazine = 0; magazine < this.#magazines; magazine++) {
+    for (let magazine = 0; magazine < this.magazines; magazine++) {
       sum += words[this.entriesOf(magazine) + magazineWord.count] ?? 0
     }
     return sum
@@ -161,7 +161,7 @@ export class Depot {
   /** Whether each element is in a magazine; of a pool whose depot is this thread's, so that nothing is moved meanwhile. */
   inMagazines(words: Int32Array, capacity: number): (index: number) => boolean {
     const bits = new Uint32Array(Math.ceil(capacity / 32))
-    for (let magazine = 0; magazine < this.#magazines; magazine++) {
+    for (let magazine = 0; magazine < this.magazines; magazine++) {
       const entries = this.entriesOf(magazine)
       const count = Math.min(this.#magazineSize, words[entries + magazineWord.count] ?? 0)
       for (let place = 0; place < count; place++) {

@@ -58,7 +58,8 @@ export class Magazines {
     this.#open(words)
     let isThere = this.#gathered(words) >= count
     let isFetched = false
-    while (!isThere) {
+    for (let fetched = 0; !isThere; fetched++) {
+      if (fetched > this.#depot.magazines) throw new PinfoldError(`pool: ${writtenOver}`, { code: 'ERR_POOL_LAYOUT' })
       const full = mayTake ? this.#takeFull(words) : -1
       if (full < 0) {
         this.#tally(words, threadWord.failures, 1)

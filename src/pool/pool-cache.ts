@@ -61,7 +61,8 @@ export abstract class PoolCache extends PoolElements {
   constructor(range: PoolRange, shape: PoolShape, depot: Depot, isCounting: boolean) {
     super(range, shape)
     const { words, pairs, spans } = poolViews(range.memory, shape)
-    this.magazineSize = shape.magazineSize
+    // Loops end by it, so a program must not change it.
+    Object.defineProperty(this, 'magazineSize', { value: shape.magazineSize, enumerable: true })
     this.isCounting = isCounting
     this.taken = 0
     this.words = words

@@ -16,6 +16,16 @@ export interface RingSpan {
   readonly rest: number
 }
 
+/** A side is kept until a second thread comes, and then never again: so it is lost once, between taking it and using it. */
+const mostTries = 100
+
+function contradiction(side: SideName): PinfoldError {
+  return new PinfoldError(`ring: its ${side}s' side is taken, and is not: somebody has written over its bookkeeping`, {
+    code: 'ERR_RING_LAYOUT',
+    values: { side },
+  })
+}
+
 /** What a side asks of the ring that it is of. */
 export interface SideOwner {
   /** Looks the memory up again when somebody took its ArrayBuffer away. @throws when the ring or region is closed */
@@ -132,7 +142,7 @@ export class RingSide {
   }
 
   private enterSlowly(): void {
-    for (;;) {
+    for (let tries = 0; tries < mostTries; tries++) {
       this.#ring.requireOpen()
       const { line, mine, busy } = this
       if (!this.#ownership.acquire(this.views, line)) {
@@ -146,6 +156,7 @@ export class RingSide {
       }
       mine[busy] = 0
     }
+    throw contradiction(this.#name)
   }
 
   /** Looks how far the other side has come. */
@@ -169,7 +180,7 @@ export class RingSide {
       })
     }
     const span = this.#span
-    for (;;) {
+    for (let tries = 0; tries < mostTries; tries++) {
       const reserved = this.take(count, least)
       if (reserved === 0) {
         span.first = span.length = span.rest = 0
@@ -187,6 +198,7 @@ export class RingSide {
       span.rest = reserved - span.length
       return span
     }
+    throw contradiction(this.#name)
   }
 
   /** @throws PinfoldError `ERR_RING_RESERVATION` without one, `ERR_OUT_OF_RANGE` for more than was reserved */
