@@ -17,6 +17,7 @@ const noValues = new Uint32Array(0)
 // What is needed when the stack is used up, when no getter of a module's namespace can be called.
 const atOwner = depotWord.owner
 const cutOff = leftBehind
+const store = atomicStore
 const fromNumbersToCount = magazineWord.count
 
 /** One kind of exchange. A constant, since a function that is made for each call is garbage. */
@@ -303,7 +304,7 @@ export abstract class PoolCache extends PoolElements {
       if (words[atOwner] === participant.ticket) {
         magazines.areUnknown = true
         magazines.loaded = -1
-        atomicStore(words, atOwner, cutOff)
+        store(words, atOwner, cutOff)
       }
       throw error
     } finally {

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   type BufferPool,
   type BufferPoolOptions,
@@ -9,6 +9,19 @@ import {
 } from '../../src/index.js'
 import { basePageSize } from '../../src/memory/page-sizes.js'
 import { kept } from '../registries.js'
+
+// What another thread does in the midst of a call is done before one of the call's exchanges.
+const beforeExchange = vi.hoisted(() => vi.fn<(memory: unknown) => void>())
+vi.mock(import('../../src/builtins.js'), async (load) => {
+  const builtins = await load()
+  const compareExchange = new Proxy(builtins.compareExchange, {
+    apply: (exchange, self, given) => {
+      beforeExchange(given[0])
+      return Reflect.apply(exchange, self, given)
+    },
+  })
+  return { ...builtins, compareExchange }
+})
 
 let memory: MemoryRegistry
 
@@ -69,18 +82,15 @@ describe('a pool that tracks', () => {
   test.for(['put', 'adopt'] as const)('is not misled by a thread that joins in the middle of %s', (call) => {
     const from = pool({ count: 4, tracking: 'all' })
     const index = from.get()
-    const exchange = Atomics.compareExchange
     let joined = 0
     // What a thread does that gets the line of who had taken the element: it says that that one is gone.
-    const joining = (states: Uint8Array, ...rest: number[]) => {
+    beforeExchange.mockImplementation((states) => {
       if (states instanceof Uint8Array && joined++ === 0) Atomics.store(states, index, 0x7f)
-      return Reflect.apply(exchange, Atomics, [states, ...rest])
-    }
-    Object.defineProperty(Atomics, 'compareExchange', { value: joining })
+    })
     try {
       from[call](index)
     } finally {
-      Object.defineProperty(Atomics, 'compareExchange', { value: exchange })
+      beforeExchange.mockReset()
     }
     expect(joined).toBeGreaterThan(1)
     if (call === 'adopt') from.put(index)
