@@ -75,8 +75,8 @@ describe.each(runtimes)('$runtime', ({ command, extension, missing }) => {
 
   // All that stands on others, and is not closed by the program itself.
   const onDevice = `
-    using queue = device.createCompletionQueue({ entries: 8, channel: device.createCompletionChannel() })
-    const other = device.createCompletionQueue({ entries: 8 })
+    using queue = device.createCompletionQueue({ entries: 256, channel: device.createCompletionChannel() })
+    const other = device.createCompletionQueue({ entries: 256 })
     const queuePair = domain.createQueuePair({ sendQueue: queue, receiveQueue: other })
     queuePair.connect(queuePair.describe())
     const window = domain.allocateWindow()
