@@ -12,8 +12,9 @@ export default defineConfig({
     pool: 'forks',
     // Tests bring these about on purpose. A test that looks for one listens for it; nobody else is to read it.
     execArgv: ['PINFOLD_HELD', 'PINFOLD_QUEUE_ENTRIES'].map((code) => `--disable-warning=${code}`),
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Of a busy machine, which emulates another one beside the tests.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 30_000,
     projects: [...pure, ...alone].map((name, order) => ({
       extends: true,

@@ -67,7 +67,7 @@ void Environment::watchEnd() {
     environment->sentinel_ = nullptr;
     environment->keepMoved();
   };
-  auto made = std::make_unique<Sentinel>(nullptr);
+  auto made = std::make_unique<Sentinel>();
   napi_value buffer = nullptr;
   const napi_status status = napi_create_external_arraybuffer(env_, &byte, 1, finalize, made.get(), &buffer);
   // Whether a failed call finalizes depends on where it failed (window.cc), so its few bytes are left to it.

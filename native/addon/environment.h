@@ -24,7 +24,7 @@ class VerbsEnvironment;
 // What the finalizer of a sentinel buffer owns (environment.cc, watchEnd). Node runs that finalizer before the
 // environment goes, other runtimes (Deno) after it, so it may reach the environment by nothing but this.
 struct Sentinel {
-  Environment* environment;  // null once there is a newer sentinel, or no environment any more
+  Environment* environment = nullptr;  // null once there is a newer sentinel, or no environment any more
 };
 
 // One Region object of this thread.

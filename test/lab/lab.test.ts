@@ -88,18 +88,6 @@ describe('a command in the lab', () => {
     expect(inside / outside).toBeLessThan(1.5)
   })
 
-  test('keeps its $LAB_OUT when another in the same folder has ended with nothing in it', async () => {
-    const cwd = folder
-    const script = 'echo waits; cat > "$LAB_OUT/file"'
-    const other = new LabRun(['run', '--', 'sh', '-c', script], { cwd, input: 'later' })
-    const ended = other.ended()
-    await other.said('waits')
-    expect(await new LabRun(['run', '--', 'true'], { cwd }).ended()).toMatchObject({ status: 0, stderr: '' })
-    other.end('written')
-    expect((await ended).status).toBe(0)
-    expect(readFileSync(join(folder, 'lab-out/file'), 'utf8')).toBe('written')
-  })
-
   test('has an active RDMA port, NUMA nodes, an IOMMU and the edu device as asked', async () => {
     const script = `
       cat /sys/class/infiniband/rxe0/ports/1/state

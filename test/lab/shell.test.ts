@@ -32,7 +32,7 @@ class OnTerminal {
 
   /** Resolves with what matched, once it has been said since the last that was typed. */
   async sees(pattern: RegExp): Promise<string> {
-    for (let left = 600; left > 0; left--) {
+    for (let left = 1800; left > 0; left--) {
       const [seen] = pattern.exec(this.#said) ?? []
       if (seen !== undefined) return seen
       await setTimeout(50)
