@@ -21,7 +21,9 @@ const suitesOfNode: Readonly<Record<string, readonly string[]>> = {
 /** Of these suites, what is the kernel's doing, or long programs of what others test by itself. */
 const sameOnEveryNode = [
   'hugepage-loan',
+  'hugepage-lock',
   'hugepage-pools',
+  'hugepage-repair',
   'cli-hugepages',
   'cli-mounts',
   'cli-demo',
