@@ -25,7 +25,7 @@ export async function vitest({ node, chosen, without = [] }: VitestRun): Promise
   const { status } = await run(node.path, [...args, ...which], {
     show: true,
     env: { PINFOLD_REPORT: file },
-    minutes: 30,
+    minutes: 45,
   })
 
   const name = (suite: string): string => `${suite} (Node ${node.label})`
