@@ -57,7 +57,7 @@ async function connectedTo(address) {
 async function connected() {
   const made = domain.createQueuePair({ sendQueue: completions, sendRequests: 128, receiveRequests: 16 })
   send(made.describe())
-  made.connect(await next(), { access: all.slice(1), timeout: 12, retryCount: 2 })
+  made.connect(await next(), { access: all.slice(1), timeout: 16, retryCount: 6 })
   send('connected')
   await next()
   return made
@@ -92,7 +92,7 @@ async function serve() {
   execFileSync('ip', ['link', 'set', 'eth0', 'down'])
   say({ event: await event('PORT_ERR') })
   const state = device.port(1).state
-  execFileSync('/bin/sh', ['-c', 'sleep 3; ip link set eth0 up; ip addr replace 10.77.0.1/24 dev eth0'])
+  execFileSync('/bin/sh', ['-c', 'sleep 8; ip link set eth0 up; ip addr replace 10.77.0.1/24 dev eth0'])
   say({ event: await event('PORT_ACTIVE'), whileDown: state, now: device.port(1).state })
   await next()
   pair.close()
