@@ -1,7 +1,7 @@
 // The addon's verbs functions, one to one with libibverbs; native/addon/verbs_*.cc. A failed verb arrives as a
 // `SystemFailure` (errors.ts) whose syscall is the verb.
 //
-// `context` names an open device, everything else on it is a handle (src/rdma/device-calls.ts). Arrays are filled in
+// `context` names an open device, everything else on it is a handle (src/rdma/contract/device-calls.ts). Arrays are filled in
 // before a call returns, and never looked at later.
 
 /** What an event is of: `dispatch(context, kind, element, type)` (native/verbs/event_thread.h). */
@@ -30,7 +30,7 @@ export interface NativeGid {
   readonly interface: string
 }
 
-/** As `PortAttributes` (src/rdma/device-attributes.ts), in numbers. */
+/** As `PortAttributes` (src/rdma/contract/device-attributes.ts), in numbers. */
 export interface NativePort {
   readonly state: number
   readonly linkLayer: number

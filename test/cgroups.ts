@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { cgroupDirectories, parseCgroupMounts, parseMemberships } from '../src/memory/cgroup.js'
+import { cgroupDirectories, parseCgroupMounts, parseMemberships } from '../src/system/cgroup.js'
 import { whyNotRoot } from './needs.js'
 
 /** A cgroup below this process's own that lives as long as one test; made with `makeCgroup`. */

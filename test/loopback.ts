@@ -4,9 +4,9 @@ import type {
   Handle,
   PathAttributes,
   QueuePairCapacity,
-} from '../src/rdma/device-calls.js'
+} from '../src/rdma/contract/device-calls.js'
 import { loopbackProvider } from '../src/rdma/loopback/index.js'
-import { queuePairStates, queuePairTypes } from '../src/rdma/states.js'
+import { queuePairStates, queuePairTypes } from '../src/rdma/contract/states.js'
 import {
   completionWord,
   completionWords,
@@ -18,7 +18,7 @@ import {
   sendHeaderWords,
   sendStride,
   sendWord,
-} from '../src/rdma/work-layout.js'
+} from '../src/rdma/contract/work-layout.js'
 
 // The loopback by its contract alone, call by call, without the classes: what they check before, it has to refuse itself.
 

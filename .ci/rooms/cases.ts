@@ -24,7 +24,7 @@ export const cases: readonly Case[] = [
   },
   {
     says: 'a re-export and a dynamic import are arrows too',
-    file: 'src/pool/ring.ts',
+    file: 'src/ring/ring.ts',
     text: "export { x } from '../registry/x.js'\nconst y = await import('../cli/main.js')\n",
     expects: ['pool → registry', 'pool → cli'],
   },

@@ -12,7 +12,7 @@
 
 namespace pinfold::memory {
 
-// What regions may be together that nobody looks for. Looking keeps more than that free (src/memory/cgroup.ts).
+// What regions may be together that nobody looks for. Looking keeps more than that free (src/system/cgroup.ts).
 constexpr std::size_t kUnlooked = std::size_t{1} << 20U;
 
 struct UnderWay {

@@ -1,4 +1,4 @@
-// Work requests and completions in 32-bit words: the numbers of src/rdma/work-layout.ts, which explains them.
+// Work requests and completions in 32-bit words: the numbers of src/rdma/contract/work-layout.ts, which explains them.
 #pragma once
 
 #include <cstddef>

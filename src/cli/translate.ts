@@ -1,7 +1,7 @@
 import { defineCommand } from 'citty'
 import { formatAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
-import { readKernelFile } from '../memory/kernel-files.js'
+import { readKernelFile } from '../system/kernel-files.js'
 import { formatSize } from '../sizes.js'
 import type { PageFlags } from '../translate/page-flags.js'
 import type { PageStates } from '../translate/pagemap.js'

@@ -1,6 +1,6 @@
 import { toPinfoldError } from '../errors.js'
 import { native } from '../native.js'
-import { readNumaMaps } from './smaps.js'
+import { readNumaMaps } from '../system/smaps.js'
 
 /** Memory whose pages are all there. */
 export interface PopulatedRange {

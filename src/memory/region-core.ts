@@ -4,7 +4,7 @@ import { type ErrorCode, isSystemFailure, PinfoldError, toPinfoldError } from '.
 import { type NativeRegion, native } from '../native.js'
 import { GiB } from '../sizes.js'
 import { type Caller, StackSampler } from './call-stack.js'
-import type { PagesName } from './page-sizes.js'
+import type { PagesName } from '../system/page-sizes.js'
 
 /** A kind of pages that came earlier in the caller's list, and why the region has others. */
 export interface PassedOver {

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { list, longestPath, optionsObject, sizeOption, text } from '../options.js'
 import { parseSize } from '../sizes.js'
-import type { PagesName } from './page-sizes.js'
+import type { PagesName } from '../system/page-sizes.js'
 
 // Schemas of options are made when they are first asked for: importing the package would take a quarter longer otherwise.
 

@@ -1,4 +1,4 @@
-import type { PoolShape } from './buffer-pool-layout.js'
+import type { PoolShape } from './layout.js'
 
 /** Where each element of a pool lies, in bytes from the pool's start. */
 export class ElementPlaces {

@@ -1,6 +1,6 @@
 import { now } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import { magazineWord, threadWord } from './buffer-pool-layout.js'
+import { magazineWord, threadWord } from './layout.js'
 import type { Depot } from './depot.js'
 
 /** Why a pool contradicts itself. */

@@ -8,18 +8,18 @@ import {
   publishPool,
   readPool,
   writePool,
-} from './buffer-pool-layout.js'
+} from './layout.js'
 import {
   type BufferPoolAttachOptions,
   type BufferPoolOptions,
   type CheckedUse,
   checkedAttach,
   checkedCreate,
-} from './buffer-pool-options.js'
-import { poolViews } from './buffer-pool-views.js'
+} from './options.js'
+import { poolViews } from './views.js'
 import { Depot } from './depot.js'
-import { OpenOnce } from './open-once.js'
-import { type PoolMemory, type PoolRange, poolRange } from './pool-memory.js'
+import { OpenOnce } from '../memory/open-once.js'
+import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
 import { TrackedBufferPool } from './tracked-buffer-pool.js'
 
 const open = new OpenOnce<BufferPool>()

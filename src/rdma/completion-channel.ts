@@ -3,7 +3,7 @@ import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, signalOption } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
 import type { Device } from './device.js'
-import type { Handle } from './device-calls.js'
+import type { Handle } from './contract/device-calls.js'
 import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import { Waiters } from './waiters.js'
 

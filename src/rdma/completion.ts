@@ -1,8 +1,8 @@
 import { checked } from '../options.js'
-import { type CompletionStatus, completionStatuses } from './completion-status.js'
+import { type CompletionStatus, completionStatuses } from './contract/completion-status.js'
 import { positiveCount } from './numbers.js'
-import { type CompletionOperation, completionFlags, completionOpcodes } from './operations.js'
-import { completionWord, completionWords } from './work-layout.js'
+import { type CompletionOperation, completionFlags, completionOpcodes } from './contract/operations.js'
+import { completionWord, completionWords } from './contract/work-layout.js'
 
 /** How a work request ended, or what was received: `struct ibv_wc`. */
 export interface Completion {

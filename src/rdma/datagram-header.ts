@@ -1,5 +1,5 @@
 import { PinfoldError } from '../errors.js'
-import type { GidEntry } from './device-attributes.js'
+import type { GidEntry } from './contract/device-attributes.js'
 import { fullGid, isGroup, isMapped } from './gids.js'
 
 /** Bytes that stand before a datagram: a global route header. */

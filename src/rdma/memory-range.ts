@@ -3,7 +3,7 @@ import { PinfoldError } from '../errors.js'
 import { coreOf, isRegion, type MappedRegion } from '../memory/mapped-region.js'
 import { isSlice, type Slice } from '../memory/slice.js'
 import { checked } from '../options.js'
-import type { MemoryRange } from './device-calls.js'
+import type { MemoryRange } from './contract/device-calls.js'
 
 /** What can be registered: all of a region, or a part of it, to the byte. */
 export type RegistrableMemory = MappedRegion | Slice

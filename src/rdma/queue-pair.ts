@@ -14,7 +14,7 @@ import {
   type QueuePairDescription,
 } from './connection.js'
 import type { Device } from './device.js'
-import type { CreatedQueuePair, QueuePairCapacity } from './device-calls.js'
+import type { CreatedQueuePair, QueuePairCapacity } from './contract/device-calls.js'
 import { callsOf, DeviceObject, handleOf, internalsOf, requireSameDevice } from './device-object.js'
 import { gidOption } from './gids.js'
 import { instanceOf } from './instances.js'
@@ -27,12 +27,12 @@ import {
   queuePairChange,
   queuePairInformation,
 } from './queue-pair-attributes.js'
-import { type ReceiveRequest, ReceiveRing } from './receive-ring.js'
+import { type ReceiveRequest, ReceiveRing } from './receive-batch.js'
 import { type SendRequest, understoodRequests } from './send-request.js'
-import { SendRing } from './send-ring.js'
+import { SendRing } from './send-batch.js'
 import { SharedReceiveQueue } from './shared-receive-queue.js'
-import { type QueuePairState, type QueuePairType, queuePairStates, queuePairTypes } from './states.js'
-import { listOf } from './work-memory.js'
+import { type QueuePairState, type QueuePairType, queuePairStates, queuePairTypes } from './contract/states.js'
+import { listOf } from './scatter-entries.js'
 
 const completionQueue = instanceOf('CompletionQueue', () => CompletionQueue)
 const queuePairOptions = z.lazy(() =>

@@ -1,13 +1,13 @@
 import * as z from 'zod'
 import { checked, list, optionsObject, record } from '../options.js'
-import { type Access, accessOption } from './access.js'
+import { type Access, accessOption } from './contract/access-flags.js'
 import { AddressHandle } from './address-handle.js'
 import { instanceOf } from './instances.js'
 import { MemoryWindow } from './memory-window.js'
 import { address64, whole, word24, word32 } from './numbers.js'
 import { Registration, RegistrationSlice } from './registration.js'
 import { RemoteMemory, RemoteSlice } from './remote-memory.js'
-import { listOf, type WorkMemory } from './work-memory.js'
+import { listOf, type WorkMemory } from './scatter-entries.js'
 
 const requestExpected = 'expected a request with an operation: send, write, read, …'
 /** More scatter entries than any device takes for one request. */

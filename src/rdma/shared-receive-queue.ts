@@ -1,12 +1,12 @@
 import * as z from 'zod'
 import { checked, optionsObject } from '../options.js'
 import type { Device } from './device.js'
-import type { Handle, SharedReceiveCapacity } from './device-calls.js'
+import type { Handle, SharedReceiveCapacity } from './contract/device-calls.js'
 import { callsOf, DeviceObject, handleOf, internalsOf } from './device-object.js'
 import { count, positiveCount } from './numbers.js'
 import type { ProtectionDomain } from './protection-domain.js'
-import { type ReceiveRequest, ReceiveRing } from './receive-ring.js'
-import { listOf } from './work-memory.js'
+import { type ReceiveRequest, ReceiveRing } from './receive-batch.js'
+import { listOf } from './scatter-entries.js'
 
 const sharedOptions = z.lazy(() =>
   optionsObject({

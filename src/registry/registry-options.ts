@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import { basePageSize, type PagesName } from '../memory/page-sizes.js'
+import { basePageSize, type PagesName } from '../system/page-sizes.js'
 import {
   type CheckedRegionOptions,
   type RegionOptions,

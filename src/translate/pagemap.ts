@@ -1,4 +1,4 @@
-import { basePageSize } from '../memory/page-sizes.js'
+import { basePageSize } from '../system/page-sizes.js'
 import { pageState } from '../native.js'
 
 /**

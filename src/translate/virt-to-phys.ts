@@ -1,6 +1,6 @@
 import { formatAddress, type PhysicalAddress, type VirtualAddress } from '../addresses.js'
 import { isSystemFailure, PinfoldError } from '../errors.js'
-import { basePageSize } from '../memory/page-sizes.js'
+import { basePageSize } from '../system/page-sizes.js'
 import { native } from '../native.js'
 import { isRecord, unreadable } from '../options.js'
 import { describe } from '../sizes.js'

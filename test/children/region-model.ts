@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import type { RegionHandle } from '../../src/index.js'
-import { basePageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { native } from '../../src/native.js'
 import { compiled } from '../fixtures/compiled.js'
 import { type Act, Actor, type Outcome } from './region-actor.js'
@@ -14,7 +14,7 @@ import { type Act, Actor, type Outcome } from './region-actor.js'
 
 const [seed, limit, path] = process.argv.slice(2)
 const threadCount = 4
-const program = await compiled('../children/region-model-worker.ts')
+const program = await compiled('./region-model-worker.ts')
 
 // A step that never ends is told by its name, and not by whoever waits for this process.
 let current = 'the start'

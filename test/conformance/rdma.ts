@@ -1,7 +1,7 @@
 // What the suite uses of the package, gathered, so that its bundle for the lab and its host run have the same words.
 
 export { PinfoldError } from '../../src/errors.js'
-export type { Access } from '../../src/rdma/access.js'
+export type { Access } from '../../src/rdma/contract/access-flags.js'
 export type { AddressHandle } from '../../src/rdma/address-handle.js'
 export { type Completion, Completions } from '../../src/rdma/completion.js'
 export type { CompletionChannel } from '../../src/rdma/completion-channel.js'
@@ -19,8 +19,8 @@ export type { Registration, RegistrationSlice } from '../../src/rdma/registratio
 export { parseRemoteMemory, type RemoteMemory, type RemoteMemoryDescription } from '../../src/rdma/remote-memory.js'
 export type { SendRequest } from '../../src/rdma/send-request.js'
 export type { SharedReceiveQueue } from '../../src/rdma/shared-receive-queue.js'
-export { type QueuePairState, queuePairStates } from '../../src/rdma/states.js'
-export type { WorkMemory } from '../../src/rdma/work-memory.js'
+export { type QueuePairState, queuePairStates } from '../../src/rdma/contract/states.js'
+export type { WorkMemory } from '../../src/rdma/scatter-entries.js'
 export type { MemoryRegistry } from '../../src/registry/memory-registry.js'
 export { openRegistrySync } from '../../src/registry/open-registry.js'
 export type { Region } from '../../src/registry/region.js'

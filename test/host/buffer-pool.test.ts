@@ -9,7 +9,7 @@ import {
   openDevice,
   openRegistrySync,
 } from '../../src/index.js'
-import { basePageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { MiB } from '../../src/sizes.js'
 import { needs, whyNotPhysical } from '../needs.js'
 import { kept } from '../registries.js'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createPackets, openRegistrySync, packetsBytes } from '../../src/index.js'
-import { basePageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { kept } from '../registries.js'
 
 // Packets whose records somebody writes over.

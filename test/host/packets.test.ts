@@ -9,7 +9,7 @@ import {
   type PacketsOptions,
   packetsBytes,
 } from '../../src/index.js'
-import { basePageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { kept } from '../registries.js'
 
 // One thread and its packets.

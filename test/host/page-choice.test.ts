@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { openRegistrySync } from '../../src/index.js'
-import { basePageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { formatSize } from '../../src/sizes.js'
 
 test('the size of the base page is a name for base pages', () => {

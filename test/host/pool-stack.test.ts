@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { expect, test } from 'vitest'
 import { bufferPoolBytes, createBufferPool, openRegistrySync } from '../../src/index.js'
-import { depotWord } from '../../src/pool/buffer-pool-layout.js'
-import { isAlive } from '../../src/pool/ring-participants.js'
+import { depotWord } from '../../src/pool/layout.js'
+import { isAlive } from '../../src/threads/participants.js'
 import { kept } from '../registries.js'
 
 // Optimized code looks at the stack once for all that is inlined; before that, any call may be the last.

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { bufferPoolBytes, createBufferPool, openRegistrySync, PinfoldError } from '../../src/index.js'
-import { basePageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { kept } from '../registries.js'
 
 // Pools whose bookkeeping somebody writes over.

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createHeap, openRegistrySync, type Region } from '../../src/index.js'
-import { freeMemory } from '../../src/memory/memory-shortage.js'
+import { freeMemory } from '../../src/memory/shortage/memory.js'
 import { policyKind } from '../../src/native.js'
 import { GiB, MiB } from '../../src/sizes.js'
 import { mappedRegions } from '../mappings.js'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { openRegistry, openRegistrySync } from '../../src/index.js'
-import { memoryNodes } from '../../src/memory/numa.js'
-import { basePageSize } from '../../src/memory/page-sizes.js'
+import { memoryNodes } from '../../src/system/numa.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { MiB } from '../../src/sizes.js'
 import { mappedRegions } from '../mappings.js'
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { attachRing, bufferPoolBytes, createBufferPool, createRing, openRegistrySync } from '../../src/index.js'
-import { basePageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { Child } from '../child-process.js'
 import { needs, whyNotNamespaces } from '../needs.js'
 import { kept } from '../registries.js'

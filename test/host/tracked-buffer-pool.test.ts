@@ -7,7 +7,7 @@ import {
   type MemoryRegistry,
   openRegistrySync,
 } from '../../src/index.js'
-import { basePageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { kept } from '../registries.js'
 
 // What another thread does in the midst of a call is done before one of the call's exchanges.

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { PinfoldError } from '../../src/errors.js'
-import { requestOpcodes } from '../../src/rdma/operations.js'
-import { sendStride } from '../../src/rdma/work-layout.js'
+import { requestOpcodes } from '../../src/rdma/contract/operations.js'
+import { sendStride } from '../../src/rdma/contract/work-layout.js'
 import { connected, Loop } from '../loopback.js'
 
 const { write, read } = requestOpcodes.byName

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { type Hold, type MemoryRegistry, openRegistry, type Region } from '../../src/index.js'
-import { basePageSize } from '../../src/memory/page-sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { mappedRegions } from '../mappings.js'
 
 const names = ['a', 'b', 'c', 'd', 'e', 'f'] as const

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { eventTypes } from '../../src/rdma/async-events.js'
-import { completionStatuses } from '../../src/rdma/completion-status.js'
-import { requestOpcodes, sendFlags } from '../../src/rdma/operations.js'
-import { receiveHeaderWords, receiveWord } from '../../src/rdma/work-layout.js'
+import { eventTypes } from '../../src/rdma/contract/async-events.js'
+import { completionStatuses } from '../../src/rdma/contract/completion-status.js'
+import { requestOpcodes, sendFlags } from '../../src/rdma/contract/operations.js'
+import { receiveHeaderWords, receiveWord } from '../../src/rdma/contract/work-layout.js'
 import { connected, everyAccess, Loop, types } from '../loopback.js'
 
 const opcodes = requestOpcodes.byName

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { cgroupDirectories, parseCgroupMounts, parseMemberships, room, sizeName } from '../../src/memory/cgroup.js'
+import { cgroupDirectories, parseCgroupMounts, parseMemberships, room, sizeName } from '../../src/system/cgroup.js'
 import { GiB, KiB, MiB } from '../../src/sizes.js'
 
 // Recorded on a machine with both versions.

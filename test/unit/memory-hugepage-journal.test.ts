@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { journalVersion, type Loan, parseJournal, type RaiseStep } from '../../src/memory/hugepage-journal.js'
-import { owedShares } from '../../src/memory/hugepage-ledger.js'
+import { journalVersion, type Loan, parseJournal, type RaiseStep } from '../../src/hugepages/journal.js'
+import { owedShares } from '../../src/hugepages/open-loans.js'
 import { MiB } from '../../src/sizes.js'
 
 // Two nodes; the loan is of 6 pages, for which the pools grow from 10 and 20.

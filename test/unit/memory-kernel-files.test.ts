@@ -6,7 +6,7 @@ import {
   parseStatField,
   readKernelFile,
   readKernelNumber,
-} from '../../src/memory/kernel-files.js'
+} from '../../src/system/kernel-files.js'
 
 test.each([
   ['0', [0]],

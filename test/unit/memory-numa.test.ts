@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseDistances, parseNodeMemory, parseReclaimableNodeMemory } from '../../src/memory/numa.js'
+import { parseDistances, parseNodeMemory, parseReclaimableNodeMemory } from '../../src/system/numa.js'
 
 const meminfo = `Node 1 MemTotal:       24684092 kB
 Node 1 MemFree:        21280268 kB

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseChosen, parseHugetlbPageSizes } from '../../src/memory/page-sizes.js'
+import { parseChosen, parseHugetlbPageSizes } from '../../src/system/page-sizes.js'
 import { GiB, KiB, MiB } from '../../src/sizes.js'
 
 test('hugetlb page sizes come out of directory names, largest first, in any order of listing', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseCapabilities, parseProcessMemory } from '../../src/memory/process-limits.js'
+import { parseCapabilities, parseProcessMemory } from '../../src/system/process-limits.js'
 
 const status = (capEff: string) => `Name:\tcat
 VmPeak:\t    3060 kB

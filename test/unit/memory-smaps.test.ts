@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseNumaMaps, parseSmaps, sumMappings } from '../../src/memory/smaps.js'
+import { parseNumaMaps, parseSmaps, sumMappings } from '../../src/system/smaps.js'
 import { KiB, MiB } from '../../src/sizes.js'
 
 // Recorded, with the fields that are all zero left out.

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { firstFitting, listOf } from '../../src/pool/free-lists.js'
+import { firstFitting, listOf } from '../../src/heap/free-lists.js'
 
 const largest = 2 ** 31 - 1
 const size = fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: largest }))

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { linesAfter, State, Word } from '../../src/pool/block-table.js'
-import { firstDamage } from '../../src/pool/heap-integrity.js'
-import { SegregatedFit } from '../../src/pool/segregated-fit.js'
+import { linesAfter, State, Word } from '../../src/heap/block-table.js'
+import { firstDamage } from '../../src/heap/integrity.js'
+import { SegregatedFit } from '../../src/heap/segregated-fit.js'
 
 /** Five blocks of 4, 8, 16, 8 and 4 granules from the start on, of which the second and fourth are free again. */
 function somewhatUsed() {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { answeringGid, readDatagramHeader } from '../../src/rdma/datagram-header.js'
-import type { GidEntry } from '../../src/rdma/device-attributes.js'
+import type { GidEntry } from '../../src/rdma/contract/device-attributes.js'
 import { formatGid } from '../../src/rdma/gids.js'
 
 const bytesOf = (digits: string) => Uint8Array.from(Buffer.from(digits.replaceAll(' ', ''), 'hex'))

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { mostParticipants, participantAt } from '../../src/pool/ring-layout.js'
-import { doubtAbout, isLineAlive, Participant } from '../../src/pool/ring-participants.js'
+import { mostParticipants, participantAt } from '../../src/ring/layout.js'
+import { doubtAbout, isLineAlive, Participant } from '../../src/threads/participants.js'
 
 afterEach(() => {
   vi.restoreAllMocks()

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { borrowHugepages } from '../../src/memory/hugepage-loan.js'
+import { borrowHugepages } from '../../src/hugepages/loan.js'
 import { MiB } from '../../src/sizes.js'
 import { Program } from '../child-process.js'
 import { needs, whyNotPools, whyNotTransfer } from '../needs.js'

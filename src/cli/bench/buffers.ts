@@ -1,5 +1,5 @@
-import { createPackets, packetsBytes } from '../../pool/open-packets.js'
-import type { Packets } from '../../pool/packets.js'
+import { createPackets, packetsBytes } from '../../packet/open-packets.js'
+import type { Packets } from '../../packet/packets.js'
 import type { Region } from '../../registry/region.js'
 import { KiB } from '../../sizes.js'
 import type { Benchmark } from './benchmark.js'

@@ -5,8 +5,8 @@ import {
   openLoans,
   type RepairedLoan,
   repairLoans,
-} from '../../memory/hugepage-loan.js'
-import { type HugepagePool, readPools } from '../../memory/hugepage-pools.js'
+} from '../../hugepages/loan.js'
+import { type HugepagePool, readPools } from '../../hugepages/pools.js'
 
 /** What was done so that the region can have hugetlb pages. */
 export interface PageSupply {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { openLoans } from '../../memory/hugepage-loan.js'
-import { readPools } from '../../memory/hugepage-pools.js'
+import { openLoans } from '../../hugepages/loan.js'
+import { readPools } from '../../hugepages/pools.js'
 import { inspectPage } from '../../translate/virt-to-phys.js'
 import { findHugepageUsers } from '../hugepages/users.js'
 

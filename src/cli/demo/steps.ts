@@ -1,5 +1,5 @@
 import { machine, release } from 'node:os'
-import { basePageSize } from '../../memory/page-sizes.js'
+import { basePageSize } from '../../system/page-sizes.js'
 import type { Region } from '../../registry/region.js'
 import { KiB } from '../../sizes.js'
 import type { Run } from '../../translate/runs.js'

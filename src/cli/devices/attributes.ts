@@ -1,4 +1,4 @@
-import type { DeviceAttributes } from '../../rdma/device-attributes.js'
+import type { DeviceAttributes } from '../../rdma/contract/device-attributes.js'
 import { formatSize } from '../../sizes.js'
 import { formatCount } from '../output.js'
 import type { PortReport } from './read.js'

@@ -6,7 +6,7 @@ import type {
   ForkStatus,
   GidEntry,
   PortAttributes,
-} from '../../rdma/device-attributes.js'
+} from '../../rdma/contract/device-attributes.js'
 import { listDevices, openDevice } from '../../rdma/devices/open-device.js'
 
 /** What `pinfold devices --json` prints. Sizes are bytes, 64-bit masks bigints; null is 'there is none', or 'not told'. */

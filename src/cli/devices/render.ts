@@ -1,4 +1,4 @@
-import type { DeviceAttributes } from '../../rdma/device-attributes.js'
+import type { DeviceAttributes } from '../../rdma/contract/device-attributes.js'
 import { formatCount, type Paint, pad, renderTable } from '../output.js'
 import { attributeLines, portLines } from './attributes.js'
 import type { DeviceReport, DevicesReport, PortReport } from './read.js'

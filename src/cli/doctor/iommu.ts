@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { listKernelDirectory, readKernelFile } from '../../memory/kernel-files.js'
+import { listKernelDirectory, readKernelFile } from '../../system/kernel-files.js'
 import { kernelOptionCommand } from '../shell-command.js'
 import { type Finding, finding } from './finding.js'
 

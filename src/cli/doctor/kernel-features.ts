@@ -1,4 +1,4 @@
-import { type KernelFeatures, kernelFeatures } from '../../memory/kernel-features.js'
+import { type KernelFeatures, kernelFeatures } from '../../system/kernel-features.js'
 import { type Finding, type FindingStatus, finding } from './finding.js'
 
 interface FeatureCheck {

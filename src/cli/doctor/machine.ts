@@ -1,6 +1,6 @@
 import { machine, release } from 'node:os'
-import { formatIndexList, readKernelFile } from '../../memory/kernel-files.js'
-import { allowedNodes, hasNuma, numaNodes } from '../../memory/numa.js'
+import { formatIndexList, readKernelFile } from '../../system/kernel-files.js'
+import { allowedNodes, hasNuma, numaNodes } from '../../system/numa.js'
 import { formatSize } from '../../sizes.js'
 import { type Finding, finding } from './finding.js'
 import { detectVirtualMachine, readMachineSigns } from './virtual-machine.js'

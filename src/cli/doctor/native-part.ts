@@ -1,4 +1,4 @@
-import { basePageSize } from '../../memory/page-sizes.js'
+import { basePageSize } from '../../system/page-sizes.js'
 import { formatSize } from '../../sizes.js'
 import { type Finding, finding } from './finding.js'
 

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { capabilities, memlockLimit } from '../../memory/process-limits.js'
+import { capabilities, memlockLimit } from '../../system/process-limits.js'
 import { capabilityHint } from '../../translate/unknown-page.js'
 import { inspectPage } from '../../translate/virt-to-phys.js'
 import { type Finding, finding } from './finding.js'

@@ -1,4 +1,4 @@
-import { listKernelDirectory, readKernelFile } from '../../memory/kernel-files.js'
+import { listKernelDirectory, readKernelFile } from '../../system/kernel-files.js'
 
 /** What the machine says of itself, each part as its file has it. */
 export interface MachineSigns {

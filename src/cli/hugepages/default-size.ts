@@ -1,4 +1,4 @@
-import { readKernelFile } from '../../memory/kernel-files.js'
+import { readKernelFile } from '../../system/kernel-files.js'
 
 /**
  * The default hugepage size in bytes: the one that vm.nr_hugepages counts, settled at boot (default_hugepagesz). Source:

@@ -1,5 +1,5 @@
-import { type OpenLoan, openLoans } from '../../memory/hugepage-loan.js'
-import type { HugepagePool } from '../../memory/hugepage-pools.js'
+import { type OpenLoan, openLoans } from '../../hugepages/loan.js'
+import type { HugepagePool } from '../../hugepages/pools.js'
 import { formatSize } from '../../sizes.js'
 import { formatCounted } from '../output.js'
 

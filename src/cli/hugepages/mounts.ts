@@ -1,5 +1,5 @@
 import { statfsSync, statSync } from 'node:fs'
-import { readKernelFile } from '../../memory/kernel-files.js'
+import { readKernelFile } from '../../system/kernel-files.js'
 import { GiB, KiB, MiB } from '../../sizes.js'
 import { defaultHugepageSize } from './default-size.js'
 

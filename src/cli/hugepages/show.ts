@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty'
-import { openLoans } from '../../memory/hugepage-ledger.js'
-import { type HugepagePool, readPools } from '../../memory/hugepage-pools.js'
+import { openLoans } from '../../hugepages/open-loans.js'
+import { type HugepagePool, readPools } from '../../hugepages/pools.js'
 import { formatSize } from '../../sizes.js'
 import { commonArguments } from '../arguments.js'
 import { formatCount, Output, type Paint, renderTable } from '../output.js'

@@ -1,5 +1,5 @@
 import { readdirSync, readlinkSync } from 'node:fs'
-import { readKernelFile } from '../../memory/kernel-files.js'
+import { readKernelFile } from '../../system/kernel-files.js'
 
 /** A process that has hugetlb pages mapped. */
 export interface HugepageUser {

@@ -1,4 +1,4 @@
-import { readKernelFile } from '../../memory/kernel-files.js'
+import { readKernelFile } from '../../system/kernel-files.js'
 
 /** A mapping of a process that a range touches: a line of /proc/PID/maps (proc_pid_maps(5)). */
 export interface ProcessMapping {

@@ -1,4 +1,4 @@
-import { requestOpcodes } from '../operations.js'
+import { requestOpcodes } from '../contract/operations.js'
 import { Segments } from './segments.js'
 import type { LoadedSend } from './send-request.js'
 

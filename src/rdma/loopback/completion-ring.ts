@@ -1,5 +1,5 @@
-import type { Handle } from '../device-calls.js'
-import { completionWord, completionWords } from '../work-layout.js'
+import type { Handle } from '../contract/device-calls.js'
+import { completionWord, completionWords } from '../contract/work-layout.js'
 import type { LoopbackContext } from './context.js'
 
 /** A completion queue: a ring that grows up to its size, and is dead once it overran. */

@@ -1,8 +1,8 @@
-import { eventTypes } from '../async-events.js'
-import type { DeviceListener, Handle } from '../device-calls.js'
+import { eventTypes } from '../contract/async-events.js'
+import type { DeviceListener, Handle } from '../contract/device-calls.js'
 import type { CompletionRing } from './completion-ring.js'
 import { HandleTable } from './handle-table.js'
-import type { Domain, Path, QueuePairEndpoint, SharedReceives, Window } from './objects.js'
+import type { Domain, Path, QueuePairEndpoint, SharedReceives, Window } from './records.js'
 import type { RegisteredMemory } from './registered-memory.js'
 
 /** Device memory that was allocated. */

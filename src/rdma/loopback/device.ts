@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import type { DeviceCalls } from '../device-calls.js'
+import type { DeviceCalls } from '../contract/device-calls.js'
 import { isGroup } from '../gids.js'
 import { LoopbackContext } from './context.js'
 import { attributes, gids, port } from './port.js'

@@ -1,4 +1,4 @@
-import type { Handle } from '../device-calls.js'
+import type { Handle } from '../contract/device-calls.js'
 import { refusal } from './refusal.js'
 
 const placeBits = 20

@@ -1,5 +1,5 @@
 import { PinfoldError } from '../../errors.js'
-import type { DeviceProvider } from '../device-calls.js'
+import type { DeviceProvider } from '../contract/device-calls.js'
 import { openLoopback } from './device.js'
 import { loopbackGuid } from './port.js'
 

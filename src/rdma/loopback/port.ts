@@ -1,5 +1,5 @@
-import { type DeviceAttributes, deviceCapabilities, type GidEntry, type PortAttributes } from '../device-attributes.js'
-import { bitNames } from '../names.js'
+import { type DeviceAttributes, deviceCapabilities, type GidEntry, type PortAttributes } from '../contract/device-attributes.js'
+import { bitNames } from '../contract/enum-names.js'
 import { portMtu } from './datagrams.js'
 import { limits } from './limits.js'
 import { loopbackGid } from './wire.js'

@@ -1,8 +1,8 @@
-import type { DeviceCalls } from '../device-calls.js'
+import type { DeviceCalls } from '../contract/device-calls.js'
 import { CompletionRing } from './completion-ring.js'
 import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
-import type { SharedReceives } from './objects.js'
+import type { SharedReceives } from './records.js'
 import { loadReceive } from './receives.js'
 import { busy, queueFull, refusal } from './refusal.js'
 

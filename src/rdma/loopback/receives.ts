@@ -1,9 +1,9 @@
-import { accessFlags } from '../access.js'
-import { eventTypes } from '../async-events.js'
-import { loopbackVendorErrors as why } from '../vendor-errors.js'
-import { entryWord, entryWords, receiveHeaderWords, receiveWord } from '../work-layout.js'
+import { accessFlags } from '../contract/access-flags.js'
+import { eventTypes } from '../contract/async-events.js'
+import { loopbackVendorErrors as why } from '../contract/loopback-vendor-errors.js'
+import { entryWord, entryWords, receiveHeaderWords, receiveWord } from '../contract/work-layout.js'
 import type { LoopbackContext } from './context.js'
-import type { PostedEntry, PostedReceive, QueuePairEndpoint } from './objects.js'
+import type { PostedEntry, PostedReceive, QueuePairEndpoint } from './records.js'
 import type { Segments } from './segments.js'
 
 const { localWrite } = accessFlags.byName

@@ -1,7 +1,7 @@
 import { type RegionCore, windowSize, windowStep } from '../../memory/region-core.js'
-import type { Handle, MemoryRange } from '../device-calls.js'
-import { nothing } from './moves.js'
-import type { Domain } from './objects.js'
+import type { Handle, MemoryRange } from '../contract/device-calls.js'
+import { nothing } from './copies.js'
+import type { Domain } from './records.js'
 import type { Segments } from './segments.js'
 
 /** Where the bytes of a registration are. */

@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
-import { accessFlags } from '../access.js'
-import type { DeviceCalls, Handle, MemoryRange, RegisteredKeys } from '../device-calls.js'
+import { accessFlags } from '../contract/access-flags.js'
+import type { DeviceCalls, Handle, MemoryRange, RegisteredKeys } from '../contract/device-calls.js'
 import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
 import { busy, refusal, unsupported } from './refusal.js'

@@ -1,6 +1,6 @@
-import { accessFlags } from '../access.js'
-import { loopbackVendorErrors as why } from '../vendor-errors.js'
-import type { QueuePairEndpoint, Window } from './objects.js'
+import { accessFlags } from '../contract/access-flags.js'
+import { loopbackVendorErrors as why } from '../contract/loopback-vendor-errors.js'
+import type { QueuePairEndpoint, Window } from './records.js'
 import type { Segments } from './segments.js'
 import { wire } from './wire.js'
 

@@ -1,4 +1,4 @@
-import { makeMoves, move, moveInTurn, nothing } from './moves.js'
+import { makeMoves, move, moveInTurn, nothing } from './copies.js'
 
 /**
  * Bytes in several places, in order: what the scatter entries of a request come down to. Kept and filled anew for each

@@ -1,7 +1,7 @@
-import { requestOpcodes, sendFlags } from '../operations.js'
-import { queuePairTypes } from '../states.js'
-import { entryWord, entryWords, sendHeaderWords, sendWord } from '../work-layout.js'
-import type { Path, QueuePairEndpoint, Window } from './objects.js'
+import { requestOpcodes, sendFlags } from '../contract/operations.js'
+import { queuePairTypes } from '../contract/states.js'
+import { entryWord, entryWords, sendHeaderWords, sendWord } from '../contract/work-layout.js'
+import type { Path, QueuePairEndpoint, Window } from './records.js'
 import type { RegisteredMemory } from './registered-memory.js'
 import { Segments } from './segments.js'
 

@@ -1,5 +1,5 @@
-import type { QueuePairChange } from '../device-calls.js'
-import { queuePairStates, queuePairTypes } from '../states.js'
+import type { QueuePairChange } from '../contract/device-calls.js'
+import { queuePairStates, queuePairTypes } from '../contract/states.js'
 
 type Attribute = Exclude<keyof QueuePairChange, 'state'>
 

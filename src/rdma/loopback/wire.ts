@@ -1,7 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { constants } from 'node:os'
 import { fullGid } from '../gids.js'
-import type { QueuePairEndpoint, Window } from './objects.js'
+import type { QueuePairEndpoint, Window } from './records.js'
 import { refusal } from './refusal.js'
 import type { RegisteredMemory } from './registered-memory.js'
 

@@ -1,4 +1,4 @@
-import type { PathAttributes, QueuePairChange, QueuePairStatus } from '../device-calls.js'
+import type { PathAttributes, QueuePairChange, QueuePairStatus } from '../contract/device-calls.js'
 
 // Attributes as they cross to native code; the same numbers stand in native/verbs/attribute_words.cc.
 

@@ -1,4 +1,4 @@
-import { readKernelFile, readKernelNumber } from '../../memory/kernel-files.js'
+import { readKernelFile, readKernelNumber } from '../../system/kernel-files.js'
 import type { NativeDevice, NativeGid, NativeListing, NativePort } from '../../native-verbs.js'
 import { unknownGidType } from '../../native-verbs.js'
 import {
@@ -10,9 +10,9 @@ import {
   type GidEntry,
   onDemandOperations,
   type PortAttributes,
-} from '../device-attributes.js'
-import { bitNames, names } from '../names.js'
-import { mtuBytes, portStates } from '../states.js'
+} from '../contract/device-attributes.js'
+import { bitNames, names } from '../contract/enum-names.js'
+import { mtuBytes, portStates } from '../contract/states.js'
 import { hexGroups } from './attribute-words.js'
 
 /** `enum ibv_node_type` and `enum ibv_transport_type`, without their prefixes. */

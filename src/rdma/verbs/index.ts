@@ -1,6 +1,6 @@
 import { PinfoldError } from '../../errors.js'
 import { native } from '../../native.js'
-import type { DeviceCalls, DeviceProvider } from '../device-calls.js'
+import type { DeviceCalls, DeviceProvider } from '../contract/device-calls.js'
 import { deviceAttributes, forkStatus, gidEntry, listing, portAttributes } from './attributes.js'
 import { memoryCalls } from './memories.js'
 import { OpenContext } from './open-context.js'

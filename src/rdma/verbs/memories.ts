@@ -1,5 +1,5 @@
 import { native } from '../../native.js'
-import type { DeviceCalls } from '../device-calls.js'
+import type { DeviceCalls } from '../contract/device-calls.js'
 import type { OpenContext } from './open-context.js'
 import { attempted } from './refusal.js'
 

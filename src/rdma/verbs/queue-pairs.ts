@@ -1,5 +1,5 @@
 import { native } from '../../native.js'
-import type { DeviceCalls, QueuePairRequest } from '../device-calls.js'
+import type { DeviceCalls, QueuePairRequest } from '../contract/device-calls.js'
 import { attributeWords, decodeStatus, encodeChange, encodeGroup, encodePath } from './attribute-words.js'
 import type { OpenContext } from './open-context.js'
 import { attempted, explainRefusal } from './refusal.js'

@@ -1,5 +1,5 @@
 import { native } from '../../native.js'
-import type { DeviceCalls, SharedReceiveCapacity } from '../device-calls.js'
+import type { DeviceCalls, SharedReceiveCapacity } from '../contract/device-calls.js'
 import type { OpenContext } from './open-context.js'
 import { attempted, explainRefusal } from './refusal.js'
 

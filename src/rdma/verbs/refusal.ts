@@ -1,8 +1,8 @@
 import { accessSync, constants as files } from 'node:fs'
 import { constants } from 'node:os'
 import { type ErrorCode, isSystemFailure, PinfoldError, type SystemFailure } from '../../errors.js'
-import { listKernelDirectory, readKernelFile } from '../../memory/kernel-files.js'
-import { capabilities, memlockLimit, processMemory } from '../../memory/process-limits.js'
+import { listKernelDirectory, readKernelFile } from '../../system/kernel-files.js'
+import { capabilities, memlockLimit, processMemory } from '../../system/process-limits.js'
 import { formatSize } from '../../sizes.js'
 import { roomHint } from '../queue-room.js'
 

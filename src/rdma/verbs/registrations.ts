@@ -1,5 +1,5 @@
 import { native } from '../../native.js'
-import type { DeviceCalls, RegisteredKeys } from '../device-calls.js'
+import type { DeviceCalls, RegisteredKeys } from '../contract/device-calls.js'
 import { deviceAttributes } from './attributes.js'
 import { type OpenContext, rangeArguments } from './open-context.js'
 import { attempted, explainRefusal } from './refusal.js'

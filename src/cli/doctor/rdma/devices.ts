@@ -1,5 +1,5 @@
 import { toPinfoldError } from '../../../errors.js'
-import type { ForkStatus } from '../../../rdma/device-attributes.js'
+import type { ForkStatus } from '../../../rdma/contract/device-attributes.js'
 import { openDevice } from '../../../rdma/devices/open-device.js'
 import { type Finding, finding } from '../finding.js'
 import { firmwareOf, kernelDevices, portsOf, verbsNode } from './sysfs.js'

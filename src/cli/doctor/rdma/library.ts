@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { readKernelFile } from '../../../memory/kernel-files.js'
+import { readKernelFile } from '../../../system/kernel-files.js'
 import { sudo } from '../../shell-command.js'
 import { type Finding, finding } from '../finding.js'
 

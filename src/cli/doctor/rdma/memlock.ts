@@ -1,4 +1,4 @@
-import { capabilities, memlockLimit, processMemory } from '../../../memory/process-limits.js'
+import { capabilities, memlockLimit, processMemory } from '../../../system/process-limits.js'
 import { formatSize, GiB } from '../../../sizes.js'
 import { sudo } from '../../shell-command.js'
 import { type Finding, finding, finiteOrNull } from '../finding.js'

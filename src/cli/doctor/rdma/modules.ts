@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { readKernelFile } from '../../../memory/kernel-files.js'
+import { readKernelFile } from '../../../system/kernel-files.js'
 import { quoteWords, sudo } from '../../shell-command.js'
 import { type Finding, finding } from '../finding.js'
 import { kernelDevices } from './sysfs.js'

@@ -1,4 +1,4 @@
-import { listKernelDirectory, readKernelFile } from '../../../memory/kernel-files.js'
+import { listKernelDirectory, readKernelFile } from '../../../system/kernel-files.js'
 
 const root = '/sys/class/infiniband'
 const verbsRoot = '/sys/class/infiniband_verbs'

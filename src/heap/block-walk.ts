@@ -1,0 +1,46 @@
+import { firstBlock, Granule, State, Word } from './block-table.js'
+import type { HeapBlock } from './stats.js'
+import type { SegregatedFit } from './segregated-fit.js'
+
+/** The block with this granule in it, 0 when none has: one by one from the first. */
+export function blockHolding({ table: { words } }: SegregatedFit, place: number): number {
+  let block = firstBlock
+  while (block !== 0 && (words[block + Word.start] ?? 0) + (words[block + Word.size] ?? 0) <= place) {
+    block = words[block + Word.after] ?? 0
+  }
+  return block
+}
+
+/**
+ * The blocks in the order of their places, as long as `isOpen`. Those that come or go between two of them may be told or
+ * not, but no byte twice.
+ */
+export function* walkBlocks(fit: SegregatedFit, isOpen: () => boolean): Generator<HeapBlock, void, undefined> {
+  for (let block = firstBlock; block !== 0; ) {
+    const told = tellBlock(fit.table.words, block)
+    yield told
+    if (!isOpen()) return
+    block = blockBehind(fit, block, (told.offset + told.length) / Granule.bytes)
+  }
+}
+
+/** The first block that starts at `end` or later: what follows `block`, if that still ends there. */
+function blockBehind(fit: SegregatedFit, block: number, end: number): number {
+  const { words } = fit.table
+  const next = words[block + Word.after] ?? 0
+  if (words[block + Word.state] !== State.unused && words[next + Word.start] === end) return next
+  const holding = blockHolding(fit, end)
+  const isBehind = holding === 0 || (words[holding + Word.start] ?? 0) >= end
+  return isBehind ? holding : (words[holding + Word.after] ?? 0)
+}
+
+function tellBlock(words: Int32Array, block: number): HeapBlock {
+  const free = words[block + Word.state] === State.free
+  const length = (words[block + Word.size] ?? 0) * Granule.bytes
+  return {
+    offset: (words[block + Word.start] ?? 0) * Granule.bytes,
+    length,
+    size: free ? 0 : length - (words[block + Word.slackOrList] ?? 0),
+    free,
+  }
+}

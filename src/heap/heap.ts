@@ -1,0 +1,377 @@
+import { inspect } from 'node:util'
+import { PinfoldError } from '../errors.js'
+import { coreOf } from '../memory/mapped-region.js'
+import { checked } from '../options.js'
+import { formatSize, GiB } from '../sizes.js'
+import { Granule, Word } from './block-table.js'
+import { walkBlocks } from './block-walk.js'
+import {
+  blockOverrun,
+  heapClosed,
+  heapDamaged,
+  heapFull,
+  heapInUse,
+  largestAlignment,
+  noBlock,
+  stepOf,
+  wrongSize,
+} from './errors.js'
+import { firstDamage } from './integrity.js'
+import { closeOptions, type HeapCloseOptions, type HeapOptions, heapOptions } from './options.js'
+import type { HeapBlock, HeapStats } from './stats.js'
+import { OpenOnce } from '../memory/open-once.js'
+import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
+import { firstWritten, markRedZone, redZoneBytes } from './red-zone.js'
+import { SegregatedFit } from './segregated-fit.js'
+
+/** The most that one view shows. */
+const longestView = 2 * GiB
+/** What an int32 counts. */
+const mostGranules = 2 ** 31 - 1
+const fewestBlocks = 256
+
+/**
+ * Blocks of any size, from 16 bytes up, in a region or slice: as DPDK's rte_malloc.
+ *
+ * A block is named by its offset in the memory that the heap was opened on, and has no header there. All that the heap
+ * knows of its blocks lies in typed arrays beside the memory: a device or a program that writes past the end of a block
+ * damages its neighbour's bytes, but never the heap.
+ *
+ * One thread's, as its Region object is. Threads that allocate from one region open a heap on a slice each; a program on
+ * several NUMA nodes opens one for each node's region.
+ *
+ * It holds its region until it is closed.
+ */
+export class Heap {
+  readonly #part: PoolRange
+  readonly #release: () => void
+  /** Bytes behind each block that nobody may write to; 0 where overruns are not looked for. */
+  readonly #redZone: number
+  #fit: SegregatedFit
+  /** All of its bytes, where one view can show them: one that is kept makes no garbage. */
+  #whole: Uint8Array | undefined
+  #closed = false
+  #failures = 0
+
+  /** Made by `createHeap()`, which has checked the words. */
+  constructor(part: PoolRange, blocks: number, redZone: number) {
+    this.#part = part
+    this.#redZone = redZone
+    const address = part.region.address + BigInt(part.offset)
+    const skew = Number((address % BigInt(largestAlignment)) / BigInt(Granule.bytes))
+    this.#fit = new SegregatedFit(Math.floor(part.bytes / Granule.bytes), skew, blocks)
+    this.#release = coreOf(part.region).hold('a heap')
+  }
+
+  /** Bytes that it manages: those of its memory, less what is beyond a multiple of 16; 0 once it was closed. */
+  get size(): number {
+    return this.#fit.size * Granule.bytes
+  }
+
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /**
+   * Allocates `size` bytes, whose contents are what they were. In constant time, and without garbage.
+   *
+   * @param size bytes, at least 1
+   * @param alignment what the block's virtual address is a multiple of: a power of two, up to 1 GiB; always 16 at least
+   * @returns the block's offset
+   * @throws PinfoldError `ERR_HEAP_FULL`, `ERR_OUT_OF_RANGE` for what is no size or alignment, `ERR_HEAP_CLOSED`,
+   *   `ERR_MEMORY_SHORT` when the process has no memory to know of more blocks. Nothing is changed then.
+   */
+  allocate(size: number, alignment: number = Granule.bytes): number {
+    return this.#allocate('allocate', size, alignment)
+  }
+
+  /** As `allocate`, and its bytes are zero. @throws PinfoldError as `allocate` and `region.view` */
+  allocateZeroed(size: number, alignment: number = Granule.bytes): number {
+    const offset = this.#allocate('allocateZeroed', size, alignment)
+    try {
+      this.#zero(offset, size)
+    } catch (error) {
+      this.free(offset)
+      throw error
+    }
+    return offset
+  }
+
+  /**
+   * Makes a block larger or smaller, and keeps its bytes up to the smaller of both sizes. It stays where it is when it
+   * shrinks, or when what follows it is free and large enough; else it moves.
+   *
+   * @param alignment as of `allocate`: a block that lies on no multiple of it moves
+   * @returns the block's offset: the old one, or a new one, and then the old one is free
+   * @throws PinfoldError as `free`, `allocate` and `region.view`. Nothing is changed then.
+   */
+  reallocate(offset: number, size: number, alignment: number = Granule.bytes): number {
+    const subject = 'reallocate'
+    const old = this.#live(subject, offset)
+    const granules = granulesOf(subject, size, this.#redZone)
+    const step = stepOf(subject, alignment)
+    const fit = this.#fit
+    if (this.#redZone > 0) this.#requireUnwritten(subject, old)
+    if (fit.toAligned(old, step) === 0 && fit.resize(old, granules)) {
+      fit.table.words[old + Word.slackOrList] = granules * Granule.bytes - size
+      if (this.#redZone > 0) markRedZone(this.#redZoneOf(old))
+      return offset
+    }
+    const kept = Math.min(this.#sizeOf(old), size)
+    const moved = this.#allocate(subject, size, alignment)
+    try {
+      this.#copy(moved, offset, kept)
+    } catch (error) {
+      this.free(moved)
+      throw error
+    }
+    this.free(offset)
+    return moved
+  }
+
+  /**
+   * Gives a block back.
+   *
+   * @param offset what `allocate` returned
+   * @throws PinfoldError `ERR_BLOCK_FREE` when it is free already, `ERR_BLOCK_UNKNOWN` when it is inside of another block,
+   *   `ERR_OUT_OF_RANGE` when it is no offset of the heap, `ERR_BLOCK_OVERRUN`, `ERR_HEAP_CLOSED`. Nothing is changed then.
+   */
+  free(offset: number): void {
+    if (this.#redZone > 0) this.#requireUnwritten('free', this.#live('free', offset))
+    // What is no whole number of granules is not in the index either.
+    if (typeof offset !== 'number' || !this.#fit.free(offset / Granule.bytes)) throw this.#noBlock('free', offset)
+  }
+
+  /** Bytes that a block was allocated for. @throws PinfoldError as `free` */
+  sizeOf(offset: number): number {
+    return this.#sizeOf(this.#live('sizeOf', offset))
+  }
+
+  /**
+   * The bytes of a block, as many as it was allocated for, up to 2 GiB. The view goes on showing this place when the block
+   * was freed, and the place is another's.
+   *
+   * @throws PinfoldError as `free` and `region.view`
+   */
+  view(offset: number): Uint8Array<ArrayBuffer> {
+    return this.#bytes(offset, this.#sizeOf(this.#live('view', offset)))
+  }
+
+  /** What it has, and what was asked of it. @throws PinfoldError `ERR_HEAP_CLOSED` */
+  stats(): HeapStats {
+    this.#requireOpen('stats')
+    const { size, used, peak, allocations, table, index, lists, byteLength } = this.#fit
+    return {
+      size: size * Granule.bytes,
+      used: used * Granule.bytes,
+      peak: peak * Granule.bytes,
+      free: (size - used) * Granule.bytes,
+      largestFree: lists.largest() * Granule.bytes,
+      blocks: index.count,
+      freeBlocks: table.capacity - table.spare - index.count,
+      allocations,
+      failures: this.#failures,
+      overhead: byteLength,
+    }
+  }
+
+  /**
+   * Its blocks, live and free ones, in the order of their places, so that every byte is in one. Those that come or go
+   * while it is walked may be told or not.
+   *
+   * @throws PinfoldError `ERR_HEAP_CLOSED`
+   */
+  walk(): Generator<HeapBlock, void, undefined> {
+    this.#requireOpen('walk')
+    return walkBlocks(this.#fit, () => !this.#closed)
+  }
+
+  /**
+   * Checks all that it knows: its blocks fill it without a gap, none overlaps another, each is found where it has to be.
+   * Nothing that is written to the memory can change that, so what this would find is a fault of the heap itself. With red
+   * zones, also that none was written to. Takes time for every block.
+   *
+   * @throws PinfoldError `ERR_HEAP_DAMAGED` or `ERR_BLOCK_OVERRUN` that names the first block that is not right;
+   *   `ERR_HEAP_CLOSED`
+   */
+  check(): void {
+    this.#requireOpen('check')
+    const damage = firstDamage(this.#fit, this.#redZone)
+    if (damage !== undefined) throw heapDamaged(this.#name, damage)
+    if (this.#redZone === 0) return
+    for (const { offset, free } of this.walk()) if (!free) this.#requireUnwritten('check', this.#live('check', offset))
+  }
+
+  /**
+   * Lets its region go. Once only: a second call does nothing.
+   *
+   * @param options `force` closes it also with live blocks, whose offsets are then nobody's
+   * @throws PinfoldError `ERR_HEAP_IN_USE` while there are live blocks, as rte_malloc_heap_destroy has EBUSY; nothing is
+   *   changed then. `ERR_INVALID_ARGUMENT`
+   */
+  close(options?: HeapCloseOptions): void {
+    const force = options !== undefined && checked('close', closeOptions, options).force === true
+    if (this.#closed) return
+    if (this.#fit.index.count > 0 && !force) throw heapInUse(this.#name, this.#fit.index.count)
+    // No block is found in an empty one, nor room for any: nothing on the way of an allocation asks whether it is closed.
+    this.#fit = new SegregatedFit(0, 0, 1)
+    this.#closed = true
+    this.#whole = undefined
+    this.#release()
+  }
+
+  /** Closes it, also with live blocks: at the end of its scope nobody has their offsets any more. */
+  [Symbol.dispose](): void {
+    this.close({ force: true })
+  }
+
+  [inspect.custom](): string {
+    const { size, used, index } = this.#fit
+    const use = `${formatSize(used * Granule.bytes)} of ${formatSize(size * Granule.bytes)} in ${index.count} blocks`
+    return `Heap in region '${this.#part.region.name}' { ${this.#closed ? 'closed' : use} }`
+  }
+
+  get #name(): string {
+    return `the heap in region '${this.#part.region.name}'`
+  }
+
+  #allocate(subject: string, size: number, alignment: number): number {
+    const granules = granulesOf(subject, size, this.#redZone)
+    const fit = this.#fit
+    const block = fit.allocate(granules, alignment === Granule.bytes ? 1 : stepOf(subject, alignment))
+    if (block === 0) throw this.#noRoom(subject, size, alignment)
+    const { words } = fit.table
+    words[block + Word.slackOrList] = granules * Granule.bytes - size
+    if (this.#redZone > 0) this.#markNew(block)
+    return (words[block + Word.start] ?? 0) * Granule.bytes
+  }
+
+  #markNew(block: number): void {
+    try {
+      markRedZone(this.#redZoneOf(block))
+    } catch (error) {
+      this.#fit.free(this.#fit.table.words[block + Word.start] ?? 0)
+      throw error
+    }
+  }
+
+  /** The bytes behind what was asked for. */
+  #redZoneOf(block: number): Uint8Array {
+    return this.#bytes(
+      this.#offsetOf(block) + this.#sizeOf(block),
+      this.#fit.table.words[block + Word.slackOrList] ?? 0,
+    )
+  }
+
+  #requireUnwritten(subject: string, block: number): void {
+    const place = firstWritten(this.#redZoneOf(block))
+    if (place !== -1) throw blockOverrun(subject, this.#name, this.#offsetOf(block), this.#sizeOf(block), place)
+  }
+
+  /** The live block at `offset`. @throws PinfoldError */
+  #live(subject: string, offset: number): number {
+    const { index, table } = this.#fit
+    const block = typeof offset === 'number' ? index.find(offset / Granule.bytes, table.words) : 0
+    if (block === 0) throw this.#noBlock(subject, offset)
+    return block
+  }
+
+  #offsetOf(block: number): number {
+    return (this.#fit.table.words[block + Word.start] ?? 0) * Granule.bytes
+  }
+
+  #sizeOf(block: number): number {
+    const { words } = this.#fit.table
+    return (words[block + Word.size] ?? 0) * Granule.bytes - (words[block + Word.slackOrList] ?? 0)
+  }
+
+  #bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {
+    return this.#part.region.view(this.#part.offset + offset, length)
+  }
+
+  #zero(offset: number, length: number): void {
+    const whole = this.#allBytes()
+    if (whole !== undefined) {
+      whole.fill(0, offset, offset + length)
+      return
+    }
+    for (let done = 0; done < length; done += longestView) {
+      this.#bytes(offset + done, Math.min(longestView, length - done)).fill(0)
+    }
+  }
+
+  #copy(to: number, from: number, length: number): void {
+    const whole = this.#allBytes()
+    if (whole !== undefined) {
+      whole.copyWithin(to, from, from + length)
+      return
+    }
+    for (let done = 0; done < length; done += longestView) {
+      const step = Math.min(longestView, length - done)
+      this.#bytes(to + done, step).set(this.#bytes(from + done, step))
+    }
+  }
+
+  #allBytes(): Uint8Array | undefined {
+    if (this.size > longestView) return undefined
+    // Its length is 0 when somebody has transferred the ArrayBuffer away.
+    if (this.#whole === undefined || this.#whole.length === 0) this.#whole = this.#bytes(0, this.size)
+    return this.#whole
+  }
+
+  #requireOpen(subject: string): void {
+    if (this.#closed) throw heapClosed(subject, this.#name)
+  }
+
+  #noBlock(subject: string, offset: number): Error {
+    this.#requireOpen(subject)
+    return noBlock(subject, this.#name, this.#fit, offset)
+  }
+
+  #noRoom(subject: string, size: number, alignment: number): Error {
+    this.#requireOpen(subject)
+    this.#failures += 1
+    return heapFull(subject, this.#name, this.#fit, size, alignment)
+  }
+}
+
+/** @throws PinfoldError `ERR_OUT_OF_RANGE` */
+function granulesOf(subject: string, size: number, redZone: number): number {
+  // Whole numbers of 31 bits stay integers for V8.
+  if (typeof size === 'number' && (size & 0x7fffffff) === size && size !== 0) {
+    return (size + redZone + Granule.bytes - 1) >>> Granule.bits
+  }
+  return largeGranulesOf(subject, size, redZone)
+}
+
+function largeGranulesOf(subject: string, size: number, redZone: number): number {
+  if (Number.isSafeInteger(size) && size >= 1) return Math.ceil((size + redZone) / Granule.bytes)
+  throw wrongSize(subject, size)
+}
+
+const open = new OpenOnce<Heap>()
+
+/**
+ * A heap over a region or a slice of one: one free block of all its bytes, of which none is read or written.
+ *
+ * @param memory from 16 bytes to 32 GiB; a slice starts at a multiple of 16
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`; `ERR_POOL_OPEN` when this thread has one open that
+ *   starts there; `ERR_MEMORY_SHORT` when there is no memory to know of so many blocks
+ */
+export function createHeap(memory: PoolMemory, options: HeapOptions = {}): Heap {
+  const range = poolRange('createHeap', memory, Granule.bytes)
+  const most = mostGranules * Granule.bytes
+  if (range.bytes < Granule.bytes || range.bytes > most) {
+    throw new PinfoldError(
+      `createHeap: memory: expected from ${Granule.bytes} to ${most} bytes, received ${range.bytes}`,
+      { code: 'ERR_INVALID_ARGUMENT', values: { length: range.bytes } },
+    )
+  }
+  const { blocks = fewestBlocks, redZones = false } = checked('createHeap', heapOptions, options)
+  // Each would give out the same bytes, since what is known of them is beside the memory.
+  if (open.find(range) !== undefined) {
+    throw new PinfoldError('createHeap: this thread has a heap open there', { code: 'ERR_POOL_OPEN' })
+  }
+  return open.add(range, new Heap(range, blocks, redZones ? redZoneBytes : 0))
+}

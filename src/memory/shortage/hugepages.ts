@@ -1,0 +1,94 @@
+import { type HugepagePool, poolDirectory } from '../../hugepages/counters.js'
+import { formatIndexList } from '../../system/kernel-files.js'
+import { nodesText, pagesText, type Shortage, strictNodes, type WantedMemory } from './wanted.js'
+
+/** What the kernel tells of the pools of one page size. */
+export interface PoolCounters {
+  readonly machine: HugepagePool
+  /** One for each node with memory; none on a kernel without NUMA. */
+  readonly nodes: readonly HugepagePool[]
+  /** The nodes that this process's cpuset lets it take pages from. */
+  readonly allowedNodes: readonly number[]
+  /** How many more pages a pool could get, at the very most. */
+  readonly growth: (pool: HugepagePool) => number
+}
+
+/** How many pages a mapping could have now, and where. */
+export interface PoolRoom {
+  /** Pages that nobody has or was promised, on the nodes that count, with what overcommit would add. */
+  readonly available: number
+  /** The nodes that count, where a strict policy or the cpuset names some; undefined: the machine as a whole. */
+  readonly nodes: readonly number[] | undefined
+}
+
+/** Where the pages may come from: a strict policy and the cpuset narrow it, every other policy only prefers. */
+export function poolRoom(wanted: Pick<WantedMemory, 'policy' | 'nodes'>, counters: PoolCounters): PoolRoom {
+  const { machine, nodes, allowedNodes } = counters
+  // Pages that the kernel would make on demand (nr_overcommit_hugepages), for as long as it finds memory for them.
+  const onDemand = Math.max(0, (machine.overcommit ?? 0) - machine.surplus)
+  // A promise (reservation) is kept by the machine as a whole: the kernel counts none per node.
+  const onMachine = Math.max(0, machine.free - (machine.reserved ?? 0))
+  const bound = strictNodes(wanted)
+  const usable = nodes.filter(({ node }) => isIn(allowedNodes, node) && (bound === undefined || isIn(bound, node)))
+  if (bound === undefined && usable.length === nodes.length)
+    return { available: onMachine + onDemand, nodes: undefined }
+  const onNodes = usable.reduce((sum, { free }) => sum + free, 0)
+  return {
+    available: Math.min(onMachine, onNodes) + onDemand,
+    nodes: usable.map(({ node }) => node).filter((node) => node !== undefined),
+  }
+}
+
+/** Why the pools cannot give what is wanted, undefined when they can. */
+export function poolShortage(wanted: WantedMemory, counters: PoolCounters): Shortage | undefined {
+  const { available } = poolRoom(wanted, counters)
+  return wanted.pages <= available ? undefined : describePools(wanted, counters, available)
+}
+
+/** The same for when the pools look sufficient by now, and yet nothing but them can have been short. */
+export function passedPoolShortage(wanted: WantedMemory, counters: PoolCounters): Shortage {
+  const { available } = poolRoom(wanted, counters)
+  const { hint: _, ...shortage } = describePools(wanted, counters, available)
+  return { ...shortage, message: `${shortage.message}: others had them a moment ago, so try again` }
+}
+
+function describePools(wanted: WantedMemory, counters: PoolCounters, available: number): Shortage {
+  const { pages, pageSize } = wanted
+  const { machine, nodes: allNodes } = counters
+  const { nodes } = poolRoom(wanted, counters)
+  const counted = nodes === undefined ? [machine] : allNodes.filter(({ node }) => isIn(nodes, node))
+  const sum = (count: (pool: HugepagePool) => number) => counted.reduce((total, pool) => total + count(pool), 0)
+  const [total, free] = [sum((pool) => pool.total), sum((pool) => pool.free)]
+  // Pages that are free on these nodes and yet not to be had, since the machine has promised them to others.
+  const reserved = Math.max(0, free - Math.max(0, Math.min(free, machine.free - (machine.reserved ?? 0))))
+  const inPool = [
+    total === 0 ? 'none in the pool' : `${total} in the pool`,
+    ...(total > free ? [`${total - free} in use`] : []),
+    ...(reserved > 0 ? [`${reserved} reserved by others`] : []),
+  ].join(', ')
+  const where = nodesText(formatIndexList(nodes ?? []))
+  const growth = counted.reduce((most, pool) => Math.max(most, counters.growth(pool)), 0)
+  const most = pages - available <= growth ? '' : `, and memory for ${growth} more at most`
+  const perNode = allNodes.map(({ node, total, free, surplus }) => ({ node, total, free, surplus }))
+  return {
+    code: 'ERR_HUGEPAGES_SHORT',
+    message: `${pagesText(pages, pageSize)} wanted${where}, ${available} free (${inPool})${most}`,
+    values: { pageSize, wanted: pages, available, free, reserved: machine.reserved ?? 0, total, nodes, perNode },
+    hint: mend(counted, pages - available, counters),
+  }
+}
+
+/**
+ * The command that adds what is missing to the pool that counts, of several nodes to that with the most pages. None when
+ * the machine has no memory for so many.
+ */
+function mend(pools: readonly HugepagePool[], missing: number, { growth }: PoolCounters): string | undefined {
+  const [pool] = pools.filter((pool) => missing <= growth(pool)).sort((one, other) => other.total - one.total)
+  if (pool === undefined) return undefined
+  // Growing turns surplus pages into the pool's own before it makes new ones, hence `total` and not the own pages.
+  return `echo ${pool.total + missing} | sudo tee ${poolDirectory(pool.pageSize, pool.node)}/nr_hugepages`
+}
+
+function isIn(nodes: readonly number[], node: number | undefined): boolean {
+  return node !== undefined && nodes.includes(node)
+}

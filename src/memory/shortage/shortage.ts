@@ -1,0 +1,215 @@
+import { statfsSync, statSync } from 'node:fs'
+import { constants } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { PinfoldError, type SystemFailure, toPinfoldError } from '../../errors.js'
+import { native, pageKind } from '../../native.js'
+import { MiB } from '../../sizes.js'
+import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, room as roomIn } from '../../system/cgroup.js'
+import { readPool } from '../../hugepages/counters.js'
+import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepages.js'
+import { formatIndexList } from '../../system/kernel-files.js'
+import { freeMemory, mappingShortage, mapRoom, mapShortage, memoryShortage } from './memory.js'
+import { allowedNodes, hasNuma, memoryNodes } from '../../system/numa.js'
+import { mostGrowth } from '../../hugepages/growth.js'
+import { capabilities, descriptorLimit, memlockLimit, processMemory } from '../../system/process-limits.js'
+import { nodesText, pagesText, type Shortage, spaced, type WantedMemory } from './wanted.js'
+
+export type { WantedMemory } from './wanted.js'
+
+const { EACCES, EFAULT, EMFILE, ENOMEM, ENOSPC, EPERM } = constants.errno
+
+/**
+ * Why the kernel refused memory, told from its counters. The errno does not tell: an empty pool is ENOMEM from mmap,
+ * EFAULT from madvise and ENOSPC from fallocate, and so are a cgroup's limits. To be called when what was made half-way
+ * is undone, so that the counters are those that a next attempt would meet.
+ *
+ * @returns `ERR_HUGEPAGES_SHORT`, `ERR_CGROUP_LIMIT`, `ERR_MEMLOCK_LIMIT`, `ERR_MEMORY_SHORT`, `ERR_UNSUPPORTED` (a
+ *   node without memory), `ERR_PERMISSION`, or `ERR_SYSTEM` when the counters show no reason
+ */
+export function explainShortage(failure: SystemFailure, wanted: WantedMemory): PinfoldError {
+  const errno = Math.abs(failure.errno)
+  const { syscall } = failure
+  if (errno === EPERM || errno === EACCES) return toPinfoldError(failure, 'ERR_PERMISSION')
+  // Each memfd takes a descriptor. Without one there is no looking at counters either.
+  if (errno === EMFILE) return toPinfoldError(failure, 'ERR_SYSTEM', descriptorHint())
+  const counted = failure.values?.maxMappings === undefined ? undefined : mappingShortage(failure.values)
+  // mlock(2) says so itself; CAP_IPC_LOCK of a user namespace does not lift the limit.
+  const lock = wanted.lock && (syscall.startsWith('mlock') || !capabilities().has('CAP_IPC_LOCK'))
+  const shortage =
+    counted ??
+    missingNodes(wanted) ??
+    (lock ? memlockShortage(wanted) : undefined) ??
+    tooLittle(wanted) ??
+    (errno === ENOMEM || errno === EFAULT ? mapShortage(wanted, mapRoom(), errno) : undefined) ??
+    passed(errno, wanted)
+  if (shortage === undefined) return toPinfoldError(failure)
+  const { code, message, values, hint } = affordable(shortage, wanted)
+  return new PinfoldError(message, { code, syscall, errno, values, hint, cause: failure })
+}
+
+/** Without a hint that asks for more than the machine has: to raise a limit gives no memory. */
+function affordable(shortage: Shortage, wanted: WantedMemory): Shortage {
+  if (shortage.code !== 'ERR_CGROUP_LIMIT' && shortage.code !== 'ERR_MEMLOCK_LIMIT') return shortage
+  const ofMachine =
+    wanted.kind === pageKind.hugetlb
+      ? poolShortage(wanted, poolCounters(wanted.pageSize))
+      : memoryShortage(wanted, freeMemory(wanted))
+  if (ofMachine === undefined || ofMachine.hint !== undefined) return shortage
+  return {
+    ...shortage,
+    message: `${shortage.message}; the machine is short too: ${ofMachine.message}`,
+    hint: undefined,
+  }
+}
+
+/**
+ * Looks whether there is enough memory now for base or transparent pages: the kernel answers their shortage by killing a
+ * process, not by an errno. What other threads are about to populate counts as used.
+ *
+ * @returns `mostAnnounced` of native.ts, for which this holds
+ * @throws PinfoldError the shortage that the kernel would meet
+ */
+export function requireMemory(wanted: WantedMemory): number {
+  const lock = wanted.lock && !capabilities().has('CAP_IPC_LOCK')
+  // First: what is populated while the counters are read is then counted twice, and never not at all.
+  const [underWay, announced] = native.memoryUnderWay()
+  const limits = memoryLimits()
+  const free = freeMemory(wanted)
+  const shortage =
+    missingNodes(wanted) ??
+    (lock ? memlockShortage(wanted) : undefined) ??
+    cgroupShortage(wanted, limits, underWay) ??
+    memoryShortage(wanted, free, underWay)
+  if (shortage !== undefined) {
+    const { message, ...details } = affordable(shortage, wanted)
+    throw new PinfoldError(message, details)
+  }
+  const room = Math.min(free.available + free.swap, ...limits.slice(0, 1).map(roomIn))
+  return announced + Math.max(0, room - underWay - chargeOf(wanted))
+}
+
+/** What a cgroup is charged: of memory other than hugetlb also for page tables, and for the file's index of its pages. */
+function chargeOf({ size, kind }: WantedMemory): number {
+  return kind === pageKind.hugetlb ? size : size + Math.ceil(size / 128)
+}
+
+function descriptorHint(): string {
+  const { soft, hard } = descriptorLimit()
+  return `${soft * 2 <= hard ? '' : 'sudo '}prlimit --pid ${process.pid} --nofile=${soft * 2}${soft * 2 <= hard ? ':' : ''}`
+}
+
+/** What the machine and its cgroups have too little of. */
+function tooLittle(wanted: WantedMemory): Shortage | undefined {
+  if (wanted.kind !== pageKind.hugetlb) {
+    const [underWay] = native.memoryUnderWay()
+    return cgroupShortage(wanted, memoryLimits(), underWay) ?? memoryShortage(wanted, freeMemory(wanted), underWay)
+  }
+  return (
+    mountShortage(wanted) ??
+    poolShortage(wanted, poolCounters(wanted.pageSize)) ??
+    cgroupShortage(wanted, hugetlbLimits(wanted.pageSize)) ??
+    (countsHugetlbAsMemory() ? cgroupShortage(wanted, memoryLimits()) : undefined)
+  )
+}
+
+function poolCounters(pageSize: number): PoolCounters {
+  const nodes = hasNuma() ? memoryNodes().map((node) => readPool(pageSize, node)) : []
+  return { machine: readPool(pageSize), nodes, allowedNodes: allowedNodes(), growth: mostGrowth }
+}
+
+/** Nothing but pools and hugetlb cgroups makes these calls fail so: another had the pages, and has let go since. */
+function passed(errno: number, wanted: WantedMemory): Shortage | undefined {
+  const isShortage = errno === ENOMEM || errno === EFAULT || errno === ENOSPC
+  if (!isShortage || wanted.kind !== pageKind.hugetlb) return undefined
+  return passedPoolShortage(wanted, poolCounters(wanted.pageSize))
+}
+
+/** Whether a cgroup's limit stands in the way; `limits` have the tightest first. */
+export function cgroupShortage(
+  wanted: WantedMemory,
+  limits: readonly CgroupLimit[],
+  underWay = 0,
+): Shortage | undefined {
+  const { size, kind, pages, pageSize } = wanted
+  const [tightest] = limits
+  if (tightest === undefined) return undefined
+  const left = Math.max(0, roomIn(tightest) - underWay)
+  const charge = chargeOf(wanted)
+  if (left >= charge) return undefined
+  const { path, file, limit, usage, reclaimable, kept } = tightest
+  const what = kind === pageKind.hugetlb ? pagesText(pages, pageSize) : spaced(size)
+  const counted = [
+    `${tightest.kind === 'high' ? 'memory.high' : 'limit'} ${spaced(limit)}`,
+    `${spaced(usage)} in use`,
+    ...(reclaimable > 0 ? [`${spaced(reclaimable)} of it reclaimable`] : []),
+    ...(underWay > 0 ? [`${spaced(underWay)} under way`] : []),
+    ...(kept > 0 ? [`${spaced(kept)} kept for other use`] : []),
+  ]
+  const limitText = tightest.kind === 'high' ? 'before it is throttled ' : ''
+  // What else the cgroup's processes do meanwhile; more of a larger limit is kept, too.
+  const slack = kind === pageKind.hugetlb ? 0 : 32 * MiB
+  return {
+    code: 'ERR_CGROUP_LIMIT',
+    message: `${what} wanted, the cgroup ${path} allows ${spaced(left)} more ${limitText}(${counted.join(', ')})`,
+    values: { wanted: size, available: left, limit, usage, reclaimable, underWay, kept, path, kind: tightest.kind },
+    hint: `echo ${limit + charge - left + slack} | sudo tee ${file}`,
+  }
+}
+
+/** Whether RLIMIT_MEMLOCK stands in the way. */
+function memlockShortage({ size }: WantedMemory): Shortage | undefined {
+  const { soft, hard } = memlockLimit()
+  const { locked } = processMemory()
+  const left = Math.max(0, soft - locked)
+  const needed = locked + size
+  if (size <= left) return undefined
+  return {
+    code: 'ERR_MEMLOCK_LIMIT',
+    message: `${spaced(size)} to be locked, ${spaced(left)} more allowed (RLIMIT_MEMLOCK ${spaced(soft)}, ${spaced(locked)} locked)`,
+    values: { wanted: size, limit: soft, locked },
+    // Up to the hard limit a process's own user may raise it; the colon leaves the hard limit as it is.
+    hint:
+      needed <= hard
+        ? `prlimit --pid ${process.pid} --memlock=${needed}:`
+        : `sudo prlimit --pid ${process.pid} --memlock=${needed}`,
+  }
+}
+
+/**
+ * Whether a hugetlbfs mount with a size of its own is full. Most have none, and tell 0 blocks. No command mends it: the
+ * kernel does not resize such a mount (remount is taken and does nothing), and a new one has none of its files.
+ */
+function mountShortage({ size, pages, pageSize, path = '' }: WantedMemory): Shortage | undefined {
+  if (path === '') return undefined
+  const mount = mountPointOf(path)
+  const { blocks, bavail, bsize } = statfsSync(mount)
+  const available = bavail * bsize
+  if (blocks === 0 || available >= size) return undefined
+  return {
+    code: 'ERR_HUGEPAGES_SHORT',
+    message: `${pagesText(pages, pageSize)} wanted, the mount ${mount} has room for ${bavail} of its ${blocks}`,
+    values: { pageSize, wanted: pages, available: bavail, total: blocks, path },
+  }
+}
+
+/** The directory at which the file system of a file is mounted. */
+function mountPointOf(path: string): string {
+  let directory = dirname(resolve(path))
+  const { dev } = statSync(directory)
+  while (directory !== '/' && statSync(dirname(directory)).dev === dev) directory = dirname(directory)
+  return directory
+}
+
+/** Whether the placement names nodes from which this process can have nothing. */
+function missingNodes({ nodes }: WantedMemory): Shortage | undefined {
+  if (nodes.length === 0) return undefined
+  const [withMemory, allowed] = [memoryNodes(), allowedNodes()]
+  const missing = nodes.filter((node) => !withMemory.includes(node) || !allowed.includes(node))
+  // The kernel passes over nodes that it has not, unless none is left.
+  if (missing.length < nodes.length) return undefined
+  return {
+    code: 'ERR_UNSUPPORTED',
+    message: `memory wanted${nodesText(formatIndexList(missing))}; nodes with memory: ${formatIndexList(withMemory)}, this process may use ${formatIndexList(allowed)}`,
+    values: { nodes, memoryNodes: withMemory, allowedNodes: allowed },
+  }
+}

@@ -1,0 +1,204 @@
+import { atomicStore } from '../builtins.js'
+import { PinfoldError } from '../errors.js'
+import type { PoolMemory } from '../memory/pool-memory.js'
+
+/**
+ * Packets in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process.
+ *
+ *     line 0    what it is: written once, before anybody attaches
+ *     line 1    32 lines: the declared fields, as text
+ *     line 33   slots of external buffers, 8 words each
+ *               records, 8 words each: what a packet is, beside its bytes
+ *               details: the fields and the private area of each packet
+ *               a BufferPool (buffer-pool-layout.ts), whose elements are the packets' buffers
+ *
+ * A record is half a cache line, so that a burst of 32 packets is known by 16 lines.
+ */
+const lineBytes = 64
+
+const headerWord = {
+  magic: 0,
+  version: 1,
+  capacity: 2,
+  headroom: 3,
+  privateSize: 4,
+  /** Bytes of a packet's fields and private area. */
+  details: 5,
+  externals: 6,
+  /** Bytes of the declared fields' text. */
+  declaration: 7,
+  /** Where the pool starts, in lines. */
+  pool: 8,
+} as const
+
+export const mostDeclared = 32 * lineBytes
+const slotsAt = 33 * lineBytes
+export const slotWords = 8
+/** Of an external buffer. */
+export const slotWord = {
+  /** How many packets have it; 0 with an owner: its release callback has still to be called. */
+  references: 0,
+  /** Whose callback it is; 0: the slot is free. */
+  owner: 1,
+  /** Where it starts in the region: bytes, and units of 4 GiB. */
+  offsetLow: 2,
+  offsetHigh: 3,
+  length: 4,
+} as const
+
+export const recordWords = 8
+/** Of a packet. The first two pairs of words are written as one 64-bit value each. */
+export const recordWord = {
+  /** How many have it, and in the higher half how many others use its buffer; 0: it is free. */
+  references: 0,
+  /** How many segments it has, and whether it uses another buffer than its own; 1: the words from `next` on say nothing. */
+  form: 1,
+  /** Where the data start in the buffer. */
+  start: 2,
+  length: 3,
+  /** The next segment's number plus 1; 0: it is the last. */
+  next: 4,
+  /** Of a packet's first segment, the length of all. */
+  total: 5,
+  /** Whose buffer it uses: n + 1 that of packet n; -1 - n external buffer n. */
+  buffer: 6,
+} as const
+
+/** In `form`: the segments, 0 when it is not the first of them; and whether `buffer` says something. */
+export const segmentsMask = 0xffff
+export const usesOther = 0x10000
+
+/** In `references`: one holder, one other that uses the buffer, and what both can be at most. */
+export const oneSharer = 0x10000
+export const holdersMask = 0xffff
+export const mostReferences = 0x7ffe
+
+/** As rte_mbuf's: its count is a 16-bit number. */
+export const mostSegments = 65_535
+/** So that the records lie in one view. */
+export const mostPackets = 2 ** 25
+const magic = 0x53544b50 // 'PKTS', as its bytes are in memory
+const version = 1
+
+/** What packets are, once and for all. */
+export interface PacketShape {
+  readonly capacity: number
+  readonly headroom: number
+  readonly privateSize: number
+  readonly details: number
+  readonly externals: number
+  /** The declared fields, as text. */
+  readonly declaration: string
+  /** Bytes from the start to the pool. */
+  readonly pool: number
+}
+
+/** Where the parts start, in bytes. */
+export interface PacketPlaces {
+  readonly slots: number
+  readonly records: number
+  readonly details: number
+  readonly end: number
+}
+
+export function packetPlaces({
+  capacity,
+  details,
+  externals,
+}: Pick<PacketShape, 'capacity' | 'details' | 'externals'>): PacketPlaces {
+  const records = roundToLine(slotsAt + externals * slotWords * 4)
+  const first = roundToLine(records + capacity * recordWords * 4)
+  return { slots: slotsAt, records, details: first, end: roundToLine(first + capacity * details) }
+}
+
+/** The views of packets that a thread works on. */
+export interface PacketViews {
+  readonly slots: Int32Array
+  readonly records: Int32Array
+  /** The records, two words in an element. */
+  readonly pairs: Float64Array
+  readonly details: Uint8Array<ArrayBuffer>
+}
+
+/** @throws PinfoldError as `region.view` */
+export function packetViews(memory: PoolMemory, shape: PacketShape): PacketViews {
+  const places = packetPlaces(shape)
+  const { buffer, byteOffset } = memory.view(0, places.end)
+  const count = shape.capacity * recordWords
+  return {
+    slots: new Int32Array(buffer, byteOffset + places.slots, shape.externals * slotWords),
+    records: new Int32Array(buffer, byteOffset + places.records, count),
+    pairs: new Float64Array(buffer, byteOffset + places.records, count / 2),
+    details: new Uint8Array(buffer, byteOffset + places.details, shape.capacity * shape.details),
+  }
+}
+
+/** Makes packets of memory that may have held anything, all free. The magic comes last, by `publishPackets`. */
+export function writePackets(memory: PoolMemory, shape: PacketShape): void {
+  const bytes = memory.view(0, packetPlaces(shape).end)
+  const words = headerOf(memory)
+  atomicStore(words, headerWord.magic, 0)
+  bytes.fill(0)
+  words[headerWord.version] = version
+  words[headerWord.capacity] = shape.capacity
+  words[headerWord.headroom] = shape.headroom
+  words[headerWord.privateSize] = shape.privateSize
+  words[headerWord.details] = shape.details
+  words[headerWord.externals] = shape.externals
+  words[headerWord.pool] = shape.pool / lineBytes
+  const text = new TextEncoder().encode(shape.declaration)
+  words[headerWord.declaration] = text.length
+  bytes.set(text, lineBytes)
+}
+
+/** From now on others can attach. */
+export function publishPackets(memory: PoolMemory): void {
+  atomicStore(headerOf(memory), headerWord.magic, magic)
+}
+
+/**
+ * What packets lie in the memory. It is read once: whatever is written there later, a thread keeps within what was checked.
+ *
+ * @throws PinfoldError `ERR_PACKETS_LAYOUT` when there are none, or none of this version, or more than fit; as `region.view`
+ */
+export function readPackets(memory: PoolMemory, bytes: number): PacketShape {
+  if (bytes < slotsAt) throw noPackets(`${bytes} bytes are too few`, { bytes })
+  const words = headerOf(memory).slice()
+  const word = (at: number) => words[at] ?? 0
+  if (word(headerWord.magic) !== magic) throw noPackets('there are none', {})
+  const found = word(headerWord.version)
+  if (found !== version) throw noPackets(`they are of version ${found}, not ${version}`, { version: found })
+  const declared = word(headerWord.declaration)
+  const shape = {
+    capacity: word(headerWord.capacity),
+    headroom: word(headerWord.headroom),
+    privateSize: word(headerWord.privateSize),
+    details: word(headerWord.details),
+    externals: word(headerWord.externals),
+    pool: word(headerWord.pool) * lineBytes,
+  }
+  const isPossible =
+    Object.values(shape).every((value) => value >= 0) &&
+    shape.capacity > 0 &&
+    shape.capacity <= mostPackets &&
+    declared >= 0 &&
+    declared <= mostDeclared &&
+    shape.privateSize <= shape.details &&
+    packetPlaces(shape).end <= shape.pool &&
+    shape.pool < bytes
+  if (!isPossible) throw noPackets('what stands there cannot be', { ...shape, bytes })
+  return { ...shape, declaration: Buffer.from(memory.view(lineBytes, declared)).toString('latin1') }
+}
+
+export function noPackets(why: string, values: Readonly<Record<string, unknown>>): PinfoldError {
+  return new PinfoldError(`attach: no packets in this memory: ${why}`, { code: 'ERR_PACKETS_LAYOUT', values })
+}
+
+function headerOf(memory: PoolMemory): Int32Array {
+  const { buffer, byteOffset } = memory.view(0, lineBytes)
+  return new Int32Array(buffer, byteOffset, lineBytes / 4)
+}
+
+function roundToLine(bytes: number): number {
+  return Math.ceil(bytes / lineBytes) * lineBytes
+}

@@ -1,0 +1,113 @@
+import { PinfoldError } from '../errors.js'
+import { OpenOnce } from '../memory/open-once.js'
+import { attachBufferPool, bufferPoolBytes, createBufferPool } from '../pool/open-pool.js'
+import { ExternalSlots } from './external-buffers.js'
+import { PacketFields } from './fields.js'
+import {
+  mostPackets,
+  noPackets,
+  type PacketShape,
+  packetPlaces,
+  publishPackets,
+  readPackets,
+  writePackets,
+} from './layout.js'
+import { type CheckedPackets, checkedPackets, type PacketsOptions } from './options.js'
+import { Packets } from './packets.js'
+import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
+
+const open = new OpenOnce<Packets>()
+
+/**
+ * Free packets in `memory`, whatever was there. Nobody may use packets there.
+ *
+ * @param memory a region, or a slice that starts at a multiple of 64 bytes
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when they do not fit, `ERR_POOL_OPEN` when this thread has
+ *   some open there, `ERR_REGION_CLOSED`
+ */
+export function createPackets(memory: PoolMemory, options: PacketsOptions = {}): Packets {
+  const range = poolRange('createPackets', memory)
+  const asked = checkedPackets(options)
+  if (open.find(range) !== undefined) {
+    throw new PinfoldError('create: this thread has packets open there', { code: 'ERR_POOL_OPEN' })
+  }
+  const { pageSize } = range.region
+  const capacity = asked.count ?? mostThatFit(asked, range.bytes, pageSize)
+  const shape = shapeOf(asked, Math.max(1, capacity))
+  const bytesNeeded = shape.pool + bufferPoolBytes({ ...asked.pool, count: shape.capacity }, pageSize)
+  if (capacity < 1 || shape.pool >= range.bytes) {
+    const message = `create: ${shape.capacity} packets take ${bytesNeeded} bytes, and here are ${range.bytes}`
+    throw new PinfoldError(message, {
+      code: 'ERR_OUT_OF_RANGE',
+      values: { count: shape.capacity, bytesNeeded, bytes: range.bytes },
+    })
+  }
+  // Before there is a pool: the records of a great many packets may be more than one view can show.
+  memory.view(0, shape.pool)
+  const pool = createBufferPool(memory.slice(shape.pool, range.bytes - shape.pool), { ...asked.pool, count: capacity })
+  writePackets(memory, shape)
+  publishPackets(memory)
+  return opened(range, shape, pool, asked.fields)
+}
+
+/**
+ * The packets that `createPackets` has made in this memory, also in another thread, or another process that has the memory.
+ * A thread has one object for them: attaching again returns it.
+ *
+ * @throws PinfoldError `ERR_PACKETS_LAYOUT` when there are none; as `attachBufferPool`
+ */
+export function attachPackets(memory: PoolMemory): Packets {
+  const range = poolRange('attachPackets', memory)
+  const shape = readPackets(memory, range.bytes)
+  const fields = PacketFields.parse(shape.declaration)
+  if (fields === undefined || fields.bytes + shape.privateSize > shape.details) {
+    throw noPackets('its fields cannot be', { declaration: shape.declaration })
+  }
+  const known = open.find(range)
+  if (known !== undefined) return known
+  const pool = attachBufferPool(memory.slice(shape.pool, range.bytes - shape.pool))
+  if (pool.capacity === shape.capacity && shape.headroom <= pool.elementSize) return opened(range, shape, pool, fields)
+  pool.close()
+  throw noPackets('its pool is another', { capacity: shape.capacity, elements: pool.capacity })
+}
+
+/**
+ * Bytes that `options.count` packets take, when they start where a page of `pageSize` bytes does.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`
+ */
+export function packetsBytes(options: PacketsOptions & { readonly count: number }, pageSize = 4096): number {
+  const asked = checkedPackets(options)
+  if (asked.count !== undefined) return bytesOf(asked, asked.count, pageSize)
+  throw new PinfoldError('packetsBytes: count: expected a whole number, received undefined', {
+    code: 'ERR_INVALID_ARGUMENT',
+    values: { received: undefined },
+  })
+}
+
+function bytesOf(asked: CheckedPackets, count: number, pageSize: number): number {
+  // The pool does not start where a page does, so that its elements may begin a page later.
+  return shapeOf(asked, count).pool + bufferPoolBytes({ ...asked.pool, count }, pageSize) + pageSize
+}
+
+function shapeOf({ headroom, privateSize, fields, externals }: CheckedPackets, capacity: number): PacketShape {
+  const details = Math.ceil((fields.bytes + privateSize) / 8) * 8
+  const { declaration } = fields
+  const base = { capacity, headroom, privateSize, details, externals, declaration }
+  return { ...base, pool: packetPlaces(base).end }
+}
+
+function mostThatFit(asked: CheckedPackets, bytes: number, pageSize: number): number {
+  let low = 0
+  let high = Math.min(mostPackets, Math.floor(bytes / Number(asked.pool.elementSize)))
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if (bytesOf(asked, middle, pageSize) <= bytes) low = middle
+    else high = middle - 1
+  }
+  return low
+}
+
+function opened(range: PoolRange, shape: PacketShape, pool: Packets['pool'], fields: PacketFields): Packets {
+  return open.add(range, new Packets(range, shape, pool, { fields, externals: new ExternalSlots() }))
+}

@@ -1,0 +1,78 @@
+import * as z from 'zod'
+import { PinfoldError } from '../errors.js'
+import { checked, optionsObject, table } from '../options.js'
+import type { BufferPoolAttachOptions, BufferPoolOptions } from '../pool/options.js'
+import { fieldTypes, PacketFields, type PacketFieldType } from './fields.js'
+import { mostDeclared, mostPackets } from './layout.js'
+
+const most = 2 ** 24
+/** More than their declaration has place for. */
+const mostFields = 1024
+const fieldName = z.string().regex(/^[a-zA-Z_]\w{0,63}$/, { error: 'expected a name of letters, digits and _' })
+const createOptions = z.lazy(() =>
+  optionsObject({
+    bufferSize: z.int().min(1).max(most).optional(),
+    headroom: z.int().min(0).max(most).optional(),
+    count: z.int().min(1).max(mostPackets).optional(),
+    privateSize: z.int().min(0).max(65_536).optional(),
+    fields: table(fieldName, z.enum(fieldTypes), {
+      most: mostFields,
+      expected: 'expected fields by their names',
+    }).optional(),
+    externals: z.int().min(0).max(65_536).optional(),
+    align: z.custom<number | undefined>().optional(),
+    crossPages: z.custom<boolean | undefined>().optional(),
+    cache: z.custom<number | undefined>().optional(),
+    patience: z.custom<number | undefined>().optional(),
+  }),
+)
+
+/** What new packets are like. */
+export interface PacketsOptions
+  extends Pick<BufferPoolOptions, 'align' | 'crossPages' | 'cache'>,
+    Pick<BufferPoolAttachOptions, 'patience'> {
+  /** Bytes of a packet's own buffer, headroom and all. Default: 2176, as RTE_MBUF_DEFAULT_BUF_SIZE. */
+  readonly bufferSize?: number | undefined
+  /** Bytes that a new packet leaves free before its data. Default: 128, as RTE_PKTMBUF_HEADROOM. */
+  readonly headroom?: number | undefined
+  /** How many; up to 2^25. Default: as many as fit into the memory. */
+  readonly count?: number | undefined
+  /** Bytes beside each packet that mean what the program says; up to 65,536. Default: 0. */
+  readonly privateSize?: number | undefined
+  /** Fields that each packet has beside its bytes, by name: `{ arrival: 'float64' }`. */
+  readonly fields?: Readonly<Record<string, PacketFieldType>> | undefined
+  /** How many external buffers there can be at a time; up to 65,536. Default: 64. */
+  readonly externals?: number | undefined
+}
+
+export interface CheckedPackets {
+  readonly pool: BufferPoolOptions
+  readonly headroom: number
+  readonly count: number | undefined
+  readonly privateSize: number
+  readonly fields: PacketFields
+  readonly externals: number
+}
+
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` for a headroom larger than the buffer */
+export function checkedPackets(options: PacketsOptions): CheckedPackets {
+  // Read once; the words of the pool are checked by the pool.
+  const given = checked('create', createOptions, options)
+  const { bufferSize = 2176, headroom = 128, count, privateSize = 0, externals = 64 } = given
+  const { align, crossPages, cache, patience } = given
+  const fields = new PacketFields(Object.fromEntries(given.fields ?? []))
+  if (headroom > bufferSize) {
+    throw new PinfoldError(`create: headroom: expected at most ${bufferSize}, received ${headroom}`, {
+      code: 'ERR_OUT_OF_RANGE',
+      values: { headroom, bufferSize },
+    })
+  }
+  if (fields.declaration.length > mostDeclared) {
+    throw new PinfoldError(`create: fields: their names and types take ${fields.declaration.length} bytes`, {
+      code: 'ERR_OUT_OF_RANGE',
+      values: { bytes: fields.declaration.length, most: mostDeclared },
+    })
+  }
+  const pool = { elementSize: bufferSize, align, crossPages, cache, patience }
+  return { pool, headroom, count, privateSize, fields, externals }
+}

@@ -1,0 +1,149 @@
+import { inspect } from 'node:util'
+import { PinfoldError } from '../errors.js'
+import { describe } from '../sizes.js'
+import type { PacketPart } from './segments.js'
+import type { Packets } from './packets.js'
+import { plainBytes } from '../arrays/plain-bytes.js'
+import type { Registers } from '../pool/elements.js'
+
+/**
+ * A packet as an object: the same calls as those of Packets, without the number. It is a place to look from and no owner:
+ * it can be moved from packet to packet by `at`, and a packet that is freed is freed for all that look at it.
+ */
+export class Packet {
+  readonly #packets: Packets
+  #index: number
+
+  /** Made by `packets.packet()`. */
+  constructor(packets: Packets, index: number) {
+    packets.length(index)
+    this.#packets = packets
+    this.#index = index
+  }
+
+  get index(): number {
+    return this.#index
+  }
+
+  /** Looks at another packet from now on. @throws PinfoldError as `packets.length` */
+  at(index: number): this {
+    this.#packets.length(index)
+    this.#index = index
+    return this
+  }
+
+  /** As `packets.length`, and so on for all of the following. */
+  get length(): number {
+    return this.#packets.length(this.#index)
+  }
+
+  get segments(): number {
+    return this.#packets.segments(this.#index)
+  }
+
+  get headroom(): number {
+    return this.#packets.headroomOf(this.#index)
+  }
+
+  get tailroom(): number {
+    return this.#packets.tailroomOf(this.#index)
+  }
+
+  get references(): number {
+    return this.#packets.references(this.#index)
+  }
+
+  /** The bytes of the first segment, which are all of a packet that has no other. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#packets.bytes(this.#index)
+  }
+
+  get parts(): PacketPart[] {
+    return this.#packets.parts(this.#index)
+  }
+
+  /** Puts `data` at the end; returns this. */
+  append(data: Uint8Array): this {
+    const bytes = plainBytes('append', data)
+    const at = this.length
+    this.#packets.append(this.#index, bytes.length)
+    this.#packets.write(this.#index, at, bytes)
+    return this
+  }
+
+  /** Puts `data` before the start; returns this. */
+  prepend(data: Uint8Array): this {
+    const bytes = plainBytes('prepend', data)
+    this.#packets.prepend(this.#index, bytes.length)
+    this.#packets.write(this.#index, 0, bytes)
+    return this
+  }
+
+  adj(count: number): this {
+    this.#packets.adj(this.#index, count)
+    return this
+  }
+
+  trim(count: number): this {
+    this.#packets.trim(this.#index, count)
+    return this
+  }
+
+  /** `tail` is one of the same Packets. */
+  chain(tail: Packet): this {
+    const isOurs = typeof tail === 'object' && tail !== null && #packets in tail && tail.#packets === this.#packets
+    if (!isOurs) {
+      throw new PinfoldError(`chain: expected a Packet of the same Packets, received ${describe(tail)}`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { received: tail },
+      })
+    }
+    this.#packets.chain(this.#index, tail.#index)
+    return this
+  }
+
+  linearize(): this {
+    this.#packets.linearize(this.#index)
+    return this
+  }
+
+  /** Undefined when there are too few packets. */
+  clone(): Packet | undefined {
+    return this.#made(this.#packets.clone(this.#index))
+  }
+
+  copy(from?: number, length?: number): Packet | undefined {
+    return this.#made(this.#packets.copy(this.#index, from, length))
+  }
+
+  split(at: number): Packet | undefined {
+    return this.#made(this.#packets.split(this.#index, at))
+  }
+
+  scatter<Entry>(registration: Registers<Entry>): Entry[] {
+    return this.#packets.scatter(this.#index, registration)
+  }
+
+  piece(from?: number, length?: number): Uint8Array<ArrayBuffer> {
+    return this.#packets.piece(this.#index, from, length)
+  }
+
+  /** All bytes, copied. */
+  toBytes(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.length)
+    this.#packets.read(this.#index, 0, bytes)
+    return bytes
+  }
+
+  free(): void {
+    this.#packets.free(this.#index)
+  }
+
+  [inspect.custom](): string {
+    return `Packet { ${this.#index} of ${inspect(this.#packets)} }`
+  }
+
+  #made(index: number): Packet | undefined {
+    return index < 0 ? undefined : new Packet(this.#packets, index)
+  }
+}

@@ -1,0 +1,25 @@
+import { magazineWord, type PoolShape, placesOf } from './layout.js'
+import type { PoolMemory } from '../memory/pool-memory.js'
+
+/** The views of a pool that a thread works on; all on one ArrayBuffer. */
+export interface PoolViews {
+  readonly words: Int32Array
+  /** The same words from the third on, so that a magazine's numbers begin in it at the place of its count. */
+  readonly spans: Uint32Array
+  /** The same as `spans`, two in an element (pair-copy.ts). */
+  readonly pairs: Float64Array
+  /** With tracking, who has taken each element. */
+  readonly states: Uint8Array
+}
+
+/** @throws PinfoldError as `region.view` */
+export function poolViews(memory: PoolMemory, shape: PoolShape): PoolViews {
+  const { states, end } = placesOf(shape)
+  const { buffer, byteOffset } = memory.view(0, end)
+  return {
+    words: new Int32Array(buffer, byteOffset, states / 4),
+    spans: new Uint32Array(buffer, byteOffset - magazineWord.count * 4, states / 4 + magazineWord.count),
+    pairs: new Float64Array(buffer, byteOffset - magazineWord.count * 4, (states / 4 + magazineWord.count) / 2),
+    states: new Uint8Array(buffer, byteOffset + states, end - states),
+  }
+}

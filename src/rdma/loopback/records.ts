@@ -1,0 +1,94 @@
+import type { Handle, PathAttributes, QueuePairChange, QueuePairRequest } from '../contract/device-calls.js'
+import type { CompletionRing } from './completion-ring.js'
+import type { LoopbackContext } from './context.js'
+import type { RegisteredMemory } from './registered-memory.js'
+
+/** A protection domain: what is in it counts, since it cannot be freed before. */
+export interface Domain {
+  handle: Handle
+  uses: number
+}
+
+/** A memory window. */
+export interface Window {
+  readonly isWindow: true
+  handle: Handle
+  readonly domain: Domain
+  readonly type: number
+  rkey: number
+  /** Undefined while it is not bound. */
+  memory: RegisteredMemory | undefined
+  /** Where it starts: in the registration, and for peers, in halves. */
+  offset: number
+  low: number
+  high: number
+  length: number
+  access: number
+  /** What the last bind that was posted named. */
+  named: RegisteredMemory | undefined
+  /** The queue pair that bound it: only that can use one of type 2. */
+  queuePair: QueuePairEndpoint | undefined
+}
+
+/** A receive that was posted. */
+export interface PostedReceive {
+  readonly idLow: number
+  readonly idHigh: number
+  readonly entries: readonly PostedEntry[]
+}
+
+export interface PostedEntry {
+  readonly memory: RegisteredMemory
+  readonly offset: number
+  readonly length: number
+}
+
+/** A send that could not be carried out at once. */
+export interface PostedSend {
+  readonly words: Uint32Array
+  /** The bytes of an inline send, as they were when it was posted. */
+  readonly inline: Uint8Array | undefined
+}
+
+/** A way that datagrams take. */
+export interface Path {
+  handle: Handle
+  readonly domain: Domain
+  readonly attributes: PathAttributes
+}
+
+/** A shared receive queue. */
+export interface SharedReceives {
+  handle: Handle
+  readonly domain: Domain
+  readonly receives: PostedReceive[]
+  capacity: number
+  readonly entries: number
+  limit: number
+  uses: number
+  readonly context: LoopbackContext
+}
+
+/** What a queue pair is to the wire. */
+export interface QueuePairEndpoint {
+  handle: Handle
+  readonly context: LoopbackContext
+  readonly number: number
+  readonly domain: Domain
+  readonly request: QueuePairRequest
+  readonly sendRing: CompletionRing
+  readonly receiveRing: CompletionRing
+  readonly shared: SharedReceives | undefined
+  state: number
+  readonly attributes: Required<Omit<QueuePairChange, 'state' | 'currentState' | 'drainNotify'>>
+  readonly receives: PostedReceive[]
+  /** Sends that wait: for a receive of the peer, for its answer, or for the queue to be let go (SQD). */
+  readonly pending: PostedSend[]
+  /** Retries that are left of the first that waits. */
+  rnrLeft: number
+  retriesLeft: number
+  timer: NodeJS.Timeout | undefined
+  readonly groups: Set<string>
+  /** Whether a request of its peer has come. */
+  isEstablished: boolean
+}

@@ -1,0 +1,112 @@
+import * as z from 'zod'
+import { PinfoldError } from '../errors.js'
+import { checked, optionsObject } from '../options.js'
+import { describe } from '../sizes.js'
+import type { Device } from './device.js'
+import { whole } from './numbers.js'
+import { receiveHeaderWords, receiveStride, receiveWord } from './contract/work-layout.js'
+import { type WorkMemory, writeEntries } from './scatter-entries.js'
+
+const receiveRequest = z.lazy(() =>
+  optionsObject({
+    id: whole(0, Number.MAX_SAFE_INTEGER).optional(),
+    memory: z
+      .custom<WorkMemory | readonly WorkMemory[]>((value) => value !== undefined, { error: 'expected memory' })
+      .optional(),
+  }),
+)
+
+/**
+ * Where a message is to be received: `struct ibv_recv_wr`. Without memory only a write with immediate, or an empty message,
+ * can be received.
+ */
+export interface ReceiveRequest {
+  /** Comes back in the completion: a whole number, up to 2^53 - 1. 0 by default. */
+  readonly id?: number | undefined
+  /** Filled in this order. UD: 40 bytes more than the message, for the global route header. */
+  readonly memory?: WorkMemory | readonly WorkMemory[] | undefined
+}
+
+/** What a ring of receives needs of its queue. */
+export interface ReceiveQueue {
+  readonly device: Device
+  requireReceiving(subject: string): void
+  postReceives(words: Uint32Array, stride: number, count: number): void
+}
+
+/** A burst of receive requests in the making; as SendRing. */
+export class ReceiveRing {
+  /** Most requests of one burst. */
+  readonly capacity: number
+  readonly #queue: ReceiveQueue
+  readonly #words: Uint32Array
+  readonly #stride: number
+  readonly #entries: number
+  #staged = 0
+
+  /** Made by the queue pair or the shared receive queue: `receives`. */
+  constructor(queue: ReceiveQueue, capacity: number, entries: number) {
+    this.#queue = queue
+    this.capacity = capacity
+    this.#entries = entries
+    this.#stride = receiveStride(entries)
+    this.#words = new Uint32Array(capacity * this.#stride)
+  }
+
+  /** Requests that `post` would hand over. */
+  get staged(): number {
+    return this.#staged
+  }
+
+  /** @throws PinfoldError `ERR_QUEUE_FULL`, `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`, `ERR_OBJECT_CLOSED`; the burst stays */
+  receive(memory: WorkMemory | readonly WorkMemory[], id = 0): this {
+    if (this.#staged === this.capacity) {
+      throw new PinfoldError(`receive: the burst is full with ${this.capacity} requests`, {
+        code: 'ERR_QUEUE_FULL',
+        values: { capacity: this.capacity },
+        hint: 'post() or clear() it before',
+      })
+    }
+    if (!(Number.isSafeInteger(id) && id >= 0)) {
+      throw new PinfoldError(`receive: id: expected a whole number, received ${describe(id)}`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { id },
+      })
+    }
+    const words = this.#words
+    const at = this.#staged * this.#stride
+    words[at + receiveWord.id] = id
+    words[at + receiveWord.id + 1] = id / 2 ** 32
+    const first = at + receiveHeaderWords
+    words[at + receiveWord.entries] = writeEntries('receive', this.#queue.device, words, first, this.#entries, memory)
+    this.#staged++
+    return this
+  }
+
+  /** Any request, as an object. @throws PinfoldError as `receive` */
+  add(request: ReceiveRequest): this {
+    const { id = 0, memory = [] } = checked('receive', receiveRequest, request)
+    return this.receive(memory, id)
+  }
+
+  /** Gives the burst up. */
+  clear(): void {
+    this.#staged = 0
+  }
+
+  /**
+   * Hands the burst to the device, in one call. The ring is empty afterwards, whatever became of it.
+   *
+   * @returns how many requests were posted
+   * @throws PinfoldError `ERR_QUEUE_PAIR_STATE`, `ERR_QUEUE_FULL`, `ERR_OBJECT_CLOSED`; what the device refuses. Those before
+   *   the one that was refused, `values.posted`, are posted
+   */
+  post(): number {
+    const staged = this.#staged
+    this.clear()
+    if (staged === 0) return 0
+    this.#queue.requireReceiving('post')
+    this.#queue.postReceives(this.#words, this.#stride, staged)
+    return staged
+  }
+}

@@ -1,0 +1,314 @@
+import { PinfoldError } from '../errors.js'
+import { describe } from '../sizes.js'
+import { accessBits } from './contract/access-flags.js'
+import { callsOf, handleOf, internalsOf } from './device-object.js'
+import { isInstance } from './instances.js'
+import type { MemoryWindow } from './memory-window.js'
+import { type RequestOperation, requestOpcodes, sendFlags } from './contract/operations.js'
+import { asSlice } from './advice.js'
+import type { QueuePair } from './queue-pair.js'
+import type { RegistrationSlice } from './registration.js'
+import { RemoteMemory, RemoteSlice } from './remote-memory.js'
+import { type SendRequest, understoodRequests } from './send-request.js'
+import { sendHeaderWords, sendStride, sendWord } from './contract/work-layout.js'
+import { type WorkMemory, writeEntries } from './scatter-entries.js'
+
+const everyFlag = Object.values(sendFlags).reduce((all, flag) => all | flag, 0)
+
+/** What a request does to a window, once it is posted. */
+interface StagedWindow {
+  readonly window: MemoryWindow
+  /** Undefined when it is closed. */
+  readonly bound: RegistrationSlice | undefined
+  readonly isZeroBased: boolean
+  readonly at: number
+}
+
+/**
+ * A burst of send requests in the making: each method writes one into a typed array, `post()` hands all of them to the
+ * device in one call. `queuePair.post()` does both for requests that are objects.
+ */
+export class SendRing {
+  /** Most requests of one burst. */
+  readonly capacity: number
+  readonly #queuePair: QueuePair
+  readonly #words: Uint32Array
+  readonly #stride: number
+  readonly #entries: number
+  /** What is to happen to windows when the burst is posted. */
+  #windows: StagedWindow[] = []
+  #staged = 0
+
+  /** Made by the queue pair: `queuePair.sends`. */
+  constructor(queuePair: QueuePair, capacity = queuePair.capacity.sendRequests) {
+    const { sendEntries } = queuePair.capacity
+    this.#queuePair = queuePair
+    this.capacity = capacity
+    this.#entries = sendEntries
+    this.#stride = sendStride(sendEntries)
+    this.#words = new Uint32Array(this.capacity * this.#stride)
+  }
+
+  /** Requests that `post` would hand over. */
+  get staged(): number {
+    return this.#staged
+  }
+
+  /** @throws PinfoldError `ERR_QUEUE_FULL`, and as `queuePair.post`; the burst stays as it was */
+  send(memory: WorkMemory | readonly WorkMemory[], id = 0, flags: number = sendFlags.signaled): this {
+    const at = this.#begin('send', id, flags)
+    this.#gather(at, memory)
+    return this.#stage()
+  }
+
+  /** @throws PinfoldError as `send` */
+  write(
+    memory: WorkMemory | readonly WorkMemory[],
+    remote: RemoteSlice | RemoteMemory,
+    id = 0,
+    flags: number = sendFlags.signaled,
+  ): this {
+    return this.#oneSided('write', memory, remote, id, flags)
+  }
+
+  /** @throws PinfoldError as `send` */
+  read(
+    memory: WorkMemory | readonly WorkMemory[],
+    remote: RemoteSlice | RemoteMemory,
+    id = 0,
+    flags: number = sendFlags.signaled,
+  ): this {
+    return this.#oneSided('read', memory, remote, id, flags)
+  }
+
+  /** Any request, as an object. @throws PinfoldError as `send` */
+  add(request: SendRequest): this {
+    for (const understood of understoodRequests('add', request)) this.addUnderstood(understood)
+    return this
+  }
+
+  /** @internal A request whose types were checked. */
+  addUnderstood(request: SendRequest): void {
+    const { operation, id = 0 } = request
+    const at = this.#begin(operation, id, flagsOf(request))
+    if ('memory' in request && operation !== 'bind' && request.memory !== undefined) this.#gather(at, request.memory)
+    if ('remote' in request) this.#aim(at, request.remote)
+    if ('immediate' in request) this.#words[at + sendWord.immediate] = request.immediate
+    if ('to' in request && request.to !== undefined) this.#address(at, request.to)
+    switch (request.operation) {
+      case 'sendWithInvalidate':
+        this.#words[at + sendWord.immediate] = request.rkey
+        break
+      case 'compareAndSwap':
+        this.#write64(at + sendWord.compareAdd, request.compare)
+        this.#write64(at + sendWord.swap, request.swap)
+        break
+      case 'fetchAndAdd':
+        this.#write64(at + sendWord.compareAdd, request.add)
+        break
+      case 'invalidate':
+        this.#invalidate(at, request.target)
+        break
+      case 'bind':
+        this.#bind(at, request)
+        break
+    }
+    this.#stage()
+  }
+
+  /** Gives the burst up. */
+  clear(): void {
+    this.#staged = 0
+    this.#windows = []
+  }
+
+  /**
+   * Hands the burst to the device, in one call. The ring is empty afterwards, whatever became of it.
+   *
+   * @returns how many requests were posted
+   * @throws PinfoldError as `queuePair.post`; `values.posted` requests, those before the one that was refused, are under way
+   */
+  post(): number {
+    const staged = this.#staged
+    const windows = this.#windows
+    this.clear()
+    if (staged === 0) return 0
+    this.#queuePair.requireSending('post')
+    let posted = staged
+    try {
+      callsOf(this.#queuePair).postSend(handleOf(this.#queuePair), this.#words, this.#stride, staged)
+    } catch (error) {
+      posted = error instanceof PinfoldError && typeof error.values.posted === 'number' ? error.values.posted : 0
+      throw error
+    } finally {
+      for (const { window, bound, isZeroBased, at } of windows) {
+        if (at < posted) window.posted(bound, isZeroBased, this.#queuePair)
+      }
+    }
+    return staged
+  }
+
+  #oneSided(
+    operation: 'write' | 'read',
+    memory: WorkMemory | readonly WorkMemory[],
+    remote: RemoteSlice | RemoteMemory,
+    id: number,
+    flags: number,
+  ): this {
+    const at = this.#begin(operation, id, flags)
+    this.#gather(at, memory)
+    this.#aim(at, remote)
+    return this.#stage()
+  }
+
+  /** Starts a request; it counts only once it is staged, so that what throws between leaves the burst as it was. */
+  #begin(operation: RequestOperation, id: number, flags: number): number {
+    if (this.#staged === this.capacity) {
+      throw new PinfoldError(`${operation}: the burst is full with ${this.capacity} requests`, {
+        code: 'ERR_QUEUE_FULL',
+        values: { capacity: this.capacity },
+        hint: 'post() or clear() it before',
+      })
+    }
+    if (!(Number.isSafeInteger(id) && id >= 0)) {
+      throw new PinfoldError(`${operation}: id: expected a whole number, received ${describe(id)}`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { id },
+      })
+    }
+    if (!(Number.isInteger(flags) && flags >= 0 && flags <= everyFlag)) {
+      throw new PinfoldError(`${operation}: flags: expected bits of sendFlags, received ${describe(flags)}`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { flags },
+      })
+    }
+    const words = this.#words
+    const at = this.#staged * this.#stride
+    const opcode = requestOpcodes.byName[operation]
+    // Writes and reads use the same words each time. (A loop, since a call of fill() takes longer than all that follows.)
+    if (words[at + sendWord.opcode] !== opcode || !isOneSided(opcode)) {
+      for (let word = at; word < at + sendHeaderWords; word++) words[word] = 0
+    }
+    words[at + sendWord.id] = id
+    words[at + sendWord.id + 1] = id < 2 ** 32 ? 0 : id / 2 ** 32
+    words[at + sendWord.opcode] = opcode
+    words[at + sendWord.flags] = flags
+    return at
+  }
+
+  #stage(): this {
+    this.#staged++
+    return this
+  }
+
+  #gather(at: number, memory: WorkMemory | readonly WorkMemory[]): void {
+    const first = at + sendHeaderWords
+    const { device } = this.#queuePair
+    this.#words[at + sendWord.entries] = writeEntries('post', device, this.#words, first, this.#entries, memory)
+  }
+
+  #aim(at: number, remote: RemoteSlice | RemoteMemory): void {
+    const isSlice = isRemoteSlice(remote)
+    if (!isSlice && !isInstance(remote, RemoteMemory)) throw noRemote(remote)
+    const memory = isSlice ? remote.memory : remote
+    const offset = isSlice ? remote.offset : 0
+    const low = memory.low + (offset < 2 ** 32 ? offset : offset % 2 ** 32)
+    const carry = low < 2 ** 32 ? 0 : 1
+    this.#words[at + sendWord.rkey] = memory.rkey
+    this.#words[at + sendWord.remoteAddress] = low
+    this.#words[at + sendWord.remoteAddress + 1] =
+      memory.high + carry + (offset < 2 ** 32 ? 0 : Math.floor(offset / 2 ** 32))
+  }
+
+  #address(at: number, to: NonNullable<Extract<SendRequest, { operation: 'send' }>['to']>): void {
+    to.addressHandle.requireOpen('post')
+    this.#requireSame(to.addressHandle)
+    this.#words[at + sendWord.addressHandle] = handleOf(to.addressHandle)
+    this.#words[at + sendWord.remoteQueuePair] = to.queuePair
+    this.#words[at + sendWord.remoteKey] = to.queueKey
+  }
+
+  #invalidate(at: number, target: MemoryWindow | number): void {
+    if (typeof target === 'number') {
+      this.#words[at + sendWord.immediate] = target
+      const window = internalsOf(this.#queuePair).boundWindows.get(target)
+      if (window !== undefined) this.#windows.push({ window, bound: undefined, isZeroBased: false, at: this.#staged })
+      return
+    }
+    target.requireOpen('post')
+    this.#words[at + sendWord.immediate] = target.keyAfter(this.#bindsOf(target))
+    this.#windows.push({ window: target, bound: undefined, isZeroBased: false, at: this.#staged })
+  }
+
+  #bind(at: number, { window, memory, access = [] }: Extract<SendRequest, { operation: 'bind' }>): void {
+    window.requireOpen('post')
+    this.#requireSame(window)
+    const words = this.#words
+    words[at + sendWord.window] = handleOf(window)
+    words[at + sendWord.bindAccess] = accessBits('bind', [...access, 'localWrite']) & ~1
+    words[at + sendWord.bindKey] = window.type === 2 ? window.keyAfter(this.#bindsOf(window) + 1) : 0
+    const bound = memory === undefined ? undefined : asSlice(memory)
+    if (bound !== undefined) {
+      bound.registration.requireOpen('post')
+      this.#requireSame(bound.registration)
+      words[at + sendWord.bindRegistration] = handleOf(bound.registration)
+      this.#writeNumber(at + sendWord.bindOffset, bound.offset)
+      this.#writeNumber(at + sendWord.bindLength, bound.length)
+    }
+    this.#windows.push({ window, bound, isZeroBased: access.includes('zeroBased'), at: this.#staged })
+  }
+
+  /** How often this burst binds a window already: each time it has another key. */
+  #bindsOf(window: MemoryWindow): number {
+    if (window.type === 1) return 0
+    return this.#windows.filter((staged) => staged.window === window && staged.bound !== undefined).length
+  }
+
+  #requireSame(object: { readonly label: string; readonly device: { readonly name: string } }): void {
+    const { device } = this.#queuePair
+    if (object.device === device) return
+    throw new PinfoldError(`post: ${object.label} is with ${object.device.name}, not ${device.name}`, {
+      code: 'ERR_DOMAIN_MISMATCH',
+      values: { object: object.label, device: device.name },
+    })
+  }
+
+  #write64(at: number, value: bigint): void {
+    this.#words[at] = Number(value & 0xffff_ffffn)
+    this.#words[at + 1] = Number(value >> 32n)
+  }
+
+  #writeNumber(at: number, value: number): void {
+    this.#words[at] = value
+    this.#words[at + 1] = value / 2 ** 32
+  }
+}
+
+function noRemote(received: unknown): PinfoldError {
+  return new PinfoldError(`post: remote: expected a RemoteMemory or a RemoteSlice, received ${describe(received)}`, {
+    code: 'ERR_INVALID_ARGUMENT',
+    values: { received },
+  })
+}
+
+function flagsOf(request: SendRequest): number {
+  let flags = 0
+  if (request.signaled !== false) flags |= sendFlags.signaled
+  if (request.fence === true) flags |= sendFlags.fence
+  if ('solicited' in request && request.solicited === true) flags |= sendFlags.solicited
+  if ('inline' in request && request.inline === true) flags |= sendFlags.inline
+  return flags
+}
+
+function isOneSided(opcode: number): boolean {
+  return opcode === requestOpcodes.byName.write || opcode === requestOpcodes.byName.read
+}
+
+/** As isInstance; asked of a class that stands here it takes a tenth of the time. */
+function isRemoteSlice(remote: unknown): remote is RemoteSlice {
+  try {
+    return remote instanceof RemoteSlice
+  } catch {
+    return false
+  }
+}

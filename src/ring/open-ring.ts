@@ -1,0 +1,40 @@
+import { type PoolMemory, poolRange } from '../memory/pool-memory.js'
+import { Ring } from './ring.js'
+import { ringBytes as bytesOf, readShape, viewsOf, writeRing } from './layout.js'
+import { checkedAttach, checkedCount, checkedCreate, type RingAttachOptions, type RingOptions } from './options.js'
+
+/**
+ * Bytes that a ring of `count` values takes.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` when `count` is no power of two from 2 to 2^28
+ */
+export function ringBytes(count: number): number {
+  return bytesOf(checkedCount('ringBytes', count))
+}
+
+/**
+ * An empty ring in `memory`, whatever was there. Nobody may be attached to a ring there.
+ *
+ * @param memory a region, or a slice that starts at a multiple of 64 bytes
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit, `ERR_REGION_CLOSED`
+ */
+export function createRing(memory: PoolMemory, options: RingOptions = {}): Ring {
+  const { bytes } = poolRange('createRing', memory)
+  const { shape, patience } = checkedCreate(options, bytes)
+  const views = viewsOf(memory, shape.count)
+  writeRing(views.words, shape)
+  return new Ring(memory, shape, patience, views)
+}
+
+/**
+ * The ring that `createRing` has made in this memory, also by another thread, or another process that has the memory.
+ *
+ * @throws PinfoldError `ERR_RING_LAYOUT` when there is none, `ERR_RING_CLAIMED` when 64 living threads are attached,
+ *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
+ */
+export function attachRing(memory: PoolMemory, options: RingAttachOptions = {}): Ring {
+  const { bytes } = poolRange('attachRing', memory)
+  const patience = checkedAttach(options)
+  const shape = readShape(memory, bytes)
+  return new Ring(memory, shape, patience, viewsOf(memory, shape.count))
+}

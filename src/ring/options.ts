@@ -1,0 +1,98 @@
+import * as z from 'zod'
+import { PinfoldError } from '../errors.js'
+import { checked, optionsObject } from '../options.js'
+import { describe } from '../sizes.js'
+import { countThatFits, isCount, leastCount, mostCount, type RingShape, ringBytes } from './layout.js'
+
+const threads = z.enum(['one', 'many'])
+const watermark = z.int().nonnegative()
+const patience = z
+  .number()
+  .nonnegative()
+  .max(2 ** 31)
+
+const attachOptions = z.lazy(() => optionsObject({ patience: patience.optional() }))
+const createOptions = z.lazy(() =>
+  optionsObject({
+    count: z.int().optional(),
+    producers: threads.optional(),
+    consumers: threads.optional(),
+    highWatermark: watermark.optional(),
+    lowWatermark: watermark.optional(),
+    patience: patience.optional(),
+  }),
+)
+
+/** How a thread uses a ring. */
+export interface RingAttachOptions {
+  /**
+   * Milliseconds that a call waits for another thread that has its side and lives; then it throws `ERR_RING_BUSY`.
+   * Default: 1000.
+   */
+  readonly patience?: number | undefined
+}
+
+/** What a new ring is like. */
+export interface RingOptions extends RingAttachOptions {
+  /** Values that it holds, a power of two from 2 to 2^28. Default: as many as fit in the memory. */
+  readonly count?: number | undefined
+  /** Threads that may enqueue: 'one' at a time, the first that does until it closes its Ring or dies, or 'many'. Default: 'many'. */
+  readonly producers?: 'one' | 'many' | undefined
+  /** Threads that may dequeue; as `producers`. Default: 'many'. */
+  readonly consumers?: 'one' | 'many' | undefined
+  /** Values in the ring from which on it is `congested`. Default: all that it holds. */
+  readonly highWatermark?: number | undefined
+  /** Values in the ring at which it is `congested` no more. Default: half of `highWatermark`. */
+  readonly lowWatermark?: number | undefined
+}
+
+export const defaultPatience = 1000
+
+export function checkedAttach(options: RingAttachOptions): number {
+  return checked('attachRing', attachOptions, options).patience ?? defaultPatience
+}
+
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when the ring does not fit in so many bytes */
+export function checkedCreate(options: RingOptions, bytes: number): { shape: RingShape; patience: number } {
+  const given = checked('createRing', createOptions, options)
+  const count = checkedCount('createRing', given.count ?? Math.max(leastCount, countThatFits(bytes)))
+  if (ringBytes(count) > bytes) {
+    throw new PinfoldError(
+      `createRing: a ring of ${count} values takes ${ringBytes(count)} bytes, and here are ${bytes}`,
+      {
+        code: 'ERR_OUT_OF_RANGE',
+        values: { count, bytesNeeded: ringBytes(count), bytes },
+      },
+    )
+  }
+  const highWatermark = checkedWatermark('highWatermark', given.highWatermark ?? count, count)
+  const lowWatermark = checkedWatermark('lowWatermark', given.lowWatermark ?? highWatermark >>> 1, highWatermark)
+  const shape = {
+    count,
+    manyProducers: given.producers !== 'one',
+    manyConsumers: given.consumers !== 'one',
+    highWatermark,
+    lowWatermark,
+  }
+  return { shape, patience: given.patience ?? defaultPatience }
+}
+
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+export function checkedCount(subject: string, count: number): number {
+  if (isCount(count)) return count
+  throw new PinfoldError(
+    `${subject}: count: expected a power of two from 2 to ${mostCount}, received ${describe(count)}`,
+    {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { option: 'count', received: count },
+    },
+  )
+}
+
+function checkedWatermark(option: string, received: number, most: number): number {
+  if (received <= most) return received
+  throw new PinfoldError(`createRing: ${option}: expected at most ${most}, received ${describe(received)}`, {
+    code: 'ERR_INVALID_ARGUMENT',
+    values: { option, received },
+  })
+}
