@@ -5,7 +5,6 @@ import type {
   PathAttributes,
   QueuePairCapacity,
 } from '../src/rdma/contract/device-calls.js'
-import { loopbackProvider } from '../src/rdma/loopback/index.js'
 import { queuePairStates, queuePairTypes } from '../src/rdma/contract/states.js'
 import {
   completionWord,
@@ -19,6 +18,7 @@ import {
   sendStride,
   sendWord,
 } from '../src/rdma/contract/work-layout.js'
+import { loopbackProvider } from '../src/rdma/loopback/index.js'
 
 // The loopback by its contract alone, call by call, without the classes: what they check before, it has to refuse itself.
 

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { onTestFinished, type TestContext } from 'vitest'
 import { openLoans } from '../src/hugepages/loan.js'
 import { ownPages, readPool } from '../src/hugepages/pools.js'
-import { hugetlbPageSizes } from '../src/system/page-sizes.js'
 import { MiB } from '../src/sizes.js'
+import { hugetlbPageSizes } from '../src/system/page-sizes.js'
 import { Child } from './child-process.js'
 
 /** The size of page that the tests change the pool of: 2 MiB, or the smallest that there is. */

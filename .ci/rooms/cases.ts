@@ -26,7 +26,7 @@ export const cases: readonly Case[] = [
     says: 'a re-export and a dynamic import are arrows too',
     file: 'src/ring/ring.ts',
     text: "export { x } from '../registry/x.js'\nconst y = await import('../cli/main.js')\n",
-    expects: ['pool → registry', 'pool → cli'],
+    expects: ['ring → registry', 'ring → cli'],
   },
   {
     says: 'an import in a comment or a string is not an arrow',
@@ -41,10 +41,22 @@ export const cases: readonly Case[] = [
     expects: ['cli → native.ts'],
   },
   {
-    says: 'loopback and verbs do not know each other',
+    says: 'loopback and verbs stand on the contract alone, and do not know each other',
     file: 'src/rdma/loopback/device.ts',
-    text: "import { x } from '../verbs/x.js'\nimport { y } from '../device.js'\n",
+    text: "import { x } from '../verbs/x.js'\nimport { y } from '../contract/device-calls.js'\n",
     expects: ['rdma/loopback → rdma/verbs'],
+  },
+  {
+    says: 'a device does not know the objects that programs have',
+    file: 'src/rdma/verbs/queues.ts',
+    text: "import { x } from '../queue-pair.js'\n",
+    expects: ['rdma/verbs → rdma'],
+  },
+  {
+    says: 'translate knows the machine, and not the regions',
+    file: 'src/translate/runs.ts',
+    text: "import { x } from '../system/page-sizes.js'\nimport { y } from '../memory/slice.js'\n",
+    expects: ['translate → memory'],
   },
   {
     says: 'rdma does not know the registry',

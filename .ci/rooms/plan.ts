@@ -1,7 +1,7 @@
 /**
  * The rooms of the house and their arrows, as data. docs/design.md says why; lint.ts holds them.
  *
- *     cli → registry → rdma, pool, translate → memory → native.ts        the vocabulary lies below all
+ *     cli → registry → rdma, ring, pool, packet, heap, translate → memory → hugepages → system → native.ts
  */
 
 export interface Room {
@@ -9,24 +9,47 @@ export interface Room {
   readonly knows: readonly string[]
 }
 
+/** What programs are offered, and what it stands on: for the command line and the package's entry. */
+const capabilities = [
+  'registry',
+  'rdma',
+  'rdma/devices',
+  'rdma/contract',
+  'translate',
+  'ring',
+  'pool',
+  'packet',
+  'heap',
+  'memory',
+  'hugepages',
+  'system',
+  'vocabulary',
+]
+
 /** src/: a room is a file at the top or a folder. The longest match wins, so rdma/verbs is not rdma. */
 export const typeScriptRooms: Readonly<Record<string, Room>> = {
   vocabulary: { knows: [] },
   'native-verbs.ts': { knows: [] },
   'native.ts': { knows: ['native-verbs.ts', 'vocabulary'] },
-  memory: { knows: ['native.ts', 'vocabulary'] },
-  translate: { knows: ['memory', 'native.ts', 'vocabulary'] },
-  rdma: { knows: ['memory', 'vocabulary'] },
-  'rdma/verbs': { knows: ['rdma', 'memory', 'native.ts', 'native-verbs.ts', 'vocabulary'] },
-  'rdma/loopback': { knows: ['rdma', 'memory', 'vocabulary'] },
-  'rdma/devices': { knows: ['rdma', 'rdma/verbs', 'rdma/loopback', 'vocabulary'] },
-  pool: { knows: ['memory', 'vocabulary'] },
-  registry: { knows: ['rdma', 'pool', 'translate', 'memory', 'vocabulary'] },
-  lab: { knows: ['native.ts', 'vocabulary'] },
-  cli: { knows: ['registry', 'rdma', 'rdma/devices', 'pool', 'translate', 'memory', 'lab', 'vocabulary'] },
-  'index.ts': {
-    knows: ['registry', 'rdma', 'rdma/devices', 'pool', 'translate', 'memory', 'vocabulary'],
-  },
+  system: { knows: ['native.ts', 'vocabulary'] },
+  hugepages: { knows: ['system', 'native.ts', 'vocabulary'] },
+  memory: { knows: ['hugepages', 'system', 'native.ts', 'vocabulary'] },
+  threads: { knows: ['system', 'native.ts', 'vocabulary'] },
+  arrays: { knows: ['vocabulary'] },
+  ring: { knows: ['threads', 'arrays', 'memory', 'vocabulary'] },
+  pool: { knows: ['threads', 'arrays', 'memory', 'vocabulary'] },
+  packet: { knows: ['pool', 'threads', 'arrays', 'memory', 'vocabulary'] },
+  heap: { knows: ['memory', 'vocabulary'] },
+  translate: { knows: ['system', 'native.ts', 'vocabulary'] },
+  rdma: { knows: ['rdma/contract', 'memory', 'system', 'vocabulary'] },
+  'rdma/contract': { knows: ['memory', 'system', 'vocabulary'] },
+  'rdma/verbs': { knows: ['rdma/contract', 'memory', 'system', 'native.ts', 'native-verbs.ts', 'vocabulary'] },
+  'rdma/loopback': { knows: ['rdma/contract', 'memory', 'system', 'vocabulary'] },
+  'rdma/devices': { knows: ['rdma', 'rdma/verbs', 'rdma/loopback', 'rdma/contract', 'vocabulary'] },
+  registry: { knows: ['rdma', 'rdma/contract', 'translate', 'memory', 'system', 'vocabulary'] },
+  lab: { knows: ['system', 'native.ts', 'vocabulary'] },
+  cli: { knows: [...capabilities, 'lab'] },
+  'index.ts': { knows: capabilities },
 }
 
 export const vocabulary: readonly string[] = [

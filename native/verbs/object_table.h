@@ -1,6 +1,6 @@
-// The objects of one open device by handle (src/rdma/contract/device-calls.ts): 20 bits of place, 12 of generation, so that a
-// handle whose object is gone names nothing, though its place is taken again. A place whose generations are used up is
-// never used again.
+// The objects of one open device by handle (src/rdma/contract/device-calls.ts): 20 bits of place, 12 of generation, so
+// that a handle whose object is gone names nothing, though its place is taken again. A place whose generations are used
+// up is never used again.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 import { firstBlock, Granule, State, Word } from './block-table.js'
-import type { HeapBlock } from './stats.js'
 import type { SegregatedFit } from './segregated-fit.js'
+import type { HeapBlock } from './stats.js'
 
 /** The block with this granule in it, 0 when none has: one by one from the first. */
 export function blockHolding({ table: { words } }: SegregatedFit, place: number): number {

@@ -1,6 +1,8 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import { coreOf } from '../memory/mapped-region.js'
+import { OpenOnce } from '../memory/open-once.js'
+import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
 import { checked } from '../options.js'
 import { formatSize, GiB } from '../sizes.js'
 import { Granule, Word } from './block-table.js'
@@ -18,11 +20,9 @@ import {
 } from './errors.js'
 import { firstDamage } from './integrity.js'
 import { closeOptions, type HeapCloseOptions, type HeapOptions, heapOptions } from './options.js'
-import type { HeapBlock, HeapStats } from './stats.js'
-import { OpenOnce } from '../memory/open-once.js'
-import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
 import { firstWritten, markRedZone, redZoneBytes } from './red-zone.js'
 import { SegregatedFit } from './segregated-fit.js'
+import type { HeapBlock, HeapStats } from './stats.js'
 
 /** The most that one view shows. */
 const longestView = 2 * GiB

@@ -1,4 +1,6 @@
 import { PinfoldError } from '../errors.js'
+import { numaNodes } from '../system/numa.js'
+import { nodesText, pagesText, spaced } from '../system/texts.js'
 import {
   ownPages,
   type PoolShare,
@@ -8,10 +10,8 @@ import {
   writeKernelFile,
   writeOwnPages,
 } from './counters.js'
-import { numaNodes } from '../system/numa.js'
 import { checkGrowth } from './growth.js'
 import type { CheckedRequest } from './request.js'
-import { nodesText, pagesText, spaced } from '../memory/shortage/wanted.js'
 
 // Changes of a pool, all or nothing. Whoever calls these holds the pool lock (hugepage-ledger.ts): the kernel takes
 // absolute numbers only, so that a read and the write after it must not be torn apart by another pinfold.

@@ -1,8 +1,8 @@
 import { PinfoldError } from '../errors.js'
-import { type HugepagePool, poolDirectory, readPool } from './counters.js'
 import { readKernelFile } from '../system/kernel-files.js'
 import { memoryNodes } from '../system/numa.js'
-import { pagesText, spaced } from '../memory/shortage/wanted.js'
+import { pagesText, spaced } from '../system/texts.js'
+import { type HugepagePool, poolDirectory, readPool } from './counters.js'
 
 // How far a pool can grow at the very most. Not by a node's MemTotal: where a host takes memory back from its guest, that
 // is neither what there is nor what can be had.

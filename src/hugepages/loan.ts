@@ -1,10 +1,10 @@
 import { PinfoldError } from '../errors.js'
 import { setPool } from './change.js'
 import { ownPages, readPool, readShares } from './counters.js'
+import { growCommand } from './growth.js'
 import { Journal, journalVersion } from './journal.js'
 import { bootId, owedShares, poolLockIdentity, type RepairedLoan, settle, withPoolLock } from './open-loans.js'
 import { thisOwner } from './owner.js'
-import { growCommand } from './growth.js'
 import { type CheckedRequest, checkPoolRequest, type PoolRequest } from './request.js'
 
 export { type OpenLoan, openLoans, type RepairedLoan, repairLoans } from './open-loans.js'

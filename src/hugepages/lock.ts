@@ -2,9 +2,9 @@ import { closeSync, constants, fstatSync, mkdirSync } from 'node:fs'
 import { constants as system } from 'node:os'
 import { isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import { native } from '../native.js'
-import { checkDirectory, journalDirectory, openPlainFile } from './plain-files.js'
-import { processState } from './owner.js'
 import { readKernelFile } from '../system/kernel-files.js'
+import { processState } from './owner.js'
+import { checkDirectory, journalDirectory, openPlainFile } from './plain-files.js'
 
 const { EINTR } = system.errno
 

@@ -1,12 +1,12 @@
 import { closeSync } from 'node:fs'
 import { PinfoldError, toPinfoldError } from '../errors.js'
+import { readKernelFile } from '../system/kernel-files.js'
+import { hugetlbPageSizes } from '../system/page-sizes.js'
 import { ownPages, type PoolShare, readPool, readShares, writeOwnPages } from './counters.js'
-import { fileIdentity, refusal } from './plain-files.js'
 import { Journal, journalPaths, type Loan } from './journal.js'
 import { type LockPatience, takePoolLock } from './lock.js'
 import { type OwnerLife, ownerLife } from './owner.js'
-import { readKernelFile } from '../system/kernel-files.js'
-import { hugetlbPageSizes } from '../system/page-sizes.js'
+import { fileIdentity, refusal } from './plain-files.js'
 
 /** A loan whose borrower died, and what was taken off the pools for it. */
 export interface RepairedLoan {

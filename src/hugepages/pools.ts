@@ -1,7 +1,7 @@
 import { setPool } from './change.js'
 import { type HugepagePool, ownPages, readPool } from './counters.js'
-import { withPoolLock } from './open-loans.js'
 import { growCommand } from './growth.js'
+import { withPoolLock } from './open-loans.js'
 import { checkPoolRequest, type PoolRequest } from './request.js'
 
 export { type HugepagePool, ownPages, poolDirectory, readPool, readPools } from './counters.js'

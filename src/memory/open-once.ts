@@ -1,6 +1,6 @@
 import { coreOf } from './mapped-region.js'
-import type { RegionCore } from './region-core.js'
 import type { PoolRange } from './pool-memory.js'
+import type { RegionCore } from './region-core.js'
 
 /**
  * What this thread has open in each memory: one object, since it is a thread that has a cache and a place among the others.

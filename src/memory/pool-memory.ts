@@ -1,7 +1,7 @@
 import { PinfoldError } from '../errors.js'
+import { describe } from '../sizes.js'
 import { coreOf, isRegion, type MappedRegion } from './mapped-region.js'
 import { isSlice, type Slice } from './slice.js'
-import { describe } from '../sizes.js'
 
 /** What rings, pools, packets and heaps can lie in: all of a region, or a part of it. */
 export type PoolMemory = MappedRegion | Slice

@@ -3,8 +3,8 @@ import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 import { type ErrorCode, isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import { type NativeRegion, native } from '../native.js'
 import { GiB } from '../sizes.js'
-import { type Caller, StackSampler } from './call-stack.js'
 import type { PagesName } from '../system/page-sizes.js'
+import { type Caller, StackSampler } from './call-stack.js'
 
 /** A kind of pages that came earlier in the caller's list, and why the region has others. */
 export interface PassedOver {

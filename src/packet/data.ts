@@ -1,8 +1,8 @@
 import { atomicAdd } from '../builtins.js'
 import { checkRange } from '../options.js'
 import { damaged, noRoom, packetShared, requireUpTo } from './errors.js'
-import { PacketHolds } from './references.js'
 import { mostReferences, recordWord, slotWord } from './layout.js'
+import { PacketHolds } from './references.js'
 
 /** The buffer that a segment uses: where it starts in the region, and its bytes. */
 interface Buffer {

@@ -1,5 +1,6 @@
 import { PinfoldError } from '../errors.js'
 import { OpenOnce } from '../memory/open-once.js'
+import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
 import { attachBufferPool, bufferPoolBytes, createBufferPool } from '../pool/open-pool.js'
 import { ExternalSlots } from './external-buffers.js'
 import { PacketFields } from './fields.js'
@@ -14,7 +15,6 @@ import {
 } from './layout.js'
 import { type CheckedPackets, checkedPackets, type PacketsOptions } from './options.js'
 import { Packets } from './packets.js'
-import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
 
 const open = new OpenOnce<Packets>()
 

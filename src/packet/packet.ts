@@ -1,10 +1,10 @@
 import { inspect } from 'node:util'
-import { PinfoldError } from '../errors.js'
-import { describe } from '../sizes.js'
-import type { PacketPart } from './segments.js'
-import type { Packets } from './packets.js'
 import { plainBytes } from '../arrays/plain-bytes.js'
+import { PinfoldError } from '../errors.js'
 import type { Registers } from '../pool/elements.js'
+import { describe } from '../sizes.js'
+import type { Packets } from './packets.js'
+import type { PacketPart } from './segments.js'
 
 /**
  * A packet as an object: the same calls as those of Packets, without the number. It is a place to look from and no owner:

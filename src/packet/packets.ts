@@ -1,15 +1,15 @@
 import { inspect } from 'node:util'
 import { atomicAdd } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
+import type { PoolRange } from '../memory/pool-memory.js'
 import { checkRange } from '../options.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
-import { Packet } from './packet.js'
 import { noRoom, packetShared, requireUpTo } from './errors.js'
 import { type ExternalMemory, type ExternalSlots, externalRange } from './external-buffers.js'
 import type { Details, PacketField, PacketFields, PacketFieldType } from './fields.js'
 import { mostReferences, mostSegments, oneSharer, type PacketShape, recordWord, usesOther } from './layout.js'
+import { Packet } from './packet.js'
 import { PacketParts } from './segments.js'
-import type { PoolRange } from '../memory/pool-memory.js'
 
 /**
  * Packet buffers, as rte_mbuf: each has a buffer in a pool, and a record beside it that tells where in the buffer its data

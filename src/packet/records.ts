@@ -1,4 +1,7 @@
+import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
+import { type Pairs, pairsOf } from '../arrays/pair-copy.js'
 import { PinfoldError } from '../errors.js'
+import type { PoolRange } from '../memory/pool-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
 import { damaged, noPacket, notFirst, packetFree } from './errors.js'
 import {
@@ -12,9 +15,6 @@ import {
   slotWords,
   usesOther,
 } from './layout.js'
-import { type Pairs, pairsOf } from '../arrays/pair-copy.js'
-import type { PoolRange } from '../memory/pool-memory.js'
-import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
 
 /**
  * What one thread does with packets a hundred million times a second: takes and frees them. A packet that nobody shares, of

@@ -1,12 +1,12 @@
+import { plainBytes } from '../arrays/plain-bytes.js'
 import { PinfoldError } from '../errors.js'
 import type { MappedRegion } from '../memory/mapped-region.js'
 import { checkRange } from '../options.js'
+import type { Registers } from '../pool/elements.js'
 import { describe } from '../sizes.js'
 import { PacketData } from './data.js'
 import { damaged, requireUpTo } from './errors.js'
 import { recordWord, usesOther } from './layout.js'
-import { plainBytes } from '../arrays/plain-bytes.js'
-import type { Registers } from '../pool/elements.js'
 
 /** A stretch of a packet's bytes that is in one piece. */
 export interface PacketPart {

@@ -1,13 +1,13 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import { coreOf } from '../memory/mapped-region.js'
-import { magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './layout.js'
-import type { Depot } from './depot.js'
-import type { Magazines } from './magazines.js'
-import { PoolCache } from './cache.js'
 import type { PoolRange } from '../memory/pool-memory.js'
-import { PoolQueue, type PoolWaitOptions } from './waiting.js'
 import { isAlive } from '../threads/participants.js'
+import { PoolCache } from './cache.js'
+import type { Depot } from './depot.js'
+import { magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './layout.js'
+import type { Magazines } from './magazines.js'
+import { PoolQueue, type PoolWaitOptions } from './waiting.js'
 
 const flush = (magazines: Magazines, words: Int32Array): void => magazines.flush(words)
 

@@ -1,7 +1,7 @@
-import { depotWord, magazineWord, type PoolPlaces, type PoolShape } from './layout.js'
 import { takeOwnership } from '../threads/owner-word.js'
-import { publish } from '../threads/publication.js'
 import { isAlive } from '../threads/participants.js'
+import { publish } from '../threads/publication.js'
+import { depotWord, magazineWord, type PoolPlaces, type PoolShape } from './layout.js'
 
 /**
  * Where threads exchange magazines. One thread has it at a time, for some dozen instructions.

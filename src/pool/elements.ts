@@ -1,9 +1,9 @@
 import { PinfoldError } from '../errors.js'
+import type { PoolRange } from '../memory/pool-memory.js'
 import { checkRange } from '../options.js'
 import { describe } from '../sizes.js'
-import type { PoolShape } from './layout.js'
 import { ElementPlaces } from './element-places.js'
-import type { PoolRange } from '../memory/pool-memory.js'
+import type { PoolShape } from './layout.js'
 
 /** What tells where the bytes of memory physically are: a Translation. */
 export interface Translates {

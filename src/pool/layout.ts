@@ -1,7 +1,7 @@
 import { atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { PoolMemory } from '../memory/pool-memory.js'
-import { mostParticipants, participantAt } from '../ring/layout.js'
+import { mostParticipants, participantAt } from '../threads/participants.js'
 
 /**
  * A pool in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process.

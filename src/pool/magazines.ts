@@ -1,7 +1,7 @@
 import { now } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import { magazineWord, threadWord } from './layout.js'
 import type { Depot } from './depot.js'
+import { magazineWord, threadWord } from './layout.js'
 
 /** Why a pool contradicts itself. */
 export const writtenOver = 'somebody has written over its bookkeeping'

@@ -1,14 +1,9 @@
 import { PinfoldError } from '../errors.js'
+import { OpenOnce } from '../memory/open-once.js'
+import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
 import { BufferPool } from './buffer-pool.js'
-import {
-  depotWord,
-  magazineWord,
-  type PoolShape,
-  placesOf,
-  publishPool,
-  readPool,
-  writePool,
-} from './layout.js'
+import { Depot } from './depot.js'
+import { depotWord, magazineWord, type PoolShape, placesOf, publishPool, readPool, writePool } from './layout.js'
 import {
   type BufferPoolAttachOptions,
   type BufferPoolOptions,
@@ -16,11 +11,8 @@ import {
   checkedAttach,
   checkedCreate,
 } from './options.js'
-import { poolViews } from './views.js'
-import { Depot } from './depot.js'
-import { OpenOnce } from '../memory/open-once.js'
-import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
 import { TrackedBufferPool } from './tracked-buffer-pool.js'
+import { poolViews } from './views.js'
 
 const open = new OpenOnce<BufferPool>()
 

@@ -1,13 +1,13 @@
+import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
+import { pairsOf } from '../arrays/pair-copy.js'
 import { atomicLoad, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import { BufferPool } from './buffer-pool.js'
-import type { PoolShape } from './layout.js'
-import { poolViews } from './views.js'
-import type { Depot } from './depot.js'
-import { writtenOver } from './magazines.js'
-import { pairsOf } from '../arrays/pair-copy.js'
 import type { PoolRange } from '../memory/pool-memory.js'
-import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
+import { BufferPool } from './buffer-pool.js'
+import type { Depot } from './depot.js'
+import type { PoolShape } from './layout.js'
+import { writtenOver } from './magazines.js'
+import { poolViews } from './views.js'
 
 /** In a state: the thread is giving the element back. Below are the thread's line plus 1, or 0 when it is free. */
 const isReturning = 0x80

@@ -1,5 +1,5 @@
-import { magazineWord, type PoolShape, placesOf } from './layout.js'
 import type { PoolMemory } from '../memory/pool-memory.js'
+import { magazineWord, type PoolShape, placesOf } from './layout.js'
 
 /** The views of a pool that a thread works on; all on one ArrayBuffer. */
 export interface PoolViews {

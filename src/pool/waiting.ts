@@ -3,10 +3,9 @@ import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 import { atomicAdd, atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, signalOption } from '../options.js'
-import { threadsWord, threadWord, threadWords, waitWord } from './layout.js'
+import { isAlive, mostParticipants } from '../threads/participants.js'
 import { published } from '../threads/publication.js'
-import { mostParticipants } from '../ring/layout.js'
-import { isAlive } from '../threads/participants.js'
+import { threadsWord, threadWord, threadWords, waitWord } from './layout.js'
 
 /** How long a thread waits for what other processes free before it looks again, in milliseconds. */
 const lookEvery = 5

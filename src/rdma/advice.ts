@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { checked, list, optionsObject } from '../options.js'
-import { instanceOf } from './instances.js'
 import { names } from './contract/enum-names.js'
+import { instanceOf } from './instances.js'
 import { Registration, RegistrationSlice } from './registration.js'
 
 /** `enum ibv_advise_mr_advice` */

@@ -1,6 +1,6 @@
 import { checked } from '../options.js'
 import { type CompletionStatus, completionStatuses } from './contract/completion-status.js'
-import { positiveCount } from './numbers.js'
+import { positiveCount } from './contract/number-options.js'
 import { type CompletionOperation, completionFlags, completionOpcodes } from './contract/operations.js'
 import { completionWord, completionWords } from './contract/work-layout.js'
 

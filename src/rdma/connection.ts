@@ -3,12 +3,12 @@ import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
 import { type Access, accessOption } from './contract/access-flags.js'
+import { gidOption } from './contract/gids.js'
+import { byte, positiveCount, whole, word16, word24, word32 } from './contract/number-options.js'
+import { queuePairTypes } from './contract/states.js'
 import type { Device } from './device.js'
-import { gidOption } from './gids.js'
-import { byte, positiveCount, whole, word16, word24, word32 } from './numbers.js'
 import type { QueuePair } from './queue-pair.js'
 import { mtuOption } from './queue-pair-attributes.js'
-import { queuePairTypes } from './contract/states.js'
 
 const descriptionSchema = z.lazy(() =>
   optionsObject({

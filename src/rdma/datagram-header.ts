@@ -1,6 +1,6 @@
 import { PinfoldError } from '../errors.js'
 import type { GidEntry } from './contract/device-attributes.js'
-import { fullGid, isGroup, isMapped } from './gids.js'
+import { fullGid, isGroup, isMapped } from './contract/gids.js'
 
 /** Bytes that stand before a datagram: a global route header. */
 export const headerBytes = 40

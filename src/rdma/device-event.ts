@@ -1,5 +1,5 @@
-import type { EventSubject, EventType } from './contract/async-events.js'
 import type { CompletionQueue } from './completion-queue.js'
+import type { EventSubject, EventType } from './contract/async-events.js'
 import type { QueuePair } from './queue-pair.js'
 import type { SharedReceiveQueue } from './shared-receive-queue.js'
 

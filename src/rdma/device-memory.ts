@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { checked, checkRange } from '../options.js'
-import type { Device } from './device.js'
 import type { Handle } from './contract/device-calls.js'
+import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf } from './device-object.js'
 
 const bytesArgument = z.instanceof(Uint8Array, { error: 'expected a Uint8Array' })

@@ -4,15 +4,21 @@ import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, signalOption, sizeOption } from '../options.js'
 import { describe } from '../sizes.js'
-import { eventTypes, subjectOf } from './contract/async-events.js'
 import { CompletionChannel } from './completion-channel.js'
 import { type CompletionQueue, type CompletionQueueOptions, createCompletionQueue } from './completion-queue.js'
-import type { DeviceAttributes, DeviceKind, ForkStatus, GidEntry, PortAttributes } from './contract/device-attributes.js'
+import { eventTypes, subjectOf } from './contract/async-events.js'
+import type {
+  DeviceAttributes,
+  DeviceKind,
+  ForkStatus,
+  GidEntry,
+  PortAttributes,
+} from './contract/device-attributes.js'
 import type { DeviceCalls } from './contract/device-calls.js'
+import { count, positiveCount, word16 } from './contract/number-options.js'
 import type { DeviceEvent } from './device-event.js'
 import { DeviceMemory } from './device-memory.js'
 import { type CloseOptions, callsOf, DeviceObject, internalsOf } from './device-object.js'
-import { count, positiveCount, word16 } from './numbers.js'
 import { ProtectionDomain } from './protection-domain.js'
 import { Waiters } from './waiters.js'
 

@@ -1,6 +1,6 @@
 import type { Access } from './contract/access-flags.js'
-import type { Device } from './device.js'
 import type { RegisteredKeys } from './contract/device-calls.js'
+import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import { type RegistrableMemory, rangeOf } from './memory-range.js'
 import type { ProtectionDomain } from './protection-domain.js'

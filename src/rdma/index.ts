@@ -1,13 +1,11 @@
 // The public part of this room. The classes are made by each other (`device.createDomain()`), so programs need their types
 // alone; what they make themselves is exported as a value.
 
-export type { Access } from './contract/access-flags.js'
 export type { AddressHandle, PathOptions } from './address-handle.js'
-export type { EventSubject, EventType } from './contract/async-events.js'
+export type { Advice, AdvisedRange } from './advice.js'
 export { type Completion, Completions } from './completion.js'
 export type { CompletionChannel } from './completion-channel.js'
 export type { CompletionQueue, CompletionQueueOptions } from './completion-queue.js'
-export { type CompletionStatus, explainStatus } from './contract/completion-status.js'
 export {
   type ConnectOptions,
   type DescribeOptions,
@@ -15,7 +13,9 @@ export {
   parseQueuePair,
   type QueuePairDescription,
 } from './connection.js'
-export type { Device, DeviceMemoryOptions } from './device.js'
+export type { Access } from './contract/access-flags.js'
+export type { EventSubject, EventType } from './contract/async-events.js'
+export { type CompletionStatus, explainStatus } from './contract/completion-status.js'
 export type {
   DeviceAttributes,
   DeviceCapability,
@@ -28,15 +28,17 @@ export type {
   PortAttributes,
 } from './contract/device-attributes.js'
 export type { PathAttributes, QueuePairCapacity, SharedReceiveCapacity } from './contract/device-calls.js'
+export { formatGid, type GidSpelling } from './contract/gids.js'
+export { explainVendorError } from './contract/loopback-vendor-errors.js'
+export { type CompletionOperation, type RequestOperation, sendFlags } from './contract/operations.js'
+export type { PortState, QueuePairState, QueuePairType } from './contract/states.js'
+export type { Device, DeviceMemoryOptions } from './device.js'
 export type { DeviceEvent } from './device-event.js'
 export type { DeviceMemory } from './device-memory.js'
 export type { CloseOptions, DeviceObject, ObjectKind } from './device-object.js'
-export { formatGid, type GidSpelling } from './gids.js'
 export type { ImplicitRegistration } from './implicit-registration.js'
 export type { RegistrableMemory } from './memory-range.js'
 export type { MemoryWindow } from './memory-window.js'
-export { type CompletionOperation, type RequestOperation, sendFlags } from './contract/operations.js'
-export type { Advice, AdvisedRange } from './advice.js'
 export type { DmabufOptions, ProtectionDomain } from './protection-domain.js'
 export type { QueuePair, QueuePairOptions } from './queue-pair.js'
 export type { QueuePairAttributes, QueuePairInformation } from './queue-pair-attributes.js'
@@ -49,9 +51,7 @@ export {
   type RemoteMemoryDescription,
   type RemoteSlice,
 } from './remote-memory.js'
-export type { SendRequest } from './send-request.js'
-export type { SendRing } from './send-batch.js'
-export type { SharedReceiveQueue, SharedReceiveQueueOptions } from './shared-receive-queue.js'
-export type { PortState, QueuePairState, QueuePairType } from './contract/states.js'
-export { explainVendorError } from './contract/loopback-vendor-errors.js'
 export type { WorkMemory } from './scatter-entries.js'
+export type { SendRing } from './send-batch.js'
+export type { SendRequest } from './send-request.js'
+export type { SharedReceiveQueue, SharedReceiveQueueOptions } from './shared-receive-queue.js'

@@ -1,6 +1,6 @@
 import { PinfoldError } from '../errors.js'
-import type { Device } from './device.js'
 import type { Handle } from './contract/device-calls.js'
+import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf } from './device-object.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import type { QueuePair } from './queue-pair.js'

@@ -1,12 +1,12 @@
 import * as z from 'zod'
 import { checked, optionsObject } from '../options.js'
-import { type Access, accessFlags, accessOption } from './contract/access-flags.js'
 import { type PathOptions, pathAttributes } from './address-handle.js'
-import type { Device } from './device.js'
+import { type Access, accessFlags, accessOption } from './contract/access-flags.js'
 import type { PathAttributes, QueuePairCapacity, QueuePairChange, QueuePairStatus } from './contract/device-calls.js'
 import { bitNames, bitsOf } from './contract/enum-names.js'
-import { positiveCount, whole, word16, word24, word32 } from './numbers.js'
+import { positiveCount, whole, word16, word24, word32 } from './contract/number-options.js'
 import { mtuBytes, mtus, type QueuePairState, queuePairStates } from './contract/states.js'
+import type { Device } from './device.js'
 
 const settable = queuePairStates.all.filter((state) => state !== 'UNKNOWN')
 const stateOption = z.enum(settable, { error: `expected one of ${settable.join(', ')}` })

@@ -13,13 +13,14 @@ import {
   initialize,
   type QueuePairDescription,
 } from './connection.js'
-import type { Device } from './device.js'
 import type { CreatedQueuePair, QueuePairCapacity } from './contract/device-calls.js'
+import { gidOption } from './contract/gids.js'
+import { count, positiveCount, word16, word24, word32 } from './contract/number-options.js'
+import { type QueuePairState, type QueuePairType, queuePairStates, queuePairTypes } from './contract/states.js'
+import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf, requireSameDevice } from './device-object.js'
-import { gidOption } from './gids.js'
 import { instanceOf } from './instances.js'
 import type { MemoryWindow } from './memory-window.js'
-import { count, positiveCount, word16, word24, word32 } from './numbers.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import {
   type QueuePairAttributes,
@@ -28,11 +29,10 @@ import {
   queuePairInformation,
 } from './queue-pair-attributes.js'
 import { type ReceiveRequest, ReceiveRing } from './receive-batch.js'
-import { type SendRequest, understoodRequests } from './send-request.js'
-import { SendRing } from './send-batch.js'
-import { SharedReceiveQueue } from './shared-receive-queue.js'
-import { type QueuePairState, type QueuePairType, queuePairStates, queuePairTypes } from './contract/states.js'
 import { listOf } from './scatter-entries.js'
+import { SendRing } from './send-batch.js'
+import { type SendRequest, understoodRequests } from './send-request.js'
+import { SharedReceiveQueue } from './shared-receive-queue.js'
 
 const completionQueue = instanceOf('CompletionQueue', () => CompletionQueue)
 const queuePairOptions = z.lazy(() =>

@@ -2,9 +2,9 @@ import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
 import { describe } from '../sizes.js'
-import type { Device } from './device.js'
-import { whole } from './numbers.js'
+import { whole } from './contract/number-options.js'
 import { receiveHeaderWords, receiveStride, receiveWord } from './contract/work-layout.js'
+import type { Device } from './device.js'
 import { type WorkMemory, writeEntries } from './scatter-entries.js'
 
 const receiveRequest = z.lazy(() =>

@@ -1,11 +1,11 @@
 import { PinfoldError } from '../errors.js'
 import { unreadable } from '../options.js'
 import { describe } from '../sizes.js'
+import { entryWord, entryWords } from './contract/work-layout.js'
 import type { Device } from './device.js'
 import { handleOf } from './device-object.js'
 import { isInstance } from './instances.js'
 import { Registration, RegistrationSlice } from './registration.js'
-import { entryWord, entryWords } from './contract/work-layout.js'
 
 /** A range of registered memory, as a work request names it. */
 export type WorkMemory = Registration | RegistrationSlice

@@ -1,17 +1,17 @@
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
+import { asSlice } from './advice.js'
 import { accessBits } from './contract/access-flags.js'
+import { type RequestOperation, requestOpcodes, sendFlags } from './contract/operations.js'
+import { sendHeaderWords, sendStride, sendWord } from './contract/work-layout.js'
 import { callsOf, handleOf, internalsOf } from './device-object.js'
 import { isInstance } from './instances.js'
 import type { MemoryWindow } from './memory-window.js'
-import { type RequestOperation, requestOpcodes, sendFlags } from './contract/operations.js'
-import { asSlice } from './advice.js'
 import type { QueuePair } from './queue-pair.js'
 import type { RegistrationSlice } from './registration.js'
 import { RemoteMemory, RemoteSlice } from './remote-memory.js'
-import { type SendRequest, understoodRequests } from './send-request.js'
-import { sendHeaderWords, sendStride, sendWord } from './contract/work-layout.js'
 import { type WorkMemory, writeEntries } from './scatter-entries.js'
+import { type SendRequest, understoodRequests } from './send-request.js'
 
 const everyFlag = Object.values(sendFlags).reduce((all, flag) => all | flag, 0)
 

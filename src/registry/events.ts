@@ -1,8 +1,8 @@
 import { channel } from 'node:diagnostics_channel'
 import { formatAddress, type VirtualAddress } from '../addresses.js'
-import type { PagesName } from '../system/page-sizes.js'
 import type { PassedOver, RegionCore } from '../memory/region-core.js'
 import { formatSize } from '../sizes.js'
+import type { PagesName } from '../system/page-sizes.js'
 import type { Region } from './region.js'
 
 /**

@@ -1,6 +1,5 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import { basePageSize, type PagesName } from '../system/page-sizes.js'
 import {
   type CheckedRegionOptions,
   type RegionOptions,
@@ -21,6 +20,7 @@ import {
   unreadable,
 } from '../options.js'
 import { describe, formatSize } from '../sizes.js'
+import { basePageSize, type PagesName } from '../system/page-sizes.js'
 import type { BudgetLimits } from './budget.js'
 import type { LeakLevel } from './leak-detector.js'
 

@@ -1,14 +1,14 @@
+import { isRange, lengthFrom, pairsOfArray, wrongRange } from '../arrays/number-array.js'
+import { copySixteen, noPairs } from '../arrays/value-copy.js'
 import { compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
-import { isPlain } from '../threads/publication.js'
-import { copySixteen, noPairs } from '../arrays/value-copy.js'
-import { participantLine, type RingShape, type RingViews, SideWord } from './layout.js'
-import { never } from './side-ownership.js'
 import { CallWord, type Participant } from '../threads/participants.js'
+import { isPlain } from '../threads/publication.js'
+import { participantLine, type RingShape, type RingViews, SideWord } from './layout.js'
 import { RingSide, type SideOwner } from './side.js'
+import { never } from './side-ownership.js'
 import { getValue, getValues, putValue, putValues } from './transfer.js'
-import { isRange, lengthFrom, pairsOfArray, wrongRange } from '../arrays/number-array.js'
 
 const noValues = new Uint32Array(0)
 

@@ -1,6 +1,7 @@
 import { atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { PoolMemory } from '../memory/pool-memory.js'
+import { lineWords, mostParticipants, participantAt } from '../threads/participants.js'
 
 /**
  * A ring in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process: no pointers, and
@@ -9,12 +10,11 @@ import type { PoolMemory } from '../memory/pool-memory.js'
  *     line  0   what it is: written once, before anybody attaches
  *     line  2   the producers' side, written by them alone
  *     line  4   the consumers' side
- *     line  6   64 lines, one a thread that takes part (ring-participants.ts)
+ *     line  6   64 lines, one a thread that takes part (threads/participants.ts)
  *     line 70   the slots
  *
  * A line is 64 bytes. Between the sides is an empty one, since processors fetch lines in pairs.
  */
-const lineWords = 16
 export const lineBytes = 64
 
 export const headerWord = { magic: 0, version: 1, count: 2, modes: 3, highWatermark: 4, lowWatermark: 5 } as const
@@ -33,16 +33,14 @@ export enum SideWord {
   /** Not 0 once threads have to take turns with it, for each call; until then whoever came first keeps it. */
   turns = 3,
 }
-const participantsWord = 6 * lineWords
-export const mostParticipants = 64
-const headerWords = participantsWord + mostParticipants * lineWords
+const headerWords = participantAt(mostParticipants)
 const headerBytes = headerWords * 4
 
 export const leastCount = 2
 export const mostCount = 2 ** 28
 
 const magic = 0x474e4952 // 'RING', as its bytes are in memory
-// 2: a thread writes down its time namespace and boot too (ring-participants.ts).
+// 2: a thread writes down its time namespace and boot too (threads/participants.ts).
 const version = 2
 const modeBits = { manyProducers: 1, manyConsumers: 2 } as const
 
@@ -66,11 +64,6 @@ export interface RingViews {
 }
 
 const noWords = new Int32Array(0)
-
-/** Where the line of a participant starts. */
-export function participantAt(line: number): number {
-  return participantsWord + line * lineWords
-}
 
 /** The words of a participant. */
 export function participantLine({ words }: RingViews, line: number): Int32Array {

@@ -1,7 +1,7 @@
 import { type PoolMemory, poolRange } from '../memory/pool-memory.js'
-import { Ring } from './ring.js'
 import { ringBytes as bytesOf, readShape, viewsOf, writeRing } from './layout.js'
 import { checkedAttach, checkedCount, checkedCreate, type RingAttachOptions, type RingOptions } from './options.js'
+import { Ring } from './ring.js'
 
 /**
  * Bytes that a ring of `count` values takes.

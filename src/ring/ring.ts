@@ -1,11 +1,11 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import type { PoolMemory } from '../memory/pool-memory.js'
-import { published } from '../threads/publication.js'
-import { noViews, type RingShape, type RingViews, SideWord, viewsOf } from './layout.js'
 import { Participant } from '../threads/participants.js'
-import type { RingSpan } from './side.js'
+import { published } from '../threads/publication.js'
 import { RingWays } from './fast-paths.js'
+import { noViews, type RingShape, type RingViews, SideWord, viewsOf } from './layout.js'
+import type { RingSpan } from './side.js'
 
 /**
  * A queue of 32-bit values in the memory of a region, of fixed size; any thread that has the region attaches its own Ring

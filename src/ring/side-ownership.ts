@@ -1,9 +1,19 @@
 import { atomicLoad, atomicStore, atomicWait, compareExchange, now } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { barrierEverywhere, reachableByBarriers } from '../threads/barrier.js'
+import {
+  CallWord,
+  doubtAbout,
+  isAlive,
+  isLineAlive,
+  lineOf,
+  mostParticipants,
+  participantAt,
+  threadOf,
+  ticketMask,
+} from '../threads/participants.js'
 import { isPlain } from '../threads/publication.js'
-import { mostParticipants, participantAt, type RingViews, SideWord } from './layout.js'
-import { CallWord, doubtAbout, isAlive, isLineAlive, lineOf, threadOf, ticketMask } from '../threads/participants.js'
+import { type RingViews, SideWord } from './layout.js'
 
 // An owner's word: 0, or a ticket and what its thread does. Bits 21 to 27 are the line of a revoked owner.
 const revokedShift = 21

@@ -1,10 +1,10 @@
 import { compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
+import { CallWord, lineOf } from '../threads/participants.js'
 import { publish, published } from '../threads/publication.js'
 import { participantLine, type RingViews, SideWord } from './layout.js'
 import { reservedBit, type SideName, SideOwnership } from './side-ownership.js'
-import { CallWord, lineOf } from '../threads/participants.js'
 
 /**
  * Slots that were reserved: `length` from `first` on, then `rest` from slot 0 on. One object of a side of a Ring, which each

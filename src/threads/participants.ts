@@ -1,6 +1,5 @@
 import { atomicLoad, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import { participantAt as lineAt, mostParticipants } from '../ring/layout.js'
 import {
   type Doubt,
   doubts,
@@ -62,6 +61,17 @@ function threadWordOf(identity: ThreadIdentity): number {
   return (markOf(identity) << numberBits) | identity.number
 }
 
+/** Words of a line: 64 bytes, what a processor fetches at once. */
+export const lineWords = 16
+/** Threads that can take part in one thing at a time. */
+export const mostParticipants = 64
+const participantsWord = 6 * lineWords
+
+/** The word at which the line of a participant starts, in the words of the thing that it takes part in. */
+export function participantAt(line: number): number {
+  return participantsWord + line * lineWords
+}
+
 /** This thread's place among those that take part. */
 export class Participant {
   readonly ticket: number
@@ -71,7 +81,7 @@ export class Participant {
 
   private constructor(words: Int32Array, line: number) {
     this.#words = words
-    this.#at = lineAt(line)
+    this.#at = participantAt(line)
     this.line = line
     this.ticket = ((word(words, this.#at + lineWord.generation) & generationMask) << lineBits) | (line + 1)
   }
@@ -85,14 +95,14 @@ export class Participant {
   static join(words: Int32Array): Participant {
     const self = thisThread()
     for (let line = 0; line < mostParticipants; line++) {
-      const at = lineAt(line)
+      const at = participantAt(line)
       if (!isOf(words, at, self)) continue
       words[at + lineWord.uses] = word(words, at + lineWord.uses) + 1
       return new Participant(words, line)
     }
     for (const isTakeable of [isFree, isDead]) {
       for (let line = 0; line < mostParticipants; line++) {
-        const at = lineAt(line)
+        const at = participantAt(line)
         // In this order: a start that is read before the thread's number is not that of a later one.
         const start = [atomicLoad(words, at + lineWord.startLow), atomicLoad(words, at + lineWord.startHigh)] as const
         const thread = atomicLoad(words, at + lineWord.thread)
@@ -143,13 +153,13 @@ export function isAlive(words: Int32Array, ticket: number): boolean {
   const line = lineOf(ticket)
   if (line < 0 || line >= mostParticipants) return false
   const generation = (ticket & ticketMask) >>> lineBits
-  if ((atomicLoad(words, lineAt(line) + lineWord.generation) & generationMask) !== generation) return false
+  if ((atomicLoad(words, participantAt(line) + lineWord.generation) & generationMask) !== generation) return false
   return isLineAlive(words, line)
 }
 
 /** The kernel's number of the thread that has this ticket. */
 export function threadOf(words: Int32Array, ticket: number): number {
-  return word(words, lineAt(Math.max(0, lineOf(ticket))) + lineWord.thread) & numberMask
+  return word(words, participantAt(Math.max(0, lineOf(ticket))) + lineWord.thread) & numberMask
 }
 
 /** Why it is not known whether the thread of a ticket lives, to be told in an error; undefined when it is known. */
@@ -214,7 +224,7 @@ function claim(
 }
 
 function isFree(words: Int32Array, line: number): boolean {
-  return atomicLoad(words, lineAt(line) + lineWord.thread) === 0
+  return atomicLoad(words, participantAt(line) + lineWord.thread) === 0
 }
 
 function isDead(words: Int32Array, line: number): boolean {
@@ -223,7 +233,7 @@ function isDead(words: Int32Array, line: number): boolean {
 
 /** Of a line that is not free. */
 function livenessOfLine(words: Int32Array, line: number): Liveness {
-  const at = lineAt(line)
+  const at = participantAt(line)
   const thread = atomicLoad(words, at + lineWord.thread)
   const number = thread & numberMask
   const start = startOfLine(words, at)

@@ -1,5 +1,5 @@
-import { basePageSize } from '../system/page-sizes.js'
 import { pageState } from '../native.js'
+import { basePageSize } from '../system/page-sizes.js'
 
 /**
  * What pagemap says of a page.

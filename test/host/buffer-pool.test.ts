@@ -9,8 +9,8 @@ import {
   openDevice,
   openRegistrySync,
 } from '../../src/index.js'
-import { basePageSize } from '../../src/system/page-sizes.js'
 import { MiB } from '../../src/sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 import { needs, whyNotPhysical } from '../needs.js'
 import { kept } from '../registries.js'
 

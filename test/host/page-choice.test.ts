@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { openRegistrySync } from '../../src/index.js'
-import { basePageSize } from '../../src/system/page-sizes.js'
 import { formatSize } from '../../src/sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 
 test('the size of the base page is a name for base pages', () => {
   using memory = openRegistrySync()

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import { openRegistrySync } from '../../src/index.js'
-import { memoryNodes } from '../../src/system/numa.js'
 import { readPageNodes, strayPages } from '../../src/memory/page-nodes.js'
-import { basePageSize } from '../../src/system/page-sizes.js'
 import { MiB } from '../../src/sizes.js'
+import { memoryNodes } from '../../src/system/numa.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
 
 test('each page of a region is counted on its node, as numa_maps has it', () => {
   using memory = openRegistrySync({ regions: { rx: { size: 64 * basePageSize, pages: 'base' } } })

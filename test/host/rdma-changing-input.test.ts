@@ -1,7 +1,7 @@
 import { afterAll, expect, test, vi } from 'vitest'
 import type { Access } from '../../src/index.js'
-import { accessFlags } from '../../src/rdma/contract/access-flags.js'
 import { Completions } from '../../src/rdma/completion.js'
+import { accessFlags } from '../../src/rdma/contract/access-flags.js'
 import { callsOf } from '../../src/rdma/device-object.js'
 import { rdmaObjects } from '../rdma-objects.js'
 

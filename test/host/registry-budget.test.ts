@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { openRegistry, openRegistrySync } from '../../src/index.js'
+import { MiB } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
-import { MiB } from '../../src/sizes.js'
 import { mappedRegions } from '../mappings.js'
 
 const base = { size: '2MiB', pages: 'base' } as const

@@ -1,7 +1,7 @@
 import { afterEach, expect, test } from 'vitest'
-import { HandleTable } from '../../src/rdma/loopback/handle-table.js'
-import { requestOpcodes } from '../../src/rdma/contract/operations.js'
 import { loopbackVendorErrors } from '../../src/rdma/contract/loopback-vendor-errors.js'
+import { requestOpcodes } from '../../src/rdma/contract/operations.js'
+import { HandleTable } from '../../src/rdma/loopback/handle-table.js'
 import { connected, Loop } from '../loopback.js'
 
 const { write } = requestOpcodes.byName

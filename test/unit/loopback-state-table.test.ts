@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { QueuePairChange } from '../../src/rdma/contract/device-calls.js'
-import { whyNotChange } from '../../src/rdma/loopback/state-table.js'
 import { queuePairStates, queuePairTypes } from '../../src/rdma/contract/states.js'
+import { whyNotChange } from '../../src/rdma/loopback/state-table.js'
 
 // What Linux asks of every device (ib_modify_qp_is_ok in drivers/infiniband/core/verbs.c), written down once more: each
 // line is a change of state, what it needs, and what it allows beside that. Attributes by the letters of `letters`.

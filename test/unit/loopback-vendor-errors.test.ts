@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { completionStatuses } from '../../src/rdma/contract/completion-status.js'
-import { requestOpcodes } from '../../src/rdma/contract/operations.js'
 import { explainVendorError, loopbackVendorErrors as why } from '../../src/rdma/contract/loopback-vendor-errors.js'
+import { requestOpcodes } from '../../src/rdma/contract/operations.js'
 import { connected, everyAccess, Loop, type Send } from '../loopback.js'
 
 // The status of each failure is asked for by the conformance suite; here, that the vendor error says which check failed.

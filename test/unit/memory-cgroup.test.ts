@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { cgroupDirectories, parseCgroupMounts, parseMemberships, room, sizeName } from '../../src/system/cgroup.js'
 import { GiB, KiB, MiB } from '../../src/sizes.js'
+import { cgroupDirectories, parseCgroupMounts, parseMemberships, room, sizeName } from '../../src/system/cgroup.js'
 
 // Recorded on a machine with both versions.
 const hybridCgroup = `11:hugetlb:/jobs/one

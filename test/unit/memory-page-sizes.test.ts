@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { parseChosen, parseHugetlbPageSizes } from '../../src/system/page-sizes.js'
 import { GiB, KiB, MiB } from '../../src/sizes.js'
+import { parseChosen, parseHugetlbPageSizes } from '../../src/system/page-sizes.js'
 
 test('hugetlb page sizes come out of directory names, largest first, in any order of listing', () => {
   const ofArm = ['hugepages-1048576kB', 'hugepages-2048kB', 'hugepages-32768kB', 'hugepages-64kB']

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { parseNumaMaps, parseSmaps, sumMappings } from '../../src/system/smaps.js'
 import { KiB, MiB } from '../../src/sizes.js'
+import { parseNumaMaps, parseSmaps, sumMappings } from '../../src/system/smaps.js'
 
 // Recorded, with the fields that are all zero left out.
 const smaps = `7f5a40000000-7f5a40800000 rw-s 00000000 00:10 2061                       /memfd:pinfold:rx queue (deleted)

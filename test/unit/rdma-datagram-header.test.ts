@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { answeringGid, readDatagramHeader } from '../../src/rdma/datagram-header.js'
 import type { GidEntry } from '../../src/rdma/contract/device-attributes.js'
-import { formatGid } from '../../src/rdma/gids.js'
+import { formatGid } from '../../src/rdma/contract/gids.js'
+import { answeringGid, readDatagramHeader } from '../../src/rdma/datagram-header.js'
 
 const bytesOf = (digits: string) => Uint8Array.from(Buffer.from(digits.replaceAll(' ', ''), 'hex'))
 const full = (gid: string) => formatGid(gid, { spelling: 'full' })

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { mostParticipants, participantAt } from '../../src/ring/layout.js'
-import { doubtAbout, isLineAlive, Participant } from '../../src/threads/participants.js'
+import {
+  doubtAbout,
+  isLineAlive,
+  mostParticipants,
+  Participant,
+  participantAt,
+} from '../../src/threads/participants.js'
 
 afterEach(() => {
   vi.restoreAllMocks()

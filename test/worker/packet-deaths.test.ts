@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { createPackets, openRegistrySync, packetsBytes, type Region } from '../../src/index.js'
-import { depotWord, threadsWord, threadWord, threadWords } from '../../src/pool/layout.js'
 import { packetPlaces } from '../../src/packet/layout.js'
+import { depotWord, threadsWord, threadWord, threadWords } from '../../src/pool/layout.js'
 import { kept } from '../registries.js'
 
 // Packets whose users die, or keep the pool for themselves.

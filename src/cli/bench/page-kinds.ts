@@ -1,11 +1,11 @@
 import { PinfoldError } from '../../errors.js'
 import { borrowHugepages, type HugepageLoan } from '../../hugepages/loan.js'
 import { readPool } from '../../hugepages/pools.js'
-import { hugetlbPageSizes, type PagesName, transparentPageSize } from '../../system/page-sizes.js'
 import type { PassedOver } from '../../memory/region-core.js'
 import type { MemoryRegistry } from '../../registry/memory-registry.js'
 import type { Region } from '../../registry/region.js'
 import { formatSize, GiB, parseSize } from '../../sizes.js'
+import { hugetlbPageSizes, type PagesName, transparentPageSize } from '../../system/page-sizes.js'
 import { parsePageSize } from '../arguments.js'
 import { unclaimed } from '../demo/pages.js'
 

@@ -1,7 +1,7 @@
 import { PinfoldError, toPinfoldError } from '../../errors.js'
 import type { CompletionQueue } from '../../rdma/completion-queue.js'
-import type { Device } from '../../rdma/device.js'
 import type { DeviceListing } from '../../rdma/contract/device-attributes.js'
+import type { Device } from '../../rdma/device.js'
 import { listDevices, openDevice } from '../../rdma/devices/open-device.js'
 import type { ProtectionDomain } from '../../rdma/protection-domain.js'
 import type { QueuePair } from '../../rdma/queue-pair.js'

@@ -1,11 +1,5 @@
 import { PinfoldError } from '../../errors.js'
-import {
-  borrowHugepages,
-  type HugepageLoan,
-  openLoans,
-  type RepairedLoan,
-  repairLoans,
-} from '../../hugepages/loan.js'
+import { borrowHugepages, type HugepageLoan, openLoans, type RepairedLoan, repairLoans } from '../../hugepages/loan.js'
 import { type HugepagePool, readPools } from '../../hugepages/pools.js'
 
 /** What was done so that the region can have hugetlb pages. */

@@ -1,7 +1,7 @@
 import { machine, release } from 'node:os'
-import { basePageSize } from '../../system/page-sizes.js'
 import type { Region } from '../../registry/region.js'
 import { KiB } from '../../sizes.js'
+import { basePageSize } from '../../system/page-sizes.js'
 import type { Run } from '../../translate/runs.js'
 import type { Translation } from '../../translate/translation.js'
 import { capabilityHint } from '../../translate/unknown-page.js'

@@ -1,5 +1,4 @@
 import { toPinfoldError } from '../../errors.js'
-import type { Device } from '../../rdma/device.js'
 import type {
   DeviceAttributes,
   DeviceListing,
@@ -7,6 +6,7 @@ import type {
   GidEntry,
   PortAttributes,
 } from '../../rdma/contract/device-attributes.js'
+import type { Device } from '../../rdma/device.js'
 import { listDevices, openDevice } from '../../rdma/devices/open-device.js'
 
 /** What `pinfold devices --json` prints. Sizes are bytes, 64-bit masks bigints; null is 'there is none', or 'not told'. */

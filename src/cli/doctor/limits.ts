@@ -1,8 +1,8 @@
 import { totalmem } from 'node:os'
+import { formatSize, MiB } from '../../sizes.js'
 import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, room } from '../../system/cgroup.js'
 import { hugetlbPageSizes } from '../../system/page-sizes.js'
 import { capabilities, memlockLimit, processMemory } from '../../system/process-limits.js'
-import { formatSize, MiB } from '../../sizes.js'
 import { sudo, writeCommand } from '../shell-command.js'
 import { type Finding, finding, finiteOrNull } from './finding.js'
 

@@ -1,7 +1,7 @@
 import { machine, release } from 'node:os'
+import { formatSize } from '../../sizes.js'
 import { formatIndexList, readKernelFile } from '../../system/kernel-files.js'
 import { allowedNodes, hasNuma, numaNodes } from '../../system/numa.js'
-import { formatSize } from '../../sizes.js'
 import { type Finding, finding } from './finding.js'
 import { detectVirtualMachine, readMachineSigns } from './virtual-machine.js'
 

@@ -1,5 +1,5 @@
-import { basePageSize } from '../../system/page-sizes.js'
 import { formatSize } from '../../sizes.js'
+import { basePageSize } from '../../system/page-sizes.js'
 import { type Finding, finding } from './finding.js'
 
 /** That this file is loaded at all says that the addon is: examinations.ts tells when it is not. */

@@ -1,5 +1,5 @@
-import { transparentModes, transparentPageSize } from '../../system/page-sizes.js'
 import { formatSize } from '../../sizes.js'
+import { transparentModes, transparentPageSize } from '../../system/page-sizes.js'
 import { writeCommand } from '../shell-command.js'
 import { type Finding, finding } from './finding.js'
 

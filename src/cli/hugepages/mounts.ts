@@ -1,6 +1,6 @@
 import { statfsSync, statSync } from 'node:fs'
-import { readKernelFile } from '../../system/kernel-files.js'
 import { GiB, KiB, MiB } from '../../sizes.js'
+import { readKernelFile } from '../../system/kernel-files.js'
 import { defaultHugepageSize } from './default-size.js'
 
 /** One line of mountinfo: where a file system is mounted, of which type, with which options of its own. */

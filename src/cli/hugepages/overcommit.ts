@@ -1,9 +1,9 @@
 import { PinfoldError } from '../../errors.js'
 import { writeKernelFile } from '../../hugepages/counters.js'
 import { poolDirectory, readPool } from '../../hugepages/pools.js'
+import { formatSize } from '../../sizes.js'
 import { readKernelFile } from '../../system/kernel-files.js'
 import { basePageSize } from '../../system/page-sizes.js'
-import { formatSize } from '../../sizes.js'
 
 /** How many surplus pages the kernel may make on demand (nr_overcommit_hugepages), before and after. */
 export interface OvercommitChange {

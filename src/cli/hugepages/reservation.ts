@@ -1,7 +1,7 @@
 import type { HugepagePool } from '../../hugepages/pools.js'
+import { formatSize } from '../../sizes.js'
 import { memoryNodes } from '../../system/numa.js'
 import { hugetlbPageSizes } from '../../system/page-sizes.js'
-import { formatSize } from '../../sizes.js'
 import { badArgument, parseNodes, parsePageSize, parsePages } from '../arguments.js'
 import { formatCount, Output, type Paint } from '../output.js'
 import { type OvercommitChange, withOvercommit } from './overcommit.js'

@@ -11,16 +11,17 @@ import {
   policyKind,
 } from '../../native.js'
 import { formatSize, MiB } from '../../sizes.js'
-import { adoptionOf, fileOf } from './backing.js'
-import { backingFailure, ofBacking } from './backing-failure.js'
 import { formatIndexList } from '../../system/kernel-files.js'
-import { type PageChoice, pageChoice, preferences } from './page-choice.js'
+import { nodesText, pagesText } from '../../system/texts.js'
 import { readPageNodes, strayPages } from '../page-nodes.js'
-import { type Placement, placementOf } from './placement.js'
 import { type PassedOver, RegionCore, type RegionDescription } from '../region-core.js'
 import type { CheckedRegionOptions } from '../region-options.js'
 import { explainShortage, requireMemory } from '../shortage/shortage.js'
-import { nodesText, pagesText, type WantedMemory } from '../shortage/wanted.js'
+import type { WantedMemory } from '../shortage/wanted.js'
+import { adoptionOf, fileOf } from './backing.js'
+import { backingFailure, ofBacking } from './backing-failure.js'
+import { type PageChoice, pageChoice, preferences } from './page-choice.js'
+import { type Placement, placementOf } from './placement.js'
 
 /** What is about to be asked of the kernel. */
 export interface Admission {

@@ -1,9 +1,9 @@
 import { constants } from 'node:os'
 import { type ErrorCode, PinfoldError, type SystemFailure, toPinfoldError } from '../../errors.js'
 import { formatSize } from '../../sizes.js'
+import type { CheckedRegionOptions } from '../region-options.js'
 import { type Adoption, adoptionOf, fileOf } from './backing.js'
 import type { PageChoice } from './page-choice.js'
-import type { CheckedRegionOptions } from '../region-options.js'
 
 const { EACCES, EBADF, EPERM } = constants.errno
 /** The calls by which native code finds out whether a file or descriptor can back a region. */

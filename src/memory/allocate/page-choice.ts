@@ -1,9 +1,9 @@
 import { PinfoldError } from '../../errors.js'
 import { pageKind } from '../../native.js'
 import { formatSize, parseSize } from '../../sizes.js'
-import { adoptedPages, adoptionOf, fileOf } from './backing.js'
 import { basePageSize, hugetlbPageSizes, type PagesName, transparentPageSize } from '../../system/page-sizes.js'
 import type { CheckedRegionOptions } from '../region-options.js'
+import { adoptedPages, adoptionOf, fileOf } from './backing.js'
 
 /** One kind of pages that a region may get. */
 export interface PageChoice {

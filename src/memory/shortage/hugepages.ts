@@ -1,6 +1,7 @@
 import { type HugepagePool, poolDirectory } from '../../hugepages/counters.js'
 import { formatIndexList } from '../../system/kernel-files.js'
-import { nodesText, pagesText, type Shortage, strictNodes, type WantedMemory } from './wanted.js'
+import { nodesText, pagesText } from '../../system/texts.js'
+import { type Shortage, strictNodes, type WantedMemory } from './wanted.js'
 
 /** What the kernel tells of the pools of one page size. */
 export interface PoolCounters {

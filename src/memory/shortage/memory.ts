@@ -4,7 +4,8 @@ import { MiB } from '../../sizes.js'
 import { formatIndexList, readKernelFile, readKernelNumber } from '../../system/kernel-files.js'
 import { allowedNodes, memoryNodes, parseReclaimableNodeMemory } from '../../system/numa.js'
 import { addressSpaceLimit, capabilities, dataLimit, processMemory } from '../../system/process-limits.js'
-import { nodesText, type Shortage, spaced, strictNodes, type WantedMemory } from './wanted.js'
+import { nodesText, spaced } from '../../system/texts.js'
+import { type Shortage, strictNodes, type WantedMemory } from './wanted.js'
 
 const { EFAULT, ENOMEM } = constants.errno
 

@@ -2,17 +2,24 @@ import { statfsSync, statSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { PinfoldError, type SystemFailure, toPinfoldError } from '../../errors.js'
+import { readPool } from '../../hugepages/counters.js'
+import { mostGrowth } from '../../hugepages/growth.js'
 import { native, pageKind } from '../../native.js'
 import { MiB } from '../../sizes.js'
-import { type CgroupLimit, countsHugetlbAsMemory, hugetlbLimits, memoryLimits, room as roomIn } from '../../system/cgroup.js'
-import { readPool } from '../../hugepages/counters.js'
-import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepages.js'
+import {
+  type CgroupLimit,
+  countsHugetlbAsMemory,
+  hugetlbLimits,
+  memoryLimits,
+  room as roomIn,
+} from '../../system/cgroup.js'
 import { formatIndexList } from '../../system/kernel-files.js'
-import { freeMemory, mappingShortage, mapRoom, mapShortage, memoryShortage } from './memory.js'
 import { allowedNodes, hasNuma, memoryNodes } from '../../system/numa.js'
-import { mostGrowth } from '../../hugepages/growth.js'
 import { capabilities, descriptorLimit, memlockLimit, processMemory } from '../../system/process-limits.js'
-import { nodesText, pagesText, type Shortage, spaced, type WantedMemory } from './wanted.js'
+import { nodesText, pagesText, spaced } from '../../system/texts.js'
+import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepages.js'
+import { freeMemory, mappingShortage, mapRoom, mapShortage, memoryShortage } from './memory.js'
+import type { Shortage, WantedMemory } from './wanted.js'
 
 export type { WantedMemory } from './wanted.js'
 

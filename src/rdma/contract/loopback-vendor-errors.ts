@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { checked } from '../../options.js'
 import type { DeviceKind } from './device-attributes.js'
-import { word32 } from '../numbers.js'
+import { word32 } from './number-options.js'
 
 /** What the loopback says as `vendorError`: which of its checks failed. The peer's numbers tell of the peer's check. */
 export const loopbackVendorErrors = {

@@ -1,9 +1,9 @@
 import * as z from 'zod'
 import { PinfoldError } from '../../errors.js'
 import { checked, optionsObject, text } from '../../options.js'
-import { Device } from '../device.js'
 import type { DeviceListing } from '../contract/device-attributes.js'
 import type { DeviceProvider } from '../contract/device-calls.js'
+import { Device } from '../device.js'
 import { loopbackProvider } from '../loopback/index.js'
 import { verbsProvider } from '../verbs/index.js'
 

@@ -1,5 +1,5 @@
 import type { PathAttributes } from '../contract/device-calls.js'
-import { isGroup } from '../gids.js'
+import { isGroup } from '../contract/gids.js'
 import { completionFlags, requestOpcodes, sendFlags } from '../contract/operations.js'
 import { queuePairTypes } from '../contract/states.js'
 import type { QueuePairEndpoint } from './records.js'

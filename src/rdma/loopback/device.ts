@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import type { DeviceCalls } from '../contract/device-calls.js'
-import { isGroup } from '../gids.js'
+import { isGroup } from '../contract/gids.js'
 import { LoopbackContext } from './context.js'
 import { attributes, gids, port } from './port.js'
 import { queuePairCalls } from './queue-pairs.js'

@@ -1,4 +1,9 @@
-import { type DeviceAttributes, deviceCapabilities, type GidEntry, type PortAttributes } from '../contract/device-attributes.js'
+import {
+  type DeviceAttributes,
+  deviceCapabilities,
+  type GidEntry,
+  type PortAttributes,
+} from '../contract/device-attributes.js'
 import { bitNames } from '../contract/enum-names.js'
 import { portMtu } from './datagrams.js'
 import { limits } from './limits.js'

@@ -2,8 +2,8 @@ import type { DeviceCalls } from '../contract/device-calls.js'
 import { CompletionRing } from './completion-ring.js'
 import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
-import type { SharedReceives } from './records.js'
 import { loadReceive } from './receives.js'
+import type { SharedReceives } from './records.js'
 import { busy, queueFull, refusal } from './refusal.js'
 
 /** Completion channels and queues, and shared receive queues. */

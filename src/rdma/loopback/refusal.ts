@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { type ErrorCode, PinfoldError } from '../../errors.js'
-import { formatGid } from '../gids.js'
-import { roomHint } from '../queue-room.js'
+import { formatGid } from '../contract/gids.js'
+import { roomHint } from '../contract/queue-room.js'
 
 const { EINVAL, ENOMEM, EBUSY, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno
 

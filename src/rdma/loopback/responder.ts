@@ -1,9 +1,9 @@
 import { completionStatuses } from '../contract/completion-status.js'
+import { loopbackVendorErrors as why } from '../contract/loopback-vendor-errors.js'
 import { completionFlags, completionOpcodes } from '../contract/operations.js'
 import { queuePairStates } from '../contract/states.js'
-import { loopbackVendorErrors as why } from '../contract/loopback-vendor-errors.js'
-import type { QueuePairEndpoint } from './records.js'
 import { layOut, nextReceive, takeReceive } from './receives.js'
+import type { QueuePairEndpoint } from './records.js'
 import { Segments } from './segments.js'
 import { invalidateByKey } from './windows.js'
 

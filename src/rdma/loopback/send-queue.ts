@@ -1,15 +1,15 @@
 import { constants } from 'node:os'
 import { eventTypes } from '../contract/async-events.js'
 import { completionStatuses } from '../contract/completion-status.js'
+import { loopbackVendorErrors as why } from '../contract/loopback-vendor-errors.js'
 import { completionOpcodes, requestOpcodes, sendFlags } from '../contract/operations.js'
 import { queuePairStates } from '../contract/states.js'
-import { loopbackVendorErrors as why } from '../contract/loopback-vendor-errors.js'
 import { sendWord } from '../contract/work-layout.js'
+import { peerAtOnce, writeAtOnce } from './fast-write.js'
 import type { QueuePairEndpoint } from './records.js'
 import { queueFull, refusal } from './refusal.js'
 import { type Attempt, attempt, complete, settle } from './requester.js'
 import { LoadedSend } from './send-request.js'
-import { peerAtOnce, writeAtOnce } from './fast-write.js'
 import { wire } from './wire.js'
 
 const { RTS, SQD, ERR } = queuePairStates.byName

@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import { constants } from 'node:os'
-import { fullGid } from '../gids.js'
+import { fullGid } from '../contract/gids.js'
 import type { QueuePairEndpoint, Window } from './records.js'
 import { refusal } from './refusal.js'
 import type { RegisteredMemory } from './registered-memory.js'

@@ -1,6 +1,6 @@
-import { readKernelFile, readKernelNumber } from '../../system/kernel-files.js'
 import type { NativeDevice, NativeGid, NativeListing, NativePort } from '../../native-verbs.js'
 import { unknownGidType } from '../../native-verbs.js'
+import { readKernelFile, readKernelNumber } from '../../system/kernel-files.js'
 import {
   atomicCapabilities,
   type DeviceAttributes,

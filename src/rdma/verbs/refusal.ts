@@ -1,10 +1,10 @@
 import { accessSync, constants as files } from 'node:fs'
 import { constants } from 'node:os'
 import { type ErrorCode, isSystemFailure, PinfoldError, type SystemFailure } from '../../errors.js'
+import { formatSize } from '../../sizes.js'
 import { listKernelDirectory, readKernelFile } from '../../system/kernel-files.js'
 import { capabilities, memlockLimit, processMemory } from '../../system/process-limits.js'
-import { formatSize } from '../../sizes.js'
-import { roomHint } from '../queue-room.js'
+import { roomHint } from '../contract/queue-room.js'
 
 const { EACCES, EBUSY, EIO, ENODEV, ENOENT, ENOMEM, ENOSYS, ENXIO, EOPNOTSUPP, EPERM, EPROTONOSUPPORT } =
   constants.errno

@@ -1,5 +1,5 @@
-import { capabilities, memlockLimit, processMemory } from '../../../system/process-limits.js'
 import { formatSize, GiB } from '../../../sizes.js'
+import { capabilities, memlockLimit, processMemory } from '../../../system/process-limits.js'
 import { sudo } from '../../shell-command.js'
 import { type Finding, finding, finiteOrNull } from '../finding.js'
 import { kernelDevices } from './sysfs.js'

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 import * as z from 'zod'
-import { checked, optionsObject } from '../options.js'
+import { checked, optionsObject } from '../../options.js'
 
 // A GID is 16 bytes. Inside of this library it has one spelling, the full one: eight groups of four lower-case digits.
 
