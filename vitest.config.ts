@@ -1,9 +1,24 @@
 import { defineConfig } from 'vitest/config'
 
-// Suites that reserve hugepages, fill pools, or count descriptors and mappings see the whole machine, so of those one
-// file runs at a time. Pure suites run side by side, before them.
-const pure = ['unit']
-const alone = ['property', 'host', 'worker', 'exit', 'fault', 'lab']
+// Tests lie in a folder for each subject, and the suffix of a file says what it needs:
+//
+//     ring.unit.test.ts       nothing: any machine, side by side with others
+//     ring.test.ts            this machine: its kernel, hugepages and libraries
+//     ring.property.test.ts   the same, and time: random acts beside a model
+//     ring.threads.test.ts    worker threads, some of which are terminated
+//     ring.exit.test.ts       processes of its own, and how they end
+//     ring.fault.test.ts      calls of the kernel or of libibverbs that fail on demand
+//     ring.lab.test.ts        a virtual machine
+//
+// Those that need the machine count hugepages, descriptors and mappings, so of them one file runs at a time.
+const suffixes = ['property', 'threads', 'exit', 'fault', 'lab'] as const
+const withSuffix = (suffix: string): string => `test/**/*.${suffix}.test.ts`
+
+const projects = [
+  { name: 'unit', include: [withSuffix('unit')], exclude: [] },
+  { name: 'host', include: ['test/**/*.test.ts'], exclude: ['unit', ...suffixes].map(withSuffix) },
+  ...suffixes.map((suffix) => ({ name: suffix, include: [withSuffix(suffix)], exclude: [] })),
+]
 
 export default defineConfig({
   // Node 20 has no `using`: let the transform lower it, as tsc does for dist/.
@@ -16,13 +31,14 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
-    projects: [...pure, ...alone].map((name, order) => ({
+    projects: projects.map(({ name, include, exclude }, order) => ({
       extends: true,
       test: {
         name,
-        include: [`test/${name}/**/*.test.ts`],
-        sequence: { groupOrder: pure.includes(name) ? 0 : order },
-        ...(pure.includes(name) ? {} : { maxWorkers: 1, globalSetup: ['test/hugepages.ts'] }),
+        include,
+        exclude,
+        sequence: { groupOrder: order },
+        ...(name === 'unit' ? {} : { maxWorkers: 1, globalSetup: ['test/support/hugepages.ts'] }),
       },
     })),
   },

@@ -15,21 +15,21 @@ import { nodeOf, vitest } from './suites/vitest.js'
 const suitesOfNode: Readonly<Record<string, readonly string[]>> = {
   // The oldest release of the major that `npm test` runs everything on. That the package loads on it, `packed` shows.
   '20': ['unit'],
-  '22': ['unit', 'worker'],
-  '24': ['unit', 'host', 'worker', 'exit'],
+  '22': ['unit', 'threads'],
+  '24': ['unit', 'host', 'threads', 'exit'],
 }
 /** Of these suites, what is the kernel's doing, or long programs of what others test by itself. */
 const sameOnEveryNode = [
-  'hugepage-loan',
-  'hugepage-lock',
-  'hugepage-pools',
-  'hugepage-repair',
-  'cli-hugepages',
-  'cli-mounts',
-  'cli-demo',
-  'cli-bench',
-  'ring-processes',
-].map((name) => `test/host/${name}.test.ts`)
+  'hugepages/loan',
+  'hugepages/lock',
+  'hugepages/pools',
+  'hugepages/repair',
+  'cli/hugepages',
+  'cli/mounts',
+  'cli/demo',
+  'cli/bench',
+  'ring/processes',
+].map((name) => `test/${name}.test.ts`)
 
 const platforms: Readonly<Record<string, () => Promise<Outcome[]>>> = {
   ...Object.fromEntries(

@@ -52,7 +52,7 @@ export class Session {
   /** Runs `body` with real hugepages for the tests in it. They are given back whatever happens. */
   async onHugepages(body: () => Promise<void>): Promise<void> {
     // Not before the build: borrowing is pinfold's own, and calls the addon.
-    const { BorrowedPages } = await import('../test/hugepages.js')
+    const { BorrowedPages } = await import('../test/support/hugepages.js')
     const pages = new BorrowedPages()
     this.announce('hugepages for the tests')
     for (const line of pages.report) console.log(`   ${line}`)

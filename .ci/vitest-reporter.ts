@@ -6,7 +6,7 @@ import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
 /** One test as `npm test` counts it. */
 export interface TestRecord {
-  /** The vitest project, which is the folder under test/. */
+  /** The vitest project: what the test needs (vitest.config.ts). */
   readonly suite: string
   readonly name: string
   readonly state: 'passed' | 'failed' | 'skipped'

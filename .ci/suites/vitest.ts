@@ -4,8 +4,8 @@ import { type Outcome, silent } from '../outcome.js'
 import { run } from '../processes.js'
 import type { Report, TestRecord } from '../vitest-reporter.js'
 
-/** The folders under test/, each a vitest project. */
-export const projects = ['unit', 'property', 'host', 'worker', 'exit', 'fault', 'lab'] as const
+/** The projects of vitest.config.ts. */
+export const projects = ['unit', 'property', 'host', 'threads', 'exit', 'fault', 'lab'] as const
 
 export interface VitestRun {
   readonly node: Node

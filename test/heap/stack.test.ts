@@ -1,0 +1,32 @@
+import { setFlagsFromString } from 'node:v8'
+import { expect, test } from 'vitest'
+import { createHeap, openRegistrySync } from '../../src/index.js'
+import { kept } from '../support/registries.js'
+
+// Optimized code looks at the stack once for all that is inlined; before that, any call may be the last.
+setFlagsFromString('--no-opt')
+
+const damaged = expect.objectContaining({ code: 'ERR_HEAP_DAMAGED' })
+
+test('calls that the end of the stack cuts short leave a heap right, or one that refuses to go on', () => {
+  const region = kept(openRegistrySync()).allocateSync('rx', { size: '64KiB', pages: 'base' })
+  for (let round = 0; round < 60; round++) {
+    using deep = createHeap(region, { blocks: 4 })
+    const offsets: number[] = []
+    // Each round meets the end of the stack in another place.
+    const dig = (depth: number): void => {
+      offsets.push(deep.allocate(16 + ((depth * 37) % 200)))
+      if (offsets.length > 40) deep.free(offsets.splice((depth * 7) % 40, 1)[0] ?? -1)
+      dig(depth + 1)
+    }
+    const padded = (layers: number): void => (layers === 0 ? dig(round) : padded(layers - 1))
+    expect(() => padded(round % 50)).toThrow(RangeError)
+    try {
+      deep.free(deep.allocate(16))
+      deep.check()
+    } catch (error) {
+      expect(error).toEqual(damaged)
+      expect(() => deep.check()).toThrow(damaged)
+    }
+  }
+})

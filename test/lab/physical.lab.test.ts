@@ -1,0 +1,80 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { lab, whyNoLab } from '../support/lab.js'
+import { needs } from '../support/requirements.js'
+
+/** What test/support/programs/physical-in-lab.mjs says. */
+interface Said {
+  readonly dma?: string
+  readonly differences?: number
+  readonly beyond?: number
+  readonly length?: number
+  readonly code?: string
+  readonly placed?: string
+  readonly node?: number
+  readonly nodes?: readonly number[]
+  readonly use?: readonly string[]
+}
+
+let said: readonly Said[] = []
+
+beforeAll(async () => {
+  if (whyNoLab() !== undefined) return
+  const folder = mkdtempSync(join(tmpdir(), 'pinfold-edu-'))
+  try {
+    const program = join(folder, 'edu')
+    const source = fileURLToPath(new URL('../support/programs/edu.c', import.meta.url))
+    execFileSync('cc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', program, source])
+    const script = fileURLToPath(new URL('../support/programs/physical-in-lab.mjs', import.meta.url))
+    // The machine has a /tmp of its own; $LAB_OUT is the folder that both see, but for programs it is slow.
+    const inside = 'cp $LAB_OUT/edu /run/edu && exec "$0" "$1" /run/edu'
+    const options = ['--edu', '--numa', '2', '--memory', '6GiB', '--out', folder]
+    const { status, stdout, stderr } = await lab([
+      'run',
+      ...options,
+      '--',
+      'sh',
+      '-c',
+      inside,
+      process.execPath,
+      script,
+    ])
+    if (status !== 0) throw new Error(`the lab ended with ${status}: ${stderr}`)
+    said = stdout
+      .toString()
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}, 180_000)
+
+describe('a device that knows no virtual address', () => {
+  for (const pages of ['base', '2MiB', '1GiB']) {
+    test(`copies within a region of ${pages} pages at the addresses that its translation told`, (context) => {
+      needs(context, whyNoLab())
+      const copied = said.find(({ dma }) => dma === pages)
+      if (pages === '1GiB' && copied?.code === 'ERR_HUGEPAGES_SHORT') {
+        context.skip('the machine of the lab has no page of 1 GiB to give')
+      }
+      expect(copied).toMatchObject({ differences: -1, beyond: -1 })
+      expect(copied?.length).toBeGreaterThan(2048)
+    })
+  }
+})
+
+describe('on two NUMA nodes', () => {
+  beforeEach((context) => needs(context, whyNoLab()))
+
+  for (const pages of ['base', '2MiB', 'transparent']) {
+    test.each([0, 1])(`a region of ${pages} pages that is bound to node %i lies there`, (node) => {
+      const found = said.find(({ placed, node: on }) => placed === pages && on === node)
+      expect(found).toMatchObject({ nodes: [node], use: [`${node}`] })
+    })
+  }
+})

@@ -1,0 +1,56 @@
+import { fileURLToPath } from 'node:url'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { lab, whyNoLab } from '../support/lab.js'
+import { needs } from '../support/requirements.js'
+
+beforeEach((context) => needs(context, whyNoLab()))
+
+const script = (name: string) => fileURLToPath(new URL(`../support/programs/${name}`, import.meta.url))
+
+/** What programs said, one JSON object a line; with several hosts each line begins with the number of its own. */
+function said(stdout: Buffer): Record<string, unknown>[] {
+  const lines = stdout.toString().trim().split('\n')
+  return lines.map((line) => JSON.parse(line.replace(/^\d\| /, '')))
+}
+
+const has = (of: Record<string, unknown>) => expect.arrayContaining([expect.objectContaining(of)])
+
+describe('on Soft-RoCE', () => {
+  test('registration keeps to limits, workers end in the midst of transfers, and closing lets a link be deleted', {
+    timeout: 300_000,
+  }, async () => {
+    const { status, stdout, stderr } = await lab(['run', '--', process.execPath, script('rdma-in-lab.mjs')])
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    const heard = said(stdout)
+    expect(heard).toEqual(
+      has({
+        devices: [
+          ['rxe0', 'verbs'],
+          ['loopback0', 'loopback'],
+        ],
+      }),
+    )
+    expect(heard).toEqual(
+      has({ limited: 'ERR_MEMLOCK_LIMIT', syscall: 'ibv_reg_mr', hint: expect.stringMatching(/./) }),
+    )
+    expect(heard).toEqual(has({ terminated: 'all' }))
+    expect(heard).toEqual(has({ early: 'blocked', status: 0, left: ['loopback0'] }))
+  })
+
+  test('two hosts reach into each other’s memory, lose their link, and reach it again', {
+    timeout: 300_000,
+  }, async () => {
+    const words = ['run', '--hosts', '2', '--time-limit', '240', '--', process.execPath, script('rdma-hosts.mjs')]
+    const { status, stdout, stderr } = await lab(words)
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    const heard = said(stdout)
+    expect(heard).toEqual(has({ host: 1, transferred: Array(5).fill('SUCCESS'), readBack: true }))
+    expect(heard).toEqual(has({ host: 0, received: ['SUCCESS'] }))
+    expect(heard).toEqual(has({ host: 0, written: true, counter: '42' }))
+    expect(heard).toEqual(has({ host: 0, event: 'PORT_ERR' }))
+    expect(heard).toEqual(has({ host: 1, lost: 'RETRY_EXC_ERR' }))
+    expect(heard).toEqual(has({ host: 0, event: 'PORT_ACTIVE', now: 'ACTIVE' }))
+    expect(heard).toEqual(has({ host: 1, again: ['SUCCESS'] }))
+    expect(heard).toEqual(has({ host: 0, again: true }))
+  })
+})

@@ -1,0 +1,221 @@
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { afterAll, describe, expect, onTestFinished, type TestContext, test } from 'vitest'
+import { borrowHugepages } from '../../src/hugepages/loan.js'
+import { openDevice, openRegistrySync, parseRemoteMemory, type RegionOptions } from '../../src/index.js'
+import { MiB } from '../../src/sizes.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
+import { Child } from '../support/child-process.js'
+import { mountHugetlbfs } from '../support/hugepage-pools.js'
+import { mappedRegions } from '../support/mapped-regions.js'
+import { needs, whyNotPhysical, whyNotPools } from '../support/requirements.js'
+
+// Memory that somebody else has made: another program's memfd, a file on a hugetlbfs or tmpfs mount.
+
+const memory = openRegistrySync()
+afterAll(() => {
+  memory.close()
+  expect(mappedRegions()).toEqual([])
+})
+
+/** A descriptor of this process's own memfd region, as another program would be given one. */
+function descriptorOf(name: string, flags = 'r+'): number {
+  for (const number of readdirSync('/proc/self/fd')) {
+    try {
+      if (readlinkSync(`/proc/self/fd/${number}`) === `/memfd:pinfold:${name} (deleted)`) {
+        return opened(`/proc/self/fd/${number}`, flags)
+      }
+    } catch {
+      // It was the descriptor of the folder itself.
+    }
+  }
+  throw new Error(`no memfd of '${name}'`)
+}
+
+function opened(path: string, flags = 'r+'): number {
+  const descriptor = openSync(path, flags)
+  onTestFinished(() => closeSync(descriptor))
+  return descriptor
+}
+
+/** A file in shared memory that cannot be sealed. */
+function sharedFile(size: number): string {
+  const folder = mkdtempSync('/dev/shm/pinfold-')
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  writeFileSync(`${folder}/shared`, Buffer.alloc(size, 5))
+  return `${folder}/shared`
+}
+
+describe('adopted memory', () => {
+  test('is the same memory: bytes, pages, physical addresses; and stays when its maker closes', (context) => {
+    const made = memory.allocateSync('made', { size: 8 * basePageSize, pages: 'base' })
+    made.bytes.fill(3)
+    const backing = { descriptor: descriptorOf('made'), offset: 2 * basePageSize }
+    using adopted = memory.allocateSync('adopted', { size: 4 * basePageSize, backing })
+    expect([adopted.pages, adopted.size]).toEqual(['base', 4 * basePageSize])
+    expect(adopted.bytes.every((byte) => byte === 3)).toBe(true)
+    adopted.bytes[0] = 9
+    expect(made.bytes[2 * basePageSize]).toBe(9)
+    if (whyNotPhysical === undefined) {
+      expect(adopted.translate().physicalAt(0)).toBe(made.translate().physicalAt(2 * basePageSize))
+    }
+    made.close()
+    expect(adopted.bytes[0]).toBe(9)
+    needs(context, whyNotPhysical)
+  })
+
+  test('is registered like any other, and what a device writes there its maker reads', async () => {
+    using made = memory.allocateSync('made', { size: MiB, pages: 'base' })
+    const backing = { descriptor: descriptorOf('made') }
+    using adopted = await memory.allocate('adopted', { size: MiB, backing })
+    using source = memory.allocateSync('source', { size: basePageSize, pages: 'base' })
+    const device = openDevice({ loopback: true })
+    onTestFinished(() => device.close({ force: true }))
+    const domain = device.createDomain()
+    const sendQueue = device.createCompletionQueue({ entries: 128 })
+    const queuePair = domain.createQueuePair({ sendQueue })
+    queuePair.connect(queuePair.describe(), { access: ['remoteWrite'] })
+    using from = memory.registerSync(source, domain, [])
+    using to = memory.registerSync(adopted.slice(7, 4000), domain, ['localWrite', 'remoteWrite'])
+    expect(() => adopted.close()).toThrow(expect.objectContaining({ code: 'ERR_REGION_HELD' }))
+
+    source.bytes.fill(6)
+    const remote = parseRemoteMemory(to.describe())
+    queuePair.post({ operation: 'write', memory: from.slice(0, 4000), remote: remote.slice(0, 4000) })
+    const [done] = await sendQueue.wait()
+    expect(done?.ok).toBe(true)
+    expect([6, 7, 4006, 4007].map((at) => made.bytes[at])).toEqual([0, 6, 6, 0])
+  })
+
+  test('of another process is reached through /proc/<pid>/fd, and outlives that process', async () => {
+    await using child = new Child('memfd-owner.ts', [4 * basePageSize])
+    const number = await child.line()
+    const descriptor = opened(`/proc/${child.pid}/fd/${number}`)
+    using adopted = memory.allocateSync('theirs', { size: 4 * basePageSize, backing: { descriptor } })
+    expect(Buffer.from(adopted.view(0, 5)).toString('latin1')).toBe('hello')
+    adopted.bytes.set(Buffer.from('world'))
+    child.say('read')
+    expect(await child.line()).toBe('world')
+    await child.kill('SIGKILL')
+    expect(Buffer.from(adopted.view(0, 5)).toString('latin1')).toBe('world')
+  })
+
+  test('cannot be shrunk under the region from then on', () => {
+    const made = memory.allocateSync('made', { size: 2 * basePageSize, pages: 'base' })
+    const descriptor = descriptorOf('made')
+    using adopted = memory.allocateSync('adopted', { size: 2 * basePageSize, backing: { descriptor } })
+    made.close()
+    expect(() => ftruncateSync(descriptor, 0)).toThrow(/EPERM/)
+    expect(adopted.bytes[2 * basePageSize - 1]).toBe(0)
+  })
+
+  test('that cannot be sealed is refused, unless the caller answers for it', () => {
+    const descriptor = opened(sharedFile(2 * basePageSize))
+    const size = 2 * basePageSize
+    expect(() => memory.allocateSync('shared', { size, backing: { descriptor } })).toThrow(
+      expect.objectContaining({ code: 'ERR_UNSUPPORTED', syscall: 'fcntl', values: { descriptor } }),
+    )
+    using shared = memory.allocateSync('shared', { size, backing: { descriptor, mayShrink: true } })
+    expect(shared.bytes.every((byte) => byte === 5)).toBe(true)
+  })
+
+  test('on a hugetlbfs mount has the pages of the mount', (context) => {
+    needs(context, whyNotPools())
+    const loan = borrowHugepages({ pageSize: '2MiB', pages: 2 })
+    onTestFinished(() => loan.giveBack())
+    const mount = mountHugetlbfs(context, 2 * MiB)
+    const file = `${mount}/theirs`
+    const made = memory.allocateSync('made', { size: 4 * MiB, pages: '2MiB', backing: { file, keep: true } })
+    made.bytes.fill(8)
+    const backing = { descriptor: opened(file), offset: 2 * MiB, mayShrink: true }
+    using adopted = memory.allocateSync('adopted', { size: 2 * MiB, backing })
+    expect([adopted.pages, adopted.hugeShare, adopted.bytes[0]]).toEqual(['2MiB', 1, 8])
+    const refused = { code: 'ERR_INVALID_ARGUMENT' }
+    for (const wrong of [{ pages: 'base' }, { size: MiB, backing: { ...backing, offset: basePageSize } }]) {
+      const options = { size: 2 * MiB, backing, ...wrong }
+      expect(() => memory.allocateSync('wrong', options)).toThrow(expect.objectContaining(refused))
+    }
+    made.close()
+    rmSync(file)
+  })
+})
+
+describe('what is not to be adopted leaves nothing:', () => {
+  interface Wrong {
+    readonly code: string
+    readonly said: RegExp
+    readonly options: (context: TestContext) => Partial<RegionOptions>
+  }
+  const size = 2 * basePageSize
+  const memfd = (flags?: string) => {
+    const made = memory.allocateSync('made', { size, pages: 'base' })
+    onTestFinished(() => made.close())
+    return descriptorOf('made', flags)
+  }
+  const ordinary = () => {
+    const folder = mkdtempSync(`${tmpdir()}/pinfold-ordinary-`)
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    writeFileSync(`${folder}/text`, Buffer.alloc(size))
+    return opened(`${folder}/text`)
+  }
+  const wrong: Readonly<Record<string, Wrong>> = {
+    'a number that is no descriptor': {
+      code: 'ERR_INVALID_ARGUMENT',
+      said: /9999 is no open file descriptor/,
+      options: () => ({ backing: { descriptor: 9999 } }),
+    },
+    'one that is open for reading only': {
+      code: 'ERR_PERMISSION',
+      said: /is not open for reading and writing/,
+      options: () => ({ backing: { descriptor: memfd('r') } }),
+    },
+    'an ordinary file': {
+      code: 'ERR_INVALID_ARGUMENT',
+      said: /is no memory|has less/,
+      options: () => ({ backing: { descriptor: ordinary() } }),
+    },
+    'a device': {
+      code: 'ERR_INVALID_ARGUMENT',
+      said: /is no memory/,
+      options: () => ({ backing: { descriptor: opened('/dev/zero') } }),
+    },
+    'more than there is': {
+      code: 'ERR_INVALID_ARGUMENT',
+      said: /has 8KiB, less than offset 4KiB and size together/,
+      options: () => ({ backing: { descriptor: memfd(), offset: basePageSize } }),
+    },
+    'an offset beyond everything': {
+      code: 'ERR_INVALID_ARGUMENT',
+      said: /less than offset/,
+      options: () => ({ backing: { descriptor: memfd(), offset: 2 ** 50 } }),
+    },
+    'an offset inside of a page': {
+      code: 'ERR_INVALID_ARGUMENT',
+      said: /offset: expected a multiple of 4KiB, received 7/,
+      options: () => ({ backing: { descriptor: memfd(), offset: 7 } }),
+    },
+    'hugetlb pages of what has base pages': {
+      code: 'ERR_INVALID_ARGUMENT',
+      said: /has base pages, not 2MiB/,
+      options: () => ({ pages: '2MiB', size: 2 * MiB, backing: { descriptor: memfd() } }),
+    },
+  }
+
+  test.for(Object.entries(wrong))('%s', async ([, { code, said, options }], context) => {
+    const backing = options(context)
+    const before = [readdirSync('/proc/self/fd').length, mappedRegions().length, memory.list().length]
+    const refusal = expect.objectContaining({ code, message: expect.stringMatching(said) })
+    expect(() => memory.allocateSync('wrong', { size, ...backing })).toThrow(refusal)
+    await expect(memory.allocate('wrong', { size, ...backing })).rejects.toThrow(refusal)
+    expect([readdirSync('/proc/self/fd').length, mappedRegions().length, memory.list().length]).toEqual(before)
+  })
+})

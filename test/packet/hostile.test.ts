@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest'
+import { createPackets, openRegistrySync, packetsBytes } from '../../src/index.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
+import { kept } from '../support/registries.js'
+
+// Packets whose records somebody writes over.
+
+test('whatever is written over their memory, packets throw what is ours and touch nothing outside', () => {
+  const memory = kept(openRegistrySync({ leaks: 'off' }))
+  const wanted = { bufferSize: 256, headroom: 32, count: 16, externals: 4 }
+  const size = packetsBytes(wanted)
+  const all = memory.allocateSync('all', { size: size + 2 * basePageSize, pages: 'base' })
+  const fence = [all.view(0, basePageSize), all.view(basePageSize + size, basePageSize)]
+  for (const side of fence) side.fill(0xee)
+  const packets = createPackets(all.slice(basePageSize, size), wanted)
+  const words = new Int32Array(
+    packets.bytes(packets.allocate()).buffer,
+    all.view(basePageSize, size).byteOffset,
+    size / 4,
+  )
+  const untouched = words.slice()
+  let seed = 1
+  const random = () => {
+    seed = Math.imul(seed, 1_103_515_245) + 12_345
+    return seed >>> 1
+  }
+  const records = 33 * 16
+  for (let round = 0; round < 3000; round++) {
+    words.set(untouched)
+    for (let one = 0; one < 200; one++) {
+      const value = [random(), -random(), random() % 20, 1, 0][random() % 5] ?? 0
+      words[records + (random() % 200)] = value
+    }
+    const [one, other] = [random() % 16, random() % 16]
+    const uses = [
+      () => packets.free(one),
+      () => packets.clone(one),
+      () => packets.chain(one, other),
+      () => packets.split(one, random() % 300),
+      () => packets.linearize(one),
+      () => packets.copy(one),
+      () => packets.bytes(one).fill(1),
+      () => packets.append(one, random() % 300),
+      () => packets.compare(one, other),
+      () => packets.freeBulk(Uint32Array.of(one, other)),
+      () => packets.retain(one),
+      () => packets.detach(one),
+    ]
+    for (let turn = 0; turn < 4; turn++) {
+      try {
+        uses[random() % uses.length]?.()
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'PinfoldError' })
+      }
+    }
+  }
+  for (const side of fence) expect(side.every((byte) => byte === 0xee)).toBe(true)
+})

@@ -1,0 +1,228 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import {
+  createPackets,
+  type MemoryRegistry,
+  openRegistrySync,
+  type PacketsOptions,
+  packetsBytes,
+} from '../../src/index.js'
+import { kept } from '../support/registries.js'
+
+// Calls that are refused or cut off half-way, and callers who do something else in the middle of one.
+
+let memory: MemoryRegistry
+
+beforeEach(() => {
+  memory = kept(openRegistrySync({ leaks: 'off' }))
+})
+
+function made({ count = 16, name = 'packets', ...options }: PacketsOptions & { name?: string } = {}) {
+  const wanted = { bufferSize: 64, headroom: 16, ...options, count }
+  const size = packetsBytes(wanted)
+  const region = memory.allocateSync(name, { size: size + 128 * 1024, pages: 'base' })
+  return { region, packets: createPackets(region.slice(0, size), wanted), outside: region.slice(size, 128 * 1024) }
+}
+
+const coded = (code: string) => expect.objectContaining({ code })
+
+describe('a release callback', () => {
+  test('may throw: what was freed is free, and all others are called', () => {
+    const { packets, outside } = made()
+    const [one, other] = [packets.allocate(), packets.allocate()]
+    let released = 0
+    packets.attachExternal(one, outside.slice(0, 8), () => {
+      throw new Error('no')
+    })
+    packets.attachExternal(other, outside.slice(8, 8), () => {
+      released += 1
+    })
+    packets.chain(one, other)
+    expect(() => packets.free(one)).toThrow('no')
+    expect([packets.available, released]).toEqual([16, 1])
+    expect(() => packets.free(one)).toThrow(coded('ERR_PACKET_FREE'))
+  })
+
+  test('may use the packets, and finds them whole', () => {
+    const { packets, outside } = made()
+    const [one, other] = [packets.allocate(), packets.allocate()]
+    const seen: unknown[] = []
+    packets.attachExternal(one, outside.slice(0, 8), () => {
+      seen.push(packets.available, packets.references(other))
+      packets.free(other)
+      seen.push(packets.available)
+    })
+    packets.free(one)
+    expect(seen).toEqual([15, 1, 16])
+  })
+
+  test('may free the packet that is being given a buffer, close the packets, or their region', () => {
+    const uses = [
+      { use: ({ packets }: ReturnType<typeof made>, index: number) => packets.free(index), code: 'ERR_PACKET_FREE' },
+      { use: ({ packets }: ReturnType<typeof made>) => packets.close(), code: 'ERR_POOL_CLOSED' },
+      { use: ({ region }: ReturnType<typeof made>) => region.close(), code: 'ERR_REGION_CLOSED' },
+    ]
+    for (const [place, { use, code }] of uses.entries()) {
+      const all = made({ name: `use${place}`, externals: 2 })
+      const { packets, outside, region } = all
+      const [one, other] = [packets.allocate(), packets.allocate()]
+      packets.attachExternal(one, outside.slice(0, 8), () => use(all, other))
+      // As if another thread had freed the last packet that used it.
+      new Int32Array(region.bytes.buffer, region.bytes.byteOffset + 33 * 64, 1)[0] = 0
+      expect(() => packets.attachExternal(other, outside.slice(8, 8), () => {})).toThrow(coded(code))
+    }
+  })
+
+  test('that takes the place of another that has ended does not end with it', () => {
+    const { packets, outside, region } = made({ externals: 2 })
+    const [one, other, third] = [packets.allocate(), packets.allocate(), packets.allocate()]
+    const references = new Int32Array(region.bytes.buffer, region.bytes.byteOffset + 33 * 64, 16)
+    let early = 0
+    const again = () => {
+      packets.runReleases() // the other one's, whose slot is free by that
+      packets.attachExternal(third, outside.slice(16, 8), () => {
+        early += 1
+      })
+    }
+    packets.attachExternal(one, outside.slice(0, 8), again)
+    packets.attachExternal(other, outside.slice(8, 8), () => {
+      const fourth = packets.allocate()
+      packets.attachExternal(fourth, outside.slice(24, 8), () => {
+        early += 1
+      })
+    })
+    references[0] = 0
+    references[8] = 0
+    packets.runReleases()
+    expect([early, packets.length(third)]).toEqual([0, 8])
+  })
+})
+
+describe('a call that cannot go on gives up what it has made:', () => {
+  test('a clone of what is shared as often as can be', () => {
+    const { packets } = made({ count: 33_000, bufferSize: 1, headroom: 0 })
+    const [one, other] = [packets.allocate(), packets.allocate()]
+    for (let times = 0; times < 32_766; times++) packets.clone(other)
+    packets.chain(one, other)
+    const before = packets.available
+    for (const use of [() => packets.clone(one), () => packets.split(one, 0), () => packets.split(other, 0)]) {
+      try {
+        packets.free(use())
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'PinfoldError' })
+      }
+    }
+    expect([packets.available, packets.isShared(one)]).toEqual([before, false])
+  })
+
+  test('a copy of more segments than a packet can have', () => {
+    const { packets, outside } = made({ count: 66_000, bufferSize: 1, headroom: 0 })
+    const index = packets.allocate()
+    packets.attachExternal(index, outside.slice(0, 65_536), () => {})
+    expect(() => packets.copy(index)).toThrow(coded('ERR_OUT_OF_RANGE'))
+    packets.trim(index, 1)
+    const copy = packets.copy(index)
+    expect([packets.segments(copy), packets.available]).toEqual([65_535, 464])
+    packets.free(copy)
+    expect(packets.available).toBe(65_999)
+  })
+})
+
+test('thousands of segments are copied and compared in one go', { timeout: 4000 }, () => {
+  const { packets, outside } = made({ count: 60_000, bufferSize: 1, headroom: 0 })
+  const index = packets.allocate()
+  packets.attachExternal(index, outside.slice(0, 25_000), () => {})
+  outside.bytes[24_999] = 7
+  const first = packets.copy(index)
+  const second = packets.copy(first)
+  expect([packets.compare(first, second), packets.compare(index, second), packets.piece(second).at(-1)]).toEqual([
+    0, 0, 7,
+  ])
+})
+
+test('bytes are had in one piece: as they lie, or as a copy', () => {
+  const { packets } = made()
+  const packet = packets
+    .packet()
+    .append(Buffer.from('abc'))
+    .chain(packets.packet().append(Buffer.from('defg')))
+  packet.piece(1, 2).fill(0x58)
+  packet.piece(3).fill(0x59)
+  packet.piece(2, 2).fill(0x5a)
+  expect([Buffer.from(packet.toBytes()).toString(), Buffer.from(packet.piece(2, 2)).toString()]).toEqual([
+    'aXXYYYY',
+    'XY',
+  ])
+  expect([packet.piece(7).length, packet.piece(3, 0).length]).toEqual([0, 0])
+  expect(() => packet.piece(6, 2)).toThrow(coded('ERR_OUT_OF_RANGE'))
+})
+
+test('clones, copies and what is attached have the fields of what they are of', () => {
+  const { packets } = made({ fields: { port: 'uint16' }, privateSize: 4 })
+  const port = packets.field('port', 'uint16')
+  const index = packets.allocate()
+  packets.append(index, 4)
+  port.set(index, 4791)
+  packets.privateOf(index).fill(9)
+  const rest = packets.split(index, 2)
+  const copies = [packets.clone(index), packets.copy(index), rest]
+  expect(copies.map((one) => port.get(one))).toEqual([4791, 4791, 4791])
+  expect(copies.map((one) => packets.privateOf(one)[0])).toEqual([0, 0, 0])
+})
+
+describe('who is not what it says it is', () => {
+  test('is a packet of other packets, which is not chained', () => {
+    const [one, other] = [made(), made({ name: 'other' })]
+    const packet = one.packets.packet()
+    const proxy = new Proxy(one.packets.packet(), {})
+    for (const tail of [other.packets.packet(), proxy]) {
+      expect(() => packet.chain(tail)).toThrow(coded('ERR_INVALID_ARGUMENT'))
+    }
+    expect(packet.segments).toBe(1)
+  })
+
+  test('is an array that tells another length each time: its own is read, once', () => {
+    class Lies extends Uint8Array {
+      override get length(): number {
+        return 1000
+      }
+      override subarray(): never {
+        throw new Error('never called')
+      }
+    }
+    const { packets } = made()
+    const packet = packets.packet().append(new Lies(4).fill(5))
+    expect([packet.length, ...packet.bytes]).toEqual([4, 5, 5, 5, 5])
+    packets.read(packet.index, 0, new Lies(4))
+    packets.write(packet.index, 0, new Lies(4))
+    expect([...packet.bytes]).toEqual([0, 0, 0, 0])
+  })
+
+  test('are options that change: they are read once', () => {
+    const { region } = made()
+    let turn = 0
+    const options = {
+      count: 4,
+      get headroom() {
+        turn += 1
+        return turn === 1 ? 8 : -5
+      },
+    }
+    const slice = region.slice(0, region.size)
+    const first = region.size // the packets there are still open, so that nothing is made
+    expect(() => createPackets(slice, options)).toThrow(coded('ERR_POOL_OPEN'))
+    expect([turn, region.size]).toEqual([1, first])
+  })
+
+  test('is a slice that somebody changes, or only looks like one', () => {
+    const { packets, outside } = made()
+    const index = packets.allocate()
+    const slice = outside.slice(0, 8)
+    expect(() => Object.defineProperty(slice, 'length', { value: 2 ** 40 })).toThrow(TypeError)
+    expect(Reflect.set(slice, 'offset', -8)).toBe(false)
+    for (const alike of [Object.create(slice, { length: { value: 2 ** 40 } }), new Proxy(slice, {})]) {
+      expect(() => packets.attachExternal(index, alike, () => {})).toThrow(coded('ERR_INVALID_ARGUMENT'))
+    }
+    packets.attachExternal(index, slice, () => {})
+    expect(packets.length(index)).toBe(8)
+  })
+})

@@ -1,0 +1,96 @@
+import { afterAll, describe, expect, test } from 'vitest'
+import { attachRegion, openRegistrySync } from '../../src/index.js'
+import { methodsOf, world } from '../support/process-state.js'
+
+const base = { size: '64KiB', pages: 'base' } as const
+const memory = openRegistrySync({ regions: { rx: base } })
+const region = memory.regions.rx
+const { handle, size } = region
+const slice = region.slice(0, size / 2)
+const hold = region.hold('the test')
+const translation = region.translate()
+
+afterAll(() => {
+  hold.release()
+  memory.close()
+})
+
+describe('a handle is refused, and attaches nothing,', () => {
+  const closed = memory.allocateSync('closed', base)
+  const { handle: lateHandle } = closed
+  closed.close()
+
+  test.each([
+    ['of a region that is closed in every thread', lateHandle, /keep the region open/],
+    ['of another process', { ...handle, process: (handle.process + 1) % 2 ** 53 }, /backing: { file }/],
+    ['of a region that never was', { ...handle, region: 2 ** 52 }, /keep the region open/],
+    ['that names another region', { ...handle, name: 'tx' }, /as region.handle gave it/],
+    ['of another size', { ...handle, size: handle.size * 2 }, /as region.handle gave it/],
+  ])('%s', (_, foreign, hint) => {
+    const before = world(memory)
+    expect(() => attachRegion(foreign)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_REGION_UNKNOWN',
+        values: { name: foreign.name, region: foreign.region },
+        hint: expect.stringMatching(hint),
+      }),
+    )
+    expect(world(memory)).toEqual(before)
+  })
+})
+
+describe('a closed region', () => {
+  const closed = memory.allocateSync('closed', base)
+  const [part, late] = [closed.slice(0, 8), closed.translate()]
+  closed.close()
+  const remembers = [
+    'name',
+    'address',
+    'size',
+    'pages',
+    'pageSize',
+    'passedOver',
+    'closed',
+    'toJSON',
+    'close',
+    'closeWhenReleased',
+  ]
+
+  const members = [
+    ...Object.getOwnPropertyNames(Object.getPrototypeOf(Object.getPrototypeOf(region))),
+    'translate',
+  ].filter((name) => name !== 'constructor' && !remembers.includes(name))
+  test.each(members)('refuses %s', (name) => {
+    const refused = expect.objectContaining({ code: 'ERR_REGION_CLOSED', values: { name: 'closed' } })
+    expect(() => Reflect.apply(Reflect.get(closed, name), closed, name === 'hold' ? [] : [0, 1])).toThrow(refused)
+  })
+
+  test('still tells what it was, and closes no second time', async () => {
+    expect(closed).toMatchObject({ name: 'closed', size, pages: 'base', passedOver: [], closed: true })
+    closed.close()
+    await closed.closeWhenReleased()
+    expect(memory.stats().closed).toBe(2)
+  })
+
+  test('refuses through its slices and translations, too', () => {
+    const refused = expect.objectContaining({ code: 'ERR_REGION_CLOSED', values: { name: 'closed' } })
+    expect(() => part.bytes).toThrow(refused)
+    expect(() => part.view(0, 1)).toThrow(refused)
+    expect(() => part.slice(0, 1)).toThrow(refused)
+    expect(() => late.physicalAt(0)).toThrow(refused)
+  })
+})
+
+describe('called on another receiver', () => {
+  const strangers = [undefined, null, 7, {}, new Map(), Object.create(Object.getPrototypeOf(region))]
+  const objects = [memory, region, slice, hold, translation]
+  test.each(objects.flatMap((object) => methodsOf(object)))('%s throws, and changes nothing', async (_, method) => {
+    const before = world(memory)
+    if (typeof method !== 'function') throw new Error('no method')
+    for (const stranger of strangers) {
+      const called = async () => await Reflect.apply(method, stranger, [0, 1])
+      await expect(called()).rejects.toBeInstanceOf(Error)
+    }
+    expect(world(memory)).toEqual(before)
+  })
+})

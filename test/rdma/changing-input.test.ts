@@ -1,0 +1,100 @@
+import { afterAll, expect, test, vi } from 'vitest'
+import type { Access } from '../../src/index.js'
+import { Completions } from '../../src/rdma/completion.js'
+import { accessFlags } from '../../src/rdma/contract/access-flags.js'
+import { callsOf } from '../../src/rdma/device-object.js'
+import { rdmaObjects } from '../support/rdma-objects.js'
+
+// Words of a caller's that say something else each time they are read, or do something meanwhile.
+
+const { memory, region, device, domain, queue, queuePair, fresh, registration, deviceMemory } = rdmaObjects()
+
+afterAll(() => {
+  device.close({ force: true })
+  memory.close()
+})
+
+/** An array of one element, which is `first` when it is read first, and then `later`; a function throws what it throws. */
+function changing(first: Access, later: Access | (() => never)): { given: Access[]; reads: () => number } {
+  const given: Access[] = [first]
+  let reads = 0
+  Object.defineProperty(given, 0, {
+    get: () => {
+      reads += 1
+      if (reads === 1) return first
+      return typeof later === 'function' ? later() : later
+    },
+  })
+  return { given, reads: () => reads }
+}
+
+test('the whole address space is registered with the rights that were looked at', () => {
+  const asked = vi.spyOn(callsOf(device), 'registerImplicit')
+  const implicit = domain.registerImplicit(changing('localWrite', 'remoteRead').given)
+  expect(asked).toHaveBeenCalledWith(expect.any(Number), accessFlags.byName.localWrite | accessFlags.byName.onDemand)
+  expect(implicit.access).toEqual(['localWrite'])
+  implicit.close()
+  asked.mockRestore()
+})
+
+test('rights are read once, so that a getter cannot fail behind the device', () => {
+  const before = domain.children.length
+  const fails = () => {
+    throw new Error('read again')
+  }
+  for (const register of [
+    (access: Access[]) => domain.registerDeviceMemory(deviceMemory, access),
+    (access: Access[]) => memory.registerSync(region, domain, access),
+  ]) {
+    const { given, reads } = changing('localWrite', fails)
+    const made = register(given)
+    expect([made.access, reads()]).toEqual([['localWrite'], 1])
+    made.close()
+  }
+  expect(domain.children).toHaveLength(before)
+})
+
+test('a right is a string, not what becomes one', () => {
+  const given: never[] = JSON.parse('[{}]')
+  Object.defineProperty(given[0], 'toString', { value: () => 'localWrite' })
+  expect(() => memory.registerSync(region, domain, given)).toThrow(
+    expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }),
+  )
+})
+
+test('a queue pair is in the state that the device was asked for', () => {
+  let reads = 0
+  const attributes = {
+    get state() {
+      reads += 1
+      return reads === 1 ? ('INIT' as const) : ('RTS' as const)
+    },
+    port: 1,
+    partitionKeyIndex: 0,
+    access: [],
+  }
+  fresh.modify(attributes)
+  expect([fresh.state, fresh.query().state]).toEqual(['INIT', 'INIT'])
+})
+
+test('what only looks like a domain, or like room for completions, is refused', () => {
+  const refused = expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' })
+  expect(() => memory.registerSync(region, new Proxy(domain, {}), [])).toThrow(refused)
+  expect(() => queue.pollInto(Object.create(Completions.prototype))).toThrow(refused)
+})
+
+test('a window that one burst binds, closes and binds again has the key of the last', async () => {
+  const window = domain.allocateWindow()
+  const slice = registration.slice(0, 64)
+  queuePair.post([
+    { operation: 'bind', window, memory: slice, access: ['remoteRead'] },
+    { operation: 'invalidate', target: window },
+    { operation: 'bind', window, memory: slice, access: ['remoteWrite'] },
+    { operation: 'invalidate', target: window },
+  ])
+  expect(queue.poll().map(({ status }) => status)).toEqual(['SUCCESS', 'SUCCESS', 'SUCCESS', 'SUCCESS'])
+  expect(window.registration).toBeUndefined()
+  queuePair.post({ operation: 'bind', window, memory: slice, access: ['remoteRead'] })
+  expect(queue.poll()).toMatchObject([{ status: 'SUCCESS' }])
+  window.close()
+})

@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest'
+import { attachRing, createRing, openRegistrySync, type Region, type Ring } from '../../src/index.js'
+import { SideWord, viewsOf } from '../../src/ring/layout.js'
+import { readKernelFile } from '../../src/system/kernel-files.js'
+import { basePageSize } from '../../src/system/page-sizes.js'
+import { CallWord, lineOf, participantAt } from '../../src/threads/participants.js'
+import { Child } from '../support/child-process.js'
+import { kept } from '../support/registries.js'
+import { descriptorPath } from '../support/shared-memory.js'
+
+// A ring between processes: the other has the memory by its descriptor.
+
+const size = 4 * basePageSize
+
+function shared(count = 512, bytes = size): { region: Region; ring: Ring; path: string } {
+  const region = kept(openRegistrySync()).allocateSync('ring-shared', { size: bytes, pages: 'base' })
+  return {
+    region,
+    ring: createRing(region, { count, patience: 30_000 }),
+    path: descriptorPath('ring-shared'),
+  }
+}
+
+/** Waits until the condition holds, while the child lives. */
+async function until(child: Child, condition: () => boolean): Promise<void> {
+  let isOver = false
+  const ended = child.ended.then(({ stderr }) => {
+    isOver = true
+    return stderr
+  })
+  while (!condition()) {
+    if (isOver) throw new Error(`the child ended: ${await ended}`)
+    await new Promise(setImmediate)
+  }
+}
+
+test('values of a process that is killed with SIGKILL come without a gap, and the others go on', async () => {
+  const { ring, path } = shared()
+  const out = new Uint32Array(64)
+  let first = 0
+  for (let kill = 0; kill < 4; kill++) {
+    await using child = new Child('ring-process.ts', [path, size, first])
+    expect(await child.line()).toBe('counting')
+    let next = first
+    const take = () => {
+      const got = ring.dequeueBurst(out)
+      const expected = next
+      expect(out.subarray(0, got).findIndex((value, index) => value !== expected + index)).toBe(-1)
+      next += got
+      return got
+    }
+    while (next < first + 100_000) take()
+    const dying = child.kill('SIGKILL')
+    for (let empty = 0; empty < 1000; ) empty = take() === 0 ? empty + 1 : 0
+    expect((await dying).signal).toBe('SIGKILL')
+    while (take() > 0);
+    // The producers' side, which the dead process had kept or was taking a turn with.
+    expect([ring.enqueue(5), ring.dequeue(), ring.count]).toEqual([true, 5, 0])
+    first = next
+  }
+})
+
+test('a process that is killed between reserve and commit has done nothing', async () => {
+  const { ring, path } = shared()
+  ring.enqueue(1)
+  ring.enqueue(2)
+  await using child = new Child('ring-process.ts', [path, size, 'reserve'])
+  expect(await child.line()).toBe('reserved')
+  await child.kill('SIGKILL')
+  expect([ring.count, ring.enqueue(3), ring.dequeue(), ring.dequeue(), ring.dequeue()]).toEqual([2, true, 1, 2, 3])
+})
+
+test('a process that lives and does not commit is waited for as long as patience says', async () => {
+  const { region, ring, path } = shared()
+  ring.enqueue(1)
+  await using child = new Child('ring-process.ts', [path, size, 'reserve'])
+  expect(await child.line()).toBe('reserved')
+  using impatient = attachRing(region, { patience: 5 })
+  const busy = { code: 'ERR_RING_BUSY', values: { side: 'producer', thread: child.pid, patience: 5 } }
+  expect(() => impatient.enqueue(1)).toThrow(expect.objectContaining(busy))
+  expect(impatient.count).toBe(1)
+})
+
+test('a waiter that gives up in the place of a dead waiter does not keep the side', { timeout: 120_000 }, async () => {
+  const count = 2 ** 19
+  const { region, path } = shared(count, 4 * count + size)
+  const { words, producers } = viewsOf(region, count)
+  const ownerWord = () => Atomics.load(producers, SideWord.owner)
+  await using owner = new Child('ring-process.ts', [path, region.size, 'bursts'])
+  expect(await owner.line()).toBe('copying')
+  await until(owner, () => ownerWord() !== 0)
+  const line = lineOf(ownerWord())
+  const isWithinCall = () => Atomics.load(words, participantAt(line) + CallWord.producers) !== 0
+  do {
+    process.kill(owner.pid, 'SIGCONT')
+    await until(owner, isWithinCall)
+    process.kill(owner.pid, 'SIGSTOP')
+    await until(owner, () => / T /.test(readKernelFile(`/proc/${owner.pid}/stat`) ?? ''))
+  } while (!isWithinCall())
+
+  await using waiter = new Child('ring-process.ts', [path, region.size, 'wait'])
+  expect(await waiter.line()).toBe('waiting')
+  await until(waiter, () => lineOf(ownerWord()) !== line)
+  await waiter.kill('SIGKILL')
+
+  using impatient = attachRing(region, { patience: 5 })
+  const busy = { code: 'ERR_RING_BUSY', values: { side: 'producer', thread: owner.pid, patience: 5 } }
+  expect(() => impatient.enqueue(1)).toThrow(expect.objectContaining(busy))
+  expect(isWithinCall()).toBe(true)
+
+  // The thread that was refused does nothing more; the others go on without it.
+  process.kill(owner.pid, 'SIGCONT')
+  const index = () => Atomics.load(producers, SideWord.index)
+  const before = index()
+  await until(owner, () => ((index() - before) | 0) > 4 * count)
+  await owner.kill('SIGKILL')
+})

@@ -1,0 +1,44 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { onTestFinished, type TestContext } from 'vitest'
+import { openLoans } from '../../src/hugepages/loan.js'
+import { ownPages, readPool } from '../../src/hugepages/pools.js'
+import { MiB } from '../../src/sizes.js'
+import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
+import { Child } from './child-process.js'
+
+/** The size of page that the tests change the pool of: 2 MiB, or the smallest that there is. */
+export const pageSize = hugetlbPageSizes().find((size) => size === 2 * MiB) ?? hugetlbPageSizes().at(-1) ?? 2 * MiB
+
+/**
+ * The pool's own pages: what a borrower must leave as it found it. What strangers have borrowed meanwhile is left out,
+ * so that two test runs at once do not see each other.
+ */
+export function poolPages(): number {
+  const strangers = openLoans().filter((loan) => loan.pageSize === pageSize && !isOurs(loan.pid))
+  return ownPages(readPool(pageSize)) - strangers.reduce((sum, { pages }) => sum + pages, 0)
+}
+
+/** The journals that lie in /run/pinfold of this process and its children. */
+export function journals(): string[] {
+  return readdirSync('/run/pinfold')
+    .filter((name) => name.startsWith('loan-') && isOurs(Number(name.split('-')[1])))
+    .sort()
+}
+
+function isOurs(pid: number): boolean {
+  return pid === process.pid || Child.pids.has(pid)
+}
+
+/** A hugetlbfs with pages of that size, for as long as the test runs; skips the test where it may not be mounted. */
+export function mountHugetlbfs({ skip }: Pick<TestContext, 'skip'>, pageSize: number, options = ''): string {
+  const mount = mkdtempSync(`${tmpdir()}/pinfold-hugetlbfs-`)
+  const { status } = spawnSync('mount', ['-t', 'hugetlbfs', '-o', `pagesize=${pageSize}${options}`, 'none', mount])
+  onTestFinished(() => {
+    if (status === 0) spawnSync('umount', [mount])
+    rmdirSync(mount)
+  })
+  skip(status !== 0, 'may not mount a hugetlbfs here')
+  return mount
+}

@@ -1,0 +1,65 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { Region } from '../../src/index.js'
+
+/** What a thread of a model is told to do; test/support/programs/model-thread.mjs knows the acts. */
+export interface Act {
+  readonly do: string
+  readonly [argument: string]: unknown
+}
+
+/** What came of it: what went in or came out, or the code of the error. */
+export interface Outcome {
+  readonly code?: string
+  readonly got?: number[]
+  readonly put?: number[]
+  readonly lent?: number[]
+  readonly handed?: number[]
+  readonly found?: number
+  readonly cached?: number
+  readonly available?: number
+  readonly wrong?: number
+}
+
+/** Threads that acts are dealt to: one act at a time, or a list to each at once. */
+export class Dealt implements AsyncDisposable {
+  readonly #workers: readonly Worker[]
+
+  private constructor(workers: readonly Worker[]) {
+    this.#workers = workers
+  }
+
+  static async start(region: Region, count: number): Promise<Dealt> {
+    const workers = Array.from(
+      { length: count },
+      (_, index) =>
+        new Worker(new URL('./programs/model-thread.mjs', import.meta.url), {
+          workerData: { handle: region.handle, name: index + 1 },
+        }),
+    )
+    await Promise.all(workers.map((worker) => once(worker, 'message')))
+    return new Dealt(workers)
+  }
+
+  async act(thread: number, act: Act): Promise<Outcome> {
+    const [outcome] = await this.acts(thread, [act])
+    return outcome ?? {}
+  }
+
+  async acts(thread: number, acts: readonly Act[]): Promise<Outcome[]> {
+    const worker = this.#workers[thread]
+    if (worker === undefined) throw new Error(`there is no thread ${thread}`)
+    const told = once(worker, 'message')
+    worker.postMessage(acts)
+    return (await told)[0]
+  }
+
+  /** The same of every thread. */
+  all(act: Act): Promise<Outcome[]> {
+    return Promise.all(this.#workers.map((_, thread) => this.act(thread, act)))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.terminate()))
+  }
+}

@@ -1,0 +1,68 @@
+import { once } from 'node:events'
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { openRegistrySync } from '../../../dist/index.js'
+
+// Allocates more than its cgroup has, in the way that its argument names, and prints what came of it as JSON. Keeps all.
+// Without an error for what is too much, the kernel kills it.
+
+const MiB = 2 ** 20
+const memory = openRegistrySync({ leaks: 'off' })
+const refusals = {}
+let regions = 0
+
+const kept = () => {
+  regions += 1
+}
+const refused = ({ code }) => {
+  refusals[code] = (refusals[code] ?? 0) + 1
+}
+
+const ways = {
+  // One thread, all at once.
+  async together() {
+    const allocate = (number) => memory.allocate(`r${number}`, { size: 16 * MiB, pages: 'base' }).then(kept, refused)
+    await Promise.all(Array.from({ length: 40 }, (_, number) => allocate(number)))
+  },
+  // Regions that are each too small to be looked at.
+  small() {
+    while (refusals.ERR_CGROUP_LIMIT === undefined && regions < 4096) {
+      try {
+        memory.allocateSync(`r${regions}`, { size: MiB / 4, pages: 'base' })
+        kept()
+      } catch (error) {
+        refused(error)
+      }
+    }
+  },
+  // Threads that begin at the same moment.
+  async threads() {
+    const start = new Int32Array(new SharedArrayBuffer(4))
+    const workers = Array.from({ length: 4 }, () => new Worker(new URL(import.meta.url), { workerData: start }))
+    await Promise.all(workers.map((worker) => once(worker, 'message')))
+    const ends = workers.map((worker) => once(worker, 'message'))
+    Atomics.store(start, 0, 1)
+    Atomics.notify(start, 0)
+    for (const [told] of await Promise.all(ends)) {
+      regions += told.regions
+      for (const [code, times] of Object.entries(told.refusals)) refusals[code] = (refusals[code] ?? 0) + times
+    }
+    await Promise.all(workers.map((worker) => worker.terminate()))
+  },
+}
+
+if (isMainThread) {
+  await ways[process.argv[2]]()
+  console.log(JSON.stringify({ regions, refusals }))
+} else {
+  parentPort.postMessage('ready')
+  Atomics.wait(workerData, 0, 0)
+  for (let number = 0; number < 10; number++) {
+    try {
+      memory.allocateSync(`r${number}`, { size: 16 * MiB, pages: 'base' })
+      kept()
+    } catch (error) {
+      refused(error)
+    }
+  }
+  parentPort.postMessage({ regions, refusals })
+}

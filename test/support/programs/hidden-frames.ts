@@ -1,0 +1,33 @@
+import { inspectPage, openRegistrySync, PinfoldError, virtToPhys } from '../../../src/index.js'
+
+// What a process is told that may not see page frame numbers, as one line of JSON.
+
+function failure(call: () => unknown): { code?: string; hint?: string | undefined } {
+  try {
+    call()
+    return {}
+  } catch (error) {
+    if (!(error instanceof PinfoldError)) throw error
+    return { code: error.code, hint: error.hint }
+  }
+}
+
+const memory = openRegistrySync({ regions: { rx: { size: '64KiB', pages: 'base' } } })
+const { rx } = memory.regions
+const translation = rx.translate()
+const inspected = inspectPage(rx.bytes)
+console.log(
+  JSON.stringify({
+    states: translation.states,
+    verified: translation.verify().intact,
+    contiguous: translation.contiguous,
+    inspected: { state: inspected.state, physicalAddress: inspected.physicalAddress },
+    physicalAt: failure(() => translation.physicalAt(0)),
+    runs: failure(() => translation.runs()),
+    offsetOf: failure(() => translation.offsetOf(0)),
+    pageFlags: failure(() => translation.pageFlags),
+    virtToPhys: failure(() => virtToPhys(rx.bytes)),
+    ofInit: failure(() => virtToPhys(rx.address, { pid: 1 })),
+  }),
+)
+memory.close()

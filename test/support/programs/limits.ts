@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict'
+import { openRegistrySync, PinfoldError } from '../../../src/index.js'
+import { assertNoPages, assertReleased } from './free-pages.js'
+
+// Opens regions until it may not have more, then lives on: opens files, starts JavaScript anew, collects garbage.
+
+const [kind, message = ''] = process.argv.slice(2)
+const backing = kind === 'anonymous' ? kind : 'memfd'
+const memory = openRegistrySync({ leaks: 'off' })
+
+function openAll(): unknown {
+  try {
+    for (let i = 0; i < 100_000; i++) {
+      memory.allocateSync(`region-${i}`, { size: 65536, pages: 'base', backing }).bytes[0] = 1
+    }
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+const refusal = openAll()
+assert.ok(refusal instanceof PinfoldError)
+assert.match(refusal.message, new RegExp(message))
+assert.ok(refusal.hint)
+// The runtime still has what it needs: code to compile, memory to grow into.
+new Function(`return [${'[1],'.repeat(100_000)}].length`)()
+assert.equal(Array.from({ length: 2 ** 20 }, (_, i) => ({ i })).length, 2 ** 20)
+memory.close()
+assertNoPages()
+await assertReleased()

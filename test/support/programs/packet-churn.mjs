@@ -1,0 +1,69 @@
+import { once } from 'node:events'
+import { parentPort, workerData } from 'node:worker_threads'
+import { attachPackets, attachRegion } from '../../../dist/index.js'
+
+// One thread of several that do everything with packets that changes who has what, to the end or until it is killed. It
+// writes its name into what it has, and looks for it before it frees it: whoever else had it would have written another.
+
+const { handle, name, operations, holds, shared } = workerData
+const region = attachRegion(handle)
+const packets = attachPackets(region)
+const burst = new Uint32Array(32)
+const held = []
+let state = name * 2654435761
+let done = 0
+let wrong = 0
+
+function random(below) {
+  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+  return Math.floor((state / 2 ** 32) * below)
+}
+
+function keep(index) {
+  if (index < 0) return
+  packets.append(index, 8)
+  packets.bytes(index).fill(name)
+  held.push(index)
+  done += 1
+}
+
+function takeBack() {
+  const [index] = held.splice(random(held.length), 1)
+  for (const part of packets.parts(index))
+    if (region.view(part.offset, part.length).some((byte) => byte !== name)) wrong += 1
+  return index
+}
+
+/** Two packets, or one that shares, are one while they are held. */
+function step() {
+  const way = random(7)
+  if (held.length + 32 > holds || (way === 0 && held.length > 0)) {
+    packets.free(takeBack())
+  } else if (way === 1) {
+    if (packets.allocateBulk(burst, 32) > 0) packets.freeBulk(burst, 32)
+  } else if (way === 2) {
+    const clone = packets.clone(shared)
+    if (clone >= 0) packets.free(clone)
+    done += 1
+  } else if (way === 3 && held.length > 1) {
+    const [head, tail] = [takeBack(), takeBack()]
+    packets.chain(head, tail)
+    held.push(head)
+  } else if (way === 4 && held.length > 0) {
+    const index = takeBack()
+    const rest = packets.split(index, random(packets.length(index)))
+    held.push(index)
+    if (rest >= 0) held.push(rest)
+  } else if (way === 5 && held.length > 0) {
+    const copy = packets.copy(held[random(held.length)])
+    if (copy >= 0) packets.free(copy)
+  } else keep(packets.allocate())
+}
+
+parentPort.postMessage('ready')
+await once(parentPort, 'message') // all begin together
+while (done < operations) step()
+while (held.length > 0) packets.free(takeBack())
+packets.close()
+parentPort.postMessage({ done, wrong })
+parentPort.unref()

@@ -1,0 +1,13 @@
+import { PinfoldError } from '../../../src/errors.js'
+import { resizePool } from '../../../src/hugepages/pools.js'
+
+// Resizes a pool, and prints what came of it.
+
+const [pageSize, pages] = process.argv.slice(2).map(Number)
+try {
+  resizePool({ pageSize: pageSize ?? 0, pages: pages ?? 0 })
+  console.log('resized')
+} catch (error) {
+  if (!(error instanceof PinfoldError)) throw error
+  console.log(JSON.stringify({ code: error.code, hint: error.hint }))
+}

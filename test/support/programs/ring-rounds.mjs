@@ -1,0 +1,46 @@
+import { createRing, openRegistrySync, ringBytes } from '../../../dist/index.js'
+import { growthOf } from './growth.mjs'
+
+// Passes values through a ring, many times, and prints by how many bytes V8's heap has grown in the meantime, as JSON.
+// Arguments: in which way, threads a side, 'turns' when each call takes its turn, rounds. Needs --expose-gc.
+
+const [way, side, keeping, rounds] = process.argv.slice(2)
+const memory = openRegistrySync({ leaks: 'off' })
+const region = memory.allocateSync('ring', { size: ringBytes(1024), pages: 'base' })
+const ring = createRing(region, { count: 1024, producers: side, consumers: side })
+if (keeping === 'turns') {
+  // As a second thread leaves it (ring-layout.ts).
+  const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
+  words[2 * 16 + 3] = words[4 * 16 + 3] = 1
+}
+const burst = new Uint32Array(32)
+let passed = 0
+
+const ways = {
+  singly(count) {
+    for (let round = 0; round < count; round++) {
+      ring.enqueue(round)
+      if (ring.dequeue() === round) passed++
+    }
+  },
+  bulk(count) {
+    for (let round = 0; round < count; round += 32) passed += ring.enqueueBulk(burst, 32) && ring.dequeueBulk(burst, 32)
+  },
+  burst(count) {
+    for (let round = 0; round < count; round += 7) passed += ring.enqueueBurst(burst, 7, 1) && ring.dequeueBurst(burst)
+  },
+  reserve(count) {
+    for (let round = 0; round < count; round += 8) {
+      const { first, length, rest } = ring.reserveEnqueueBulk(8)
+      for (let index = 0; index < length; index++) ring.slots[first + index] = index
+      for (let index = 0; index < rest; index++) ring.slots[index] = index
+      ring.commitEnqueue()
+      const there = ring.reserveDequeueBurst(8)
+      passed += there.length + there.rest
+      ring.commitDequeue()
+    }
+  },
+}
+
+const growth = growthOf(ways[way], Number(rounds))
+console.log(JSON.stringify({ growth, passed }))

@@ -1,0 +1,107 @@
+// A worker on rings that its parent has made; `workerData.work` says what it does with them.
+import { parentPort, workerData } from 'node:worker_threads'
+import { attachRegion, attachRing } from '../../../dist/index.js'
+
+const { work, handle, places, id, operations } = workerData
+const region = attachRegion(handle)
+const rings = places.map(([offset, length]) => attachRing(region.slice(offset, length)))
+
+let state = 88172645 + id
+function random(below) {
+  state ^= state << 13
+  state ^= state >>> 17
+  state ^= state << 5
+  return (state >>> 0) % below
+}
+
+const works = {
+  // Puts numbers of its own in and takes whatever comes out; the sums are modulo 2^32. Of each producer they must come in
+  // order.
+  contend() {
+    const [ring] = rings
+    const burst = new Uint32Array(64)
+    const last = new Int32Array(16).fill(-1)
+    const result = { put: 0, got: 0, putSum: 0, gotSum: 0, disorder: 0 }
+    while (result.put < operations) {
+      const wanted = Math.min(1 + random(64), operations - result.put)
+      for (let index = 0; index < wanted; index++) burst[index] = (id << 28) | (result.put + index)
+      const put = random(2) === 0 ? ring.enqueueBulk(burst, wanted) : ring.enqueueBurst(burst, wanted)
+      for (let index = 0; index < put; index++) result.putSum = (result.putSum + burst[index]) >>> 0
+      result.put += put
+      const got = random(2) === 0 ? ring.dequeueBulk(burst, 1 + random(64)) : ring.dequeueBurst(burst, 1 + random(64))
+      for (let index = 0; index < got; index++) {
+        const value = burst[index]
+        if ((value & 0xfffffff) <= last[value >>> 28]) result.disorder++
+        last[value >>> 28] = value & 0xfffffff
+        result.gotSum = (result.gotSum + value) >>> 0
+      }
+      result.got += got
+    }
+    return result
+  },
+
+  // Passes values from the first ring to the second, in place; ends only with the thread.
+  pass() {
+    const [from, to] = rings
+    parentPort.postMessage('passing')
+    for (;;) {
+      const taken = from.reserveDequeueBurst(1 + random(8))
+      const count = taken.length + taken.rest
+      if (count === 0) continue
+      const given = to.reserveEnqueueBulk(count)
+      if (given.length === 0) {
+        from.commitDequeue(0)
+        continue
+      }
+      for (let index = 0; index < count; index++) {
+        to.slots[(given.first + index) % to.capacity] = from.slots[(taken.first + index) % from.capacity]
+      }
+      to.commitEnqueue()
+      from.commitDequeue()
+    }
+  },
+
+  // Passes values on by calls that copy, up to 8 in its hands; ends only with the thread.
+  carry() {
+    const [from, to] = rings
+    const burst = new Uint32Array(8)
+    parentPort.postMessage('carrying')
+    for (;;) {
+      if (random(2) === 0) {
+        const value = from.dequeue()
+        if (value >= 0) to.enqueue(value)
+        continue
+      }
+      const wanted = 1 + random(8)
+      const got = random(2) === 0 ? from.dequeueBulk(burst, wanted) : from.dequeueBurst(burst, wanted)
+      if (random(2) === 0) to.enqueueBulk(burst, got)
+      else to.enqueueBurst(burst, got)
+    }
+  },
+
+  // Uses one ring after the other, each alone until its parent joins in, and goes on when it is told to.
+  keep() {
+    const turn = new Int32Array(workerData.turn)
+    const result = { put: 0, got: 0, putSum: 0, gotSum: 0 }
+    const burst = new Uint32Array(32)
+    const out = new Uint32Array(32)
+    for (const [number, ring] of rings.entries()) {
+      for (let round = 0; Atomics.load(turn, 0) === number; round++) {
+        if (round === 200) Atomics.store(turn, 1, number + 1)
+        burst[0] = round
+        const put = (round & 1) === 0 ? ring.enqueueBulk(burst, 32) : Number(ring.enqueue(round))
+        result.put += put
+        if (put > 0) result.putSum = (result.putSum + round) >>> 0
+        const got = (round & 2) === 0 ? ring.dequeueBulk(out, 32) : ring.dequeueBurst(out, 3)
+        result.got += got
+        for (let index = 0; index < got; index++) result.gotSum = (result.gotSum + out[index]) >>> 0
+      }
+    }
+    return result
+  },
+}
+
+const result = works[work]()
+for (const ring of rings) ring.close()
+region.close()
+parentPort.postMessage(result)

@@ -1,0 +1,27 @@
+import fs from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import { PinfoldError } from '../../../src/errors.js'
+import { borrowHugepages } from '../../../src/hugepages/loan.js'
+
+// Borrows under a kernel that finds too few pages. To make it find too few in earnest means to use up the machine's
+// memory; so the one write that raises the pool asks for fewer instead.
+
+const [pageSize = 0, pages = 0, missing = 0] = process.argv.slice(2).map(Number)
+const { writeSync } = fs
+let isFirst = true
+
+fs.writeSync = ((file: number, text: string) => {
+  const isCount = /^\d+$/.test(text)
+  const isRaise = isCount && isFirst
+  if (isCount) isFirst = false
+  return writeSync(file, isRaise ? `${Number(text) - missing}` : text)
+}) as typeof writeSync
+syncBuiltinESMExports()
+
+try {
+  borrowHugepages({ pageSize, pages })
+} catch (error) {
+  if (!(error instanceof PinfoldError)) throw error
+  const { code, message, values, hint } = error
+  console.log(JSON.stringify({ code, message, values, hint }))
+}

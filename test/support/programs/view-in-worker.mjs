@@ -1,0 +1,5 @@
+// A worker that has made a view of a region that it was handed, and ends by itself.
+import { workerData } from 'node:worker_threads'
+import { attachRegion } from '../../../dist/index.js'
+
+if (attachRegion(workerData).view(0, 8)[0] !== 7) throw new Error('these are not the bytes of the region')

@@ -1,0 +1,64 @@
+import { parseQueuePair } from '../../src/rdma/connection.js'
+import { explainStatus } from '../../src/rdma/contract/completion-status.js'
+import { formatGid } from '../../src/rdma/contract/gids.js'
+import { explainVendorError } from '../../src/rdma/contract/loopback-vendor-errors.js'
+import { openDevice } from '../../src/rdma/devices/open-device.js'
+import { parseRemoteMemory } from '../../src/rdma/remote-memory.js'
+import { option, values, wrongNumbers, wrongObjects, wrongTypes } from './bad-input.js'
+import type { Door } from './entry-points.js'
+import { gids, rdmaInputs } from './rdma-inputs.js'
+import type { RdmaObjects } from './rdma-objects.js'
+
+/** The functions of RDMA that belong to no object, with what must not come in. */
+export function rdmaFunctionDoors(objects: RdmaObjects): Door[] {
+  const { description } = objects
+  const { wrongPeers } = rdmaInputs(objects)
+  return [
+    {
+      of: { openDevice },
+      name: 'openDevice',
+      inputs: values([7, '', {}, { loopback: false }, { more: 1 }, ...wrongTypes('string')]),
+    },
+    { of: { explainStatus }, name: 'explainStatus', inputs: values([undefined, 7, ...wrongTypes('string')]) },
+    {
+      of: { explainVendorError },
+      name: 'explainVendorError',
+      after: [1],
+      inputs: values([undefined, 'rxe', 7, ...wrongTypes()]),
+    },
+    {
+      of: { explainVendorError },
+      name: 'explainVendorError',
+      before: ['verbs'],
+      inputs: values([undefined, 2 ** 32, ...wrongNumbers, ...wrongTypes()]),
+    },
+    { of: { formatGid }, name: 'formatGid', inputs: values([undefined, ...gids]) },
+    {
+      of: { formatGid },
+      name: 'formatGid',
+      before: ['::1'],
+      inputs: [...wrongObjects({ spelling: 'full' }), ...option({}, 'spelling', ['long', 7, ...wrongTypes()])],
+    },
+    { of: { parseQueuePair }, name: 'parseQueuePair', inputs: [...values([undefined]), ...wrongPeers] },
+    {
+      of: { parseRemoteMemory },
+      name: 'parseRemoteMemory',
+      inputs: [
+        ...values([undefined]),
+        ...wrongObjects({ ...description }),
+        ...option({ ...description }, 'address', [
+          undefined,
+          '7',
+          '0xg',
+          '0x10000000000000000',
+          7,
+          -1n,
+          2n ** 64n,
+          ...wrongTypes('string', 'bigint'),
+        ]),
+        ...option({ ...description }, 'length', [undefined, ...wrongNumbers, ...wrongTypes()]),
+        ...option({ ...description }, 'rkey', [undefined, 2 ** 32, ...wrongNumbers, ...wrongTypes()]),
+      ],
+    },
+  ]
+}

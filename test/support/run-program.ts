@@ -1,0 +1,16 @@
+import { type End, Program } from './child-process.js'
+import { compiled } from './compiled-program.js'
+
+/** A file of test/support/programs as a program of its own. */
+export async function start(fixture: string, ...args: readonly (string | number)[]): Promise<Program> {
+  return new Program([process.execPath, await compiled(fixture), ...args.map(String)])
+}
+
+/** Runs a file of test/support/programs to its end. */
+export async function run(fixture: string, ...args: readonly (string | number)[]): Promise<End> {
+  await using program = await start(fixture, ...args)
+  return await program.ended
+}
+
+/** How a program ends that has found everything as it should be: it asserts, and prints nothing. */
+export const good: End = { code: 0, signal: null, stderr: '' }

@@ -1,0 +1,232 @@
+import { inspect } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { Translation } from '../../src/translate/translation.js'
+import { displacementsOf, MiB2, rangeOf, translationOf } from '../support/translations.js'
+
+const GiB = 2 ** 30
+
+function failure(code: string, values: object = {}) {
+  return expect.objectContaining({ name: 'PinfoldError', code, values: expect.objectContaining(values) })
+}
+
+describe('physicalAt', () => {
+  test('adds the offset within a page to where the page lies', () => {
+    const translation = translationOf([7 * MiB2, 3 * MiB2, 5 * GiB])
+    expect(translation.physicalAt(0)).toBe(7 * MiB2)
+    expect(translation.physicalAt(-0)).toBe(7 * MiB2)
+    expect(translation.physicalAt(MiB2 - 1)).toBe(8 * MiB2 - 1)
+    expect(translation.physicalAt(MiB2)).toBe(3 * MiB2)
+    expect(translation.physicalAt(2 * MiB2 + 4097)).toBe(5 * GiB + 4097)
+  })
+
+  test('is exact where physical addresses have 52 bits', () => {
+    const top = 2 ** 52 - MiB2
+    expect(translationOf([0, top]).physicalAt(2 * MiB2 - 1)).toBe(2 ** 52 - 1)
+  })
+
+  test('knows offsets beyond 4 GiB, on both sides of every edge', () => {
+    const pages = Array.from({ length: 8 }, (_, page) => (20 - page) * GiB)
+    const translation = translationOf(pages, GiB)
+    for (const offset of [4 * GiB - 1, 4 * GiB, 4 * GiB + 1, 5 * GiB - 1, 5 * GiB, 8 * GiB - 1]) {
+      const page = Math.floor(offset / GiB)
+      expect(translation.physicalAt(offset)).toBe((20 - page) * GiB + (offset % GiB))
+    }
+    expect(() => translation.physicalAt(8 * GiB)).toThrow(failure('ERR_OUT_OF_RANGE', { offset: 8 * GiB }))
+    expect(() => translation.physicalAt(4 * GiB + 0.5)).toThrow(failure('ERR_OUT_OF_RANGE'))
+  })
+
+  test('knows pages of 16 GiB, which have an element for each 2 GiB', () => {
+    const pages = [64, 16].flatMap((start) => Array.from({ length: 8 }, (_, part) => (start + 2 * part) * GiB))
+    const translation = translationOf(pages, 16 * GiB, 8)
+    expect(translation.pageCount).toBe(2)
+    expect(translation.physicalAt(3 * GiB + 5)).toBe(67 * GiB + 5)
+    expect(translation.physicalAt(16 * GiB - 1)).toBe(80 * GiB - 1)
+    expect(translation.physicalAt(16 * GiB)).toBe(16 * GiB)
+    expect(translation.offsetOf(31 * GiB)).toBe(31 * GiB)
+    expect(translation.runs()).toEqual([
+      { offset: 0, physicalAddress: 64 * GiB, length: 16 * GiB },
+      { offset: 16 * GiB, physicalAddress: 16 * GiB, length: 16 * GiB },
+    ])
+  })
+
+  const wrong: [string, unknown][] = [
+    ['negative', -1],
+    ['a whole page below', -MiB2],
+    ['far below', -(2 ** 53)],
+    ['fractional', 0.5],
+    ['fractional far up', 2 ** 40 + 0.5],
+    ['barely above 0', Number.MIN_VALUE],
+    ['NaN', Number.NaN],
+    ['infinite', Number.POSITIVE_INFINITY],
+    ['minus infinite', Number.NEGATIVE_INFINITY],
+    ['the size', 3 * MiB2],
+    ['past the end', 3 * MiB2 + 1],
+    ['2^32', 2 ** 32],
+    ['2^32 pages on', 2 ** 32 * MiB2],
+    ['huge', Number.MAX_VALUE],
+    ['a string', '0'],
+    ['a bigint', 0n],
+    ['null', null],
+    ['undefined', undefined],
+    ['an object that becomes a number', { valueOf: () => 0 }],
+    ['a symbol', Symbol('0')],
+  ]
+  test.each(wrong)('refuses an offset that is %s', (_, offset) => {
+    const translation = translationOf([MiB2, 2 * MiB2, 3 * MiB2])
+    const physicalAt = (value: unknown): unknown => Reflect.apply(translation.physicalAt, translation, [value])
+    expect(() => physicalAt(offset)).toThrow(failure('ERR_OUT_OF_RANGE', { offset, size: 3 * MiB2 }))
+    expect(translation.physicalAt(0)).toBe(MiB2)
+  })
+
+  test('tells why a page has no address, and at which offset, for every byte of it', () => {
+    const translation = translationOf([MiB2, 'absent', 'swapped', 'hidden'])
+    for (const within of [0, 1, MiB2 - 1]) {
+      const at = (page: number) => () => translation.physicalAt(page * MiB2 + within)
+      expect(at(1)).toThrow(failure('ERR_PAGE_ABSENT', { offset: MiB2 + within, region: 'rx' }))
+      expect(at(2)).toThrow(failure('ERR_PAGE_SWAPPED', { offset: 2 * MiB2 + within }))
+      expect(at(3)).toThrow(failure('ERR_PFN_HIDDEN', { offset: 3 * MiB2 + within }))
+    }
+    expect(() => translation.physicalAt(3 * MiB2)).toThrow(
+      expect.objectContaining({ hint: expect.stringMatching(/cap_sys_admin|SYS_ADMIN/) }),
+    )
+  })
+
+  test('never takes an unknown page for an address, however large the offset', () => {
+    const translation = translationOf(['absent', 'swapped', 'hidden', ...Array(2 ** 16).fill('absent')], GiB)
+    expect(() => translation.physicalAt(2 ** 46 - 1)).toThrow(failure('ERR_PAGE_ABSENT'))
+    expect(translation.states).toEqual({ present: 0, absent: 2 ** 16 + 1, swapped: 1, hidden: 1 })
+  })
+})
+
+describe('runs', () => {
+  const translation = translationOf([8 * MiB2, 9 * MiB2, 3 * MiB2, 4 * MiB2, 'swapped', 10 * MiB2])
+
+  test('are cut to a range, and keep its offsets', () => {
+    expect(translation.runs({ within: [MiB2 + 4096, 2 * MiB2] })).toEqual([
+      { offset: MiB2 + 4096, physicalAddress: 9 * MiB2 + 4096, length: MiB2 - 4096 },
+      { offset: 2 * MiB2, physicalAddress: 3 * MiB2, length: MiB2 + 4096 },
+    ])
+    expect(translation.runs({ within: [4 * MiB2 + 5, 0] })).toEqual([])
+  })
+
+  test('are cut to a length', () => {
+    expect(translation.runs({ within: [2 * MiB2, 2 * MiB2], maxLength: '1MiB' })).toHaveLength(4)
+  })
+
+  test('name the offset of a page that is not known, and pass it by outside the range', () => {
+    expect(() => translation.runs()).toThrow(failure('ERR_PAGE_SWAPPED', { offset: 4 * MiB2 }))
+    expect(() => translation.runs({ within: [4 * MiB2 + 5, 1] })).toThrow(failure('ERR_PAGE_SWAPPED'))
+    expect(translation.runs({ within: [5 * MiB2, MiB2] })).toEqual([
+      { offset: 5 * MiB2, physicalAddress: 10 * MiB2, length: MiB2 },
+    ])
+  })
+
+  const wrong: [string, object, string][] = [
+    ['a range past the end', { within: [5 * MiB2, MiB2 + 1] }, 'ERR_OUT_OF_RANGE'],
+    ['a negative offset', { within: [-1, 1] }, 'ERR_OUT_OF_RANGE'],
+    ['a fractional length', { within: [0, 1.5] }, 'ERR_OUT_OF_RANGE'],
+    ['NaN', { within: [Number.NaN, 1] }, 'ERR_INVALID_ARGUMENT'],
+    ['half a range', { within: [0] }, 'ERR_INVALID_ARGUMENT'],
+    ['a length of 0', { maxLength: 0 }, 'ERR_INVALID_ARGUMENT'],
+    ['an unknown unit', { maxLength: '4 pages' }, 'ERR_INVALID_ARGUMENT'],
+    ['an unknown key', { maxLenght: 4096 }, 'ERR_INVALID_ARGUMENT'],
+  ]
+  test.each(wrong)('refuse %s', (_, options, code) => {
+    expect(() => translation.runs(options)).toThrow(failure(code))
+  })
+})
+
+describe('a translation', () => {
+  test('is contiguous when one run is all of it, and not while a page is unknown', () => {
+    expect(translationOf([4 * MiB2, 5 * MiB2, 6 * MiB2]).contiguous).toBe(true)
+    expect(translationOf([4 * MiB2, 5 * MiB2, 7 * MiB2]).contiguous).toBe(false)
+    expect(translationOf([6 * MiB2, 5 * MiB2]).contiguous).toBe(false)
+    expect(translationOf([4 * MiB2, 'absent']).contiguous).toBe(false)
+    expect(translationOf(['absent', 'absent']).contiguous).toBe(false)
+  })
+
+  test('counts its pages by state', () => {
+    const { states } = translationOf([MiB2, 'absent', 'swapped', 2 * MiB2, 'absent', 'hidden'])
+    expect(states).toEqual({ present: 2, absent: 2, swapped: 1, hidden: 1 })
+  })
+
+  test('becomes a table of device pages', () => {
+    const table = translationOf([8 * MiB2, 3 * MiB2]).pageTable('1MiB')
+    expect([...table.addresses]).toEqual([8 * MiB2, 8 * MiB2 + MiB2 / 2, 3 * MiB2, 3 * MiB2 + MiB2 / 2])
+    expect(() => translationOf([8 * MiB2, 3 * MiB2]).pageTable('4MiB')).toThrow(failure('ERR_LAYOUT_IMPOSSIBLE'))
+  })
+
+  test('holds 8 bytes a page: the array that it was given', () => {
+    const pages = displacementsOf([MiB2, 3 * MiB2])
+    const translation = new Translation(rangeOf(2 * MiB2, MiB2), pages)
+    expect(Object.values(translation).filter(ArrayBuffer.isView)).toEqual([pages])
+  })
+
+  test('shows itself on one line, with what is unknown', () => {
+    expect(inspect(translationOf([MiB2, 'absent']))).toBe("Translation of 'rx' { 2 pages of 2MiB, 1 absent }")
+    expect(inspect(translationOf([MiB2]))).toBe("Translation of 'rx' { 1 page of 2MiB }")
+  })
+
+  test('ends when its region closes: no stale address comes out any more', () => {
+    const range = rangeOf(2 * MiB2, MiB2)
+    const translations = Array.from({ length: 20 }, () => new Translation(range, displacementsOf([MiB2, 3 * MiB2])))
+    for (const translation of translations) expect(translation.offsetOf(3 * MiB2)).toBe(MiB2)
+    range.close()
+    for (const translation of translations) {
+      const calls = [
+        () => translation.physicalAt(0),
+        () => translation.physicalAt(-1),
+        () => translation.offsetOf(3 * MiB2),
+        () => translation.contains(3 * MiB2),
+        () => translation.runs(),
+        () => translation.contiguous,
+        () => translation.states,
+        () => translation.pageTable(4096),
+        () => translation.pageFlags,
+        () => translation.verify(),
+      ]
+      for (const call of calls) expect(call).toThrow(failure('ERR_REGION_CLOSED', { name: 'rx' }))
+      expect(inspect(translation)).toContain('closed')
+    }
+  })
+})
+
+describe('offsetOf', () => {
+  const translation = translationOf([9 * MiB2, 'swapped', 2 * MiB2, 8 * MiB2])
+
+  test('finds the first and the last byte of every page', () => {
+    for (const [page, start] of [
+      [0, 9],
+      [2, 2],
+      [3, 8],
+    ] as const) {
+      expect(translation.offsetOf(start * MiB2)).toBe(page * MiB2)
+      expect(translation.offsetOf((start + 1) * MiB2 - 1)).toBe((page + 1) * MiB2 - 1)
+    }
+  })
+
+  test.each([0, MiB2, 2 * MiB2 - 1, 3 * MiB2, 10 * MiB2, 2 ** 52, 9 * MiB2 + 0.5, -1, Number.NaN, -(9 * MiB2)])(
+    'refuses %d, where no page of the region is',
+    (address) => {
+      expect(() => translation.offsetOf(address)).toThrow(failure('ERR_OUT_OF_RANGE', { physicalAddress: address }))
+      expect(translation.contains(address)).toBe(false)
+    },
+  )
+
+  test('tells frames apart that differ only above 32 bits', () => {
+    const far = translationOf([4096, 4096 + 2 ** 44, 4096 + 2 ** 45], 4096)
+    expect(far.offsetOf(4096 + 2 ** 45 + 7)).toBe(2 * 4096 + 7)
+    expect(far.contains(4096 + 2 ** 46)).toBe(false)
+  })
+
+  test('gives the lower offset when two pages share a frame', () => {
+    expect(translationOf([5 * MiB2, 4 * MiB2, 4 * MiB2]).offsetOf(4 * MiB2 + 3)).toBe(MiB2 + 3)
+  })
+
+  test('says that it cannot know while a page is hidden', () => {
+    const hidden = translationOf(['hidden', 2 * MiB2])
+    expect(hidden.offsetOf(2 * MiB2)).toBe(MiB2)
+    expect(() => hidden.offsetOf(3 * MiB2)).toThrow(failure('ERR_PFN_HIDDEN'))
+    expect(() => hidden.contains(3 * MiB2)).toThrow(failure('ERR_PFN_HIDDEN'))
+  })
+})
