@@ -19,6 +19,7 @@ import {
   wrongTypes,
 } from '../support/bad-input.js'
 import { root } from '../support/child-process.js'
+import { compiled } from '../support/compiled-program.js'
 import { complaint, type Door } from '../support/entry-points.js'
 import { methodsOf, world } from '../support/process-state.js'
 import { base, regionOptions, registryOptions, wrongNames } from '../support/registry-inputs.js'
@@ -317,11 +318,10 @@ describe('bad input is refused with a typed error that names it, and changes not
 })
 
 test('what takes all memory, or seconds, to copy or to print is refused before that', () => {
-  const script = `${root}test/support/programs/excessive-input.ts`
   // Killed when it takes minutes, as each of them did; a heap of this size is full before that.
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
-    ['--max-old-space-size=512', '--import', 'tsx', script],
+    ['--max-old-space-size=512', compiled('excessive-input.ts')],
     { encoding: 'utf8', timeout: 120_000, killSignal: 'SIGKILL', cwd: root },
   )
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })

@@ -14,7 +14,7 @@ test('regions leave mappings to the runtime, which aborts when it gets none', as
 })
 
 test('a process without a descriptor left is told so, and goes on', async () => {
-  const fixture = await compiled('limits.ts')
+  const fixture = compiled('limits.ts')
   await using program = new Program([
     'prlimit',
     '--nofile=200:200',

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { compiled } from './compiled-program.js'
 
 /** The root of the checkout, with a slash at its end. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -64,17 +65,10 @@ export class Program {
   }
 }
 
-/** A TypeScript file of test/children as a program. */
+/** A TypeScript file of test/support/programs as a program. */
 export class Child extends Program {
   /** @param prefix a command that runs the rest of the line, such as setpriv and its options */
   constructor(script: string, args: readonly (string | number)[] = [], prefix: readonly string[] = []) {
-    super([
-      ...prefix,
-      process.execPath,
-      '--import',
-      'tsx',
-      `${root}test/support/programs/${script}`,
-      ...args.map(String),
-    ])
+    super([...prefix, process.execPath, compiled(script), ...args.map(String)])
   }
 }

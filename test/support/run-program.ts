@@ -3,7 +3,7 @@ import { compiled } from './compiled-program.js'
 
 /** A file of test/support/programs as a program of its own. */
 export async function start(fixture: string, ...args: readonly (string | number)[]): Promise<Program> {
-  return new Program([process.execPath, await compiled(fixture), ...args.map(String)])
+  return new Program([process.execPath, compiled(fixture), ...args.map(String)])
 }
 
 /** Runs a file of test/support/programs to its end. */

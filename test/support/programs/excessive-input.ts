@@ -1,6 +1,5 @@
 import { inspect } from 'node:util'
-import { PinfoldError } from '../../../src/errors.js'
-import { openDevice, openRegistrySync } from '../../../src/index.js'
+import { openDevice, openRegistrySync, PinfoldError } from '../../../src/index.js'
 import { hugeBigint, longText, sparse } from '../bad-input.js'
 
 // Passes what takes no memory itself, and all there is to whoever copies it or makes a text of it, to ways in of every
