@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { linesAfter, State, Word } from '../../src/heap/block-table.js'
 import { firstDamage } from '../../src/heap/integrity.js'
 import { SegregatedFit } from '../../src/heap/segregated-fit.js'
+import { randomNumbers } from '../support/random.mjs'
 
 /** Five blocks of 4, 8, 16, 8 and 4 granules from the start on, of which the second and fourth are free again. */
 function somewhatUsed() {
@@ -94,10 +95,9 @@ describe('damage that is planted is found, at the first block that is not right:
 test('whatever stands in the table, the check ends', () => {
   for (let seed = 1; seed < 300; seed++) {
     const { fit, words } = somewhatUsed()
-    let word = seed
+    const random = randomNumbers(seed)
     for (let place = 0; place < words.length; place++) {
-      word = (Math.imul(word, 1103515245) + 12345) & 0x7fffffff
-      if (word % 4 === 0) words[place] = (word >>> 8) % 200
+      if (random(4) === 0) words[place] = random(200)
     }
     firstDamage(fit, 0)
   }
@@ -197,26 +197,16 @@ describe('the index of live blocks', () => {
 })
 
 describe('fragmentation is bounded: of a heap in which blocks of any size come and go,', () => {
-  /** xorshift32, so that a failure is one for everybody. */
-  function words(state: number): () => number {
-    return () => {
-      state ^= state << 13
-      state ^= state >>> 17
-      state ^= state << 5
-      return state >>> 0
-    }
-  }
-
   test.each([
     ['16 bytes to 1 KiB', 6, 0.9],
     ['16 bytes to 16 KiB', 10, 0.9],
     ['16 bytes to 256 KiB', 14, 0.8],
   ])('%s, so much is in use when the first finds no room', (_, powers, least) => {
     const size = 2 ** 18 // 4 MiB
-    const next = words(88172645)
+    const random = randomNumbers(88172645)
     const anySize = () => {
-      const smallest = 1 << (next() % powers)
-      return smallest + (next() % smallest)
+      const smallest = 1 << random(powers)
+      return smallest + random(smallest)
     }
     const shares: number[] = []
     for (let round = 0; round < 5; round++) {
@@ -227,9 +217,9 @@ describe('fragmentation is bounded: of a heap in which blocks of any size come a
         const block = fit.allocate(anySize(), 1)
         if (block === 0) break
         starts.push(fit.table.words[block + Word.start] ?? -1)
-        if (next() % 3 === 0) continue
+        if (random(3) === 0) continue
         const [last = -1] = starts.splice(-1)
-        const which = next() % starts.length
+        const which = random(starts.length)
         fit.free(starts[which] ?? last)
         if (which < starts.length) starts[which] = last
       }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { createPackets, openRegistrySync, packetsBytes } from '../../src/index.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
+import { randomNumbers } from '../support/random.mjs'
 import { kept } from '../support/registries.js'
 
 // Packets whose records somebody writes over.
@@ -19,28 +20,24 @@ test('whatever is written over their memory, packets throw what is ours and touc
     size / 4,
   )
   const untouched = words.slice()
-  let seed = 1
-  const random = () => {
-    seed = Math.imul(seed, 1_103_515_245) + 12_345
-    return seed >>> 1
-  }
+  const random = randomNumbers(1)
   const records = 33 * 16
   for (let round = 0; round < 3000; round++) {
     words.set(untouched)
     for (let one = 0; one < 200; one++) {
-      const value = [random(), -random(), random() % 20, 1, 0][random() % 5] ?? 0
-      words[records + (random() % 200)] = value
+      const value = [random(2 ** 31), -random(2 ** 31), random(20), 1, 0][random(5)] ?? 0
+      words[records + random(200)] = value
     }
-    const [one, other] = [random() % 16, random() % 16]
+    const [one, other] = [random(16), random(16)]
     const uses = [
       () => packets.free(one),
       () => packets.clone(one),
       () => packets.chain(one, other),
-      () => packets.split(one, random() % 300),
+      () => packets.split(one, random(300)),
       () => packets.linearize(one),
       () => packets.copy(one),
       () => packets.bytes(one).fill(1),
-      () => packets.append(one, random() % 300),
+      () => packets.append(one, random(300)),
       () => packets.compare(one, other),
       () => packets.freeBulk(Uint32Array.of(one, other)),
       () => packets.retain(one),
@@ -48,7 +45,7 @@ test('whatever is written over their memory, packets throw what is ours and touc
     ]
     for (let turn = 0; turn < 4; turn++) {
       try {
-        uses[random() % uses.length]?.()
+        uses[random(uses.length)]?.()
       } catch (error) {
         expect(error).toMatchObject({ name: 'PinfoldError' })
       }

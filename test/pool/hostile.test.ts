@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { bufferPoolBytes, createBufferPool, openRegistrySync, PinfoldError } from '../../src/index.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
+import { randomNumbers } from '../support/random.mjs'
 import { kept } from '../support/registries.js'
 
 // Pools whose bookkeeping somebody writes over.
@@ -20,11 +21,7 @@ test.for([{ tracking: 'all' }, { tracking: { oneIn: 3 } }, { tracking: 'off' }] 
     const { buffer, byteOffset } = all.view(basePageSize, size)
     const words = new Int32Array(buffer, byteOffset, size / 4)
     const values = new Uint32Array(20)
-    let seed = 1
-    const random = (below: number) => {
-      seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
-      return Math.floor((seed / 2 ** 32) * below)
-    }
+    const random = randomNumbers(1)
     const writeOver = () => {
       const isAll = random(4) === 0
       const count = isAll ? words.length - 16 : random(400)

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachPackets, attachRegion } from '../../../dist/index.js'
+import { randomNumbers } from '../random.mjs'
 
 // One thread of several that do everything with packets that changes who has what, to the end or until it is killed. It
 // writes its name into what it has, and looks for it before it frees it: whoever else had it would have written another.
@@ -10,14 +11,9 @@ const region = attachRegion(handle)
 const packets = attachPackets(region)
 const burst = new Uint32Array(32)
 const held = []
-let state = name * 2654435761
+const random = randomNumbers(name * 2654435761)
 let done = 0
 let wrong = 0
-
-function random(below) {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-  return Math.floor((state / 2 ** 32) * below)
-}
 
 function keep(index) {
   if (index < 0) return

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachBufferPool, attachRegion } from '../../../dist/index.js'
+import { randomNumbers } from '../random.mjs'
 
 // One thread of several that use a pool. It writes its name into what it takes, and looks for it before it gives it back:
 // whoever else had the element meanwhile would have written another.
@@ -13,12 +14,7 @@ const words = Array.from({ length: pool.capacity }, (_, index) => {
   return new Int32Array(buffer, byteOffset, 1)
 })
 
-let state = name * 2654435761
-function random(below) {
-  state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-  return Math.floor((state / 2 ** 32) * below)
-}
-
+const random = randomNumbers(name * 2654435761)
 const held = []
 const burst = new Uint32Array(64)
 let done = 0

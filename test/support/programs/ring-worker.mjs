@@ -1,18 +1,13 @@
 // A worker on rings that its parent has made; `workerData.work` says what it does with them.
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachRegion, attachRing } from '../../../dist/index.js'
+import { randomNumbers } from '../random.mjs'
 
 const { work, handle, places, id, operations } = workerData
 const region = attachRegion(handle)
 const rings = places.map(([offset, length]) => attachRing(region.slice(offset, length)))
 
-let state = 88172645 + id
-function random(below) {
-  state ^= state << 13
-  state ^= state >>> 17
-  state ^= state << 5
-  return (state >>> 0) % below
-}
+const random = randomNumbers(88172645 + id)
 
 const works = {
   // Puts numbers of its own in and takes whatever comes out; the sums are modulo 2^32. Of each producer they must come in
