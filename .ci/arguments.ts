@@ -1,10 +1,18 @@
 import { parseArgs } from 'node:util'
 
+export interface Wanted {
+  /** The suites or platforms after `--only`, all of them known; empty means everything. */
+  readonly only: readonly string[]
+  /** Whether `--quick` was given. */
+  readonly quick: boolean
+}
+
 /**
- * The names after `--only`, all of them known; empty means everything. `--help` prints the usage and ends the process; anything
- * wrong prints it and ends the process with 2.
+ * Reads the command line. `--help` prints the usage and ends the process; anything wrong prints it and ends the process with 2.
+ *
+ * @param takesQuick whether `--quick` is an option of the command
  */
-export function readOnly(known: readonly string[], usage: string): string[] {
+export function readWanted(known: readonly string[], usage: string, takesQuick = false): Wanted {
   const values = parseOptions(usage)
   if (values.help) {
     console.log(usage)
@@ -13,13 +21,16 @@ export function readOnly(known: readonly string[], usage: string): string[] {
   const only = values.only.split(',').filter((name) => name !== '')
   const unknown = only.filter((name) => !known.includes(name))
   if (unknown.length > 0) refuse(`--only ${unknown.join(',')}: there is no such suite`, usage)
-  return only
+  if (values.quick && !takesQuick) refuse('--quick is an option of npm test alone', usage)
+  if (values.quick && only.length > 0) refuse('--quick and --only exclude each other', usage)
+  return { only, quick: values.quick }
 }
 
 function parseOptions(usage: string) {
   try {
     const only = { type: 'string', default: '' } as const
-    return parseArgs({ options: { only, help: { type: 'boolean' } } }).values
+    const quick = { type: 'boolean', default: false } as const
+    return parseArgs({ options: { only, quick, help: { type: 'boolean' } } }).values
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error), usage)
   }

@@ -4,7 +4,7 @@
  *
  * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 when anything failed.
  */
-import { readOnly } from './arguments.js'
+import { readWanted } from './arguments.js'
 import { type Outcome, silent } from './outcome.js'
 import { Session } from './session.js'
 import { build } from './suites/build.js'
@@ -42,7 +42,7 @@ const platforms: Readonly<Record<string, () => Promise<Outcome[]>>> = {
 }
 const known = Object.keys(platforms)
 
-const only = readOnly(
+const { only } = readWanted(
   known,
   `npm run test:platforms                                  every platform
 npm run test:platforms -- --only PLATFORM[,PLATFORM…]   only these: ${known.join(', ')}`,

@@ -5,13 +5,14 @@
  * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 when anything failed.
  */
 import { availableParallelism } from 'node:os'
-import { readOnly } from './arguments.js'
+import { readWanted } from './arguments.js'
 import { type Outcome, silent } from './outcome.js'
 import { Session } from './session.js'
 import { build, types } from './suites/build.js'
 import { lint } from './suites/lint.js'
 import { native } from './suites/native.js'
 import { packed } from './suites/packed.js'
+import { quickTests } from './suites/quick.js'
 import { tidy } from './suites/tidy.js'
 import { currentNode, projects, vitest } from './suites/vitest.js'
 
@@ -26,13 +27,18 @@ const after = { packed: () => packed(currentNode) } satisfies Checks
 const needsBuild: readonly string[] = ['build', ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
 const known = [...Object.keys(before), 'tidy', ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
 
-const only = readOnly(
+const started = performance.now()
+const { only, quick } = readWanted(
   known,
   `npm test                              every suite, on this Node
+npm test -- --quick                   lint, types, unit tests, and tests of the modules that differ from main: a minute
 npm test -- --only SUITE[,SUITE…]     only these: ${known.join(', ')}
 npm run test:platforms                other Node versions and platforms`,
+  true,
 )
+const quickSuites: readonly string[] = ['lint', 'types', 'build', 'unit']
 const wanted = (suite: string): boolean => {
+  if (quick) return quickSuites.includes(suite)
   // Tests of a tree that was edited and not built would be tests of another tree.
   if (suite === 'build') return only.length === 0 || only.some((name) => needsBuild.includes(name))
   return only.length === 0 || only.includes(suite)
@@ -51,6 +57,7 @@ await session.run(async () => {
     })
   }
   await runChecks(after)
+  if (quick) await session.onHugepages(async () => session.add(...(await quickTests(started))))
 })
 
 async function runChecks(checks: Checks): Promise<void> {

@@ -1,8 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import type { SerializedError } from 'vitest'
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
+
+/** How long each test file took when it last ran here, in seconds, by its path. */
+export const durationsFile = 'build/reports/durations.json'
 
 /** One test as `npm test` counts it. */
 export interface TestRecord {
@@ -52,7 +55,17 @@ export default class CountingReporter implements Reporter {
     }
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, JSON.stringify({ records, seconds } satisfies Report))
+    rememberDurations(modules)
   }
+}
+
+function rememberDurations(modules: readonly TestModule[]): void {
+  const known: Record<string, number> = existsSync(durationsFile) ? JSON.parse(readFileSync(durationsFile, 'utf8')) : {}
+  for (const module of modules) known[module.relativeModuleId] = secondsOf(module)
+  // Beside and swapped in: another run may be reading it.
+  const beside = `${durationsFile}.${process.pid}`
+  writeFileSync(beside, JSON.stringify(known))
+  renameSync(beside, durationsFile)
 }
 
 function recordsOf(module: TestModule): TestRecord[] {

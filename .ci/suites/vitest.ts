@@ -13,15 +13,21 @@ export interface VitestRun {
   readonly chosen: readonly string[]
   /** Files of theirs that are not run. */
   readonly without?: readonly string[]
+  /** The only files of theirs that are run; all by default. */
+  readonly files?: readonly string[]
 }
 
 /** Runs vitest projects on one Node, and counts what vitest reported for each of them. */
-export async function vitest({ node, chosen, without = [] }: VitestRun): Promise<Outcome[]> {
+export async function vitest({ node, chosen, without = [], files = [] }: VitestRun): Promise<Outcome[]> {
   const started = performance.now()
   // Named by the process, so that two runs at once do not read each other's.
   const file = `build/reports/vitest-${node.label}-${chosen.join('-')}-${process.pid}.json`
   const args = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=.ci/vitest-reporter.ts']
-  const which = [...chosen.flatMap((name) => ['--project', name]), ...without.flatMap((file) => ['--exclude', file])]
+  const which = [
+    ...chosen.flatMap((name) => ['--project', name]),
+    ...without.flatMap((file) => ['--exclude', file]),
+    ...files,
+  ]
   const { status } = await run(node.path, [...args, ...which], {
     show: true,
     env: { PINFOLD_REPORT: file },
