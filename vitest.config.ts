@@ -25,6 +25,7 @@ export default defineConfig({
   oxc: { target: 'es2022' },
   test: {
     pool: 'forks',
+    setupFiles: ['test/support/matchers.ts'],
     // Tests bring these about on purpose. A test that looks for one listens for it; nobody else is to read it.
     execArgv: ['PINFOLD_HELD', 'PINFOLD_QUEUE_ENTRIES'].map((code) => `--disable-warning=${code}`),
     // Of a busy machine, which emulates another one beside the tests.

@@ -1,0 +1,51 @@
+import { expect } from 'vitest'
+import type { ErrorCode } from '../../src/errors.js'
+
+// Matchers of all tests: vitest.config.ts loads this file before each test file.
+
+/** What else the error must have: properties by name, each a value or an asymmetric matcher. */
+type Details = Readonly<Record<string, unknown>>
+
+expect.extend({
+  /**
+   * The function throws an error with this code, or, after `rejects`, the promise rejects with one. `details` are compared as
+   * `expect.objectContaining` compares them.
+   */
+  toThrowCode(received: unknown, code: string, details: Details = {}) {
+    const caught = this.promise === 'rejects' ? { error: received } : caughtFrom(received)
+    const pass = caught !== undefined && this.equals(caught.error, expect.objectContaining({ code, ...details }))
+    return {
+      pass,
+      message: () => {
+        if (pass) return `expected no error with the code ${code}, but there was one`
+        if (!caught) return `expected an error with the code ${code}, but nothing was thrown`
+        return `expected an error with the code ${code}, but another was thrown`
+      },
+      ...(caught ? { actual: shown(caught.error, details), expected: { code, ...details } } : {}),
+    }
+  },
+})
+
+function caughtFrom(received: unknown): { readonly error: unknown } | undefined {
+  if (typeof received !== 'function') throw new TypeError(`toThrowCode needs a function, and received ${received}`)
+  try {
+    received()
+  } catch (error) {
+    return { error }
+  }
+  return undefined
+}
+
+/** The parts of an error that a difference is shown of. */
+function shown(error: unknown, details: Details): unknown {
+  if (!(error instanceof Error)) return error
+  const parts = ['code', 'message', ...Object.keys(details)]
+  return Object.fromEntries(parts.map((name) => [name, Reflect.get(error, name)]))
+}
+
+declare module 'vitest' {
+  // biome-ignore lint/correctness/noUnusedVariables: the parameter is vitest's, and an interface is merged by all of its own
+  interface Matchers<T> {
+    toThrowCode(code: ErrorCode | (string & {}), details?: Details): T
+  }
+}
