@@ -44,7 +44,6 @@ function shown(error: unknown, details: Details): unknown {
 }
 
 declare module 'vitest' {
-  // biome-ignore lint/correctness/noUnusedVariables: the parameter is vitest's, and an interface is merged by all of its own
   interface Matchers<T> {
     toThrowCode(code: ErrorCode | (string & {}), details?: Details): T
   }
