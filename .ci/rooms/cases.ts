@@ -55,7 +55,7 @@ export const cases: readonly Case[] = [
   {
     says: 'translate knows the machine, and not the regions',
     file: 'src/translate/runs.ts',
-    text: "import { x } from '../system/page-sizes.js'\nimport { y } from '../memory/slice.js'\n",
+    text: "import { x } from '../system/page-sizes.js'\nimport { y } from '../memory/region-memory.js'\n",
     expects: ['translate → memory'],
   },
   {

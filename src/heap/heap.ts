@@ -1,8 +1,7 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
-import { coreOf } from '../memory/mapped-region.js'
 import { OpenOnce } from '../memory/open-once.js'
-import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
+import { type AlignedMemory, alignedMemory, type RegionMemory } from '../memory/region-memory.js'
 import { checked } from '../options.js'
 import { formatSize, GiB } from '../sizes.js'
 import { Granule, Word } from './block-table.js'
@@ -43,7 +42,7 @@ const fewestBlocks = 256
  * It holds its region until it is closed.
  */
 export class Heap {
-  readonly #part: PoolRange
+  readonly #part: AlignedMemory
   readonly #release: () => void
   /** Bytes behind each block that nobody may write to; 0 where overruns are not looked for. */
   readonly #redZone: number
@@ -54,13 +53,13 @@ export class Heap {
   #failures = 0
 
   /** Made by `createHeap()`, which has checked the words. */
-  constructor(part: PoolRange, blocks: number, redZone: number) {
+  constructor(part: AlignedMemory, blocks: number, redZone: number) {
     this.#part = part
     this.#redZone = redZone
-    const address = part.region.address + BigInt(part.offset)
+    const address = part.core.address + BigInt(part.offset)
     const skew = Number((address % BigInt(largestAlignment)) / BigInt(Granule.bytes))
-    this.#fit = new SegregatedFit(Math.floor(part.bytes / Granule.bytes), skew, blocks)
-    this.#release = coreOf(part.region).hold('a heap')
+    this.#fit = new SegregatedFit(Math.floor(part.length / Granule.bytes), skew, blocks)
+    this.#release = part.core.hold('a heap')
   }
 
   /** Bytes that it manages: those of its memory, less what is beyond a multiple of 16; 0 once it was closed. */
@@ -229,11 +228,11 @@ export class Heap {
   [inspect.custom](): string {
     const { size, used, index } = this.#fit
     const use = `${formatSize(used * Granule.bytes)} of ${formatSize(size * Granule.bytes)} in ${index.count} blocks`
-    return `Heap in region '${this.#part.region.name}' { ${this.#closed ? 'closed' : use} }`
+    return `Heap in region '${this.#part.core.name}' { ${this.#closed ? 'closed' : use} }`
   }
 
   get #name(): string {
-    return `the heap in region '${this.#part.region.name}'`
+    return `the heap in region '${this.#part.core.name}'`
   }
 
   #allocate(subject: string, size: number, alignment: number): number {
@@ -287,7 +286,7 @@ export class Heap {
   }
 
   #bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {
-    return this.#part.region.view(this.#part.offset + offset, length)
+    return this.#part.core.view(this.#part.offset + offset, length)
   }
 
   #zero(offset: number, length: number): void {
@@ -359,13 +358,13 @@ const open = new OpenOnce<Heap>()
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`; `ERR_POOL_OPEN` when this thread has one open that
  *   starts there; `ERR_MEMORY_SHORT` when there is no memory to know of so many blocks
  */
-export function createHeap(memory: PoolMemory, options: HeapOptions = {}): Heap {
-  const range = poolRange('createHeap', memory, Granule.bytes)
+export function createHeap(memory: RegionMemory, options: HeapOptions = {}): Heap {
+  const range = alignedMemory('createHeap', memory, Granule.bytes)
   const most = mostGranules * Granule.bytes
-  if (range.bytes < Granule.bytes || range.bytes > most) {
+  if (range.length < Granule.bytes || range.length > most) {
     throw new PinfoldError(
-      `createHeap: memory: expected from ${Granule.bytes} to ${most} bytes, received ${range.bytes}`,
-      { code: 'ERR_INVALID_ARGUMENT', values: { length: range.bytes } },
+      `createHeap: memory: expected from ${Granule.bytes} to ${most} bytes, received ${range.length}`,
+      { code: 'ERR_INVALID_ARGUMENT', values: { length: range.length } },
     )
   }
   const { blocks = fewestBlocks, redZones = false } = checked('createHeap', heapOptions, options)

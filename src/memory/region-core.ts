@@ -2,7 +2,8 @@ import { constants } from 'node:os'
 import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 import { type ErrorCode, isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import { type NativeRegion, native } from '../native.js'
-import { GiB } from '../sizes.js'
+import { checkRange } from '../options.js'
+import { formatSize, GiB } from '../sizes.js'
 import type { PagesName } from '../system/page-sizes.js'
 import { type Caller, StackSampler } from './call-stack.js'
 
@@ -121,6 +122,30 @@ export class RegionCore {
     this.#onClose.push(listener)
   }
 
+  /**
+   * All of the region, of up to 4 GiB.
+   *
+   * @throws PinfoldError `ERR_REGION_TOO_LARGE`, `ERR_EXTERNAL_BUFFERS`, `ERR_SYSTEM`
+   */
+  bytes(): Uint8Array<ArrayBuffer> {
+    if (this.size > windowSize) throw this.#tooLarge('bytes', this.size, windowSize)
+    return new Uint8Array(this.window(0))
+  }
+
+  /**
+   * A view of `length` bytes, up to 2 GiB, at `offset`.
+   *
+   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_OUT_OF_RANGE`, `ERR_REGION_TOO_LARGE`, `ERR_EXTERNAL_BUFFERS`,
+   *   `ERR_SYSTEM`
+   */
+  view(offset: number, length: number): Uint8Array<ArrayBuffer> {
+    this.requireOpen('view')
+    checkRange('view', offset, length, this.size)
+    if (length > windowStep) throw this.#tooLarge('view', length, windowStep)
+    const index = offset + length <= windowSize ? 0 : this.#laterWindow(offset)
+    return new Uint8Array(this.window(index), offset - index * windowStep, length)
+  }
+
   /** The ArrayBuffer of a window; made at first use, then kept, unless somebody transferred it away. */
   window(index: number): ArrayBuffer {
     const kept = this.#windows[index]
@@ -223,6 +248,18 @@ export class RegionCore {
       }
     }
     this.#done = true
+  }
+
+  /** The window that contains a view which does not lie in the first. No window starts at the very end of the region. */
+  #laterWindow(offset: number): number {
+    return Math.min(Math.floor(offset / windowStep), Math.ceil(this.size / windowStep) - 1)
+  }
+
+  #tooLarge(subject: string, length: number, most: number): PinfoldError {
+    return new PinfoldError(
+      `${subject}: ${formatSize(length)} of region '${this.name}' are more than one view can show: ${formatSize(most)}`,
+      { code: 'ERR_REGION_TOO_LARGE', values: { length, most }, hint: 'region.view(offset, length), up to 2 GiB each' },
+    )
   }
 }
 

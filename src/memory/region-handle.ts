@@ -25,6 +25,13 @@ const handleSchema = z.lazy(() =>
  */
 export type RegionHandle = Readonly<z.infer<typeof handleSchema>>
 
+/** What another thread attaches the region by. @throws PinfoldError `ERR_REGION_CLOSED` */
+export function handleOf(core: RegionCore): RegionHandle {
+  core.requireOpen('handle')
+  const { id: region, name, size } = core
+  return { pinfold: 'region', process: native.processToken(), region, name, size }
+}
+
 /**
  * This thread's own attachment to the region that `handle` names.
  *

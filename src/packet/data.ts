@@ -61,7 +61,7 @@ export abstract class PacketData extends PacketHolds {
   bytes(index: number): Uint8Array<ArrayBuffer> {
     this.recordOf('bytes', index)
     const { offset, length } = this.dataOf('bytes', index)
-    return this.range.region.view(offset, length)
+    return this.range.core.view(offset, length)
   }
 
   /**
@@ -231,7 +231,7 @@ export abstract class PacketData extends PacketHolds {
     const word = (at: number) => slots[slot + at] ?? 0
     const offset = (word(slotWord.offsetLow) >>> 0) + word(slotWord.offsetHigh) * 2 ** 32
     const length = word(slotWord.length)
-    checkRange(subject, offset, length, this.range.region.size)
+    checkRange(subject, offset, length, this.range.core.size)
     return { offset, length }
   }
 

@@ -1,14 +1,11 @@
 import { randomInt } from 'node:crypto'
 import { atomicAdd, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import { coreOf, type MappedRegion } from '../memory/mapped-region.js'
-import { isSlice, type Slice } from '../memory/slice.js'
+import type { RegionCore } from '../memory/region-core.js'
+import { isRegionMemory, type MemoryRange, type RegionMemory, rangeOf } from '../memory/region-memory.js'
 import { checkRange } from '../options.js'
 import { describe } from '../sizes.js'
 import { slotWord, slotWords } from './layout.js'
-
-/** A part of the region that packets lie in. */
-export type ExternalMemory = Slice
 
 /**
  * The external buffers of a thread's packets. A callback is this thread's, so a buffer whose last packet another thread has
@@ -72,17 +69,14 @@ export class ExternalSlots {
 }
 
 /** Where an external buffer is in its region. */
-export interface ExternalRange {
-  readonly offset: number
-  readonly length: number
-}
+export type ExternalRange = Pick<MemoryRange, 'offset' | 'length'>
 
 /** What the caller has given, read once. @throws PinfoldError */
-export function externalRange(region: MappedRegion, memory: ExternalMemory, release: () => void): ExternalRange {
-  if (!isSlice(memory)) throw wrong('memory', "a Slice of the packets' region", memory)
-  const { region: other, offset, length } = memory
-  if (coreOf(other).id !== coreOf(region).id) throw wrong('memory', "a Slice of the packets' region", memory)
-  checkRange('attachExternal', offset, length, region.size)
+export function externalRange(core: RegionCore, memory: RegionMemory, release: () => void): ExternalRange {
+  const range = isRegionMemory(memory) ? rangeOf(memory) : undefined
+  if (range === undefined || range.core.id !== core.id) throw wrong('memory', "memory of the packets' region", memory)
+  const { offset, length } = range
+  checkRange('attachExternal', offset, length, core.size)
   if (typeof release !== 'function') throw wrong('release', 'a function', release)
   if (length < 2 ** 31) return { offset, length }
   throw new PinfoldError(`attachExternal: expected less than 2 GiB, received ${length} bytes`, {

@@ -1,6 +1,6 @@
 import { atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { PoolMemory } from '../memory/pool-memory.js'
+import type { RegionMemory } from '../memory/region-memory.js'
 
 /**
  * Packets in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process.
@@ -121,7 +121,7 @@ export interface PacketViews {
 }
 
 /** @throws PinfoldError as `region.view` */
-export function packetViews(memory: PoolMemory, shape: PacketShape): PacketViews {
+export function packetViews(memory: RegionMemory, shape: PacketShape): PacketViews {
   const places = packetPlaces(shape)
   const { buffer, byteOffset } = memory.view(0, places.end)
   const count = shape.capacity * recordWords
@@ -134,7 +134,7 @@ export function packetViews(memory: PoolMemory, shape: PacketShape): PacketViews
 }
 
 /** Makes packets of memory that may have held anything, all free. The magic comes last, by `publishPackets`. */
-export function writePackets(memory: PoolMemory, shape: PacketShape): void {
+export function writePackets(memory: RegionMemory, shape: PacketShape): void {
   const bytes = memory.view(0, packetPlaces(shape).end)
   const words = headerOf(memory)
   atomicStore(words, headerWord.magic, 0)
@@ -152,7 +152,7 @@ export function writePackets(memory: PoolMemory, shape: PacketShape): void {
 }
 
 /** From now on others can attach. */
-export function publishPackets(memory: PoolMemory): void {
+export function publishPackets(memory: RegionMemory): void {
   atomicStore(headerOf(memory), headerWord.magic, magic)
 }
 
@@ -161,7 +161,7 @@ export function publishPackets(memory: PoolMemory): void {
  *
  * @throws PinfoldError `ERR_PACKETS_LAYOUT` when there are none, or none of this version, or more than fit; as `region.view`
  */
-export function readPackets(memory: PoolMemory, bytes: number): PacketShape {
+export function readPackets(memory: RegionMemory, bytes: number): PacketShape {
   if (bytes < slotsAt) throw noPackets(`${bytes} bytes are too few`, { bytes })
   const words = headerOf(memory).slice()
   const word = (at: number) => words[at] ?? 0
@@ -194,7 +194,7 @@ export function noPackets(why: string, values: Readonly<Record<string, unknown>>
   return new PinfoldError(`attach: no packets in this memory: ${why}`, { code: 'ERR_PACKETS_LAYOUT', values })
 }
 
-function headerOf(memory: PoolMemory): Int32Array {
+function headerOf(memory: RegionMemory): Int32Array {
   const { buffer, byteOffset } = memory.view(0, lineBytes)
   return new Int32Array(buffer, byteOffset, lineBytes / 4)
 }

@@ -1,6 +1,6 @@
 import { PinfoldError } from '../errors.js'
 import { OpenOnce } from '../memory/open-once.js'
-import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
+import { type AlignedMemory, alignedMemory, type RegionMemory } from '../memory/region-memory.js'
 import { attachBufferPool, bufferPoolBytes, createBufferPool } from '../pool/open-pool.js'
 import { ExternalSlots } from './external-buffers.js'
 import { PacketFields } from './fields.js'
@@ -25,26 +25,26 @@ const open = new OpenOnce<Packets>()
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when they do not fit, `ERR_POOL_OPEN` when this thread has
  *   some open there, `ERR_REGION_CLOSED`
  */
-export function createPackets(memory: PoolMemory, options: PacketsOptions = {}): Packets {
-  const range = poolRange('createPackets', memory)
+export function createPackets(memory: RegionMemory, options: PacketsOptions = {}): Packets {
+  const range = alignedMemory('createPackets', memory)
   const asked = checkedPackets(options)
   if (open.find(range) !== undefined) {
     throw new PinfoldError('create: this thread has packets open there', { code: 'ERR_POOL_OPEN' })
   }
-  const { pageSize } = range.region
-  const capacity = asked.count ?? mostThatFit(asked, range.bytes, pageSize)
+  const { pageSize } = range.core
+  const capacity = asked.count ?? mostThatFit(asked, range.length, pageSize)
   const shape = shapeOf(asked, Math.max(1, capacity))
   const bytesNeeded = shape.pool + bufferPoolBytes({ ...asked.pool, count: shape.capacity }, pageSize)
-  if (capacity < 1 || shape.pool >= range.bytes) {
-    const message = `create: ${shape.capacity} packets take ${bytesNeeded} bytes, and here are ${range.bytes}`
+  if (capacity < 1 || shape.pool >= range.length) {
+    const message = `create: ${shape.capacity} packets take ${bytesNeeded} bytes, and here are ${range.length}`
     throw new PinfoldError(message, {
       code: 'ERR_OUT_OF_RANGE',
-      values: { count: shape.capacity, bytesNeeded, bytes: range.bytes },
+      values: { count: shape.capacity, bytesNeeded, bytes: range.length },
     })
   }
   // Before there is a pool: the records of a great many packets may be more than one view can show.
   memory.view(0, shape.pool)
-  const pool = createBufferPool(memory.slice(shape.pool, range.bytes - shape.pool), { ...asked.pool, count: capacity })
+  const pool = createBufferPool(memory.slice(shape.pool, range.length - shape.pool), { ...asked.pool, count: capacity })
   writePackets(memory, shape)
   publishPackets(memory)
   return opened(range, shape, pool, asked.fields)
@@ -56,16 +56,16 @@ export function createPackets(memory: PoolMemory, options: PacketsOptions = {}):
  *
  * @throws PinfoldError `ERR_PACKETS_LAYOUT` when there are none; as `attachBufferPool`
  */
-export function attachPackets(memory: PoolMemory): Packets {
-  const range = poolRange('attachPackets', memory)
-  const shape = readPackets(memory, range.bytes)
+export function attachPackets(memory: RegionMemory): Packets {
+  const range = alignedMemory('attachPackets', memory)
+  const shape = readPackets(memory, range.length)
   const fields = PacketFields.parse(shape.declaration)
   if (fields === undefined || fields.bytes + shape.privateSize > shape.details) {
     throw noPackets('its fields cannot be', { declaration: shape.declaration })
   }
   const known = open.find(range)
   if (known !== undefined) return known
-  const pool = attachBufferPool(memory.slice(shape.pool, range.bytes - shape.pool))
+  const pool = attachBufferPool(memory.slice(shape.pool, range.length - shape.pool))
   if (pool.capacity === shape.capacity && shape.headroom <= pool.elementSize) return opened(range, shape, pool, fields)
   pool.close()
   throw noPackets('its pool is another', { capacity: shape.capacity, elements: pool.capacity })
@@ -108,6 +108,6 @@ function mostThatFit(asked: CheckedPackets, bytes: number, pageSize: number): nu
   return low
 }
 
-function opened(range: PoolRange, shape: PacketShape, pool: Packets['pool'], fields: PacketFields): Packets {
+function opened(range: AlignedMemory, shape: PacketShape, pool: Packets['pool'], fields: PacketFields): Packets {
   return open.add(range, new Packets(range, shape, pool, { fields, externals: new ExternalSlots() }))
 }

@@ -1,11 +1,11 @@
 import { inspect } from 'node:util'
 import { atomicAdd } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { PoolRange } from '../memory/pool-memory.js'
+import type { AlignedMemory, RegionMemory } from '../memory/region-memory.js'
 import { checkRange } from '../options.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
 import { noRoom, packetShared, requireUpTo } from './errors.js'
-import { type ExternalMemory, type ExternalSlots, externalRange } from './external-buffers.js'
+import { type ExternalSlots, externalRange } from './external-buffers.js'
 import type { Details, PacketField, PacketFields, PacketFieldType } from './fields.js'
 import { mostReferences, mostSegments, oneSharer, type PacketShape, recordWord, usesOther } from './layout.js'
 import { Packet } from './packet.js'
@@ -24,7 +24,7 @@ export class Packets extends PacketParts {
 
   /** Made by `createPackets` and `attachPackets`. */
   constructor(
-    range: PoolRange,
+    range: AlignedMemory,
     shape: PacketShape,
     pool: BufferPool,
     beside: { readonly fields: PacketFields; readonly externals: ExternalSlots },
@@ -108,10 +108,10 @@ export class Packets extends PacketParts {
    * @throws PinfoldError `ERR_PACKETS_EXHAUSTED` when all slots of external buffers are taken; `ERR_INVALID_ARGUMENT`,
    *   `ERR_OUT_OF_RANGE`; as `attach`
    */
-  attachExternal(index: number, memory: ExternalMemory, release: () => void): void {
+  attachExternal(index: number, memory: RegionMemory, release: () => void): void {
     // Whatever runs of the caller's comes first, since it may do anything with the packet.
     this.runReleases()
-    const range = externalRange(this.range.region, memory, release)
+    const range = externalRange(this.range.core, memory, release)
     this.changing(() => {
       this.#requirePlain('attachExternal', index)
       const slot = this.#externals.claim(this.views.slots, range, release)
@@ -245,7 +245,7 @@ export class Packets extends PacketParts {
     if (this.holders(index) !== 1 || this.isSharing(index)) throw packetShared('linearize', index, 'shares its buffer')
     const room = this.roomBehind('linearize', index)
     if (total - length > room) throw noRoom('linearize', index, 'tailroom', total - length, room)
-    const target = this.range.region.view(offset, total)
+    const target = this.range.core.view(offset, total)
     let at = length
     const rest = segments.slice(1)
     for (const segment of rest) {

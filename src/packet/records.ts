@@ -1,7 +1,7 @@
 import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
 import { type Pairs, pairsOf } from '../arrays/pair-copy.js'
 import { PinfoldError } from '../errors.js'
-import type { PoolRange } from '../memory/pool-memory.js'
+import type { AlignedMemory } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
 import { damaged, noPacket, notFirst, packetFree } from './errors.js'
 import {
@@ -30,7 +30,7 @@ export abstract class PacketRecords {
   declare readonly bufferSize: number
   /** The pool that the buffers are elements of. */
   declare readonly pool: BufferPool
-  declare protected readonly range: PoolRange
+  declare protected readonly range: AlignedMemory
   declare protected readonly shape: PacketShape
   declare protected records: Int32Array
   declare private pairs: Pairs
@@ -41,7 +41,7 @@ export abstract class PacketRecords {
   declare private readonly place: number
   protected views: PacketViews
 
-  constructor(range: PoolRange, shape: PacketShape, pool: BufferPool) {
+  constructor(range: AlignedMemory, shape: PacketShape, pool: BufferPool) {
     this.range = range
     this.shape = shape
     this.pool = pool

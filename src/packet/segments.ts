@@ -1,6 +1,6 @@
 import { plainBytes } from '../arrays/plain-bytes.js'
 import { PinfoldError } from '../errors.js'
-import type { MappedRegion } from '../memory/mapped-region.js'
+import type { RegionCore } from '../memory/region-core.js'
 import { checkRange } from '../options.js'
 import type { Registers } from '../pool/elements.js'
 import { describe } from '../sizes.js'
@@ -67,7 +67,7 @@ export abstract class PacketParts extends PacketData {
     for (const segment of segments) {
       const data = this.dataOf('piece', segment)
       if (from + length <= skipped + data.length) {
-        if (from >= skipped) return this.range.region.view(data.offset + from - skipped, length)
+        if (from >= skipped) return this.range.core.view(data.offset + from - skipped, length)
         break
       }
       skipped += data.length
@@ -123,7 +123,7 @@ export abstract class PacketParts extends PacketData {
   }
 
   #stretches(index: number): Stretches {
-    return new Stretches(this.range.region, this.parts(index))
+    return new Stretches(this.range.core, this.parts(index))
   }
 
   /** The bytes that segments have together, each of which is looked at. */
@@ -188,7 +188,7 @@ export abstract class PacketParts extends PacketData {
       const count = Math.min(length - start, bytes.length - done)
       skipped += length
       if (count <= 0) continue
-      move(this.range.region.view(offset + start, count), bytes.subarray(done, done + count))
+      move(this.range.core.view(offset + start, count), bytes.subarray(done, done + count))
       done += count
     }
   }
@@ -196,13 +196,13 @@ export abstract class PacketParts extends PacketData {
 
 /** A packet's bytes from front to back, as much in a turn as is in one piece. */
 class Stretches {
-  readonly #region: MappedRegion
+  readonly #core: RegionCore
   readonly #parts: readonly PacketPart[]
   #at = 0
   #passed = 0
 
-  constructor(region: MappedRegion, parts: readonly PacketPart[]) {
-    this.#region = region
+  constructor(core: RegionCore, parts: readonly PacketPart[]) {
+    this.#core = core
     this.#parts = parts
     this.pass(0)
   }
@@ -213,7 +213,7 @@ class Stretches {
   }
 
   bytes(count: number): Uint8Array {
-    return this.#region.view((this.#parts[this.#at]?.offset ?? 0) + this.#passed, count)
+    return this.#core.view((this.#parts[this.#at]?.offset ?? 0) + this.#passed, count)
   }
 
   pass(count: number): void {

@@ -1,7 +1,6 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
-import { coreOf } from '../memory/mapped-region.js'
-import type { PoolRange } from '../memory/pool-memory.js'
+import type { AlignedMemory } from '../memory/region-memory.js'
 import { isAlive } from '../threads/participants.js'
 import { PoolCache } from './cache.js'
 import type { Depot } from './depot.js'
@@ -45,10 +44,10 @@ export class BufferPool extends PoolCache {
   readonly #queue: PoolQueue
 
   /** Made by `createBufferPool` and `attachBufferPool`. */
-  constructor(range: PoolRange, shape: PoolShape, depot: Depot, isCounting: boolean) {
+  constructor(range: AlignedMemory, shape: PoolShape, depot: Depot, isCounting: boolean) {
     super(range, shape, depot, isCounting)
     this.#depot = depot
-    this.#queue = new PoolQueue(this.line, `pinfold:pool:${coreOf(range.region).id}:${range.offset}`, {
+    this.#queue = new PoolQueue(this.line, `pinfold:pool:${range.core.id}:${range.offset}`, {
       wordsNow: () => this.wordsNow(),
       get: () => this.#getForWaiter(),
       flushIfAsked: () => this.#flushIfAsked(),

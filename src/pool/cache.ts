@@ -2,7 +2,7 @@ import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
 import { copyPairs, moveNumbers, type Pairs, pairsOf } from '../arrays/pair-copy.js'
 import { atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { PoolRange } from '../memory/pool-memory.js'
+import type { AlignedMemory } from '../memory/region-memory.js'
 import { describe } from '../sizes.js'
 import { leftBehind } from '../threads/owner-word.js'
 import { Participant } from '../threads/participants.js'
@@ -59,7 +59,7 @@ export abstract class PoolCache extends PoolElements {
   protected readonly thread: number
   #closed = false
 
-  constructor(range: PoolRange, shape: PoolShape, depot: Depot, isCounting: boolean) {
+  constructor(range: AlignedMemory, shape: PoolShape, depot: Depot, isCounting: boolean) {
     super(range, shape)
     const { words, pairs, spans } = poolViews(range.memory, shape)
     // Loops end by it, so a program must not change it.

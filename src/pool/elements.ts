@@ -1,5 +1,5 @@
 import { PinfoldError } from '../errors.js'
-import type { PoolRange } from '../memory/pool-memory.js'
+import type { AlignedMemory } from '../memory/region-memory.js'
 import { checkRange } from '../options.js'
 import { describe } from '../sizes.js'
 import { ElementPlaces } from './element-places.js'
@@ -23,12 +23,12 @@ export abstract class PoolElements {
   declare readonly capacity: number
   /** Bytes of each. */
   declare readonly elementSize: number
-  declare protected readonly range: PoolRange
+  declare protected readonly range: AlignedMemory
   declare protected readonly shape: PoolShape
   readonly #places: ElementPlaces
   readonly #views: Uint8Array<ArrayBuffer>[] = []
 
-  constructor(range: PoolRange, shape: PoolShape) {
+  constructor(range: AlignedMemory, shape: PoolShape) {
     this.range = range
     this.shape = shape
     this.capacity = shape.capacity
@@ -44,7 +44,7 @@ export abstract class PoolElements {
 
   /** The element that has the byte at `offset` of the pool. @throws PinfoldError `ERR_OUT_OF_RANGE` when none has it */
   indexAt(offset: number): number {
-    checkRange('indexAt', offset, 1, this.range.bytes)
+    checkRange('indexAt', offset, 1, this.range.length)
     const index = this.#places.indexOf(offset)
     const from = offset - this.#places.offsetOf(Math.max(0, index))
     if (this.isElement(index) && from >= 0 && from < this.elementSize) return index

@@ -1,6 +1,6 @@
 import { atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { PoolMemory } from '../memory/pool-memory.js'
+import type { RegionMemory } from '../memory/region-memory.js'
 import { mostParticipants, participantAt } from '../threads/participants.js'
 
 /**
@@ -170,7 +170,7 @@ export function publishPool(words: Int32Array): void {
  * @throws PinfoldError `ERR_POOL_LAYOUT` when it is none, or none of this version, or larger than the memory; as
  *   `region.view`
  */
-export function readPool(memory: PoolMemory, bytes: number): PoolShape {
+export function readPool(memory: RegionMemory, bytes: number): PoolShape {
   if (bytes < stacksWord * 4) throw noPool(`${bytes} bytes are too few`, { bytes })
   const { buffer, byteOffset } = memory.view(0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)

@@ -1,6 +1,6 @@
 import { PinfoldError } from '../errors.js'
 import { OpenOnce } from '../memory/open-once.js'
-import { type PoolMemory, type PoolRange, poolRange } from '../memory/pool-memory.js'
+import { type AlignedMemory, alignedMemory, type RegionMemory } from '../memory/region-memory.js'
 import { BufferPool } from './buffer-pool.js'
 import { Depot } from './depot.js'
 import { depotWord, magazineWord, type PoolShape, placesOf, publishPool, readPool, writePool } from './layout.js'
@@ -23,9 +23,13 @@ const open = new OpenOnce<BufferPool>()
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit, `ERR_POOL_OPEN` when this thread has
  *   one open there, `ERR_REGION_CLOSED`
  */
-export function createBufferPool(memory: PoolMemory, options: BufferPoolOptions): BufferPool {
-  const range = poolRange('createBufferPool', memory)
-  const { shape, use } = checkedCreate(options, { ...range, pageSize: range.region.pageSize })
+export function createBufferPool(memory: RegionMemory, options: BufferPoolOptions): BufferPool {
+  const range = alignedMemory('createBufferPool', memory)
+  const { shape, use } = checkedCreate(options, {
+    offset: range.offset,
+    bytes: range.length,
+    pageSize: range.core.pageSize,
+  })
   if (open.find(range) !== undefined) {
     throw new PinfoldError('createBufferPool: this thread has a pool open there', { code: 'ERR_POOL_OPEN' })
   }
@@ -44,10 +48,10 @@ export function createBufferPool(memory: PoolMemory, options: BufferPoolOptions)
  * @throws PinfoldError `ERR_POOL_LAYOUT` when there is none, `ERR_RING_CLAIMED` when 64 living threads use it,
  *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
  */
-export function attachBufferPool(memory: PoolMemory, options: BufferPoolAttachOptions = {}): BufferPool {
-  const range = poolRange('attachBufferPool', memory)
+export function attachBufferPool(memory: RegionMemory, options: BufferPoolAttachOptions = {}): BufferPool {
+  const range = alignedMemory('attachBufferPool', memory)
   const use = checkedAttach(options)
-  const shape = readPool(memory, range.bytes)
+  const shape = readPool(memory, range.length)
   return open.find(range) ?? opened(range, shape, use)
 }
 
@@ -64,7 +68,7 @@ export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: n
   return shape.elements + bytes
 }
 
-function opened(range: PoolRange, shape: PoolShape, { patience, oneIn, statistics }: CheckedUse): BufferPool {
+function opened(range: AlignedMemory, shape: PoolShape, { patience, oneIn, statistics }: CheckedUse): BufferPool {
   const depot = new Depot(placesOf(shape), shape, patience)
   if (shape.tracking) return open.add(range, new TrackedBufferPool(range, shape, depot, oneIn ?? 1))
   return open.add(range, new BufferPool(range, shape, depot, statistics))

@@ -2,7 +2,7 @@ import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
 import { pairsOf } from '../arrays/pair-copy.js'
 import { atomicLoad, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { PoolRange } from '../memory/pool-memory.js'
+import type { AlignedMemory } from '../memory/region-memory.js'
 import { BufferPool } from './buffer-pool.js'
 import type { Depot } from './depot.js'
 import type { PoolShape } from './layout.js'
@@ -31,7 +31,7 @@ export class TrackedBufferPool extends BufferPool {
   #states: Uint8Array
   #turn = 0
 
-  constructor(range: PoolRange, shape: PoolShape, depot: Depot, oneIn: number) {
+  constructor(range: AlignedMemory, shape: PoolShape, depot: Depot, oneIn: number) {
     super(range, shape, depot, true)
     this.#oneIn = oneIn
     this.#states = poolViews(range.memory, shape).states

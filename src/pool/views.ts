@@ -1,4 +1,4 @@
-import type { PoolMemory } from '../memory/pool-memory.js'
+import type { RegionMemory } from '../memory/region-memory.js'
 import { magazineWord, type PoolShape, placesOf } from './layout.js'
 
 /** The views of a pool that a thread works on; all on one ArrayBuffer. */
@@ -13,7 +13,7 @@ export interface PoolViews {
 }
 
 /** @throws PinfoldError as `region.view` */
-export function poolViews(memory: PoolMemory, shape: PoolShape): PoolViews {
+export function poolViews(memory: RegionMemory, shape: PoolShape): PoolViews {
   const { states, end } = placesOf(shape)
   const { buffer, byteOffset } = memory.view(0, end)
   return {

@@ -1,8 +1,8 @@
+import { filledRange, type RegionMemory } from '../memory/region-memory.js'
 import type { Access } from './contract/access-flags.js'
 import type { RegisteredKeys } from './contract/device-calls.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf } from './device-object.js'
-import { type RegistrableMemory, rangeOf } from './memory-range.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import { Registration } from './registration.js'
 
@@ -30,9 +30,9 @@ export class ImplicitRegistration extends DeviceObject {
    *
    * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
    */
-  cover(memory: RegistrableMemory): Registration {
+  cover(memory: RegionMemory): Registration {
     this.requireOpen('cover')
-    const range = rangeOf('cover', memory)
+    const range = filledRange('cover', memory)
     const keys = callsOf(this).cover(handleOf(this), range)
     try {
       return new Registration(this.domain, [this], { kind: 'region', memory: range }, this.access, keys)

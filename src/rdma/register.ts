@@ -1,13 +1,13 @@
 import * as z from 'zod'
 import { formatAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
+import { filledRange, type MemoryRange, type RegionMemory } from '../memory/region-memory.js'
 import { checked, optionsObject } from '../options.js'
 import { type Access, type Rights, rightsOf } from './contract/access-flags.js'
-import type { MemoryRange, RegisteredKeys } from './contract/device-calls.js'
+import type { RegisteredKeys } from './contract/device-calls.js'
 import { address64 } from './contract/number-options.js'
 import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import { instanceOf, isInstance } from './instances.js'
-import { type RegistrableMemory, rangeOf } from './memory-range.js'
 import { ProtectionDomain } from './protection-domain.js'
 import { Registration } from './registration.js'
 
@@ -26,7 +26,7 @@ export interface RegisterOptions {
  *   `ERR_MEMLOCK_LIMIT`, `ERR_UNSUPPORTED`; what the device refuses
  */
 export function registerMemory(
-  memory: RegistrableMemory,
+  memory: RegionMemory,
   domain: ProtectionDomain,
   access: readonly Access[],
   options: RegisterOptions | undefined,
@@ -38,7 +38,7 @@ export function registerMemory(
 
 /** As `registerMemory`, beside the event loop. The region and the domain stay open meanwhile. */
 export async function registerMemoryAsync(
-  memory: RegistrableMemory,
+  memory: RegionMemory,
   domain: ProtectionDomain,
   access: readonly Access[],
   options: RegisterOptions | undefined,
@@ -56,7 +56,7 @@ export async function registerMemoryAsync(
 }
 
 function understood(
-  memory: RegistrableMemory,
+  memory: RegionMemory,
   domain: ProtectionDomain,
   access: readonly Access[],
   options: RegisterOptions | undefined,
@@ -65,7 +65,7 @@ function understood(
   if (!isInstance(domain, ProtectionDomain) || !DeviceObject.isMade(domain)) {
     checked('register: domain', domainArgument, domain)
   }
-  const range = rangeOf('register', memory)
+  const range = filledRange('register', memory)
   const rights = rightsOf('register', access)
   const address = options === undefined ? undefined : checked('register', registerOptions, options).address
   if (address !== undefined && address + BigInt(range.length) > 2n ** 64n) {

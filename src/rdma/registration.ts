@@ -1,14 +1,14 @@
 import { inspect } from 'node:util'
 import * as z from 'zod'
 import { formatAddress } from '../addresses.js'
+import { filledRange, type MemoryRange, memoryOption, type RegionMemory } from '../memory/region-memory.js'
 import { checked, checkRange, optionsObject } from '../options.js'
 import { formatSize } from '../sizes.js'
 import { type Access, accessBits, accessOption } from './contract/access-flags.js'
-import type { MemoryRange, RegisteredKeys } from './contract/device-calls.js'
+import type { RegisteredKeys } from './contract/device-calls.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, requireSameDevice } from './device-object.js'
 import { instanceOf } from './instances.js'
-import { type RegistrableMemory, rangeOf, registrableMemory } from './memory-range.js'
 import type { MemoryWindow } from './memory-window.js'
 import { ProtectionDomain } from './protection-domain.js'
 import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js'
@@ -16,7 +16,7 @@ import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js
 const reregisterOptions = z.lazy(() =>
   optionsObject({
     domain: instanceOf('ProtectionDomain', () => ProtectionDomain).optional(),
-    memory: registrableMemory.optional(),
+    memory: memoryOption.optional(),
     access: accessOption.optional(),
   }),
 )
@@ -24,7 +24,7 @@ const reregisterOptions = z.lazy(() =>
 /** What `reregister` changes; what is left out stays. */
 export interface ReregisterOptions {
   readonly domain?: ProtectionDomain | undefined
-  readonly memory?: RegistrableMemory | undefined
+  readonly memory?: RegionMemory | undefined
   readonly access?: readonly Access[] | undefined
 }
 
@@ -168,7 +168,7 @@ export class Registration extends DeviceObject {
     const { domain, memory, access } = checked('reregister', reregisterOptions, options)
     this.requireOpen('reregister')
     if (domain !== undefined) requireSameDevice('reregister', this.device, [domain])
-    const range = memory === undefined ? undefined : rangeOf('reregister', memory)
+    const range = memory === undefined ? undefined : filledRange('reregister', memory)
     const bits = access === undefined ? undefined : accessBits('reregister', access)
     const source = range === undefined ? undefined : ({ kind: 'region', memory: range } as const)
     const hold = source === undefined ? undefined : this.#holdRegion(source)

@@ -2,17 +2,16 @@ import { type InspectOptionsStylized, inspect } from 'node:util'
 import * as z from 'zod'
 import type { VirtualAddress } from '../addresses.js'
 import { disposeBy } from '../disposal.js'
-import { coreOf, isRegion } from '../memory/mapped-region.js'
+import { coreOf, type RegionMemory } from '../memory/region-memory.js'
 import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
 import { checked, optionsObject, signalOption } from '../options.js'
 import type { Access } from '../rdma/contract/access-flags.js'
-import type { RegistrableMemory } from '../rdma/memory-range.js'
 import type { ProtectionDomain } from '../rdma/protection-domain.js'
 import { type RegisterOptions, registerMemory, registerMemoryAsync } from '../rdma/register.js'
 import { type Registration, regionOf } from '../rdma/registration.js'
 import { formatSize } from '../sizes.js'
 import type { Ledger } from './ledger.js'
-import type { Region } from './region.js'
+import { isRegion, type Region } from './region.js'
 import { type AllocateOptions, checkedAllocateOptions } from './registry-options.js'
 import type { RegistryStats } from './registry-stats.js'
 
@@ -111,7 +110,7 @@ export class MemoryRegistry<Names extends string = never> {
    *   `address`, that this device has not), `ERR_DEVICE_REFUSED`, `ERR_DEVICE_REMOVED`
    */
   async register(
-    memory: RegistrableMemory,
+    memory: RegionMemory,
     domain: ProtectionDomain,
     access: readonly Access[],
     options?: RegisterOptions,
@@ -130,7 +129,7 @@ export class MemoryRegistry<Names extends string = never> {
    * @throws PinfoldError as `register`
    */
   registerSync(
-    memory: RegistrableMemory,
+    memory: RegionMemory,
     domain: ProtectionDomain,
     access: readonly Access[],
     options?: RegisterOptions,

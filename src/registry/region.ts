@@ -1,9 +1,147 @@
-import { coreOf, MappedRegion } from '../memory/mapped-region.js'
-import { attachCore, type RegionHandle } from '../memory/region-handle.js'
+import { inspect } from 'node:util'
+import * as z from 'zod'
+import { formatAddress } from '../addresses.js'
+import { disposeBy } from '../disposal.js'
+import { beginWait } from '../memory/held-wait.js'
+import { Hold } from '../memory/hold.js'
+import { readPageNodes } from '../memory/page-nodes.js'
+import type { PassedOver, RegionCore } from '../memory/region-core.js'
+import { attachCore, handleOf, type RegionHandle } from '../memory/region-handle.js'
+import { type RegionUse, readRegionUse } from '../memory/region-inspection.js'
+import { partOf, RegionMemory } from '../memory/region-memory.js'
+import { checked, optionsObject, signalOption } from '../options.js'
+import { formatSize } from '../sizes.js'
+import { memoryNodes } from '../system/numa.js'
+import type { PagesName } from '../system/page-sizes.js'
 import { type Translation, translateRegion } from '../translate/translation.js'
+import { Slice } from './slice.js'
 
-/** A region as users have it: its memory, and all that the rooms above memory can tell of it. */
-export class Region extends MappedRegion {
+const holdReason = z.string().min(1).max(200)
+const waitOptions = optionsObject({ signal: signalOption.optional() })
+
+/** True for every Region. Runs no code of the value; a Proxy, or an object with the same prototype, is none. */
+export let isRegion: (value: unknown) => value is Region
+
+/**
+ * Memory that devices can use: whole pages, all present, never forked, with their contents kept out of core dumps
+ * unless `dump`.
+ *
+ * A region belongs to the thread that allocated or attached it. The pages live until the last thread has closed its own
+ * or died; only then do they go back to the kernel.
+ */
+export class Region extends RegionMemory {
+  /** All objects of this thread for this region share it. Private, so that no program changes it. */
+  readonly #core: RegionCore
+  #nodes: readonly number[] | undefined
+
+  static {
+    isRegion = (value): value is Region => typeof value === 'object' && value !== null && #core in value
+  }
+
+  constructor(core: RegionCore) {
+    super({ core, offset: 0, length: core.size })
+    this.#core = core
+  }
+
+  /**
+   * As given when it was allocated. /proc/self/maps shows a memfd region (the default) as `/memfd:pinfold:<name>`, and
+   * one in a file by the file's path. An anonymous one is `[anon:pinfold:<name>]` only where the kernel names it (Linux
+   * 5.17 with CONFIG_ANON_VMA_NAME, at most 79 bytes: prctl(2), PR_SET_VMA_ANON_NAME).
+   */
+  get name(): string {
+    return this.#core.name
+  }
+
+  /** Bytes: the size asked for, rounded up to whole pages. */
+  get size(): number {
+    return this.#core.size
+  }
+
+  /** What backs it: a hugetlb size ('2MiB'), 'transparent' or 'base'. */
+  get pages(): PagesName {
+    return this.#core.pages
+  }
+
+  /** Bytes of the smallest page that can be in it: of a transparent region the base page, see `hugeShare`. */
+  get pageSize(): number {
+    return this.#core.pageSize
+  }
+
+  /** The kinds of pages that came first in the caller's list, and why the region has not got them. */
+  get passedOver(): readonly PassedOver[] {
+    return this.#core.passedOver
+  }
+
+  /** Whether it was closed in this thread. */
+  get closed(): boolean {
+    return this.#core.closed
+  }
+
+  /**
+   * The NUMA nodes that its pages are on, ascending: read back at the first call, unless the machine has but one node with
+   * memory. Pages may move later, which `inspect().nodes` tells.
+   *
+   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_SYSTEM`
+   */
+  get nodes(): readonly number[] {
+    this.#core.requireOpen('nodes')
+    this.#nodes ??= this.#readNodes()
+    return this.#nodes
+  }
+
+  /**
+   * The part of it that is on huge pages now, 0 to 1, read from /proc/self/smaps: 1 for hugetlb pages, 0 for base pages,
+   * anything for transparent ones.
+   *
+   * @throws PinfoldError as `inspect`
+   */
+  get hugeShare(): number {
+    this.#core.requireOpen('hugeShare')
+    const { transparent, hugetlbShared, hugetlbPrivate } = this.inspect()
+    return (transparent + hugetlbShared + hugetlbPrivate) / this.size
+  }
+
+  /**
+   * All of it, for regions of up to 4 GiB; always on the same ArrayBuffer. Its length is 0 after `close()`.
+   *
+   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_REGION_TOO_LARGE` (use `view`), `ERR_EXTERNAL_BUFFERS`, `ERR_SYSTEM`
+   */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    this.#core.requireOpen('bytes')
+    return this.#core.bytes()
+  }
+
+  /**
+   * A range of `length` bytes that starts at `offset`; without a length it runs to the end of the region.
+   *
+   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_OUT_OF_RANGE`
+   */
+  slice(offset: number, length?: number): Slice {
+    return new Slice(this, partOf(this, offset, length))
+  }
+
+  /**
+   * Keeps it open for work that is under way: until the hold is released, `close()` in this thread is refused.
+   *
+   * @param reason who holds it and why, named by the error that `close()` throws; up to 200 characters
+   * @throws PinfoldError `ERR_REGION_CLOSED` (also while `closeWhenReleased` waits), `ERR_INVALID_ARGUMENT`
+   */
+  hold(reason = 'a hold without a reason'): Hold {
+    checked('hold', holdReason, reason)
+    return new Hold(reason, this.#core.hold(reason, this.hold))
+  }
+
+  /**
+   * What the kernel says of it now: resident, huge and locked bytes, page sizes, and bytes on each NUMA node. It
+   * costs milliseconds in a large process.
+   *
+   * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_SYSTEM` where /proc/self cannot be read
+   */
+  inspect(): RegionUse {
+    this.#core.requireOpen('inspect')
+    return readRegionUse(this.#core.address, this.size)
+  }
+
   /**
    * Where its pages are in physical memory, read now. A snapshot: `verify()` tells what has moved since.
    * A page whose address is not known (swapped, or hidden without CAP_SYS_ADMIN) is an error only where it is asked for.
@@ -11,9 +149,81 @@ export class Region extends MappedRegion {
    * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_SYSTEM` where /proc/self/pagemap cannot be read
    */
   translate(): Translation {
-    const core = coreOf(this)
-    core.requireOpen('translate')
-    return translateRegion(core)
+    this.#core.requireOpen('translate')
+    return translateRegion(this.#core)
+  }
+
+  /**
+   * A small structured-cloneable value; another thread of this process makes its own Region of it by `attachRegion`.
+   * It keeps nothing alive: the region must still be open somewhere when it is attached.
+   *
+   * @throws PinfoldError `ERR_REGION_CLOSED`
+   */
+  get handle(): RegionHandle {
+    return handleOf(this.#core)
+  }
+
+  /**
+   * Closes it in this thread: its views have length 0 from now on. When no other thread has it open, the pages go back to
+   * the kernel at once; whatever still reaches its bytes (a job on the threadpool, a buffer transferred away) reads zeros.
+   * Once only: a second call does nothing. A device that still has its addresses must be stopped before: it would write
+   * into memory that is somebody else's by then.
+   *
+   * @throws PinfoldError `ERR_REGION_HELD` that names the holders; nothing is changed then
+   */
+  close(): void {
+    this.#core.close()
+  }
+
+  /**
+   * Waits until nobody holds it, then closes it. No new hold is given meanwhile. The process stays alive while it waits;
+   * after one second a process warning (code 'PINFOLD_HELD') tells once who is waited for, with the stack of each hold.
+   *
+   * @throws the signal's reason when it is aborted first (the region stays open), PinfoldError `ERR_INVALID_ARGUMENT`
+   */
+  async closeWhenReleased(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const { signal } = checked('closeWhenReleased', waitOptions, options)
+    const giveHolds = this.#core.refuseHolds()
+    const endWait = beginWait(() => ({ message: this.#core.heldMessage, holders: this.#core.holds() }))
+    try {
+      await this.#core.released(signal)
+    } finally {
+      endWait()
+      giveHolds()
+    }
+    this.close()
+  }
+
+  /**
+   * Closes it at the end of a `using` block.
+   *
+   * @throws PinfoldError `ERR_REGION_HELD` that names the holders; it stays open then
+   */
+  [Symbol.dispose](): void {
+    disposeBy(() => this.close())
+  }
+
+  /** As `using` does: it waits for no hold, since a block that ends by an error may never release it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this[Symbol.dispose]()
+  }
+
+  /** What a logger's JSON.stringify writes: plain values, the address as a hex string ('0x7f…'). */
+  toJSON(): { name: string; pages: PagesName; size: number; pageSize: number; address: string; closed: boolean } {
+    const { name, pages, size, pageSize, closed } = this
+    return { name, pages, size, pageSize, address: formatAddress(this.address), closed }
+  }
+
+  [inspect.custom](): string {
+    const state = this.closed ? 'closed' : `at ${formatAddress(this.address)}`
+    const kind = this.pages === 'base' || this.pages === 'transparent' ? this.pages : `${this.pages} hugetlb`
+    return `Region '${this.name}' { ${formatSize(this.size)} of ${kind} pages, ${state} }`
+  }
+
+  #readNodes(): readonly number[] {
+    const all = memoryNodes()
+    if (all.length === 1) return all
+    return [...readPageNodes(this.#core).keys()].sort((one, other) => one - other)
   }
 }
 

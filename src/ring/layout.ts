@@ -1,6 +1,6 @@
 import { atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { PoolMemory } from '../memory/pool-memory.js'
+import type { RegionMemory } from '../memory/region-memory.js'
 import { lineWords, mostParticipants, participantAt } from '../threads/participants.js'
 
 /**
@@ -94,7 +94,7 @@ export function countThatFits(bytes: number): number {
 }
 
 /** @throws PinfoldError as `region.view` */
-export function viewsOf(memory: PoolMemory, count: number): RingViews {
+export function viewsOf(memory: RegionMemory, count: number): RingViews {
   const { buffer, byteOffset } = memory.view(0, ringBytes(count))
   const slots = byteOffset + headerBytes
   return {
@@ -126,7 +126,7 @@ export function writeRing(words: Int32Array, shape: RingShape): void {
  * @throws PinfoldError `ERR_RING_LAYOUT` when it is none, or none of this version, or larger than the memory; as
  *   `region.view`
  */
-export function readShape(memory: PoolMemory, bytes: number): RingShape {
+export function readShape(memory: RegionMemory, bytes: number): RingShape {
   if (bytes < headerBytes) throw noRing(`${bytes} bytes are too few`, { bytes })
   const { buffer, byteOffset } = memory.view(0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)

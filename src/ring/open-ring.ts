@@ -1,4 +1,4 @@
-import { type PoolMemory, poolRange } from '../memory/pool-memory.js'
+import { alignedMemory, type RegionMemory } from '../memory/region-memory.js'
 import { ringBytes as bytesOf, readShape, viewsOf, writeRing } from './layout.js'
 import { checkedAttach, checkedCount, checkedCreate, type RingAttachOptions, type RingOptions } from './options.js'
 import { Ring } from './ring.js'
@@ -18,8 +18,8 @@ export function ringBytes(count: number): number {
  * @param memory a region, or a slice that starts at a multiple of 64 bytes
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit, `ERR_REGION_CLOSED`
  */
-export function createRing(memory: PoolMemory, options: RingOptions = {}): Ring {
-  const { bytes } = poolRange('createRing', memory)
+export function createRing(memory: RegionMemory, options: RingOptions = {}): Ring {
+  const { length: bytes } = alignedMemory('createRing', memory)
   const { shape, patience } = checkedCreate(options, bytes)
   const views = viewsOf(memory, shape.count)
   writeRing(views.words, shape)
@@ -32,8 +32,8 @@ export function createRing(memory: PoolMemory, options: RingOptions = {}): Ring 
  * @throws PinfoldError `ERR_RING_LAYOUT` when there is none, `ERR_RING_CLAIMED` when 64 living threads are attached,
  *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
  */
-export function attachRing(memory: PoolMemory, options: RingAttachOptions = {}): Ring {
-  const { bytes } = poolRange('attachRing', memory)
+export function attachRing(memory: RegionMemory, options: RingAttachOptions = {}): Ring {
+  const { length: bytes } = alignedMemory('attachRing', memory)
   const patience = checkedAttach(options)
   const shape = readShape(memory, bytes)
   return new Ring(memory, shape, patience, viewsOf(memory, shape.count))

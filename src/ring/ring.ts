@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
-import type { PoolMemory } from '../memory/pool-memory.js'
+import type { RegionMemory } from '../memory/region-memory.js'
 import { Participant } from '../threads/participants.js'
 import { published } from '../threads/publication.js'
 import { RingWays } from './fast-paths.js'
@@ -15,7 +15,7 @@ import type { RingSpan } from './side.js'
  * it was dequeueing still are, and the others go on.
  */
 export class Ring extends RingWays {
-  readonly #memory: PoolMemory
+  readonly #memory: RegionMemory
   readonly #shape: RingShape
   readonly #participant: Participant
   #views: RingViews
@@ -23,7 +23,7 @@ export class Ring extends RingWays {
   #closed = false
 
   /** Made by `createRing` and `attachRing`. */
-  constructor(memory: PoolMemory, shape: RingShape, patience: number, views: RingViews) {
+  constructor(memory: RegionMemory, shape: RingShape, patience: number, views: RingViews) {
     const participant = Participant.join(views.words)
     super(shape, patience, participant, views)
     this.#memory = memory

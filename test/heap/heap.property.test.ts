@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { createHeap, type Heap, openRegistrySync } from '../../src/index.js'
-import { coreOf } from '../../src/memory/mapped-region.js'
+import { coreOf } from '../../src/memory/region-memory.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 
 const memory = openRegistrySync()

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createHeap, type Heap, openRegistrySync, type Region } from '../../src/index.js'
-import { coreOf } from '../../src/memory/mapped-region.js'
+import { coreOf } from '../../src/memory/region-memory.js'
 import { kept } from '../support/registries.js'
 
 let region: Region

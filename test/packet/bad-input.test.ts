@@ -113,7 +113,7 @@ const doors: readonly Door[] = [
     name: 'attachExternal',
     before: [spare.index],
     after: [() => {}],
-    inputs: values([undefined, 7, {}, region, new Uint8Array(4), ...wrongTypes()]),
+    inputs: values([undefined, 7, {}, new Uint8Array(4), ...wrongTypes()]),
   },
   {
     of: packets,

@@ -3,9 +3,13 @@ import {
   type MemoryRegistry,
   openRegistry,
   openRegistrySync,
+  type PoolMemory,
   type Region,
   type RegionOptions,
+  type RegistrableMemory,
   type RegistryOptions,
+  type Slice,
+  type Translation,
 } from '../../src/index.js'
 
 // Checked by the compiler. What is in a function here is never called.
@@ -78,4 +82,25 @@ test('options may be read-only and kept apart', () => {
   expectTypeOf(options).toExtend<RegistryOptions<'rx'>>()
   const opened = () => openRegistry(options)
   expectTypeOf(opened).returns.resolves.toEqualTypeOf<MemoryRegistry<'rx'>>()
+})
+
+test('the region of a slice is a Region', () => {
+  const translated = (slice: Slice) => slice.region.translate()
+  expectTypeOf(translated).returns.toEqualTypeOf<Translation>()
+  expectTypeOf<Slice['region']>().toEqualTypeOf<Region>()
+  const parts = (region: Region) => [region.slice(1), region.slice(1, 2), region.slice(1).slice(1)]
+  expectTypeOf(parts).returns.toEqualTypeOf<Slice[]>()
+})
+
+test('regions and slices are memory for rings, pools, packets, heaps and devices', () => {
+  expectTypeOf<Region | Slice>().toExtend<PoolMemory>()
+  expectTypeOf<PoolMemory>().toEqualTypeOf<RegistrableMemory>()
+  // @ts-expect-error: an object that looks like one is none
+  const imitation: PoolMemory = {
+    address: 0n,
+    bytes: new Uint8Array(1),
+    view: () => new Uint8Array(1),
+    slice: () => imitation,
+  }
+  expectTypeOf(imitation).toBeObject()
 })

@@ -55,7 +55,12 @@ export const wrongNumbers: readonly unknown[] = [-1, -0.5, 0.5, Number.NaN, Infi
 
 /** No place in something of `size` bytes, nor a length there. */
 export function wrongOffsets(size: number): unknown[] {
-  return [undefined, ...wrongNumbers, size + 1, ...wrongTypes()]
+  return [undefined, ...wrongLengths(size)]
+}
+
+/** Of a range that runs to the end when no length is given. */
+export function wrongLengths(size: number): unknown[] {
+  return [...wrongNumbers, size + 1, ...wrongTypes()]
 }
 
 export const wrongSizes: readonly unknown[] = [

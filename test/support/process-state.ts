@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs'
 import type { MemoryRegistry } from '../../src/index.js'
-import { coreOf } from '../../src/memory/mapped-region.js'
+import { coreOf } from '../../src/memory/region-memory.js'
 import { native } from '../../src/native.js'
 import { mappedRegions } from './mapped-regions.js'
 

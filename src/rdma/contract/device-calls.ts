@@ -1,4 +1,4 @@
-import type { RegionCore } from '../../memory/region-core.js'
+import type { MemoryRange } from '../../memory/region-memory.js'
 import type {
   DeviceAttributes,
   DeviceKind,
@@ -13,13 +13,6 @@ import type {
  * one whose object is gone is refused, though the place is taken again. 0 names nothing.
  */
 export type Handle = number
-
-/** A range of a region of this thread, checked to lie in it. */
-export interface MemoryRange {
-  readonly core: RegionCore
-  readonly offset: number
-  readonly length: number
-}
 
 /** What a registration is on its device. Keys are 32-bit numbers. */
 export interface RegisteredKeys {

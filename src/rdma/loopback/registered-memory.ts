@@ -1,5 +1,6 @@
 import { type RegionCore, windowSize, windowStep } from '../../memory/region-core.js'
-import type { Handle, MemoryRange } from '../contract/device-calls.js'
+import type { MemoryRange } from '../../memory/region-memory.js'
+import type { Handle } from '../contract/device-calls.js'
 import { nothing } from './copies.js'
 import type { Domain } from './records.js'
 import type { Segments } from './segments.js'

@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
+import type { MemoryRange } from '../../memory/region-memory.js'
 import { accessFlags } from '../contract/access-flags.js'
-import type { DeviceCalls, Handle, MemoryRange, RegisteredKeys } from '../contract/device-calls.js'
+import type { DeviceCalls, Handle, RegisteredKeys } from '../contract/device-calls.js'
 import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
 import { busy, refusal, unsupported } from './refusal.js'

@@ -1,7 +1,8 @@
 import { PinfoldError } from '../../errors.js'
+import type { MemoryRange } from '../../memory/region-memory.js'
 import { native } from '../../native.js'
 import { eventKind, keyWords } from '../../native-verbs.js'
-import type { DeviceListener, MemoryRange, RegisteredKeys } from '../contract/device-calls.js'
+import type { DeviceListener, RegisteredKeys } from '../contract/device-calls.js'
 import { attempted } from './refusal.js'
 
 /** The devices that this thread has open, by the number that events carry. */

@@ -1,14 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openRegistrySync, type Region } from '../../../src/index.js'
-import { coreOf } from '../../../src/memory/mapped-region.js'
+import { coreOf } from '../../../src/memory/region-memory.js'
 import { freeMemory } from '../../../src/memory/shortage/memory.js'
 import { policyKind } from '../../../src/native.js'
 import { loopbackVendorErrors } from '../../../src/rdma/contract/loopback-vendor-errors.js'
 import { requestOpcodes, sendFlags } from '../../../src/rdma/contract/operations.js'
 import { GiB, MiB } from '../../../src/sizes.js'
 import { connected, everyAccess, Loop } from '../../support/loopback-device.js'
-import { kept } from '../../support/registries.js'
 import { needs } from '../../support/requirements.js'
+import { kept } from '../../support/registries.js'
 
 const { send, write, read, bind, invalidate } = requestOpcodes.byName
 let loop = new Loop()
