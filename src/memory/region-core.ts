@@ -19,7 +19,7 @@ export interface PassedOver {
   readonly hint?: string
 }
 
-/** What whoever made a region tells whoever attaches to it; native code keeps it as text. */
+/** What the thread that made a region tells the threads that attach it. Native code keeps it as text. */
 export interface RegionDescription {
   readonly pages: PagesName
   readonly pageSize: number
@@ -80,9 +80,7 @@ export class RegionCore {
   /** Whether nothing of the close is left to be done. */
   #done = false
 
-  constructor(region: NativeRegion) {
-    // Ours: written by allocate.ts and kept by native code, which has taken it from nobody else.
-    const description: RegionDescription = JSON.parse(region.description)
+  constructor(region: NativeRegion, description: RegionDescription) {
     this.name = region.name
     this.id = region.region
     this.address = BigInt(region.address)

@@ -1,7 +1,6 @@
 import * as z from 'zod'
-import { list, longestPath, optionsObject, sizeOption, text } from '../options.js'
-import { parseSize } from '../sizes.js'
-import type { PagesName } from '../system/page-sizes.js'
+import { checked, list, longestPath, optionsObject, signalOption, sizeOption, text } from '../options.js'
+import { type PagesKind, parsePages } from './page-kinds.js'
 
 // Schemas of options are made when they are first asked for: importing the package would take a quarter longer otherwise.
 
@@ -9,17 +8,13 @@ import type { PagesName } from '../system/page-sizes.js'
 const mostPreferences = 64
 
 const pages = z.lazy(() =>
-  text(60).refine(isPagesName, { error: "expected 'base', 'transparent' or a page size such as '2MiB'" }),
+  text(60).transform((written, context): PagesKind => {
+    const kind = parsePages(written)
+    if (kind !== undefined) return kind
+    context.addIssue({ code: 'custom', message: "expected 'base', 'transparent' or a page size such as '2MiB'" })
+    return z.NEVER
+  }),
 )
-
-function isPagesName(name: string): name is PagesName {
-  if (name === 'base' || name === 'transparent') return true
-  try {
-    return Number.isInteger(Math.log2(parseSize(name)))
-  } catch {
-    return false // no size at all: the schema's message says what is expected
-  }
-}
 
 // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, which is at most 10 (arch/*/Kconfig).
 const node = z.lazy(() => z.int().min(0).max(1023))
@@ -61,9 +56,15 @@ const backing = z.lazy(() =>
 export const regionShape = () => ({
   size: sizeOption,
   pages: z
-    .union([pages, list(pages, { least: 1, most: mostPreferences, expected: 'expected a list of kinds of pages' })], {
-      error: "expected 'base', 'transparent', a page size such as '2MiB', or a list of these",
-    })
+    .union(
+      [
+        pages.transform((kind): readonly PagesKind[] => [kind]),
+        list(pages, { least: 1, most: mostPreferences, expected: 'expected a list of kinds of pages' }),
+      ],
+      {
+        error: "expected 'base', 'transparent', a page size such as '2MiB', or a list of these",
+      },
+    )
     .optional(),
   numa: numa.optional(),
   threads: z.int().min(1).max(1024).optional(),
@@ -104,6 +105,27 @@ export type CheckedRegionOptions = z.output<typeof regionOptions>
  * - `dump`: contents go into core dumps. Default false (MADV_DONTDUMP).
  */
 export type RegionOptions = z.input<typeof regionOptions>
+
+/** {@link RegionOptions}, and the signal that stops the region while it is being populated. */
+export type AllocateOptions = RegionOptions & { readonly signal?: AbortSignal | undefined }
+
+const allocateOptions = z.lazy(() => optionsObject({ ...regionShape(), signal: signalOption.optional() }))
+
+/** The options of one allocation, checked. The signal is not the region's. */
+export interface CheckedAllocation {
+  readonly options: CheckedRegionOptions
+  readonly signal: AbortSignal | undefined
+}
+
+/**
+ * The options of a region that is being allocated, as they are now: later changes by the caller have no effect.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`
+ */
+export function checkedAllocation(given: AllocateOptions): CheckedAllocation {
+  const { signal, ...options } = checked('allocate', allocateOptions, given)
+  return { options, signal }
+}
 
 /**
  * The name of a region: 1 to 200 printable ASCII characters without spaces or '/', so that it reads well in

@@ -1,5 +1,8 @@
 import { PinfoldError } from '../errors.js'
+import type { Claim } from '../memory/allocate/allocate.js'
+import type { Attempt } from '../memory/allocate/attempt.js'
 import { formatSize } from '../sizes.js'
+import { allowedNodes } from '../system/numa.js'
 
 /** Most bytes that a registry's open regions may have together. What has no limit is not listed. */
 export interface BudgetLimits {
@@ -79,7 +82,7 @@ export class Budget {
 
   /** A claim of nothing yet; see {@link BudgetClaim.cover}. */
   claim(): BudgetClaim {
-    return new BudgetClaim((request) => this.#charges(request))
+    return new BudgetClaim(this.limitsNodes, (request) => this.#charges(request))
   }
 
   stats(): BudgetStats {
@@ -104,14 +107,28 @@ export class Budget {
   }
 }
 
-/** What one region has of a {@link Budget}, from before the kernel is asked until it is closed. */
-export class BudgetClaim {
+/** The part of a {@link Budget} that one region takes, from before the kernel is asked until the region is closed. */
+export class BudgetClaim implements Claim {
+  readonly #limitsNodes: boolean
   readonly #chargesOf: (request: BudgetRequest) => Iterable<Charge>
   #charges: readonly Charge[] = []
 
   /** @internal Made by {@link Budget.claim}. */
-  constructor(chargesOf: (request: BudgetRequest) => Iterable<Charge>) {
+  constructor(limitsNodes: boolean, chargesOf: (request: BudgetRequest) => Iterable<Charge>) {
+    this.#limitsNodes = limitsNodes
     this.#chargesOf = chargesOf
+  }
+
+  /**
+   * Claims what an attempt may take: on each node that its pages may come from.
+   *
+   * @throws PinfoldError `ERR_BUDGET_EXCEEDED`
+   */
+  admit({ size, choice, placement }: Attempt): () => void {
+    const { nodes, interleaved } = placement
+    const possible = this.#limitsNodes && nodes.length === 0 ? allowedNodes() : nodes
+    this.cover({ pages: choice.name, bytes: size, perNode: nodeShares(size, choice.bytes, possible, interleaved) })
+    return () => this.release()
   }
 
   /**

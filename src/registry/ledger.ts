@@ -1,15 +1,15 @@
 import { abortReason, isAborted, onAbort, throwIfAborted } from '../abort.js'
 import { PinfoldError, toPinfoldError } from '../errors.js'
-import { type Admit, allocateCore, allocateCoreSync } from '../memory/allocate/allocate.js'
+import { allocateCore, allocateCoreSync } from '../memory/allocate/allocate.js'
 import type { Caller } from '../memory/call-stack.js'
 import { beginWait, type WaitedFor } from '../memory/held-wait.js'
 import type { RegionCore } from '../memory/region-core.js'
 import { readRegionUse } from '../memory/region-inspection.js'
-import { type CheckedRegionOptions, regionName } from '../memory/region-options.js'
+import { type CheckedAllocation, type CheckedRegionOptions, regionName } from '../memory/region-options.js'
 import { checked } from '../options.js'
 import { allowedNodes } from '../system/numa.js'
 import { AddressIndex } from './address-index.js'
-import { Budget, type BudgetClaim, nodeShares } from './budget.js'
+import { Budget, type BudgetClaim } from './budget.js'
 import { publishAllocate, publishClose, publishLeak } from './events.js'
 import { LeakDetector } from './leak-detector.js'
 import { Region } from './region.js'
@@ -93,12 +93,7 @@ export class Ledger {
     return this.#detector.capture(entry)
   }
 
-  async allocate(
-    name: string,
-    options: CheckedRegionOptions,
-    stack: string | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Region> {
+  async allocate(name: string, { options, signal }: CheckedAllocation, stack: string | undefined): Promise<Region> {
     // One for each allocation, since both the caller and the close of the registry may stop it.
     const stop = new AbortController()
     const pending = this.#begin(name, stack, stop)
@@ -107,7 +102,7 @@ export class Ledger {
     try {
       if (isAborted(signal)) relay()
       deafen = onAbort(signal, relay)
-      const core = await allocateCore(name, options, stop.signal, this.#admit(pending.claim))
+      const core = await allocateCore(name, options, stop.signal, pending.claim)
       return this.#enter(core, pending)
     } catch (error) {
       this.#counts.failed += 1
@@ -121,7 +116,7 @@ export class Ledger {
   allocateSync(name: string, options: CheckedRegionOptions, stack: string | undefined): Region {
     const pending = this.#begin(name, stack)
     try {
-      return this.#enter(allocateCoreSync(name, options, this.#admit(pending.claim)), pending)
+      return this.#enter(allocateCoreSync(name, options, pending.claim), pending)
     } catch (error) {
       this.#counts.failed += 1
       throw error
@@ -227,14 +222,6 @@ export class Ledger {
   #end({ name }: Pending): void {
     this.#pending.delete(name)
     if (this.#pending.size === 0) for (const listener of this.#onIdle.splice(0)) listener()
-  }
-
-  #admit(claim: BudgetClaim): Admit {
-    return ({ pages, pageSize, bytes, nodes, interleaved }) => {
-      const possible = this.#budget.limitsNodes && nodes.length === 0 ? allowedNodes() : nodes
-      claim.cover({ pages, bytes, perNode: nodeShares(bytes, pageSize, possible, interleaved) })
-      return () => claim.release()
-    }
   }
 
   /** Writes the region down, or closes it again. */

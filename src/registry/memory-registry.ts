@@ -3,7 +3,13 @@ import * as z from 'zod'
 import type { VirtualAddress } from '../addresses.js'
 import { disposeBy } from '../disposal.js'
 import { coreOf, type RegionMemory } from '../memory/region-memory.js'
-import { type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
+import {
+  type AllocateOptions,
+  checkedAllocation,
+  type RegionOptions,
+  regionName,
+  regionOptions,
+} from '../memory/region-options.js'
 import { checked, optionsObject, signalOption } from '../options.js'
 import type { Access } from '../rdma/contract/access-flags.js'
 import type { ProtectionDomain } from '../rdma/protection-domain.js'
@@ -12,7 +18,6 @@ import { type Registration, regionOf } from '../rdma/registration.js'
 import { formatSize } from '../sizes.js'
 import type { Ledger } from './ledger.js'
 import { isRegion, type Region } from './region.js'
-import { type AllocateOptions, checkedAllocateOptions } from './registry-options.js'
 import type { RegistryStats } from './registry-stats.js'
 
 const waitOptions = optionsObject({ signal: signalOption.optional() })
@@ -59,9 +64,7 @@ export class MemoryRegistry<Names extends string = never> {
    *   `ERR_NODE_MISMATCH`; else `ERR_SYSTEM`
    */
   async allocate(name: string, options: AllocateOptions): Promise<Region> {
-    const { options: region, signal } = checkedAllocateOptions(options)
-    const stack = this.#ledger.captureStack(this.allocate)
-    return this.#ledger.allocate(name, region, stack, signal)
+    return this.#ledger.allocate(name, checkedAllocation(options), this.#ledger.captureStack(this.allocate))
   }
 
   /**
@@ -71,8 +74,7 @@ export class MemoryRegistry<Names extends string = never> {
    */
   allocateSync(name: string, options: RegionOptions): Region {
     const region = checked('allocate', regionOptions, options)
-    const stack = this.#ledger.captureStack(this.allocateSync)
-    return this.#ledger.allocateSync(name, region, stack)
+    return this.#ledger.allocateSync(name, region, this.#ledger.captureStack(this.allocateSync))
   }
 
   /**

@@ -25,7 +25,7 @@ export async function openRegistry<Names extends string = never>(
   const made: [string, Region][] = []
   try {
     for (const [name, region] of settings.regions) {
-      made.push([name, await ledger.allocate(name, region, undefined, signal)])
+      made.push([name, await ledger.allocate(name, { options: region, signal }, undefined)])
     }
   } catch (error) {
     ledger.close()

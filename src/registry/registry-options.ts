@@ -1,12 +1,7 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import {
-  type CheckedRegionOptions,
-  type RegionOptions,
-  regionName,
-  regionOptions,
-  regionShape,
-} from '../memory/region-options.js'
+import { parsePages } from '../memory/page-kinds.js'
+import { type CheckedRegionOptions, type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
 import {
   boundedKeys,
   checked,
@@ -19,8 +14,8 @@ import {
   tooManyKeys,
   unreadable,
 } from '../options.js'
-import { describe, formatSize } from '../sizes.js'
-import { basePageSize, type PagesName } from '../system/page-sizes.js'
+import { describe } from '../sizes.js'
+import type { PagesName } from '../system/page-sizes.js'
 import type { BudgetLimits } from './budget.js'
 import type { LeakLevel } from './leak-detector.js'
 
@@ -84,11 +79,6 @@ export interface OpenOptions<Names extends string = string> extends RegistryOpti
   readonly signal?: AbortSignal | undefined
 }
 
-/** {@link RegionOptions}, and what stops it while it is being populated. */
-export type AllocateOptions = RegionOptions & { readonly signal?: AbortSignal | undefined }
-
-const allocateOptions = z.lazy(() => optionsObject({ ...regionShape(), signal: signalOption.optional() }))
-
 /** Options that were checked. */
 export interface CheckedRegistryOptions {
   readonly budget: BudgetLimits
@@ -116,19 +106,6 @@ function understood(
   { budget, regions = {}, leaks = 'sampled' }: z.output<typeof registryOptions>,
 ): CheckedRegistryOptions {
   return { budget: budgetOf(subject, budget), regions: regionsOf(subject, regions), leaks }
-}
-
-/**
- * A region's options as they are now: what the caller changes later is not seen. The signal is not the region's.
- *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT`
- */
-export function checkedAllocateOptions(given: AllocateOptions): {
-  options: CheckedRegionOptions
-  signal: AbortSignal | undefined
-} {
-  const { signal, ...options } = checked('allocate', allocateOptions, given)
-  return { options, signal }
 }
 
 function budgetOf(subject: string, budget: unknown): BudgetLimits {
@@ -173,10 +150,7 @@ function keyed<Key>(
 
 /** Pages as `region.pages` names them: '2048KiB' is '2MiB', and the size of the base page is 'base'. */
 function pagesOf(written: string): PagesName | undefined {
-  if (written === 'base' || written === 'transparent') return written
-  const { data: bytes } = sizeOption.safeParse(written)
-  if (bytes === undefined || !Number.isInteger(Math.log2(bytes))) return undefined
-  return bytes === basePageSize ? 'base' : formatSize(bytes)
+  return parsePages(written)?.name
 }
 
 // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, which is at most 10 (arch/*/Kconfig).

@@ -5,14 +5,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { repairLoans } from '../../src/hugepages/loan.js'
 import { ownPages, readPool } from '../../src/hugepages/pools.js'
-import { allocateCoreSync } from '../../src/memory/allocate/allocate.js'
 import type { RegionCore } from '../../src/memory/region-core.js'
 import { formatSize, KiB, MiB } from '../../src/sizes.js'
 import { transparentPageSize } from '../../src/system/page-sizes.js'
 import { asNobody } from '../support/child-process.js'
 import { jsonOf, pinfold, RunningCommand } from '../support/command-line.js'
-import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
 import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../support/requirements.js'
+import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../region-cores.js'
 
 const hugetlb = formatSize(pageSize)
 

@@ -3,14 +3,14 @@ import { z } from 'zod'
 import { demoSize } from '../../src/cli/demo/report.js'
 import { repairLoans } from '../../src/hugepages/loan.js'
 import { ownPages, readPool } from '../../src/hugepages/pools.js'
-import { allocateCoreSync } from '../../src/memory/allocate/allocate.js'
 import type { RegionCore } from '../../src/memory/region-core.js'
 import { listDevices } from '../../src/rdma/devices/open-device.js'
 import { formatSize } from '../../src/sizes.js'
 import { asNobody } from '../support/child-process.js'
 import { jsonOf, pinfold, RunningCommand } from '../support/command-line.js'
-import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
 import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../support/requirements.js'
+import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../region-cores.js'
 
 const reason = whyNotBuilt ?? whyNotPools()
 const size = formatSize(pageSize)

@@ -7,14 +7,14 @@ import { lentPages } from '../../src/cli/hugepages/lent-pages.js'
 import { sysctlFile } from '../../src/cli/hugepages/persist.js'
 import { borrowHugepages, repairLoans } from '../../src/hugepages/loan.js'
 import { ownPages, readPool } from '../../src/hugepages/pools.js'
-import { allocateCoreSync } from '../../src/memory/allocate/allocate.js'
 import { formatSize } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
 import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
 import { asNobody } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
-import { pageSize, poolPages } from '../support/hugepage-pools.js'
 import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../support/requirements.js'
+import { pageSize, poolPages } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../region-cores.js'
 
 const reason = whyNotBuilt ?? whyNotPools()
 const size = formatSize(pageSize)

@@ -4,12 +4,12 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { parseMappings } from '../../src/cli/translate/process-mappings.js'
-import { allocateCoreSync } from '../../src/memory/allocate/allocate.js'
 import { Region } from '../../src/registry/region.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
 import { asNobody } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
 import { needs, whyNotBuilt, whyNotNobody, whyNotPhysical } from '../support/requirements.js'
+import { allocateCoreSync } from '../region-cores.js'
 
 const hex = z.string().regex(/^0x[0-9a-f]+$/)
 

@@ -4,12 +4,12 @@ import { repairLoans } from '../../src/hugepages/loan.js'
 import { poolLockFile } from '../../src/hugepages/lock.js'
 import { withPoolLock } from '../../src/hugepages/open-loans.js'
 import { ownPages, readPool } from '../../src/hugepages/pools.js'
-import { allocateCoreSync } from '../../src/memory/allocate/allocate.js'
 import { formatSize } from '../../src/sizes.js'
 import { Child, Program } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
-import { pageSize } from '../support/hugepage-pools.js'
 import { needs, whyNotBuilt, whyNotPools } from '../support/requirements.js'
+import { pageSize } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../region-cores.js'
 
 beforeEach((context) => {
   needs(context, whyNotPools())

@@ -3,13 +3,13 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { borrowHugepages, repairLoans } from '../../src/hugepages/loan.js'
 import { withPoolLock } from '../../src/hugepages/open-loans.js'
 import { ownPages, poolDirectory, readPool, readPools, resizePool } from '../../src/hugepages/pools.js'
-import { allocateCoreSync } from '../../src/memory/allocate/allocate.js'
 import { formatSize } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
 import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
 import { asNobody, Child } from '../support/child-process.js'
-import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
 import { needs, whyNotNobody, whyNotPools } from '../support/requirements.js'
+import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../region-cores.js'
 
 const reason = whyNotPools()
 

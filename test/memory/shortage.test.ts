@@ -5,25 +5,25 @@ import { PinfoldError } from '../../src/errors.js'
 import { borrowHugepages } from '../../src/hugepages/loan.js'
 import { withPoolLock } from '../../src/hugepages/open-loans.js'
 import { ownPages, readPool, resizePool } from '../../src/hugepages/pools.js'
-import { allocateCore, allocateCoreSync } from '../../src/memory/allocate/allocate.js'
-import type { CheckedRegionOptions } from '../../src/memory/region-options.js'
+import { basePages } from '../../src/memory/page-kinds.js'
+import type { RegionOptions } from '../../src/memory/region-options.js'
 import { requireMemory } from '../../src/memory/shortage/shortage.js'
-import { pageKind, policyKind } from '../../src/native.js'
 import { formatSize, KiB, MiB } from '../../src/sizes.js'
 import { hugetlbLimits, memoryLimits, room, sizeName } from '../../src/system/cgroup.js'
 import { memoryNodes } from '../../src/system/numa.js'
-import { basePageSize, hugetlbPageSizes } from '../../src/system/page-sizes.js'
+import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
 import { memlockLimit } from '../../src/system/process-limits.js'
 import { makeCgroup } from '../support/cgroups.js'
 import { Child, root } from '../support/child-process.js'
-import { mountHugetlbfs, pageSize } from '../support/hugepage-pools.js'
 import { needs, whyNotPools } from '../support/requirements.js'
+import { mountHugetlbfs, pageSize } from '../support/hugepage-pools.js'
+import { allocateCore, allocateCoreSync, attemptOf } from '../region-cores.js'
 
 // Each shortage is made in earnest, told, and then mended by the very command that the error names.
 
 const pages = formatSize(pageSize)
 
-function refusal(options: CheckedRegionOptions): PinfoldError {
+function refusal(options: RegionOptions): PinfoldError {
   try {
     allocateCoreSync('short', options).close()
   } catch (error) {
@@ -166,7 +166,7 @@ describe('a memory cgroup', () => {
         expect(error).toMatchObject({ code: 'ERR_CGROUP_LIMIT', values: { wanted: 512 * MiB, limit: 256 * MiB } })
       }
       mend(refusal({ size: 300 * MiB, pages: 'base' }))
-      expect(() => requireMemory(baseMemory(300 * MiB))).not.toThrow()
+      expect(() => requireMemory(attemptOf(300 * MiB, basePages))).not.toThrow()
     } finally {
       cgroup.leave()
     }
@@ -195,11 +195,6 @@ describe('what is too much for a memory cgroup', () => {
   })
 })
 
-function baseMemory(size: number) {
-  const plain = { kind: pageKind.base, policy: policyKind.none, nodes: [], lock: false }
-  return { ...plain, size, pageSize: basePageSize, pages: size / basePageSize }
-}
-
 describe('memory', () => {
   test('that the machine has not is refused before the kernel would kill for it', () => {
     for (const backing of ['memfd', 'anonymous'] as const) {
@@ -212,7 +207,7 @@ describe('memory', () => {
   })
 
   test('that the machine has is not', () => {
-    expect(() => requireMemory(baseMemory(16 * MiB))).not.toThrow()
+    expect(() => requireMemory(attemptOf(16 * MiB, basePages))).not.toThrow()
   })
 })
 

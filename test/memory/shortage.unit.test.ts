@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import type { HugepagePool } from '../../src/hugepages/counters.js'
 import { parseReachableMemory } from '../../src/hugepages/growth.js'
+import type { Attempt } from '../../src/memory/allocate/attempt.js'
+import { basePages, hugetlbPages } from '../../src/memory/page-kinds.js'
 import { type PoolCounters, passedPoolShortage, poolRoom, poolShortage } from '../../src/memory/shortage/hugepages.js'
 import { mappingShortage, mapShortage, memoryShortage } from '../../src/memory/shortage/memory.js'
 import { cgroupShortage } from '../../src/memory/shortage/shortage.js'
-import type { WantedMemory } from '../../src/memory/shortage/wanted.js'
-import { pageKind, policyKind } from '../../src/native.js'
+import { policyKind } from '../../src/native.js'
 import { GiB, KiB, MiB } from '../../src/sizes.js'
+import { attemptOf } from '../region-cores.js'
 
 const pageSize = 2 * MiB
 
@@ -15,9 +17,11 @@ function pool(node: number | undefined, counts: Partial<HugepagePool>): Hugepage
   return { pageSize, node, total: 0, free: 0, surplus: 0, ...whole, ...counts }
 }
 
-function wanted(pages: number, others: Partial<WantedMemory> = {}): WantedMemory {
-  const plain = { kind: pageKind.hugetlb, policy: policyKind.none, nodes: [], lock: false }
-  return { ...plain, pages, pageSize, size: pages * pageSize, ...others }
+const none = { policy: policyKind.none, nodes: [] }
+
+/** Hugepages that were asked for. */
+function wanted(pages: number, placement: Parameters<typeof attemptOf>[2] = none): Attempt {
+  return attemptOf(pages * pageSize, hugetlbPages(pageSize), placement)
 }
 
 const onNode1 = { policy: policyKind.bind, nodes: [1] }
@@ -91,13 +95,13 @@ describe('hugepages', () => {
   })
 
   test('outside of the cpuset are not to be had', () => {
-    expect(poolRoom(wanted(1), { ...counters, allowedNodes: [0] })).toEqual({ available: 0, nodes: [0] })
+    expect(poolRoom(none, { ...counters, allowedNodes: [0] })).toEqual({ available: 0, nodes: [0] })
   })
 
   test('that the kernel may make on demand count as free, as far as they are not made yet', () => {
     const machine = pool(undefined, { total: 10, free: 4, surplus: 6, overcommit: 16 })
     const surplus = { ...counters, machine, nodes: [pool(0, { total: 10, free: 4, surplus: 6 })] }
-    expect(poolRoom(wanted(1), surplus).available).toBe(4 + 10)
+    expect(poolRoom(none, surplus).available).toBe(4 + 10)
   })
 
   test('beyond surplus pages need the pool to grow by those first', () => {
@@ -138,7 +142,7 @@ describe('a cgroup', () => {
 
   test('counts as used what this process is populating, and what is kept for other use', () => {
     const memory = { ...limit, limit: 100 * MiB, usage: 40 * MiB, reclaimable: 10 * MiB, kept: 6 * MiB }
-    const base = wanted(8, { kind: pageKind.base, size: 32 * MiB })
+    const base = attemptOf(32 * MiB, basePages)
     expect(cgroupShortage(base, [memory], 40 * MiB)).toMatchObject({
       message:
         '32 MiB wanted, the cgroup /sys/fs/cgroup/a allows 24 MiB more (limit 100 MiB, 40 MiB in use, 10 MiB of it reclaimable, 40 MiB under way, 6 MiB kept for other use)',
@@ -154,7 +158,7 @@ describe('a cgroup', () => {
       limit: 20 * MiB,
       usage: 8 * MiB,
     } as const
-    expect(cgroupShortage(wanted(8, { kind: pageKind.base }), [high])).toMatchObject({
+    expect(cgroupShortage(attemptOf(16 * MiB, basePages), [high])).toMatchObject({
       code: 'ERR_CGROUP_LIMIT',
       message:
         '16 MiB wanted, the cgroup /sys/fs/cgroup/a allows 12 MiB more before it is throttled (memory.high 20 MiB, 8 MiB in use)',
@@ -169,7 +173,7 @@ describe('a cgroup', () => {
 })
 
 describe('base pages', () => {
-  const base = wanted(GiB / (4 * KiB), { kind: pageKind.base, pageSize: 4 * KiB, size: GiB })
+  const base = attemptOf(GiB, basePages)
 
   test('are short when they would need more than memory and swap together', () => {
     expect(memoryShortage(base, { available: 900 * MiB, swap: 0, nodes: undefined })).toMatchObject({
@@ -189,7 +193,7 @@ describe('base pages', () => {
 describe('a process', () => {
   const free = { addressSpace: Infinity, data: Infinity, commit: undefined }
   const commit = { available: MiB, limit: 8 * GiB, swap: GiB, committed: 7 * GiB }
-  const base = wanted(8, { kind: pageKind.base })
+  const base = attemptOf(16 * MiB, basePages)
 
   test.each([
     ['RLIMIT_AS', { addressSpace: MiB }, /^16 MiB of address space wanted, 1 MiB left/, /--as=unlimited$/],

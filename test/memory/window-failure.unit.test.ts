@@ -16,14 +16,15 @@ test('a runtime that refuses external ArrayBuffers is named as that, with what t
 })
 
 test('a window that fails otherwise is not', () => {
-  const core = new RegionCore({
+  const region = {
     attachment: 2 ** 50,
     region: 1,
     address: 0,
     size: 1,
     pageSize: 1,
     name: 'nowhere',
-    description: '{}',
-  })
+    description: '',
+  }
+  const core = new RegionCore(region, { pages: 'base', pageSize: 1, passedOver: [] })
   expect(() => core.window(0)).toThrow(expect.objectContaining({ name: 'PinfoldError', code: 'ERR_SYSTEM' }))
 })

@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs'
 import { arch, availableParallelism } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { borrowHugepages } from '../../src/hugepages/loan.js'
-import { allocateCoreSync } from '../../src/memory/allocate/allocate.js'
 import { formatSize, KiB, MiB } from '../../src/sizes.js'
 import { allowedNodes, memoryNodes, numaNodes } from '../../src/system/numa.js'
 import { basePageSize, hugetlbPageSizes, transparentModes, transparentPageSize } from '../../src/system/page-sizes.js'
 import { capabilities, memlockLimit, processMemory } from '../../src/system/process-limits.js'
 import { readNumaMaps, readSmaps } from '../../src/system/smaps.js'
-import { pageSize } from '../support/hugepage-pools.js'
 import { needs, whyNotPools, whyNotRoot, whyNotTransparent } from '../support/requirements.js'
+import { pageSize } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../region-cores.js'
 
 describe('page sizes', () => {
   test('are powers of two, hugetlb ones largest first and larger than the base page', () => {

@@ -1,15 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { abortReason, isAborted, onAbort, throwIfAborted } from '../../abort.js'
 import { isSystemFailure, PinfoldError, toPinfoldError } from '../../errors.js'
-import {
-  backingKind,
-  mappingFlag,
-  type NativeRegion,
-  type NativeRequest,
-  native,
-  pageKind,
-  policyKind,
-} from '../../native.js'
+import { backingKind, mappingFlag, type NativeRegion, type NativeRequest, native, pageKind } from '../../native.js'
 import { formatSize, MiB } from '../../sizes.js'
 import { formatIndexList } from '../../system/kernel-files.js'
 import { nodesText, pagesText } from '../../system/texts.js'
@@ -17,29 +9,22 @@ import { readPageNodes, strayPages } from '../page-nodes.js'
 import { type PassedOver, RegionCore, type RegionDescription } from '../region-core.js'
 import type { CheckedRegionOptions } from '../region-options.js'
 import { explainShortage, requireMemory } from '../shortage/shortage.js'
-import type { WantedMemory } from '../shortage/wanted.js'
+import type { Attempt } from './attempt.js'
 import { adoptionOf, fileOf } from './backing.js'
 import { backingFailure, ofBacking } from './backing-failure.js'
-import { type PageChoice, pageChoice, preferences } from './page-choice.js'
+import { pageChoice, preferences } from './page-choice.js'
 import { type Placement, placementOf } from './placement.js'
 
-/** What is about to be asked of the kernel. */
-export interface Admission {
-  readonly pages: string
-  /** Bytes of the smallest page. */
-  readonly pageSize: number
-  /** Bytes of the region, whole pages. */
-  readonly bytes: number
-  /** The nodes that the caller named; none when the kernel chooses. */
-  readonly nodes: readonly number[]
-  /** Whether they are to be spread evenly over these nodes. */
-  readonly interleaved: boolean
+/** What a region may take, as its registry's budget decides it. */
+export interface Claim {
+  /**
+   * Throws to refuse the attempt, or lets it pass. The function that it returns gives back what the attempt took, when
+   * it fails or when its region is closed.
+   */
+  admit(attempt: Attempt): () => void
 }
 
-/** Throws to refuse a try, or lets it pass; the function that it returns takes that back, on failure or on close. */
-export type Admit = (admission: Admission) => () => void
-
-const everything: Admit = () => () => {}
+const unlimited: Claim = { admit: () => () => {} }
 
 /** What one try came to. */
 type Outcome = { readonly region: NativeRegion } | { readonly failure: unknown } | { readonly aborted: unknown }
@@ -64,9 +49,9 @@ export async function allocateCore(
   name: string,
   options: CheckedRegionOptions,
   signal?: AbortSignal,
-  admit: Admit = everything,
+  claim: Claim = unlimited,
 ): Promise<RegionCore> {
-  const tries = negotiate(name, options, admit)
+  const tries = negotiate(name, options, claim)
   let step = tries.next()
   while (!step.done) {
     let outcome: Outcome
@@ -81,8 +66,8 @@ export async function allocateCore(
 }
 
 /** As {@link allocateCore}, blocking this thread until every page is there. */
-export function allocateCoreSync(name: string, options: CheckedRegionOptions, admit: Admit = everything): RegionCore {
-  const tries = negotiate(name, options, admit)
+export function allocateCoreSync(name: string, options: CheckedRegionOptions, claim: Claim = unlimited): RegionCore {
+  const tries = negotiate(name, options, claim)
   let step = tries.next()
   while (!step.done) {
     let outcome: Outcome
@@ -120,7 +105,7 @@ function populate(request: NativeRequest, signal: AbortSignal | undefined): Prom
 function* negotiate(
   name: string,
   options: CheckedRegionOptions,
-  admit: Admit,
+  claim: Claim,
 ): Generator<NativeRequest, RegionCore, Outcome> {
   const placement = placementOf(options)
   const failures: PinfoldError[] = []
@@ -129,16 +114,14 @@ function* negotiate(
     let release: (() => void) | undefined
     try {
       const choice = pageChoice(pages, options)
-      const size = Math.ceil(options.size / choice.pageSize) * choice.pageSize
-      const { nodes, policy } = placement
-      const interleaved = policy === policyKind.interleave
-      release = admit({ pages: choice.pages, pageSize: choice.pageSize, bytes: size, nodes, interleaved })
-      const wanted = wantedOf(size, choice, placement, options)
-      const request = requestOf(name, size, choice, placement, options, passedOver)
-      const outcome = yield* attempt(request, wanted)
+      const size = Math.ceil(options.size / choice.bytes) * choice.bytes
+      const attempt: Attempt = { size, choice, placement, options }
+      release = claim.admit(attempt)
+      const description = { pages: choice.name, pageSize: choice.bytes, passedOver: [...passedOver] }
+      const outcome = yield* attempted(requestOf(name, attempt, description), attempt)
       if ('aborted' in outcome) throw new Aborted(outcome.aborted)
-      if ('failure' in outcome) throw explain(outcome.failure, wanted, choice, options)
-      const core = new RegionCore(outcome.region)
+      if ('failure' in outcome) throw explain(outcome.failure, attempt)
+      const core = new RegionCore(outcome.region, description)
       core.onClose(release)
       release = undefined // the core's from here on
       try {
@@ -153,7 +136,8 @@ function* negotiate(
       const failure = toPinfoldError(error)
       failures.push(failure)
       const { code, message: reason, hint } = failure
-      passedOver.push(hint === undefined ? { pages, code, reason } : { pages, code, reason, hint })
+      const { asked } = pages
+      passedOver.push(hint === undefined ? { pages: asked, code, reason } : { pages: asked, code, reason, hint })
     } finally {
       release?.()
     }
@@ -162,35 +146,33 @@ function* negotiate(
 }
 
 /**
- * Looks at the counters before the kernel is asked: it promises base pages that it has not, and kills a process (or its
- * cgroup's largest) when they are touched. Looking costs 0.2 ms, more than it takes to populate a smaller region: those
- * are looked at when they have 1 MiB together. Native code tells when, and when another thread was faster.
+ * Checks for base and transparent pages that there is enough memory before the kernel is asked: the kernel overcommits
+ * them, and kills a process (or the largest of its cgroup) when they are touched. The check takes 0.2 ms, more than it
+ * takes to populate a small region: small regions are checked when they have 1 MiB together. Native code says when, and
+ * when another thread has taken the memory in between.
  */
-function* attempt(request: NativeRequest, wanted: WantedMemory): Generator<NativeRequest, Outcome, Outcome> {
-  // Of hugetlb pages a shortage is an errno. What is adopted is there already, for the most part.
-  const isForeseen = wanted.kind !== pageKind.hugetlb && request.backing !== backingKind.adopted
-  let isLookedAt = isForeseen && wanted.size >= MiB
+function* attempted(request: NativeRequest, attempt: Attempt): Generator<NativeRequest, Outcome, Outcome> {
+  // A shortage of hugetlb pages is an errno. Most of adopted memory is there already.
+  const isChecked = attempt.choice.kind !== pageKind.hugetlb && request.backing !== backingKind.adopted
+  let isDue = isChecked && attempt.size >= MiB
   for (;;) {
-    const outcome = yield { ...request, mostAnnounced: isLookedAt ? requireMemory(wanted) : undefined }
+    const outcome = yield { ...request, mostAnnounced: isDue ? requireMemory(attempt) : undefined }
     const isOvertaken =
       'failure' in outcome && isSystemFailure(outcome.failure) && outcome.failure.syscall === 'announce'
     if (!isOvertaken) return outcome
-    isLookedAt = true
+    isDue = true
   }
 }
 
+/** The attempt in the flat form of native code. */
 function requestOf(
   name: string,
-  size: number,
-  choice: PageChoice,
-  placement: Placement,
-  options: CheckedRegionOptions,
-  passedOver: readonly PassedOver[],
+  { size, choice, placement, options }: Attempt,
+  description: RegionDescription,
 ): NativeRequest {
   const { backing = 'memfd', threads, lock, guard, dump } = options
   const file = fileOf(options)
   const adoption = adoptionOf(options)
-  const description: RegionDescription = { pages: choice.pages, pageSize: choice.pageSize, passedOver }
   return {
     name,
     size,
@@ -208,43 +190,21 @@ function requestOf(
       (file?.keep ? mappingFlag.keepFile : 0),
     policy: placement.policy,
     nodes: Uint32Array.from(placement.nodes),
-    // Beyond 8 the kernel's own locks are in the way. Native code starts no more than there are chunks.
+    // Beyond 8 threads the kernel's own locks are in the way. Native code starts no more threads than there are chunks.
     threads: threads ?? Math.min(8, availableParallelism()),
     mostAnnounced: undefined,
+    // For other threads; the thread that makes the region keeps the object.
     description: JSON.stringify(description),
   }
 }
 
-/** A failed try as a typed error. Shortages are told from the kernel's counters, the rest from the call that failed. */
-function explain(
-  failure: unknown,
-  wanted: WantedMemory,
-  choice: PageChoice,
-  options: CheckedRegionOptions,
-): PinfoldError {
+/** A failed attempt as a typed error. The kernel's counters explain a shortage; the call explains everything else. */
+function explain(failure: unknown, attempt: Attempt): PinfoldError {
   if (!isSystemFailure(failure)) return toPinfoldError(failure)
   const { syscall } = failure
-  if (ofBacking.includes(syscall)) return backingFailure(failure, choice, options)
+  if (ofBacking.includes(syscall)) return backingFailure(failure, attempt)
   if (syscall === 'pthread_create') return toPinfoldError(failure)
-  return explainShortage(failure, wanted)
-}
-
-function wantedOf(
-  size: number,
-  choice: PageChoice,
-  { policy, nodes }: Placement,
-  options: CheckedRegionOptions,
-): WantedMemory {
-  return {
-    pages: size / choice.pageSize,
-    pageSize: choice.pageSize,
-    kind: choice.kind,
-    policy,
-    nodes: [...nodes],
-    lock: options.lock === true && choice.kind !== pageKind.hugetlb,
-    size,
-    path: fileOf(options)?.file ?? '',
-  }
+  return explainShortage(failure, attempt)
 }
 
 /** @throws PinfoldError `ERR_NODE_MISMATCH` when a page is on a node that was not asked for, `ERR_SYSTEM` */

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { type ErrorCode, PinfoldError, type SystemFailure, toPinfoldError } from '../../errors.js'
 import { formatSize } from '../../sizes.js'
-import type { CheckedRegionOptions } from '../region-options.js'
+import type { Attempt } from './attempt.js'
 import { type Adoption, adoptionOf, fileOf } from './backing.js'
 import type { PageChoice } from './page-choice.js'
 
@@ -10,11 +10,7 @@ const { EACCES, EBADF, EPERM } = constants.errno
 export const ofBacking: readonly string[] = ['open', 'fstatfs', 'fstat', 'fcntl']
 
 /** Why a file or descriptor cannot back a region: what the caller named is then at fault, not the machine. */
-export function backingFailure(
-  failure: SystemFailure,
-  choice: PageChoice,
-  options: CheckedRegionOptions,
-): PinfoldError {
+export function backingFailure(failure: SystemFailure, { choice, options }: Attempt): PinfoldError {
   const adoption = adoptionOf(options)
   if (adoption !== undefined) return adoptionFailure(failure, choice, adoption)
   const file = fileOf(options)
@@ -34,9 +30,9 @@ function fileFailure(failure: SystemFailure, choice: PageChoice, path: string): 
     syscall === 'fstat'
       ? `is there already, with ${formatSize(fileSize)}`
       : hugetlbfs
-        ? `is on a mount with pages of ${formatSize(pageSize)}, not ${choice.pages}`
+        ? `is on a mount with pages of ${formatSize(pageSize)}, not ${choice.name}`
         : 'is not on a hugetlbfs mount'
-  const hint = hugetlbfs === 0 ? `sudo pinfold hugepages mount /mnt/huge --page-size ${choice.pages}` : undefined
+  const hint = hugetlbfs === 0 ? `sudo pinfold hugepages mount /mnt/huge --page-size ${choice.name}` : undefined
   return new PinfoldError(`allocate: backing.file: ${path} ${problem}`, {
     ...details,
     code: 'ERR_INVALID_ARGUMENT',
@@ -81,11 +77,11 @@ function adoptionProblem(failure: SystemFailure, choice: PageChoice, { offset = 
     return { code: 'ERR_INVALID_ARGUMENT', problem }
   }
   if (syscall === 'fstatfs' && values.hugetlbfs === 1) {
-    const problem = `has pages of ${formatSize(values.pageSize ?? 0)}, not ${choice.pages}`
+    const problem = `has pages of ${formatSize(values.pageSize ?? 0)}, not ${choice.name}`
     return { code: 'ERR_INVALID_ARGUMENT', problem }
   }
   if (syscall === 'fstatfs' && values.tmpfs === 1) {
-    return { code: 'ERR_INVALID_ARGUMENT', problem: `has base pages, not ${choice.pages}` }
+    return { code: 'ERR_INVALID_ARGUMENT', problem: `has base pages, not ${choice.name}` }
   }
   if (syscall === 'fstatfs' && values.tmpfs === 0) {
     return { code: 'ERR_INVALID_ARGUMENT', problem: 'is no memory: neither a memfd, nor on a hugetlbfs or tmpfs mount' }

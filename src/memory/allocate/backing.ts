@@ -1,12 +1,11 @@
 import { statfsSync } from 'node:fs'
-import { formatSize } from '../../sizes.js'
-import type { PagesName } from '../../system/page-sizes.js'
+import { basePages, hugetlbPages, type PagesKind } from '../page-kinds.js'
 import type { CheckedRegionOptions } from '../region-options.js'
 
 type Backing = Exclude<NonNullable<CheckedRegionOptions['backing']>, string>
 /** A file on a hugetlbfs mount, by its path. */
 export type FileBacking = Extract<Backing, { file: string }>
-/** Memory of somebody else's, by a descriptor. */
+/** Memory of another owner, by a descriptor. */
 export type Adoption = Extract<Backing, { descriptor: number }>
 
 const hugetlbfsMagic = 0x958458f6 // linux/magic.h
@@ -20,14 +19,14 @@ export function adoptionOf({ backing }: CheckedRegionOptions): Adoption | undefi
 }
 
 /**
- * The pages that adopted memory has, if it is any: native code looks again at what it then maps, since a descriptor may
- * become another between two calls.
+ * The kind of pages that adopted memory has. Native code checks it again when it maps the memory, since the number of a
+ * descriptor may stand for another file by then.
  */
-export function adoptedPages({ descriptor }: Adoption): PagesName {
+export function adoptedPages({ descriptor }: Adoption): PagesKind {
   try {
     const { type, bsize } = statfsSync(`/proc/self/fd/${descriptor}`)
-    return type === hugetlbfsMagic ? formatSize(bsize) : 'base'
+    return type === hugetlbfsMagic ? hugetlbPages(bsize) : basePages
   } catch {
-    return 'base' // no descriptor, which native code tells better
+    return basePages // the descriptor is not open: native code says so in its error
   }
 }

@@ -1,20 +1,24 @@
 import { PinfoldError } from '../../errors.js'
 import { policyKind } from '../../native.js'
-import { memoryNodes } from '../../system/numa.js'
+import { currentNode, memoryNodes } from '../../system/numa.js'
 import type { CheckedRegionOptions } from '../region-options.js'
 
-/** Where pages are to come from, as native code is told. */
+/** The nodes that pages come from, in the terms of native code. */
 export interface Placement {
   /** A `policyKind` of native.ts. */
   readonly policy: number
   readonly nodes: readonly number[]
-  /** Whether the kernel's policy alone does not hold the caller's promise, and the pages are looked at afterwards. */
+  /** True if the pages are spread evenly over the nodes. */
+  readonly interleaved: boolean
+  /** True if the kernel may break the policy, so that the pages are checked when they are there. */
   readonly verify: boolean
 }
 
+type NumaPolicy = NonNullable<CheckedRegionOptions['numa']>['policy']
+
 /** @throws PinfoldError `ERR_OUT_OF_RANGE` when this machine has no memory on one of the nodes */
 export function placementOf({ numa }: CheckedRegionOptions): Placement {
-  if (numa === undefined) return { policy: policyKind.none, nodes: [], verify: false }
+  if (numa === undefined) return { policy: policyKind.none, nodes: [], interleaved: false, verify: false }
   const { policy, nodes = [], strict = policy === 'bind' } = numa
   const known = memoryNodes()
   const unknown = nodes.find((node) => !known.includes(node))
@@ -24,16 +28,27 @@ export function placementOf({ numa }: CheckedRegionOptions): Placement {
       values: { node: unknown, known },
     })
   }
+  // Interleaving falls back to other nodes when one has no page left (mm/mempolicy.c, weighted or not).
+  const interleaved = policy === 'interleave'
+  return { policy: nativePolicy(policy, strict, nodes.length), nodes, interleaved, verify: interleaved && strict }
+}
+
+function nativePolicy(policy: NumaPolicy, strict: boolean, nodes: number): number {
   switch (policy) {
     case 'bind':
-      return { policy: strict ? policyKind.bind : policyKind.preferMany, nodes, verify: false }
+      return strict ? policyKind.bind : policyKind.preferMany
     case 'prefer':
-      if (strict) return { policy: policyKind.bind, nodes, verify: false }
-      return { policy: nodes.length === 1 ? policyKind.prefer : policyKind.preferMany, nodes, verify: false }
+      if (strict) return policyKind.bind
+      return nodes === 1 ? policyKind.prefer : policyKind.preferMany
     case 'interleave':
-      // Interleaving falls back to other nodes when one has no page left (mm/mempolicy.c, weighted or not).
-      return { policy: policyKind.interleave, nodes, verify: strict }
+      return policyKind.interleave
     case 'local':
-      return { policy: strict ? policyKind.bindLocal : policyKind.local, nodes, verify: false }
+      return strict ? policyKind.bindLocal : policyKind.local
   }
+}
+
+/** The nodes that pages must come from; undefined for a policy that only prefers some. */
+export function strictNodes({ policy, nodes }: Pick<Placement, 'policy' | 'nodes'>): readonly number[] | undefined {
+  if (policy === policyKind.bind) return nodes
+  return policy === policyKind.bindLocal ? [currentNode()] : undefined
 }

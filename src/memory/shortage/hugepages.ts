@@ -1,7 +1,9 @@
 import { type HugepagePool, poolDirectory } from '../../hugepages/counters.js'
 import { formatIndexList } from '../../system/kernel-files.js'
 import { nodesText, pagesText } from '../../system/texts.js'
-import { type Shortage, strictNodes, type WantedMemory } from './wanted.js'
+import { type Attempt, pageCount } from '../allocate/attempt.js'
+import { type Placement, strictNodes } from '../allocate/placement.js'
+import type { Shortage } from './reason.js'
 
 /** What the kernel tells of the pools of one page size. */
 export interface PoolCounters {
@@ -23,13 +25,13 @@ export interface PoolRoom {
 }
 
 /** Where the pages may come from: a strict policy and the cpuset narrow it, every other policy only prefers. */
-export function poolRoom(wanted: Pick<WantedMemory, 'policy' | 'nodes'>, counters: PoolCounters): PoolRoom {
+export function poolRoom(placement: Pick<Placement, 'policy' | 'nodes'>, counters: PoolCounters): PoolRoom {
   const { machine, nodes, allowedNodes } = counters
   // Pages that the kernel would make on demand (nr_overcommit_hugepages), for as long as it finds memory for them.
   const onDemand = Math.max(0, (machine.overcommit ?? 0) - machine.surplus)
   // A promise (reservation) is kept by the machine as a whole: the kernel counts none per node.
   const onMachine = Math.max(0, machine.free - (machine.reserved ?? 0))
-  const bound = strictNodes(wanted)
+  const bound = strictNodes(placement)
   const usable = nodes.filter(({ node }) => isIn(allowedNodes, node) && (bound === undefined || isIn(bound, node)))
   if (bound === undefined && usable.length === nodes.length)
     return { available: onMachine + onDemand, nodes: undefined }
@@ -41,22 +43,23 @@ export function poolRoom(wanted: Pick<WantedMemory, 'policy' | 'nodes'>, counter
 }
 
 /** Why the pools cannot give what is wanted, undefined when they can. */
-export function poolShortage(wanted: WantedMemory, counters: PoolCounters): Shortage | undefined {
-  const { available } = poolRoom(wanted, counters)
-  return wanted.pages <= available ? undefined : describePools(wanted, counters, available)
+export function poolShortage(attempt: Attempt, counters: PoolCounters): Shortage | undefined {
+  const { available } = poolRoom(attempt.placement, counters)
+  return pageCount(attempt) <= available ? undefined : describePools(attempt, counters, available)
 }
 
 /** The same for when the pools look sufficient by now, and yet nothing but them can have been short. */
-export function passedPoolShortage(wanted: WantedMemory, counters: PoolCounters): Shortage {
-  const { available } = poolRoom(wanted, counters)
-  const { hint: _, ...shortage } = describePools(wanted, counters, available)
+export function passedPoolShortage(attempt: Attempt, counters: PoolCounters): Shortage {
+  const { available } = poolRoom(attempt.placement, counters)
+  const { hint: _, ...shortage } = describePools(attempt, counters, available)
   return { ...shortage, message: `${shortage.message}: others had them a moment ago, so try again` }
 }
 
-function describePools(wanted: WantedMemory, counters: PoolCounters, available: number): Shortage {
-  const { pages, pageSize } = wanted
+function describePools(attempt: Attempt, counters: PoolCounters, available: number): Shortage {
+  const pages = pageCount(attempt)
+  const pageSize = attempt.choice.bytes
   const { machine, nodes: allNodes } = counters
-  const { nodes } = poolRoom(wanted, counters)
+  const { nodes } = poolRoom(attempt.placement, counters)
   const counted = nodes === undefined ? [machine] : allNodes.filter(({ node }) => isIn(nodes, node))
   const sum = (count: (pool: HugepagePool) => number) => counted.reduce((total, pool) => total + count(pool), 0)
   const [total, free] = [sum((pool) => pool.total), sum((pool) => pool.free)]

@@ -5,7 +5,9 @@ import { formatIndexList, readKernelFile, readKernelNumber } from '../../system/
 import { allowedNodes, memoryNodes, parseReclaimableNodeMemory } from '../../system/numa.js'
 import { addressSpaceLimit, capabilities, dataLimit, processMemory } from '../../system/process-limits.js'
 import { nodesText, spaced } from '../../system/texts.js'
-import { type Shortage, strictNodes, type WantedMemory } from './wanted.js'
+import { type Attempt, isLocked } from '../allocate/attempt.js'
+import { type Placement, strictNodes } from '../allocate/placement.js'
+import type { Shortage } from './reason.js'
 
 const { EFAULT, ENOMEM } = constants.errno
 
@@ -40,12 +42,12 @@ export interface CommitRoom {
 }
 
 /** The memory of the nodes from which a request may take it: of those it is bound to, as far as the cpuset allows. */
-export function freeMemory(wanted: Pick<WantedMemory, 'policy' | 'nodes'>): FreeMemory {
+export function freeMemory(placement: Pick<Placement, 'policy' | 'nodes'>): FreeMemory {
   const text = readKernelFile('/proc/meminfo') ?? ''
   const swap = parseMemory(text, 'SwapFree')
   const all = memoryNodes()
   const allowed = allowedNodes()
-  const bound = strictNodes(wanted)
+  const bound = strictNodes(placement)
   const usable = all.filter((node) => allowed.includes(node) && (bound === undefined || bound.includes(node)))
   if (bound === undefined && usable.length === all.length)
     return { available: parseMemory(text, 'MemAvailable'), swap, nodes: undefined }
@@ -82,28 +84,28 @@ function commitRoom(virtual: number): CommitRoom {
 }
 
 /**
- * Whether memory is too short for what is wanted. To be asked before the kernel is: it grants base pages that it does
- * not have, and kills the process when they are touched.
+ * Why there is too little memory for the attempt; undefined when there is enough. Call it before the kernel is asked: the
+ * kernel grants base pages that it does not have, and kills the process when they are touched.
  */
 export function memoryShortage(
-  wanted: WantedMemory,
+  attempt: Attempt,
   { available, swap, nodes }: FreeMemory,
   underWay = 0,
 ): Shortage | undefined {
-  const { size, lock } = wanted
-  // What is locked cannot go to swap, but others' memory can make place for it.
+  const { size } = attempt
+  // Locked pages cannot go to swap, but other memory can, and leaves room for them.
   if (size <= available + swap - underWay) return undefined
   const where = nodesText(formatIndexList(nodes ?? []))
   const inSwap = swap > 0 ? ` and ${spaced(swap)} of swap` : ''
   const less = underWay > 0 ? `, less ${spaced(underWay)} that this process is populating` : ''
   return {
     code: 'ERR_MEMORY_SHORT',
-    message: `${spaced(size)}${lock ? ' of locked memory' : ''} wanted${where}, ${spaced(available)}${inSwap} available${less}`,
+    message: `${spaced(size)}${isLocked(attempt) ? ' of locked memory' : ''} wanted${where}, ${spaced(available)}${inSwap} available${less}`,
     values: { wanted: size, available, swap, underWay, nodes },
   }
 }
 
-/** That native code has counted the process's mappings, and makes no more (native/memory/mapping_room.h). */
+/** The process has too many mappings, as native code has counted them (native/memory/mapping_room.h). */
 export function mappingShortage({
   mappings = 0,
   limit = 0,
@@ -118,14 +120,17 @@ export function mappingShortage({
 }
 
 /**
- * Whether this process may not map what is wanted, though the machine may have it.
+ * Why this process may not map so much, though the machine may have it; undefined when no limit of the process forbids it.
  *
  * @param errno ENOMEM of mmap, or EFAULT of populating: a memfd is committed page by page, as it is touched
  */
-export function mapShortage(wanted: WantedMemory, has: MapRoom, errno: number = ENOMEM): Shortage | undefined {
-  const { size, kind } = wanted
+export function mapShortage({ size, choice }: Attempt, has: MapRoom, errno: number = ENOMEM): Shortage | undefined {
   const code = 'ERR_MEMORY_SHORT'
-  if (kind !== pageKind.hugetlb && has.commit !== undefined && (errno === EFAULT || size > has.commit.available)) {
+  if (
+    choice.kind !== pageKind.hugetlb &&
+    has.commit !== undefined &&
+    (errno === EFAULT || size > has.commit.available)
+  ) {
     return commitShortage(size, has.commit)
   }
   if (errno !== ENOMEM) return undefined

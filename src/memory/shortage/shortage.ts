@@ -17,23 +17,23 @@ import { formatIndexList } from '../../system/kernel-files.js'
 import { allowedNodes, hasNuma, memoryNodes } from '../../system/numa.js'
 import { capabilities, descriptorLimit, memlockLimit, processMemory } from '../../system/process-limits.js'
 import { nodesText, pagesText, spaced } from '../../system/texts.js'
+import { type Attempt, isLocked, pageCount } from '../allocate/attempt.js'
+import { fileOf } from '../allocate/backing.js'
 import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepages.js'
 import { freeMemory, mappingShortage, mapRoom, mapShortage, memoryShortage } from './memory.js'
-import type { Shortage, WantedMemory } from './wanted.js'
-
-export type { WantedMemory } from './wanted.js'
+import type { Shortage } from './reason.js'
 
 const { EACCES, EFAULT, EMFILE, ENOMEM, ENOSPC, EPERM } = constants.errno
 
 /**
- * Why the kernel refused memory, told from its counters. The errno does not tell: an empty pool is ENOMEM from mmap,
- * EFAULT from madvise and ENOSPC from fallocate, and so are a cgroup's limits. To be called when what was made half-way
- * is undone, so that the counters are those that a next attempt would meet.
+ * Why the kernel refused memory, by its counters. The errno does not say why: an empty pool is ENOMEM from mmap, EFAULT
+ * from madvise and ENOSPC from fallocate, and so are a cgroup's limits. Call it when the failed attempt is undone, so that
+ * the counters are those that the next attempt would meet.
  *
  * @returns `ERR_HUGEPAGES_SHORT`, `ERR_CGROUP_LIMIT`, `ERR_MEMLOCK_LIMIT`, `ERR_MEMORY_SHORT`, `ERR_UNSUPPORTED` (a
  *   node without memory), `ERR_PERMISSION`, or `ERR_SYSTEM` when the counters show no reason
  */
-export function explainShortage(failure: SystemFailure, wanted: WantedMemory): PinfoldError {
+export function explainShortage(failure: SystemFailure, attempt: Attempt): PinfoldError {
   const errno = Math.abs(failure.errno)
   const { syscall } = failure
   if (errno === EPERM || errno === EACCES) return toPinfoldError(failure, 'ERR_PERMISSION')
@@ -41,26 +41,26 @@ export function explainShortage(failure: SystemFailure, wanted: WantedMemory): P
   if (errno === EMFILE) return toPinfoldError(failure, 'ERR_SYSTEM', descriptorHint())
   const counted = failure.values?.maxMappings === undefined ? undefined : mappingShortage(failure.values)
   // mlock(2) says so itself; CAP_IPC_LOCK of a user namespace does not lift the limit.
-  const lock = wanted.lock && (syscall.startsWith('mlock') || !capabilities().has('CAP_IPC_LOCK'))
+  const lock = isLocked(attempt) && (syscall.startsWith('mlock') || !capabilities().has('CAP_IPC_LOCK'))
   const shortage =
     counted ??
-    missingNodes(wanted) ??
-    (lock ? memlockShortage(wanted) : undefined) ??
-    tooLittle(wanted) ??
-    (errno === ENOMEM || errno === EFAULT ? mapShortage(wanted, mapRoom(), errno) : undefined) ??
-    passed(errno, wanted)
+    missingNodes(attempt) ??
+    (lock ? memlockShortage(attempt) : undefined) ??
+    tooLittle(attempt) ??
+    (errno === ENOMEM || errno === EFAULT ? mapShortage(attempt, mapRoom(), errno) : undefined) ??
+    passed(errno, attempt)
   if (shortage === undefined) return toPinfoldError(failure)
-  const { code, message, values, hint } = affordable(shortage, wanted)
+  const { code, message, values, hint } = affordable(shortage, attempt)
   return new PinfoldError(message, { code, syscall, errno, values, hint, cause: failure })
 }
 
 /** Without a hint that asks for more than the machine has: to raise a limit gives no memory. */
-function affordable(shortage: Shortage, wanted: WantedMemory): Shortage {
+function affordable(shortage: Shortage, attempt: Attempt): Shortage {
   if (shortage.code !== 'ERR_CGROUP_LIMIT' && shortage.code !== 'ERR_MEMLOCK_LIMIT') return shortage
   const ofMachine =
-    wanted.kind === pageKind.hugetlb
-      ? poolShortage(wanted, poolCounters(wanted.pageSize))
-      : memoryShortage(wanted, freeMemory(wanted))
+    attempt.choice.kind === pageKind.hugetlb
+      ? poolShortage(attempt, poolCounters(attempt.choice.bytes))
+      : memoryShortage(attempt, freeMemory(attempt.placement))
   if (ofMachine === undefined || ofMachine.hint !== undefined) return shortage
   return {
     ...shortage,
@@ -76,28 +76,28 @@ function affordable(shortage: Shortage, wanted: WantedMemory): Shortage {
  * @returns `mostAnnounced` of native.ts, for which this holds
  * @throws PinfoldError the shortage that the kernel would meet
  */
-export function requireMemory(wanted: WantedMemory): number {
-  const lock = wanted.lock && !capabilities().has('CAP_IPC_LOCK')
+export function requireMemory(attempt: Attempt): number {
+  const lock = isLocked(attempt) && !capabilities().has('CAP_IPC_LOCK')
   // First: what is populated while the counters are read is then counted twice, and never not at all.
   const [underWay, announced] = native.memoryUnderWay()
   const limits = memoryLimits()
-  const free = freeMemory(wanted)
+  const free = freeMemory(attempt.placement)
   const shortage =
-    missingNodes(wanted) ??
-    (lock ? memlockShortage(wanted) : undefined) ??
-    cgroupShortage(wanted, limits, underWay) ??
-    memoryShortage(wanted, free, underWay)
+    missingNodes(attempt) ??
+    (lock ? memlockShortage(attempt) : undefined) ??
+    cgroupShortage(attempt, limits, underWay) ??
+    memoryShortage(attempt, free, underWay)
   if (shortage !== undefined) {
-    const { message, ...details } = affordable(shortage, wanted)
+    const { message, ...details } = affordable(shortage, attempt)
     throw new PinfoldError(message, details)
   }
   const room = Math.min(free.available + free.swap, ...limits.slice(0, 1).map(roomIn))
-  return announced + Math.max(0, room - underWay - chargeOf(wanted))
+  return announced + Math.max(0, room - underWay - chargeOf(attempt))
 }
 
 /** What a cgroup is charged: of memory other than hugetlb also for page tables, and for the file's index of its pages. */
-function chargeOf({ size, kind }: WantedMemory): number {
-  return kind === pageKind.hugetlb ? size : size + Math.ceil(size / 128)
+function chargeOf({ size, choice }: Attempt): number {
+  return choice.kind === pageKind.hugetlb ? size : size + Math.ceil(size / 128)
 }
 
 function descriptorHint(): string {
@@ -106,16 +106,19 @@ function descriptorHint(): string {
 }
 
 /** What the machine and its cgroups have too little of. */
-function tooLittle(wanted: WantedMemory): Shortage | undefined {
-  if (wanted.kind !== pageKind.hugetlb) {
+function tooLittle(attempt: Attempt): Shortage | undefined {
+  if (attempt.choice.kind !== pageKind.hugetlb) {
     const [underWay] = native.memoryUnderWay()
-    return cgroupShortage(wanted, memoryLimits(), underWay) ?? memoryShortage(wanted, freeMemory(wanted), underWay)
+    return (
+      cgroupShortage(attempt, memoryLimits(), underWay) ??
+      memoryShortage(attempt, freeMemory(attempt.placement), underWay)
+    )
   }
   return (
-    mountShortage(wanted) ??
-    poolShortage(wanted, poolCounters(wanted.pageSize)) ??
-    cgroupShortage(wanted, hugetlbLimits(wanted.pageSize)) ??
-    (countsHugetlbAsMemory() ? cgroupShortage(wanted, memoryLimits()) : undefined)
+    mountShortage(attempt) ??
+    poolShortage(attempt, poolCounters(attempt.choice.bytes)) ??
+    cgroupShortage(attempt, hugetlbLimits(attempt.choice.bytes)) ??
+    (countsHugetlbAsMemory() ? cgroupShortage(attempt, memoryLimits()) : undefined)
   )
 }
 
@@ -125,26 +128,22 @@ function poolCounters(pageSize: number): PoolCounters {
 }
 
 /** Nothing but pools and hugetlb cgroups makes these calls fail so: another had the pages, and has let go since. */
-function passed(errno: number, wanted: WantedMemory): Shortage | undefined {
+function passed(errno: number, attempt: Attempt): Shortage | undefined {
   const isShortage = errno === ENOMEM || errno === EFAULT || errno === ENOSPC
-  if (!isShortage || wanted.kind !== pageKind.hugetlb) return undefined
-  return passedPoolShortage(wanted, poolCounters(wanted.pageSize))
+  if (!isShortage || attempt.choice.kind !== pageKind.hugetlb) return undefined
+  return passedPoolShortage(attempt, poolCounters(attempt.choice.bytes))
 }
 
 /** Whether a cgroup's limit stands in the way; `limits` have the tightest first. */
-export function cgroupShortage(
-  wanted: WantedMemory,
-  limits: readonly CgroupLimit[],
-  underWay = 0,
-): Shortage | undefined {
-  const { size, kind, pages, pageSize } = wanted
+export function cgroupShortage(attempt: Attempt, limits: readonly CgroupLimit[], underWay = 0): Shortage | undefined {
+  const { size, choice } = attempt
   const [tightest] = limits
   if (tightest === undefined) return undefined
   const left = Math.max(0, roomIn(tightest) - underWay)
-  const charge = chargeOf(wanted)
+  const charge = chargeOf(attempt)
   if (left >= charge) return undefined
   const { path, file, limit, usage, reclaimable, kept } = tightest
-  const what = kind === pageKind.hugetlb ? pagesText(pages, pageSize) : spaced(size)
+  const what = choice.kind === pageKind.hugetlb ? pagesText(pageCount(attempt), choice.bytes) : spaced(size)
   const counted = [
     `${tightest.kind === 'high' ? 'memory.high' : 'limit'} ${spaced(limit)}`,
     `${spaced(usage)} in use`,
@@ -154,7 +153,7 @@ export function cgroupShortage(
   ]
   const limitText = tightest.kind === 'high' ? 'before it is throttled ' : ''
   // What else the cgroup's processes do meanwhile; more of a larger limit is kept, too.
-  const slack = kind === pageKind.hugetlb ? 0 : 32 * MiB
+  const slack = choice.kind === pageKind.hugetlb ? 0 : 32 * MiB
   return {
     code: 'ERR_CGROUP_LIMIT',
     message: `${what} wanted, the cgroup ${path} allows ${spaced(left)} more ${limitText}(${counted.join(', ')})`,
@@ -164,7 +163,7 @@ export function cgroupShortage(
 }
 
 /** Whether RLIMIT_MEMLOCK stands in the way. */
-function memlockShortage({ size }: WantedMemory): Shortage | undefined {
+function memlockShortage({ size }: Attempt): Shortage | undefined {
   const { soft, hard } = memlockLimit()
   const { locked } = processMemory()
   const left = Math.max(0, soft - locked)
@@ -186,16 +185,19 @@ function memlockShortage({ size }: WantedMemory): Shortage | undefined {
  * Whether a hugetlbfs mount with a size of its own is full. Most have none, and tell 0 blocks. No command mends it: the
  * kernel does not resize such a mount (remount is taken and does nothing), and a new one has none of its files.
  */
-function mountShortage({ size, pages, pageSize, path = '' }: WantedMemory): Shortage | undefined {
-  if (path === '') return undefined
+function mountShortage(attempt: Attempt): Shortage | undefined {
+  const path = fileOf(attempt.options)?.file
+  if (path === undefined) return undefined
+  const { size, choice } = attempt
   const mount = mountPointOf(path)
+  const pages = pageCount(attempt)
   const { blocks, bavail, bsize } = statfsSync(mount)
   const available = bavail * bsize
   if (blocks === 0 || available >= size) return undefined
   return {
     code: 'ERR_HUGEPAGES_SHORT',
-    message: `${pagesText(pages, pageSize)} wanted, the mount ${mount} has room for ${bavail} of its ${blocks}`,
-    values: { pageSize, wanted: pages, available: bavail, total: blocks, path },
+    message: `${pagesText(pages, choice.bytes)} wanted, the mount ${mount} has room for ${bavail} of its ${blocks}`,
+    values: { pageSize: choice.bytes, wanted: pages, available: bavail, total: blocks, path },
   }
 }
 
@@ -208,7 +210,7 @@ function mountPointOf(path: string): string {
 }
 
 /** Whether the placement names nodes from which this process can have nothing. */
-function missingNodes({ nodes }: WantedMemory): Shortage | undefined {
+function missingNodes({ placement: { nodes } }: Attempt): Shortage | undefined {
   if (nodes.length === 0) return undefined
   const [withMemory, allowed] = [memoryNodes(), allowedNodes()]
   const missing = nodes.filter((node) => !withMemory.includes(node) || !allowed.includes(node))
