@@ -1,8 +1,7 @@
-import { abortReason, isAborted, onAbort, throwIfAborted } from '../abort.js'
+import { abortReason, isAborted, onAbort } from '../abort.js'
 import { PinfoldError, toPinfoldError } from '../errors.js'
 import { allocateCore, allocateCoreSync } from '../memory/allocate/allocate.js'
 import type { Caller } from '../memory/call-stack.js'
-import { beginWait, type WaitedFor } from '../memory/held-wait.js'
 import type { RegionCore } from '../memory/region-core.js'
 import { readRegionUse } from '../memory/region-inspection.js'
 import { type CheckedAllocation, type CheckedRegionOptions, regionName } from '../memory/region-options.js'
@@ -13,7 +12,9 @@ import { Budget, type BudgetClaim } from './budget.js'
 import { publishAllocate, publishClose, publishLeak } from './events.js'
 import { LeakDetector } from './leak-detector.js'
 import { Region } from './region.js'
+import { RegionFaces } from './region-faces.js'
 import { Registrations } from './registrations.js'
+import { RegistryClosing } from './registry-closing.js'
 import type { CheckedRegistryOptions } from './registry-options.js'
 import { RegistryCounts, type RegistryStats } from './registry-stats.js'
 
@@ -21,10 +22,8 @@ import { RegistryCounts, type RegistryStats } from './registry-stats.js'
 interface Line {
   readonly core: RegionCore
   readonly claim: BudgetClaim
-  /** Where it was allocated, when it is watched. One that the registry keeps is not, as long as that is there. */
+  /** Where the region was allocated, if it is watched. A region that the MemoryRegistry keeps is watched from its loss on. */
   readonly stack: string | undefined
-  /** The program's Region object, once this turn is over; weak, so that its loss is noticed. */
-  face: WeakRef<Region> | undefined
   leaked: boolean
 }
 
@@ -38,22 +37,22 @@ interface Pending {
 }
 
 /**
- * What a registry owns: the core of every region that was allocated here, until it is closed.
+ * The regions of a registry: the core of every region that was allocated here, until the region is closed.
  *
- * It leads to none of the program's objects, neither to the MemoryRegistry nor, strongly, to a Region, so that the loss
- * of either is noticed. One thread's, as its cores are.
+ * It refers to none of the program's objects, neither to the MemoryRegistry nor, strongly, to a Region, so that the loss
+ * of either is noticed. It belongs to one thread, as its cores do.
  */
 export class Ledger {
   readonly #lines = new Map<string, Line>()
   readonly #index = new AddressIndex<Line>()
   readonly #pending = new Map<string, Pending>()
-  /**
-   * The Regions that were made in this turn of JavaScript, strongly. A WeakRef keeps its target until the turn is over
-   * anyway, also when the region is closed before; so one that closes in the turn in which it was made never has one.
-   */
-  readonly #fresh = new Map<Line, Region>()
-  /** What devices know of regions; closed before them. */
+  readonly #faces = new RegionFaces(() => this.#endCutOff())
+  /** Registrations of the regions with devices; closed before the regions. */
   readonly registrations = new Registrations()
+  readonly #closing = new RegistryClosing({
+    cores: () => this.#cores(),
+    ownHolds: () => this.registrations.holds,
+  })
   readonly #counts = new RegistryCounts()
   readonly #budget: Budget
   readonly #detector: LeakDetector
@@ -61,16 +60,8 @@ export class Ledger {
   readonly #opened: string
   /** Called when no allocation is under way any more. */
   readonly #onIdle: (() => void)[] = []
-  /** Whether the end of this turn is waited for. */
-  #turnEnds = false
-  /** How many wait to close. As long as any does, no hold is given, nor any region made. */
-  #waiting = 0
-  /** What gives holds again, when nobody waits to close any more. */
-  readonly #giveHolds: (() => void)[] = []
-  /** What ends their wait: it is one, however many they are. */
-  #endWait = () => {}
   #closed = false
-  /** Whether the MemoryRegistry was collected while it was open; what is still being allocated arrives all the same. */
+  /** True if the MemoryRegistry was collected while it was open. Allocations that are under way still arrive. */
   #abandoned = false
 
   constructor({ budget, leaks }: CheckedRegistryOptions, opened: string) {
@@ -128,18 +119,18 @@ export class Ledger {
   /** The open region of that name. */
   get(name: string): Region | undefined {
     const line = this.#lines.get(name)
-    return line === undefined ? undefined : this.#faceOf(line)
+    return line === undefined ? undefined : this.#faces.get(line.core)
   }
 
   /** The open region that holds this address; O(log n). */
   find(address: bigint): Region | undefined {
     const line = this.#index.find(address)
-    return line === undefined ? undefined : this.#faceOf(line)
+    return line === undefined ? undefined : this.#faces.get(line.core)
   }
 
   /** The open regions, in the order in which they came. */
   list(): Region[] {
-    return [...this.#lines.values()].map((line) => this.#faceOf(line))
+    return this.#cores().map((core) => this.#faces.get(core))
   }
 
   stats(): RegistryStats {
@@ -148,7 +139,7 @@ export class Ledger {
 
   /** @throws PinfoldError `ERR_REGISTRY_CLOSED` */
   requireOpen(subject: string): void {
-    if (!this.#closed && this.#waiting === 0) return
+    if (!this.#closed && !this.#closing.isAwaited) return
     throw new PinfoldError(`${subject}: the registry is ${this.#closed ? 'closed' : 'about to close'}`, {
       code: 'ERR_REGISTRY_CLOSED',
     })
@@ -156,45 +147,27 @@ export class Ledger {
 
   /** Closes every region, and stops what is under way. All or nothing: with one held, nothing is closed. */
   close(): void {
-    if (!this.#closed) this.#requireReleased()
+    if (!this.#closed) this.#closing.requireReleased()
     this.registrations.close()
     this.#closed = true
     this.#detector.forget(this)
-    // Or a subscriber, told that one is closed, would hold another.
-    for (const { core } of this.#lines.values()) core.refuseHolds()
+    // Otherwise a subscriber to the close of one region could hold another.
+    for (const core of this.#cores()) core.refuseHolds()
     for (const { name, stop } of this.#pending.values()) stop?.abort(registryClosed(name))
     const failures: unknown[] = []
-    for (const { core } of [...this.#lines.values()]) {
+    for (const core of this.#cores()) {
       try {
         core.close()
       } catch (error) {
-        failures.push(error) // told below: the others are to be closed whatever became of this one
+        failures.push(error) // thrown below: the other regions are closed all the same
       }
     }
     if (failures.length > 0) throw toPinfoldError(failures[0])
   }
 
-  /** Waits until no region is held, closes, and waits until what was under way has come to its end. */
+  /** Waits until no region is held, closes, and waits until the allocations that were under way have ended. */
   async closeWhenReleased(signal: AbortSignal | undefined): Promise<void> {
-    throwIfAborted(signal)
-    this.#waiting += 1
-    if (this.#waiting === 1) {
-      for (const { core } of this.#lines.values()) this.#giveHolds.push(core.refuseHolds())
-      this.#endWait = beginWait(() => this.#waitedFor())
-    }
-    try {
-      // One of them may be new since the last look: an allocation that was under way when the wait began.
-      for (let held = this.#held()[0]; held !== undefined; held = this.#held()[0]) {
-        await held.released(signal, () => this.registrations.holds)
-      }
-      this.close()
-    } finally {
-      this.#waiting -= 1
-      if (this.#waiting === 0) {
-        for (const giveHolds of this.#giveHolds.splice(0)) giveHolds()
-        this.#endWait()
-      }
-    }
+    await this.#closing.whenReleased(signal, () => this.close())
     await this.idle()
   }
 
@@ -205,7 +178,7 @@ export class Ledger {
 
   #begin(name: string, stack: string | undefined, stop?: AbortController): Pending {
     checked('allocate: name', regionName, name)
-    if (this.#closed || this.#waiting > 0) throw registryClosed(name, this.#closed ? 'closed' : 'about to close')
+    if (this.#closed || this.#closing.isAwaited) throw registryClosed(name, this.#closed ? 'closed' : 'about to close')
     if (this.#lines.has(name) || this.#pending.has(name)) {
       const state = this.#lines.has(name) ? 'is open' : 'is being allocated'
       throw new PinfoldError(`allocate: a region '${name}' ${state} in this registry`, {
@@ -215,7 +188,7 @@ export class Ledger {
     }
     const pending = { name, stack, started: performance.now(), claim: this.#budget.claim(), stop }
     this.#pending.set(name, pending)
-    if (stop === undefined) this.#awaitTurnEnd()
+    if (stop === undefined) this.#faces.awaitTurnEnd()
     return pending
   }
 
@@ -229,13 +202,13 @@ export class Ledger {
     try {
       if (this.#closed) throw registryClosed(core.name)
       this.#settle(core, claim)
-      if (this.#waiting > 0) this.#giveHolds.push(core.refuseHolds())
+      this.#closing.add(core)
       const region = new Region(core)
-      const line: Line = { core, claim, stack, face: undefined, leaked: false }
+      const line: Line = { core, claim, stack, leaked: false }
       this.#index.add(core.address, core.size, line)
       this.#lines.set(core.name, line)
       this.#counts.opened(core)
-      this.#show(line, region)
+      this.#faces.add(core, region)
       this.#follow(line)
       if (stack !== undefined || this.#abandoned) this.#watch(region, line)
       publishAllocate(region, started)
@@ -267,7 +240,7 @@ export class Ledger {
   #strike(line: Line): void {
     const { core, claim } = line
     if (this.#lines.get(core.name) !== line) return
-    this.#fresh.delete(line)
+    this.#faces.delete(core)
     this.#detector.forget(core)
     this.#index.delete(core.address)
     this.#lines.delete(core.name)
@@ -284,73 +257,29 @@ export class Ledger {
     publishLeak(line.core, line.stack ?? this.#opened)
   }
 
-  /** Nobody can close this registry any more: what is dropped already is lost, and the rest when it is dropped. */
+  /** No program can close this registry any more: a region whose Region is dropped is lost, now or later. */
   #abandon(): void {
     this.#abandoned = true
     for (const line of this.#lines.values()) {
-      const region = line.face?.deref()
+      const region = this.#faces.find(line.core)
       if (region === undefined) this.#leak(line)
       else if (line.stack === undefined) this.#watch(region, line)
     }
   }
 
-  /** The program's Region object; another on the same core when it has dropped that. */
-  #faceOf(line: Line): Region {
-    const kept = this.#fresh.get(line) ?? line.face?.deref()
-    if (kept !== undefined) return kept
-    const made = new Region(line.core)
-    this.#show(line, made)
-    return made
-  }
-
-  #show(line: Line, region: Region): void {
-    this.#fresh.set(line, region)
-    this.#awaitTurnEnd()
-  }
-
-  #awaitTurnEnd(): void {
-    if (this.#turnEnds) return
-    this.#turnEnds = true
-    queueMicrotask(() => this.#letGo())
-  }
-
-  #letGo(): void {
-    this.#turnEnds = false
-    // A blocking allocation that is not over with its turn was cut off (a timeout of node:vm, Ctrl-C in a REPL), and no
-    // `finally` of ours has run.
+  /**
+   * Ends the blocking allocations that are not over with the turn in which they began. They were cut off (by a timeout of
+   * node:vm, or Ctrl-C in a REPL), so that no `finally` of ours has run.
+   */
+  #endCutOff(): void {
     for (const pending of [...this.#pending.values()].filter(({ stop }) => stop === undefined)) {
       pending.claim.release()
       this.#end(pending)
     }
-    for (const [line, region] of this.#fresh) line.face = new WeakRef(region)
-    this.#fresh.clear()
   }
 
-  #held(): RegionCore[] {
-    const ours = this.registrations.holds
-    return [...this.#lines.values()].map(({ core }) => core).filter((core) => core.holders(ours).length > 0)
-  }
-
-  #requireReleased(): void {
-    const held = this.#held()
-    if (held.length === 0) return
-    const ours = this.registrations.holds
-    throw new PinfoldError(this.#heldMessage(held), {
-      code: 'ERR_REGION_HELD',
-      values: { held: held.map((core) => ({ name: core.name, holders: core.holders(ours) })) },
-    })
-  }
-
-  #waitedFor(): WaitedFor {
-    const held = this.#held()
-    const ours = this.registrations.holds
-    return { message: this.#heldMessage(held), holders: held.flatMap((core) => core.holds(ours)) }
-  }
-
-  #heldMessage(held: readonly RegionCore[]): string {
-    const ours = this.registrations.holds
-    const told = held.map((core) => `'${core.name}' by ${core.holders(ours).join(', ')}`).join('; ')
-    return `${held.length} of ${this.#lines.size} regions ${held.length === 1 ? 'is' : 'are'} held: ${told}`
+  #cores(): RegionCore[] {
+    return [...this.#lines.values()].map(({ core }) => core)
   }
 }
 
