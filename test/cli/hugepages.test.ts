@@ -10,11 +10,11 @@ import { ownPages, readPool } from '../../src/hugepages/pools.js'
 import { formatSize } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
 import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
+import { allocateCoreSync } from '../region-cores.js'
 import { asNobody } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
-import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../support/requirements.js'
 import { pageSize, poolPages } from '../support/hugepage-pools.js'
-import { allocateCoreSync } from '../region-cores.js'
+import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../support/requirements.js'
 
 const reason = whyNotBuilt ?? whyNotPools()
 const size = formatSize(pageSize)

@@ -5,11 +5,11 @@ import { poolLockFile } from '../../src/hugepages/lock.js'
 import { withPoolLock } from '../../src/hugepages/open-loans.js'
 import { ownPages, readPool } from '../../src/hugepages/pools.js'
 import { formatSize } from '../../src/sizes.js'
+import { allocateCoreSync } from '../region-cores.js'
 import { Child, Program } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
-import { needs, whyNotBuilt, whyNotPools } from '../support/requirements.js'
 import { pageSize } from '../support/hugepage-pools.js'
-import { allocateCoreSync } from '../region-cores.js'
+import { needs, whyNotBuilt, whyNotPools } from '../support/requirements.js'
 
 beforeEach((context) => {
   needs(context, whyNotPools())

@@ -6,10 +6,10 @@ import { ownPages, poolDirectory, readPool, readPools, resizePool } from '../../
 import { formatSize } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
 import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
-import { asNobody, Child } from '../support/child-process.js'
-import { needs, whyNotNobody, whyNotPools } from '../support/requirements.js'
-import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
 import { allocateCoreSync } from '../region-cores.js'
+import { asNobody, Child } from '../support/child-process.js'
+import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
+import { needs, whyNotNobody, whyNotPools } from '../support/requirements.js'
 
 const reason = whyNotPools()
 

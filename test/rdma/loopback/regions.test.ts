@@ -7,8 +7,8 @@ import { loopbackVendorErrors } from '../../../src/rdma/contract/loopback-vendor
 import { requestOpcodes, sendFlags } from '../../../src/rdma/contract/operations.js'
 import { GiB, MiB } from '../../../src/sizes.js'
 import { connected, everyAccess, Loop } from '../../support/loopback-device.js'
-import { needs } from '../../support/requirements.js'
 import { kept } from '../../support/registries.js'
+import { needs } from '../../support/requirements.js'
 
 const { send, write, read, bind, invalidate } = requestOpcodes.byName
 let loop = new Loop()
