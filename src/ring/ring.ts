@@ -1,11 +1,17 @@
 import { inspect } from 'node:util'
+import { isRange, lengthFrom, pairsOfArray, wrongRange } from '../arrays/number-array.js'
+import { copySixteen, noPairs } from '../arrays/value-copy.js'
+import { compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { RegionMemory } from '../memory/region-memory.js'
-import { Participant } from '../threads/participants.js'
-import { published } from '../threads/publication.js'
-import { RingWays } from './fast-paths.js'
-import { noViews, type RingShape, type RingViews, SideWord, viewsOf } from './layout.js'
-import type { RingSpan } from './side.js'
+import { describe } from '../sizes.js'
+import { CallWord, Participant } from '../threads/participants.js'
+import { isPlain, published } from '../threads/publication.js'
+import { noViews, participantLine, type RingShape, type RingViews, SideWord, viewsOf } from './layout.js'
+import { RingSide, type RingSpan, type SideOwner } from './side.js'
+import { never } from './side-ownership.js'
+
+const noValues = new Uint32Array(0)
 
 /**
  * A queue of 32-bit values in the memory of a region, of fixed size; any thread that has the region attaches its own Ring
@@ -14,7 +20,36 @@ import type { RingSpan } from './side.js'
  * A thread may die at any moment, also within a call: the values that it was enqueueing are not in the ring then, those that
  * it was dequeueing still are, and the others go on.
  */
-export class Ring extends RingWays {
+export class Ring {
+  // Each call has three implementations: a fast path that V8 can inline, in the four commonest calls; a general path for
+  // even counts (`put`, `get`); and RingSide for everything else. The fast paths are small enough for V8 to inline two
+  // into a loop; `put` and `get` are too large to be inlined, which would leave no room for the fast paths. Both use plain
+  // stores: the fast paths on a side that this thread keeps, `put` and `get` also where threads take turns.
+  //
+  // What these calls use is no # field, which V8 checks at each access.
+
+  /** Values that it holds. */
+  readonly capacity: number
+  /** Where reserved values are written and read: slot i is `slots[i]`. Its length is 0 once the region is closed. */
+  slots: Uint32Array
+  declare private readonly mask: number
+  /** The words of the owners while this thread keeps the sides; `never` where it cannot, or not by plain stores. */
+  declare private readonly keepsProducers: number
+  declare private readonly keepsConsumers: number
+  /** The owner's word for one call; `never` where a side cannot be given up by a plain store. */
+  declare private readonly turnTicket: number
+  /** This thread's line of the participants. */
+  declare private mine: Int32Array
+  declare private producers: Int32Array
+  declare private consumers: Int32Array
+  declare private pairs: BigUint64Array
+  /** The arrays of the last calls, and their memory as pairs. */
+  declare private source: Uint32Array
+  declare private sourcePairs: BigUint64Array
+  declare private target: Uint32Array
+  declare private targetPairs: BigUint64Array
+  declare private readonly producing: RingSide
+  declare private readonly consuming: RingSide
   readonly #memory: RegionMemory
   readonly #shape: RingShape
   readonly #participant: Participant
@@ -25,16 +60,149 @@ export class Ring extends RingWays {
   /** Made by `createRing` and `attachRing`. */
   constructor(memory: RegionMemory, shape: RingShape, patience: number, views: RingViews) {
     const participant = Participant.join(views.words)
-    super(shape, patience, participant, views)
+    const { ticket } = participant
+    this.capacity = shape.count
+    this.mask = shape.count - 1
+    this.slots = views.slots
+    this.pairs = views.pairs
+    this.producers = views.producers
+    this.consumers = views.consumers
+    this.mine = participantLine(views, participant.line)
+    this.source = this.target = noValues
+    this.sourcePairs = this.targetPairs = noPairs
+    const owner: SideOwner = { requireOpen: () => this.#requireOpen() }
+    const common = { count: shape.count, ticket, patience }
+    this.producing = new RingSide(owner, views, { ...common, name: 'producer', isShared: shape.manyProducers })
+    this.consuming = new RingSide(owner, views, { ...common, name: 'consumer', isShared: shape.manyConsumers })
+    this.keepsProducers = isPlain ? this.producing.kept : never
+    this.turnTicket = isPlain ? ticket : never
+    this.keepsConsumers = isPlain ? this.consuming.kept : never
     this.#memory = memory
     this.#shape = shape
     this.#views = views
     this.#participant = participant
   }
 
+  /**
+   * Puts one value in; false when it is full.
+   *
+   * @throws PinfoldError `ERR_OUT_OF_RANGE` for what is no whole number from 0 to 2^32 - 1; as `enqueueBulk`
+   */
+  enqueue(value: number): boolean {
+    const mine = this.mine
+    mine[CallWord.producers] = 1
+    const side = this.producers
+    const position = side[SideWord.index] as number
+    if (
+      side[SideWord.owner] === this.keepsProducers &&
+      typeof value === 'number' &&
+      value >>> 0 === value &&
+      (((side[SideWord.limit] as number) - position) | 0) > 0
+    ) {
+      this.slots[position & this.mask] = value
+      side[SideWord.index] = position + 1
+      mine[CallWord.producers] = 0
+      return true
+    }
+    mine[CallWord.producers] = 0
+    if (typeof value !== 'number' || value >>> 0 !== value) throw noValue(value)
+    return this.producing.putValue(value)
+  }
+
+  /** Takes one value out; -1 when it is empty. @throws PinfoldError as `dequeueBulk` */
+  dequeue(): number {
+    const mine = this.mine
+    mine[CallWord.consumers] = 1
+    const side = this.consumers
+    const position = side[SideWord.index] as number
+    if (
+      side[SideWord.owner] === this.keepsConsumers &&
+      ((((side[SideWord.limit] as number) - position) | 0) > 0 || this.look(side, position) > 0)
+    ) {
+      const value = this.slots[position & this.mask] as number
+      side[SideWord.index] = position + 1
+      mine[CallWord.consumers] = 0
+      return value
+    }
+    mine[CallWord.consumers] = 0
+    return this.consuming.getValue()
+  }
+
+  /**
+   * Puts `count` values in, those of `values` from `at` on, or none when they do not fit all.
+   *
+   * @returns `count` or 0
+   * @throws PinfoldError `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARGUMENT`; `ERR_RING_CLAIMED` when its one producer is another
+   *   thread; `ERR_RING_BUSY` when a living thread keeps the others out; `ERR_RING_RESERVATION` during a reservation of
+   *   this thread's; `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
+   */
+  enqueueBulk(values: Uint32Array, count?: number, at = 0): number {
+    const mine = this.mine
+    mine[CallWord.producers] = 1
+    const side = this.producers
+    const position = side[SideWord.index] as number
+    const start = position & this.mask
+    if (
+      count === 32 &&
+      at >>> 0 === at &&
+      values === this.source &&
+      side[SideWord.owner] === this.keepsProducers &&
+      ((start | at) & 31) === 0 &&
+      (at >>> 1) + 16 <= this.sourcePairs.length &&
+      (((side[SideWord.limit] as number) - position) | 0) >= count
+    ) {
+      copySixteen(this.pairs, start >>> 1, this.sourcePairs, at >>> 1)
+      side[SideWord.index] = position + count
+      mine[CallWord.producers] = 0
+      return count
+    }
+    mine[CallWord.producers] = 0
+    return this.put(values, count, at, true)
+  }
+
+  /** Puts as many of them in as fit. @returns how many @throws PinfoldError as `enqueueBulk` */
+  enqueueBurst(values: Uint32Array, count?: number, at = 0): number {
+    return this.put(values, count, at, false)
+  }
+
+  /**
+   * Takes `count` values out, into `values` from `at` on, or none when there are fewer.
+   *
+   * @returns `count` or 0
+   * @throws PinfoldError as `enqueueBulk`; `ERR_RING_CLAIMED` when its one consumer is another thread
+   */
+  dequeueBulk(values: Uint32Array, count?: number, at = 0): number {
+    const mine = this.mine
+    mine[CallWord.consumers] = 1
+    const side = this.consumers
+    const position = side[SideWord.index] as number
+    const start = position & this.mask
+    if (
+      count === 32 &&
+      at >>> 0 === at &&
+      values === this.target &&
+      side[SideWord.owner] === this.keepsConsumers &&
+      ((start | at) & 31) === 0 &&
+      (at >>> 1) + 16 <= this.targetPairs.length &&
+      ((((side[SideWord.limit] as number) - position) | 0) >= count || this.look(side, position) >= count)
+    ) {
+      copySixteen(this.targetPairs, at >>> 1, this.pairs, start >>> 1)
+      side[SideWord.index] = position + count
+      mine[CallWord.consumers] = 0
+      return count
+    }
+    mine[CallWord.consumers] = 0
+    return this.get(values, count, at, true)
+  }
+
+  /** Takes as many out as there are, up to `count`. @returns how many @throws PinfoldError as `dequeueBulk` */
+  dequeueBurst(values: Uint32Array, count?: number, at = 0): number {
+    return this.get(values, count, at, false)
+  }
+
   /** Values in it, as of a moment ago when others use it. */
   get count(): number {
-    this.requireOpen()
+    this.#requireOpen()
     // The consumers' index first: it never passes the producers', so what is read later cannot be behind it.
     const consumed = published(this.consumers, SideWord.index)
     const count = (published(this.producers, SideWord.index) - consumed) | 0
@@ -131,16 +299,166 @@ export class Ring extends RingWays {
     return `Ring { ${this.count} of ${this.capacity} }`
   }
 
+  private put(values: Uint32Array, wanted: number | undefined, at: number, isBulk: boolean): number {
+    if (values !== this.source) {
+      this.sourcePairs = pairsOfArray('enqueue', values)
+      this.source = values
+    }
+    const count = wanted === undefined ? lengthFrom(values, at) : wanted
+    if (!isRange(values, count, at)) throw wrongRange('enqueue', values, count, at)
+    const mine = this.mine
+    mine[CallWord.producers] = 1
+    const side = this.producers
+    const isKept = side[SideWord.owner] === this.keepsProducers
+    const isOwned = isKept || (side[SideWord.turns] === 1 && this.takeTurn(side))
+    const position = side[SideWord.index] as number
+    const start = position & this.mask
+    const room = ((side[SideWord.limit] as number) - position) | 0
+    if (
+      isOwned &&
+      ((start | at | count) & 1) === 0 &&
+      start + count <= this.capacity &&
+      at + count <= 2 * this.sourcePairs.length &&
+      room >= count
+    ) {
+      const to = this.pairs
+      const from = this.sourcePairs
+      let source = at >>> 1
+      let target = start >>> 1
+      const end = target + (count >>> 1)
+      for (; target + 16 <= end; target += 16, source += 16) {
+        to[target] = from[source] as bigint
+        to[target + 1] = from[source + 1] as bigint
+        to[target + 2] = from[source + 2] as bigint
+        to[target + 3] = from[source + 3] as bigint
+        to[target + 4] = from[source + 4] as bigint
+        to[target + 5] = from[source + 5] as bigint
+        to[target + 6] = from[source + 6] as bigint
+        to[target + 7] = from[source + 7] as bigint
+        to[target + 8] = from[source + 8] as bigint
+        to[target + 9] = from[source + 9] as bigint
+        to[target + 10] = from[source + 10] as bigint
+        to[target + 11] = from[source + 11] as bigint
+        to[target + 12] = from[source + 12] as bigint
+        to[target + 13] = from[source + 13] as bigint
+        to[target + 14] = from[source + 14] as bigint
+        to[target + 15] = from[source + 15] as bigint
+      }
+      for (; target + 4 <= end; target += 4, source += 4) {
+        to[target] = from[source] as bigint
+        to[target + 1] = from[source + 1] as bigint
+        to[target + 2] = from[source + 2] as bigint
+        to[target + 3] = from[source + 3] as bigint
+      }
+      for (; target < end; target++, source++) to[target] = from[source] as bigint
+      side[SideWord.index] = position + count
+      mine[CallWord.producers] = 0
+      if (!isKept) side[SideWord.owner] = 0
+      return count
+    }
+    mine[CallWord.producers] = 0
+    if (isOwned && !isKept) side[SideWord.owner] = 0
+    return this.producing.putValues(values, this.sourcePairs, count, at, isBulk ? count : 1)
+  }
+
+  private get(values: Uint32Array, wanted: number | undefined, at: number, isBulk: boolean): number {
+    if (values !== this.target) {
+      this.targetPairs = pairsOfArray('dequeue', values)
+      this.target = values
+    }
+    const count = wanted === undefined ? lengthFrom(values, at) : wanted
+    if (!isRange(values, count, at)) throw wrongRange('dequeue', values, count, at)
+    const mine = this.mine
+    mine[CallWord.consumers] = 1
+    const side = this.consumers
+    const isKept = side[SideWord.owner] === this.keepsConsumers
+    const isOwned = isKept || (side[SideWord.turns] === 1 && this.takeTurn(side))
+    const position = side[SideWord.index] as number
+    const start = position & this.mask
+    const room = ((side[SideWord.limit] as number) - position) | 0
+    if (
+      isOwned &&
+      ((start | at | count) & 1) === 0 &&
+      start + count <= this.capacity &&
+      at + count <= 2 * this.targetPairs.length &&
+      (room >= count || this.look(side, position) >= count)
+    ) {
+      const to = this.targetPairs
+      const from = this.pairs
+      let source = start >>> 1
+      let target = at >>> 1
+      const end = target + (count >>> 1)
+      for (; target + 16 <= end; target += 16, source += 16) {
+        to[target] = from[source] as bigint
+        to[target + 1] = from[source + 1] as bigint
+        to[target + 2] = from[source + 2] as bigint
+        to[target + 3] = from[source + 3] as bigint
+        to[target + 4] = from[source + 4] as bigint
+        to[target + 5] = from[source + 5] as bigint
+        to[target + 6] = from[source + 6] as bigint
+        to[target + 7] = from[source + 7] as bigint
+        to[target + 8] = from[source + 8] as bigint
+        to[target + 9] = from[source + 9] as bigint
+        to[target + 10] = from[source + 10] as bigint
+        to[target + 11] = from[source + 11] as bigint
+        to[target + 12] = from[source + 12] as bigint
+        to[target + 13] = from[source + 13] as bigint
+        to[target + 14] = from[source + 14] as bigint
+        to[target + 15] = from[source + 15] as bigint
+      }
+      for (; target + 4 <= end; target += 4, source += 4) {
+        to[target] = from[source] as bigint
+        to[target + 1] = from[source + 1] as bigint
+        to[target + 2] = from[source + 2] as bigint
+        to[target + 3] = from[source + 3] as bigint
+      }
+      for (; target < end; target++, source++) to[target] = from[source] as bigint
+      side[SideWord.index] = position + count
+      mine[CallWord.consumers] = 0
+      if (!isKept) side[SideWord.owner] = 0
+      return count
+    }
+    mine[CallWord.consumers] = 0
+    if (isOwned && !isKept) side[SideWord.owner] = 0
+    return this.consuming.getValues(values, this.targetPairs, count, at, isBulk ? count : 1)
+  }
+
+  /** Looks how many values there are; of the ways in plain stores alone. */
+  private look(side: Int32Array, position: number): number {
+    const produced = this.producers[SideWord.index] as number
+    side[SideWord.limit] = produced
+    return (produced - position) | 0
+  }
+
+  /** Takes a side for one call, where threads take turns. */
+  private takeTurn(side: Int32Array): boolean {
+    return this.turnTicket !== never && compareExchange(side, SideWord.owner, 0, this.turnTicket) === 0
+  }
+
   /** @throws PinfoldError `ERR_RING_CLOSED`, `ERR_REGION_CLOSED` */
-  protected override requireOpen(): void {
+  #requireOpen(): void {
     if (this.#views.words.length > 0) return
     if (this.#closed) throw new PinfoldError('this Ring is closed', { code: 'ERR_RING_CLOSED' })
     // A region that is closed says so. One that is open has lost its ArrayBuffer: somebody has transferred it away.
     this.#use(viewsOf(this.#memory, this.capacity))
   }
 
+  /** Another view of the same memory, or none. */
   #use(views: RingViews): void {
     this.#views = views
-    this.use(views, this.#participant)
+    this.slots = views.slots
+    this.pairs = views.pairs
+    this.producers = views.producers
+    this.consumers = views.consumers
+    this.mine = participantLine(views, this.#participant.line)
+    this.producing.use(views)
+    this.consuming.use(views)
   }
+}
+
+function noValue(value: number): PinfoldError {
+  return new PinfoldError(`enqueue: expected a whole number from 0 to 2^32 - 1, received ${describe(value)}`, {
+    code: 'ERR_OUT_OF_RANGE',
+    values: { value },
+  })
 }

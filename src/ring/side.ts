@@ -1,3 +1,4 @@
+import { copyPairs, copyValues } from '../arrays/value-copy.js'
 import { compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
@@ -51,9 +52,9 @@ export interface SideSettings {
  */
 export class RingSide {
   /** The index, where this call began. */
-  declare position: number
+  declare private position: number
   /** As they are once the side is taken. */
-  declare views: RingViews
+  declare private views: RingViews
   /** The owner's word while this thread keeps the side between calls. */
   readonly kept: number
   declare private line: Int32Array
@@ -96,13 +97,65 @@ export class RingSide {
     this.mine = participantLine(views, lineOf(this.#ticket))
   }
 
+  /** Enqueues those of `count` values from `at` on that fit, if `least` do. @returns how many */
+  putValues(values: Uint32Array, valuePairs: BigUint64Array, count: number, at: number, least: number): number {
+    const passing = this.take(count, least)
+    if (passing === 0) return 0
+    const { slots, pairs } = this.views
+    const start = this.position & (slots.length - 1)
+    const end = start + passing
+    if (((start | at | passing) & 1) === 0 && end <= slots.length && valuePairs.length > 0) {
+      copyPairs(pairs, start >>> 1, valuePairs, at >>> 1, passing >>> 1)
+    } else {
+      const first = end <= slots.length ? passing : slots.length - start
+      copyValues(slots, start, values, at, first)
+      copyValues(slots, 0, values, at + first, passing - first)
+    }
+    this.advance(passing)
+    return passing
+  }
+
+  /** Dequeues up to `count` values to `at` and on, if there are `least`. @returns how many */
+  getValues(values: Uint32Array, valuePairs: BigUint64Array, count: number, at: number, least: number): number {
+    const passing = this.take(count, least)
+    if (passing === 0) return 0
+    const { slots, pairs } = this.views
+    const start = this.position & (slots.length - 1)
+    const end = start + passing
+    if (((start | at | passing) & 1) === 0 && end <= slots.length && valuePairs.length > 0) {
+      copyPairs(valuePairs, at >>> 1, pairs, start >>> 1, passing >>> 1)
+    } else {
+      const first = end <= slots.length ? passing : slots.length - start
+      copyValues(values, at, slots, start, first)
+      copyValues(values, at + first, slots, 0, passing - first)
+    }
+    this.advance(passing)
+    return passing
+  }
+
+  putValue(value: number): boolean {
+    if (this.take(1, 1) === 0) return false
+    const { slots } = this.views
+    slots[this.position & (slots.length - 1)] = value
+    this.advance(1)
+    return true
+  }
+
+  getValue(): number {
+    if (this.take(1, 1) === 0) return -1
+    const { slots } = this.views
+    const value = slots[this.position & (slots.length - 1)] ?? 0
+    this.advance(1)
+    return value
+  }
+
   /**
    * Takes the side for up to `count` values, if `least` can pass; returns how many can, and has not taken it when none.
    * Then `advance`.
    *
    * @throws PinfoldError `ERR_RING_CLAIMED`, `ERR_RING_BUSY`, `ERR_RING_RESERVATION`, `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
    */
-  take(count: number, least: number): number {
+  private take(count: number, least: number): number {
     this.enter()
     const { line } = this
     const position = line[SideWord.index] ?? 0
@@ -116,7 +169,7 @@ export class RingSide {
   }
 
   /** Moves this side's index past `count` values, which publishes them or frees their slots. */
-  advance(count: number): void {
+  private advance(count: number): void {
     publish(this.line, SideWord.index, (this.position + count) | 0)
     this.release()
   }
