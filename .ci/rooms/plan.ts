@@ -90,8 +90,6 @@ export const doors: Readonly<Record<string, string>> = {
   'src/native.ts': 'what the addon returns',
   'src/cli/resolvable.ts': "citty's lazy values, whose type leaves open whether a function is one",
   'src/cli/demo-worker.ts': 'what the other thread handed over',
-  'src/ring/ring.ts': 'elements of typed arrays, which are there: the index was checked',
-  'src/arrays/value-copy.ts': 'the same',
   'src/registry/open-registry.ts': 'where the declared names become the keys of a type',
 }
 

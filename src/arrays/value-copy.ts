@@ -13,14 +13,14 @@ export function copySixteen(to: BigUint64Array, at: number, from: BigUint64Array
   let target = at
   let source = first
   for (const end = at + 16; target < end; target += 8, source += 8) {
-    to[target] = from[source] as bigint
-    to[target + 1] = from[source + 1] as bigint
-    to[target + 2] = from[source + 2] as bigint
-    to[target + 3] = from[source + 3] as bigint
-    to[target + 4] = from[source + 4] as bigint
-    to[target + 5] = from[source + 5] as bigint
-    to[target + 6] = from[source + 6] as bigint
-    to[target + 7] = from[source + 7] as bigint
+    to[target] = from[source]
+    to[target + 1] = from[source + 1]
+    to[target + 2] = from[source + 2]
+    to[target + 3] = from[source + 3]
+    to[target + 4] = from[source + 4]
+    to[target + 5] = from[source + 5]
+    to[target + 6] = from[source + 6]
+    to[target + 7] = from[source + 7]
   }
 }
 
@@ -29,16 +29,16 @@ export function copyPairs(to: BigUint64Array, at: number, from: BigUint64Array, 
   let target = at
   let source = first
   for (const end = at + count - 7; target < end; target += 8, source += 8) {
-    to[target] = from[source] as bigint
-    to[target + 1] = from[source + 1] as bigint
-    to[target + 2] = from[source + 2] as bigint
-    to[target + 3] = from[source + 3] as bigint
-    to[target + 4] = from[source + 4] as bigint
-    to[target + 5] = from[source + 5] as bigint
-    to[target + 6] = from[source + 6] as bigint
-    to[target + 7] = from[source + 7] as bigint
+    to[target] = from[source]
+    to[target + 1] = from[source + 1]
+    to[target + 2] = from[source + 2]
+    to[target + 3] = from[source + 3]
+    to[target + 4] = from[source + 4]
+    to[target + 5] = from[source + 5]
+    to[target + 6] = from[source + 6]
+    to[target + 7] = from[source + 7]
   }
-  for (const end = at + count; target < end; target++, source++) to[target] = from[source] as bigint
+  for (const end = at + count; target < end; target++, source++) to[target] = from[source]
 }
 
 /** Copies `count` values. */
@@ -46,14 +46,14 @@ export function copyValues(to: Uint32Array, at: number, from: Uint32Array, first
   let target = at
   let source = first
   for (const end = at + count - 7; target < end; target += 8, source += 8) {
-    to[target] = from[source] as number
-    to[target + 1] = from[source + 1] as number
-    to[target + 2] = from[source + 2] as number
-    to[target + 3] = from[source + 3] as number
-    to[target + 4] = from[source + 4] as number
-    to[target + 5] = from[source + 5] as number
-    to[target + 6] = from[source + 6] as number
-    to[target + 7] = from[source + 7] as number
+    to[target] = from[source]
+    to[target + 1] = from[source + 1]
+    to[target + 2] = from[source + 2]
+    to[target + 3] = from[source + 3]
+    to[target + 4] = from[source + 4]
+    to[target + 5] = from[source + 5]
+    to[target + 6] = from[source + 6]
+    to[target + 7] = from[source + 7]
   }
-  for (const end = at + count; target < end; target++, source++) to[target] = from[source] as number
+  for (const end = at + count; target < end; target++, source++) to[target] = from[source]
 }

@@ -130,19 +130,18 @@ export function readShape(memory: RegionMemory, bytes: number): RingShape {
   if (bytes < headerBytes) throw noRing(`${bytes} bytes are too few`, { bytes })
   const { buffer, byteOffset } = memory.view(0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)
-  const word = (at: number) => words[at] ?? 0
   if (atomicLoad(words, headerWord.magic) !== magic) throw noRing('there is none', {})
-  if (word(headerWord.version) !== version) {
-    const found = word(headerWord.version)
+  if (words[headerWord.version] !== version) {
+    const found = words[headerWord.version]
     throw noRing(`it is of version ${found}, not ${version}`, { version: found })
   }
-  const count = word(headerWord.count)
+  const count = words[headerWord.count]
   if (!isCount(count) || ringBytes(count) > bytes) {
     throw noRing(`${count} slots are none that ${bytes} bytes can have`, { count, bytes })
   }
-  const modes = word(headerWord.modes)
-  const highWatermark = word(headerWord.highWatermark)
-  const lowWatermark = word(headerWord.lowWatermark)
+  const modes = words[headerWord.modes]
+  const highWatermark = words[headerWord.highWatermark]
+  const lowWatermark = words[headerWord.lowWatermark]
   const all = modeBits.manyProducers | modeBits.manyConsumers
   if ((modes & ~all) !== 0) throw noRing(`its modes are ${modes}`, { modes })
   if (!(lowWatermark >= 0 && lowWatermark <= highWatermark && highWatermark <= count)) {

@@ -92,12 +92,12 @@ export class Ring {
     const mine = this.mine
     mine[CallWord.producers] = 1
     const side = this.producers
-    const position = side[SideWord.index] as number
+    const position = side[SideWord.index]
     if (
       side[SideWord.owner] === this.keepsProducers &&
       typeof value === 'number' &&
       value >>> 0 === value &&
-      (((side[SideWord.limit] as number) - position) | 0) > 0
+      ((side[SideWord.limit] - position) | 0) > 0
     ) {
       this.slots[position & this.mask] = value
       side[SideWord.index] = position + 1
@@ -114,12 +114,12 @@ export class Ring {
     const mine = this.mine
     mine[CallWord.consumers] = 1
     const side = this.consumers
-    const position = side[SideWord.index] as number
+    const position = side[SideWord.index]
     if (
       side[SideWord.owner] === this.keepsConsumers &&
-      ((((side[SideWord.limit] as number) - position) | 0) > 0 || this.look(side, position) > 0)
+      (((side[SideWord.limit] - position) | 0) > 0 || this.look(side, position) > 0)
     ) {
-      const value = this.slots[position & this.mask] as number
+      const value = this.slots[position & this.mask]
       side[SideWord.index] = position + 1
       mine[CallWord.consumers] = 0
       return value
@@ -140,7 +140,7 @@ export class Ring {
     const mine = this.mine
     mine[CallWord.producers] = 1
     const side = this.producers
-    const position = side[SideWord.index] as number
+    const position = side[SideWord.index]
     const start = position & this.mask
     if (
       count === 32 &&
@@ -149,7 +149,7 @@ export class Ring {
       side[SideWord.owner] === this.keepsProducers &&
       ((start | at) & 31) === 0 &&
       (at >>> 1) + 16 <= this.sourcePairs.length &&
-      (((side[SideWord.limit] as number) - position) | 0) >= count
+      ((side[SideWord.limit] - position) | 0) >= count
     ) {
       copySixteen(this.pairs, start >>> 1, this.sourcePairs, at >>> 1)
       side[SideWord.index] = position + count
@@ -175,7 +175,7 @@ export class Ring {
     const mine = this.mine
     mine[CallWord.consumers] = 1
     const side = this.consumers
-    const position = side[SideWord.index] as number
+    const position = side[SideWord.index]
     const start = position & this.mask
     if (
       count === 32 &&
@@ -184,7 +184,7 @@ export class Ring {
       side[SideWord.owner] === this.keepsConsumers &&
       ((start | at) & 31) === 0 &&
       (at >>> 1) + 16 <= this.targetPairs.length &&
-      ((((side[SideWord.limit] as number) - position) | 0) >= count || this.look(side, position) >= count)
+      (((side[SideWord.limit] - position) | 0) >= count || this.look(side, position) >= count)
     ) {
       copySixteen(this.targetPairs, at >>> 1, this.pairs, start >>> 1)
       side[SideWord.index] = position + count
@@ -311,9 +311,9 @@ export class Ring {
     const side = this.producers
     const isKept = side[SideWord.owner] === this.keepsProducers
     const isOwned = isKept || (side[SideWord.turns] === 1 && this.takeTurn(side))
-    const position = side[SideWord.index] as number
+    const position = side[SideWord.index]
     const start = position & this.mask
-    const room = ((side[SideWord.limit] as number) - position) | 0
+    const room = (side[SideWord.limit] - position) | 0
     if (
       isOwned &&
       ((start | at | count) & 1) === 0 &&
@@ -327,30 +327,30 @@ export class Ring {
       let target = start >>> 1
       const end = target + (count >>> 1)
       for (; target + 16 <= end; target += 16, source += 16) {
-        to[target] = from[source] as bigint
-        to[target + 1] = from[source + 1] as bigint
-        to[target + 2] = from[source + 2] as bigint
-        to[target + 3] = from[source + 3] as bigint
-        to[target + 4] = from[source + 4] as bigint
-        to[target + 5] = from[source + 5] as bigint
-        to[target + 6] = from[source + 6] as bigint
-        to[target + 7] = from[source + 7] as bigint
-        to[target + 8] = from[source + 8] as bigint
-        to[target + 9] = from[source + 9] as bigint
-        to[target + 10] = from[source + 10] as bigint
-        to[target + 11] = from[source + 11] as bigint
-        to[target + 12] = from[source + 12] as bigint
-        to[target + 13] = from[source + 13] as bigint
-        to[target + 14] = from[source + 14] as bigint
-        to[target + 15] = from[source + 15] as bigint
+        to[target] = from[source]
+        to[target + 1] = from[source + 1]
+        to[target + 2] = from[source + 2]
+        to[target + 3] = from[source + 3]
+        to[target + 4] = from[source + 4]
+        to[target + 5] = from[source + 5]
+        to[target + 6] = from[source + 6]
+        to[target + 7] = from[source + 7]
+        to[target + 8] = from[source + 8]
+        to[target + 9] = from[source + 9]
+        to[target + 10] = from[source + 10]
+        to[target + 11] = from[source + 11]
+        to[target + 12] = from[source + 12]
+        to[target + 13] = from[source + 13]
+        to[target + 14] = from[source + 14]
+        to[target + 15] = from[source + 15]
       }
       for (; target + 4 <= end; target += 4, source += 4) {
-        to[target] = from[source] as bigint
-        to[target + 1] = from[source + 1] as bigint
-        to[target + 2] = from[source + 2] as bigint
-        to[target + 3] = from[source + 3] as bigint
+        to[target] = from[source]
+        to[target + 1] = from[source + 1]
+        to[target + 2] = from[source + 2]
+        to[target + 3] = from[source + 3]
       }
-      for (; target < end; target++, source++) to[target] = from[source] as bigint
+      for (; target < end; target++, source++) to[target] = from[source]
       side[SideWord.index] = position + count
       mine[CallWord.producers] = 0
       if (!isKept) side[SideWord.owner] = 0
@@ -373,9 +373,9 @@ export class Ring {
     const side = this.consumers
     const isKept = side[SideWord.owner] === this.keepsConsumers
     const isOwned = isKept || (side[SideWord.turns] === 1 && this.takeTurn(side))
-    const position = side[SideWord.index] as number
+    const position = side[SideWord.index]
     const start = position & this.mask
-    const room = ((side[SideWord.limit] as number) - position) | 0
+    const room = (side[SideWord.limit] - position) | 0
     if (
       isOwned &&
       ((start | at | count) & 1) === 0 &&
@@ -389,30 +389,30 @@ export class Ring {
       let target = at >>> 1
       const end = target + (count >>> 1)
       for (; target + 16 <= end; target += 16, source += 16) {
-        to[target] = from[source] as bigint
-        to[target + 1] = from[source + 1] as bigint
-        to[target + 2] = from[source + 2] as bigint
-        to[target + 3] = from[source + 3] as bigint
-        to[target + 4] = from[source + 4] as bigint
-        to[target + 5] = from[source + 5] as bigint
-        to[target + 6] = from[source + 6] as bigint
-        to[target + 7] = from[source + 7] as bigint
-        to[target + 8] = from[source + 8] as bigint
-        to[target + 9] = from[source + 9] as bigint
-        to[target + 10] = from[source + 10] as bigint
-        to[target + 11] = from[source + 11] as bigint
-        to[target + 12] = from[source + 12] as bigint
-        to[target + 13] = from[source + 13] as bigint
-        to[target + 14] = from[source + 14] as bigint
-        to[target + 15] = from[source + 15] as bigint
+        to[target] = from[source]
+        to[target + 1] = from[source + 1]
+        to[target + 2] = from[source + 2]
+        to[target + 3] = from[source + 3]
+        to[target + 4] = from[source + 4]
+        to[target + 5] = from[source + 5]
+        to[target + 6] = from[source + 6]
+        to[target + 7] = from[source + 7]
+        to[target + 8] = from[source + 8]
+        to[target + 9] = from[source + 9]
+        to[target + 10] = from[source + 10]
+        to[target + 11] = from[source + 11]
+        to[target + 12] = from[source + 12]
+        to[target + 13] = from[source + 13]
+        to[target + 14] = from[source + 14]
+        to[target + 15] = from[source + 15]
       }
       for (; target + 4 <= end; target += 4, source += 4) {
-        to[target] = from[source] as bigint
-        to[target + 1] = from[source + 1] as bigint
-        to[target + 2] = from[source + 2] as bigint
-        to[target + 3] = from[source + 3] as bigint
+        to[target] = from[source]
+        to[target + 1] = from[source + 1]
+        to[target + 2] = from[source + 2]
+        to[target + 3] = from[source + 3]
       }
-      for (; target < end; target++, source++) to[target] = from[source] as bigint
+      for (; target < end; target++, source++) to[target] = from[source]
       side[SideWord.index] = position + count
       mine[CallWord.consumers] = 0
       if (!isKept) side[SideWord.owner] = 0
@@ -425,7 +425,7 @@ export class Ring {
 
   /** Looks how many values there are; of the ways in plain stores alone. */
   private look(side: Int32Array, position: number): number {
-    const produced = this.producers[SideWord.index] as number
+    const produced = this.producers[SideWord.index]
     side[SideWord.limit] = produced
     return (produced - position) | 0
   }

@@ -144,7 +144,7 @@ export class RingSide {
   getValue(): number {
     if (this.take(1, 1) === 0) return -1
     const { slots } = this.views
-    const value = slots[this.position & (slots.length - 1)] ?? 0
+    const value = slots[this.position & (slots.length - 1)]
     this.advance(1)
     return value
   }
@@ -158,9 +158,9 @@ export class RingSide {
   private take(count: number, least: number): number {
     this.enter()
     const { line } = this
-    const position = line[SideWord.index] ?? 0
+    const position = line[SideWord.index]
     this.position = position
-    let room = ((line[SideWord.limit] ?? 0) - position) | 0
+    let room = (line[SideWord.limit] - position) | 0
     if (room < count) room = this.look(position)
     const passing = room < count ? room : count
     if (passing >= least && passing > 0) return passing
@@ -274,7 +274,7 @@ export class RingSide {
       })
     }
     this.#reserved = 0
-    publish(line, SideWord.index, ((line[SideWord.index] ?? 0) + passed) | 0)
+    publish(line, SideWord.index, (line[SideWord.index] + passed) | 0)
     publish(line, SideWord.owner, this.keeps ? this.kept : 0)
   }
 

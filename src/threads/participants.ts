@@ -83,7 +83,7 @@ export class Participant {
     this.#words = words
     this.#at = participantAt(line)
     this.line = line
-    this.ticket = ((word(words, this.#at + lineWord.generation) & generationMask) << lineBits) | (line + 1)
+    this.ticket = ((words[this.#at + lineWord.generation] & generationMask) << lineBits) | (line + 1)
   }
 
   /**
@@ -97,7 +97,7 @@ export class Participant {
     for (let line = 0; line < mostParticipants; line++) {
       const at = participantAt(line)
       if (!isOf(words, at, self)) continue
-      words[at + lineWord.uses] = word(words, at + lineWord.uses) + 1
+      words[at + lineWord.uses] += 1
       return new Participant(words, line)
     }
     for (const isTakeable of [isFree, isDead]) {
@@ -121,7 +121,7 @@ export class Participant {
   /** Gives the line up with this thread's last Ring; returns whether it was. */
   leave(): boolean {
     const words = this.#words
-    const uses = word(words, this.#at + lineWord.uses) - 1
+    const uses = words[this.#at + lineWord.uses] - 1
     words[this.#at + lineWord.uses] = uses
     if (uses > 0) return false
     words[this.#at + lineWord.startLow] = 0
@@ -159,7 +159,7 @@ export function isAlive(words: Int32Array, ticket: number): boolean {
 
 /** The kernel's number of the thread that has this ticket. */
 export function threadOf(words: Int32Array, ticket: number): number {
-  return word(words, participantAt(Math.max(0, lineOf(ticket))) + lineWord.thread) & numberMask
+  return words[participantAt(Math.max(0, lineOf(ticket))) + lineWord.thread] & numberMask
 }
 
 /** Why it is not known whether the thread of a ticket lives, to be told in an error; undefined when it is known. */
@@ -173,23 +173,19 @@ export function doubtAbout(words: Int32Array, ticket: number): LivenessDoubt | u
   }
 }
 
-function word(words: Int32Array, at: number): number {
-  return words[at] ?? 0
-}
-
 function startOfLine(words: Int32Array, at: number): number {
   // In this order: the low half is written last.
   const low = atomicLoad(words, at + lineWord.startLow)
-  return (low >>> 0) + word(words, at + lineWord.startHigh) * 2 ** 32 - 1
+  return (low >>> 0) + words[at + lineWord.startHigh] * 2 ** 32 - 1
 }
 
 function isOf(words: Int32Array, at: number, identity: ThreadIdentity): boolean {
   return (
-    word(words, at + lineWord.thread) === threadWordOf(identity) &&
+    words[at + lineWord.thread] === threadWordOf(identity) &&
     startOfLine(words, at) === identity.start &&
-    word(words, at + lineWord.pidNamespace) === identity.pidNamespace &&
-    word(words, at + lineWord.timeNamespace) === identity.timeNamespace &&
-    word(words, at + lineWord.boot) === identity.boot
+    words[at + lineWord.pidNamespace] === identity.pidNamespace &&
+    words[at + lineWord.timeNamespace] === identity.timeNamespace &&
+    words[at + lineWord.boot] === identity.boot
   )
 }
 
@@ -211,7 +207,7 @@ function claim(
     compareExchange(words, at + lineWord.startHigh, high, 0)
   }
   if (compareExchange(words, at + lineWord.thread, found, threadWordOf(self)) !== found) return false
-  words[at + lineWord.generation] = (word(words, at + lineWord.generation) + 1) & generationMask
+  words[at + lineWord.generation] = (words[at + lineWord.generation] + 1) & generationMask
   words[at + lineWord.pidNamespace] = self.pidNamespace
   words[at + lineWord.timeNamespace] = self.timeNamespace
   words[at + lineWord.boot] = self.boot
@@ -242,9 +238,9 @@ function livenessOfLine(words: Int32Array, line: number): Liveness {
     return livenessOf({
       number,
       start,
-      pidNamespace: word(words, at + lineWord.pidNamespace),
-      timeNamespace: word(words, at + lineWord.timeNamespace),
-      boot: word(words, at + lineWord.boot),
+      pidNamespace: words[at + lineWord.pidNamespace],
+      timeNamespace: words[at + lineWord.timeNamespace],
+      boot: words[at + lineWord.boot],
     })
   }
   // It has taken the line, and not yet written the rest.

@@ -17,5 +17,5 @@ export function publish(words: Int32Array, at: number, value: number): void {
 
 /** What another thread has published, and with it all that it had written before. */
 export function published(words: Int32Array, at: number): number {
-  return isPlain ? (words[at] ?? 0) : atomicLoad(words, at)
+  return isPlain ? words[at] : atomicLoad(words, at)
 }
