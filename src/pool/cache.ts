@@ -79,7 +79,7 @@ export abstract class PoolCache extends PoolElements {
     try {
       this.exchanged(fetch)
     } catch (error) {
-      this.participant.leave()
+      this.participant.leave(this.words)
       throw error
     }
   }
@@ -258,7 +258,7 @@ export abstract class PoolCache extends PoolElements {
     if (this.#closed) return
     if (this.words.length > 0) {
       this.exchanged(leave)
-      this.participant.leave()
+      this.participant.leave(this.words)
     }
     this.#closed = true
     // Where no number is, so that every call takes the slow way, which says that it is closed.

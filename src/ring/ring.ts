@@ -285,7 +285,7 @@ export class Ring {
     if (this.#views.words.length > 0) {
       this.producing.leave()
       this.consuming.leave()
-      this.#participant.leave()
+      this.#participant.leave(this.#views.words)
     }
     this.#use(noViews)
   }

@@ -76,11 +76,9 @@ export function participantAt(line: number): number {
 export class Participant {
   readonly ticket: number
   readonly line: number
-  readonly #words: Int32Array
   readonly #at: number
 
   private constructor(words: Int32Array, line: number) {
-    this.#words = words
     this.#at = participantAt(line)
     this.line = line
     this.ticket = ((words[this.#at + lineWord.generation] & generationMask) << lineBits) | (line + 1)
@@ -118,9 +116,13 @@ export class Participant {
     })
   }
 
-  /** Gives the line up with this thread's last Ring; returns whether it was. */
-  leave(): boolean {
-    const words = this.#words
+  /**
+   * Gives up one use of the line, and with the last one the line itself.
+   *
+   * @param words a view of the memory as it is now: the one given to `join` may be detached
+   * @returns whether the line is free now
+   */
+  leave(words: Int32Array): boolean {
     const uses = words[this.#at + lineWord.uses] - 1
     words[this.#at + lineWord.uses] = uses
     if (uses > 0) return false

@@ -212,6 +212,19 @@ describe('a ring', () => {
     attachRing(region).close()
   })
 
+  test('goes on, and closes, after its ArrayBuffer was moved away', async () => {
+    const region = memory()
+    using queue = createRing(region, { count: 8 })
+    queue.enqueue(1)
+    // The reads of a byte stream move the buffer, as ArrayBuffer.prototype.transfer does on newer Nodes.
+    const stream = new ReadableStream({ type: 'bytes', start: (controller) => controller.enqueue(region.bytes) })
+    await stream.getReader().read()
+    expect(queue.slots).toHaveLength(0)
+    expect([queue.enqueue(2), queue.dequeue(), queue.dequeue()]).toEqual([true, 1, 2])
+    queue.close()
+    expect(() => queue.enqueue(1)).toThrow(expect.objectContaining({ code: 'ERR_RING_CLOSED' }))
+  })
+
   test('ends with its close and with its region, and says which', () => {
     const region = memory()
     const closed = createRing(region, { count: 8 })
