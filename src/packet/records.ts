@@ -1,5 +1,5 @@
 import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
-import { type Pairs, pairsOf } from '../arrays/pair-copy.js'
+import { type Pairs, pairsOf } from '../arrays/pairs.js'
 import { PinfoldError } from '../errors.js'
 import type { AlignedMemory } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'

@@ -1,5 +1,5 @@
 import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
-import { copyPairs, moveNumbers, type Pairs, pairsOf } from '../arrays/pair-copy.js'
+import { copyPairs, moveNumbers, type Pairs, pairsOf } from '../arrays/pairs.js'
 import { atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { AlignedMemory } from '../memory/region-memory.js'

@@ -1,5 +1,5 @@
 import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
-import { pairsOf } from '../arrays/pair-copy.js'
+import { pairsOf } from '../arrays/pairs.js'
 import { atomicLoad, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { AlignedMemory } from '../memory/region-memory.js'

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
-import { isRange, lengthFrom, pairsOfArray, wrongRange } from '../arrays/number-array.js'
-import { copySixteen, noPairs } from '../arrays/value-copy.js'
+import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
+import { copySixteen, noValuePairs, type ValuePairs, valuePairsOf } from '../arrays/pairs.js'
 import { compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { RegionMemory } from '../memory/region-memory.js'
@@ -42,12 +42,12 @@ export class Ring {
   declare private mine: Int32Array
   declare private producers: Int32Array
   declare private consumers: Int32Array
-  declare private pairs: BigUint64Array
+  declare private pairs: ValuePairs
   /** The arrays of the last calls, and their memory as pairs. */
   declare private source: Uint32Array
-  declare private sourcePairs: BigUint64Array
+  declare private sourcePairs: ValuePairs
   declare private target: Uint32Array
-  declare private targetPairs: BigUint64Array
+  declare private targetPairs: ValuePairs
   declare private readonly producing: RingSide
   declare private readonly consuming: RingSide
   readonly #memory: RegionMemory
@@ -69,7 +69,7 @@ export class Ring {
     this.consumers = views.consumers
     this.mine = participantLine(views, participant.line)
     this.source = this.target = noValues
-    this.sourcePairs = this.targetPairs = noPairs
+    this.sourcePairs = this.targetPairs = noValuePairs
     const owner: SideOwner = { requireOpen: () => this.#requireOpen() }
     const common = { count: shape.count, ticket, patience }
     this.producing = new RingSide(owner, views, { ...common, name: 'producer', isShared: shape.manyProducers })
@@ -301,7 +301,7 @@ export class Ring {
 
   private put(values: Uint32Array, wanted: number | undefined, at: number, isBulk: boolean): number {
     if (values !== this.source) {
-      this.sourcePairs = pairsOfArray('enqueue', values)
+      this.sourcePairs = valuePairsOf('enqueue', values)
       this.source = values
     }
     const count = wanted === undefined ? lengthFrom(values, at) : wanted
@@ -363,7 +363,7 @@ export class Ring {
 
   private get(values: Uint32Array, wanted: number | undefined, at: number, isBulk: boolean): number {
     if (values !== this.target) {
-      this.targetPairs = pairsOfArray('dequeue', values)
+      this.targetPairs = valuePairsOf('dequeue', values)
       this.target = values
     }
     const count = wanted === undefined ? lengthFrom(values, at) : wanted

@@ -1,4 +1,4 @@
-import { copyPairs, copyValues } from '../arrays/value-copy.js'
+import { copyValuePairs, copyValues, type ValuePairs } from '../arrays/pairs.js'
 import { compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
@@ -98,14 +98,14 @@ export class RingSide {
   }
 
   /** Enqueues those of `count` values from `at` on that fit, if `least` do. @returns how many */
-  putValues(values: Uint32Array, valuePairs: BigUint64Array, count: number, at: number, least: number): number {
+  putValues(values: Uint32Array, valuePairs: ValuePairs, count: number, at: number, least: number): number {
     const passing = this.take(count, least)
     if (passing === 0) return 0
     const { slots, pairs } = this.views
     const start = this.position & (slots.length - 1)
     const end = start + passing
     if (((start | at | passing) & 1) === 0 && end <= slots.length && valuePairs.length > 0) {
-      copyPairs(pairs, start >>> 1, valuePairs, at >>> 1, passing >>> 1)
+      copyValuePairs(pairs, start >>> 1, valuePairs, at >>> 1, passing >>> 1)
     } else {
       const first = end <= slots.length ? passing : slots.length - start
       copyValues(slots, start, values, at, first)
@@ -116,14 +116,14 @@ export class RingSide {
   }
 
   /** Dequeues up to `count` values to `at` and on, if there are `least`. @returns how many */
-  getValues(values: Uint32Array, valuePairs: BigUint64Array, count: number, at: number, least: number): number {
+  getValues(values: Uint32Array, valuePairs: ValuePairs, count: number, at: number, least: number): number {
     const passing = this.take(count, least)
     if (passing === 0) return 0
     const { slots, pairs } = this.views
     const start = this.position & (slots.length - 1)
     const end = start + passing
     if (((start | at | passing) & 1) === 0 && end <= slots.length && valuePairs.length > 0) {
-      copyPairs(valuePairs, at >>> 1, pairs, start >>> 1, passing >>> 1)
+      copyValuePairs(valuePairs, at >>> 1, pairs, start >>> 1, passing >>> 1)
     } else {
       const first = end <= slots.length ? passing : slots.length - start
       copyValues(values, at, slots, start, first)
