@@ -69,7 +69,7 @@ export abstract class PoolCache extends PoolElements {
     this.words = words
     this.pairs = pairs
     this.spans = spans
-    this.participant = Participant.join(words)
+    this.participant = Participant.join(words, 'buffer pool')
     const { line, ticket } = this.participant
     this.thread = threadsWord + line * threadWords
     this.asked = this.thread + threadWord.isAsked

@@ -59,7 +59,7 @@ export class Ring {
 
   /** Made by `createRing` and `attachRing`. */
   constructor(memory: RegionMemory, shape: RingShape, patience: number, views: RingViews) {
-    const participant = Participant.join(views.words)
+    const participant = Participant.join(views.words, 'ring')
     const { ticket } = participant
     this.capacity = shape.count
     this.mask = shape.count - 1

@@ -3,69 +3,71 @@ import { PinfoldError } from '../errors.js'
 import { parseStatField, readKernelFile } from '../system/kernel-files.js'
 
 /**
- * What the kernel calls a thread, as the thread writes it down for the threads of any process to look whether it lives.
+ * The kernel's names of a thread, as the thread writes them down, so that the threads of any process can look up whether it
+ * lives.
  *
- * A number alone says little: it is given out again, and means another thread in each pid namespace. When the thread
- * started tells it from a later one of the same number, but the clock of that has an offset in each time namespace
- * (time_namespaces(7)), and the first namespaces have the same inodes on every machine.
+ * A number alone is not enough: the kernel gives it out again, and it means another thread in each pid namespace. The time
+ * of the start distinguishes a thread from a later one of the same number, but that clock has an offset in each time
+ * namespace (time_namespaces(7)). The first namespaces have the same inodes on every machine, which only the boot tells apart.
  */
 export interface ThreadIdentity {
-  /** Its number (gettid(2)) in its own pid namespace. */
+  /** The thread's number (gettid(2)) in its own pid namespace. */
   readonly number: number
-  /** Clock ticks from boot to its start, as its time namespace counts them. */
+  /** Clock ticks from boot to the thread's start, as its time namespace counts them. */
   readonly start: number
   /** The inode of its pid namespace. */
   readonly pidNamespace: number
-  /** The inode of its time namespace; 0 when /proc tells others another start than it tells the thread itself. */
+  /** The inode of its time namespace; 0 if /proc shows other threads another start than it shows the thread itself. */
   readonly timeNamespace: number
-  /** A hash of the boot's id, which tells machines apart too. */
+  /** A hash of the boot's id, which differs between machines too. */
   readonly boot: number
 }
 
-/** What keeps a thread from knowing whether another one lives. */
+/** Why a thread cannot tell whether another one lives. */
 export type Doubt = 'boot' | 'pid namespace' | 'time namespace' | '/proc'
 
-/** Whether a thread lives. With a doubt it may be dead, and counts as alive. */
+/** Whether a thread lives. With a doubt the thread may be dead, but counts as alive. */
 export type Liveness = 'alive' | 'dead' | Doubt
 
-/** As an error says it, behind 'whether it lives is not known here: '. */
+/** The doubts in the words of an error, which come after 'this thread cannot tell whether that one lives: '. */
 export const doubts: Readonly<Record<Doubt, string>> = {
-  boot: 'it is of another machine, or of another boot of this one',
-  'pid namespace': 'it is of another pid namespace',
-  'time namespace': 'it is of another time namespace',
-  '/proc': '/proc does not show it as it is',
+  boot: 'it runs on another machine, or ran before this one was booted',
+  'pid namespace': 'it is in another pid namespace',
+  'time namespace': 'it is in another time namespace',
+  '/proc': '/proc hides it, or does not show threads as they are',
 }
 
 interface Self extends ThreadIdentity {
-  /** Whether /proc has the numbers of this thread's pid namespace, and shows this thread to others as it is. */
+  /** True if /proc has the numbers of this thread's pid namespace, and shows this thread to others as it is. */
   readonly canSee: boolean
 }
 
 let known: Self | undefined
 
 /**
- * This thread. Each thread has modules of its own, so it is asked for once.
+ * This thread. It is read once: each thread loads modules of its own.
  *
- * @throws PinfoldError `ERR_UNSUPPORTED` without a /proc that shows it; `ERR_SYSTEM`, `ERR_PERMISSION`
+ * @param subject what needs it, as the error names it
+ * @throws PinfoldError `ERR_UNSUPPORTED` without a /proc that shows this thread; `ERR_SYSTEM`, `ERR_PERMISSION`
  */
-export function thisThread(): ThreadIdentity {
-  return self()
+export function thisThread(subject: string): ThreadIdentity {
+  return self(subject)
 }
 
-function self(): Self {
-  known ??= readSelf()
+function self(subject = 'threads'): Self {
+  known ??= readSelf(subject)
   return known
 }
 
-function readSelf(): Self {
+function readSelf(subject: string): Self {
   const stat = readKernelFile('/proc/thread-self/stat')
   if (stat === undefined) {
-    throw new PinfoldError('this needs a /proc that shows its threads: they are told apart by it', {
+    throw new PinfoldError(`${subject}: expected a /proc that shows this thread: other threads find it there`, {
       code: 'ERR_UNSUPPORTED',
     })
   }
   const start = parseStatField(stat, 22)
-  // The thread's numbers from the pid namespace of this /proc down to its own: one, where both are the same.
+  // The thread's numbers from the pid namespace of this /proc down to its own: a single one if both are the same.
   const numbers = /^NSpid:(.*)$/m
     .exec(readKernelFile('/proc/thread-self/status') ?? '')?.[1]
     ?.trim()
@@ -83,7 +85,7 @@ function readSelf(): Self {
   }
 }
 
-/** 1 where the kernel has no such namespaces. */
+/** The inode of this thread's namespace; 1 if the kernel has no such namespaces. */
 function namespaceInode(name: 'pid' | 'time'): number {
   return (statSync(`/proc/thread-self/ns/${name}`, { throwIfNoEntry: false })?.ino ?? 1) | 0
 }
@@ -95,7 +97,7 @@ function hashOf(text: string): number {
   return hash
 }
 
-/** Whether the thread lives that has written this of itself. */
+/** Whether the thread lives that wrote this identity. */
 export function livenessOf(them: ThreadIdentity): Liveness {
   const { boot, pidNamespace, timeNamespace } = self()
   if (them.boot !== boot) return 'boot'
@@ -107,13 +109,14 @@ export function livenessOf(them: ThreadIdentity): Liveness {
 }
 
 /**
- * Whether a thread of this pid namespace lives, of which the number is known and, where it can be compared, the start.
+ * Whether a thread of this pid namespace lives.
  *
- * @param ifThere what a thread of that number says, when its start cannot be compared
+ * @param start when the thread started; undefined if that cannot be compared
+ * @param ifThere the answer if there is a thread of that number, and its start cannot be compared
  */
 export function livenessOfNumber(number: number, start: number | undefined, ifThere: Liveness): Liveness {
   const stat = self().canSee ? statOf(number) : undefined
-  // Not shown: it is dead, or hidden (hidepid), or this is the /proc of another namespace. kill(2) knows its numbers.
+  // The thread is dead, or hidden (hidepid), or this is the /proc of another namespace. kill(2) takes its numbers.
   if (stat === undefined) return isGone(number) ? 'dead' : ifThere
   const state = stat.charAt(stat.lastIndexOf(')') + 2)
   if (state === 'Z' || state === 'X') return isSeeing() ? 'dead' : '/proc'
@@ -122,21 +125,21 @@ export function livenessOfNumber(number: number, start: number | undefined, ifTh
   return isSeeing() ? 'dead' : '/proc'
 }
 
-/** Whether /proc still shows this thread as it is: another may have been mounted there. */
+/** True if /proc still shows this thread as it is: another /proc may have been mounted in its place. */
 function isSeeing(): boolean {
   const { number, start } = self()
   return startOf(statOf(number)) === start
 }
 
 /**
- * As a thread of its process, not as a process of its own: qemu-user answers /proc/PID/stat, when PID is its own, with the
- * start of the thread that reads.
+ * The stat of a thread; undefined if /proc does not show it. It is read as that of a thread of its process, since qemu-user
+ * answers /proc/PID/stat, when PID is its own, with the start of the thread that reads.
  */
 function statOf(number: number): string | undefined {
   try {
     return readKernelFile(`/proc/${number}/task/${number}/stat`)
   } catch {
-    return undefined // it ended while it was read, or is hidden: kill(2) tells which
+    return undefined // the thread ended meanwhile, or is hidden: kill(2) tells which
   }
 }
 

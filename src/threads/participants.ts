@@ -11,31 +11,43 @@ import {
 } from './identity.js'
 
 /**
- * Who takes part in a ring: a line for each thread, with what the kernel calls it, so that any thread of any process can
- * look whether it still lives. Whoever takes a side of the ring writes its ticket there, in the one compare-exchange that
- * takes it: so there is no moment at which a side is taken and nobody knows by whom.
+ * The threads that share a ring or a pool. Each owns a line, which contains the kernel's names of the thread, so that any
+ * thread of any process can look up whether it still lives. A thread that acquires something writes its ticket there, by
+ * the same compare-exchange that acquires it. Therefore nothing is ever owned by an unknown thread.
  *
- * A ticket is the line's number and how often that line was given out: one of an earlier owner is told from the present
- * one's, whatever has become of either.
+ * A ticket is made of the number of the line and of the count of its owners. So the ticket of an earlier owner differs from
+ * that of the present one, whatever has become of either.
+ *
+ * A line has these stores, in this order, and these loads:
+ *
+ *     W0  the dead owner's start is cleared. Beside the number of another thread it would make that one look dead
+ *     W1  the compare-exchange that claims the line, by the thread's number
+ *     R3  the low half of the start, after all other words of the line
+ *     A3  the load of the low half, before the other words. If it sees R3, the others belong to the same owner; if it
+ *         sees 0, the owner is writing its line (or died while it did), and only its number is known
+ *     W2  `leave` clears the start, both halves
+ *     R4  then it frees the line, by the number
+ *     A4  the load of the number in `join`, after the loads of the start (A5). A start that was loaded before the number
+ *         cannot be that of a later owner, so W0, which compares, does not clear the start of a living thread
  */
 const lineWord = {
   /**
-   * 0 when the line is free. Below, the thread's number, which the kernel keeps below 2^22; above, a mark of its boot and
-   * pid namespace, since the number says nothing in another.
+   * 0 if the line is free. The low bits are the thread's number, which the kernel keeps below 2^22. The high bits are a mark
+   * of its boot and pid namespace, since the number means another thread in another namespace.
    */
   thread: 0,
-  /** Times that the line was given out. */
+  /** How often the line was claimed. */
   generation: 1,
   /** When the thread started, plus 1; low half, high half. 0 while the line is being written. */
   startLow: 2,
   startHigh: 3,
   pidNamespace: 4,
-  /** Ring objects of this thread that are open. Written by that thread alone. */
+  /** Open objects of this thread in this memory. Written by that thread alone. */
   uses: 5,
   timeNamespace: 8,
   boot: 9,
 } as const
-/** Words of the same line, not 0 while the thread is within a call on a side that it keeps. (An enum, as SideWord.) */
+/** Words of the same line: not 0 while the thread is within a call on a side of a ring that it keeps. (An enum, as SideWord.) */
 export enum CallWord {
   producers = 6,
   consumers = 7,
@@ -44,14 +56,14 @@ export enum CallWord {
 const lineBits = 7
 const lineMask = (1 << lineBits) - 1
 const generationMask = (1 << 14) - 1
-/** An owner's word has a ticket in its lowest bits. */
+/** The lowest bits of an owner's word are a ticket. */
 export const ticketMask = (1 << (lineBits + 14)) - 1
 
 const numberBits = 22
 const numberMask = (1 << numberBits) - 1
 const markMask = (1 << (31 - numberBits)) - 1
 
-/** Of a thread's boot and pid namespace. Those of two are rarely the same, and only matter while a line is being written. */
+/** A mark of a thread's boot and pid namespace. Two marks are rarely equal, and matter only while a line is being written. */
 function markOf({ boot, pidNamespace }: ThreadIdentity): number {
   const mixed = Math.imul(boot ^ pidNamespace, 0x9e3779b1)
   return (mixed >>> numberBits) & markMask
@@ -61,18 +73,18 @@ function threadWordOf(identity: ThreadIdentity): number {
   return (markOf(identity) << numberBits) | identity.number
 }
 
-/** Words of a line: 64 bytes, what a processor fetches at once. */
+/** Words of a line: 64 bytes, a cache line. */
 export const lineWords = 16
-/** Threads that can take part in one thing at a time. */
+/** The number of lines: living threads that can share one ring or pool. */
 export const mostParticipants = 64
 const participantsWord = 6 * lineWords
 
-/** The word at which the line of a participant starts, in the words of the thing that it takes part in. */
+/** Where the line of a participant starts, in the words of the ring or pool. */
 export function participantAt(line: number): number {
   return participantsWord + line * lineWords
 }
 
-/** This thread's place among those that take part. */
+/** This thread's line. */
 export class Participant {
   readonly ticket: number
   readonly line: number
@@ -85,13 +97,14 @@ export class Participant {
   }
 
   /**
-   * The line that this thread has already, or a free one, or one of a thread that is dead.
+   * Claims a line: the one that this thread owns already, or a free one, or that of a dead thread.
    *
-   * @throws PinfoldError `ERR_RING_CLAIMED` when 64 living threads take part; `ERR_UNSUPPORTED`, `ERR_SYSTEM`,
+   * @param subject what the thread wants to share, as errors name it: 'ring', 'buffer pool'
+   * @throws PinfoldError `ERR_RING_CLAIMED` if 64 living threads share it; `ERR_UNSUPPORTED`, `ERR_SYSTEM`,
    *   `ERR_PERMISSION` without a /proc that shows this thread
    */
-  static join(words: Int32Array): Participant {
-    const self = thisThread()
+  static join(words: Int32Array, subject: string): Participant {
+    const self = thisThread(subject)
     for (let line = 0; line < mostParticipants; line++) {
       const at = participantAt(line)
       if (!isOf(words, at, self)) continue
@@ -101,16 +114,15 @@ export class Participant {
     for (const isTakeable of [isFree, isDead]) {
       for (let line = 0; line < mostParticipants; line++) {
         const at = participantAt(line)
-        // In this order: a start that is read before the thread's number is not that of a later one.
-        const start = [atomicLoad(words, at + lineWord.startLow), atomicLoad(words, at + lineWord.startHigh)] as const
-        const thread = atomicLoad(words, at + lineWord.thread)
+        const start = [atomicLoad(words, at + lineWord.startLow), atomicLoad(words, at + lineWord.startHigh)] as const // A5
+        const thread = atomicLoad(words, at + lineWord.thread) // A4
         if (isTakeable(words, line) && claim(words, at, thread, start, self)) return new Participant(words, line)
       }
     }
     let unknown = 0
     for (let line = 0; line < mostParticipants; line++) if (livenessOfLine(words, line) in doubts) unknown++
-    const which = unknown === 0 ? 'all of them live' : `whether ${unknown} of them live is not known here`
-    throw new PinfoldError(`ring: ${mostParticipants} threads take part, and ${which}`, {
+    const which = unknown === 0 ? 'all of them live' : `this thread cannot tell whether ${unknown} of them live`
+    throw new PinfoldError(`${subject}: ${mostParticipants} threads share it already, and ${which}`, {
       code: 'ERR_RING_CLAIMED',
       values: { participants: mostParticipants, ...(unknown === 0 ? {} : { unknown }) },
     })
@@ -126,31 +138,31 @@ export class Participant {
     const uses = words[this.#at + lineWord.uses] - 1
     words[this.#at + lineWord.uses] = uses
     if (uses > 0) return false
-    words[this.#at + lineWord.startLow] = 0
-    words[this.#at + lineWord.startHigh] = 0
-    atomicStore(words, this.#at + lineWord.thread, 0)
+    words[this.#at + lineWord.startLow] = 0 // W2
+    words[this.#at + lineWord.startHigh] = 0 // W2
+    atomicStore(words, this.#at + lineWord.thread, 0) // R4
     return true
   }
 }
 
-/** What an error says of a thread that counts as alive, although it may be dead. */
+/** What an error says about a thread that counts as alive, although it may be dead. */
 export interface LivenessDoubt {
-  /** What follows in the message. */
+  /** The end of the message. */
   readonly text: string
   readonly values: { readonly liveness: 'unknown'; readonly because: Doubt }
 }
 
-/** The number of the line that a ticket is of. */
+/** The number of a ticket's line. */
 export function lineOf(ticket: number): number {
   return (ticket & lineMask) - 1
 }
 
-/** Whether the thread that has a line lives; none does when it is free. What cannot be known is yes. */
+/** True if the owner of a line lives; false if the line is free. An owner that cannot be looked up counts as alive. */
 export function isLineAlive(words: Int32Array, line: number): boolean {
   return line >= 0 && line < mostParticipants && !isFree(words, line) && !isDead(words, line)
 }
 
-/** Whether the thread that has this ticket can still act on it. What cannot be known is yes. */
+/** True if the thread of a ticket can still act on it. A thread that cannot be looked up counts as alive. */
 export function isAlive(words: Int32Array, ticket: number): boolean {
   const line = lineOf(ticket)
   if (line < 0 || line >= mostParticipants) return false
@@ -159,25 +171,24 @@ export function isAlive(words: Int32Array, ticket: number): boolean {
   return isLineAlive(words, line)
 }
 
-/** The kernel's number of the thread that has this ticket. */
+/** The kernel's number of the thread of a ticket. */
 export function threadOf(words: Int32Array, ticket: number): number {
   return words[participantAt(Math.max(0, lineOf(ticket))) + lineWord.thread] & numberMask
 }
 
-/** Why it is not known whether the thread of a ticket lives, to be told in an error; undefined when it is known. */
+/** Why this thread cannot tell whether the thread of a ticket lives, for an error; undefined if it can tell. */
 export function doubtAbout(words: Int32Array, ticket: number): LivenessDoubt | undefined {
   const line = lineOf(ticket)
   const liveness = line < 0 || line >= mostParticipants ? 'dead' : livenessOfLine(words, line)
   if (liveness === 'alive' || liveness === 'dead') return undefined
   return {
-    text: `; whether it lives is not known here: ${doubts[liveness]}`,
+    text: `; this thread cannot tell whether that one lives: ${doubts[liveness]}`,
     values: { liveness: 'unknown', because: liveness },
   }
 }
 
 function startOfLine(words: Int32Array, at: number): number {
-  // In this order: the low half is written last.
-  const low = atomicLoad(words, at + lineWord.startLow)
+  const low = atomicLoad(words, at + lineWord.startLow) // A3
   return (low >>> 0) + words[at + lineWord.startHigh] * 2 ** 32 - 1
 }
 
@@ -192,8 +203,8 @@ function isOf(words: Int32Array, at: number, identity: ThreadIdentity): boolean 
 }
 
 /**
- * The thread's number is what the compare-exchange takes the line by, so that a line whose owner died while it wrote the
- * rest is known as a dead thread's too. When it started comes last: until then the number alone tells.
+ * Claims a line for this thread, from what was found there. The compare-exchange is of the thread's number, so that the
+ * line of a thread that dies while it writes the rest is recognized as a dead thread's too.
  */
 function claim(
   words: Int32Array,
@@ -202,13 +213,13 @@ function claim(
   [low, high]: readonly [number, number],
   self: ThreadIdentity,
 ): boolean {
-  // A dead thread's start is wiped first: beside another's number it would make that one look dead. By an exchange, since
-  // another thread may have taken the line meanwhile, and written its own.
+  // Clear the dead thread's start first: combined with our number it would look like a dead thread. By compare-exchange, in
+  // case another thread has just claimed the line, and written its own start.
   if (found !== 0) {
-    compareExchange(words, at + lineWord.startLow, low, 0)
-    compareExchange(words, at + lineWord.startHigh, high, 0)
+    compareExchange(words, at + lineWord.startLow, low, 0) // W0
+    compareExchange(words, at + lineWord.startHigh, high, 0) // W0
   }
-  if (compareExchange(words, at + lineWord.thread, found, threadWordOf(self)) !== found) return false
+  if (compareExchange(words, at + lineWord.thread, found, threadWordOf(self)) !== found) return false // W1
   words[at + lineWord.generation] = (words[at + lineWord.generation] + 1) & generationMask
   words[at + lineWord.pidNamespace] = self.pidNamespace
   words[at + lineWord.timeNamespace] = self.timeNamespace
@@ -217,7 +228,7 @@ function claim(
   words[at + CallWord.producers] = 0
   words[at + CallWord.consumers] = 0
   words[at + lineWord.startHigh] = Math.floor((self.start + 1) / 2 ** 32) | 0
-  atomicStore(words, at + lineWord.startLow, (self.start + 1) | 0)
+  atomicStore(words, at + lineWord.startLow, (self.start + 1) | 0) // R3
   return true
 }
 
@@ -229,13 +240,13 @@ function isDead(words: Int32Array, line: number): boolean {
   return livenessOfLine(words, line) === 'dead'
 }
 
-/** Of a line that is not free. */
+/** Whether the owner of a line lives; of a line that is not free. */
 function livenessOfLine(words: Int32Array, line: number): Liveness {
   const at = participantAt(line)
   const thread = atomicLoad(words, at + lineWord.thread)
   const number = thread & numberMask
   const start = startOfLine(words, at)
-  if (thread <= 0 || number === 0) return 'dead' // no number of a thread: garbage
+  if (thread <= 0 || number === 0) return 'dead' // garbage: no thread has this number
   if (start >= 0) {
     return livenessOf({
       number,
@@ -245,6 +256,8 @@ function livenessOfLine(words: Int32Array, line: number): Liveness {
       boot: words[at + lineWord.boot],
     })
   }
-  // It has taken the line, and not yet written the rest.
-  return thread >>> numberBits === markOf(thisThread()) ? livenessOfNumber(number, undefined, 'alive') : 'pid namespace'
+  // Its owner claimed the line (W1) and has not yet written the rest (R3).
+  return thread >>> numberBits === markOf(thisThread('threads'))
+    ? livenessOfNumber(number, undefined, 'alive')
+    : 'pid namespace'
 }

@@ -35,7 +35,7 @@ function whyNotTime(): string | undefined {
 function busy(because: string) {
   return expect.objectContaining({
     code: 'ERR_RING_BUSY',
-    message: expect.stringMatching(/whether it lives is not known here: /),
+    message: expect.stringMatching(/this thread cannot tell whether that one lives: /),
     values: expect.objectContaining({ liveness: 'unknown', because }),
   })
 }

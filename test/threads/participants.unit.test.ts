@@ -33,7 +33,7 @@ function emptyWords(): Int32Array {
 /** What this thread writes into its line. */
 function ownLine(): Int32Array {
   const words = emptyWords()
-  const at = participantAt(Participant.join(words).line)
+  const at = participantAt(Participant.join(words, 'ring').line)
   return words.slice(at, at + 16)
 }
 
@@ -43,7 +43,7 @@ describe('a thread of the same number', () => {
   /** This thread's line, of which some words are another's. */
   function judged(change: Partial<Record<keyof typeof word, number>>): [boolean, unknown] {
     const words = emptyWords()
-    const { line, ticket } = Participant.join(words)
+    const { line, ticket } = Participant.join(words, 'ring')
     for (const [name, value] of Object.entries(change)) {
       const place = Object.entries(word).find(([known]) => known === name)?.[1] ?? -1
       words[participantAt(line) + place] = value
@@ -89,7 +89,11 @@ test('a thread that comes too late for a dead one’s line leaves it to who has 
     writeParent(words, disputed, own)
     return kill(...all)
   })
-  expect(() => Participant.join(words)).toThrow(expect.objectContaining({ code: 'ERR_RING_CLAIMED' }))
+  const refused = {
+    code: 'ERR_RING_CLAIMED',
+    message: 'buffer pool: 64 threads share it already, and all of them live',
+  }
+  expect(() => Participant.join(words, 'buffer pool')).toThrow(expect.objectContaining(refused))
   vi.restoreAllMocks()
   const expected = emptyWords()
   writeParent(expected, disputed, own)
