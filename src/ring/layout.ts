@@ -18,9 +18,9 @@ import { lineWords, mostParticipants, participantAt } from '../threads/participa
 export const lineBytes = 64
 
 export const headerWord = { magic: 0, version: 1, count: 2, modes: 3, highWatermark: 4, lowWatermark: 5 } as const
-/** Where the two sides start, and the words of one. */
-const producerWord = 2 * lineWords
-const consumerWord = 4 * lineWords
+/** Where the words of the two sides start. */
+export const producerWord = 2 * lineWords
+export const consumerWord = 4 * lineWords
 // An enum, since esbuild writes its numbers into the bundle; V8 reads a constant from memory each time, and a name costs its
 // inliner bytes.
 export enum SideWord {

@@ -8,8 +8,8 @@ import { participantLine, type RingViews, SideWord } from './layout.js'
 import { reservedBit, type SideName, SideOwnership } from './side-ownership.js'
 
 /**
- * Slots that were reserved: `length` from `first` on, then `rest` from slot 0 on. One object of a side of a Ring, which each
- * reservation writes anew.
+ * Reserved slots: `length` from `first` on, then `rest` from slot 0 on. Each side of a Ring has one such object, which each
+ * reservation overwrites.
  */
 export interface RingSpan {
   readonly first: number
@@ -17,54 +17,69 @@ export interface RingSpan {
   readonly rest: number
 }
 
-/** A side is kept until a second thread comes, and then never again: so it is lost once, between taking it and using it. */
+/**
+ * How often a call acquires a side in vain. Once is possible: a side is kept until a second thread comes, and never again, so
+ * a call can lose it once, between acquiring and using it.
+ */
 const mostTries = 100
 
 function contradiction(side: SideName): PinfoldError {
-  return new PinfoldError(`ring: its ${side}s' side is taken, and is not: somebody has written over its bookkeeping`, {
-    code: 'ERR_RING_LAYOUT',
-    values: { side },
-  })
+  return new PinfoldError(
+    `ring: the owner of the ${side}s' side contradicts itself: a stray write has damaged the ring's bookkeeping`,
+    {
+      code: 'ERR_RING_LAYOUT',
+      values: { side },
+    },
+  )
 }
 
-/** What a side asks of the ring that it is of. */
+/** What a side needs from its ring. */
 export interface SideOwner {
-  /** Looks the memory up again when somebody took its ArrayBuffer away. @throws when the ring or region is closed */
+  /** Makes new views if the ArrayBuffer was transferred away. @throws if the ring or its region is closed */
   requireOpen(): void
 }
 
 export interface SideSettings {
   readonly name: SideName
-  /** Whether it is a side of many threads. */
+  /** True for a side of many threads. */
   readonly isShared: boolean
   /** Slots of the ring. */
   readonly count: number
   readonly ticket: number
-  /** Milliseconds that a living owner is waited for. */
+  /** Milliseconds that a call waits for a living owner. */
   readonly patience: number
 }
 
 /**
- * One thread's way to one side of a ring: the producers' or the consumers'.
+ * One thread's access to one side of a ring: the producers' or the consumers'.
  *
- * A side has one index, which its owner alone moves, by one store. So whatever a thread does while it has the side is done
- * in full or, when the thread dies, not at all: a producer's values are not there, a consumer's are there still.
+ * A side has one index, which its owner alone moves, by one store. So a call is done in full or, if its thread dies, not at
+ * all: a producer's values are not in the ring, and a consumer's still are.
+ *
+ * Order of stores (the calls of ring.ts have the same points):
+ *
+ *     A0  the load of the other side's index (`look`), before the slots are used
+ *     R0  the store of this side's index, after the slots were used. It pairs with A0 of the other side: a consumer that
+ *         sees the producers' index sees the values, and a producer that sees the consumers' index knows that they were read
+ *     R1  the store that frees the side, after R0. It pairs with A1, the compare-exchange that acquires the side: the next
+ *         owner sees the index and the limit of the last one
+ *     K0, K1, R2  the points of the keeper of a side (side-ownership.ts)
  */
 export class RingSide {
-  /** The index, where this call began. */
+  /** The index at the start of this call. */
   declare private position: number
-  /** As they are once the side is taken. */
+  /** Never empty once the side is acquired. */
   declare private views: RingViews
   /** The owner's word while this thread keeps the side between calls. */
   readonly kept: number
   declare private line: Int32Array
   declare private other: Int32Array
-  /** This thread's line of the participants, and its word there for this side. */
+  /** This thread's line of the participants, and the place in it of the word for this side (CallWord). */
   declare private mine: Int32Array
   declare private readonly busy: number
-  /** How far this side can be ahead of the other: by the ring's slots for producers, by nothing for consumers. */
+  /** How far this side's index may be ahead of the other's: the ring's slots for producers, 0 for consumers. */
   declare private readonly lead: number
-  /** Whether the side that was taken is kept, or is to be given up. */
+  /** True if this thread keeps the side; false if it owns the side for one call. */
   declare private keeps: boolean
   readonly #ring: SideOwner
   readonly #name: SideName
@@ -88,7 +103,7 @@ export class RingSide {
     this.use(views)
   }
 
-  /** Another view of the same memory, or none when the ring is closed. */
+  /** Uses new views of the same memory, or empty ones if the ring is closed. */
   use(views: RingViews): void {
     const isProducer = this.#name === 'producer'
     this.views = views
@@ -97,7 +112,7 @@ export class RingSide {
     this.mine = participantLine(views, lineOf(this.#ticket))
   }
 
-  /** Enqueues those of `count` values from `at` on that fit, if `least` do. @returns how many */
+  /** Enqueues as many of the `count` values from `at` on as fit, if at least `least` fit. @returns how many */
   putValues(values: Uint32Array, valuePairs: ValuePairs, count: number, at: number, least: number): number {
     const passing = this.take(count, least)
     if (passing === 0) return 0
@@ -115,7 +130,7 @@ export class RingSide {
     return passing
   }
 
-  /** Dequeues up to `count` values to `at` and on, if there are `least`. @returns how many */
+  /** Dequeues up to `count` values, to `at` and on, if there are at least `least`. @returns how many */
   getValues(values: Uint32Array, valuePairs: ValuePairs, count: number, at: number, least: number): number {
     const passing = this.take(count, least)
     if (passing === 0) return 0
@@ -150,9 +165,9 @@ export class RingSide {
   }
 
   /**
-   * Takes the side for up to `count` values, if `least` can pass; returns how many can, and has not taken it when none.
-   * Then `advance`.
+   * Acquires the side for up to `count` values, if at least `least` can pass. `advance` has to follow.
    *
+   * @returns how many can pass; if 0, the side is not acquired
    * @throws PinfoldError `ERR_RING_CLAIMED`, `ERR_RING_BUSY`, `ERR_RING_RESERVATION`, `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
    */
   private take(count: number, least: number): number {
@@ -161,7 +176,7 @@ export class RingSide {
     const position = line[SideWord.index]
     this.position = position
     let room = (line[SideWord.limit] - position) | 0
-    if (room < count) room = this.look(position)
+    if (room < count) room = this.look(position) // A0
     const passing = room < count ? room : count
     if (passing >= least && passing > 0) return passing
     this.release()
@@ -170,24 +185,26 @@ export class RingSide {
 
   /** Moves this side's index past `count` values, which publishes them or frees their slots. */
   private advance(count: number): void {
-    publish(this.line, SideWord.index, (this.position + count) | 0)
+    publish(this.line, SideWord.index, (this.position + count) | 0) // R0
     this.release()
   }
 
   private release(): void {
-    if (this.keeps) this.mine[this.busy] = 0
-    else publish(this.line, SideWord.owner, 0)
+    if (this.keeps)
+      publish(this.mine, this.busy, 0) // R2
+    else publish(this.line, SideWord.owner, 0) // R1
   }
 
   private enter(): void {
     const { line, mine, busy } = this
-    mine[busy] = 1
+    mine[busy] = 1 // K0
     if (line[SideWord.owner] === this.kept) {
-      this.keeps = true
+      this.keeps = true // K1
       return
     }
     mine[busy] = 0
     if (line[SideWord.turns] === 1 && compareExchange(line, SideWord.owner, 0, this.#ticket) === 0) {
+      // A1
       this.keeps = false
       return
     }
@@ -198,13 +215,13 @@ export class RingSide {
     for (let tries = 0; tries < mostTries; tries++) {
       this.#ring.requireOpen()
       const { line, mine, busy } = this
-      if (!this.#ownership.acquire(this.views, line)) {
+      if (!this.#ownership.acquire(this.views.words)) {
         this.keeps = false
         return
       }
-      mine[busy] = 1
+      mine[busy] = 1 // K0
       if (line[SideWord.owner] === this.kept) {
-        this.keeps = true
+        this.keeps = true // K1
         return
       }
       mine[busy] = 0
@@ -212,15 +229,15 @@ export class RingSide {
     throw contradiction(this.#name)
   }
 
-  /** Looks how far the other side has come. */
+  /** Loads the other side's index; returns how many values can pass. */
   private look(position: number): number {
-    const limit = (published(this.other, SideWord.index) + this.lead) | 0
+    const limit = (published(this.other, SideWord.index) + this.lead) | 0 // A0
     this.line[SideWord.limit] = limit
     return (limit - position) | 0
   }
 
   /**
-   * Takes the side and has it until `commit`, when at least `least` can pass; else the span is empty.
+   * Acquires the side until `commit`, if at least `least` values can pass; else the span is empty.
    *
    * @throws PinfoldError `ERR_OUT_OF_RANGE`; as `take`
    */
@@ -241,7 +258,7 @@ export class RingSide {
       }
       const { line, mine, busy } = this
       const owner = this.keeps ? this.kept : this.#ticket
-      // Exchanged, since another thread may be about to take the side from this one, if it keeps it.
+      // By compare-exchange, since another thread may be about to revoke this one's ownership, if it keeps the side.
       const isMine = compareExchange(line, SideWord.owner, owner, owner | reservedBit) === owner
       if (this.keeps) mine[busy] = 0
       if (!isMine) continue
@@ -274,13 +291,13 @@ export class RingSide {
       })
     }
     this.#reserved = 0
-    publish(line, SideWord.index, (line[SideWord.index] + passed) | 0)
-    publish(line, SideWord.owner, this.keeps ? this.kept : 0)
+    publish(line, SideWord.index, (line[SideWord.index] + passed) | 0) // R0
+    publish(line, SideWord.owner, this.keeps ? this.kept : 0) // R1
   }
 
-  /** Gives up what this thread has of the side; a reservation is void. */
+  /** Gives up the side, and a reservation on it. */
   leave(): void {
-    this.#ownership.leave(this.line, this.#reserved > 0)
+    this.#ownership.leave(this.views.words, this.#reserved > 0)
     this.#reserved = 0
   }
 }

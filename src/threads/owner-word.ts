@@ -2,58 +2,128 @@ import { atomicLoad, atomicWait, compareExchange, now } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { doubtAbout, isAlive, threadOf } from './participants.js'
 
-/** Looks at the owner's word before a waiting thread sleeps. */
-const spins = 200
-/** Milliseconds of a waiting thread's sleeps: the first, and the longest. */
+// An owner's word is a lock that survives the death of its owner: it contains the owner's ticket, so a waiter can look up
+// whether the owner still lives. It is acquired by one compare-exchange from the word that was found. Therefore a waiter has
+// written nothing, and leaves nothing behind if it gives up.
+//
+// Order of stores:
+//
+//     A1  the compare-exchange that acquires the word. It pairs with R1, so the new owner sees all that the last one wrote.
+//     R1  the store that frees the word, after all other stores of its owner (`Depot.close`; the sides of a ring).
+//
+// An owner that died has no R1. Its stores were made in the order of the program, and the kernel reports a thread as dead
+// only after its last store, so whoever reads the death in /proc sees them.
+
+/** How often a waiting thread looks at a word before it sleeps. */
+export const spins = 200
+/** Milliseconds of a waiting thread's first and longest sleep. */
 const shortestNap = 0.05
-const longestNap = 1
+export const longestNap = 1
 
-// Atomics.wait does not work on a region's memory; on memory of this thread's own it is a sleep.
-const nap = new Int32Array(new SharedArrayBuffer(4))
+// Atomics.wait does not work on a region's memory. On memory of this thread's own it is a sleep.
+const napWord = new Int32Array(new SharedArrayBuffer(4))
 
-/** How we acquired it: it was free, or its last owner had died, or was cut off by an exception, before it gave it up. */
-export type Taken = 'free' | 'left behind'
-
-/** The word of an owner that was cut off, and has said so. It is the ticket of no thread, so none counts as alive. */
-export const leftBehind = 1 << 30
+/** Blocks this thread for so many milliseconds. */
+export function sleep(milliseconds: number): void {
+  atomicWait(napWord, 0, 0, milliseconds)
+}
 
 /**
- * Takes what one thread at a time may have. The word at `at` is in one of these states:
+ * The rules of one kind of owner's word. `at` is its place in the words of the thing that threads share, `found` is what it
+ * contained, `ticket` is this thread's.
+ */
+export interface OwnerRules<Owned> {
+  /** True if this thread may acquire the word at once: it is free, or an earlier call of this thread left it behind. */
+  isFree(found: number, ticket: number): boolean
+  /** Acquires such a word; undefined if another thread changed it first. */
+  take(words: Int32Array, at: number, found: number, ticket: number): Owned | undefined
+  /** Acquires the word of a dead owner, or frees it; undefined if it has to be looked at again. */
+  takeFromDead(words: Int32Array, at: number, found: number, ticket: number): Owned | undefined
+  /** True if a living owner does not free the word by itself, so that it is useless to wait. */
+  isKept(found: number): boolean
+  /** Acquires the word of such an owner, or throws; undefined if it has to be looked at again. */
+  takeFromKeeper(words: Int32Array, at: number, found: number, ticket: number): Owned | undefined
+  /** The error for a caller whose patience is over. */
+  busy(words: Int32Array, found: number, patience: number): PinfoldError
+}
+
+/**
+ * Acquires an owner's word: from nobody, from a dead owner, or from one that keeps it. Waits while a living owner uses it.
  *
- *     0            free: any thread may take it
- *     ticket       had by that thread, which alone may change it while it lives; when it is dead, any thread may take it
- *     leftBehind   had by a thread that was cut off by an exception: any thread may take it
+ * @param patience milliseconds that the call waits for a living owner
+ * @throws PinfoldError `rules.busy` after that; what `rules.takeFromKeeper` throws
+ */
+export function takeOver<Owned>(
+  rules: OwnerRules<Owned>,
+  words: Int32Array,
+  at: number,
+  ticket: number,
+  patience: number,
+): Owned {
+  const started = now()
+  let nap = shortestNap
+  for (let looks = 0; ; looks++) {
+    const found = atomicLoad(words, at)
+    if (rules.isFree(found, ticket)) {
+      const owned = rules.take(words, at, found, ticket)
+      if (owned !== undefined) return owned
+      continue
+    }
+    const isKept = rules.isKept(found)
+    if (looks < spins && !isKept) continue
+    if (!isAlive(words, found)) {
+      const owned = rules.takeFromDead(words, at, found, ticket)
+      if (owned !== undefined) return owned
+      continue
+    }
+    if (isKept) {
+      const owned = rules.takeFromKeeper(words, at, found, ticket)
+      if (owned !== undefined) return owned
+      continue
+    }
+    if (now() - started > patience) throw rules.busy(words, found, patience)
+    sleep(nap)
+    nap = Math.min(2 * nap, longestNap)
+  }
+}
+
+/** How this thread acquired the word: it was free, or its last owner died, or an exception cut the owner's call short. */
+export type Taken = 'free' | 'left behind'
+
+/** The word of an owner whose call an exception cut short. It is no thread's ticket, so no owner counts as alive. */
+export const leftBehind = 1 << 30
+
+function exchange(words: Int32Array, at: number, found: number, ticket: number): Taken | undefined {
+  if (compareExchange(words, at, found, ticket) !== found) return undefined // A1
+  return found === 0 ? 'free' : 'left behind'
+}
+
+const depotRules: OwnerRules<Taken> = {
+  // This thread's own ticket is left behind by a call that used up the stack, so far that it could not even say so.
+  isFree: (found, ticket) => found === 0 || found === ticket,
+  take: exchange,
+  takeFromDead: exchange,
+  isKept: () => false,
+  takeFromKeeper: () => undefined,
+  busy(words, found, patience) {
+    const thread = threadOf(words, found)
+    const doubt = doubtAbout(words, found)
+    const message = `buffer pool: thread ${thread} has owned the depot for more than ${patience} ms${doubt?.text ?? ''}`
+    return new PinfoldError(message, { code: 'ERR_POOL_BUSY', values: { thread, patience, ...doubt?.values } })
+  },
+}
+
+/**
+ * Acquires the depot of a pool. Its owner's word is in one of these states:
  *
- * It is taken by a compare-exchange from what was found. So a thread that waits has written nothing, and when its patience
- * is over there is nothing of it in the word.
+ *     0            free: any thread may acquire it
+ *     ticket       owned by that thread, which alone may change it while it lives; any thread may when it is dead
+ *     leftBehind   an exception cut the owner's call short: any thread may acquire it
  *
- * @param patience milliseconds that an owner who lives is waited for
+ * @param patience milliseconds that the call waits for a living owner
  * @throws PinfoldError `ERR_POOL_BUSY` after that
  */
 export function takeOwnership(words: Int32Array, at: number, ticket: number, patience: number): Taken {
-  return compareExchange(words, at, 0, ticket) === 0 ? 'free' : waited(words, at, ticket, patience)
-}
-
-function waited(words: Int32Array, at: number, ticket: number, patience: number): Taken {
-  for (let spin = 0; spin < spins; spin++) {
-    if (compareExchange(words, at, 0, ticket) === 0) return 'free'
-  }
-  const start = now()
-  for (let sleep = shortestNap; ; sleep = Math.min(2 * sleep, longestNap)) {
-    const found = atomicLoad(words, at)
-    // Our own: a call that ended half-way, by a stack that was used up so far that it could not even say so.
-    if (found === 0 || found === ticket || !isAlive(words, found)) {
-      if (compareExchange(words, at, found, ticket) === found) return found === 0 ? 'free' : 'left behind'
-      continue
-    }
-    if (now() - start > patience) {
-      const thread = threadOf(words, found)
-      const doubt = doubtAbout(words, found)
-      throw new PinfoldError(`pool: thread ${thread} has had the depot for ${patience} ms${doubt?.text ?? ''}`, {
-        code: 'ERR_POOL_BUSY',
-        values: { thread, patience, ...doubt?.values },
-      })
-    }
-    atomicWait(nap, 0, 0, sleep)
-  }
+  if (compareExchange(words, at, 0, ticket) === 0) return 'free' // A1
+  return takeOver(depotRules, words, at, ticket, patience)
 }
