@@ -5,10 +5,10 @@ import { describe } from '../sizes.js'
 const typedArray: object = Reflect.getPrototypeOf(Uint8Array.prototype) ?? {}
 
 /**
- * The caller's bytes as a Uint8Array that is nothing else: one of a subclass, or with properties of its own, could tell
- * another length each time, and run the caller's code in the middle of a call.
+ * The caller's bytes as a plain Uint8Array. An array of a subclass, or with properties of its own, could answer another
+ * length each time, and run code of the caller in the middle of a call.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no Uint8Array
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` if `bytes` is not a Uint8Array
  */
 export function plainBytes(subject: string, bytes: Uint8Array): Uint8Array {
   if (!types.isUint8Array(bytes)) {
@@ -18,7 +18,7 @@ export function plainBytes(subject: string, bytes: Uint8Array): Uint8Array {
     })
   }
   const length: number = Reflect.get(typedArray, 'length', bytes)
-  // Also of a detached buffer, of which no view can be made.
+  // The length is 0 for a detached buffer too, of which no view can be made.
   if (length === 0) return new Uint8Array(0)
   const buffer: ArrayBufferLike = Reflect.get(typedArray, 'buffer', bytes)
   return new Uint8Array(buffer, Reflect.get(typedArray, 'byteOffset', bytes), length)

@@ -4,16 +4,16 @@ import type { RegionMemory } from '../memory/region-memory.js'
 import { lineWords, mostParticipants, participantAt } from '../threads/participants.js'
 
 /**
- * A ring in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process: no pointers, and
- * of threads what the kernel calls them.
+ * A ring in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process: it contains no
+ * pointers, and threads by the kernel's names.
  *
- *     line  0   what it is: written once, before anybody attaches
- *     line  2   the producers' side, written by them alone
- *     line  4   the consumers' side
- *     line  6   64 lines, one a thread that takes part (threads/participants.ts)
+ *     line  0   the shape: written once, before any thread attaches
+ *     line  2   the producers' side, written by producers alone
+ *     line  4   the consumers' side, written by consumers alone
+ *     line  6   64 lines, one for each thread that shares the ring (threads/participants.ts)
  *     line 70   the slots
  *
- * A line is 64 bytes. Between the sides is an empty one, since processors fetch lines in pairs.
+ * A line is 64 bytes. The lines between the sides are empty, since processors fetch lines in pairs.
  */
 export const lineBytes = 64
 
@@ -21,16 +21,16 @@ export const headerWord = { magic: 0, version: 1, count: 2, modes: 3, highWaterm
 /** Where the words of the two sides start. */
 export const producerWord = 2 * lineWords
 export const consumerWord = 4 * lineWords
-// An enum, since esbuild writes its numbers into the bundle; V8 reads a constant from memory each time, and a name costs its
-// inliner bytes.
+// An enum, since esbuild writes its numbers into the bundle. V8 would read a constant from memory each time, and a name would
+// count as bytecode when V8 decides what to inline.
 export enum SideWord {
-  /** The ticket of who has this side, or 0. */
+  /** 0 if the side is free; else the owner's ticket and state (side-ownership.ts). */
   owner = 0,
-  /** Values that have passed this side since the ring was made, modulo 2^32. */
+  /** The number of values that have passed this side since the ring was made, modulo 2^32. */
   index = 1,
-  /** How far the index can go, as this side has last looked at the other. */
+  /** How far the index may go, by this side's last look at the other side. */
   limit = 2,
-  /** Not 0 once threads have to take turns with it, for each call; until then whoever came first keeps it. */
+  /** 1 once threads take turns, for each call; until then the first thread keeps the side. */
   turns = 3,
 }
 const headerWords = participantAt(mostParticipants)
@@ -40,11 +40,11 @@ export const leastCount = 2
 export const mostCount = 2 ** 28
 
 const magic = 0x474e4952 // 'RING', as its bytes are in memory
-// 2: a thread writes down its time namespace and boot too (threads/participants.ts).
+// Version 2: a thread's line also contains its time namespace and its boot (threads/participants.ts).
 const version = 2
 const modeBits = { manyProducers: 1, manyConsumers: 2 } as const
 
-/** What a ring is, once and for all. */
+/** The shape of a ring, which never changes. */
 export interface RingShape {
   readonly count: number
   readonly manyProducers: boolean
@@ -53,7 +53,7 @@ export interface RingShape {
   readonly lowWatermark: number
 }
 
-/** The views of a ring that a thread works on; all on one ArrayBuffer. */
+/** A thread's views of a ring, all on one ArrayBuffer. */
 export interface RingViews {
   readonly words: Int32Array
   /** The words of each side. */
@@ -65,12 +65,12 @@ export interface RingViews {
 
 const noWords = new Int32Array(0)
 
-/** The words of a participant. */
+/** The words of a participant's line. */
 export function participantLine({ words }: RingViews, line: number): Int32Array {
   return words.subarray(participantAt(line), participantAt(line) + lineWords)
 }
 
-/** Of a ring that is closed. */
+/** The views of a closed ring. */
 export const noViews: RingViews = {
   words: noWords,
   producers: noWords,
@@ -87,7 +87,7 @@ export function isCount(count: number): boolean {
   return Number.isInteger(count) && count >= leastCount && count <= mostCount && (count & (count - 1)) === 0
 }
 
-/** Slots of the largest ring that fits in so many bytes; 0 when none does. */
+/** The slots of the largest ring that fits in so many bytes; 0 if none fits. */
 export function countThatFits(bytes: number): number {
   const slots = Math.min(mostCount, Math.floor((bytes - headerBytes) / 4))
   return slots < leastCount ? 0 : 2 ** Math.floor(Math.log2(slots))
@@ -106,7 +106,7 @@ export function viewsOf(memory: RegionMemory, count: number): RingViews {
   }
 }
 
-/** Makes an empty ring of memory that may have held anything. Its magic comes last: without it, it is none. */
+/** Makes an empty ring in memory with any content. The magic is written last: without it there is no ring. */
 export function writeRing(words: Int32Array, shape: RingShape): void {
   atomicStore(words, headerWord.magic, 0)
   words.fill(0)
@@ -121,31 +121,32 @@ export function writeRing(words: Int32Array, shape: RingShape): void {
 }
 
 /**
- * What ring lies in the memory. It is read once: whatever is written there later, a thread keeps within what was checked.
+ * The shape of the ring in the memory. It is read once: whatever is written there later, a thread stays within the shape
+ * that was checked.
  *
- * @throws PinfoldError `ERR_RING_LAYOUT` when it is none, or none of this version, or larger than the memory; as
- *   `region.view`
+ * @throws PinfoldError `ERR_RING_LAYOUT` if there is no ring, or one of another version, or one that is larger than the
+ *   memory; as `region.view`
  */
 export function readShape(memory: RegionMemory, bytes: number): RingShape {
-  if (bytes < headerBytes) throw noRing(`${bytes} bytes are too few`, { bytes })
+  if (bytes < headerBytes) throw noRing(`it has only ${bytes} bytes`, { bytes })
   const { buffer, byteOffset } = memory.view(0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)
-  if (atomicLoad(words, headerWord.magic) !== magic) throw noRing('there is none', {})
+  if (atomicLoad(words, headerWord.magic) !== magic) throw noRing('it does not begin with the mark of a ring', {})
   if (words[headerWord.version] !== version) {
     const found = words[headerWord.version]
-    throw noRing(`it is of version ${found}, not ${version}`, { version: found })
+    throw noRing(`expected version ${version}, found ${found}`, { version: found })
   }
   const count = words[headerWord.count]
   if (!isCount(count) || ringBytes(count) > bytes) {
-    throw noRing(`${count} slots are none that ${bytes} bytes can have`, { count, bytes })
+    throw noRing(`its header says ${count} slots, and it has ${bytes} bytes`, { count, bytes })
   }
   const modes = words[headerWord.modes]
   const highWatermark = words[headerWord.highWatermark]
   const lowWatermark = words[headerWord.lowWatermark]
   const all = modeBits.manyProducers | modeBits.manyConsumers
-  if ((modes & ~all) !== 0) throw noRing(`its modes are ${modes}`, { modes })
+  if ((modes & ~all) !== 0) throw noRing(`its header says modes ${modes}`, { modes })
   if (!(lowWatermark >= 0 && lowWatermark <= highWatermark && highWatermark <= count)) {
-    throw noRing(`its watermarks are ${lowWatermark} and ${highWatermark}`, { lowWatermark, highWatermark })
+    throw noRing(`its header says watermarks ${lowWatermark} and ${highWatermark}`, { lowWatermark, highWatermark })
   }
   return {
     count,
@@ -157,5 +158,5 @@ export function readShape(memory: RegionMemory, bytes: number): RingShape {
 }
 
 function noRing(why: string, values: Readonly<Record<string, unknown>>): PinfoldError {
-  return new PinfoldError(`attachRing: no ring in this memory: ${why}`, { code: 'ERR_RING_LAYOUT', values })
+  return new PinfoldError(`attachRing: there is no ring in this memory: ${why}`, { code: 'ERR_RING_LAYOUT', values })
 }

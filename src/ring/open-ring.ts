@@ -4,19 +4,19 @@ import { checkedAttach, checkedCount, checkedCreate, type RingAttachOptions, typ
 import { Ring } from './ring.js'
 
 /**
- * Bytes that a ring of `count` values takes.
+ * The size in bytes of a ring of `count` values.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` when `count` is no power of two from 2 to 2^28
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` if `count` is not a power of two from 2 to 2^28
  */
 export function ringBytes(count: number): number {
   return bytesOf(checkedCount('ringBytes', count))
 }
 
 /**
- * An empty ring in `memory`, whatever was there. Nobody may be attached to a ring there.
+ * Makes an empty ring in `memory`, whatever the memory contains. No thread may be attached to a ring there.
  *
  * @param memory a region, or a slice that starts at a multiple of 64 bytes
- * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit, `ERR_REGION_CLOSED`
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` if the ring does not fit, `ERR_REGION_CLOSED`
  */
 export function createRing(memory: RegionMemory, options: RingOptions = {}): Ring {
   const { length: bytes } = alignedMemory('createRing', memory)
@@ -27,9 +27,9 @@ export function createRing(memory: RegionMemory, options: RingOptions = {}): Rin
 }
 
 /**
- * The ring that `createRing` has made in this memory, also by another thread, or another process that has the memory.
+ * Attaches to the ring that `createRing` made in this memory, in this or another thread or process.
  *
- * @throws PinfoldError `ERR_RING_LAYOUT` when there is none, `ERR_RING_CLAIMED` when 64 living threads are attached,
+ * @throws PinfoldError `ERR_RING_LAYOUT` if there is no ring, `ERR_RING_CLAIMED` if 64 living threads are attached,
  *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
  */
 export function attachRing(memory: RegionMemory, options: RingAttachOptions = {}): Ring {

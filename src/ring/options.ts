@@ -26,23 +26,26 @@ const createOptions = z.lazy(() =>
 /** How a thread uses a ring. */
 export interface RingAttachOptions {
   /**
-   * Milliseconds that a call waits for another thread that has its side and lives; then it throws `ERR_RING_BUSY`.
-   * Default: 1000.
+   * Milliseconds that a call waits for a living thread that owns its side. After that it throws `ERR_RING_BUSY`. Default:
+   * 1000.
    */
   readonly patience?: number | undefined
 }
 
-/** What a new ring is like. */
+/** The options of a new ring. */
 export interface RingOptions extends RingAttachOptions {
-  /** Values that it holds, a power of two from 2 to 2^28. Default: as many as fit in the memory. */
+  /** The number of values that the ring holds, a power of two from 2 to 2^28. Default: as many as fit in the memory. */
   readonly count?: number | undefined
-  /** Threads that may enqueue: 'one' at a time, the first that does until it closes its Ring or dies, or 'many'. Default: 'many'. */
+  /**
+   * The threads that may enqueue: 'many', or 'one': the first that enqueues, until it closes its Ring or dies. Default:
+   * 'many'.
+   */
   readonly producers?: 'one' | 'many' | undefined
-  /** Threads that may dequeue; as `producers`. Default: 'many'. */
+  /** The threads that may dequeue, as `producers`. Default: 'many'. */
   readonly consumers?: 'one' | 'many' | undefined
-  /** Values in the ring from which on it is `congested`. Default: all that it holds. */
+  /** The number of values at which the ring becomes `congested`. Default: all that it holds. */
   readonly highWatermark?: number | undefined
-  /** Values in the ring at which it is `congested` no more. Default: half of `highWatermark`. */
+  /** The number of values at which it stops being `congested`. Default: half of `highWatermark`. */
   readonly lowWatermark?: number | undefined
 }
 
@@ -52,13 +55,13 @@ export function checkedAttach(options: RingAttachOptions): number {
   return checked('attachRing', attachOptions, options).patience ?? defaultPatience
 }
 
-/** @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when the ring does not fit in so many bytes */
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` if the ring does not fit in so many bytes */
 export function checkedCreate(options: RingOptions, bytes: number): { shape: RingShape; patience: number } {
   const given = checked('createRing', createOptions, options)
   const count = checkedCount('createRing', given.count ?? Math.max(leastCount, countThatFits(bytes)))
   if (ringBytes(count) > bytes) {
     throw new PinfoldError(
-      `createRing: a ring of ${count} values takes ${ringBytes(count)} bytes, and here are ${bytes}`,
+      `createRing: a ring of ${count} values needs ${ringBytes(count)} bytes, and the memory has ${bytes}`,
       {
         code: 'ERR_OUT_OF_RANGE',
         values: { count, bytesNeeded: ringBytes(count), bytes },

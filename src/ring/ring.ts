@@ -14,11 +14,11 @@ import { never } from './side-ownership.js'
 const noValues = new Uint32Array(0)
 
 /**
- * A queue of 32-bit values in the memory of a region, of fixed size; any thread that has the region attaches its own Ring
- * to it. Nothing that it does for a value allocates or crosses into native code.
+ * A queue of 32-bit values, of fixed size, in the memory of a region. Any thread that has the region attaches its own Ring
+ * to it. No call that passes values allocates memory or calls native code.
  *
- * A thread may die at any moment, also within a call: the values that it was enqueueing are not in the ring then, those that
- * it was dequeueing still are, and the others go on.
+ * A thread may die at any moment, also within a call. The values that it was enqueueing are then not in the ring, the values
+ * that it was dequeueing still are, and the other threads go on.
  */
 export class Ring {
   // Each call has three implementations: a fast path that V8 can inline, in the four commonest calls; a general path for
@@ -26,24 +26,31 @@ export class Ring {
   // into a loop; `put` and `get` are too large to be inlined, which would leave no room for the fast paths. Both use plain
   // stores: the fast paths on a side that this thread keeps, `put` and `get` also where threads take turns.
   //
-  // What these calls use is no # field, which V8 checks at each access.
+  // Order of stores: the labels are those of side.ts (A0, R0, A1, R1) and side-ownership.ts (K0, K1, R2). Plain loads and
+  // stores have the order that they need only on x86-64 (isPlain). Elsewhere no owner's word equals `keepsProducers`,
+  // `keepsConsumers` or `turnTicket`, so all calls use RingSide.
+  //
+  // On a closed ring, the views have a length of 0. A word is then undefined, which is no owner's word, so all calls use
+  // RingSide, which throws.
+  //
+  // The fields that these calls use are not # fields, which V8 checks at each access.
 
-  /** Values that it holds. */
+  /** The number of values that the ring holds. */
   readonly capacity: number
   /** Where reserved values are written and read: slot i is `slots[i]`. Its length is 0 once the region is closed. */
   slots: Uint32Array
   declare private readonly mask: number
-  /** The words of the owners while this thread keeps the sides; `never` where it cannot, or not by plain stores. */
+  /** The owners' words while this thread keeps the sides; `never` if it cannot keep them by plain stores. */
   declare private readonly keepsProducers: number
   declare private readonly keepsConsumers: number
-  /** The owner's word for one call; `never` where a side cannot be given up by a plain store. */
+  /** The owner's word for one call; `never` if a plain store cannot free a side. */
   declare private readonly turnTicket: number
   /** This thread's line of the participants. */
   declare private mine: Int32Array
   declare private producers: Int32Array
   declare private consumers: Int32Array
   declare private pairs: ValuePairs
-  /** The arrays of the last calls, and their memory as pairs. */
+  /** The arrays of the last calls, and their memory viewed as pairs. */
   declare private source: Uint32Array
   declare private sourcePairs: ValuePairs
   declare private target: Uint32Array
@@ -84,24 +91,24 @@ export class Ring {
   }
 
   /**
-   * Puts one value in; false when it is full.
+   * Enqueues one value. Returns false if the ring is full.
    *
-   * @throws PinfoldError `ERR_OUT_OF_RANGE` for what is no whole number from 0 to 2^32 - 1; as `enqueueBulk`
+   * @throws PinfoldError `ERR_OUT_OF_RANGE` if `value` is not a whole number from 0 to 2^32 - 1; as `enqueueBulk`
    */
   enqueue(value: number): boolean {
     const mine = this.mine
-    mine[CallWord.producers] = 1
+    mine[CallWord.producers] = 1 // K0
     const side = this.producers
     const position = side[SideWord.index]
     if (
-      side[SideWord.owner] === this.keepsProducers &&
+      side[SideWord.owner] === this.keepsProducers && // K1
       typeof value === 'number' &&
       value >>> 0 === value &&
       ((side[SideWord.limit] - position) | 0) > 0
     ) {
       this.slots[position & this.mask] = value
-      side[SideWord.index] = position + 1
-      mine[CallWord.producers] = 0
+      side[SideWord.index] = position + 1 // R0
+      mine[CallWord.producers] = 0 // R2
       return true
     }
     mine[CallWord.producers] = 0
@@ -109,19 +116,19 @@ export class Ring {
     return this.producing.putValue(value)
   }
 
-  /** Takes one value out; -1 when it is empty. @throws PinfoldError as `dequeueBulk` */
+  /** Dequeues one value. Returns -1 if the ring is empty. @throws PinfoldError as `dequeueBulk` */
   dequeue(): number {
     const mine = this.mine
-    mine[CallWord.consumers] = 1
+    mine[CallWord.consumers] = 1 // K0
     const side = this.consumers
     const position = side[SideWord.index]
     if (
-      side[SideWord.owner] === this.keepsConsumers &&
+      side[SideWord.owner] === this.keepsConsumers && // K1
       (((side[SideWord.limit] - position) | 0) > 0 || this.look(side, position) > 0)
     ) {
       const value = this.slots[position & this.mask]
-      side[SideWord.index] = position + 1
-      mine[CallWord.consumers] = 0
+      side[SideWord.index] = position + 1 // R0
+      mine[CallWord.consumers] = 0 // R2
       return value
     }
     mine[CallWord.consumers] = 0
@@ -129,16 +136,17 @@ export class Ring {
   }
 
   /**
-   * Puts `count` values in, those of `values` from `at` on, or none when they do not fit all.
+   * Enqueues `count` values of `values`, from `at` on, or none if they do not all fit.
    *
+   * @param count default: all values from `at` on
    * @returns `count` or 0
-   * @throws PinfoldError `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARGUMENT`; `ERR_RING_CLAIMED` when its one producer is another
-   *   thread; `ERR_RING_BUSY` when a living thread keeps the others out; `ERR_RING_RESERVATION` during a reservation of
-   *   this thread's; `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
+   * @throws PinfoldError `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARGUMENT`; `ERR_RING_CLAIMED` if another thread is the one
+   *   producer of the ring; `ERR_RING_BUSY` if a living thread owns the side for too long; `ERR_RING_RESERVATION` while this
+   *   thread has a reservation; `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
    */
   enqueueBulk(values: Uint32Array, count?: number, at = 0): number {
     const mine = this.mine
-    mine[CallWord.producers] = 1
+    mine[CallWord.producers] = 1 // K0
     const side = this.producers
     const position = side[SideWord.index]
     const start = position & this.mask
@@ -146,34 +154,35 @@ export class Ring {
       count === 32 &&
       at >>> 0 === at &&
       values === this.source &&
-      side[SideWord.owner] === this.keepsProducers &&
+      side[SideWord.owner] === this.keepsProducers && // K1
       ((start | at) & 31) === 0 &&
       (at >>> 1) + 16 <= this.sourcePairs.length &&
       ((side[SideWord.limit] - position) | 0) >= count
     ) {
       copySixteen(this.pairs, start >>> 1, this.sourcePairs, at >>> 1)
-      side[SideWord.index] = position + count
-      mine[CallWord.producers] = 0
+      side[SideWord.index] = position + count // R0
+      mine[CallWord.producers] = 0 // R2
       return count
     }
     mine[CallWord.producers] = 0
     return this.put(values, count, at, true)
   }
 
-  /** Puts as many of them in as fit. @returns how many @throws PinfoldError as `enqueueBulk` */
+  /** Enqueues as many of them as fit. @returns how many @throws PinfoldError as `enqueueBulk` */
   enqueueBurst(values: Uint32Array, count?: number, at = 0): number {
     return this.put(values, count, at, false)
   }
 
   /**
-   * Takes `count` values out, into `values` from `at` on, or none when there are fewer.
+   * Dequeues `count` values into `values`, from `at` on, or none if there are fewer.
    *
+   * @param count default: as many as `values` has places from `at` on
    * @returns `count` or 0
-   * @throws PinfoldError as `enqueueBulk`; `ERR_RING_CLAIMED` when its one consumer is another thread
+   * @throws PinfoldError as `enqueueBulk`; `ERR_RING_CLAIMED` if another thread is the one consumer of the ring
    */
   dequeueBulk(values: Uint32Array, count?: number, at = 0): number {
     const mine = this.mine
-    mine[CallWord.consumers] = 1
+    mine[CallWord.consumers] = 1 // K0
     const side = this.consumers
     const position = side[SideWord.index]
     const start = position & this.mask
@@ -181,42 +190,42 @@ export class Ring {
       count === 32 &&
       at >>> 0 === at &&
       values === this.target &&
-      side[SideWord.owner] === this.keepsConsumers &&
+      side[SideWord.owner] === this.keepsConsumers && // K1
       ((start | at) & 31) === 0 &&
       (at >>> 1) + 16 <= this.targetPairs.length &&
       (((side[SideWord.limit] - position) | 0) >= count || this.look(side, position) >= count)
     ) {
       copySixteen(this.targetPairs, at >>> 1, this.pairs, start >>> 1)
-      side[SideWord.index] = position + count
-      mine[CallWord.consumers] = 0
+      side[SideWord.index] = position + count // R0
+      mine[CallWord.consumers] = 0 // R2
       return count
     }
     mine[CallWord.consumers] = 0
     return this.get(values, count, at, true)
   }
 
-  /** Takes as many out as there are, up to `count`. @returns how many @throws PinfoldError as `dequeueBulk` */
+  /** Dequeues as many as there are, up to `count`. @returns how many @throws PinfoldError as `dequeueBulk` */
   dequeueBurst(values: Uint32Array, count?: number, at = 0): number {
     return this.get(values, count, at, false)
   }
 
-  /** Values in it, as of a moment ago when others use it. */
+  /** The number of values in the ring; as of a moment ago if other threads use it. */
   get count(): number {
     this.#requireOpen()
-    // The consumers' index first: it never passes the producers', so what is read later cannot be behind it.
+    // The consumers' index first: it never passes the producers' index, so the later load cannot be behind it.
     const consumed = published(this.consumers, SideWord.index)
     const count = (published(this.producers, SideWord.index) - consumed) | 0
     return Math.max(0, Math.min(count, this.capacity))
   }
 
-  /** Values that fit in, as of a moment ago when others use it. */
+  /** The number of values that still fit; as of a moment ago if other threads use the ring. */
   get free(): number {
     return this.capacity - this.count
   }
 
   /**
-   * Whether it has filled up to `highWatermark` and not yet emptied to `lowWatermark`, as this Ring sees it when it is
-   * asked: what lies between two questions is not known.
+   * True from the moment that the ring is filled to `highWatermark` until it is emptied to `lowWatermark`. This Ring looks
+   * when it is asked: it does not know what happened between two questions.
    */
   get congested(): boolean {
     const { count } = this
@@ -225,16 +234,16 @@ export class Ring {
     return this.#congested
   }
 
-  /** Whether this Ring was closed. */
+  /** True once this Ring is closed. */
   get closed(): boolean {
     return this.#closed
   }
 
   /**
-   * Reserves `count` free slots, or none; write the values into `slots`, then `commitEnqueue`. Until then nothing of it is
-   * in the ring, and no other thread enqueues.
+   * Reserves `count` free slots, or none if fewer are free. Write the values into `slots`, then call `commitEnqueue`. Until
+   * then none of them is in the ring, and no other thread can enqueue.
    *
-   * @returns the slots; a `length` of 0 when they are not free
+   * @returns the slots; its `length` is 0 if none are reserved
    * @throws PinfoldError as `enqueueBulk`
    */
   reserveEnqueueBulk(count: number): RingSpan {
@@ -247,17 +256,17 @@ export class Ring {
   }
 
   /**
-   * Puts in the values of the first `count` reserved slots, and gives the others back. Default: all of them.
+   * Enqueues the values of the first `count` reserved slots, and gives the others back. Default: all of them.
    *
-   * @throws PinfoldError `ERR_RING_RESERVATION` without a reservation, `ERR_OUT_OF_RANGE`; the reservation stays then
+   * @throws PinfoldError `ERR_RING_RESERVATION` without a reservation; `ERR_OUT_OF_RANGE`, and the reservation stays
    */
   commitEnqueue(count?: number): void {
     this.producing.commit(count)
   }
 
   /**
-   * Reserves `count` values, or none; read them in `slots`, then `commitDequeue`. Until then they are in the ring, and no
-   * other thread dequeues.
+   * Reserves `count` values, or none if there are fewer. Read them in `slots`, then call `commitDequeue`. Until then they
+   * are in the ring, and no other thread can dequeue.
    *
    * @throws PinfoldError as `dequeueBulk`
    */
@@ -270,14 +279,18 @@ export class Ring {
     return this.consuming.reserve(count, 1)
   }
 
-  /** Takes the first `count` reserved values out; the others stay. Default: all of them. @throws PinfoldError as `commitEnqueue` */
+  /**
+   * Dequeues the first `count` reserved values; the others stay. Default: all of them.
+   *
+   * @throws PinfoldError as `commitEnqueue`
+   */
   commitDequeue(count?: number): void {
     this.consuming.commit(count)
   }
 
   /**
-   * Gives up what this Ring has of it: a reservation is void, and another thread can be its one producer or consumer. The
-   * values stay. Once only.
+   * Ends this thread's use of the ring: its reservation is void, and another thread can become the one producer or consumer.
+   * The values stay. A second call does nothing.
    */
   close(): void {
     if (this.#closed) return
@@ -307,9 +320,9 @@ export class Ring {
     const count = wanted === undefined ? lengthFrom(values, at) : wanted
     if (!isRange(values, count, at)) throw wrongRange('enqueue', values, count, at)
     const mine = this.mine
-    mine[CallWord.producers] = 1
+    mine[CallWord.producers] = 1 // K0
     const side = this.producers
-    const isKept = side[SideWord.owner] === this.keepsProducers
+    const isKept = side[SideWord.owner] === this.keepsProducers // K1
     const isOwned = isKept || (side[SideWord.turns] === 1 && this.takeTurn(side))
     const position = side[SideWord.index]
     const start = position & this.mask
@@ -351,13 +364,13 @@ export class Ring {
         to[target + 3] = from[source + 3]
       }
       for (; target < end; target++, source++) to[target] = from[source]
-      side[SideWord.index] = position + count
-      mine[CallWord.producers] = 0
-      if (!isKept) side[SideWord.owner] = 0
+      side[SideWord.index] = position + count // R0
+      mine[CallWord.producers] = 0 // R2
+      if (!isKept) side[SideWord.owner] = 0 // R1
       return count
     }
     mine[CallWord.producers] = 0
-    if (isOwned && !isKept) side[SideWord.owner] = 0
+    if (isOwned && !isKept) side[SideWord.owner] = 0 // R1
     return this.producing.putValues(values, this.sourcePairs, count, at, isBulk ? count : 1)
   }
 
@@ -369,9 +382,9 @@ export class Ring {
     const count = wanted === undefined ? lengthFrom(values, at) : wanted
     if (!isRange(values, count, at)) throw wrongRange('dequeue', values, count, at)
     const mine = this.mine
-    mine[CallWord.consumers] = 1
+    mine[CallWord.consumers] = 1 // K0
     const side = this.consumers
-    const isKept = side[SideWord.owner] === this.keepsConsumers
+    const isKept = side[SideWord.owner] === this.keepsConsumers // K1
     const isOwned = isKept || (side[SideWord.turns] === 1 && this.takeTurn(side))
     const position = side[SideWord.index]
     const start = position & this.mask
@@ -413,37 +426,37 @@ export class Ring {
         to[target + 3] = from[source + 3]
       }
       for (; target < end; target++, source++) to[target] = from[source]
-      side[SideWord.index] = position + count
-      mine[CallWord.consumers] = 0
-      if (!isKept) side[SideWord.owner] = 0
+      side[SideWord.index] = position + count // R0
+      mine[CallWord.consumers] = 0 // R2
+      if (!isKept) side[SideWord.owner] = 0 // R1
       return count
     }
     mine[CallWord.consumers] = 0
-    if (isOwned && !isKept) side[SideWord.owner] = 0
+    if (isOwned && !isKept) side[SideWord.owner] = 0 // R1
     return this.consuming.getValues(values, this.targetPairs, count, at, isBulk ? count : 1)
   }
 
-  /** Looks how many values there are; of the ways in plain stores alone. */
+  /** Loads the producers' index; returns how many values there are. Only for calls by plain loads. */
   private look(side: Int32Array, position: number): number {
-    const produced = this.producers[SideWord.index]
+    const produced = this.producers[SideWord.index] // A0
     side[SideWord.limit] = produced
     return (produced - position) | 0
   }
 
-  /** Takes a side for one call, where threads take turns. */
+  /** Acquires a side for one call, if threads take turns. */
   private takeTurn(side: Int32Array): boolean {
-    return this.turnTicket !== never && compareExchange(side, SideWord.owner, 0, this.turnTicket) === 0
+    return this.turnTicket !== never && compareExchange(side, SideWord.owner, 0, this.turnTicket) === 0 // A1
   }
 
   /** @throws PinfoldError `ERR_RING_CLOSED`, `ERR_REGION_CLOSED` */
   #requireOpen(): void {
     if (this.#views.words.length > 0) return
     if (this.#closed) throw new PinfoldError('this Ring is closed', { code: 'ERR_RING_CLOSED' })
-    // A region that is closed says so. One that is open has lost its ArrayBuffer: somebody has transferred it away.
+    // A closed region throws. An open one has lost its ArrayBuffer: the program has transferred it away.
     this.#use(viewsOf(this.#memory, this.capacity))
   }
 
-  /** Another view of the same memory, or none. */
+  /** Uses new views of the same memory, or empty ones. */
   #use(views: RingViews): void {
     this.#views = views
     this.slots = views.slots

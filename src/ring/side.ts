@@ -190,16 +190,17 @@ export class RingSide {
   }
 
   private release(): void {
-    if (this.keeps)
-      publish(this.mine, this.busy, 0) // R2
+    // R2 is a plain store, since a side of many threads is kept only where those have an order.
+    if (this.keeps) this.mine[this.busy] = 0
     else publish(this.line, SideWord.owner, 0) // R1
   }
 
   private enter(): void {
     const { line, mine, busy } = this
     mine[busy] = 1 // K0
-    if (line[SideWord.owner] === this.kept) {
-      this.keeps = true // K1
+    const owner = line[SideWord.owner] // K1
+    if (owner === this.kept) {
+      this.keeps = true
       return
     }
     mine[busy] = 0
@@ -220,8 +221,9 @@ export class RingSide {
         return
       }
       mine[busy] = 1 // K0
-      if (line[SideWord.owner] === this.kept) {
-        this.keeps = true // K1
+      const owner = line[SideWord.owner] // K1
+      if (owner === this.kept) {
+        this.keeps = true
         return
       }
       mine[busy] = 0
