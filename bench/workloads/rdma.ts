@@ -13,7 +13,7 @@ import type { Report, Suite } from '../suite.js'
 const milliseconds = 1e3
 const microseconds = 1e6
 const writeBytes = 64 * 1024
-const burst = 32
+const batch = 32
 /** Of each end: more than the caches hold. */
 const span = 32 * MiB
 const registered = 256 * MiB
@@ -38,7 +38,7 @@ function connected(device = pinfold.openDevice({ loopback: true })) {
   const memory = pinfold.openRegistrySync({})
   const region = memory.allocateSync('written', { size: 2 * span, pages: ['2MiB', 'base'] })
   const domain = device.createDomain()
-  const completions = device.createCompletionQueue({ entries: 8 * burst })
+  const completions = device.createCompletionQueue({ entries: 8 * batch })
   const ours = domain.createQueuePair({ sendQueue: completions })
   const theirs = domain.createQueuePair({ sendQueue: completions })
   ours.connect(theirs.describe())
@@ -59,16 +59,16 @@ async function measureWrites(report: Report): Promise<void> {
   const places = Array.from({ length: span / writeBytes }, (_, index) => index * writeBytes)
   const froms = places.map((offset) => source.slice(offset, writeBytes))
   const tos = places.map((offset) => remote.slice(offset, writeBytes))
-  const arrived = new pinfold.Completions(burst)
+  const arrived = new pinfold.Completions(batch)
   await using peer = await Peer.start('memcpy', writeBytes, span)
 
-  // A round is a write, posted in bursts and polled for. The places are those of the first, or each in turn.
+  // A round is a write, posted in batches and polled for. The places are those of the first, or each in turn.
   const writes = (mask: number) => {
     let place = 0
     return timed((rounds) => {
       let done = 0
       while (done < rounds) {
-        const posted = Math.min(burst, rounds - done)
+        const posted = Math.min(batch, rounds - done)
         for (let index = 0; index < posted; index++) {
           const from = froms[place & mask]
           const to = tos[place & mask]
@@ -88,7 +88,7 @@ async function measureWrites(report: Report): Promise<void> {
       through: writes(places.length - 1),
       memcpyThrough: peer.contender('through'),
     },
-    { samples: 401, warmUp: 40, rounds: 10 * burst },
+    { samples: 401, warmUp: 40, rounds: 10 * batch },
   )
   const rows = [
     ['the same 64 KiB each time', 'same', 'memcpySame'],

@@ -41,7 +41,7 @@ export type { MemoryWindow } from './memory-window.js'
 export type { DmabufOptions, ProtectionDomain } from './protection-domain.js'
 export type { QueuePair, QueuePairOptions } from './queue-pair.js'
 export type { QueuePairAttributes, QueuePairInformation } from './queue-pair-attributes.js'
-export type { ReceiveRequest, ReceiveRing } from './receive-batch.js'
+export type { ReceiveBatch, ReceiveRequest, ReceiveRing } from './receive-batch.js'
 export type { RegisterOptions } from './register.js'
 export type { Registration, RegistrationSlice, ReregisterOptions } from './registration.js'
 export {
@@ -51,6 +51,6 @@ export {
   type RemoteSlice,
 } from './remote-memory.js'
 export type { WorkMemory } from './scatter-entries.js'
-export type { SendRing } from './send-batch.js'
+export type { SendBatch, SendRing } from './send-batch.js'
 export type { SendRequest } from './send-request.js'
 export type { SharedReceiveQueue, SharedReceiveQueueOptions } from './shared-receive-queue.js'

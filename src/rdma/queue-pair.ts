@@ -28,9 +28,9 @@ import {
   queuePairChange,
   queuePairInformation,
 } from './queue-pair-attributes.js'
-import { type ReceiveRequest, ReceiveRing } from './receive-batch.js'
+import { ReceiveBatch, type ReceiveRequest } from './receive-batch.js'
 import { listOf } from './scatter-entries.js'
-import { SendRing } from './send-batch.js'
+import { SendBatch } from './send-batch.js'
 import { type SendRequest, understoodRequests } from './send-request.js'
 import { SharedReceiveQueue } from './shared-receive-queue.js'
 
@@ -88,8 +88,8 @@ export class QueuePair extends DeviceObject {
   #state: QueuePairState = 'RESET'
   /** What it is attached to. */
   readonly #groups = new Map<string, { readonly gid: string; readonly lid: number }>()
-  #sends: SendRing | undefined
-  #receives: ReceiveRing | undefined
+  #sends: SendBatch | undefined
+  #receives: ReceiveBatch | undefined
 
   /** Made by `domain.createQueuePair()`. */
   constructor(
@@ -184,20 +184,20 @@ export class QueuePair extends DeviceObject {
     activate(this, options)
   }
 
-  /** The burst that is being written, for many requests without an object each. */
-  get sends(): SendRing {
-    this.#sends ??= new SendRing(this)
+  /** The batch that `post()` of it hands over: for many requests, without an object for each. */
+  get sends(): SendBatch {
+    this.#sends ??= new SendBatch(this)
     return this.#sends
   }
 
-  /** The burst of receives that is being written. */
-  get receives(): ReceiveRing {
-    this.#receives ??= new ReceiveRing(this, this.capacity.receiveRequests, this.capacity.receiveEntries)
+  /** As `sends`, for receives. */
+  get receives(): ReceiveBatch {
+    this.#receives ??= new ReceiveBatch(this, this.capacity.receiveRequests, this.capacity.receiveEntries)
     return this.#receives
   }
 
   /**
-   * Posts requests, in order, as one burst.
+   * Posts requests, in order, as one batch.
    *
    * @returns how many were posted
    * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (too many entries), `ERR_OBJECT_CLOSED`,
@@ -206,17 +206,17 @@ export class QueuePair extends DeviceObject {
    */
   post(requests: SendRequest | readonly SendRequest[]): number {
     const understood = understoodRequests('post', requests)
-    const burst = new SendRing(this, understood.length)
-    for (const request of understood) burst.addUnderstood(request)
-    return burst.post()
+    const batch = new SendBatch(this, understood.length)
+    for (const request of understood) batch.addUnderstood(request)
+    return batch.post()
   }
 
-  /** Posts receives, in order, as one burst. @throws PinfoldError as `post`; `ERR_QUEUE_PAIR_STATE` in RESET */
+  /** Posts receives, in order, as one batch. @throws PinfoldError as `post`; `ERR_QUEUE_PAIR_STATE` in RESET */
   postReceive(requests: ReceiveRequest | readonly ReceiveRequest[]): number {
     const list = listOf('postReceive', requests)
-    const burst = new ReceiveRing(this, list.length, this.capacity.receiveEntries)
-    for (const request of list) burst.add(request)
-    return burst.post()
+    const batch = new ReceiveBatch(this, list.length, this.capacity.receiveEntries)
+    for (const request of list) batch.add(request)
+    return batch.post()
   }
 
   /** UD: receives what is sent to the group, too: ibv_attach_mcast(3). @throws PinfoldError; what the device refuses */

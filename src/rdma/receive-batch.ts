@@ -27,16 +27,16 @@ export interface ReceiveRequest {
   readonly memory?: WorkMemory | readonly WorkMemory[] | undefined
 }
 
-/** What a ring of receives needs of its queue. */
+/** What a batch of receives needs of its queue. */
 export interface ReceiveQueue {
   readonly device: Device
   requireReceiving(subject: string): void
   postReceives(words: Uint32Array, stride: number, count: number): void
 }
 
-/** A burst of receive requests in the making; as SendRing. */
-export class ReceiveRing {
-  /** Most requests of one burst. */
+/** A batch of receive requests: as {@link SendBatch}, for receives. */
+export class ReceiveBatch {
+  /** Most requests of one batch. */
   readonly capacity: number
   readonly #queue: ReceiveQueue
   readonly #words: Uint32Array
@@ -58,10 +58,10 @@ export class ReceiveRing {
     return this.#staged
   }
 
-  /** @throws PinfoldError `ERR_QUEUE_FULL`, `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`, `ERR_OBJECT_CLOSED`; the burst stays */
+  /** @throws PinfoldError `ERR_QUEUE_FULL`, `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`, `ERR_OBJECT_CLOSED`; the batch stays */
   receive(memory: WorkMemory | readonly WorkMemory[], id = 0): this {
     if (this.#staged === this.capacity) {
-      throw new PinfoldError(`receive: the burst is full with ${this.capacity} requests`, {
+      throw new PinfoldError(`receive: the batch is full with ${this.capacity} requests`, {
         code: 'ERR_QUEUE_FULL',
         values: { capacity: this.capacity },
         hint: 'post() or clear() it before',
@@ -89,13 +89,13 @@ export class ReceiveRing {
     return this.receive(memory, id)
   }
 
-  /** Gives the burst up. */
+  /** Empties the batch without posting it. */
   clear(): void {
     this.#staged = 0
   }
 
   /**
-   * Hands the burst to the device, in one call. The ring is empty afterwards, whatever became of it.
+   * Hands the batch to the device, in one call. The batch is empty afterwards, also when the device refused it.
    *
    * @returns how many requests were posted
    * @throws PinfoldError `ERR_QUEUE_PAIR_STATE`, `ERR_QUEUE_FULL`, `ERR_OBJECT_CLOSED`; what the device refuses. Those before
@@ -110,3 +110,6 @@ export class ReceiveRing {
     return staged
   }
 }
+
+/** @deprecated Use {@link ReceiveBatch}, of which this is the former name. */
+export type ReceiveRing = ReceiveBatch

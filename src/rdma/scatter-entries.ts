@@ -11,7 +11,7 @@ import { Registration, RegistrationSlice } from './registration.js'
 export type WorkMemory = Registration | RegistrationSlice
 
 /**
- * Writes scatter entries into a ring.
+ * Writes scatter entries into a batch.
  *
  * @param at the word where the first entry starts
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (too many entries), `ERR_OBJECT_CLOSED`,
@@ -53,7 +53,7 @@ function entriesInto(
   return length
 }
 
-/** Most requests of one burst: more than the queue of any device has. */
+/** Most requests of one batch: more than the queue of any device has. */
 const mostRequests = 2 ** 16
 
 /** What was given as one or several, in an array of our own: a caller's may change while it is looked at. */

@@ -25,17 +25,17 @@ interface StagedWindow {
 }
 
 /**
- * A burst of send requests in the making: each method writes one into a typed array, `post()` hands all of them to the
- * device in one call. `queuePair.post()` does both for requests that are objects.
+ * A batch of send requests. Each method writes one request into a typed array, and `post()` hands all of them to the device
+ * in one call. `queuePair.post()` does both for requests that are objects.
  */
-export class SendRing {
-  /** Most requests of one burst. */
+export class SendBatch {
+  /** Most requests of one batch. */
   readonly capacity: number
   readonly #queuePair: QueuePair
   readonly #words: Uint32Array
   readonly #stride: number
   readonly #entries: number
-  /** What is to happen to windows when the burst is posted. */
+  /** What is to happen to windows when the batch is posted. */
   #windows: StagedWindow[] = []
   #staged = 0
 
@@ -54,7 +54,7 @@ export class SendRing {
     return this.#staged
   }
 
-  /** @throws PinfoldError `ERR_QUEUE_FULL`, and as `queuePair.post`; the burst stays as it was */
+  /** @throws PinfoldError `ERR_QUEUE_FULL`, and as `queuePair.post`; the batch stays as it was */
   send(memory: WorkMemory | readonly WorkMemory[], id = 0, flags: number = sendFlags.signaled): this {
     const at = this.#begin('send', id, flags)
     this.#gather(at, memory)
@@ -116,14 +116,14 @@ export class SendRing {
     this.#stage()
   }
 
-  /** Gives the burst up. */
+  /** Empties the batch without posting it. */
   clear(): void {
     this.#staged = 0
     this.#windows = []
   }
 
   /**
-   * Hands the burst to the device, in one call. The ring is empty afterwards, whatever became of it.
+   * Hands the batch to the device, in one call. The batch is empty afterwards, also when the device refused it.
    *
    * @returns how many requests were posted
    * @throws PinfoldError as `queuePair.post`; `values.posted` requests, those before the one that was refused, are under way
@@ -161,10 +161,10 @@ export class SendRing {
     return this.#stage()
   }
 
-  /** Starts a request; it counts only once it is staged, so that what throws between leaves the burst as it was. */
+  /** Starts a request; it counts only once it is staged, so that what throws between leaves the batch as it was. */
   #begin(operation: RequestOperation, id: number, flags: number): number {
     if (this.#staged === this.capacity) {
-      throw new PinfoldError(`${operation}: the burst is full with ${this.capacity} requests`, {
+      throw new PinfoldError(`${operation}: the batch is full with ${this.capacity} requests`, {
         code: 'ERR_QUEUE_FULL',
         values: { capacity: this.capacity },
         hint: 'post() or clear() it before',
@@ -258,7 +258,7 @@ export class SendRing {
     this.#windows.push({ window, bound, isZeroBased: access.includes('zeroBased'), at: this.#staged })
   }
 
-  /** How often this burst binds a window already: each time it has another key. */
+  /** How often this batch binds a window already: each time it has another key. */
   #bindsOf(window: MemoryWindow): number {
     if (window.type === 1) return 0
     return this.#windows.filter((staged) => staged.window === window && staged.bound !== undefined).length
@@ -283,6 +283,9 @@ export class SendRing {
     this.#words[at + 1] = value / 2 ** 32
   }
 }
+
+/** @deprecated Use {@link SendBatch}, of which this is the former name. */
+export type SendRing = SendBatch
 
 function noRemote(received: unknown): PinfoldError {
   return new PinfoldError(`post: remote: expected a RemoteMemory or a RemoteSlice, received ${describe(received)}`, {

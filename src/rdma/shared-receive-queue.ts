@@ -5,7 +5,7 @@ import { count, positiveCount } from './contract/number-options.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf } from './device-object.js'
 import type { ProtectionDomain } from './protection-domain.js'
-import { type ReceiveRequest, ReceiveRing } from './receive-batch.js'
+import { ReceiveBatch, type ReceiveRequest } from './receive-batch.js'
 import { listOf } from './scatter-entries.js'
 
 const sharedOptions = z.lazy(() =>
@@ -29,7 +29,7 @@ export class SharedReceiveQueue extends DeviceObject {
   readonly domain: ProtectionDomain
   #requests: number
   #capacity: SharedReceiveCapacity
-  #receives: ReceiveRing | undefined
+  #receives: ReceiveBatch | undefined
 
   /** Made by `domain.createSharedReceiveQueue()`. */
   constructor(domain: ProtectionDomain, handle: Handle, requests: number, capacity: SharedReceiveCapacity) {
@@ -54,18 +54,18 @@ export class SharedReceiveQueue extends DeviceObject {
     return this.#capacity
   }
 
-  /** The burst of receives that is being written. */
-  get receives(): ReceiveRing {
-    this.#receives ??= new ReceiveRing(this, this.#capacity.requests, this.#capacity.entries)
+  /** The batch of receives that `post()` of it hands over. */
+  get receives(): ReceiveBatch {
+    this.#receives ??= new ReceiveBatch(this, this.#capacity.requests, this.#capacity.entries)
     return this.#receives
   }
 
-  /** Posts receives, in order, as one burst. @throws PinfoldError as `queuePair.postReceive` */
+  /** Posts receives, in order, as one batch. @throws PinfoldError as `queuePair.postReceive` */
   postReceive(requests: ReceiveRequest | readonly ReceiveRequest[]): number {
     const list = listOf('postReceive', requests)
-    const burst = new ReceiveRing(this, list.length, this.#capacity.entries)
-    for (const request of list) burst.add(request)
-    return burst.post()
+    const batch = new ReceiveBatch(this, list.length, this.#capacity.entries)
+    for (const request of list) batch.add(request)
+    return batch.post()
   }
 
   /** Arms the limit, or changes the room. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, … */

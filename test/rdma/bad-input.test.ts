@@ -49,10 +49,10 @@ const silent = [
   'MemoryWindow.describe',
   'QueuePair.query',
   'SharedReceiveQueue.query',
-  'SendRing.clear',
-  'SendRing.post',
-  'ReceiveRing.clear',
-  'ReceiveRing.post',
+  'SendBatch.clear',
+  'SendBatch.post',
+  'ReceiveBatch.clear',
+  'ReceiveBatch.post',
 ]
 /** Methods of the house's own rooms, and those whose index is below what was polled. */
 const internal =

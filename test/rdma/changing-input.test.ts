@@ -83,7 +83,7 @@ test('what only looks like a domain, or like room for completions, is refused', 
   expect(() => queue.pollInto(Object.create(Completions.prototype))).toThrow(refused)
 })
 
-test('a window that one burst binds, closes and binds again has the key of the last', async () => {
+test('a window that one batch binds, closes and binds again has the key of the last', async () => {
   const window = domain.allocateWindow()
   const slice = registration.slice(0, 64)
   queuePair.post([

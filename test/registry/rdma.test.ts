@@ -317,7 +317,7 @@ describe('a queue that is full says what makes room', () => {
     expect(() => queuePair.post(many({ operation: 'send' as const, memory: [] }))).toThrow(full(/sendRequests/))
   })
 
-  test('of a burst', () => {
+  test('of a batch', () => {
     const queue = device.createCompletionQueue({ entries: 64 })
     const { sends, receives } = domain.createQueuePair({ sendQueue: queue, sendRequests: 4, receiveRequests: 4 })
     const registration = memory.registerSync(memory.allocateSync('rx', base), domain, ['localWrite'])

@@ -62,12 +62,12 @@ export const completionWord = {
 } as const
 export const completionWords = 16
 
-/** Words that a send request with room for `entries` scatter entries takes in a ring. */
+/** Words that a send request with room for `entries` scatter entries takes in a batch. */
 export function sendStride(entries: number): number {
   return sendHeaderWords + entries * entryWords
 }
 
-/** Words that a receive request with room for `entries` scatter entries takes in a ring. */
+/** Words that a receive request with room for `entries` scatter entries takes in a batch. */
 export function receiveStride(entries: number): number {
   return receiveHeaderWords + entries * entryWords
 }

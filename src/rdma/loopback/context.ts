@@ -1,6 +1,6 @@
 import { eventTypes } from '../contract/async-events.js'
 import type { DeviceListener, Handle } from '../contract/device-calls.js'
-import type { CompletionRing } from './completion-ring.js'
+import type { CompletionStore } from './completion-store.js'
 import { HandleTable } from './handle-table.js'
 import type { Domain, Path, QueuePairEndpoint, SharedReceives, Window } from './records.js'
 import type { RegisteredMemory } from './registered-memory.js'
@@ -17,7 +17,7 @@ export class LoopbackContext {
   readonly registrations = new HandleTable<RegisteredMemory>('registration')
   readonly windows = new HandleTable<Window>('memory window')
   readonly channels = new HandleTable<{ uses: number }>('completion channel')
-  readonly rings = new HandleTable<CompletionRing>('completion queue')
+  readonly completionQueues = new HandleTable<CompletionStore>('completion queue')
   readonly shared = new HandleTable<SharedReceives>('shared receive queue')
   readonly queuePairs = new HandleTable<QueuePairEndpoint>('queue pair')
   readonly paths = new HandleTable<Path>('address handle')
@@ -41,13 +41,13 @@ export class LoopbackContext {
     this.#alive = wanted && !this.#closed ? setInterval(() => {}, 2 ** 30) : undefined
   }
 
-  notify(ring: CompletionRing): void {
-    const channel = this.channels.find(ring.channel)
-    if (channel !== undefined) this.#later(() => this.#listener?.completion(ring.handle))
+  notify(queue: CompletionStore): void {
+    const channel = this.channels.find(queue.channel)
+    if (channel !== undefined) this.#later(() => this.#listener?.completion(queue.handle))
   }
 
-  overran(ring: CompletionRing): void {
-    this.tell(eventTypes.byName.CQ_ERR, ring.handle)
+  overran(queue: CompletionStore): void {
+    this.tell(eventTypes.byName.CQ_ERR, queue.handle)
   }
 
   /** An asynchronous event. */

@@ -19,7 +19,7 @@ export function move(source: Uint8Array, from: number, target: Uint8Array, to: n
 }
 
 /**
- * Moves of a burst that wait for its end, in order: whoever moves bytes, and whoever ends a burst, makes them first. A
+ * Moves of a batch that wait for its end, in order: whoever moves bytes, and whoever ends a batch, makes them first. A
  * large copy empties the processor's first cache; so all requests are looked at before the first of them.
  */
 const most = 64

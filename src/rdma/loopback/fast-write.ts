@@ -56,7 +56,7 @@ export function writeAtOnce(
     const low = words[at + sendWord.id] ?? 0
     const high = words[at + sendWord.id + 1] ?? 0
     const { write } = completionOpcodes.byName
-    queuePair.sendRing.push(low, high, 0, 0, write, length, queuePair.number, 0, 0, 0, false)
+    queuePair.sendCompletions.push(low, high, 0, 0, write, length, queuePair.number, 0, 0, 0, false)
   }
   return true
 }

@@ -14,7 +14,7 @@ export class HandleTable<Value> {
   readonly #values: (Value | undefined)[] = []
   readonly #generations: number[] = []
   readonly #free: number[] = []
-  /** What was found last, of which bursts are full. 0 is no handle. */
+  /** What was found last, of which batches are full. 0 is no handle. */
   #lastHandle: Handle = 0
   #last: Value | undefined
 

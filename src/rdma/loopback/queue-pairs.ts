@@ -53,7 +53,8 @@ export function queuePairCalls(context: LoopbackContext) {
     createQueuePair(request) {
       const queuePair = build(context, request)
       queuePair.handle = context.queuePairs.add(queuePair)
-      for (const used of new Set([queuePair.domain, queuePair.sendRing, queuePair.receiveRing])) used.uses += 1
+      for (const used of new Set([queuePair.domain, queuePair.sendCompletions, queuePair.receiveCompletions]))
+        used.uses += 1
       if (queuePair.shared !== undefined) queuePair.shared.uses += 1
       wire.plug(queuePair)
       return { handle: queuePair.handle, number: queuePair.number, capacity: request.capacity }
@@ -79,7 +80,8 @@ export function queuePairCalls(context: LoopbackContext) {
       queuePair.state = ERR
       wire.unplug(queuePair)
       for (const window of context.windows) if (window.queuePair === queuePair) window.queuePair = undefined
-      for (const used of new Set([queuePair.domain, queuePair.sendRing, queuePair.receiveRing])) used.uses -= 1
+      for (const used of new Set([queuePair.domain, queuePair.sendCompletions, queuePair.receiveCompletions]))
+        used.uses -= 1
       if (queuePair.shared !== undefined) queuePair.shared.uses -= 1
     },
     postSend(handle, words, stride, count) {
@@ -138,8 +140,8 @@ function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEn
     number: wire.number(),
     domain: context.domains.get(verb, request.domain),
     request,
-    sendRing: context.rings.get(verb, request.sendQueue),
-    receiveRing: context.rings.get(verb, request.receiveQueue),
+    sendCompletions: context.completionQueues.get(verb, request.sendQueue),
+    receiveCompletions: context.completionQueues.get(verb, request.receiveQueue),
     shared: request.sharedReceiveQueue === 0 ? undefined : context.shared.get(verb, request.sharedReceiveQueue),
     state: RESET,
     attributes: noAttributes(),

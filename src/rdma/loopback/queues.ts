@@ -1,5 +1,5 @@
 import type { DeviceCalls } from '../contract/device-calls.js'
-import { CompletionRing } from './completion-ring.js'
+import { CompletionStore } from './completion-store.js'
 import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
 import { loadReceive } from './receives.js'
@@ -23,28 +23,28 @@ export function queueCalls(context: LoopbackContext) {
         throw refusal(verb, `expected up to ${limits.completions} entries, and vector 0`, { entries, vector })
       }
       if (channel !== 0) context.channels.get(verb, channel).uses += 1
-      const ring = new CompletionRing(context, entries, channel, timestamps)
-      ring.handle = context.rings.add(ring)
-      return { handle: ring.handle, entries }
+      const queue = new CompletionStore(context, entries, channel, timestamps)
+      queue.handle = context.completionQueues.add(queue)
+      return { handle: queue.handle, entries }
     },
     resizeCompletionQueue(handle, entries) {
-      const ring = context.rings.get('ibv_resize_cq', handle)
-      if (entries > limits.completions || !ring.resize(entries)) {
-        throw refusal('ibv_resize_cq', `${ring.count} completions are in it`, { entries })
+      const queue = context.completionQueues.get('ibv_resize_cq', handle)
+      if (entries > limits.completions || !queue.resize(entries)) {
+        throw refusal('ibv_resize_cq', `${queue.count} completions are in it`, { entries })
       }
       return entries
     },
     requestNotification(handle, solicitedOnly) {
-      context.rings.get('ibv_req_notify_cq', handle).arm(solicitedOnly)
+      context.completionQueues.get('ibv_req_notify_cq', handle).arm(solicitedOnly)
     },
     poll(handle, words, most) {
-      return context.rings.get('ibv_poll_cq', handle).poll(words, most)
+      return context.completionQueues.get('ibv_poll_cq', handle).poll(words, most)
     },
     destroyCompletionQueue(handle) {
-      const ring = context.rings.get('ibv_destroy_cq', handle)
-      if (ring.uses > 0) throw busy('ibv_destroy_cq', 'queue pairs use it')
-      context.rings.remove('ibv_destroy_cq', handle)
-      const channel = context.channels.find(ring.channel)
+      const queue = context.completionQueues.get('ibv_destroy_cq', handle)
+      if (queue.uses > 0) throw busy('ibv_destroy_cq', 'queue pairs use it')
+      context.completionQueues.remove('ibv_destroy_cq', handle)
+      const channel = context.channels.find(queue.channel)
       if (channel !== undefined) channel.uses -= 1
     },
     createSharedReceiveQueue(domain, capacity) {

@@ -8,7 +8,7 @@ import type { Segments } from './segments.js'
 
 const { localWrite } = accessFlags.byName
 
-/** A receive as it was read out of the words of a ring, or why it is refused. */
+/** A receive as it was read out of the words of a batch, or why it is refused. */
 export function loadReceive(
   context: LoopbackContext,
   words: Uint32Array,

@@ -1,5 +1,5 @@
 import type { Handle, PathAttributes, QueuePairChange, QueuePairRequest } from '../contract/device-calls.js'
-import type { CompletionRing } from './completion-ring.js'
+import type { CompletionStore } from './completion-store.js'
 import type { LoopbackContext } from './context.js'
 import type { RegisteredMemory } from './registered-memory.js'
 
@@ -76,8 +76,8 @@ export interface QueuePairEndpoint {
   readonly number: number
   readonly domain: Domain
   readonly request: QueuePairRequest
-  readonly sendRing: CompletionRing
-  readonly receiveRing: CompletionRing
+  readonly sendCompletions: CompletionStore
+  readonly receiveCompletions: CompletionStore
   readonly shared: SharedReceives | undefined
   state: number
   readonly attributes: Required<Omit<QueuePairChange, 'state' | 'currentState' | 'drainNotify'>>

@@ -162,7 +162,7 @@ function write(
   if (hasImmediate) accept(target, messageOf(queuePair, send, undefined), answer, fail)
 }
 
-/** The end of a burst: what waits is moved, and nothing refers to the memory of its requests. */
+/** The end of a batch: what waits is moved, and nothing refers to the memory of its requests. */
 export function settle(send: LoadedSend): void {
   makeMoves()
   send.local.clear()
@@ -292,5 +292,5 @@ export function complete(
   const { SUCCESS } = status
   const called = completionOpcode[opcode] ?? 0
   const done = ended === SUCCESS ? bytes : 0
-  queuePair.sendRing.push(idLow, idHigh, ended, vendorError, called, done, queuePair.number, 0, 0, 0, false)
+  queuePair.sendCompletions.push(idLow, idHigh, ended, vendorError, called, done, queuePair.number, 0, 0, 0, false)
 }

@@ -75,7 +75,7 @@ export function accept(
   }
   takeReceive(target)
   const { receive: received, receiveWriteWithImmediate } = completionOpcodes.byName
-  const pushed = target.receiveRing.push(
+  const pushed = target.receiveCompletions.push(
     posted.idLow,
     posted.idHigh,
     outcome,
@@ -115,5 +115,5 @@ export function failReceive(target: QueuePairEndpoint, outcome: number, vendorEr
   takeReceive(target)
   const { receive: received } = completionOpcodes.byName
   const { idLow, idHigh } = posted
-  target.receiveRing.push(idLow, idHigh, outcome, vendorError, received, 0, target.number, 0, 0, 0, false)
+  target.receiveCompletions.push(idLow, idHigh, outcome, vendorError, received, 0, target.number, 0, 0, 0, false)
 }

@@ -49,7 +49,7 @@ export class Segments {
     }
   }
 
-  /** As `copyTo`, at the end of the burst or before whatever is moved next; nothing else may be done with the bytes before. */
+  /** As `copyTo`, at the end of the batch or before whatever is moved next; nothing else may be done with the bytes before. */
   copyLater(to: Segments, length: number): void {
     if (this.count === 1 && to.count === 1) {
       moveInTurn(this.#first, this.#firstStart, to.#first, to.#firstStart, length)

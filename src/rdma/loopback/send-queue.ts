@@ -16,7 +16,7 @@ const { RTS, SQD, ERR } = queuePairStates.byName
 const { WR_FLUSH_ERR, RETRY_EXC_ERR, RNR_RETRY_EXC_ERR } = completionStatuses.byName
 const current = new LoadedSend()
 
-/** Takes a burst of requests, and carries out those that can be now. */
+/** Takes a batch of requests, and carries out those that can be now. */
 export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
   try {
     postEach(queuePair, words, stride, count)
@@ -120,7 +120,7 @@ export function enterError(queuePair: QueuePairEndpoint): void {
 export function flushReceives(queuePair: QueuePairEndpoint): void {
   for (const { idLow, idHigh } of queuePair.receives.splice(0)) {
     const { receive } = completionOpcodes.byName
-    queuePair.receiveRing.push(idLow, idHigh, WR_FLUSH_ERR, 0, receive, 0, queuePair.number, 0, 0, 0, false)
+    queuePair.receiveCompletions.push(idLow, idHigh, WR_FLUSH_ERR, 0, receive, 0, queuePair.number, 0, 0, 0, false)
   }
 }
 

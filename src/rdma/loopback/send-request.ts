@@ -26,7 +26,7 @@ possible[UD] = bits(opcodes.send, opcodes.sendWithImmediate)
 const isAtomic = (opcode: number) => opcode === opcodes.compareAndSwap || opcode === opcodes.fetchAndAdd
 
 /**
- * A send request as it was read out of the words of a ring: each word once, since others may write there. One is filled
+ * A send request as it was read out of the words of a batch: each word once, since others may write there. One is filled
  * anew for each request.
  */
 export class LoadedSend {

@@ -24,7 +24,7 @@ class Wire {
   readonly #queuePairs = new Map<number, QueuePairEndpoint>()
   readonly #keys = new Map<number, RegisteredMemory | Window>()
   readonly #groups = new Map<string, Set<QueuePairEndpoint>>()
-  // What was looked for last: most bursts are for one peer and one memory of it.
+  // What was looked for last: most batches are for one peer and one memory of it.
   #lastKey = 0
   #lastKeyed: RegisteredMemory | Window | undefined
   #last: QueuePairEndpoint | undefined

@@ -186,7 +186,7 @@ describe('a receive', () => {
   })
 })
 
-test('large writes, small writes and reads of one burst each see what those before them have written', () => {
+test('large writes, small writes and reads of one batch each see what those before them have written', () => {
   const { near } = connected(loop)
   const large = 8192
   const places = 20

@@ -20,7 +20,7 @@ const remote = parseRemoteMemory(to.describe())
 parentPort.postMessage('ready')
 for (let round = 0; ; round++) {
   const offset = (round * 4099) % (half - 65536)
-  for (let burst = 0; burst < 16; burst++) {
+  for (let batch = 0; batch < 16; batch++) {
     ours.sends.write(from.slice(offset, 65536), remote.slice(offset, 65536))
   }
   ours.sends.post()

@@ -134,12 +134,12 @@ async function use() {
   send('down')
   let failed = []
   while (failed.length === 0) {
-    const burst = Array.from({ length: 16 }, () => ({
+    const batch = Array.from({ length: 16 }, () => ({
       operation: 'write',
       memory: registration.slice(0, 65536),
       remote: remote.slice(0, 65536),
     }))
-    const posted = pair.post(burst)
+    const posted = pair.post(batch)
     failed = (await completed(posted)).filter((status) => status !== 'SUCCESS')
   }
   say({ lost: failed[0], flushed: [...new Set(failed.slice(1))] })

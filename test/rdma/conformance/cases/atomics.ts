@@ -56,7 +56,7 @@ const plain: readonly CaseOfGroup[] = [
 export const atomics = group('atomics', [
   ...plain,
   {
-    name: '16 additions of a burst all count',
+    name: '16 additions of a batch all count',
     expects: '16',
     async run(kit) {
       const { near } = kit.pair()

@@ -144,7 +144,7 @@ export const messages = group('messages', [
     },
   },
   {
-    name: 'a burst of 16 sends arrives in order, and completes in order',
+    name: 'a batch of 16 sends arrives in order, and completes in order',
     expects: 'in order',
     async run(kit) {
       const { near, far } = kit.pair()

@@ -104,7 +104,7 @@ export const invalidation = group('memory windows that are invalidated', [
     },
   },
   {
-    name: 'a window of type 2 bound, invalidated and bound anew in one burst',
+    name: 'a window of type 2 bound, invalidated and bound anew in one batch',
     expects: 'SUCCESS, SUCCESS, SUCCESS, then SUCCESS',
     async run(kit) {
       const pair = kit.pair()

@@ -2,8 +2,8 @@ import type { Handle } from '../contract/device-calls.js'
 import { completionWord, completionWords } from '../contract/work-layout.js'
 import type { LoopbackContext } from './context.js'
 
-/** A completion queue: a ring that grows up to its size, and is dead once it overran. */
-export class CompletionRing {
+/** The completions of a completion queue. The storage grows up to the size of the queue. An overrun is final. */
+export class CompletionStore {
   handle: Handle = 0
   readonly context: LoopbackContext
   readonly channel: Handle
@@ -93,13 +93,13 @@ export class CompletionRing {
 
   poll(into: Uint32Array, most: number): number {
     const taken = Math.min(most, this.#count, Math.floor(into.length / completionWords))
-    // In one piece, or in two where the ring ends.
+    // In one piece, or in two pieces when they go over the end of the storage.
     const first = Math.min(taken, this.#slots - this.#head)
     const at = this.#head * completionWords
     into.set(this.#words.subarray(at, at + first * completionWords))
     if (first < taken) into.set(this.#words.subarray(0, (taken - first) * completionWords), first * completionWords)
     this.#count -= taken
-    // An empty ring starts over: so a program that keeps up touches few lines of the cache.
+    // An empty queue starts at the first slot again, so that a program that keeps up touches few cache lines.
     this.#head = this.#count === 0 ? 0 : (this.#head + taken) % this.#slots
     return taken
   }
