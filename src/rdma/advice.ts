@@ -1,23 +1,21 @@
 import * as z from 'zod'
 import { checked, list, optionsObject } from '../options.js'
 import { names } from './contract/enum-names.js'
-import { instanceOf } from './instances.js'
-import { Registration, RegistrationSlice } from './registration.js'
+import { asSlice, type RegistrationSlice, type WorkMemory, workMemory } from './registration.js'
 
 /** `enum ibv_advise_mr_advice` */
 export const advices = names({ prefetch: 0, prefetchWrite: 1, prefetchNoFault: 2 })
 export type Advice = keyof typeof advices.byName
 
 /** What is to be prefetched: an on-demand registration, or a part of one. */
-export type AdvisedRange = Registration | RegistrationSlice
+export type AdvisedRange = WorkMemory
 
 const adviceArgument = z.enum(advices.all, { error: `expected one of ${advices.all.join(', ')}` })
-const ranges = list(
-  z.union([instanceOf('Registration', () => Registration), instanceOf('RegistrationSlice', () => RegistrationSlice)], {
-    error: 'expected a Registration or a RegistrationSlice',
-  }),
-  { least: 1, most: 2 ** 16, expected: 'expected an array of registrations or their slices' },
-)
+const ranges = list(workMemory, {
+  least: 1,
+  most: 2 ** 16,
+  expected: 'expected an array of registrations or their slices',
+})
 const adviseOptions = z.lazy(() => optionsObject({ flush: z.boolean().optional() }))
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */
@@ -30,9 +28,4 @@ export function understoodAdvice(
   const { flush = false } = checked('advise', adviseOptions, options)
   const entries = checked('advise: ranges', ranges, advised).map(asSlice)
   return { number, flush, entries }
-}
-
-/** A registration as the slice that is all of it. */
-export function asSlice(memory: Registration | RegistrationSlice): RegistrationSlice {
-  return memory instanceof Registration ? new RegistrationSlice(memory, 0, memory.length) : memory
 }

@@ -3,19 +3,19 @@ import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, signalOption } from '../options.js'
 import { type Completion, Completions } from './completion.js'
-import { CompletionChannel } from './completion-channel.js'
+import type { CompletionChannel } from './completion-channel.js'
 import type { Handle } from './contract/device-calls.js'
 import { count, positiveCount } from './contract/number-options.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf, requireSameDevice } from './device-object.js'
 import { ExpectedCompletions } from './expected-completions.js'
-import { instanceOf, isInstance } from './instances.js'
+import { deviceObject } from './object-checks.js'
 import { type Wait, Waiters } from './waiters.js'
 
 const queueOptions = z.lazy(() =>
   optionsObject({
     entries: positiveCount,
-    channel: instanceOf('CompletionChannel', () => CompletionChannel).optional(),
+    channel: deviceObject('completion channel').optional(),
     vector: count.optional(),
     extended: z.boolean().optional(),
     timestamps: z.boolean().optional(),
@@ -36,9 +36,7 @@ export type CompletionQueueOptions = Readonly<z.input<typeof queueOptions>>
 const pollMost = positiveCount.max(2 ** 16)
 const notificationOptions = z.lazy(() => optionsObject({ solicitedOnly: z.boolean().optional() }))
 const waitOptions = z.lazy(() => optionsObject({ signal: signalOption.optional(), most: pollMost.optional() }))
-const completionsArgument = instanceOf('Completions', () => Completions).refine(Completions.isMade, {
-  error: 'expected a Completions',
-})
+const completionsArgument = z.custom<Completions>(Completions.isMade, { error: 'expected a Completions' })
 
 /**
  * Where queue pairs say how their work requests ended (ibv_cq).
@@ -93,9 +91,7 @@ export class CompletionQueue extends DeviceObject {
    * @throws PinfoldError as `poll`
    */
   pollInto(completions: Completions): number {
-    if (!isInstance(completions, Completions) || !Completions.isMade(completions)) {
-      checked('pollInto: completions', completionsArgument, completions)
-    }
+    if (!Completions.isMade(completions)) checked('pollInto: completions', completionsArgument, completions)
     this.#requireAlive('pollInto')
     completions.count = this.#fill(completions, completions.capacity)
     return completions.count

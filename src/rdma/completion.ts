@@ -53,9 +53,9 @@ export class Completions {
     this.words = new Uint32Array(capacity * completionWords)
   }
 
-  /** @internal Whether a value came out of the constructor: one that was made by Object.create() has no room. */
-  static isMade(value: object): boolean {
-    return #word in value
+  /** @internal Whether a value came out of the constructor. An object of Object.create() has no room, and a Proxy neither. */
+  static isMade(value: unknown): value is Completions {
+    return typeof value === 'object' && value !== null && #word in value
   }
 
   id(index: number): number {

@@ -61,6 +61,8 @@ export let handleOf: (object: DeviceObject) => Handle
 export let callsOf: (object: DeviceObject) => DeviceCalls
 /** What an object shares with the others of its device. */
 export let internalsOf: (object: DeviceObject) => DeviceInternals
+/** The kind of an object that this library made; undefined for every other value, a Proxy of such an object included. */
+export let kindOf: (value: unknown) => ObjectKind | undefined
 
 /**
  * An object of a device, which is one thread's. It stands on its parents, which refuse to close before it, unless told to
@@ -69,11 +71,11 @@ export let internalsOf: (object: DeviceObject) => DeviceInternals
  * A parent keeps its children: one that the program has dropped is closed with the device, or with the thread.
  */
 export abstract class DeviceObject {
-  readonly objectKind: ObjectKind
   /** A number of its own in this thread, as messages and listings name it; never used again. */
   readonly number: number = ++created
   /** What the device knows it by. Private like the rest: with another's handle a program would act on that object. */
   readonly #handle: Handle
+  readonly #kind: ObjectKind
   readonly #shared: DeviceInternals
   #parents: readonly DeviceObject[]
   // Made when something comes in: most objects never have either.
@@ -87,6 +89,7 @@ export abstract class DeviceObject {
     handleOf = (object) => object.#handle
     callsOf = (object) => object.#shared.calls
     internalsOf = (object) => object.#shared
+    kindOf = (value) => (typeof value === 'object' && value !== null && #kind in value ? value.#kind : undefined)
   }
 
   /** @param shared the device's; of its parents where they are given */
@@ -99,20 +102,19 @@ export abstract class DeviceObject {
     const [first] = parents
     const internals = shared ?? (first === undefined ? undefined : first.#shared)
     if (internals === undefined) throw new TypeError(`a ${objectKind} of no device`)
-    this.objectKind = objectKind
+    this.#kind = objectKind
     this.#handle = handle
     this.#shared = internals
     this.#parents = parents
     for (const parent of parents) parent.#adopt(this)
   }
 
-  /** @internal Whether a value came out of the constructor: one that was made by Object.create() has nothing inside. */
-  static isMade(value: object): boolean {
-    return #closed in value
-  }
-
   /** Destroys it at the device. What throws leaves it open. */
   protected abstract destroy(): void
+
+  get objectKind(): ObjectKind {
+    return this.#kind
+  }
 
   get closed(): boolean {
     return this.#closed

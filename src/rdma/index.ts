@@ -43,14 +43,13 @@ export type { QueuePair, QueuePairOptions } from './queue-pair.js'
 export type { QueuePairAttributes, QueuePairInformation } from './queue-pair-attributes.js'
 export type { ReceiveBatch, ReceiveRequest, ReceiveRing } from './receive-batch.js'
 export type { RegisterOptions } from './register.js'
-export type { Registration, RegistrationSlice, ReregisterOptions } from './registration.js'
+export type { Registration, RegistrationSlice, ReregisterOptions, WorkMemory } from './registration.js'
 export {
   parseRemoteMemory,
   type RemoteMemory,
   type RemoteMemoryDescription,
   type RemoteSlice,
 } from './remote-memory.js'
-export type { WorkMemory } from './scatter-entries.js'
 export type { SendBatch, SendRing } from './send-batch.js'
 export type { SendRequest } from './send-request.js'
 export type { SharedReceiveQueue, SharedReceiveQueueOptions } from './shared-receive-queue.js'

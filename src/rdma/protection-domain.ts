@@ -7,11 +7,11 @@ import { type Access, rightsOf } from './contract/access-flags.js'
 import type { Handle } from './contract/device-calls.js'
 import { address64, whole } from './contract/number-options.js'
 import type { Device } from './device.js'
-import { DeviceMemory } from './device-memory.js'
+import type { DeviceMemory } from './device-memory.js'
 import { callsOf, DeviceObject, handleOf, requireSameDevice } from './device-object.js'
 import { ImplicitRegistration } from './implicit-registration.js'
-import { instanceOf } from './instances.js'
 import { MemoryWindow } from './memory-window.js'
+import { deviceObject } from './object-checks.js'
 import { createQueuePair, type QueuePair, type QueuePairOptions } from './queue-pair.js'
 import { Registration } from './registration.js'
 import {
@@ -22,6 +22,7 @@ import {
 
 const length = whole(1, Number.MAX_SAFE_INTEGER)
 const offset = whole(0, Number.MAX_SAFE_INTEGER)
+const deviceMemoryArgument = deviceObject('device memory')
 const deviceMemoryRange = z.lazy(() => optionsObject({ offset: offset.optional(), length: length.optional() }))
 const dmabufOptions = z.lazy(() =>
   optionsObject({
@@ -111,11 +112,7 @@ export class ProtectionDomain extends DeviceObject {
     access: readonly Access[],
     options: { readonly offset?: number | undefined; readonly length?: number | undefined } = {},
   ): Registration {
-    checked(
-      'registerDeviceMemory: memory',
-      instanceOf('DeviceMemory', () => DeviceMemory),
-      memory,
-    )
+    checked('registerDeviceMemory: memory', deviceMemoryArgument, memory)
     const { offset = 0, length = memory.size } = checked('registerDeviceMemory', deviceMemoryRange, options)
     const rights = rightsOf('registerDeviceMemory', access)
     this.requireOpen('registerDeviceMemory')

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
-import { CompletionQueue } from './completion-queue.js'
+import type { CompletionQueue } from './completion-queue.js'
 import {
   activate,
   type ConnectOptions,
@@ -19,8 +19,8 @@ import { count, positiveCount, word16, word24, word32 } from './contract/number-
 import { type QueuePairState, type QueuePairType, queuePairStates, queuePairTypes } from './contract/states.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf, requireSameDevice } from './device-object.js'
-import { instanceOf } from './instances.js'
 import type { MemoryWindow } from './memory-window.js'
+import { deviceObject } from './object-checks.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import {
   type QueuePairAttributes,
@@ -32,15 +32,15 @@ import { ReceiveBatch, type ReceiveRequest } from './receive-batch.js'
 import { listOf } from './scatter-entries.js'
 import { SendBatch } from './send-batch.js'
 import { type SendRequest, understoodRequests } from './send-request.js'
-import { SharedReceiveQueue } from './shared-receive-queue.js'
+import type { SharedReceiveQueue } from './shared-receive-queue.js'
 
-const completionQueue = instanceOf('CompletionQueue', () => CompletionQueue)
+const completionQueue = deviceObject('completion queue')
 const queuePairOptions = z.lazy(() =>
   optionsObject({
     type: z.enum(queuePairTypes.all, { error: `expected one of ${queuePairTypes.all.join(', ')}` }).optional(),
     sendQueue: completionQueue,
     receiveQueue: completionQueue.optional(),
-    sharedReceiveQueue: instanceOf('SharedReceiveQueue', () => SharedReceiveQueue).optional(),
+    sharedReceiveQueue: deviceObject('shared receive queue').optional(),
     sendRequests: positiveCount.optional(),
     receiveRequests: count.optional(),
     sendEntries: positiveCount.optional(),

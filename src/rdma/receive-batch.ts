@@ -5,7 +5,8 @@ import { describe } from '../sizes.js'
 import { whole } from './contract/number-options.js'
 import { receiveHeaderWords, receiveStride, receiveWord } from './contract/work-layout.js'
 import type { Device } from './device.js'
-import { type WorkMemory, writeEntries } from './scatter-entries.js'
+import type { WorkMemory } from './registration.js'
+import { writeEntries } from './scatter-entries.js'
 
 const receiveRequest = z.lazy(() =>
   optionsObject({

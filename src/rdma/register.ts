@@ -6,12 +6,13 @@ import { checked, optionsObject } from '../options.js'
 import { type Access, type Rights, rightsOf } from './contract/access-flags.js'
 import type { RegisteredKeys } from './contract/device-calls.js'
 import { address64 } from './contract/number-options.js'
-import { callsOf, DeviceObject, handleOf } from './device-object.js'
-import { instanceOf, isInstance } from './instances.js'
-import { ProtectionDomain } from './protection-domain.js'
+import { callsOf, handleOf } from './device-object.js'
+import { type RegistrableMemory, rangeOf } from './memory-range.js'
+import { deviceObject, isObject } from './object-checks.js'
+import type { ProtectionDomain } from './protection-domain.js'
 import { Registration } from './registration.js'
 
-const domainArgument = instanceOf('ProtectionDomain', () => ProtectionDomain)
+const domainArgument = deviceObject('domain')
 const registerOptions = z.lazy(() => optionsObject({ address: address64.optional() }))
 
 /** `address`: the IOVA of the first byte, in place of the virtual address: what peers call it by (ibv_reg_mr_iova2). */
@@ -61,11 +62,8 @@ function understood(
   access: readonly Access[],
   options: RegisterOptions | undefined,
 ): { readonly range: MemoryRange; readonly rights: Rights; readonly address: bigint | undefined } {
-  // A Proxy of one is an instance, too, and not to be had as a parent.
-  if (!isInstance(domain, ProtectionDomain) || !DeviceObject.isMade(domain)) {
-    checked('register: domain', domainArgument, domain)
-  }
-  const range = filledRange('register', memory)
+  if (!isObject(domain, 'domain')) checked('register: domain', domainArgument, domain)
+  const range = rangeOf('register', memory)
   const rights = rightsOf('register', access)
   const address = options === undefined ? undefined : checked('register', registerOptions, options).address
   if (address !== undefined && address + BigInt(range.length) > 2n ** 64n) {

@@ -8,15 +8,16 @@ import { type Access, accessBits, accessOption } from './contract/access-flags.j
 import type { RegisteredKeys } from './contract/device-calls.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, requireSameDevice } from './device-object.js'
-import { instanceOf } from './instances.js'
+import { type RegistrableMemory, rangeOf, registrableMemory } from './memory-range.js'
 import type { MemoryWindow } from './memory-window.js'
-import { ProtectionDomain } from './protection-domain.js'
+import { deviceObject, isObject } from './object-checks.js'
+import type { ProtectionDomain } from './protection-domain.js'
 import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js'
 
 const reregisterOptions = z.lazy(() =>
   optionsObject({
-    domain: instanceOf('ProtectionDomain', () => ProtectionDomain).optional(),
-    memory: memoryOption.optional(),
+    domain: deviceObject('domain').optional(),
+    memory: registrableMemory.optional(),
     access: accessOption.optional(),
   }),
 )
@@ -238,4 +239,27 @@ export class RegistrationSlice {
     checkRange('slice', offset, length, this.length)
     return new RegistrationSlice(this.registration, this.offset + offset, length)
   }
+}
+
+/** A range of registered memory, as a work request names it. */
+export type WorkMemory = Registration | RegistrationSlice
+
+/** A schema of it. */
+export const workMemory = z.custom<WorkMemory>(
+  (value) => isRegistrationSlice(value) || isObject(value, 'registration'),
+  { error: 'expected a Registration or a RegistrationSlice' },
+)
+
+/** As `instanceof`; a Proxy whose trap throws is none. */
+export function isRegistrationSlice(value: unknown): value is RegistrationSlice {
+  try {
+    return value instanceof RegistrationSlice
+  } catch {
+    return false
+  }
+}
+
+/** A registration as the slice that is all of it. */
+export function asSlice(memory: WorkMemory): RegistrationSlice {
+  return isRegistrationSlice(memory) ? memory : new RegistrationSlice(memory, 0, memory.length)
 }

@@ -98,6 +98,24 @@ export class RemoteSlice {
   }
 }
 
+/** As `instanceof`; a Proxy whose trap throws is none. */
+export function isRemoteMemory(value: unknown): value is RemoteMemory {
+  try {
+    return value instanceof RemoteMemory
+  } catch {
+    return false
+  }
+}
+
+/** As `isRemoteMemory`. */
+export function isRemoteSlice(value: unknown): value is RemoteSlice {
+  try {
+    return value instanceof RemoteSlice
+  } catch {
+    return false
+  }
+}
+
 /**
  * The memory that a peer has described, checked since it comes from outside.
  *

@@ -1,13 +1,13 @@
 import * as z from 'zod'
 import { checked, list, optionsObject, record } from '../options.js'
-import { AddressHandle } from './address-handle.js'
+import type { AddressHandle } from './address-handle.js'
 import { type Access, accessOption } from './contract/access-flags.js'
 import { address64, whole, word24, word32 } from './contract/number-options.js'
-import { instanceOf } from './instances.js'
-import { MemoryWindow } from './memory-window.js'
-import { Registration, RegistrationSlice } from './registration.js'
-import { RemoteMemory, RemoteSlice } from './remote-memory.js'
-import { listOf, type WorkMemory } from './scatter-entries.js'
+import type { MemoryWindow } from './memory-window.js'
+import { deviceObject } from './object-checks.js'
+import { type WorkMemory, workMemory } from './registration.js'
+import { isRemoteMemory, isRemoteSlice, type RemoteMemory, type RemoteSlice } from './remote-memory.js'
+import { listOf } from './scatter-entries.js'
 
 const requestExpected = 'expected a request with an operation: send, write, read, …'
 /** More scatter entries than any device takes for one request. */
@@ -15,29 +15,22 @@ const mostEntries = 1024
 
 /** Made when it is first asked for: it has many parts, and importing the package is to take no time. */
 export const sendRequest = z.lazy(() => {
-  const workMemory = z.union(
-    [instanceOf('Registration', () => Registration), instanceOf('RegistrationSlice', () => RegistrationSlice)],
-    { error: 'expected a Registration or a RegistrationSlice' },
-  )
   const memory = z.union(
     [workMemory, list(workMemory, { most: mostEntries, expected: 'expected an array of memory' })],
     {
       error: 'expected a Registration, a RegistrationSlice, or an array of them',
     },
   )
-  const remote = z.union(
-    [instanceOf('RemoteSlice', () => RemoteSlice), instanceOf('RemoteMemory', () => RemoteMemory)],
-    {
-      error: 'expected a RemoteMemory or a RemoteSlice',
-    },
-  )
+  const remote = z.custom<RemoteSlice | RemoteMemory>((value) => isRemoteSlice(value) || isRemoteMemory(value), {
+    error: 'expected a RemoteMemory or a RemoteSlice',
+  })
   const flags = {
     id: whole(0, Number.MAX_SAFE_INTEGER).optional(),
     signaled: z.boolean().optional(),
     fence: z.boolean().optional(),
   }
   const to = optionsObject({
-    addressHandle: instanceOf('AddressHandle', () => AddressHandle),
+    addressHandle: deviceObject('address handle'),
     queuePair: word24,
     queueKey: word32,
   })
@@ -69,14 +62,14 @@ export const sendRequest = z.lazy(() => {
       z.strictObject({
         operation: z.literal('invalidate'),
         ...flags,
-        target: z.union([word32, instanceOf('MemoryWindow', () => MemoryWindow)], {
+        target: z.union([word32, deviceObject('memory window')], {
           error: 'expected a MemoryWindow or an rkey',
         }),
       }),
       z.strictObject({
         operation: z.literal('bind'),
         ...flags,
-        window: instanceOf('MemoryWindow', () => MemoryWindow),
+        window: deviceObject('memory window'),
         memory: workMemory.optional(),
         access: accessOption.optional(),
       }),

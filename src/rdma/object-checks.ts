@@ -1,0 +1,52 @@
+import * as z from 'zod'
+import type { AddressHandle } from './address-handle.js'
+import type { CompletionChannel } from './completion-channel.js'
+import type { CompletionQueue } from './completion-queue.js'
+import type { Device } from './device.js'
+import type { DeviceMemory } from './device-memory.js'
+import { kindOf, type ObjectKind } from './device-object.js'
+import type { ImplicitRegistration } from './implicit-registration.js'
+import type { MemoryWindow } from './memory-window.js'
+import type { ProtectionDomain } from './protection-domain.js'
+import type { QueuePair } from './queue-pair.js'
+import type { Registration } from './registration.js'
+import type { SharedReceiveQueue } from './shared-receive-queue.js'
+
+/** The class of each kind of objects: types only, so that a check of an argument imports no class. */
+interface ObjectOfKind extends Record<ObjectKind, unknown> {
+  'memory window': MemoryWindow
+  'queue pair': QueuePair
+  'shared receive queue': SharedReceiveQueue
+  'address handle': AddressHandle
+  registration: Registration
+  'implicit registration': ImplicitRegistration
+  'device memory': DeviceMemory
+  'completion queue': CompletionQueue
+  'completion channel': CompletionChannel
+  domain: ProtectionDomain
+  device: Device
+}
+
+const classNames: Readonly<Record<ObjectKind, string>> = {
+  'memory window': 'MemoryWindow',
+  'queue pair': 'QueuePair',
+  'shared receive queue': 'SharedReceiveQueue',
+  'address handle': 'AddressHandle',
+  registration: 'Registration',
+  'implicit registration': 'ImplicitRegistration',
+  'device memory': 'DeviceMemory',
+  'completion queue': 'CompletionQueue',
+  'completion channel': 'CompletionChannel',
+  domain: 'ProtectionDomain',
+  device: 'Device',
+}
+
+/** Whether a value is an object of that kind. A Proxy of one is not, and neither is an object with the same prototype. */
+export function isObject<Kind extends ObjectKind>(value: unknown, kind: Kind): value is ObjectOfKind[Kind] {
+  return kindOf(value) === kind
+}
+
+/** A schema of the objects of a kind. */
+export function deviceObject<Kind extends ObjectKind>(kind: Kind): z.ZodType<ObjectOfKind[Kind], ObjectOfKind[Kind]> {
+  return z.custom<ObjectOfKind[Kind]>((value) => isObject(value, kind), { error: `expected a ${classNames[kind]}` })
+}
