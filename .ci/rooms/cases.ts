@@ -143,3 +143,48 @@ export const cases: readonly Case[] = [
     expects: ['501 lines'],
   },
 ]
+
+/** As `Case`, for what the lint sees only in several files: their texts, by name. */
+export interface CycleCase {
+  readonly says: string
+  readonly files: Readonly<Record<string, string>>
+  readonly expects: readonly string[]
+}
+
+export const cycleCases: readonly CycleCase[] = [
+  {
+    says: 'a cycle of values is told by its files',
+    files: {
+      'src/ring/a.ts': "import { b } from './b.js'\nexport const a = b\n",
+      'src/ring/b.ts': "export { c } from './c.js'\nexport const b = 1\n",
+      'src/ring/c.ts': "import { type B, a } from './a.js'\nexport const c = a\n",
+    },
+    expects: ['src/ring/a.ts → src/ring/b.ts → src/ring/c.ts → src/ring/a.ts'],
+  },
+  {
+    says: 'two cycles are two violations, and the files that lead to one are in none',
+    files: {
+      'src/heap/a.ts': "import './a.js'\nimport { b } from '../pool/b.js'\nexport const a = b\n",
+      'src/pool/b.ts': "import * as c from './c.js'\nexport const b = c\n",
+      'src/pool/c.ts': "export * from './b.js'\n",
+    },
+    expects: ['src/pool/b.ts → src/pool/c.ts → src/pool/b.ts', 'src/heap/a.ts → src/heap/a.ts'],
+  },
+  {
+    says: 'types alone make no cycle of values',
+    files: {
+      'src/ring/a.ts': "import type { B } from './b.js'\nexport const a: B = 1\n",
+      'src/ring/b.ts': "import { type C } from './c.js'\nimport { a } from './a.js'\nexport type B = C & typeof a\n",
+      'src/ring/c.ts': "export type { B } from './b.js'\nexport { type D } from './b.js'\nexport type C = number\n",
+    },
+    expects: [],
+  },
+  {
+    says: 'a dynamic import runs later, and makes no cycle of values',
+    files: {
+      'src/cli/a.ts': "import { b } from './b.js'\nexport const a = b\n",
+      'src/cli/b.ts': "export const b = () => import('./a.js')\n",
+    },
+    expects: [],
+  },
+]

@@ -154,6 +154,90 @@ function holeIn(comment: Comment): string | undefined {
   return comment.value.match(/@ts-(ignore|nocheck|expect-error)|biome-ignore/)?.[0]
 }
 
+// --- Cycles -----------------------------------------------------------------------------------------------------------
+
+/**
+ * The cycles of values among the files of src/, one violation for each cycle. A class that extends another, or a constant
+ * that is read while files are loaded, fails in such a cycle or not, by which file is imported first. Types are not
+ * counted, since the compiler removes them, and neither are dynamic imports, which run later.
+ */
+export function lintCycles(files: ReadonlyMap<string, string>): Violation[] {
+  const arrows = new Map<string, ValueImport[]>()
+  for (const [file, text] of files) {
+    if (file.startsWith('src/') && file.endsWith('.ts')) arrows.set(file, valueImportsOf(file, text))
+  }
+  return knots(arrows).map((knot) => {
+    const cycle = cycleIn(knot, arrows)
+    const [first, second] = cycle
+    const line = arrows.get(first)?.find(({ target }) => target === second)?.line ?? 1
+    const way = [...cycle, first].join(' → ')
+    return { file: first, line, message: `a cycle of values: ${way}: move what both need, or import the type alone` }
+  })
+}
+
+interface ValueImport {
+  readonly target: string
+  readonly line: number
+}
+
+/** The files that a file imports values from. An import without names is one: it runs the file. */
+function valueImportsOf(file: string, text: string): ValueImport[] {
+  const { module } = parseSync(file, text)
+  const requests: { value: string; start: number }[] = []
+  for (const { moduleRequest, entries } of module.staticImports) {
+    if (entries.length === 0 || entries.some(({ isType }) => !isType)) requests.push(moduleRequest)
+  }
+  for (const { entries } of module.staticExports) {
+    for (const { moduleRequest, isType } of entries) if (moduleRequest && !isType) requests.push(moduleRequest)
+  }
+  return requests
+    .filter(({ value }) => value.startsWith('.'))
+    .map(({ value, start }) => ({
+      target: posix.join(posix.dirname(file), value).replace(/\.js$/, '.ts'),
+      line: text.slice(0, start).split('\n').length,
+    }))
+}
+
+/** The sets of files that reach each other (strongly connected components, by Tarjan), each sorted by name. */
+function knots(arrows: ReadonlyMap<string, readonly ValueImport[]>): string[][] {
+  const found: string[][] = []
+  const order = new Map<string, number>()
+  const lowest = new Map<string, number>()
+  const open: string[] = []
+  const visit = (file: string): void => {
+    order.set(file, order.size)
+    lowest.set(file, order.get(file) ?? 0)
+    open.push(file)
+    for (const { target } of arrows.get(file) ?? []) {
+      if (!arrows.has(target)) continue
+      if (!order.has(target)) visit(target)
+      if (open.includes(target)) lowest.set(file, Math.min(lowest.get(file) ?? 0, lowest.get(target) ?? 0))
+    }
+    if (lowest.get(file) !== order.get(file)) return
+    const knot = open.splice(open.indexOf(file))
+    const isCycle = knot.length > 1 || arrows.get(file)?.some(({ target }) => target === file)
+    if (isCycle) found.push(knot.sort())
+  }
+  for (const file of [...arrows.keys()].sort()) if (!order.has(file)) visit(file)
+  return found
+}
+
+/** A shortest cycle through the first file of a knot. */
+function cycleIn(knot: readonly string[], arrows: ReadonlyMap<string, readonly ValueImport[]>): [string, ...string[]] {
+  const first = knot[0] ?? ''
+  const ways: [string, ...string[]][] = [[first]]
+  const seen = new Set<string>()
+  for (const way of ways) {
+    for (const { target } of arrows.get(way.at(-1) ?? '') ?? []) {
+      if (target === first) return way
+      if (seen.has(target) || !knot.includes(target)) continue
+      seen.add(target)
+      ways.push([...way, target])
+    }
+  }
+  return [first]
+}
+
 // --- C++ --------------------------------------------------------------------------------------------------------------
 
 function lintCpp(file: string, text: string): Violation[] {

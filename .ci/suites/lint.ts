@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { Checks, type Outcome } from '../outcome.js'
 import { run } from '../processes.js'
-import { cases } from '../rooms/cases.js'
-import { lintFile } from '../rooms/lint.js'
+import { cases, cycleCases } from '../rooms/cases.js'
+import { lintCycles, lintFile, type Violation } from '../rooms/lint.js'
 
 /** Format and lint of everything, and the arrows between the rooms. */
 export async function lint(): Promise<Outcome> {
@@ -19,14 +19,27 @@ export async function lint(): Promise<Outcome> {
     await checkCommand(checks, `.ci/${script} is bash`, 'bash', ['-n', `.ci/${script}`])
   }
   for (const { says, file, text, expects } of cases) {
-    const found = lintFile(file, text).map(({ message }) => message)
-    const right = found.length === expects.length && found.every((message, i) => message.includes(expects[i] ?? ''))
-    checks.add(`the rooms lint sees: ${says}`, right ? '' : `expected ${JSON.stringify(expects)}, found:\n${found}`)
+    checks.add(`the rooms lint sees: ${says}`, mistaken(lintFile(file, text), expects))
   }
-  const violations = files.flatMap((file) => (isSource(file) ? lintFile(file, readFileSync(file, 'utf8')) : []))
-  const lines = violations.map(({ file, line, message }) => `${file}:${line}: ${message}`)
-  checks.add('rooms: arrows, doors, length of files', [...new Set(lines)].join('\n'))
+  for (const { says, files, expects } of cycleCases) {
+    checks.add(`the rooms lint sees: ${says}`, mistaken(lintCycles(new Map(Object.entries(files))), expects))
+  }
+  const sources = new Map(files.filter(isSource).map((file) => [file, readFileSync(file, 'utf8')]))
+  const violations = [...sources].flatMap(([file, text]) => lintFile(file, text))
+  checks.add('rooms: arrows, doors, length of files', told(violations))
+  checks.add('rooms: no cycles of values', told(lintCycles(sources)))
   return checks.outcome()
+}
+
+/** Nothing if the lint has found what a case expects. */
+function mistaken(violations: readonly Violation[], expects: readonly string[]): string {
+  const found = violations.map(({ message }) => message)
+  const right = found.length === expects.length && found.every((message, i) => message.includes(expects[i] ?? ''))
+  return right ? '' : `expected ${JSON.stringify(expects)}, found:\n${found.join('\n')}`
+}
+
+function told(violations: readonly Violation[]): string {
+  return [...new Set(violations.map(({ file, line, message }) => `${file}:${line}: ${message}`))].join('\n')
 }
 
 function isSource(file: string): boolean {
