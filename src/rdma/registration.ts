@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import * as z from 'zod'
 import { formatAddress } from '../addresses.js'
-import { filledRange, type MemoryRange, memoryOption, type RegionMemory } from '../memory/region-memory.js'
+import type { RegionRegistration, RegisteredRange } from '../memory/region-registration.js'
 import { checked, checkRange, optionsObject } from '../options.js'
 import { formatSize } from '../sizes.js'
 import { type Access, accessBits, accessOption } from './contract/access-flags.js'
@@ -38,10 +38,8 @@ const noWindows: ReadonlySet<MemoryWindow> = new Set()
 
 let registrations = 0
 
-/** The region that a registration keeps open, and what ends the hold by which it does; undefined for other memory. */
-export let regionOf: (
-  registration: Registration,
-) => { readonly core: MemoryRange['core']; readonly hold: () => void } | undefined
+/** The range of a region that a registration covers, which `reregister` changes; undefined for memory of no region. */
+export let rangeNow: (registration: Registration) => RegisteredRange | undefined
 
 /**
  * Memory that a device may use: verbs calls it a memory region (ibv_mr). Made by `registry.register`, or by the domain for
@@ -49,20 +47,20 @@ export let regionOf: (
  *
  * It keeps its region open until it is closed: the device never reaches memory that was freed.
  */
-export class Registration extends DeviceObject {
+export class Registration extends DeviceObject implements RegionRegistration {
   #domain: ProtectionDomain
   #access: readonly Access[]
   #source: RegistrationSource
   #keys: RegisteredKeys
   #generation: number
-  #regionHold: () => void
+  #releaseRegion: () => void
   #windows: Set<MemoryWindow> | undefined
 
   static {
-    regionOf = (registration) => {
+    rangeNow = (registration) => {
       const source = registration.#source
       if (source.kind !== 'region') return undefined
-      return { core: source.memory.core, hold: registration.#regionHold }
+      return { ...source.memory, release: registration.#releaseRegion }
     }
   }
 
@@ -81,7 +79,7 @@ export class Registration extends DeviceObject {
     this.#keys = keys
     this.#generation = ++registrations
     try {
-      this.#regionHold = this.#holdRegion(source)
+      this.#releaseRegion = this.#holdRegion(source)
     } catch (error) {
       // Its region is about to close. Whoever makes it takes it back at the device.
       this.leaveParents()
@@ -190,9 +188,9 @@ export class Registration extends DeviceObject {
       this.#domain = domain
     }
     if (source !== undefined && hold !== undefined) {
-      const release = this.#regionHold
+      const release = this.#releaseRegion
       this.#source = source
-      this.#regionHold = hold
+      this.#releaseRegion = hold
       release()
     }
   }
@@ -203,7 +201,7 @@ export class Registration extends DeviceObject {
 
   protected override destroy(): void {
     callsOf(this).deregister(handleOf(this))
-    this.#regionHold()
+    this.#releaseRegion()
   }
 
   #holdRegion(source: RegistrationSource): () => void {
@@ -245,10 +243,13 @@ export class RegistrationSlice {
 export type WorkMemory = Registration | RegistrationSlice
 
 /** A schema of it. */
-export const workMemory = z.custom<WorkMemory>(
-  (value) => isRegistrationSlice(value) || isObject(value, 'registration'),
-  { error: 'expected a Registration or a RegistrationSlice' },
-)
+export const workMemory = z.custom<WorkMemory>((value) => isRegistrationSlice(value) || isRegistration(value), {
+  error: 'expected a Registration or a RegistrationSlice',
+})
+
+export function isRegistration(value: unknown): value is Registration {
+  return isObject(value, 'registration')
+}
 
 /** As `instanceof`; a Proxy whose trap throws is none. */
 export function isRegistrationSlice(value: unknown): value is RegistrationSlice {

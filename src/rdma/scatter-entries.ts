@@ -4,8 +4,7 @@ import { describe } from '../sizes.js'
 import { entryWord, entryWords } from './contract/work-layout.js'
 import type { Device } from './device.js'
 import { handleOf } from './device-object.js'
-import { isObject } from './object-checks.js'
-import { isRegistrationSlice, type Registration, type WorkMemory } from './registration.js'
+import { isRegistration, isRegistrationSlice, type Registration, type WorkMemory } from './registration.js'
 
 /**
  * Writes scatter entries into a batch.
@@ -77,7 +76,7 @@ function isList<Item>(given: Item | readonly Item[]): given is readonly Item[] {
 function writeEntry(subject: string, device: Device, words: Uint32Array, at: number, memory: unknown): void {
   if (isRegistrationSlice(memory)) {
     writeRange(subject, device, words, at, memory.registration, memory.offset, memory.length)
-  } else if (isObject(memory, 'registration')) {
+  } else if (isRegistration(memory)) {
     writeRange(subject, device, words, at, memory, 0, memory.length)
   } else {
     throw new PinfoldError(

@@ -14,7 +14,7 @@ import { checked, optionsObject, signalOption } from '../options.js'
 import type { Access } from '../rdma/contract/access-flags.js'
 import type { ProtectionDomain } from '../rdma/protection-domain.js'
 import { type RegisterOptions, registerMemory, registerMemoryAsync } from '../rdma/register.js'
-import { type Registration, regionOf } from '../rdma/registration.js'
+import { isRegistration, type Registration, rangeNow } from '../rdma/registration.js'
 import { formatSize } from '../sizes.js'
 import type { Ledger } from './ledger.js'
 import { isRegion, type Region } from './region.js'
@@ -122,7 +122,8 @@ export class MemoryRegistry<Names extends string = never> {
     // Its region was held meanwhile, but it may be no region of this registry.
     if (this.#ledger.closed) registration.close()
     this.#ledger.requireOpen('register')
-    return this.#ledger.registrations.add(registration)
+    this.#ledger.registrations.add(registration, () => rangeNow(registration))
+    return registration
   }
 
   /**
@@ -141,7 +142,8 @@ export class MemoryRegistry<Names extends string = never> {
     // A getter among the options may have closed it.
     if (this.#ledger.closed) registration.close()
     this.#ledger.requireOpen('registerSync')
-    return this.#ledger.registrations.add(registration)
+    this.#ledger.registrations.add(registration, () => rangeNow(registration))
+    return registration
   }
 
   /**
@@ -152,7 +154,7 @@ export class MemoryRegistry<Names extends string = never> {
    */
   registrations(region?: Region): Registration[] {
     checked('registrations: region', regionArgument, region)
-    return this.#ledger.registrations.list(region === undefined ? undefined : coreOf(region))
+    return this.#ledger.registrations.list(region && coreOf(region)).filter(isRegistration)
   }
 
   /** What it has and has done, as plain numbers. */
@@ -208,10 +210,9 @@ export class MemoryRegistry<Names extends string = never> {
     const limit = budget.total === undefined ? '' : ` of ${formatSize(budget.total.limit)}`
     const head = `MemoryRegistry { ${this.closed ? 'closed' : count + limit} }`
     if (depth !== null && depth < 0) return head
-    const known = this.registrations()
     const lines = this.list().flatMap((region) => [
       `  ${inspect(region, options)}`,
-      ...known.filter((of) => regionOf(of)?.core === coreOf(region)).map((of) => `    ${inspect(of, options)}`),
+      ...this.#ledger.registrations.list(coreOf(region)).map((of) => `    ${inspect(of, options)}`),
     ])
     return [head, ...lines].join('\n')
   }

@@ -1,38 +1,35 @@
 import type { RegionCore } from '../memory/region-core.js'
-import { type Registration, regionOf } from '../rdma/registration.js'
+import type { RegionRegistration, RegisteredRange } from '../memory/region-registration.js'
 
-const nothing = () => {}
+/** The range that a registration covers now; undefined for memory of no region. It changes when memory is exchanged. */
+type RangeNow = () => RegisteredRange | undefined
 
-/** What a registry has made known to devices. Each keeps its region open, and goes before it. */
+/** The open registrations of a registry, of every kind. Each keeps its region open, and is closed before it. */
 export class Registrations {
-  readonly #open = new Set<Registration>()
+  readonly #open = new Map<RegionRegistration, RangeNow>()
 
   get count(): number {
     return this.#open.size
   }
 
-  /** What ends the holds that they have on their regions. */
+  /** The functions that end the holds of the registrations on their regions. */
   get holds(): ReadonlySet<() => void> {
-    return new Set([...this.#open].map((registration) => regionOf(registration)?.hold ?? nothing))
+    return new Set([...this.#open.values()].flatMap((rangeNow) => rangeNow()?.release ?? []))
   }
 
-  add(registration: Registration): Registration {
-    this.#open.add(registration)
+  add(registration: RegionRegistration, rangeNow: RangeNow): void {
+    this.#open.set(registration, rangeNow)
     registration.onClose(() => this.#open.delete(registration))
-    return registration
   }
 
-  /** In the order in which they were made; those of one region, when it is given. */
-  list(core?: RegionCore): Registration[] {
-    const all = [...this.#open]
-    return core === undefined ? all : all.filter((registration) => regionOf(registration)?.core === core)
+  /** In the order in which they were made; only those of one region, when it is given. */
+  list(core?: RegionCore): RegionRegistration[] {
+    if (core === undefined) return [...this.#open.keys()]
+    return [...this.#open].filter(([, rangeNow]) => rangeNow()?.core === core).map(([registration]) => registration)
   }
 
-  /** Closes all of them, and the windows that are bound to them before. */
+  /** Closes all of them, the newest first. */
   close(): void {
-    for (const registration of [...this.#open].reverse()) {
-      for (const window of [...registration.windows]) window.close()
-      registration.close()
-    }
+    for (const registration of [...this.#open.keys()].reverse()) registration.close({ force: true })
   }
 }
