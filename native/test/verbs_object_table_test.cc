@@ -32,7 +32,7 @@ class Thing : public Object {
   int number_;
   const bool* refuses_;
 };
-using Domain = Thing<Kind::ProtectionDomain>;
+using Domain = Thing<Kind::Domain>;
 using Memory = Thing<Kind::Registration>;
 using Pair = Thing<Kind::QueuePair>;
 using Window = Thing<Kind::MemoryWindow>;

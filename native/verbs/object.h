@@ -12,18 +12,18 @@
 
 namespace pinfold::verbs {
 
-// In the order in which a device is closed: what stands on others before those, and a window before what it is bound
-// to.
+// The order in which the objects of a device are closed: that of src/rdma/contract/closing-order.ts, which explains it.
+// An implicit registration is a Registration here.
 enum class Kind : std::uint8_t {
   MemoryWindow,
   QueuePair,
   SharedReceiveQueue,
-  CompletionQueue,
   AddressHandle,
   Registration,
   DeviceMemory,
-  ProtectionDomain,
+  CompletionQueue,
   CompletionChannel,
+  Domain,
 };
 constexpr std::size_t kKinds = 9;
 

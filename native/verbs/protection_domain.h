@@ -7,7 +7,7 @@ namespace pinfold::verbs {
 
 class ProtectionDomain : public Object {
  public:
-  static constexpr Kind kKind = Kind::ProtectionDomain;
+  static constexpr Kind kKind = Kind::Domain;
 
   explicit ProtectionDomain(Context& context)
       : Object(kKind, {}), context_(context), made_(make("ibv_alloc_pd", context.verbs().allocPd, context.device())) {}

@@ -4,6 +4,7 @@ import { disposeBy } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
+import { closingOrder, type ObjectKind } from './contract/closing-order.js'
 import type { DeviceCalls, Handle } from './contract/device-calls.js'
 import type { MemoryWindow } from './memory-window.js'
 import type { QueuePair } from './queue-pair.js'
@@ -15,28 +16,6 @@ const closeOptions = z.lazy(() => optionsObject({ force: z.boolean().optional() 
 export interface CloseOptions {
   readonly force?: boolean | undefined
 }
-
-/**
- * The kinds of objects, in the order in which a cascade closes them: what stands on others before those. A window is
- * bound to a registration, and one of type 2 to a queue pair, so it goes before both: Soft-RoCE waits most of a minute
- * for the window when the queue pair is destroyed before it.
- */
-const kinds = [
-  'memory window',
-  'queue pair',
-  'shared receive queue',
-  'address handle',
-  'registration',
-  'implicit registration',
-  'device memory',
-  'completion queue',
-  'completion channel',
-  'domain',
-  'device',
-] as const
-
-/** What an object of a device is, as listings and messages have it. */
-export type ObjectKind = (typeof kinds)[number]
 
 const none: ReadonlySet<never> = new Set()
 
@@ -244,7 +223,7 @@ export abstract class DeviceObject {
 }
 
 function inClosingOrder(objects: ReadonlySet<DeviceObject>): DeviceObject[] {
-  const rank = (object: DeviceObject) => kinds.indexOf(object.objectKind)
+  const rank = (object: DeviceObject) => closingOrder.indexOf(object.objectKind)
   return [...objects].sort((one, other) => rank(one) - rank(other) || other.number - one.number)
 }
 

@@ -15,6 +15,7 @@ export {
 } from './connection.js'
 export type { Access } from './contract/access-flags.js'
 export type { EventSubject, EventType } from './contract/async-events.js'
+export type { ObjectKind } from './contract/closing-order.js'
 export { type CompletionStatus, explainStatus } from './contract/completion-status.js'
 export type {
   DeviceAttributes,
@@ -35,7 +36,7 @@ export type { PortState, QueuePairState, QueuePairType } from './contract/states
 export type { Device, DeviceMemoryOptions } from './device.js'
 export type { DeviceEvent } from './device-event.js'
 export type { DeviceMemory } from './device-memory.js'
-export type { CloseOptions, DeviceObject, ObjectKind } from './device-object.js'
+export type { CloseOptions, DeviceObject } from './device-object.js'
 export type { ImplicitRegistration } from './implicit-registration.js'
 export type { MemoryWindow } from './memory-window.js'
 export type { DmabufOptions, ProtectionDomain } from './protection-domain.js'

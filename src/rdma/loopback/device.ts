@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { closingOrder, type ObjectKind } from '../contract/closing-order.js'
 import type { DeviceCalls } from '../contract/device-calls.js'
 import { isGroup } from '../contract/gids.js'
 import { LoopbackContext } from './context.js'
@@ -13,6 +14,12 @@ import { loopbackGid } from './wire.js'
 /** Opens a loopback device. All that are open in this thread are joined by one wire. */
 export function openLoopback(): DeviceCalls {
   const context = new LoopbackContext()
+  /** Objects of the other kinds are known to this context alone, and go with it. */
+  const closeAll = (kind: ObjectKind) => {
+    if (kind === 'memory window') for (const { handle } of context.windows) calls.freeWindow(handle)
+    if (kind === 'queue pair') for (const { handle } of context.queuePairs) calls.destroyQueuePair(handle)
+    if (kind === 'registration') for (const { handle } of context.registrations) calls.deregister(handle)
+  }
   const calls: DeviceCalls = {
     query: attributes,
     queryPort: port,
@@ -32,9 +39,7 @@ export function openLoopback(): DeviceCalls {
     listen: (listener) => context.listen(listener),
     keepAlive: (wanted) => context.keepAlive(wanted),
     close() {
-      for (const { handle } of context.queuePairs) calls.destroyQueuePair(handle)
-      for (const { handle } of context.windows) calls.freeWindow(handle)
-      for (const { handle } of context.registrations) calls.deregister(handle)
+      for (const kind of closingOrder) closeAll(kind)
       context.close()
     },
     allocateDomain() {
