@@ -138,14 +138,14 @@ Handle Registration::cover(Context& context, Handle implicit, RegionRange&& rang
   return place.put(std::make_unique<Registration>(context, whole, made, std::move(range)));
 }
 
-bool Registration::entry(std::uint64_t offset, std::uint64_t length, bool inlined, ibv_sge& into) const noexcept {
+Refusal Registration::entry(std::uint64_t offset, std::uint64_t length, bool inlined, ibv_sge& into) const noexcept {
   constexpr std::uint64_t kMost = std::uint64_t{1} << 31U;
-  if (made_.source == Source::Implicit) return false;
-  if (offset > made_.length || length > made_.length - offset || length > kMost) return false;
-  if (inlined && !range_) return false;
+  if (made_.source == Source::Implicit) return Refusal::EntryRegistration;
+  if (offset > made_.length || length > made_.length - offset || length > kMost) return Refusal::EntryRange;
+  if (inlined && !range_) return Refusal::InlineMemory;
   const std::uint64_t start = inlined ? reinterpret_cast<std::uintptr_t>(range_->begin) : made_.address;
   into = {start + offset, static_cast<std::uint32_t>(length), lkey()};
-  return true;
+  return Refusal::None;
 }
 
 ibv_mr* Registration::bindable(std::uint64_t offset, std::uint64_t length) const noexcept {
@@ -193,7 +193,9 @@ void Registration::advise(Context& context, Handle domain, int advice, bool flus
   for (const Advised& range : ranges) {
     const auto& registration = context.objects().get<Registration>(kCall, range.registration);
     ibv_sge entry{};
-    if (!registration.entry(range.offset, range.length, false, entry)) throw os::SystemError(kCall, EINVAL);
+    if (registration.entry(range.offset, range.length, false, entry) != Refusal::None) {
+      throw os::SystemError(kCall, EINVAL);
+    }
     entries.push_back(entry);
   }
   call(kCall, context.verbs().adviseMr, parent.get(), static_cast<ibv_advise_mr_advice>(advice),

@@ -13,6 +13,7 @@
 #include "memory/region_table.h"
 #include "verbs/device_memory.h"
 #include "verbs/protection_domain.h"
+#include "verbs/refusal.h"
 
 namespace pinfold::verbs {
 
@@ -75,9 +76,9 @@ class Registration : public Object {
   std::uint32_t rkey() const noexcept { return made_.registration->rkey; }
   std::uint64_t address() const noexcept { return made_.address; }
 
-  // The scatter entry of a range of it; false when that does not lie inside. With `inlined` the address is the
-  // processor's own; false where there is none.
-  bool entry(std::uint64_t offset, std::uint64_t length, bool inlined, ibv_sge& into) const noexcept;
+  // Writes the scatter entry of a range of it, or says why there is none. With `inlined` the address is the
+  // processor's own.
+  Refusal entry(std::uint64_t offset, std::uint64_t length, bool inlined, ibv_sge& into) const noexcept;
   // What windows are bound to; null where none can be.
   ibv_mr* bindable(std::uint64_t offset, std::uint64_t length) const noexcept;
 

@@ -26,6 +26,11 @@ std::uint64_t wide(Words words, std::size_t at) { return words[at] | (std::uint6
   throw os::SystemError(call, error, {{"posted", number}, {"index", number}});
 }
 
+[[noreturn]] void refuse(const char* call, Refusal reason, std::size_t posted) {
+  const auto number = static_cast<double>(posted);
+  throw os::SystemError(call, EINVAL, {{"posted", number}, {"index", number}, {"reason", static_cast<double>(reason)}});
+}
+
 // Which operations a queue pair of that type has at all; providers read other fields of the request for each type.
 bool suits(ibv_qp_type type, std::uint32_t opcode) {
   if (type == IBV_QPT_UD) return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM;
@@ -40,25 +45,26 @@ bool canInline(std::uint32_t opcode) { return opcode <= IBV_WR_SEND_WITH_IMM || 
 
 // Scatter entries of a copied request, from word `at` on; their number was checked. What is left of `into` has bytes,
 // all of it: length 0 means 2 GiB to some devices, of which the key of an implicit registration would not keep them.
-// Returns an error number.
-int understandEntries(const ObjectTable& objects, Words copy, std::size_t at, bool inlined, std::span<ibv_sge>& into) {
+Refusal understandEntries(const ObjectTable& objects, Words copy, std::size_t at, bool inlined,
+                          std::span<ibv_sge>& into) {
   std::size_t count = 0;
   for (std::size_t i = 0; i < into.size(); ++i) {
     const Words words = copy.subspan(at, layout::kEntry);
     const auto* const registration = objects.find<Registration>(words[layout::kEntryRegistration]);
-    if (registration == nullptr) return EINVAL;
+    if (registration == nullptr) return Refusal::EntryRegistration;
     const std::uint64_t offset = wide(words, layout::kEntryOffset);
-    if (!registration->entry(offset, words[layout::kEntryLength], inlined, into[count])) return EINVAL;
+    const Refusal refusal = registration->entry(offset, words[layout::kEntryLength], inlined, into[count]);
+    if (refusal != Refusal::None) return refusal;
     if (into[count].length > 0) ++count;
     at += layout::kEntry;
   }
   into = into.first(count);
-  return 0;
+  return Refusal::None;
 }
 
-int understandBind(const ObjectTable& objects, Words copy, SendRequest& request) {
+Refusal understandBind(const ObjectTable& objects, Words copy, SendRequest& request) {
   auto* const window = objects.find<MemoryWindow>(copy[layout::kWindow]);
-  if (window == nullptr) return EINVAL;
+  if (window == nullptr) return Refusal::BindWindow;
   const std::uint64_t offset = wide(copy, layout::kBindOffset);
   const std::uint64_t length = wide(copy, layout::kBindLength);
   const bool isFirstType = window->type() == IBV_MW_TYPE_1;
@@ -66,9 +72,10 @@ int understandBind(const ObjectTable& objects, Words copy, SendRequest& request)
   // Providers look into the registration also when a window is closed: it is the one that it was bound to.
   const Handle handle = closes ? window->bound() : copy[layout::kBindRegistration];
   const auto* const registration = objects.find<Registration>(handle);
-  if (registration == nullptr || (length == 0 && !closes)) return EINVAL;
+  if (registration == nullptr) return Refusal::BindRegistration;
+  if (length == 0 && !closes) return Refusal::BindBytes;
   ibv_mr* const bound = registration->bindable(closes ? 0 : offset, length);
-  if (bound == nullptr) return EINVAL;
+  if (bound == nullptr) return Refusal::BindRange;
   request.window = window;
   request.boundTo = handle;
   if (isFirstType) request.firstTypeWindow = window;
@@ -77,7 +84,7 @@ int understandBind(const ObjectTable& objects, Words copy, SendRequest& request)
   bind.rkey = copy[layout::kBindKey];
   bind.bind_info = {bound, closes ? 0 : registration->address() + offset, length,
                     copy[layout::kBindAccess] & kWindowAccess};
-  return 0;
+  return Refusal::None;
 }
 
 }  // namespace
@@ -92,23 +99,24 @@ SendBatch::SendBatch(ibv_qp_type type, const ibv_qp_cap& capacity)
       copy_(layout::kSendHeader + layout::kEntry * capacity.max_send_sge),
       entries_(kBatch * std::max<std::size_t>(1, capacity.max_send_sge)) {}
 
-int SendBatch::understand(const ObjectTable& objects, SendRequest& request, std::span<ibv_sge> entries) const {
+Refusal SendBatch::understand(const ObjectTable& objects, SendRequest& request, std::span<ibv_sge> entries) const {
   const Words copy(copy_);
   const std::uint32_t opcode = copy[layout::kOpcode];
   const std::uint32_t flags = copy[layout::kFlags];
-  if (!suits(limits_.type, opcode) || (flags & ~kKnownFlags) != 0) return EINVAL;
+  if (!suits(limits_.type, opcode)) return Refusal::Operation;
+  if ((flags & ~kKnownFlags) != 0) return Refusal::Flags;
   const bool inlined = (flags & IBV_SEND_INLINE) != 0;
-  if (inlined && !canInline(opcode)) return EINVAL;
+  if (inlined && !canInline(opcode)) return Refusal::InlineOperation;
   ibv_send_wr& work = request.work;
   work.wr_id = wide(copy, layout::kId);
   work.opcode = static_cast<ibv_wr_opcode>(opcode);
   work.send_flags = flags;
-  const int error = understandEntries(objects, copy, layout::kSendHeader, inlined, entries);
-  if (error != 0) return error;
+  const Refusal refusal = understandEntries(objects, copy, layout::kSendHeader, inlined, entries);
+  if (refusal != Refusal::None) return refusal;
   std::uint64_t bytes = 0;
   for (const ibv_sge& entry : entries) bytes += entry.length;
   // The processor copies inlined bytes while the request is posted, into room of that size.
-  if (inlined && bytes > limits_.inlineBytes) return EINVAL;
+  if (inlined && bytes > limits_.inlineBytes) return Refusal::InlineBytes;
   work.sg_list = entries.data();
   work.num_sge = static_cast<int>(entries.size());
   if (opcode == IBV_WR_SEND_WITH_IMM || opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
@@ -119,16 +127,16 @@ int SendBatch::understand(const ObjectTable& objects, SendRequest& request, std:
   if (opcode == IBV_WR_BIND_MW) return understandBind(objects, copy, request);
   if (limits_.type == IBV_QPT_UD) {
     const auto* const handle = objects.find<AddressHandle>(copy[layout::kAddressHandle]);
-    if (handle == nullptr) return EINVAL;
+    if (handle == nullptr) return Refusal::AddressHandle;
     work.wr.ud = {handle->get(), copy[layout::kRemoteQueuePair], copy[layout::kRemoteKey]};
   } else if (opcode == IBV_WR_ATOMIC_CMP_AND_SWP || opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {
-    if (bytes < sizeof(std::uint64_t)) return EINVAL;
+    if (bytes < sizeof(std::uint64_t)) return Refusal::AtomicBytes;
     work.wr.atomic = {wide(copy, layout::kRemoteAddress), wide(copy, layout::kCompareAdd), wide(copy, layout::kSwap),
                       copy[layout::kRkey]};
   } else {
     work.wr.rdma = {wide(copy, layout::kRemoteAddress), copy[layout::kRkey]};
   }
-  return 0;
+  return Refusal::None;
 }
 
 void SendBatch::post(const ObjectTable& objects, Words words, std::size_t stride, std::size_t count,
@@ -161,15 +169,14 @@ void SendBatch::post(const ObjectTable& objects, Words words, std::size_t stride
   for (std::size_t index = 0; index < count; ++index) {
     std::copy_n(words.data() + index * stride, copied, copy_.begin());
     const std::size_t entries = copy_[layout::kEntries];
-    int error = entries > limits_.entries || layout::kSendHeader + entries * layout::kEntry > copied ? EINVAL : 0;
+    const bool fits = entries <= limits_.entries && layout::kSendHeader + entries * layout::kEntry <= copied;
     SendRequest& request = requests_.at(staged);
     request = {};
-    if (error == 0) {
-      error = understand(objects, request, {entries_.data() + staged * limits_.entries, entries});
-    }
-    if (error != 0) {
+    const Refusal refusal =
+        fits ? understand(objects, request, {entries_.data() + staged * limits_.entries, entries}) : Refusal::Entries;
+    if (refusal != Refusal::None) {
       flush();
-      refuse(kCall, error, posted);
+      refuse(kCall, refusal, posted);
     }
     if (request.firstTypeWindow == nullptr) {
       // A bind ends its batch, since another of the same window starts from the key that it takes.
@@ -179,7 +186,7 @@ void SendBatch::post(const ObjectTable& objects, Words words, std::size_t stride
     ibv_mw_bind binding{request.work.wr_id, request.work.send_flags, request.work.bind_mw.bind_info};
     const SendRequest bound = request;
     flush();
-    error = bind(bound.firstTypeWindow->get(), &binding);
+    const int error = bind(bound.firstTypeWindow->get(), &binding);
     if (error != 0) refuse("ibv_bind_mw", error, posted);
     bound.window->bindTo(bound.boundTo);
     ++posted;
@@ -192,13 +199,13 @@ ReceiveBatch::ReceiveBatch(std::uint32_t entries)
       copy_(layout::kReceiveHeader + layout::kEntry * std::size_t{entries}),
       entries_(kBatch * std::max<std::size_t>(1, entries)) {}
 
-int ReceiveBatch::understand(const ObjectTable& objects, ibv_recv_wr& request, std::span<ibv_sge> entries) const {
+Refusal ReceiveBatch::understand(const ObjectTable& objects, ibv_recv_wr& request, std::span<ibv_sge> entries) const {
   const Words copy(copy_);
   request.wr_id = wide(copy, layout::kId);
-  const int error = understandEntries(objects, copy, layout::kReceiveHeader, false, entries);
+  const Refusal refusal = understandEntries(objects, copy, layout::kReceiveHeader, false, entries);
   request.sg_list = entries.data();
   request.num_sge = static_cast<int>(entries.size());
-  return error;
+  return refusal;
 }
 
 void ReceiveBatch::post(const char* call, const ObjectTable& objects, Words words, std::size_t stride,
@@ -223,13 +230,14 @@ void ReceiveBatch::post(const char* call, const ObjectTable& objects, Words word
   for (std::size_t index = 0; index < count; ++index) {
     std::copy_n(words.data() + index * stride, copied, copy_.begin());
     const std::size_t entries = copy_[layout::kReceiveEntries];
-    int error = entries > most_ || layout::kReceiveHeader + entries * layout::kEntry > copied ? EINVAL : 0;
+    const bool fits = entries <= most_ && layout::kReceiveHeader + entries * layout::kEntry <= copied;
     ibv_recv_wr& request = requests_.at(staged);
     request = {};
-    if (error == 0) error = understand(objects, request, {entries_.data() + staged * most_, entries});
-    if (error != 0) {
+    const Refusal refusal =
+        fits ? understand(objects, request, {entries_.data() + staged * most_, entries}) : Refusal::Entries;
+    if (refusal != Refusal::None) {
       flush();
-      refuse(call, error, posted);
+      refuse(call, refusal, posted);
     }
     if (++staged == kBatch) flush();
   }

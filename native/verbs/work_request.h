@@ -14,6 +14,7 @@
 
 #include "verbs/memory_window.h"
 #include "verbs/object_table.h"
+#include "verbs/refusal.h"
 #include "verbs/registration.h"
 
 namespace pinfold::verbs {
@@ -45,13 +46,14 @@ class SendBatch {
   SendBatch(ibv_qp_type type, const ibv_qp_cap& capacity);
 
   // Hands chains to `post`, which returns an error number and the request that it did not take, and windows of type 1
-  // to `bind`. Throws SystemError with posted and index.
+  // to `bind`. Throws SystemError with posted and index, and with
+  // the reason (refusal.h) where libibverbs was not asked.
   void post(const ObjectTable& objects, std::span<const std::uint32_t> words, std::size_t stride, std::size_t count,
             const std::function<int(ibv_send_wr*, ibv_send_wr**)>& post,
             const std::function<int(ibv_mw*, ibv_mw_bind*)>& bind);
 
  private:
-  int understand(const ObjectTable& objects, SendRequest& request, std::span<ibv_sge> entries) const;
+  Refusal understand(const ObjectTable& objects, SendRequest& request, std::span<ibv_sge> entries) const;
 
   const SendLimits limits_;
   std::vector<std::uint32_t> copy_;
@@ -67,7 +69,7 @@ class ReceiveBatch {
             std::size_t count, const std::function<int(ibv_recv_wr*, ibv_recv_wr**)>& post);
 
  private:
-  int understand(const ObjectTable& objects, ibv_recv_wr& request, std::span<ibv_sge> entries) const;
+  Refusal understand(const ObjectTable& objects, ibv_recv_wr& request, std::span<ibv_sge> entries) const;
 
   const std::uint32_t most_;
   std::vector<std::uint32_t> copy_;

@@ -72,9 +72,15 @@ export interface Done {
 
 /** Two connected queue pairs, each with a completion queue, in one domain; and device memory, which needs no region. */
 export class Loop {
-  readonly calls: DeviceCalls = loopbackProvider.open('loopback0')
-  readonly domain: Handle = this.calls.allocateDomain()
-  readonly memory: Handle = this.calls.allocateDeviceMemory(4096, 0)
+  readonly calls: DeviceCalls
+  readonly domain: Handle
+  readonly memory: Handle
+
+  constructor(calls: DeviceCalls = loopbackProvider.open('loopback0')) {
+    this.calls = calls
+    this.domain = calls.allocateDomain()
+    this.memory = calls.allocateDeviceMemory(4096, 0)
+  }
 
   queue(entries = 64): Handle {
     return this.calls.createCompletionQueue({ entries, channel: 0, vector: 0, extended: false, timestamps: false })

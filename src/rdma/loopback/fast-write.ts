@@ -9,6 +9,7 @@ import { wire } from './wire.js'
 
 const { RTR, RTS } = queuePairStates.byName
 const { remoteWrite } = accessFlags.byName
+const fastFlags = sendFlags.signaled | sendFlags.fence | sendFlags.solicited
 
 /**
  * The peer whose memory `writeAtOnce` may write into; undefined where each request needs a closer look. It stays so until
@@ -36,7 +37,7 @@ export function writeAtOnce(
 ): boolean {
   const flags = words[at + sendWord.flags] ?? 0
   if (words[at + sendWord.opcode] !== requestOpcodes.byName.write || words[at + sendWord.entries] !== 1) return false
-  if ((flags & sendFlags.inline) !== 0) return false
+  if ((flags & ~fastFlags) !== 0) return false
   const entry = at + sendHeaderWords
   const length = words[entry + entryWord.length] ?? 0
   const source = queuePair.context.registrations.find(words[entry + entryWord.registration] ?? 0)

@@ -2,6 +2,7 @@ import { accessFlags } from '../contract/access-flags.js'
 import { eventTypes } from '../contract/async-events.js'
 import type { DeviceCalls, PathAttributes, QueuePairChange, QueuePairRequest } from '../contract/device-calls.js'
 import { isGroup } from '../contract/gids.js'
+import { refusedRequest } from '../contract/refusal-reasons.js'
 import { queuePairStates, queuePairTypes } from '../contract/states.js'
 import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
@@ -96,7 +97,7 @@ export function queuePairCalls(context: LoopbackContext) {
       }
       for (let index = 0; index < count; index++) {
         const loaded = loadReceive(context, words, index * stride, stride, capacity.receiveEntries)
-        if (typeof loaded === 'string') throw refusal('ibv_post_recv', loaded, { posted: index, index })
+        if (typeof loaded === 'string') throw refusedRequest('ibv_post_recv', loaded, index)
         if (queuePair.receives.length >= capacity.receiveRequests) {
           throw queueFull('ibv_post_recv', `${capacity.receiveRequests} receives are posted`, { posted: index, index })
         }

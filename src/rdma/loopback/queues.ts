@@ -1,4 +1,5 @@
 import type { DeviceCalls } from '../contract/device-calls.js'
+import { refusedRequest } from '../contract/refusal-reasons.js'
 import { CompletionStore } from './completion-store.js'
 import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
@@ -90,7 +91,7 @@ export function queueCalls(context: LoopbackContext) {
       const queue = context.shared.get('ibv_post_srq_recv', handle)
       for (let index = 0; index < count; index++) {
         const loaded = loadReceive(context, words, index * stride, stride, queue.entries)
-        if (typeof loaded === 'string') throw refusal('ibv_post_srq_recv', loaded, { posted: index, index })
+        if (typeof loaded === 'string') throw refusedRequest('ibv_post_srq_recv', loaded, index)
         if (queue.receives.length >= queue.capacity) {
           throw queueFull('ibv_post_srq_recv', `${queue.capacity} receives are posted`, { posted: index, index })
         }

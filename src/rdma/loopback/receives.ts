@@ -1,32 +1,34 @@
 import { accessFlags } from '../contract/access-flags.js'
 import { eventTypes } from '../contract/async-events.js'
 import { loopbackVendorErrors as why } from '../contract/loopback-vendor-errors.js'
+import type { RefusalReason } from '../contract/refusal-reasons.js'
 import { entryWord, entryWords, receiveHeaderWords, receiveWord } from '../contract/work-layout.js'
 import type { LoopbackContext } from './context.js'
 import type { PostedEntry, PostedReceive, QueuePairEndpoint } from './records.js'
 import type { Segments } from './segments.js'
+import { longestEntry } from './send-request.js'
 
 const { localWrite } = accessFlags.byName
 
-/** A receive as it was read out of the words of a batch, or why it is refused. */
+/** A receive as it was read out of the words of a batch, or the reason why it is refused. */
 export function loadReceive(
   context: LoopbackContext,
   words: Uint32Array,
   at: number,
   stride: number,
   mostEntries: number,
-): PostedReceive | string {
+): PostedReceive | RefusalReason {
   const count = words[at + receiveWord.entries] ?? 0
   const most = Math.min(mostEntries, (stride - receiveHeaderWords) / entryWords)
-  if (count > most) return `${count} scatter entries, and the queue takes ${most}`
+  if (count > most) return 'entries'
   const entries: PostedEntry[] = []
   for (let entry = 0; entry < count; entry++) {
     const word = at + receiveHeaderWords + entry * entryWords
     const memory = context.registrations.find(words[word + entryWord.registration] ?? 0)
     const length = words[word + entryWord.length] ?? 0
     const offset = (words[word + entryWord.offset] ?? 0) + (words[word + entryWord.offset + 1] ?? 0) * 2 ** 32
-    if (memory === undefined || memory.isImplicit) return `scatter entry ${entry} is of no registration`
-    if (!(offset + length <= memory.length)) return `scatter entry ${entry} is not inside of its registration`
+    if (memory === undefined || memory.isImplicit) return 'entryRegistration'
+    if (!(offset + length <= memory.length && length <= longestEntry)) return 'entryRange'
     entries.push({ memory, offset, length })
   }
   return { idLow: words[at + receiveWord.id] ?? 0, idHigh: words[at + receiveWord.id + 1] ?? 0, entries }

@@ -3,6 +3,7 @@ import { eventTypes } from '../contract/async-events.js'
 import { completionStatuses } from '../contract/completion-status.js'
 import { loopbackVendorErrors as why } from '../contract/loopback-vendor-errors.js'
 import { completionOpcodes, requestOpcodes, sendFlags } from '../contract/operations.js'
+import { refusedRequest } from '../contract/refusal-reasons.js'
 import { queuePairStates } from '../contract/states.js'
 import { sendWord } from '../contract/work-layout.js'
 import { peerAtOnce, writeAtOnce } from './fast-write.js'
@@ -34,7 +35,7 @@ function postEach(queuePair: QueuePairEndpoint, words: Uint32Array, stride: numb
   for (let index = 0; index < count; index++) {
     if (peer !== undefined && writeAtOnce(queuePair, peer, words, index * stride)) continue
     const refused = current.load(queuePair, words, index * stride, stride, undefined)
-    if (refused !== undefined) throw refusal('ibv_post_send', refused, { posted: index, index })
+    if (refused !== undefined) throw refusedRequest('ibv_post_send', refused, index)
     requireOwnDomain(current, index)
     if (queuePair.pending.length >= capacity.sendRequests) {
       throw queueFull('ibv_post_send', `${capacity.sendRequests} requests are outstanding`, { posted: index, index })

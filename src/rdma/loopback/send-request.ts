@@ -1,4 +1,5 @@
 import { requestOpcodes, sendFlags } from '../contract/operations.js'
+import type { RefusalReason } from '../contract/refusal-reasons.js'
 import { queuePairTypes } from '../contract/states.js'
 import { entryWord, entryWords, sendHeaderWords, sendWord } from '../contract/work-layout.js'
 import type { Path, QueuePairEndpoint, Window } from './records.js'
@@ -22,6 +23,18 @@ possible[UC] = bits(
   opcodes.bind,
 )
 possible[UD] = bits(opcodes.send, opcodes.sendWithImmediate)
+
+/** Operations that take bytes from here, and so can take them while they are posted. */
+const inlinable = bits(
+  opcodes.send,
+  opcodes.sendWithImmediate,
+  opcodes.sendWithInvalidate,
+  opcodes.write,
+  opcodes.writeWithImmediate,
+)
+const knownFlags = Object.values(sendFlags).reduce((all, flag) => all | flag, 0)
+/** Bytes of a scatter entry: the most that a device takes. */
+export const longestEntry = 2 ** 31
 
 const isAtomic = (opcode: number) => opcode === opcodes.compareAndSwap || opcode === opcodes.fetchAndAdd
 
@@ -64,7 +77,7 @@ export class LoadedSend {
    * Reads a request and checks what a driver checks when it is posted.
    *
    * @param inline the bytes of an inline send that was posted before
-   * @returns why it is refused; undefined when it is taken
+   * @returns the reason why it is refused; undefined when it is taken
    */
   load(
     queuePair: QueuePairEndpoint,
@@ -72,7 +85,7 @@ export class LoadedSend {
     at: number,
     stride: number,
     inline: Uint8Array | undefined,
-  ): string | undefined {
+  ): RefusalReason | undefined {
     this.idLow = words[at + sendWord.id] ?? 0
     this.idHigh = words[at + sendWord.id + 1] ?? 0
     this.opcode = words[at + sendWord.opcode] ?? 0
@@ -82,20 +95,18 @@ export class LoadedSend {
     this.low = words[at + sendWord.remoteAddress] ?? 0
     this.high = words[at + sendWord.remoteAddress + 1] ?? 0
     const { type, capacity } = queuePair.request
-    if (this.opcode > opcodes.sendWithInvalidate) return 'there is no such operation'
-    if (((possible[type] ?? 0) & (1 << this.opcode)) === 0) return 'this type of queue pair has no such operation'
+    if (this.opcode > opcodes.sendWithInvalidate) return 'operation'
+    const operation = 1 << this.opcode
+    if (((possible[type] ?? 0) & operation) === 0) return 'operation'
+    if ((this.flags & ~knownFlags) !== 0) return 'flags'
+    const isInline = (this.flags & sendFlags.inline) !== 0
+    if (isInline && (inlinable & operation) === 0) return 'inlineOperation'
     const entries = words[at + sendWord.entries] ?? 0
     const most = Math.min(capacity.sendEntries, (stride - sendHeaderWords) / entryWords)
-    if (entries > most) return `${entries} scatter entries, and the queue pair takes ${most}`
+    if (entries > most) return 'entries'
     const refused = this.#gather(queuePair, words, at + sendHeaderWords, entries, inline)
     if (refused !== undefined) return refused
-    const isInline = (this.flags & sendFlags.inline) !== 0
-    if (isInline && (this.opcode === opcodes.read || isAtomic(this.opcode))) {
-      return 'what brings bytes here cannot be inline'
-    }
-    if (isInline && this.local.total > capacity.inlineBytes) {
-      return `${this.local.total} bytes inline, and the queue pair takes ${capacity.inlineBytes}`
-    }
+    if (isInline && this.local.total > capacity.inlineBytes) return 'inlineBytes'
     if (isAtomic(this.opcode)) return this.#loadAtomic(words, at)
     if (type === UD) return this.#loadDatagram(queuePair, words, at)
     return this.opcode === opcodes.bind ? this.#loadBind(queuePair, words, at) : undefined
@@ -107,7 +118,7 @@ export class LoadedSend {
     first: number,
     entries: number,
     inline: Uint8Array | undefined,
-  ): string | undefined {
+  ): RefusalReason | undefined {
     this.local.clear()
     this.isForeign = false
     this.isReadOnly = false
@@ -121,10 +132,10 @@ export class LoadedSend {
       const memory = context.registrations.find(words[at + entryWord.registration] ?? 0)
       const length = words[at + entryWord.length] ?? 0
       const offset = (words[at + entryWord.offset] ?? 0) + (words[at + entryWord.offset + 1] ?? 0) * 2 ** 32
-      if (memory === undefined || memory.isImplicit) return `scatter entry ${entry} is of no registration`
-      if (!(offset + length <= memory.length)) return `scatter entry ${entry} is not inside of its registration`
+      if (memory === undefined || memory.isImplicit) return 'entryRegistration'
+      if (!(offset + length <= memory.length && length <= longestEntry)) return 'entryRange'
       // The processor reads such bytes itself, by their virtual address.
-      if (isInline && memory.storage.kind !== 'region') return `scatter entry ${entry} is of no region, and inline`
+      if (isInline && memory.storage.kind !== 'region') return 'inlineMemory'
       if (length === 0) continue
       if (memory.domain !== domain) this.isForeign = true
       if ((memory.access & 1) === 0) this.isReadOnly = true
@@ -133,34 +144,34 @@ export class LoadedSend {
     return undefined
   }
 
-  #loadAtomic(words: Uint32Array, at: number): string | undefined {
+  #loadAtomic(words: Uint32Array, at: number): RefusalReason | undefined {
     this.compareLow = words[at + sendWord.compareAdd] ?? 0
     this.compareHigh = words[at + sendWord.compareAdd + 1] ?? 0
     this.swapLow = words[at + sendWord.swap] ?? 0
     this.swapHigh = words[at + sendWord.swap + 1] ?? 0
-    if (this.local.total < 8) return 'an atomic needs 8 bytes for what was there'
-    return this.low % 8 === 0 ? undefined : 'an atomic is on a multiple of 8'
+    if (this.local.total < 8) return 'atomicBytes'
+    return this.low % 8 === 0 ? undefined : 'misalignedAtomic'
   }
 
-  #loadDatagram({ context, domain }: QueuePairEndpoint, words: Uint32Array, at: number): string | undefined {
+  #loadDatagram({ context, domain }: QueuePairEndpoint, words: Uint32Array, at: number): RefusalReason | undefined {
     this.path = context.paths.find(words[at + sendWord.addressHandle] ?? 0)
     this.remoteQueuePair = words[at + sendWord.remoteQueuePair] ?? 0
     this.remoteKey = words[at + sendWord.remoteKey] ?? 0
     this.isPathForeign = this.path?.domain !== domain
-    return this.path === undefined ? 'a datagram needs an address handle' : undefined
+    return this.path === undefined ? 'addressHandle' : undefined
   }
 
-  #loadBind({ context }: QueuePairEndpoint, words: Uint32Array, at: number): string | undefined {
+  #loadBind({ context }: QueuePairEndpoint, words: Uint32Array, at: number): RefusalReason | undefined {
     this.window = context.windows.find(words[at + sendWord.window] ?? 0)
-    if (this.window === undefined) return 'a bind needs a window'
+    if (this.window === undefined) return 'bindWindow'
     this.bindOffset = (words[at + sendWord.bindOffset] ?? 0) + (words[at + sendWord.bindOffset + 1] ?? 0) * 2 ** 32
     this.bindLength = (words[at + sendWord.bindLength] ?? 0) + (words[at + sendWord.bindLength + 1] ?? 0) * 2 ** 32
     // Providers look into the registration also when a window is closed: it is the one that it was bound to.
     const isClosing = this.window.type === 1 && this.bindLength === 0
     const registration = context.registrations.find(words[at + sendWord.bindRegistration] ?? 0)
     this.bindMemory = isClosing ? this.window.named : registration
-    if (this.bindMemory === undefined || this.bindMemory.handle === 0) return 'a bind needs a registration'
-    if (!isClosing && this.bindLength === 0) return 'a bind needs bytes'
+    if (this.bindMemory === undefined || this.bindMemory.handle === 0) return 'bindRegistration'
+    if (!isClosing && this.bindLength === 0) return 'bindBytes'
     this.bindAccess = words[at + sendWord.bindAccess] ?? 0
     this.bindKey = words[at + sendWord.bindKey] ?? 0
     return undefined

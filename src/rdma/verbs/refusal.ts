@@ -5,6 +5,7 @@ import { formatSize } from '../../sizes.js'
 import { listKernelDirectory, readKernelFile } from '../../system/kernel-files.js'
 import { capabilities, memlockLimit, processMemory } from '../../system/process-limits.js'
 import { roomHint } from '../contract/queue-room.js'
+import { reasonOf, refusedRequest } from '../contract/refusal-reasons.js'
 
 const { EACCES, EBUSY, EIO, ENODEV, ENOENT, ENOMEM, ENOSYS, ENXIO, EOPNOTSUPP, EPERM, EPROTONOSUPPORT } =
   constants.errno
@@ -35,6 +36,8 @@ export function explainRefusal(error: unknown, attempt: Attempt): PinfoldError {
     const message = error instanceof Error ? error.message : String(error)
     return new PinfoldError(message, { code: 'ERR_INVALID_ARGUMENT', cause: error })
   }
+  const reason = reasonOf(error.values?.reason)
+  if (reason !== undefined) return refusedRequest(error.syscall, reason, error.values?.posted ?? 0, error)
   if (error.syscall === 'dlopen') return libraryMissing(error)
   if (error.syscall === 'dlvsym') return symbolMissing(error)
   if (error.syscall === 'ibv_open_device') return notOpened(error, attempt)

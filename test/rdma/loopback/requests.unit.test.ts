@@ -2,12 +2,19 @@ import { afterEach, describe, expect, test, vi } from 'vitest'
 import { eventTypes } from '../../../src/rdma/contract/async-events.js'
 import { completionStatuses } from '../../../src/rdma/contract/completion-status.js'
 import { requestOpcodes, sendFlags } from '../../../src/rdma/contract/operations.js'
+import type { RefusalReason } from '../../../src/rdma/contract/refusal-reasons.js'
 import { receiveHeaderWords, receiveWord } from '../../../src/rdma/contract/work-layout.js'
 import { connected, everyAccess, Loop, types } from '../../support/loopback-device.js'
 
 const opcodes = requestOpcodes.byName
 const { SUCCESS, WR_FLUSH_ERR, REM_ACCESS_ERR, REM_OP_ERR, LOC_QP_OP_ERR } = completionStatuses.byName
-const refused = expect.objectContaining({ code: 'ERR_DEVICE_REFUSED', syscall: 'ibv_post_send', errno: 22 })
+const refused = (reason: RefusalReason, posted = 0) =>
+  expect.objectContaining({
+    code: 'ERR_DEVICE_REFUSED',
+    syscall: 'ibv_post_send',
+    errno: 22,
+    values: { posted, index: posted, reason },
+  })
 let loop = new Loop()
 
 afterEach(() => {
@@ -19,17 +26,22 @@ const statuses = (queue: number) => loop.poll(queue).map(({ id, status }) => [id
 
 describe('what is refused when it is posted', () => {
   test.each([
-    ['an operation that there is not', { opcode: 10 }],
-    ['an inline read', { opcode: opcodes.read, flags: sendFlags.inline }],
-    ['an inline atomic', { opcode: opcodes.fetchAndAdd, flags: sendFlags.inline }],
-    ['an inline write of what is no region', { opcode: opcodes.write, flags: sendFlags.inline }],
-    ['an atomic that is not on a multiple of 8', { opcode: opcodes.fetchAndAdd, address: 4n }],
-    ['a bind of no window', { opcode: opcodes.bind, window: 12345 }],
-  ])('%s', (_, send) => {
+    ['an unknown operation', 'operation', { opcode: 10 }],
+    ['an unknown flag', 'flags', { opcode: opcodes.write, flags: 1 << 4 }],
+    ['an inline read', 'inlineOperation', { opcode: opcodes.read, flags: sendFlags.inline }],
+    ['an inline atomic', 'inlineOperation', { opcode: opcodes.fetchAndAdd, flags: sendFlags.inline }],
+    ['an inline write from memory of no region', 'inlineMemory', { opcode: opcodes.write, flags: sendFlags.inline }],
+    [
+      'an atomic at an address that is no multiple of 8',
+      'misalignedAtomic',
+      { opcode: opcodes.fetchAndAdd, address: 4n },
+    ],
+    ['a bind of no window', 'bindWindow', { opcode: opcodes.bind, window: 12345 }],
+  ] as const)('%s', (_, reason, send) => {
     const { near } = connected(loop)
     const { handle, rkey } = loop.register(0, 64)
     const entries = [{ registration: handle, length: 8 }]
-    expect(() => loop.post(near.handle, { rkey, entries, ...send })).toThrow(refused)
+    expect(() => loop.post(near.handle, { rkey, entries, ...send })).toThrow(refused(reason))
     expect(loop.poll(near.queue)).toEqual([])
   })
 
@@ -41,16 +53,14 @@ describe('what is refused when it is posted', () => {
     const { near } = connected(loop)
     const { handle, rkey } = loop.register(0, 64)
     const entries = [{ registration: handle, ...range }]
-    expect(() => loop.post(near.handle, { opcode: opcodes.write, rkey, entries })).toThrow(refused)
+    expect(() => loop.post(near.handle, { opcode: opcodes.write, rkey, entries })).toThrow(refused('entryRange'))
   })
 
   test('those before it are posted, and it says how many', () => {
     const { near } = connected(loop)
     const { handle, rkey } = loop.register(0, 64)
     const good = { opcode: opcodes.write, rkey, entries: [{ registration: handle, length: 8 }] }
-    expect(() => loop.post(near.handle, good, good, { ...good, opcode: 99 }, good)).toThrow(
-      expect.objectContaining({ values: { posted: 2, index: 2 } }),
-    )
+    expect(() => loop.post(near.handle, good, good, { ...good, opcode: 99 }, good)).toThrow(refused('operation', 2))
     expect(loop.poll(near.queue)).toHaveLength(2)
   })
 
@@ -149,7 +159,7 @@ describe('a receive', () => {
     const words = new Uint32Array(2 * receiveHeaderWords)
     words[receiveHeaderWords + receiveWord.entries] = 9
     expect(() => loop.calls.postReceive(near.handle, words, receiveHeaderWords, 2)).toThrow(
-      expect.objectContaining({ values: { posted: 1, index: 1 } }),
+      expect.objectContaining({ values: { posted: 1, index: 1, reason: 'entries' } }),
     )
     expect(statuses(near.queue)).toEqual([[0, WR_FLUSH_ERR]])
   })
