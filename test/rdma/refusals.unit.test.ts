@@ -1,5 +1,7 @@
-import { expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { PinfoldError } from '../../src/errors.js'
+import { openRegistrySync } from '../../src/index.js'
+import { coreOf } from '../../src/memory/mapped-region.js'
 import { native } from '../../src/native.js'
 import type { DeviceCalls } from '../../src/rdma/contract/device-calls.js'
 import { requestOpcodes, sendFlags } from '../../src/rdma/contract/operations.js'
@@ -23,10 +25,23 @@ function noOpDevice(): DeviceCalls {
 
 interface Fault {
   readonly type?: number
-  readonly send: (good: { readonly registration: number; readonly window: number }) => Send
+  readonly send: (good: {
+    /** Of 64 bytes of device memory, and of a region. */
+    readonly registration: number
+    readonly ofRegion: number
+    readonly ofNothing: number
+    readonly window: number
+  }) => Send
 }
 
+const memory = openRegistrySync({ regions: { bytes: { size: '64KiB', pages: 'base' } } })
+
 const bytes = (registration: number, length = 8) => [{ registration, length }]
+const bind = (window: number, registration: number, offset: number, length: number): Send => ({
+  opcode: opcodes.bind,
+  window,
+  bind: { registration, offset, length },
+})
 
 /** For each reason a request that only this reason refuses. */
 const faults: Readonly<Record<Exclude<RefusalReason, 'misalignedAtomic'>, readonly Fault[]>> = {
@@ -35,7 +50,9 @@ const faults: Readonly<Record<Exclude<RefusalReason, 'misalignedAtomic'>, readon
   inlineOperation: [opcodes.read, opcodes.fetchAndAdd, opcodes.invalidate, opcodes.bind].map((opcode) => ({
     send: () => ({ opcode, flags: sendFlags.inline }),
   })),
-  inlineBytes: [],
+  inlineBytes: [
+    { send: ({ ofRegion }) => ({ opcode: opcodes.write, flags: sendFlags.inline, entries: bytes(ofRegion, 65) }) },
+  ],
   inlineMemory: [
     { send: ({ registration }) => ({ opcode: opcodes.write, flags: sendFlags.inline, entries: bytes(registration) }) },
   ],
@@ -48,26 +65,21 @@ const faults: Readonly<Record<Exclude<RefusalReason, 'misalignedAtomic'>, readon
     },
   ],
   entryRegistration: [{ send: () => ({ opcode: opcodes.write, entries: bytes(none) }) }],
-  entryRange: [57, 2 ** 32 - 1].map((length) => ({
-    send: ({ registration }) => ({ opcode: opcodes.write, entries: bytes(registration, 8 + length) }),
+  entryRange: [65, 2 ** 32 - 1].map((length) => ({
+    send: ({ registration }) => ({ opcode: opcodes.write, entries: bytes(registration, length) }),
   })),
   atomicBytes: [{ send: ({ registration }) => ({ opcode: opcodes.fetchAndAdd, entries: bytes(registration, 7) }) }],
   addressHandle: [{ type: types.UD, send: () => ({ opcode: opcodes.send, addressHandle: none }) }],
   bindWindow: [{ send: () => ({ opcode: opcodes.bind, window: none }) }],
-  bindRegistration: [
-    { send: ({ window }) => ({ opcode: opcodes.bind, window, bind: { registration: none, offset: 0, length: 8 } }) },
+  bindRegistration: [{ send: ({ window }) => bind(window, none, 0, 8) }],
+  bindBytes: [{ send: ({ registration, window }) => bind(window, registration, 0, 0) }],
+  bindRange: [
+    { send: ({ ofRegion, window }) => bind(window, ofRegion, 65_536, 1) },
+    { send: ({ ofNothing, window }) => bind(window, ofNothing, 0, 8) },
   ],
-  bindBytes: [
-    {
-      send: ({ registration, window }) => ({
-        opcode: opcodes.bind,
-        window,
-        bind: { registration, offset: 0, length: 0 },
-      }),
-    },
-  ],
-  bindRange: [],
 }
+
+afterAll(() => memory.close())
 
 test.each(Object.entries(faults))('both devices refuse by the same sentence: %s', (reason, ways) => {
   const refusals = [noOpDevice(), loopbackProvider.open('loopback0')].map((calls) => {
@@ -75,11 +87,14 @@ test.each(Object.entries(faults))('both devices refuse by the same sentence: %s'
     const told = ways.map(({ type = types.RC, send }) => {
       const { near } = connected(loop, { type })
       const { handle: registration } = loop.register(0, 64)
+      const core = coreOf(memory.regions.bytes)
+      const { handle: ofRegion } = calls.register(loop.domain, { core, offset: 0, length: core.size }, undefined, 0)
+      const { handle: ofNothing } = calls.registerNull(loop.domain)
       const { handle: window } = calls.allocateWindow(loop.domain, 2)
       const good: Send = { opcode: type === types.UD ? opcodes.send : opcodes.write }
       const first = type === types.UD ? [] : [good]
       try {
-        loop.post(near.handle, ...first, send({ registration, window }))
+        loop.post(near.handle, ...first, send({ registration, ofRegion, ofNothing, window }))
       } catch (error) {
         if (error instanceof PinfoldError) return [error.message, error.code, error.errno, error.values]
         throw error

@@ -172,6 +172,8 @@ export class LoadedSend {
     this.bindMemory = isClosing ? this.window.named : registration
     if (this.bindMemory === undefined || this.bindMemory.handle === 0) return 'bindRegistration'
     if (!isClosing && this.bindLength === 0) return 'bindBytes'
+    const { storage, length } = this.bindMemory
+    if (storage.kind === 'null' || !(this.bindOffset + this.bindLength <= length)) return 'bindRange'
     this.bindAccess = words[at + sendWord.bindAccess] ?? 0
     this.bindKey = words[at + sendWord.bindKey] ?? 0
     return undefined
