@@ -198,8 +198,8 @@ export interface NativeVerbs {
   postSharedReceive(context: number, queue: number, words: Uint32Array, stride: number, count: number): void
 
   /**
-   * `request`: type, domain, send queue, receive queue, shared receive queue, capacity (send requests, receive requests,
-   * send entries, receive entries, inline bytes), signalAll; the capacity is filled in, and the number behind it all.
+   * `request`: `queuePairWord` of src/rdma/verbs/attribute-words.ts. The capacity is filled in as it was granted, and so is
+   * the number.
    */
   createQueuePair(context: number, request: Uint32Array): number
   /** `attributes`: src/rdma/verbs/attribute-words.ts. */

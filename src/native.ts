@@ -8,7 +8,7 @@ import type { NativeVerbs } from './native-verbs.js'
 export const pageKind = { base: 0, transparent: 1, hugetlb: 2 } as const
 /** What backs a mapping (native/memory/mapping.h). */
 export const backingKind = { memfd: 0, anonymous: 1, file: 2, adopted: 3 } as const
-/** Flags of a mapping (native/memory/mapping.h). */
+/** Flags of a mapping (native/addon/memory_binding.cc). */
 export const mappingFlag = { lock: 1, guard: 2, dump: 4, keepFile: 8 } as const
 /** NUMA policies (native/memory/placement.h). */
 export const policyKind = { none: 0, bind: 1, prefer: 2, interleave: 3, local: 4, preferMany: 5, bindLocal: 6 } as const

@@ -36,10 +36,13 @@ constexpr std::size_t kWindowSize = std::size_t{4} << 30;
 constexpr std::size_t kWindowStep = std::size_t{2} << 30;
 
 // src/native.ts, mappingFlag
+namespace mapping_flag {
 constexpr std::uint64_t kLock = 1;
 constexpr std::uint64_t kGuard = 2;
 constexpr std::uint64_t kDump = 4;
 constexpr std::uint64_t kKeepFile = 8;
+constexpr std::uint64_t kAll = kLock | kGuard | kDump | kKeepFile;
+}  // namespace mapping_flag
 
 constexpr std::uint64_t kLargestSize = std::uint64_t{1} << 56U;  // what five-level page tables give a process
 
@@ -93,17 +96,17 @@ Request requestOf(const Napi::Value& value) {
   const std::size_t size = wholeNumber(from.Get("size"), "size", kLargestSize);
   const std::size_t unit = page.kind == memory::PageKind::Hugetlb ? page.bytes : memory::basePageSize();
   if (size == 0 || size % unit != 0) throw ArgumentError("size is no multiple of the page size");
-  const std::uint64_t flags = wholeNumber(from.Get("flags"), "flags", kLock | kGuard | kDump | kKeepFile);
+  const std::uint64_t flags = wholeNumber(from.Get("flags"), "flags", mapping_flag::kAll);
   const auto backing = static_cast<memory::Backing>(wholeNumber(from.Get("backing"), "backing", 3));
   return {{.name = text(from.Get("name"), "name"),
            .size = size,
            .page = page,
            .backing = backing,
            .path = text(from.Get("path"), "path"),
-           .lock = (flags & kLock) != 0,
-           .guard = (flags & kGuard) != 0,
-           .dump = (flags & kDump) != 0,
-           .keepFile = (flags & kKeepFile) != 0,
+           .lock = (flags & mapping_flag::kLock) != 0,
+           .guard = (flags & mapping_flag::kGuard) != 0,
+           .dump = (flags & mapping_flag::kDump) != 0,
+           .keepFile = (flags & mapping_flag::kKeepFile) != 0,
            .placement = placementOf(from),
            .threads = static_cast<unsigned>(
                std::max<std::uint64_t>(1, wholeNumber(from.Get("threads"), "threads", kMostThreads))),

@@ -19,7 +19,7 @@
 namespace pinfold::addon {
 namespace {
 
-constexpr int kUnknownType = 3;  // src/native-verbs.ts
+constexpr int kUnknownGidType = 3;  // src/native-verbs.ts
 
 VerbsEnvironment& environmentOf(const Napi::CallbackInfo& info) { return Environment::of(info.Env()).verbs(); }
 
@@ -135,7 +135,7 @@ std::vector<ibv_gid_entry> gidsOfOldLibrary(verbs::Context& context) {
       ibv_gid gid{};
       if (context.verbs().queryGid(context.device(), port, index, &gid) != 0) continue;  // no entry there
       if (gid.global.interface_id == 0 && gid.global.subnet_prefix == 0) continue;
-      entries.push_back({gid, static_cast<std::uint32_t>(index), port, kUnknownType, 0});
+      entries.push_back({gid, static_cast<std::uint32_t>(index), port, kUnknownGidType, 0});
     }
   }
   return entries;

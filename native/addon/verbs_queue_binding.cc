@@ -129,32 +129,50 @@ Napi::Value postSharedReceive(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// type, domain, send queue, receive queue, shared receive queue, capacity (5), signalAll; the capacity, and then the
-// number of the queue pair, are filled in.
+// Words of the request for a queue pair: src/rdma/verbs/attribute-words.ts.
+namespace queue_pair_word {
+constexpr std::size_t kType = 0;
+constexpr std::size_t kDomain = 1;
+constexpr std::size_t kSendQueue = 2;
+constexpr std::size_t kReceiveQueue = 3;
+constexpr std::size_t kSharedReceiveQueue = 4;
+constexpr std::size_t kSendRequests = 5;
+constexpr std::size_t kReceiveRequests = 6;
+constexpr std::size_t kSendEntries = 7;
+constexpr std::size_t kReceiveEntries = 8;
+constexpr std::size_t kInlineBytes = 9;
+constexpr std::size_t kSignalAll = 10;
+constexpr std::size_t kNumber = 11;
+}  // namespace queue_pair_word
+constexpr std::size_t kQueuePairWords = 12;
+
+// The capacity is filled in as it was granted, and so is the number of the queue pair.
 Napi::Value createQueuePair(const Napi::CallbackInfo& info) {
-  constexpr std::size_t kRequest = 12;
-  const auto given = words(info[1], "request", kRequest);
-  const auto request = copyOf<kRequest>(info[1], "request");
-  if (request[0] != IBV_QPT_RC && request[0] != IBV_QPT_UC && request[0] != IBV_QPT_UD) {
+  namespace at = queue_pair_word;
+  const auto given = words(info[1], "request", kQueuePairWords);
+  const auto request = copyOf<kQueuePairWords>(info[1], "request");
+  const std::uint32_t type = request[at::kType];
+  if (type != IBV_QPT_RC && type != IBV_QPT_UC && type != IBV_QPT_UD) {
     throw ArgumentError("type is no type of queue pair");
   }
   verbs::Context& context = contextOf(info);
-  const verbs::Handle handle =
-      QueuePair::create(context, {.type = static_cast<ibv_qp_type>(request[0]),
-                                  .domain = request[1],
-                                  .sendQueue = request[2],
-                                  .receiveQueue = request[3],
-                                  .sharedReceiveQueue = request[4],
-                                  .capacity = {request[5], request[6], request[7], request[8], request[9]},
-                                  .signalAll = request[10] != 0});
+  const verbs::Handle handle = QueuePair::create(
+      context, {.type = static_cast<ibv_qp_type>(type),
+                .domain = request[at::kDomain],
+                .sendQueue = request[at::kSendQueue],
+                .receiveQueue = request[at::kReceiveQueue],
+                .sharedReceiveQueue = request[at::kSharedReceiveQueue],
+                .capacity = {request[at::kSendRequests], request[at::kReceiveRequests], request[at::kSendEntries],
+                             request[at::kReceiveEntries], request[at::kInlineBytes]},
+                .signalAll = request[at::kSignalAll] != 0});
   const auto& made = *context.objects().find<QueuePair>(handle);
   const ibv_qp_cap& capacity = made.capacity();
-  given[5] = capacity.max_send_wr;
-  given[6] = capacity.max_recv_wr;
-  given[7] = capacity.max_send_sge;
-  given[8] = capacity.max_recv_sge;
-  given[9] = capacity.max_inline_data;
-  given[11] = made.number();
+  given[at::kSendRequests] = capacity.max_send_wr;
+  given[at::kReceiveRequests] = capacity.max_recv_wr;
+  given[at::kSendEntries] = capacity.max_send_sge;
+  given[at::kReceiveEntries] = capacity.max_recv_sge;
+  given[at::kInlineBytes] = capacity.max_inline_data;
+  given[at::kNumber] = made.number();
   return number(info.Env(), handle);
 }
 

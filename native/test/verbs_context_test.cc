@@ -184,8 +184,8 @@ TEST("events name the port, or the queue by its handle") {
   ready.qp_state = IBV_QPS_RTS;
   qp.modify(ready, IBV_QP_STATE);
   context->objects().get<CompletionQueue>("test", queue).requestNotification(false);
-  std::vector<std::uint32_t> words(layout::kSendHeader);
-  words[layout::kOpcode] = IBV_WR_SEND;
+  std::vector<std::uint32_t> words(kSendHeaderWords);
+  words[send_word::kOpcode] = IBV_WR_SEND;
   qp.postSend(words, words.size(), 1);
   const Event completion = bench.inbox.wait(bench.events, 1)[0];
   CHECK(completion.kind == EventKind::Completion);

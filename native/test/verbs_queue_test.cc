@@ -72,7 +72,7 @@ struct Queue {
     return errorOf([&] { queue.resize(entries); });
   }
 
-  std::vector<std::uint32_t> words = std::vector<std::uint32_t>(layout::kCompletion);
+  std::vector<std::uint32_t> words = std::vector<std::uint32_t>(kCompletionWords);
   CompletionQueue& queue;
 };
 
@@ -132,8 +132,8 @@ std::uint32_t flagsSeen(Bench& bench, ibv_qp_type type, unsigned flags, std::arr
   work.invalidated_rkey = 0x1234;
   bench.received = work;
   CHECK_EQUAL(queue.queue.poll(queue.words, 1), 1U);
-  more = {queue.words[layout::kSourceQueuePair], queue.words[layout::kReceivedImmediate]};
-  return queue.words[layout::kCompletionFlags];
+  more = {queue.words[completion_word::kSourceQueuePair], queue.words[completion_word::kImmediate]};
+  return queue.words[completion_word::kFlags];
 }
 
 TEST("a header and a sender are told of datagrams only, whatever a device says of connections") {
@@ -167,8 +167,8 @@ TEST("a shared receive queue whose new size could not be mapped is not posted to
   auto& queue = bench.context.objects().get<SharedReceiveQueue>(
       "test", SharedReceiveQueue::create(bench.context, domain, capacity));
   const auto post = [&] {
-    const std::vector<std::uint32_t> words(layout::kReceiveHeader);
-    return errorOf([&] { queue.postReceive(words, layout::kReceiveHeader, 1); });
+    const std::vector<std::uint32_t> words(kReceiveHeaderWords);
+    return errorOf([&] { queue.postReceive(words, kReceiveHeaderWords, 1); });
   };
   const auto change = [&](int refusal, int mask) {
     bench.refusal = refusal;

@@ -19,7 +19,7 @@ namespace pinfold::verbs {
 namespace {
 
 constexpr std::size_t kEntries = 2;
-constexpr std::size_t kStride = layout::kSendHeader + kEntries * layout::kEntry;
+constexpr std::size_t kStride = kSendHeaderWords + kEntries * kEntryWords;
 constexpr std::uint32_t kInline = 64;
 
 // A queue pair of a type that is ready to send, and memory, on a device that does nothing.
@@ -46,7 +46,7 @@ struct Bench {
   RegionRange range() { return regionRange("test", user.entry().id, 0, user.entry().size); }
   QueuePair& qp() { return context.objects().get<QueuePair>("test", pair); }
   std::size_t completions() {
-    std::vector<std::uint32_t> into(256 * layout::kCompletion);
+    std::vector<std::uint32_t> into(256 * kCompletionWords);
     return context.objects().get<CompletionQueue>("test", queue).poll(into, 256);
   }
 
@@ -64,12 +64,12 @@ struct Bench {
 struct Words : std::vector<std::uint32_t> {
   explicit Words(const Bench& bench, std::size_t count = 1) : std::vector<std::uint32_t>(count * kStride) {
     for (std::size_t i = 0; i < count; ++i) {
-      at(i, layout::kId) = static_cast<std::uint32_t>(i);
-      at(i, layout::kOpcode) = IBV_WR_RDMA_WRITE;
-      at(i, layout::kFlags) = IBV_SEND_SIGNALED;
-      at(i, layout::kEntries) = 1;
-      at(i, layout::kSendHeader + layout::kEntryRegistration) = bench.registration;
-      at(i, layout::kSendHeader + layout::kEntryLength) = 8;
+      at(i, send_word::kId) = static_cast<std::uint32_t>(i);
+      at(i, send_word::kOpcode) = IBV_WR_RDMA_WRITE;
+      at(i, send_word::kFlags) = IBV_SEND_SIGNALED;
+      at(i, send_word::kEntries) = 1;
+      at(i, kSendHeaderWords + entry_word::kRegistration) = bench.registration;
+      at(i, kSendHeaderWords + entry_word::kLength) = 8;
     }
   }
   std::uint32_t& at(std::size_t request, std::size_t word) { return (*this)[request * kStride + word]; }
@@ -99,7 +99,7 @@ TEST("a wrong request stops a burst: those before it are posted, and counted") {
   Bench bench;
   for (const std::size_t wrong : {std::size_t{0}, std::size_t{5}, std::size_t{31}, std::size_t{32}, std::size_t{70}}) {
     Words words(bench, 80);
-    words.at(wrong, layout::kOpcode) = 99;
+    words.at(wrong, send_word::kOpcode) = 99;
     double posted = -1;
     CHECK_EQUAL(post(bench, words, &posted), EINVAL);
     CHECK_EQUAL(posted, static_cast<double>(wrong));
@@ -109,27 +109,27 @@ TEST("a wrong request stops a burst: those before it are posted, and counted") {
 
 TEST("what a request must not say is refused before libibverbs is called") {
   Bench bench;
-  const std::size_t entry = layout::kSendHeader;
+  const std::size_t entry = kSendHeaderWords;
   const auto size = static_cast<std::uint32_t>(bench.user.entry().size);
   struct Wrong {
     std::size_t word;
     std::uint32_t value;
   };
   for (const auto& [word, value] : std::initializer_list<Wrong>{
-           {layout::kOpcode, IBV_WR_TSO},
-           {layout::kOpcode, UINT32_MAX},
-           {layout::kFlags, 1U << 4U},
-           {layout::kEntries, kEntries + 1},
-           {layout::kEntries, UINT32_MAX},
-           {entry + layout::kEntryRegistration, 0},
-           {entry + layout::kEntryRegistration, bench.domain},
-           {entry + layout::kEntryRegistration, bench.registration + ObjectTable::kPlaces},
-           {entry + layout::kEntryLength, size + 1},
-           {entry + layout::kEntryLength, UINT32_MAX},
-           {entry + layout::kEntryOffset, size - 7},
-           {entry + layout::kEntryOffset, UINT32_MAX},
-           {entry + layout::kEntryOffset + 1, 1},
-           {entry + layout::kEntryOffset + 1, UINT32_MAX},
+           {send_word::kOpcode, IBV_WR_TSO},
+           {send_word::kOpcode, UINT32_MAX},
+           {send_word::kFlags, 1U << 4U},
+           {send_word::kEntries, kEntries + 1},
+           {send_word::kEntries, UINT32_MAX},
+           {entry + entry_word::kRegistration, 0},
+           {entry + entry_word::kRegistration, bench.domain},
+           {entry + entry_word::kRegistration, bench.registration + ObjectTable::kPlaces},
+           {entry + entry_word::kLength, size + 1},
+           {entry + entry_word::kLength, UINT32_MAX},
+           {entry + entry_word::kOffset, size - 7},
+           {entry + entry_word::kOffset, UINT32_MAX},
+           {entry + entry_word::kOffset + 1, 1},
+           {entry + entry_word::kOffset + 1, UINT32_MAX},
        }) {
     Words words(bench);
     words.at(0, word) = value;
@@ -150,29 +150,29 @@ TEST("words without room for the requests that are told of are refused") {
     return false;
   };
   CHECK(refused(kStride, 3));
-  CHECK(refused(layout::kSendHeader - 1, 1));
+  CHECK(refused(kSendHeaderWords - 1, 1));
   CHECK(refused(0, 1));
   CHECK(refused(kStride, SIZE_MAX));
   CHECK(refused(SIZE_MAX, 2));
-  CHECK(refused(layout::kSendHeader, 1));  // one entry, and no room for it in the stride
+  CHECK(refused(kSendHeaderWords, 1));  // one entry, and no room for it in the stride
 }
 
 TEST("an inline request takes bytes where the processor may read them, and no more than there is room for") {
   Bench bench;
   Words words(bench);
-  words.at(0, layout::kFlags) |= IBV_SEND_INLINE;
-  words.at(0, layout::kSendHeader + layout::kEntryLength) = kInline;
+  words.at(0, send_word::kFlags) |= IBV_SEND_INLINE;
+  words.at(0, kSendHeaderWords + entry_word::kLength) = kInline;
   CHECK_EQUAL(post(bench, words), 0);
-  words.at(0, layout::kSendHeader + layout::kEntryLength) = kInline + 1;
+  words.at(0, kSendHeaderWords + entry_word::kLength) = kInline + 1;
   CHECK_EQUAL(post(bench, words), EINVAL);
-  words.at(0, layout::kSendHeader + layout::kEntryLength) = 8;
-  words.at(0, layout::kOpcode) = IBV_WR_RDMA_READ;
+  words.at(0, kSendHeaderWords + entry_word::kLength) = 8;
+  words.at(0, send_word::kOpcode) = IBV_WR_RDMA_READ;
   CHECK_EQUAL(post(bench, words), EINVAL);
-  words.at(0, layout::kOpcode) = IBV_WR_RDMA_WRITE;
+  words.at(0, send_word::kOpcode) = IBV_WR_RDMA_WRITE;
   const Handle nothing = Registration::ofNothing(bench.context, bench.domain);
-  words.at(0, layout::kSendHeader + layout::kEntryRegistration) = nothing;
+  words.at(0, kSendHeaderWords + entry_word::kRegistration) = nothing;
   CHECK_EQUAL(post(bench, words), EINVAL);
-  words.at(0, layout::kFlags) = IBV_SEND_SIGNALED;
+  words.at(0, send_word::kFlags) = IBV_SEND_SIGNALED;
   CHECK_EQUAL(post(bench, words), 0);
 }
 
@@ -191,19 +191,19 @@ TEST("an entry of no bytes is left out, and an implicit registration is no memor
   const Handle implicit = Registration::ofAll(bench.context, bench.domain, IBV_ACCESS_ON_DEMAND);
   const Handle covered = Registration::cover(bench.context, implicit, bench.range());
   Words words(bench);
-  const std::size_t second = layout::kSendHeader + layout::kEntry;
-  words.at(0, layout::kEntries) = 2;
-  words.at(0, layout::kSendHeader + layout::kEntryRegistration) = covered;
-  words.at(0, layout::kSendHeader + layout::kEntryLength) = 0;
-  words.at(0, second + layout::kEntryRegistration) = bench.registration;
-  words.at(0, second + layout::kEntryLength) = 8;
+  const std::size_t second = kSendHeaderWords + kEntryWords;
+  words.at(0, send_word::kEntries) = 2;
+  words.at(0, kSendHeaderWords + entry_word::kRegistration) = covered;
+  words.at(0, kSendHeaderWords + entry_word::kLength) = 0;
+  words.at(0, second + entry_word::kRegistration) = bench.registration;
+  words.at(0, second + entry_word::kLength) = 8;
   CHECK_EQUAL(post(bench, words), 0);
   CHECK(entries == (std::vector<int>{1, 8}));
-  words.at(0, layout::kSendHeader + layout::kEntryRegistration) = implicit;
+  words.at(0, kSendHeaderWords + entry_word::kRegistration) = implicit;
   CHECK_EQUAL(post(bench, words), EINVAL);
-  std::vector<std::uint32_t> receive(layout::kReceiveHeader + layout::kEntry);
-  receive[layout::kReceiveEntries] = 1;
-  receive[layout::kReceiveHeader + layout::kEntryRegistration] = covered;
+  std::vector<std::uint32_t> receive(kReceiveHeaderWords + kEntryWords);
+  receive[receive_word::kEntries] = 1;
+  receive[kReceiveHeaderWords + entry_word::kRegistration] = covered;
   bench.qp().postReceive(receive, receive.size(), 1);
   CHECK_EQUAL(entries.back(), 0);
 }
@@ -213,8 +213,8 @@ TEST("an inline request of memory with a chosen address reads where the memory i
   const Handle chosen =
       Registration::ofRegion(bench.context, bench.domain, bench.range(), std::uint64_t{0x1000}, IBV_ACCESS_LOCAL_WRITE);
   Words words(bench);
-  words.at(0, layout::kFlags) |= IBV_SEND_INLINE;
-  words.at(0, layout::kSendHeader + layout::kEntryRegistration) = chosen;
+  words.at(0, send_word::kFlags) |= IBV_SEND_INLINE;
+  words.at(0, kSendHeaderWords + entry_word::kRegistration) = chosen;
   CHECK_EQUAL(post(bench, words), 0);  // the device that does nothing reads the bytes
 }
 
@@ -229,10 +229,10 @@ TEST("a datagram needs a live address handle, and datagrams can only be sent") {
   Bench bench(IBV_QPT_UD);
   Words words(bench);
   CHECK_EQUAL(post(bench, words), EINVAL);
-  words.at(0, layout::kOpcode) = IBV_WR_SEND;
+  words.at(0, send_word::kOpcode) = IBV_WR_SEND;
   CHECK_EQUAL(post(bench, words), EINVAL);
   const Handle path = AddressHandle::create(bench.context, bench.domain, {});
-  words.at(0, layout::kAddressHandle) = path;
+  words.at(0, send_word::kAddressHandle) = path;
   CHECK_EQUAL(post(bench, words), 0);
   bench.context.objects().destroy<AddressHandle>("test", path);
   CHECK_EQUAL(post(bench, words), EINVAL);
@@ -244,24 +244,24 @@ TEST("a window is bound to memory that can be bound to, and one of type 1 closed
     const Handle window = MemoryWindow::allocate(bench.context, bench.domain, type);
     auto& made = bench.context.objects().get<MemoryWindow>("test", window);
     Words words(bench);
-    words.at(0, layout::kOpcode) = IBV_WR_BIND_MW;
-    words.at(0, layout::kEntries) = 0;
-    words.at(0, layout::kWindow) = window;
-    words.at(0, layout::kBindKey) = made.rkey() + 1;
+    words.at(0, send_word::kOpcode) = IBV_WR_BIND_MW;
+    words.at(0, send_word::kEntries) = 0;
+    words.at(0, send_word::kWindow) = window;
+    words.at(0, send_word::kBindKey) = made.rkey() + 1;
     CHECK_EQUAL(post(bench, words), EINVAL);  // of length 0, and it was never bound
-    words.at(0, layout::kBindRegistration) = bench.registration;
-    words.at(0, layout::kBindLength) = 8;
+    words.at(0, send_word::kBindRegistration) = bench.registration;
+    words.at(0, send_word::kBindLength) = 8;
     const std::uint32_t before = made.rkey();
     CHECK_EQUAL(post(bench, words), 0);
     CHECK_EQUAL(made.rkey(), before + 1);
-    words.at(0, layout::kBindOffset + 1) = 1;
+    words.at(0, send_word::kBindOffset + 1) = 1;
     CHECK_EQUAL(post(bench, words), EINVAL);
-    words.at(0, layout::kBindOffset + 1) = 0;
-    words.at(0, layout::kBindRegistration) = Registration::ofNothing(bench.context, bench.domain);
+    words.at(0, send_word::kBindOffset + 1) = 0;
+    words.at(0, send_word::kBindRegistration) = Registration::ofNothing(bench.context, bench.domain);
     CHECK_EQUAL(post(bench, words), EINVAL);
-    words.at(0, layout::kBindLength) = 0;
+    words.at(0, send_word::kBindLength) = 0;
     CHECK_EQUAL(post(bench, words), type == IBV_MW_TYPE_1 ? 0 : EINVAL);
-    words.at(0, layout::kWindow) = window + ObjectTable::kPlaces;
+    words.at(0, send_word::kWindow) = window + ObjectTable::kPlaces;
     CHECK_EQUAL(post(bench, words), EINVAL);
   }
 }
@@ -276,16 +276,16 @@ TEST("what libibverbs refuses half-way is told with how many it took") {
 
 TEST("receives are checked as sends are") {
   Bench bench;
-  constexpr std::size_t kReceive = layout::kReceiveHeader + kEntries * layout::kEntry;
+  constexpr std::size_t kReceive = kReceiveHeaderWords + kEntries * kEntryWords;
   std::vector<std::uint32_t> words(kReceive);
-  words[layout::kReceiveEntries] = 1;
-  words[layout::kReceiveHeader] = bench.registration;
-  words[layout::kReceiveHeader + layout::kEntryLength] = 8;
+  words[receive_word::kEntries] = 1;
+  words[kReceiveHeaderWords] = bench.registration;
+  words[kReceiveHeaderWords + entry_word::kLength] = 8;
   bench.qp().postReceive(words, kReceive, 1);
   for (const auto& [word, value] : std::initializer_list<std::pair<std::size_t, std::uint32_t>>{
-           {layout::kReceiveEntries, kEntries + 1},
-           {layout::kReceiveHeader, bench.queue},
-           {layout::kReceiveHeader + layout::kEntryLength, UINT32_MAX},
+           {receive_word::kEntries, kEntries + 1},
+           {kReceiveHeaderWords, bench.queue},
+           {kReceiveHeaderWords + entry_word::kLength, UINT32_MAX},
        }) {
     std::vector<std::uint32_t> wrong = words;
     wrong[word] = value;

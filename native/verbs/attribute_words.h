@@ -1,4 +1,5 @@
-// Attributes of queue pairs and paths in 32-bit words: the numbers of src/rdma/verbs/attribute-words.ts.
+// Attributes of queue pairs and paths in 32-bit words: the numbers and names of src/rdma/verbs/attribute-words.ts. A
+// test compares the two.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -11,7 +12,7 @@ namespace pinfold::verbs {
 
 constexpr std::size_t kPathWords = 13;
 // attr_mask, the attributes, the path, and what a query tells of the capacity.
-constexpr std::size_t kAttributeWords = 18 + kPathWords + 5;
+constexpr std::size_t kAttributeWords = 36;
 
 ibv_ah_attr pathOf(std::span<const std::uint32_t, kPathWords> words);
 ibv_qp_attr attributesOf(std::span<const std::uint32_t, kAttributeWords> words, int& mask);

@@ -41,29 +41,29 @@ void correct(ibv_wc& work, Context& context) {
 // What a failed request leaves undefined is 0.
 void write(const Completion& completion, Context& context, std::uint32_t* words) {
   ibv_wc work = completion.work;
-  std::fill_n(words, layout::kCompletion, 0U);
-  words[layout::kId] = static_cast<std::uint32_t>(work.wr_id);
-  words[layout::kId + 1] = static_cast<std::uint32_t>(work.wr_id >> 32U);
-  words[layout::kStatus] = work.status;
-  words[layout::kVendorError] = work.vendor_err;
-  words[layout::kQueuePair] = work.qp_num;
+  std::fill_n(words, kCompletionWords, 0U);
+  words[completion_word::kId] = static_cast<std::uint32_t>(work.wr_id);
+  words[completion_word::kId + 1] = static_cast<std::uint32_t>(work.wr_id >> 32U);
+  words[completion_word::kStatus] = work.status;
+  words[completion_word::kVendorError] = work.vendor_err;
+  words[completion_word::kQueuePair] = work.qp_num;
   if (work.status != IBV_WC_SUCCESS) return;
   correct(work, context);
-  words[layout::kDone] = work.opcode;
-  words[layout::kBytes] = work.byte_len;
-  words[layout::kSourceQueuePair] = work.src_qp;
-  words[layout::kCompletionFlags] = work.wc_flags;
+  words[completion_word::kOpcode] = work.opcode;
+  words[completion_word::kBytes] = work.byte_len;
+  words[completion_word::kSourceQueuePair] = work.src_qp;
+  words[completion_word::kFlags] = work.wc_flags;
   if ((work.wc_flags & IBV_WC_WITH_IMM) != 0) {
-    words[layout::kReceivedImmediate] = ntohl(work.imm_data);
+    words[completion_word::kImmediate] = ntohl(work.imm_data);
   } else if ((work.wc_flags & IBV_WC_WITH_INV) != 0) {
-    words[layout::kReceivedImmediate] = work.invalidated_rkey;
+    words[completion_word::kImmediate] = work.invalidated_rkey;
   }
-  words[layout::kPartitionKeyIndex] = work.pkey_index;
-  words[layout::kSourceLid] = work.slid;
-  words[layout::kServiceLevel] = work.sl;
-  words[layout::kPathBits] = work.dlid_path_bits;
-  words[layout::kTimestamp] = static_cast<std::uint32_t>(completion.timestamp);
-  words[layout::kTimestamp + 1] = static_cast<std::uint32_t>(completion.timestamp >> 32U);
+  words[completion_word::kPartitionKeyIndex] = work.pkey_index;
+  words[completion_word::kSourceLid] = work.slid;
+  words[completion_word::kServiceLevel] = work.sl;
+  words[completion_word::kDestinationPathBits] = work.dlid_path_bits;
+  words[completion_word::kTimestamp] = static_cast<std::uint32_t>(completion.timestamp);
+  words[completion_word::kTimestamp + 1] = static_cast<std::uint32_t>(completion.timestamp >> 32U);
 }
 
 // Whether a queue of `before` entries that was to have `wanted` lost its memory when that failed. The size is the
@@ -116,7 +116,7 @@ void CompletionQueue::requestNotification(bool solicitedOnly) {
 std::size_t CompletionQueue::poll(std::span<std::uint32_t> words, std::size_t most) {
   const char* const name = extended_ == nullptr ? "ibv_poll_cq" : "ibv_start_poll";
   if (isLost_) throw os::SystemError(name, ENOTRECOVERABLE);
-  most = std::min(most, words.size() / layout::kCompletion);
+  most = std::min(most, words.size() / kCompletionWords);
   if (polled_.size() < most) polled_.resize(most);
   const std::span<Completion> into(polled_.data(), most);
   std::size_t found = 0;
@@ -125,7 +125,7 @@ std::size_t CompletionQueue::poll(std::span<std::uint32_t> words, std::size_t mo
   } else {
     call(name, context_.verbs().pollCq, made_, into, &found);
   }
-  for (std::size_t i = 0; i < found; ++i) write(into[i], context_, words.data() + i * layout::kCompletion);
+  for (std::size_t i = 0; i < found; ++i) write(into[i], context_, words.data() + i * kCompletionWords);
   return found;
 }
 

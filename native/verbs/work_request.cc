@@ -49,28 +49,28 @@ Refusal understandEntries(const ObjectTable& objects, Words copy, std::size_t at
                           std::span<ibv_sge>& into) {
   std::size_t count = 0;
   for (std::size_t i = 0; i < into.size(); ++i) {
-    const Words words = copy.subspan(at, layout::kEntry);
-    const auto* const registration = objects.find<Registration>(words[layout::kEntryRegistration]);
+    const Words words = copy.subspan(at, kEntryWords);
+    const auto* const registration = objects.find<Registration>(words[entry_word::kRegistration]);
     if (registration == nullptr) return Refusal::EntryRegistration;
-    const std::uint64_t offset = wide(words, layout::kEntryOffset);
-    const Refusal refusal = registration->entry(offset, words[layout::kEntryLength], inlined, into[count]);
+    const std::uint64_t offset = wide(words, entry_word::kOffset);
+    const Refusal refusal = registration->entry(offset, words[entry_word::kLength], inlined, into[count]);
     if (refusal != Refusal::None) return refusal;
     if (into[count].length > 0) ++count;
-    at += layout::kEntry;
+    at += kEntryWords;
   }
   into = into.first(count);
   return Refusal::None;
 }
 
 Refusal understandBind(const ObjectTable& objects, Words copy, SendRequest& request) {
-  auto* const window = objects.find<MemoryWindow>(copy[layout::kWindow]);
+  auto* const window = objects.find<MemoryWindow>(copy[send_word::kWindow]);
   if (window == nullptr) return Refusal::BindWindow;
-  const std::uint64_t offset = wide(copy, layout::kBindOffset);
-  const std::uint64_t length = wide(copy, layout::kBindLength);
+  const std::uint64_t offset = wide(copy, send_word::kBindOffset);
+  const std::uint64_t length = wide(copy, send_word::kBindLength);
   const bool isFirstType = window->type() == IBV_MW_TYPE_1;
   const bool closes = isFirstType && length == 0;
   // Providers look into the registration also when a window is closed: it is the one that it was bound to.
-  const Handle handle = closes ? window->bound() : copy[layout::kBindRegistration];
+  const Handle handle = closes ? window->bound() : copy[send_word::kBindRegistration];
   const auto* const registration = objects.find<Registration>(handle);
   if (registration == nullptr) return Refusal::BindRegistration;
   if (length == 0 && !closes) return Refusal::BindBytes;
@@ -81,9 +81,9 @@ Refusal understandBind(const ObjectTable& objects, Words copy, SendRequest& requ
   if (isFirstType) request.firstTypeWindow = window;
   auto& bind = request.work.bind_mw;
   bind.mw = window->get();
-  bind.rkey = copy[layout::kBindKey];
+  bind.rkey = copy[send_word::kBindKey];
   bind.bind_info = {bound, closes ? 0 : registration->address() + offset, length,
-                    copy[layout::kBindAccess] & kWindowAccess};
+                    copy[send_word::kBindAccess] & kWindowAccess};
   return Refusal::None;
 }
 
@@ -96,22 +96,22 @@ void requireWords(const char* call, Words words, std::size_t stride, std::size_t
 
 SendBatch::SendBatch(ibv_qp_type type, const ibv_qp_cap& capacity)
     : limits_{type, capacity.max_send_sge, capacity.max_inline_data},
-      copy_(layout::kSendHeader + layout::kEntry * capacity.max_send_sge),
+      copy_(kSendHeaderWords + kEntryWords * capacity.max_send_sge),
       entries_(kBatch * std::max<std::size_t>(1, capacity.max_send_sge)) {}
 
 Refusal SendBatch::understand(const ObjectTable& objects, SendRequest& request, std::span<ibv_sge> entries) const {
   const Words copy(copy_);
-  const std::uint32_t opcode = copy[layout::kOpcode];
-  const std::uint32_t flags = copy[layout::kFlags];
+  const std::uint32_t opcode = copy[send_word::kOpcode];
+  const std::uint32_t flags = copy[send_word::kFlags];
   if (!suits(limits_.type, opcode)) return Refusal::Operation;
   if ((flags & ~kKnownFlags) != 0) return Refusal::Flags;
   const bool inlined = (flags & IBV_SEND_INLINE) != 0;
   if (inlined && !canInline(opcode)) return Refusal::InlineOperation;
   ibv_send_wr& work = request.work;
-  work.wr_id = wide(copy, layout::kId);
+  work.wr_id = wide(copy, send_word::kId);
   work.opcode = static_cast<ibv_wr_opcode>(opcode);
   work.send_flags = flags;
-  const Refusal refusal = understandEntries(objects, copy, layout::kSendHeader, inlined, entries);
+  const Refusal refusal = understandEntries(objects, copy, kSendHeaderWords, inlined, entries);
   if (refusal != Refusal::None) return refusal;
   std::uint64_t bytes = 0;
   for (const ibv_sge& entry : entries) bytes += entry.length;
@@ -120,21 +120,21 @@ Refusal SendBatch::understand(const ObjectTable& objects, SendRequest& request, 
   work.sg_list = entries.data();
   work.num_sge = static_cast<int>(entries.size());
   if (opcode == IBV_WR_SEND_WITH_IMM || opcode == IBV_WR_RDMA_WRITE_WITH_IMM) {
-    work.imm_data = htonl(copy[layout::kImmediate]);
+    work.imm_data = htonl(copy[send_word::kImmediate]);
   } else if (opcode == IBV_WR_LOCAL_INV || opcode == IBV_WR_SEND_WITH_INV) {
-    work.invalidate_rkey = copy[layout::kImmediate];
+    work.invalidate_rkey = copy[send_word::kImmediate];
   }
   if (opcode == IBV_WR_BIND_MW) return understandBind(objects, copy, request);
   if (limits_.type == IBV_QPT_UD) {
-    const auto* const handle = objects.find<AddressHandle>(copy[layout::kAddressHandle]);
+    const auto* const handle = objects.find<AddressHandle>(copy[send_word::kAddressHandle]);
     if (handle == nullptr) return Refusal::AddressHandle;
-    work.wr.ud = {handle->get(), copy[layout::kRemoteQueuePair], copy[layout::kRemoteKey]};
+    work.wr.ud = {handle->get(), copy[send_word::kRemoteQueuePair], copy[send_word::kRemoteKey]};
   } else if (opcode == IBV_WR_ATOMIC_CMP_AND_SWP || opcode == IBV_WR_ATOMIC_FETCH_AND_ADD) {
     if (bytes < sizeof(std::uint64_t)) return Refusal::AtomicBytes;
-    work.wr.atomic = {wide(copy, layout::kRemoteAddress), wide(copy, layout::kCompareAdd), wide(copy, layout::kSwap),
-                      copy[layout::kRkey]};
+    work.wr.atomic = {wide(copy, send_word::kRemoteAddress), wide(copy, send_word::kCompareAdd),
+                      wide(copy, send_word::kSwap), copy[send_word::kRkey]};
   } else {
-    work.wr.rdma = {wide(copy, layout::kRemoteAddress), copy[layout::kRkey]};
+    work.wr.rdma = {wide(copy, send_word::kRemoteAddress), copy[send_word::kRkey]};
   }
   return Refusal::None;
 }
@@ -143,7 +143,7 @@ void SendBatch::post(const ObjectTable& objects, Words words, std::size_t stride
                      const std::function<int(ibv_send_wr*, ibv_send_wr**)>& post,
                      const std::function<int(ibv_mw*, ibv_mw_bind*)>& bind) {
   constexpr const char* kCall = "ibv_post_send";
-  requireWords(kCall, words, stride, layout::kSendHeader, count);
+  requireWords(kCall, words, stride, kSendHeaderWords, count);
   const std::size_t copied = std::min(stride, copy_.size());
   std::size_t posted = 0;
   std::size_t staged = 0;
@@ -168,8 +168,8 @@ void SendBatch::post(const ObjectTable& objects, Words words, std::size_t stride
   };
   for (std::size_t index = 0; index < count; ++index) {
     std::copy_n(words.data() + index * stride, copied, copy_.begin());
-    const std::size_t entries = copy_[layout::kEntries];
-    const bool fits = entries <= limits_.entries && layout::kSendHeader + entries * layout::kEntry <= copied;
+    const std::size_t entries = copy_[send_word::kEntries];
+    const bool fits = entries <= limits_.entries && kSendHeaderWords + entries * kEntryWords <= copied;
     SendRequest& request = requests_.at(staged);
     request = {};
     const Refusal refusal =
@@ -196,13 +196,13 @@ void SendBatch::post(const ObjectTable& objects, Words words, std::size_t stride
 
 ReceiveBatch::ReceiveBatch(std::uint32_t entries)
     : most_(entries),
-      copy_(layout::kReceiveHeader + layout::kEntry * std::size_t{entries}),
+      copy_(kReceiveHeaderWords + kEntryWords * std::size_t{entries}),
       entries_(kBatch * std::max<std::size_t>(1, entries)) {}
 
 Refusal ReceiveBatch::understand(const ObjectTable& objects, ibv_recv_wr& request, std::span<ibv_sge> entries) const {
   const Words copy(copy_);
-  request.wr_id = wide(copy, layout::kId);
-  const Refusal refusal = understandEntries(objects, copy, layout::kReceiveHeader, false, entries);
+  request.wr_id = wide(copy, receive_word::kId);
+  const Refusal refusal = understandEntries(objects, copy, kReceiveHeaderWords, false, entries);
   request.sg_list = entries.data();
   request.num_sge = static_cast<int>(entries.size());
   return refusal;
@@ -210,7 +210,7 @@ Refusal ReceiveBatch::understand(const ObjectTable& objects, ibv_recv_wr& reques
 
 void ReceiveBatch::post(const char* call, const ObjectTable& objects, Words words, std::size_t stride,
                         std::size_t count, const std::function<int(ibv_recv_wr*, ibv_recv_wr**)>& post) {
-  requireWords(call, words, stride, layout::kReceiveHeader, count);
+  requireWords(call, words, stride, kReceiveHeaderWords, count);
   const std::size_t copied = std::min(stride, copy_.size());
   std::size_t posted = 0;
   std::size_t staged = 0;
@@ -229,8 +229,8 @@ void ReceiveBatch::post(const char* call, const ObjectTable& objects, Words word
   };
   for (std::size_t index = 0; index < count; ++index) {
     std::copy_n(words.data() + index * stride, copied, copy_.begin());
-    const std::size_t entries = copy_[layout::kReceiveEntries];
-    const bool fits = entries <= most_ && layout::kReceiveHeader + entries * layout::kEntry <= copied;
+    const std::size_t entries = copy_[receive_word::kEntries];
+    const bool fits = entries <= most_ && kReceiveHeaderWords + entries * kEntryWords <= copied;
     ibv_recv_wr& request = requests_.at(staged);
     request = {};
     const Refusal refusal =

@@ -1,5 +1,5 @@
 // Work requests and completions as they cross from JavaScript to a device, in 32-bit words of this machine's byte order.
-// The same numbers stand in native/verbs/work_layout.h. Memory and objects are named by handle, never by pointer; 64-bit
+// The same numbers and names stand in native/verbs/work_layout.h; a test compares them. Memory and objects are named by handle, never by pointer; 64-bit
 // values take two words, the low one first.
 
 /** Words of a send request before its scatter entries. */

@@ -1,10 +1,18 @@
-import type { PathAttributes, QueuePairChange, QueuePairStatus } from '../contract/device-calls.js'
+import type {
+  PathAttributes,
+  QueuePairCapacity,
+  QueuePairChange,
+  QueuePairRequest,
+  QueuePairStatus,
+} from '../contract/device-calls.js'
 
-// Attributes as they cross to native code; the same numbers stand in native/verbs/attribute_words.cc.
+// Attributes as they cross to native code. The same numbers and names stand in native/verbs/attribute_words.cc, and those of
+// a request for a queue pair in native/addon/verbs_queue_binding.cc; a test compares them.
 
-/** Words of a path: whether it has a GID, the numbers in the order of `pathWord`, and the GID. */
-export const pathWords = 13
-const pathWord = {
+/** Words of a path. */
+export const pathWord = {
+  /** 1 if it has a GID. */
+  global: 0,
   gidIndex: 1,
   hopLimit: 2,
   trafficClass: 3,
@@ -13,35 +21,78 @@ const pathWord = {
   serviceLevel: 6,
   pathBits: 7,
   port: 8,
+  gid: 9, // 4 words
 } as const
-const gidWord = 9
+export const pathWords = 13
 
-/** Where each attribute of a queue pair stands, and its bit of `enum ibv_qp_attr_mask`. */
-const attributes = {
-  state: { word: 1, mask: 1 << 0 },
-  currentState: { word: 2, mask: 1 << 1 },
-  access: { word: 4, mask: 1 << 3 },
-  partitionKeyIndex: { word: 5, mask: 1 << 4 },
-  port: { word: 6, mask: 1 << 5 },
-  queueKey: { word: 7, mask: 1 << 6 },
-  mtu: { word: 8, mask: 1 << 8 },
-  timeout: { word: 9, mask: 1 << 9 },
-  retryCount: { word: 10, mask: 1 << 10 },
-  rnrRetry: { word: 11, mask: 1 << 11 },
-  receivePsn: { word: 12, mask: 1 << 12 },
-  sendPsn: { word: 13, mask: 1 << 16 },
-  maxReadsStarted: { word: 14, mask: 1 << 13 },
-  maxReadsServed: { word: 15, mask: 1 << 17 },
-  minRnrTimer: { word: 16, mask: 1 << 15 },
-  remoteQueuePair: { word: 17, mask: 1 << 20 },
+/** Words of a queue pair's attributes. */
+export const attributeWord = {
+  /** The bits of `attributeMask` of the attributes that are to be changed. */
+  mask: 0,
+  state: 1,
+  currentState: 2,
+  drainNotify: 3,
+  access: 4,
+  partitionKeyIndex: 5,
+  port: 6,
+  queueKey: 7,
+  mtu: 8,
+  timeout: 9,
+  retryCount: 10,
+  rnrRetry: 11,
+  receivePsn: 12,
+  sendPsn: 13,
+  maxReadsStarted: 14,
+  maxReadsServed: 15,
+  minRnrTimer: 16,
+  remoteQueuePair: 17,
+  path: 18, // `pathWords` words
+  /** Only in the answer to a query: 5 words, in the order of `queuePairWord`. */
+  capacity: 31,
 } as const
-const drainNotify = { word: 3, mask: 1 << 2 } as const
-const path = { word: 18, mask: 1 << 7 } as const
-const capacityWord = path.word + pathWords
-export const attributeWords = capacityWord + 5
+export const attributeWords = 36
 
-type Attribute = keyof typeof attributes
-const names: readonly Attribute[] = [
+/** Words of a request for a queue pair. The capacity is filled in as it was granted, and so is the number. */
+export const queuePairWord = {
+  type: 0,
+  domain: 1,
+  sendQueue: 2,
+  receiveQueue: 3,
+  sharedReceiveQueue: 4,
+  sendRequests: 5,
+  receiveRequests: 6,
+  sendEntries: 7,
+  receiveEntries: 8,
+  inlineBytes: 9,
+  signalAll: 10,
+  number: 11,
+} as const
+export const queuePairWords = 12
+
+/** `enum ibv_qp_attr_mask` */
+const attributeMask = {
+  state: 1 << 0,
+  currentState: 1 << 1,
+  drainNotify: 1 << 2,
+  access: 1 << 3,
+  partitionKeyIndex: 1 << 4,
+  port: 1 << 5,
+  queueKey: 1 << 6,
+  path: 1 << 7,
+  mtu: 1 << 8,
+  timeout: 1 << 9,
+  retryCount: 1 << 10,
+  rnrRetry: 1 << 11,
+  receivePsn: 1 << 12,
+  maxReadsStarted: 1 << 13,
+  minRnrTimer: 1 << 15,
+  sendPsn: 1 << 16,
+  maxReadsServed: 1 << 17,
+  remoteQueuePair: 1 << 20,
+} as const
+
+/** The attributes that are a number of one word. */
+const numbers = [
   'state',
   'currentState',
   'access',
@@ -58,33 +109,33 @@ const names: readonly Attribute[] = [
   'maxReadsServed',
   'minRnrTimer',
   'remoteQueuePair',
-]
+] as const
 
 /** What is to be changed, with its mask. */
 export function encodeChange(change: QueuePairChange): Uint32Array {
   const words = new Uint32Array(attributeWords)
   let mask = 0
-  for (const name of names) {
+  for (const name of numbers) {
     const value = change[name]
     if (value === undefined) continue
-    words[attributes[name].word] = value
-    mask |= attributes[name].mask
+    words[attributeWord[name]] = value
+    mask |= attributeMask[name]
   }
   if (change.drainNotify !== undefined) {
-    words[drainNotify.word] = change.drainNotify ? 1 : 0
-    mask |= drainNotify.mask
+    words[attributeWord.drainNotify] = change.drainNotify ? 1 : 0
+    mask |= attributeMask.drainNotify
   }
   if (change.path !== undefined) {
-    words.set(encodePath(change.path), path.word)
-    mask |= path.mask
+    words.set(encodePath(change.path), attributeWord.path)
+    mask |= attributeMask.path
   }
-  words[0] = mask
+  words[attributeWord.mask] = mask
   return words
 }
 
 export function decodeStatus(words: Uint32Array): QueuePairStatus {
   const at = (word: number) => words[word] ?? 0
-  const of = (name: Attribute) => at(attributes[name].word)
+  const of = (name: (typeof numbers)[number]) => at(attributeWord[name])
   return {
     state: of('state'),
     access: of('access'),
@@ -101,15 +152,42 @@ export function decodeStatus(words: Uint32Array): QueuePairStatus {
     maxReadsServed: of('maxReadsServed'),
     minRnrTimer: of('minRnrTimer'),
     remoteQueuePair: of('remoteQueuePair'),
-    path: decodePath(words.subarray(path.word, path.word + pathWords)),
-    capacity: {
-      sendRequests: at(capacityWord),
-      receiveRequests: at(capacityWord + 1),
-      sendEntries: at(capacityWord + 2),
-      receiveEntries: at(capacityWord + 3),
-      inlineBytes: at(capacityWord + 4),
-    },
+    path: decodePath(words.subarray(attributeWord.path, attributeWord.path + pathWords)),
+    capacity: decodeCapacity(words.subarray(attributeWord.capacity)),
   }
+}
+
+/** A request for a queue pair. */
+export function encodeRequest({ capacity, signalAll, ...request }: QueuePairRequest): Uint32Array {
+  const words = new Uint32Array(queuePairWords)
+  words[queuePairWord.type] = request.type
+  words[queuePairWord.domain] = request.domain
+  words[queuePairWord.sendQueue] = request.sendQueue
+  words[queuePairWord.receiveQueue] = request.receiveQueue
+  words[queuePairWord.sharedReceiveQueue] = request.sharedReceiveQueue
+  words[queuePairWord.sendRequests] = capacity.sendRequests
+  words[queuePairWord.receiveRequests] = capacity.receiveRequests
+  words[queuePairWord.sendEntries] = capacity.sendEntries
+  words[queuePairWord.receiveEntries] = capacity.receiveEntries
+  words[queuePairWord.inlineBytes] = capacity.inlineBytes
+  words[queuePairWord.signalAll] = signalAll ? 1 : 0
+  return words
+}
+
+/** The number and the capacity that were filled in for a request. */
+export function decodeGrant(words: Uint32Array): { readonly number: number; readonly capacity: QueuePairCapacity } {
+  const capacity = decodeCapacity(words.subarray(queuePairWord.sendRequests))
+  return { number: words[queuePairWord.number] ?? 0, capacity }
+}
+
+function decodeCapacity([
+  sendRequests = 0,
+  receiveRequests = 0,
+  sendEntries = 0,
+  receiveEntries = 0,
+  inlineBytes = 0,
+]: Uint32Array): QueuePairCapacity {
+  return { sendRequests, receiveRequests, sendEntries, receiveEntries, inlineBytes }
 }
 
 export function encodePath(given: PathAttributes): Uint32Array {
@@ -129,19 +207,19 @@ export function encodeGroup(gid: string, lid: number): Uint32Array {
   const words = new Uint32Array(pathWords)
   words[pathWord.lid] = lid
   if (gid === '') return words
-  words[0] = 1
+  words[pathWord.global] = 1
   const groups = gid.split(':').map((group) => Number.parseInt(group, 16))
   for (let index = 0; index < 4; index++) {
-    words[gidWord + index] = (groups[2 * index] ?? 0) * 2 ** 16 + (groups[2 * index + 1] ?? 0)
+    words[pathWord.gid + index] = (groups[2 * index] ?? 0) * 2 ** 16 + (groups[2 * index + 1] ?? 0)
   }
   return words
 }
 
 function decodePath(words: Uint32Array): PathAttributes {
   const at = (word: number) => words[word] ?? 0
-  const groups = Array.from(words.subarray(gidWord), (word) => [hex16(word >>> 16), hex16(word & 0xffff)]).flat()
+  const groups = Array.from(words.subarray(pathWord.gid), (word) => [hex16(word >>> 16), hex16(word & 0xffff)]).flat()
   return {
-    gid: at(0) === 0 ? '' : groups.join(':'),
+    gid: at(pathWord.global) === 0 ? '' : groups.join(':'),
     gidIndex: at(pathWord.gidIndex),
     hopLimit: at(pathWord.hopLimit),
     trafficClass: at(pathWord.trafficClass),

@@ -1,6 +1,14 @@
 import { native } from '../../native.js'
-import type { DeviceCalls, QueuePairRequest } from '../contract/device-calls.js'
-import { attributeWords, decodeStatus, encodeChange, encodeGroup, encodePath } from './attribute-words.js'
+import type { DeviceCalls } from '../contract/device-calls.js'
+import {
+  attributeWords,
+  decodeGrant,
+  decodeStatus,
+  encodeChange,
+  encodeGroup,
+  encodePath,
+  encodeRequest,
+} from './attribute-words.js'
 import type { OpenContext } from './open-context.js'
 import { attempted, explainRefusal } from './refusal.js'
 
@@ -23,12 +31,9 @@ export function queuePairCalls(context: OpenContext): QueuePairCalls {
   const { verbs } = native
   return {
     createQueuePair(request) {
-      const words = requestWords(request)
+      const words = encodeRequest(request)
       const handle = attempted(() => verbs.createQueuePair(context.number, words))
-      const [sendRequests = 0, receiveRequests = 0, sendEntries = 0, receiveEntries = 0, inlineBytes = 0] =
-        words.subarray(5)
-      const capacity = { sendRequests, receiveRequests, sendEntries, receiveEntries, inlineBytes }
-      return { handle, number: words[11] ?? 0, capacity }
+      return { handle, ...decodeGrant(words) }
     },
     modifyQueuePair(queuePair, change) {
       attempted(() => verbs.modifyQueuePair(context.number, queuePair, encodeChange(change)))
@@ -67,22 +72,4 @@ export function queuePairCalls(context: OpenContext): QueuePairCalls {
       attempted(() => verbs.destroyAddressHandle(context.number, handle))
     },
   }
-}
-
-/** In the order that createQueuePair of src/native-verbs.ts names. */
-function requestWords({ capacity, signalAll, ...request }: QueuePairRequest): Uint32Array {
-  return Uint32Array.of(
-    request.type,
-    request.domain,
-    request.sendQueue,
-    request.receiveQueue,
-    request.sharedReceiveQueue,
-    capacity.sendRequests,
-    capacity.receiveRequests,
-    capacity.sendEntries,
-    capacity.receiveEntries,
-    capacity.inlineBytes,
-    signalAll ? 1 : 0,
-    0,
-  )
 }
