@@ -29,7 +29,7 @@ import {
   queuePairInformation,
 } from './queue-pair-attributes.js'
 import { ReceiveBatch, type ReceiveRequest } from './receive-batch.js'
-import { listOf } from './scatter-entries.js'
+import { listOf } from './request-list.js'
 import { SendBatch } from './send-batch.js'
 import { type SendRequest, understoodRequests } from './send-request.js'
 import type { SharedReceiveQueue } from './shared-receive-queue.js'

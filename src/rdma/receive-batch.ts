@@ -6,7 +6,7 @@ import { whole } from './contract/number-options.js'
 import { receiveHeaderWords, receiveStride, receiveWord } from './contract/work-layout.js'
 import type { Device } from './device.js'
 import type { WorkMemory } from './registration.js'
-import { writeEntries } from './scatter-entries.js'
+import { type ScatterTarget, writeEntries } from './scatter-entries.js'
 
 const receiveRequest = z.lazy(() =>
   optionsObject({
@@ -42,16 +42,16 @@ export class ReceiveBatch {
   readonly #queue: ReceiveQueue
   readonly #words: Uint32Array
   readonly #stride: number
-  readonly #entries: number
+  readonly #entries: ScatterTarget
   #staged = 0
 
   /** Made by the queue pair or the shared receive queue: `receives`. */
   constructor(queue: ReceiveQueue, capacity: number, entries: number) {
     this.#queue = queue
     this.capacity = capacity
-    this.#entries = entries
     this.#stride = receiveStride(entries)
     this.#words = new Uint32Array(capacity * this.#stride)
+    this.#entries = { subject: 'receive', device: queue.device, words: this.#words, most: entries }
   }
 
   /** Requests that `post` would hand over. */
@@ -78,8 +78,7 @@ export class ReceiveBatch {
     const at = this.#staged * this.#stride
     words[at + receiveWord.id] = id
     words[at + receiveWord.id + 1] = id / 2 ** 32
-    const first = at + receiveHeaderWords
-    words[at + receiveWord.entries] = writeEntries('receive', this.#queue.device, words, first, this.#entries, memory)
+    words[at + receiveWord.entries] = writeEntries(this.#entries, at + receiveHeaderWords, memory)
     this.#staged++
     return this
   }

@@ -8,7 +8,7 @@ import type { MemoryWindow } from './memory-window.js'
 import type { QueuePair } from './queue-pair.js'
 import { asSlice, type RegistrationSlice, type WorkMemory } from './registration.js'
 import { isRemoteMemory, isRemoteSlice, type RemoteMemory, type RemoteSlice } from './remote-memory.js'
-import { writeEntries } from './scatter-entries.js'
+import { type ScatterTarget, writeEntries } from './scatter-entries.js'
 import { type SendRequest, understoodRequests } from './send-request.js'
 
 const everyFlag = Object.values(sendFlags).reduce((all, flag) => all | flag, 0)
@@ -32,7 +32,7 @@ export class SendBatch {
   readonly #queuePair: QueuePair
   readonly #words: Uint32Array
   readonly #stride: number
-  readonly #entries: number
+  readonly #entries: ScatterTarget
   /** What is to happen to windows when the batch is posted. */
   #windows: StagedWindow[] = []
   #staged = 0
@@ -42,9 +42,9 @@ export class SendBatch {
     const { sendEntries } = queuePair.capacity
     this.#queuePair = queuePair
     this.capacity = capacity
-    this.#entries = sendEntries
     this.#stride = sendStride(sendEntries)
     this.#words = new Uint32Array(this.capacity * this.#stride)
+    this.#entries = { subject: 'post', device: queuePair.device, words: this.#words, most: sendEntries }
   }
 
   /** Requests that `post` would hand over. */
@@ -200,9 +200,7 @@ export class SendBatch {
   }
 
   #gather(at: number, memory: WorkMemory | readonly WorkMemory[]): void {
-    const first = at + sendHeaderWords
-    const { device } = this.#queuePair
-    this.#words[at + sendWord.entries] = writeEntries('post', device, this.#words, first, this.#entries, memory)
+    this.#words[at + sendWord.entries] = writeEntries(this.#entries, at + sendHeaderWords, memory)
   }
 
   #aim(at: number, remote: RemoteSlice | RemoteMemory): void {

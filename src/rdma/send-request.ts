@@ -7,7 +7,7 @@ import type { MemoryWindow } from './memory-window.js'
 import { deviceObject } from './object-checks.js'
 import { type WorkMemory, workMemory } from './registration.js'
 import { isRemoteMemory, isRemoteSlice, type RemoteMemory, type RemoteSlice } from './remote-memory.js'
-import { listOf } from './scatter-entries.js'
+import { listOf } from './request-list.js'
 
 const requestExpected = 'expected a request with an operation: send, write, read, …'
 /** More scatter entries than any device takes for one request. */

@@ -6,7 +6,7 @@ import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf } from './device-object.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import { ReceiveBatch, type ReceiveRequest } from './receive-batch.js'
-import { listOf } from './scatter-entries.js'
+import { listOf } from './request-list.js'
 
 const sharedOptions = z.lazy(() =>
   optionsObject({
