@@ -1,38 +1,47 @@
 import { requestOpcodes } from '../contract/operations.js'
+import type { DeferredCopies } from './copies.js'
 import { Segments } from './segments.js'
 import type { LoadedSend } from './send-request.js'
 
-// One 64-bit word in this machine's byte order, and what was there before.
-const word = new Uint32Array(2)
-const wordBytes = new Segments()
-wordBytes.add(new Uint8Array(word.buffer), 0, 8)
-const before = new Uint32Array(2)
-const beforeBytes = new Segments()
-beforeBytes.add(new Uint8Array(before.buffer), 0, 8)
-
 const [first] = new Uint8Array(Uint32Array.of(1).buffer)
-/** Which of the two 32-bit words is the lower half. */
+/** Index of the lower half among the two 32-bit words of a 64-bit word: this machine's byte order. */
 const low = first === 1 ? 0 : 1
 const high = 1 - low
 
-/**
- * Changes 8 bytes as an atomic request says. Atomic among this thread's requests, as a device's are among its own (HCA);
- * other threads' accesses may come between.
- *
- * @returns what was there
- */
-export function atomically(target: Segments, send: LoadedSend): Segments {
-  target.copyTo(wordBytes, 8)
-  before.set(word)
-  if (send.opcode === requestOpcodes.byName.fetchAndAdd) {
-    const sum = (word[low] ?? 0) + send.compareLow
-    word[low] = sum
-    word[high] = (word[high] ?? 0) + send.compareHigh + (sum >= 2 ** 32 ? 1 : 0)
-  } else {
-    if (word[low] !== send.compareLow || word[high] !== send.compareHigh) return beforeBytes
-    word[low] = send.swapLow
-    word[high] = send.swapHigh
+/** Carries atomics out. It keeps one 64-bit word, and its former value. */
+export class AtomicUnit {
+  readonly #word = new Uint32Array(2)
+  readonly #before = new Uint32Array(2)
+  readonly #wordBytes: Segments
+  readonly #beforeBytes: Segments
+
+  constructor(copies: DeferredCopies) {
+    this.#wordBytes = new Segments(copies)
+    this.#wordBytes.add(new Uint8Array(this.#word.buffer), 0, 8)
+    this.#beforeBytes = new Segments(copies)
+    this.#beforeBytes.add(new Uint8Array(this.#before.buffer), 0, 8)
   }
-  wordBytes.copyTo(target, 8)
-  return beforeBytes
+
+  /**
+   * Changes 8 bytes as an atomic request says. It is atomic among the requests of this thread, as a device's are among its
+   * own (HCA); accesses of other threads may come between.
+   *
+   * @returns the former value
+   */
+  apply(target: Segments, send: LoadedSend): Segments {
+    const word = this.#word
+    target.copyTo(this.#wordBytes, 8)
+    this.#before.set(word)
+    if (send.opcode === requestOpcodes.byName.fetchAndAdd) {
+      const sum = (word[low] ?? 0) + send.compareLow
+      word[low] = sum
+      word[high] = (word[high] ?? 0) + send.compareHigh + (sum >= 2 ** 32 ? 1 : 0)
+    } else {
+      if (word[low] !== send.compareLow || word[high] !== send.compareHigh) return this.#beforeBytes
+      word[low] = send.swapLow
+      word[high] = send.swapHigh
+    }
+    this.#wordBytes.copyTo(target, 8)
+    return this.#beforeBytes
+  }
 }

@@ -4,6 +4,7 @@ import type { CompletionStore } from './completion-store.js'
 import { HandleTable } from './handle-table.js'
 import type { Domain, Path, QueuePairEndpoint, SharedReceives, Window } from './records.js'
 import type { RegisteredMemory } from './registered-memory.js'
+import { Scratch } from './scratch.js'
 
 /** Device memory that was allocated. */
 export interface OwnMemory {
@@ -22,6 +23,7 @@ export class LoopbackContext {
   readonly queuePairs = new HandleTable<QueuePairEndpoint>('queue pair')
   readonly paths = new HandleTable<Path>('address handle')
   readonly deviceMemory = new HandleTable<OwnMemory>('device memory')
+  readonly scratch = new Scratch()
   deviceMemoryUsed = 0
   #listener: DeviceListener | undefined
   #pending: (() => void)[] = []

@@ -3,7 +3,7 @@ export const nothing = new Uint8Array(64 * 1024)
 
 /** Below this a loop is faster than a call of the runtime with a view made for it. */
 const fewBytes = 32
-/** From here on a move costs more by what it drives out of the cache than by being kept for later. */
+/** A copy of so many bytes drives more out of the cache than it costs to defer it. */
 const muchBytes = 4096
 
 /** Views of the same memory are the same object here (registered-memory.ts), so that overlap is seen. */
@@ -18,46 +18,53 @@ export function move(source: Uint8Array, from: number, target: Uint8Array, to: n
   }
 }
 
-/**
- * Moves of a batch that wait for its end, in order: whoever moves bytes, and whoever ends a batch, makes them first. A
- * large copy empties the processor's first cache; so all requests are looked at before the first of them.
- */
+/** Deferred copies of one batch that may wait at once. */
 const most = 64
-const sources: Uint8Array[] = new Array<Uint8Array>(most).fill(nothing)
-const targets: Uint8Array[] = new Array<Uint8Array>(most).fill(nothing)
-const numbers = new Float64Array(3 * most)
-let waiting = 0
 
-/** A move in its turn: a large one waits. Nothing may be done with the bytes before `makeMoves`. */
-export function moveInTurn(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
-  if (length < muchBytes) {
-    makeMoves()
-    move(source, from, target, to, length)
-  } else {
-    moveLater(source, from, target, to, length)
+/**
+ * The copies of a batch, in their order. A large copy is deferred to the end of its batch, or to the next copy that is not:
+ * it empties the processor's first cache, so all requests of a batch are looked at before the first of them is copied.
+ */
+export class DeferredCopies {
+  readonly #sources: Uint8Array[] = new Array<Uint8Array>(most).fill(nothing)
+  readonly #targets: Uint8Array[] = new Array<Uint8Array>(most).fill(nothing)
+  /** Three for each copy: where it starts in the source and in the target, and its length. */
+  readonly #numbers = new Float64Array(3 * most)
+  #waiting = 0
+
+  /** Copies in turn; a large copy is deferred. Nothing may be done with the bytes before `makeAll`. */
+  copy(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
+    if (length < muchBytes) {
+      this.makeAll()
+      move(source, from, target, to, length)
+    } else {
+      this.#defer(source, from, target, to, length)
+    }
   }
-}
 
-function moveLater(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
-  if (waiting === most) makeMoves()
-  sources[waiting] = source
-  targets[waiting] = target
-  numbers[3 * waiting] = from
-  numbers[3 * waiting + 1] = to
-  numbers[3 * waiting + 2] = length
-  waiting += 1
-}
+  /** Makes the copies that wait. No memory is referred to afterwards. */
+  makeAll(): void {
+    if (this.#waiting === 0) return
+    const count = this.#waiting
+    this.#waiting = 0
+    const numbers = this.#numbers
+    for (let index = 0; index < count; index++) {
+      const source = this.#sources[index] ?? nothing
+      const target = this.#targets[index] ?? nothing
+      move(source, numbers[3 * index] ?? 0, target, numbers[3 * index + 1] ?? 0, numbers[3 * index + 2] ?? 0)
+      this.#sources[index] = nothing
+      this.#targets[index] = nothing
+    }
+  }
 
-/** Makes the moves that wait; nothing refers to their memory afterwards. */
-export function makeMoves(): void {
-  if (waiting === 0) return
-  const count = waiting
-  waiting = 0
-  for (let index = 0; index < count; index++) {
-    const source = sources[index] ?? nothing
-    const target = targets[index] ?? nothing
-    move(source, numbers[3 * index] ?? 0, target, numbers[3 * index + 1] ?? 0, numbers[3 * index + 2] ?? 0)
-    sources[index] = nothing
-    targets[index] = nothing
+  #defer(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
+    if (this.#waiting === most) this.makeAll()
+    const waiting = this.#waiting
+    this.#sources[waiting] = source
+    this.#targets[waiting] = target
+    this.#numbers[3 * waiting] = from
+    this.#numbers[3 * waiting + 1] = to
+    this.#numbers[3 * waiting + 2] = length
+    this.#waiting = waiting + 1
   }
 }

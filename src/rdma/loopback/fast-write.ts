@@ -2,7 +2,6 @@ import { accessFlags } from '../contract/access-flags.js'
 import { completionOpcodes, requestOpcodes, sendFlags } from '../contract/operations.js'
 import { queuePairStates, queuePairTypes } from '../contract/states.js'
 import { entryWord, entryWords, sendHeaderWords, sendWord } from '../contract/work-layout.js'
-import { moveInTurn } from './copies.js'
 import type { QueuePairEndpoint } from './records.js'
 import { peerOf } from './requester.js'
 import { wire } from './wire.js'
@@ -52,7 +51,7 @@ export function writeAtOnce(
   const { view } = source
   const targetView = target.view
   if (view === undefined || targetView === undefined) return false
-  moveInTurn(view, source.viewStart + from, targetView, target.viewStart + to, length)
+  queuePair.context.scratch.copies.copy(view, source.viewStart + from, targetView, target.viewStart + to, length)
   if ((flags & sendFlags.signaled) !== 0 || queuePair.request.signalAll) {
     const low = words[at + sendWord.id] ?? 0
     const high = words[at + sendWord.id + 1] ?? 0

@@ -3,13 +3,12 @@ import { completionStatuses } from '../contract/completion-status.js'
 import { loopbackVendorErrors as why } from '../contract/loopback-vendor-errors.js'
 import { completionFlags, completionOpcodes, requestOpcodes, sendFlags } from '../contract/operations.js'
 import { mtuBytes, queuePairStates, queuePairTypes } from '../contract/states.js'
-import { atomically } from './atomics.js'
-import { makeMoves } from './copies.js'
 import { sendDatagram } from './datagrams.js'
 import type { QueuePairEndpoint } from './records.js'
 import { reach, rightOf } from './remote-access.js'
-import { type Answer, accept, failReceive, isReceiving, type Message } from './responder.js'
-import { Segments } from './segments.js'
+import { accept, failReceive, isReceiving, type Message } from './responder.js'
+import type { Scratch } from './scratch.js'
+import type { Segments } from './segments.js'
 import type { LoadedSend } from './send-request.js'
 import { bindTo, invalidateByKey } from './windows.js'
 import { wire } from './wire.js'
@@ -32,19 +31,15 @@ const completionOpcode: readonly number[] = Object.assign([], {
   [opcodes.bind]: completed.bind,
 })
 
-const remote = new Segments()
-const answer: Answer = { status: 0, vendorError: 0 }
-
 /**
  * How an attempt to carry a request out went: it has completed, the peer has no receive, nobody answers, or this side may
  * have no reads under way.
  */
 export type Attempt = 'done' | 'no receive' | 'no answer' | 'no reads'
 
-let selfFailed = false
-/** For a queue pair that is connected to itself: its error state waits until the request that brings it there is told of. */
-function noteFailure(): void {
-  selfFailed = true
+/** For a queue pair that is connected to itself: its error state waits until the request has completed. */
+function noteFailure({ context }: QueuePairEndpoint): void {
+  context.scratch.selfFailed = true
 }
 
 /**
@@ -83,15 +78,17 @@ export function attempt(
   if (target === undefined) {
     return isReliable(queuePair) ? 'no answer' : finish(queuePair, send, status.SUCCESS, 0, fail)
   }
+  const { scratch } = queuePair.context
+  const { answer } = scratch
   answer.status = status.SUCCESS
   answer.vendorError = 0
   if (target.state === RTR && !target.isEstablished) establish(target)
-  selfFailed = false
+  scratch.selfFailed = false
   serve(queuePair, target, send, target === queuePair ? noteFailure : fail)
   if (!isReliable(queuePair)) finish(queuePair, send, status.SUCCESS, 0, fail)
   else if (answer.status === -1) return 'no receive'
   else finish(queuePair, send, answer.status, answer.vendorError, fail)
-  if (selfFailed) fail(queuePair)
+  if (scratch.selfFailed) fail(queuePair)
   return 'done'
 }
 
@@ -120,20 +117,21 @@ function serve(
   send: LoadedSend,
   fail: (queuePair: QueuePairEndpoint) => void,
 ): void {
+  const { scratch } = queuePair.context
   switch (send.opcode) {
     case opcodes.write:
     case opcodes.writeWithImmediate:
       write(queuePair, target, send, fail)
       break
     case opcodes.read:
-      read(target, send, fail)
+      read(scratch, target, send, fail)
       break
     case opcodes.compareAndSwap:
     case opcodes.fetchAndAdd:
-      swap(target, send, fail)
+      swap(scratch, target, send, fail)
       break
     default:
-      accept(target, messageOf(queuePair, send, send.local), answer, fail)
+      accept(target, messageOf(queuePair, send, send.local), scratch.answer, fail)
   }
 }
 
@@ -143,9 +141,11 @@ function write(
   send: LoadedSend,
   fail: (queuePair: QueuePairEndpoint) => void,
 ): void {
+  const { scratch } = queuePair.context
+  const { answer, remote } = scratch
   const { total } = send.local
   const hasImmediate = send.opcode === opcodes.writeWithImmediate
-  if (!givesRight(target, rightOf.write, fail)) return
+  if (!givesRight(scratch, target, rightOf.write, fail)) return
   if (hasImmediate && isWithoutReceive(target)) {
     answer.status = -1
     return
@@ -155,63 +155,76 @@ function write(
     // What takes several packets needs the receive with the last of them only.
     const isTaken = hasImmediate && total <= mtuBytes(target.attributes.mtu)
     if (isTaken && isReliable(target)) failReceive(target, status.REM_ACCESS_ERR, refused)
-    refuse(target, status.REM_ACCESS_ERR, refused, fail)
+    refuse(scratch, target, status.REM_ACCESS_ERR, refused, fail)
     return
   }
   send.local.copyLater(remote, total)
   if (hasImmediate) accept(target, messageOf(queuePair, send, undefined), answer, fail)
 }
 
-/** The end of a batch: what waits is moved, and nothing refers to the memory of its requests. */
-export function settle(send: LoadedSend): void {
-  makeMoves()
-  send.local.clear()
-  remote.clear()
-}
-
 function isWithoutReceive({ shared, receives }: QueuePairEndpoint): boolean {
   return (shared?.receives ?? receives).length === 0
 }
 
-function read(target: QueuePairEndpoint, send: LoadedSend, fail: (queuePair: QueuePairEndpoint) => void): void {
+function read(
+  scratch: Scratch,
+  target: QueuePairEndpoint,
+  send: LoadedSend,
+  fail: (queuePair: QueuePairEndpoint) => void,
+): void {
   const { total } = send.local
-  if (!servesReads(target, fail) || !allowed(target, send, rightOf.read, total, fail)) return
-  if (!canFill(send)) return
-  remote.copyTo(send.local, total)
+  if (!servesReads(scratch, target, fail) || !allowed(scratch, target, send, rightOf.read, total, fail)) return
+  if (!canFill(scratch, send)) return
+  scratch.remote.copyTo(send.local, total)
 }
 
-function swap(target: QueuePairEndpoint, send: LoadedSend, fail: (queuePair: QueuePairEndpoint) => void): void {
-  if (!servesReads(target, fail) || !allowed(target, send, rightOf.atomic, 8, fail)) return
-  const before = atomically(remote, send)
-  if (canFill(send)) before.copyTo(send.local, 8)
+function swap(
+  scratch: Scratch,
+  target: QueuePairEndpoint,
+  send: LoadedSend,
+  fail: (queuePair: QueuePairEndpoint) => void,
+): void {
+  if (!servesReads(scratch, target, fail) || !allowed(scratch, target, send, rightOf.atomic, 8, fail)) return
+  const before = scratch.atomics.apply(scratch.remote, send)
+  if (canFill(scratch, send)) before.copyTo(send.local, 8)
 }
 
 /** Reads and atomics need room at the side that serves them. */
-function servesReads(target: QueuePairEndpoint, fail: (queuePair: QueuePairEndpoint) => void): boolean {
+function servesReads(
+  scratch: Scratch,
+  target: QueuePairEndpoint,
+  fail: (queuePair: QueuePairEndpoint) => void,
+): boolean {
   if (target.attributes.maxReadsServed > 0) return true
-  refuse(target, status.REM_INV_REQ_ERR, why.noReads, fail)
+  refuse(scratch, target, status.REM_INV_REQ_ERR, why.noReads, fail)
   return false
 }
 
-/** Whether the peer lets the request have its memory; `remote` has the bytes then. */
+/** Whether the peer lets the request have its memory; `scratch.remote` has the bytes then. */
 function allowed(
+  scratch: Scratch,
   target: QueuePairEndpoint,
   send: LoadedSend,
   right: number,
   length: number,
   fail: (queuePair: QueuePairEndpoint) => void,
 ): boolean {
-  if (!givesRight(target, right, fail)) return false
-  const refused = reach(target, send.rkey, send.low, send.high, length, right, remote)
+  if (!givesRight(scratch, target, right, fail)) return false
+  const refused = reach(target, send.rkey, send.low, send.high, length, right, scratch.remote)
   if (refused === 0) return true
-  refuse(target, status.REM_ACCESS_ERR, refused, fail)
+  refuse(scratch, target, status.REM_ACCESS_ERR, refused, fail)
   return false
 }
 
 /** Whether the queue pair lets its peer do this at all. */
-function givesRight(target: QueuePairEndpoint, right: number, fail: (queuePair: QueuePairEndpoint) => void): boolean {
+function givesRight(
+  scratch: Scratch,
+  target: QueuePairEndpoint,
+  right: number,
+  fail: (queuePair: QueuePairEndpoint) => void,
+): boolean {
   if ((target.attributes.access & right) !== 0) return true
-  refuse(target, status.REM_INV_REQ_ERR, why.queuePairRight, fail)
+  refuse(scratch, target, status.REM_INV_REQ_ERR, why.queuePairRight, fail)
   return false
 }
 
@@ -224,6 +237,7 @@ function isReliable({ request }: QueuePairEndpoint): boolean {
  * its error state; an unreliable one drops the request.
  */
 function refuse(
+  { answer }: Scratch,
   target: QueuePairEndpoint,
   refused: number,
   vendorError: number,
@@ -238,7 +252,7 @@ function refuse(
 }
 
 /** Whether the answer of a read or atomic can be written here. */
-function canFill(send: LoadedSend): boolean {
+function canFill({ answer }: Scratch, send: LoadedSend): boolean {
   if (!send.isForeign && !send.isReadOnly && !send.isGone) return true
   answer.status = status.LOC_PROT_ERR
   answer.vendorError = send.isForeign ? why.localDomain : send.isGone ? why.regionClosed : why.noLocalWrite

@@ -9,7 +9,6 @@ import { invalidateByKey } from './windows.js'
 
 const status = completionStatuses.byName
 const { RTR, ERR } = queuePairStates.byName
-const receive = new Segments()
 
 /** What the sender of a message gets to know of it. */
 export interface Answer {
@@ -60,13 +59,14 @@ export function accept(
   const headerLength = message.header?.length ?? 0
   const needed = message.bytes === undefined ? 0 : headerLength + message.length
   let outcome: number = status.SUCCESS
+  const { receive } = message.source.context.scratch
   let vendorError = layOut(posted, target, needed, receive)
   if (vendorError !== 0) {
     outcome = status.LOC_QP_OP_ERR
     answer.status = status.REM_OP_ERR
     answer.vendorError = vendorError
   } else {
-    fill(message)
+    fill(message, receive)
     if ((message.flags & completionFlags.invalidated) !== 0 && !invalidateByKey(target, message.immediate)) {
       // Found out after the message was taken: its sender is told nothing (class J, IBTA 9.9.3).
       outcome = status.REM_INV_REQ_ERR
@@ -91,7 +91,7 @@ export function accept(
   if (outcome !== status.SUCCESS || !pushed) fail(target)
 }
 
-function fill({ bytes, header, length }: Message): void {
+function fill({ source, bytes, header, length }: Message, receive: Segments): void {
   if (bytes === undefined) return
   if (header === undefined) {
     bytes.copyTo(receive, length)
@@ -100,7 +100,7 @@ function fill({ bytes, header, length }: Message): void {
   const whole = new Uint8Array(header.length + length)
   whole.set(header)
   whole.set(bytes.keep(), header.length)
-  const framed = new Segments()
+  const framed = new Segments(source.context.scratch.copies)
   framed.add(whole, 0, whole.length)
   framed.copyTo(receive, whole.length)
 }

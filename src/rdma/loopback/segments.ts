@@ -1,4 +1,4 @@
-import { makeMoves, move, moveInTurn, nothing } from './copies.js'
+import { type DeferredCopies, move, nothing } from './copies.js'
 
 /**
  * Bytes in several places, in order: what the scatter entries of a request come down to. Kept and filled anew for each
@@ -13,8 +13,14 @@ export class Segments {
   readonly #bytes: Uint8Array[] = []
   readonly #starts: number[] = []
   readonly #lengths: number[] = []
+  readonly #copies: DeferredCopies
   count = 0
   total = 0
+
+  /** @param copies the copies of the device, which are made before those of these bytes */
+  constructor(copies: DeferredCopies) {
+    this.#copies = copies
+  }
 
   /** Refers to no memory any more, so that what was closed can go. */
   clear(): void {
@@ -41,7 +47,7 @@ export class Segments {
 
   /** Copies the first `length` bytes of this to the start of `to`, which has room for them. */
   copyTo(to: Segments, length: number): void {
-    makeMoves()
+    this.#copies.makeAll()
     if (this.count === 1 && to.count === 1) {
       move(this.#first, this.#firstStart, to.#first, to.#firstStart, length)
     } else {
@@ -52,7 +58,7 @@ export class Segments {
   /** As `copyTo`, at the end of the batch or before whatever is moved next; nothing else may be done with the bytes before. */
   copyLater(to: Segments, length: number): void {
     if (this.count === 1 && to.count === 1) {
-      moveInTurn(this.#first, this.#firstStart, to.#first, to.#firstStart, length)
+      this.#copies.copy(this.#first, this.#firstStart, to.#first, to.#firstStart, length)
     } else {
       this.copyTo(to, length)
     }
@@ -101,7 +107,7 @@ export class Segments {
   /** Copies what is here elsewhere, and refers to that from now on: the memory may change. */
   keep(): Uint8Array {
     const kept = new Uint8Array(this.total)
-    const own = new Segments()
+    const own = new Segments(this.#copies)
     own.add(kept, 0, kept.length)
     this.copyTo(own, kept.length)
     return kept

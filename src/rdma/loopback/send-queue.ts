@@ -9,49 +9,49 @@ import { sendWord } from '../contract/work-layout.js'
 import { peerAtOnce, writeAtOnce } from './fast-write.js'
 import type { QueuePairEndpoint } from './records.js'
 import { queueFull, refusal } from './refusal.js'
-import { type Attempt, attempt, complete, settle } from './requester.js'
-import { LoadedSend } from './send-request.js'
+import { type Attempt, attempt, complete } from './requester.js'
+import type { LoadedSend } from './send-request.js'
 import { wire } from './wire.js'
 
 const { RTS, SQD, ERR } = queuePairStates.byName
 const { WR_FLUSH_ERR, RETRY_EXC_ERR, RNR_RETRY_EXC_ERR } = completionStatuses.byName
-const current = new LoadedSend()
 
 /** Takes a batch of requests, and carries out those that can be now. */
 export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
   try {
     postEach(queuePair, words, stride, count)
   } finally {
-    settle(current)
+    queuePair.context.scratch.settle()
   }
 }
 
 function postEach(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
   const { capacity } = queuePair.request
+  const { send } = queuePair.context.scratch
   if (queuePair.state < RTS) {
     throw refusal('ibv_post_send', 'the queue pair is not ready to send', { state: queuePair.state, posted: 0 })
   }
   let peer = peerAtOnce(queuePair, stride)
   for (let index = 0; index < count; index++) {
     if (peer !== undefined && writeAtOnce(queuePair, peer, words, index * stride)) continue
-    const refused = current.load(queuePair, words, index * stride, stride, undefined)
+    const refused = send.load(queuePair, words, index * stride, stride, undefined)
     if (refused !== undefined) throw refusedRequest('ibv_post_send', refused, index)
-    requireOwnDomain(current, index)
+    requireOwnDomain(send, index)
     if (queuePair.pending.length >= capacity.sendRequests) {
       throw queueFull('ibv_post_send', `${capacity.sendRequests} requests are outstanding`, { posted: index, index })
     }
-    if (current.opcode === requestOpcodes.byName.bind && current.window !== undefined) {
-      current.window.named = current.bindMemory
+    if (send.opcode === requestOpcodes.byName.bind && send.window !== undefined) {
+      send.window.named = send.bindMemory
     }
     if (queuePair.state === ERR) {
-      flush(queuePair, current.idLow, current.idHigh, current.opcode)
+      flush(queuePair, send.idLow, send.idHigh, send.opcode)
     } else if (queuePair.state === SQD || queuePair.pending.length > 0) {
-      queuePair.pending.push(keep(words, index * stride, stride))
+      queuePair.pending.push(keep(send, words, index * stride, stride))
     } else {
       begin(queuePair)
-      const went = attempt(queuePair, current, enterError)
+      const went = attempt(queuePair, send, enterError)
       if (went !== 'done') {
-        queuePair.pending.push(keep(words, index * stride, stride))
+        queuePair.pending.push(keep(send, words, index * stride, stride))
         wait(queuePair, went)
       }
     }
@@ -70,19 +70,20 @@ function requireOwnDomain({ opcode, window, bindMemory }: LoadedSend, posted: nu
 /** Carries on with what waits, as far as it goes. */
 export function resume(queuePair: QueuePairEndpoint): void {
   resumeEach(queuePair)
-  settle(current)
+  queuePair.context.scratch.settle()
 }
 
 function resumeEach(queuePair: QueuePairEndpoint): void {
+  const { send } = queuePair.context.scratch
   while (queuePair.state === RTS) {
     const [first] = queuePair.pending
     if (first === undefined) return
-    const refused = current.load(queuePair, first.words, 0, first.words.length, first.inline)
+    const refused = send.load(queuePair, first.words, 0, first.words.length, first.inline)
     if (refused !== undefined) {
       // Something that it names was closed meanwhile.
       queuePair.pending.shift()
       const { LOC_QP_OP_ERR } = completionStatuses.byName
-      complete(queuePair, current.idLow, current.idHigh, LOC_QP_OP_ERR, why.localDomain, current.opcode, 0)
+      complete(queuePair, send.idLow, send.idHigh, LOC_QP_OP_ERR, why.localDomain, send.opcode, 0)
       enterError(queuePair)
       return
     }
@@ -98,7 +99,7 @@ function resumeEach(queuePair: QueuePairEndpoint): void {
 /** The first that waits leaves the queue before it completes, since what fails flushes the rest. */
 function tryFirst(queuePair: QueuePairEndpoint): Attempt {
   const first = queuePair.pending.shift()
-  const went = attempt(queuePair, current, enterError)
+  const went = attempt(queuePair, queuePair.context.scratch.send, enterError)
   if (went !== 'done' && first !== undefined) queuePair.pending.unshift(first)
   return went
 }
@@ -135,9 +136,9 @@ function begin(queuePair: QueuePairEndpoint): void {
   queuePair.retriesLeft = queuePair.attributes.retryCount
 }
 
-function keep(words: Uint32Array, at: number, stride: number) {
-  const isInline = (current.flags & sendFlags.inline) !== 0
-  return { words: words.slice(at, at + stride), inline: isInline ? current.local.keep() : undefined }
+function keep(send: LoadedSend, words: Uint32Array, at: number, stride: number) {
+  const isInline = (send.flags & sendFlags.inline) !== 0
+  return { words: words.slice(at, at + stride), inline: isInline ? send.local.keep() : undefined }
 }
 
 /** Tries again when it is time, unless that was often enough. */

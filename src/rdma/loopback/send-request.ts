@@ -2,6 +2,7 @@ import { requestOpcodes, sendFlags } from '../contract/operations.js'
 import type { RefusalReason } from '../contract/refusal-reasons.js'
 import { queuePairTypes } from '../contract/states.js'
 import { entryWord, entryWords, sendHeaderWords, sendWord } from '../contract/work-layout.js'
+import type { DeferredCopies } from './copies.js'
 import type { Path, QueuePairEndpoint, Window } from './records.js'
 import type { RegisteredMemory } from './registered-memory.js'
 import { Segments } from './segments.js'
@@ -67,11 +68,15 @@ export class LoadedSend {
   bindAccess = 0
   bindKey = 0
   /** The bytes here: to be sent, or to be filled. */
-  readonly local = new Segments()
+  readonly local: Segments
   /** Whether a scatter entry is of another domain, or lacks 'localWrite'; devices find out when they use it. */
   isForeign = false
   isReadOnly = false
   isGone = false
+
+  constructor(copies: DeferredCopies) {
+    this.local = new Segments(copies)
+  }
 
   /**
    * Reads a request and checks what a driver checks when it is posted.
