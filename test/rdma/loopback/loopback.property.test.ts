@@ -1,11 +1,28 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { PinfoldError } from '../../../src/errors.js'
-import { requestOpcodes } from '../../../src/rdma/contract/operations.js'
+import { openRegistrySync } from '../../../src/index.js'
+import { coreOf } from '../../../src/memory/mapped-region.js'
+import { requestOpcodes, sendFlags } from '../../../src/rdma/contract/operations.js'
 import { sendStride } from '../../../src/rdma/contract/work-layout.js'
 import { connected, Loop } from '../../support/loopback-device.js'
 
-const { write, read } = requestOpcodes.byName
+/** How many writes went the fast path. */
+const taken = vi.hoisted(() => ({ count: 0 }))
+vi.mock(import('../../src/rdma/loopback/fast-write.js'), async (original) => {
+  const { writeAtOnce, ...others } = await original()
+  return {
+    ...others,
+    writeAtOnce: (...parameters) => {
+      const isDone = writeAtOnce(...parameters)
+      if (isDone) taken.count += 1
+      return isDone
+    },
+  }
+})
+
+const { write, read, fetchAndAdd } = requestOpcodes.byName
+const { signaled, fence, inline } = sendFlags
 const size = 4096
 
 test('writes and reads of any places and lengths, gathered and scattered, move what a copy of the bytes moves', () => {
@@ -106,4 +123,97 @@ test('words of any kind reach no byte outside of what was registered', () => {
   expect(after.subarray(0, 1024)).toEqual(before.subarray(0, 1024))
   expect(after.subarray(2048)).toEqual(before.subarray(2048))
   loop.calls.close()
+})
+
+describe('a write that is carried out at once', () => {
+  /** A region of each run: bytes that go the fast path, and bytes that go the general one. */
+  const half = 64 * 1024
+  const memory = openRegistrySync({ regions: { bytes: { size: 2 * half, pages: 'base' } } })
+  const core = coreOf(memory.regions.bytes)
+  afterAll(() => memory.close())
+
+  const length = fc.oneof(fc.nat(64), fc.integer({ min: 3000, max: 20_000 }), fc.constantFrom(0, 4095, 4096, 30_000))
+  // Most requests are right; a wrong one ends the rest of its batch.
+  const request = fc.record({
+    opcode: fc.oneof({ weight: 6, arbitrary: fc.constant(write) }, fc.constantFrom(read, fetchAndAdd, 99)),
+    flags: fc.oneof({ weight: 8, arbitrary: fc.constantFrom(0, signaled) }, fc.constantFrom(fence, inline, 1 << 4)),
+    from: fc.nat(30_000),
+    to: fc.nat(30_000),
+    length,
+    key: fc.oneof({ weight: 20, arbitrary: fc.constant('right') }, fc.constantFrom('readOnly', 'window', 'stale')),
+    beyond: fc.oneof({ weight: 20, arbitrary: fc.constant('neither') }, fc.constantFrom('local', 'remote')),
+  })
+  type Request = typeof request extends fc.Arbitrary<infer Value> ? Value : never
+
+  /**
+   * Posts a batch in a half of the region. The fast path takes a request with one scatter entry. A second entry without bytes
+   * makes it go the general path, and a batch of its own has nothing to defer.
+   */
+  function carriedOut(requests: readonly Request[], base: number, isGeneral: boolean) {
+    const bytes = memory.regions.bytes.view(base, half)
+    for (let at = 0; at < half; at++) bytes[at] = (at * 31) ^ (at >> 8)
+    const loop = new Loop()
+    const { near, far } = connected(loop, { access: 0b1110 })
+    const register = (access: number) =>
+      loop.calls.register(loop.domain, { core, offset: base, length: half }, 0n, access)
+    const [ours, theirs, readOnly, stale] = [register(1), register(0b1_1111), register(0b101), register(0b111)]
+    loop.calls.deregister(stale.handle)
+    const window = loop.calls.allocateWindow(loop.domain, 1)
+    const bind = { registration: theirs.handle, offset: 0, length: half }
+    loop.post(far.handle, { opcode: requestOpcodes.byName.bind, window: window.handle, bind, bindAccess: 0b110 })
+    // The fast path takes only registrations that were used before: a read of a byte into itself.
+    for (const { rkey } of [theirs, readOnly]) {
+      loop.post(near.handle, { opcode: read, rkey, entries: [{ registration: ours.handle, length: 1 }] })
+    }
+    expect([...loop.poll(far.queue), ...loop.poll(near.queue)].map(({ status }) => status)).toEqual([0, 0, 0])
+    const keys = {
+      right: theirs.rkey,
+      readOnly: readOnly.rkey,
+      window: loop.calls.windowKey(window.handle),
+      stale: stale.rkey,
+    }
+    const nothing = { registration: ours.handle, offset: 0, length: 0 }
+    const sends = requests.map(({ opcode, flags, from, to, length, key, beyond }, id) => ({
+      id,
+      opcode,
+      flags,
+      rkey: keys[key],
+      address: BigInt(beyond === 'remote' ? half - length + 1 : opcode === fetchAndAdd ? to & ~7 : to),
+      compareAdd: 5n,
+      entries: [
+        { registration: ours.handle, offset: beyond === 'local' ? half - length + 1 : from, length },
+        ...(isGeneral ? [nothing] : []),
+      ],
+    }))
+    let refused: unknown
+    let posted = 0
+    try {
+      if (!isGeneral) loop.post(near.handle, ...sends)
+      else for (; posted < sends.length; posted++) loop.post(near.handle, ...sends.slice(posted, posted + 1))
+    } catch (error) {
+      if (!(error instanceof PinfoldError)) throw error
+      const { posted: before, reason } = error.values
+      refused = { message: error.message, reason, posted: Number(before) + posted }
+    }
+    const done = loop.poll(near.queue).map(({ id, status, vendorError, bytes }) => ({ id, status, vendorError, bytes }))
+    const result = { refused, done, bytes: Buffer.from(bytes) }
+    loop.calls.close()
+    return result
+  }
+
+  test('ends as it does on the general path, and moves the same bytes', () => {
+    const before = taken.count
+    fc.assert(
+      fc.property(fc.array(request, { minLength: 1, maxLength: 8 }), (requests) => {
+        const atOnce = carriedOut(requests, 0, false)
+        const count = taken.count
+        const general = carriedOut(requests, half, true)
+        expect(taken.count).toBe(count)
+        expect([atOnce.refused, atOnce.done]).toEqual([general.refused, general.done])
+        expect(Buffer.compare(atOnce.bytes, general.bytes)).toBe(0)
+      }),
+      { numRuns: 500 },
+    )
+    expect(taken.count - before).toBeGreaterThan(500)
+  })
 })
