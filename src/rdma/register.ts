@@ -7,7 +7,6 @@ import { type Access, type Rights, rightsOf } from './contract/access-flags.js'
 import type { RegisteredKeys } from './contract/device-calls.js'
 import { address64 } from './contract/number-options.js'
 import { callsOf, handleOf } from './device-object.js'
-import { type RegistrableMemory, rangeOf } from './memory-range.js'
 import { deviceObject, isObject } from './object-checks.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import { Registration } from './registration.js'
@@ -63,7 +62,7 @@ function understood(
   options: RegisterOptions | undefined,
 ): { readonly range: MemoryRange; readonly rights: Rights; readonly address: bigint | undefined } {
   if (!isObject(domain, 'domain')) checked('register: domain', domainArgument, domain)
-  const range = rangeOf('register', memory)
+  const range = filledRange('register', memory)
   const rights = rightsOf('register', access)
   const address = options === undefined ? undefined : checked('register', registerOptions, options).address
   if (address !== undefined && address + BigInt(range.length) > 2n ** 64n) {

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import * as z from 'zod'
 import { formatAddress } from '../addresses.js'
+import { filledRange, type MemoryRange, memoryOption, type RegionMemory } from '../memory/region-memory.js'
 import type { RegionRegistration, RegisteredRange } from '../memory/region-registration.js'
 import { checked, checkRange, optionsObject } from '../options.js'
 import { formatSize } from '../sizes.js'
@@ -8,7 +9,6 @@ import { type Access, accessBits, accessOption } from './contract/access-flags.j
 import type { RegisteredKeys } from './contract/device-calls.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, requireSameDevice } from './device-object.js'
-import { type RegistrableMemory, rangeOf, registrableMemory } from './memory-range.js'
 import type { MemoryWindow } from './memory-window.js'
 import { deviceObject, isObject } from './object-checks.js'
 import type { ProtectionDomain } from './protection-domain.js'
@@ -17,7 +17,7 @@ import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js
 const reregisterOptions = z.lazy(() =>
   optionsObject({
     domain: deviceObject('domain').optional(),
-    memory: registrableMemory.optional(),
+    memory: memoryOption.optional(),
     access: accessOption.optional(),
   }),
 )

@@ -1,14 +1,14 @@
 import { afterAll, expect, test } from 'vitest'
 import { PinfoldError } from '../../src/errors.js'
 import { openRegistrySync } from '../../src/index.js'
-import { coreOf } from '../../src/memory/mapped-region.js'
+import { coreOf } from '../../src/memory/region-memory.js'
 import { native } from '../../src/native.js'
 import type { DeviceCalls } from '../../src/rdma/contract/device-calls.js'
 import { requestOpcodes, sendFlags } from '../../src/rdma/contract/operations.js'
 import { type RefusalReason, refusalReasons } from '../../src/rdma/contract/refusal-reasons.js'
 import { loopbackProvider } from '../../src/rdma/loopback/index.js'
 import { verbsProvider } from '../../src/rdma/verbs/index.js'
-import { connected, Loop, type Send, types } from '../loopback.js'
+import { connected, Loop, type Send, types } from '../support/loopback-device.js'
 
 const opcodes = requestOpcodes.byName
 const none = 12345

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { openRegistrySync } from '../../src/index.js'
-import { coreOf } from '../../src/memory/mapped-region.js'
+import { coreOf } from '../../src/memory/region-memory.js'
 import { Registrations } from '../../src/registry/registrations.js'
 
 /** A registration with something that is no RDMA device. */

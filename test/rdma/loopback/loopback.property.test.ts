@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { PinfoldError } from '../../../src/errors.js'
 import { openRegistrySync } from '../../../src/index.js'
-import { coreOf } from '../../../src/memory/mapped-region.js'
+import { coreOf } from '../../../src/memory/region-memory.js'
 import { requestOpcodes, sendFlags } from '../../../src/rdma/contract/operations.js'
 import { sendStride } from '../../../src/rdma/contract/work-layout.js'
 import { connected, Loop } from '../../support/loopback-device.js'
 
 /** How many writes went the fast path. */
 const taken = vi.hoisted(() => ({ count: 0 }))
-vi.mock(import('../../src/rdma/loopback/fast-write.js'), async (original) => {
+vi.mock(import('../../../src/rdma/loopback/fast-write.js'), async (original) => {
   const { writeAtOnce, ...others } = await original()
   return {
     ...others,
