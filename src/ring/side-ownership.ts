@@ -16,14 +16,14 @@ import { isPlain } from '../threads/publication.js'
 import { consumerWord, producerWord, SideWord } from './layout.js'
 
 // An owner's word: 0, or a ticket and what its thread does. Bits 21 to 27 are the line of a revoked keeper.
-const revokedShift = 21
+export const revokedShift = 21
 const revokedMask = 127
 /** The owner has a reservation. */
 export const reservedBit = 1 << 28
 /** The owner keeps the side between its calls. */
 const keptBit = 1 << 29
 /** The owner has revoked the keeper's ownership, and waits for the end of the keeper's call. */
-const revokingBit = 1 << 30
+export const revokingBit = 1 << 30
 
 /** A value that no owner's word has. */
 export const never = -1

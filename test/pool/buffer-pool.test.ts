@@ -9,6 +9,7 @@ import {
   openDevice,
   openRegistrySync,
 } from '../../src/index.js'
+import { depotWord } from '../../src/pool/layout.js'
 import { MiB } from '../../src/sizes.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
 import { kept } from '../support/registries.js'
@@ -250,8 +251,9 @@ describe('a pool', () => {
     const words = new Int32Array(buffer, byteOffset, from.offset(0) / 4)
     const elements = region.view(from.offset(0), 64).fill(9)
     for (const garbage of [0x7fffffff, -1, 0, 0x7f7f7f7f, 5]) {
-      words.fill(garbage, 32, 40) // the depot's line, but for who has it
-      words[32] = 0
+      // The words of the depot, but for its owner.
+      words.fill(garbage, depotWord.owner, depotWord.targetCount + 1)
+      words[depotWord.owner] = 0
       for (let call = 0; call < 200; call++) {
         try {
           from.put(Math.abs(from.get()) % 600)

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attachRing, createRing, openRegistrySync, type Ring, type RingOptions, ringBytes } from '../../src/index.js'
+import { consumerWord, producerWord, SideWord } from '../../src/ring/layout.js'
+import { revokedShift, revokingBit } from '../../src/ring/side-ownership.js'
+import { CallWord, participantAt, ticketMask } from '../../src/threads/participants.js'
 import { base, kept } from '../support/registries.js'
 
 function memory(size: number | string = base.size) {
@@ -100,9 +103,9 @@ describe.each(bothModes)('a ring for %s', (_, modes) => {
     const region = memory()
     using queue = createRing(region, { count: 4, ...modes })
     const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
-    // The indexes, and the producers' limit, as they are before the last three of the first 2^32 (ring-layout.ts).
-    for (const word of [32, 64]) words[word + 1] = words[word + 2] = -3
-    words[32 + 2] = 1
+    // The indexes, and the producers' limit, as they are before the last three of the first 2^32.
+    for (const side of [producerWord, consumerWord]) words[side + SideWord.index] = words[side + SideWord.limit] = -3
+    words[producerWord + SideWord.limit] = 1
     for (let value = 0; value < 10; value++) {
       expect(queue.enqueue(value)).toBe(true)
       expect(queue.enqueue(value)).toBe(true)
@@ -135,17 +138,18 @@ describe('a ring', () => {
   })
 
   describe('of which a call was cut off while it waited for the thread that had kept the side', () => {
-    // As it stands in memory (ring-layout.ts): the owner's word has the ticket, a bit, and the line of that thread.
-    const revoking = (ticket: number, line: number) => (ticket & (2 ** 21 - 1)) | (1 << 30) | (line << 21)
+    // The owner's word contains the ticket, a bit, and the line of that thread.
+    const revoking = (ticket: number, line: number) => (ticket & ticketMask) | revokingBit | (line << revokedShift)
     const line = 7
-    const firstWord = (6 + line) * 16
+    const firstWord = participantAt(line)
+    const ownerWord = producerWord + SideWord.owner
 
     test('goes on with the next call', () => {
       const region = memory()
       using queue = createRing(region, { count: 16, patience: 20 })
       const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
       queue.enqueue(1)
-      words[32] = revoking(words[32] ?? 0, line)
+      words[ownerWord] = revoking(words[ownerWord] ?? 0, line)
       expect([queue.enqueue(2), queue.dequeue(), queue.dequeue()]).toEqual([true, 1, 2])
     })
 
@@ -156,12 +160,12 @@ describe('a ring', () => {
       first.enqueue(1)
       // A thread that lives, by its number alone, and is within a call.
       words[firstWord] = process.ppid
-      words[firstWord + 6] = 1
-      words[32] = revoking(words[32] ?? 0, line)
+      words[firstWord + CallWord.producers] = 1
+      words[ownerWord] = revoking(words[ownerWord] ?? 0, line)
       first.close()
       using queue = attachRing(region, { patience: 20 })
       expect(() => queue.enqueue(2)).toThrow(expect.objectContaining({ code: 'ERR_RING_BUSY' }))
-      words[firstWord + 6] = 0
+      words[firstWord + CallWord.producers] = 0
       expect([queue.enqueue(2), queue.count]).toEqual([true, 2])
     })
   })

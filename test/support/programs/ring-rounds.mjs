@@ -1,4 +1,5 @@
 import { createRing, openRegistrySync, ringBytes } from '../../../dist/index.js'
+import { consumerWord, producerWord, SideWord } from '../../../dist/ring/layout.js'
 import { growthOf } from './growth.mjs'
 
 // Passes values through a ring, many times, and prints by how many bytes V8's heap has grown in the meantime, as JSON.
@@ -9,9 +10,9 @@ const memory = openRegistrySync({ leaks: 'off' })
 const region = memory.allocateSync('ring', { size: ringBytes(1024), pages: 'base' })
 const ring = createRing(region, { count: 1024, producers: side, consumers: side })
 if (keeping === 'turns') {
-  // As a second thread leaves it (ring-layout.ts).
+  // As a second thread leaves it.
   const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
-  words[2 * 16 + 3] = words[4 * 16 + 3] = 1
+  for (const side of [producerWord, consumerWord]) words[side + SideWord.turns] = 1
 }
 const burst = new Uint32Array(32)
 let passed = 0
