@@ -1,78 +1,87 @@
-import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
-import { copyPairs, moveNumbers, type Pairs, pairsOf } from '../arrays/pairs.js'
+import { moveNumbers, type Pairs } from '../arrays/pair-copy.js'
 import { atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { AlignedMemory } from '../memory/region-memory.js'
-import { describe } from '../sizes.js'
+import { coreOf } from '../memory/region-memory.js'
+import type { PoolRange } from '../memory/region-memory.js'
 import { leftBehind } from '../threads/owner-word.js'
-import { Participant } from '../threads/participants.js'
+import { isAlive, Participant } from '../threads/participants.js'
 import type { Depot } from './depot.js'
-import { PoolElements } from './elements.js'
 import { depotWord, magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './layout.js'
 import { Magazines } from './magazines.js'
 import { poolViews } from './views.js'
+import { PoolQueue } from './waiting.js'
 
-const noValues = new Uint32Array(0)
-
-// What is needed when the stack is used up, when no getter of a module's namespace can be called.
+// Constants that `exchanged` needs when the stack is used up: even the getter of a module's namespace cannot be called then.
 const atOwner = depotWord.owner
 const cutOff = leftBehind
 const store = atomicStore
 const fromNumbersToCount = magazineWord.count
 
-/** One kind of exchange. A constant, since a function that is made for each call is garbage. */
+/** One kind of exchange with the depot. A constant, because a function that is made for each call is garbage. */
 type Exchange<Result> = (magazines: Magazines, words: Int32Array, count: number, mayTake: boolean) => Result
 
 const fetch: Exchange<void> = (magazines, words) => magazines.fetch(words)
 const leave: Exchange<void> = (magazines, words) => magazines.leave(words)
 const fill: Exchange<boolean> = (magazines, words, count, mayTake) => magazines.fill(words, count, mayTake)
 const empty: Exchange<void> = (magazines, words, count) => magazines.empty(words, count)
+const flush: Exchange<void> = (magazines, words) => magazines.flush(words)
+const reclaim: Exchange<number> = (magazines, words) => magazines.reclaim(words)
+
+/** What a cache asks of its pool. */
+export interface PoolOfCache {
+  /** Takes an element for a waiter of this thread, with all that the pool's `get` does. */
+  get(): number
+  /** Called before the loaded magazine may change: from now on the fast paths must not use it. */
+  hideLoaded(): void
+  /** Called when it is known again which magazine is loaded. */
+  showLoaded(cache: PoolCache): void
+}
 
 /**
- * What one thread does with the elements of a pool, a hundred million times a second. Each of these methods is a look at
- * the loaded magazine; what that has not goes the slow way, by Magazines. They are small, since V8 inlines no more than 920
- * bytes of bytecode into a program's loop, all together.
+ * One thread's free elements: the loaded magazine, another in reserve, and the exchange of both at the depot. The fast
+ * paths of BufferPool work on the loaded magazine by themselves; the methods here do all that these cannot.
  */
-export abstract class PoolCache extends PoolElements {
-  /** Where a span's elements stand: those of `take(n)`, and where `room(n)` wants them. */
+export class PoolCache {
+  // Plain fields, not # fields: V8 checks a # field at each access.
+  declare words: Int32Array
+  /** The numbers of free elements, at the places that `ready` and `room` return. */
   declare spans: Uint32Array
-  // Hot: V8 checks a # field at each access, and knows by heart what a field has that is assigned once in every pool.
-  declare protected words: Int32Array
-  /** Where it stands how many elements the loaded magazine has; their numbers begin at the same place of `spans`. */
-  declare protected level: number
-  /** Elements that `take` and `room` lend at most: half of `cache`. */
-  declare readonly magazineSize: number
-  /** Where others ask this thread to give to the depot what it frees. */
-  declare protected readonly asked: number
-  declare protected readonly isCounting: boolean
-  /** Elements that this thread has taken, when they are counted: a number, since a word of 32 bits would wrap in seconds. */
-  declare protected taken: number
-  declare private pairs: Pairs
-  // The arrays of the last bulk calls. Not there before the first, so that a program that has but one assigns them once.
-  declare private target: Uint32Array
-  declare private targetPairs: Pairs | undefined
-  declare private source: Uint32Array
-  declare private sourcePairs: Pairs | undefined
-  protected readonly participant: Participant
-  protected readonly magazines: Magazines
+  /** The same as `spans`, two numbers in each element. */
+  declare pairs: Pairs
+  /**
+   * Where in `words` the count of the loaded magazine stands; its numbers begin at the same place of `spans`. No word
+   * stands there while the magazines are unknown.
+   */
+  declare level: number
+  /** Elements of a magazine. */
+  declare private readonly size: number
+  declare closed: boolean
+  /** Elements that `drop` has taken: a number, since a word of 32 bits would wrap in seconds. */
+  declare taken: number
+  readonly participant: Participant
+  readonly magazines: Magazines
+  readonly queue: PoolQueue
   /** Where this thread's words start. */
-  protected readonly thread: number
-  #closed = false
+  readonly thread: number
+  readonly shape: PoolShape
+  readonly #range: PoolRange
+  readonly #pool: PoolOfCache
 
-  constructor(range: AlignedMemory, shape: PoolShape, depot: Depot, isCounting: boolean) {
-    super(range, shape)
+  constructor(range: PoolRange, shape: PoolShape, depot: Depot, pool: PoolOfCache) {
     const { words, pairs, spans } = poolViews(range.memory, shape)
-    // Loops end by it, so a program must not change it.
-    Object.defineProperty(this, 'magazineSize', { value: shape.magazineSize, enumerable: true })
-    this.isCounting = isCounting
-    this.taken = 0
+    this.#range = range
+    this.shape = shape
+    this.#pool = pool
     this.words = words
     this.pairs = pairs
     this.spans = spans
-    this.participant = Participant.join(words, 'buffer pool')
+    this.level = -1
+    this.size = shape.magazineSize
+    this.closed = false
+    this.taken = 0
+    this.participant = Participant.join(words)
     const { line, ticket } = this.participant
     this.thread = threadsWord + line * threadWords
-    this.asked = this.thread + threadWord.isAsked
     words.fill(0, this.thread, this.thread + threadWords)
     words[this.thread + threadWord.ticket] = ticket
     this.magazines = new Magazines(depot, shape.magazineSize, ticket, this.thread)
@@ -82,222 +91,194 @@ export abstract class PoolCache extends PoolElements {
       this.participant.leave(this.words)
       throw error
     }
+    this.queue = new PoolQueue(line, `pinfold:pool:${coreOf(range.region).id}:${range.offset}`, {
+      wordsNow: () => this.wordsNow(),
+      get: () => (this.ready(1, true) >= 0 ? pool.get() : -1),
+      flushIfAsked: () => this.flushIfAsked(),
+    })
   }
 
-  /** Whether it was closed in this thread. */
-  get closed(): boolean {
-    return this.#closed
-  }
-
-  /** Whether the depot's elements are this thread's to take. */
-  protected abstract mayTake(words: Int32Array): boolean
-
-  /** Others wait for what this thread has in its cache. */
-  protected abstract answer(): void
-
-  /**
-   * Takes an element; -1 when there is none: the pool is empty, or what is free lies in other threads' caches.
-   *
-   * @throws PinfoldError `ERR_POOL_CLOSED`, `ERR_REGION_CLOSED`, `ERR_POOL_BUSY` when a living thread keeps the depot
-   */
-  get(): number {
-    const { words, level } = this
-    const left = ((words[level] ?? 0) - 1) | 0
-    if (left < 0) return this.fill(1) ? this.#pop() : -1
-    const index = words[(level + 2 + left) | 0] ?? -1
-    words[level] = left
-    if (this.isCounting) this.taken += 1
-    return index
-  }
-
-  /**
-   * Gives an element back.
-   *
-   * @throws PinfoldError `ERR_POOL_INDEX` when it is no number of an element; as `get`
-   */
-  put(index: number): void {
-    if (!this.isElement(index)) throw this.noElement('put', index)
-    const { words, level } = this
-    const had = words[level] ?? this.magazineSize
-    if (had >= this.magazineSize) {
-      this.#push(index)
-      return
-    }
-    words[level + 2 + had] = index
-    words[level] = had + 1
-    if (words[this.asked] !== 0) this.answer()
-  }
-
-  /**
-   * Takes `count` elements, into `values` from `at` on, or none. In which order is not said.
-   *
-   * @returns `count` or 0
-   * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`; as `get`
-   */
-  getBulk(values: Uint32Array, count?: number, at = 0): number {
-    const { words, level, targetPairs, pairs } = this
-    if (typeof count === 'number' && typeof at === 'number' && values === this.target) {
-      const left = ((words[level] ?? 0) - count) | 0
-      const to = at >> 1
-      // -0x7fffffff: none is odd or below 0. A name for it would be looked up in each call.
-      if (
-        (at | 0) === at &&
-        (count | 0) === count &&
-        ((left | at | count) & -0x7fffffff) === 0 &&
-        targetPairs?.[to + (count >> 1) - 1] !== undefined
-      ) {
-        const first = (level + left) >> 1
-        if (count === 4) {
-          targetPairs[to] = pairs[first]
-          targetPairs[to + 1] = pairs[first + 1]
-        } else {
-          copyPairs(targetPairs, to, pairs, first, count >> 1)
-        }
-        words[level] = left
-        if (this.isCounting) this.taken += count
-        return count
-      }
-    }
-    return this.#getPieces(values, count, at) | 0
-  }
-
-  /**
-   * Gives the `count` elements of `values` from `at` on back.
-   *
-   * @throws PinfoldError `ERR_POOL_INDEX` that names the first that is no number of an element, and none is given back;
-   *   as `getBulk`
-   */
-  putBulk(values: Uint32Array, count?: number, at = 0): void {
-    const { words, level, sourcePairs, pairs } = this
-    if (typeof count === 'number' && typeof at === 'number' && values === this.source) {
-      const had = words[level] ?? this.magazineSize
-      const room = (this.magazineSize - had - count) | 0
-      const from = at >> 1
-      if (
-        (at | 0) === at &&
-        (count | 0) === count &&
-        ((room | at | count | (words[this.asked] ?? 0)) & -0x7fffffff) === 0 &&
-        sourcePairs?.[from + (count >> 1) - 1] !== undefined
-      ) {
-        const first = (level + had) >> 1
-        if (count === 4) {
-          pairs[first] = sourcePairs[from]
-          pairs[first + 1] = sourcePairs[from + 1]
-        } else {
-          copyPairs(pairs, first, sourcePairs, from, count >> 1)
-        }
-        words[level] = had + count
-        return
-      }
-    }
-    this.#putPieces(values, count, at)
-  }
-
-  /**
-   * Takes `count` elements without copying their numbers: they stand in `spans`, from the place on that this returns, until
-   * the next call of this thread for this pool.
-   *
-   * @param count 0 to half of the pool's `cache`
-   * @returns the place, -1 when there are not so many
-   * @throws PinfoldError `ERR_OUT_OF_RANGE`; as `get`
-   */
-  take(count: number): number {
-    if (typeof count !== 'number') this.#requireSpan('take', count)
-    const { words, level } = this
-    const left = ((words[level] ?? 0) - count) | 0
-    if ((left | count) < 0 || (count | 0) !== count) {
-      this.#requireSpan('take', count)
-      return this.fill(count) ? this.#lend(count) : -1
-    }
-    words[level] = left
-    if (this.isCounting) this.taken += count
-    return level + left
-  }
-
-  /**
-   * The place in `spans` from which on `count` elements are to be written that `give` then gives back. No other call of this
-   * thread for this pool may come between. After a `take` of as many it is where these stand.
-   *
-   * @param count 0 to half of the pool's `cache`
-   * @throws PinfoldError `ERR_OUT_OF_RANGE`; as `get`
-   */
-  room(count: number): number {
-    if (typeof count !== 'number') this.#requireSpan('room', count)
-    const { words, level } = this
-    const had = words[level] ?? this.magazineSize
-    if (((this.magazineSize - had - count) | count) < 0 || (count | 0) !== count) {
-      this.#requireSpan('room', count)
-      this.#makeRoom(count)
-      return this.level + (this.words[this.level] ?? 0)
-    }
-    return level + had
-  }
-
-  /**
-   * Gives back the `count` elements that were written where `room` has said, or that a `take` directly before has taken.
-   *
-   * @throws PinfoldError `ERR_OUT_OF_RANGE` when there is no room for so many; as `get`
-   */
-  give(count: number): void {
-    if (typeof count !== 'number') this.#requireSpan('give', count)
-    const { words, level } = this
-    const had = words[level] ?? this.magazineSize
-    if (((this.magazineSize - had - count) | count) < 0 || (count | 0) !== count) {
-      this.#requireSpan('give', count)
-      throw new PinfoldError(`give: no room was made for ${count} elements`, {
-        code: 'ERR_OUT_OF_RANGE',
-        values: { count, room: this.magazineSize - had },
-      })
-    }
-    words[level] = had + count
-    if (words[this.asked] !== 0) this.answer()
-  }
-
-  /** Gives the magazines up, once only. @throws PinfoldError `ERR_POOL_BUSY`; it is still open then */
-  protected leave(): void {
-    if (this.#closed) return
-    if (this.words.length > 0) {
-      this.exchanged(leave)
-      this.participant.leave(this.words)
-    }
-    this.#closed = true
-    // Where no number is, so that every call takes the slow way, which says that it is closed.
-    this.level = -1
-  }
-
-  /** The words, or why there are none: a closed pool or region. */
-  protected wordsNow(): Int32Array {
-    if (this.#closed) throw new PinfoldError('this BufferPool is closed', { code: 'ERR_POOL_CLOSED' })
+  /** The words. @throws PinfoldError `ERR_POOL_CLOSED`, `ERR_REGION_CLOSED` */
+  wordsNow(): Int32Array {
+    if (this.closed) throw new PinfoldError('this BufferPool is closed', { code: 'ERR_POOL_CLOSED' })
     if (this.words.length > 0) return this.words
-    // A region that is closed says so. One that is open has lost its ArrayBuffer: somebody has transferred it away.
-    const { words, pairs, spans } = poolViews(this.range.memory, this.shape)
+    // A closed region throws here. A region that is open has lost its ArrayBuffer: the program has transferred it away.
+    const { words, pairs, spans } = poolViews(this.#range.memory, this.shape)
     this.words = words
     this.pairs = pairs
     this.spans = spans
+    this.#pool.showLoaded(this)
     return words
   }
 
-  /** Where the elements stand that `take` would take, which stay where they are; -1 when there are not so many. */
-  protected ready(count: number): number {
-    this.#requireSpan('take', count)
-    const had = () => this.words[this.level] ?? 0
-    return had() >= count || this.fill(count) ? this.level + had() - count : -1
+  /**
+   * Makes sure that the loaded magazine holds `count` elements; `count` is at most a magazine's size.
+   *
+   * @returns the place in `spans` of its last `count` elements; -1 when there are too few, or when older waiters come first
+   * @throws PinfoldError as `wordsNow`, `ERR_POOL_BUSY` when a living thread keeps the depot
+   */
+  ready(count: number, mayTake?: boolean): number {
+    const words = this.wordsNow()
+    if ((words[this.level] ?? 0) < count && !this.exchanged(fill, count, mayTake ?? this.queue.isOurTurn(words)))
+      return -1
+    const at = this.level
+    return at + (this.words[at] ?? 0) - count
   }
 
-  /** Sees to it that so many elements are in the loaded magazine; false when there are none, or others come before. */
-  protected fill(count: number, mayTake: boolean = this.mayTake(this.wordsNow())): boolean {
-    return this.exchanged(fill, count, mayTake)
+  /** Takes the last `count` elements out of the loaded magazine. */
+  drop(count: number): void {
+    const { words } = this
+    const at = this.level
+    words[at] = (words[at] ?? 0) - count
+    this.taken += count
   }
 
   /**
-   * Exchanges magazines, after which the loaded one may be another. When an exception cuts that off while this thread has the
-   * depot, other threads go on with it from there. Nothing is called for that, as the stack may be used up.
+   * Makes sure that `count` more elements fit into the loaded magazine; `count` is at most a magazine's size.
    *
-   * @throws PinfoldError as `get`
+   * @returns the place in `spans` behind its last element
+   * @throws PinfoldError as `ready`
    */
-  protected exchanged<Result>(exchange: Exchange<Result>, count = 0, mayTake = false): Result {
+  room(count: number): number {
+    const words = this.wordsNow()
+    if ((words[this.level] ?? this.size) + count > this.size) this.exchanged(empty, count)
+    const at = this.level
+    return at + (this.words[at] ?? 0)
+  }
+
+  /** Adds the `count` elements that were written at the place that `room` returned. `answerIfAsked` has to follow. */
+  add(count: number): void {
+    const { words } = this
+    const at = this.level
+    words[at] = (words[at] ?? 0) + count
+  }
+
+  /** Takes one element, -1 when there is none. @throws PinfoldError as `ready` */
+  get(): number {
+    const place = this.ready(1)
+    if (place < 0) return -1
+    // Read from the Int32 view: V8 keeps the result an int32 then. It is undefined if the count was written over.
+    const index = this.words[place + 2] ?? -1
+    this.drop(1)
+    return index
+  }
+
+  /** Takes `count` elements, which stay where they stand in `spans`; returns the place, -1 when there are too few. */
+  take(count: number): number {
+    const place = this.ready(count)
+    if (place >= 0) this.drop(count)
+    return place
+  }
+
+  /** Puts one element back. @throws PinfoldError as `ready` */
+  put(index: number): void {
+    const place = this.room(1)
+    this.spans[place] = index
+    this.add(1)
+    this.answerIfAsked()
+  }
+
+  /** Copies `count` elements into `values` and takes them, piece by piece; returns `count`, or 0 when there are too few. */
+  getPieces(values: Uint32Array, targetPairs: Pairs, count: number, at: number): number {
+    this.wordsNow()
+    for (let done = 0; done < count; ) {
+      const piece = Math.min(this.size, count - done)
+      const first = this.ready(piece)
+      if (first < 0) {
+        this.putPieces(values, targetPairs, done, at)
+        return 0
+      }
+      moveNumbers(values, targetPairs, at + done, this.spans, this.pairs, first, piece)
+      this.drop(piece)
+      done += piece
+    }
+    return count
+  }
+
+  /** Puts `count` elements of `values` back, piece by piece. */
+  putPieces(values: Uint32Array, sourcePairs: Pairs, count: number, at: number): void {
+    this.wordsNow()
+    for (let done = 0; done < count; ) {
+      const piece = Math.min(this.size, count - done)
+      const first = this.room(piece)
+      moveNumbers(this.spans, this.pairs, first, values, sourcePairs, at + done, piece)
+      this.add(piece)
+      done += piece
+    }
+    this.answerIfAsked()
+  }
+
+  /** Gives the depot all elements of this cache. */
+  flush(): void {
+    this.exchanged(flush)
+    this.queue.tell()
+    this.queue.serve()
+  }
+
+  /** Takes back the elements in the caches of dead threads; returns how many. */
+  reclaim(): number {
+    return this.exchanged(reclaim)
+  }
+
+  /** Tells of each element whether it is in a magazine, of any thread or of the depot. */
+  freeElements(): (index: number) => boolean {
+    return this.exchanged((magazines, words) => magazines.freeElements(words, this.shape.capacity))
+  }
+
+  /** True if the thread with this participant's line lives; a free line belongs to no thread. */
+  isLineAlive(line: number): boolean {
+    const words = this.wordsNow()
+    return isAlive(words, words[threadsWord + line * threadWords + threadWord.ticket] ?? 0)
+  }
+
+  answerIfAsked(): void {
+    if (this.words[this.thread + threadWord.isAsked] !== 0) this.answer()
+  }
+
+  /** Gives waiters of other threads the elements of this cache, then serves those of this thread. */
+  answer(): void {
+    try {
+      if (this.flushIfAsked()) this.queue.tell()
+    } catch (error) {
+      // The element is back already, so the call has not failed. The next call answers the waiters.
+      if (error instanceof PinfoldError && error.code === 'ERR_POOL_BUSY') return
+      throw error
+    }
+    this.queue.serve()
+  }
+
+  /** Gives the depot this cache's elements if waiters of other threads have asked for them; returns whether they had. */
+  flushIfAsked(): boolean {
+    const words = this.wordsNow()
+    if (words[this.thread + threadWord.isAsked] === 0) return false
+    this.exchanged(flush)
+    words[this.thread + threadWord.isAsked] = 0
+    return true
+  }
+
+  /** Gives the magazines and this thread's place up, once only. @throws PinfoldError `ERR_POOL_BUSY`; it is still open then */
+  close(): void {
+    if (!this.closed) {
+      if (this.words.length > 0) {
+        this.exchanged(leave)
+        this.participant.leave()
+      }
+      this.closed = true
+      this.#pool.hideLoaded()
+    }
+    this.queue.close()
+  }
+
+  /**
+   * Exchanges magazines, after which another one may be loaded. If an exception cuts the exchange off while this thread owns
+   * the depot, other threads continue from there. No function is called for that, since the stack may be used up.
+   *
+   * @throws PinfoldError as `ready`
+   */
+  private exchanged<Result>(exchange: Exchange<Result>, count = 0, mayTake = false): Result {
     const words = this.wordsNow()
     const { magazines, participant } = this
+    this.#pool.hideLoaded()
     try {
       return exchange(magazines, words, count, mayTake)
     } catch (error) {
@@ -309,102 +290,8 @@ export abstract class PoolCache extends PoolElements {
       throw error
     } finally {
       this.level = magazines.loaded + fromNumbersToCount
+      // Last: when the stack is used up it cannot be called. The fast paths stay unused then, until the next exchange.
+      this.#pool.showLoaded(this)
     }
-  }
-
-  #makeRoom(count: number): void {
-    this.exchanged(empty, count)
-  }
-
-  // What the methods above do once the magazine is right. Not by calling them again: a pool that tracks has others.
-
-  #pop(): number {
-    const left = (this.words[this.level] ?? 0) - 1
-    // Not of `spans`: V8 would carry what `get` returns, of either way, as a float, since not every number there is an int32.
-    const index = this.words[this.level + 2 + left] ?? -1
-    this.words[this.level] = left
-    if (this.isCounting) this.taken += 1
-    return index
-  }
-
-  #lend(count: number): number {
-    const left = (this.words[this.level] ?? 0) - count
-    this.words[this.level] = left
-    if (this.isCounting) this.taken += count
-    return this.level + left
-  }
-
-  #push(index: number): void {
-    this.#makeRoom(1)
-    const had = this.words[this.level] ?? 0
-    this.spans[this.level + had] = index
-    this.words[this.level] = had + 1
-    if (this.words[this.asked] !== 0) this.answer()
-  }
-
-  /** Of another array than before, or more than the magazine has, or from or to an odd place. */
-  #getPieces(values: Uint32Array, given: number | undefined, at: number): number {
-    const targetPairs = (values === this.target ? this.targetPairs : undefined) ?? pairsOf('getBulk', values)
-    const count = given === undefined ? lengthFrom(values, at) : given
-    if (!isRange(values, count, at)) throw wrongRange('getBulk', values, count, at)
-    const target = targetPairs.length > 0 ? values : noValues
-    if (this.target === undefined) this.#setArrays(target, targetPairs)
-    if (this.target !== target) {
-      this.target = target
-      this.targetPairs = targetPairs
-    }
-    this.wordsNow()
-    for (let done = 0; done < count; ) {
-      const piece = Math.min(this.magazineSize, count - done)
-      if ((this.words[this.level] ?? 0) < piece && !this.fill(piece)) {
-        this.#putPieces(values, done, at)
-        return 0
-      }
-      const left = (this.words[this.level] ?? 0) - piece
-      const first = this.level + left
-      moveNumbers(values, targetPairs, at + done, this.spans, this.pairs, first, piece)
-      this.words[this.level] = left
-      if (this.isCounting) this.taken += piece
-      done += piece
-    }
-    return count
-  }
-
-  /** As `#getPieces`. */
-  #putPieces(values: Uint32Array, given: number | undefined, at: number): void {
-    const sourcePairs = (values === this.source ? this.sourcePairs : undefined) ?? pairsOf('putBulk', values)
-    const count = given === undefined ? lengthFrom(values, at) : given
-    if (!isRange(values, count, at)) throw wrongRange('putBulk', values, count, at)
-    const source = sourcePairs.length > 0 ? values : noValues
-    if (this.source === undefined) this.#setArrays(source, sourcePairs)
-    if (this.source !== source) {
-      this.source = source
-      this.sourcePairs = sourcePairs
-    }
-    this.wordsNow()
-    for (let done = 0; done < count; ) {
-      const piece = Math.min(this.magazineSize, count - done)
-      if ((this.words[this.level] ?? this.magazineSize) + piece > this.magazineSize) this.#makeRoom(piece)
-      const had = this.words[this.level] ?? 0
-      const first = this.level + had
-      moveNumbers(this.spans, this.pairs, first, values, sourcePairs, at + done, piece)
-      this.words[this.level] = had + piece
-      done += piece
-    }
-    if (this.words[this.asked] !== 0) this.answer()
-  }
-
-  #setArrays(values: Uint32Array, pairs: Pairs): void {
-    this.target = this.source = values
-    this.targetPairs = this.sourcePairs = pairs
-  }
-
-  #requireSpan(subject: string, count: number): void {
-    this.wordsNow()
-    if (Number.isInteger(count) && count >= 0 && count <= this.magazineSize) return
-    throw new PinfoldError(
-      `${subject}: expected a whole number from 0 to ${this.magazineSize}, received ${describe(count)}`,
-      { code: 'ERR_OUT_OF_RANGE', values: { count, most: this.magazineSize } },
-    )
   }
 }

@@ -1,100 +1,82 @@
 import { PinfoldError } from '../errors.js'
-import type { AlignedMemory } from '../memory/region-memory.js'
-import { checkRange } from '../options.js'
+import type { RegionMemory } from '../memory/region-memory.js'
 import { describe } from '../sizes.js'
-import { ElementPlaces } from './element-places.js'
 import type { PoolShape } from './layout.js'
 
-/** What tells where the bytes of memory physically are: a Translation. */
+/** Knows where the bytes of memory physically are: a Translation. */
 export interface Translates {
   physicalAt(offset: number): number
 }
 
-/** What memory is known as to a device, and which part of a region it is: a Registration. */
+/** Names memory to a device: a Registration. */
 export interface Registers<Entry> {
-  /** Where it starts in its region; undefined when it is none of a region. */
+  /** Where the registered memory starts in its region; undefined when it belongs to no region. */
   readonly offset: number | undefined
   slice(offset: number, length: number): Entry
 }
 
-/** Where the elements of a pool are: for the CPU, for a device, and for a work request. */
-export abstract class PoolElements {
-  /** How many elements it has. */
+/** Where the elements of a pool lie in its memory. */
+export class PoolElements {
   declare readonly capacity: number
-  /** Bytes of each. */
-  declare readonly elementSize: number
-  declare protected readonly range: AlignedMemory
-  declare protected readonly shape: PoolShape
-  readonly #places: ElementPlaces
-  readonly #views: Uint8Array<ArrayBuffer>[] = []
+  declare private readonly size: number
+  /** Bytes from the pool's start to the first element. */
+  declare private readonly start: number
+  declare private readonly stride: number
+  declare private readonly perPage: number
+  declare private readonly pageSize: number
+  declare private readonly memory: RegionMemory
+  /** The views that were made. A plain field: V8 checks a # field at each access. */
+  declare private readonly views: Uint8Array<ArrayBuffer>[]
 
-  constructor(range: AlignedMemory, shape: PoolShape) {
-    this.range = range
-    this.shape = shape
-    this.capacity = shape.capacity
-    this.elementSize = shape.elementSize
-    this.#places = new ElementPlaces(shape)
+  constructor(memory: RegionMemory, { capacity, elementSize, elements, stride, perPage, pageShift }: PoolShape) {
+    this.memory = memory
+    this.views = []
+    this.capacity = capacity
+    this.size = elementSize
+    this.start = elements
+    this.stride = stride
+    this.perPage = perPage
+    this.pageSize = 2 ** pageShift
   }
 
-  /** Bytes from the pool's start to the element. @throws PinfoldError `ERR_POOL_INDEX` */
-  offset(index: number): number {
-    if (!this.isElement(index)) throw this.noElement('offset', index)
-    return this.#places.offsetOf(index)
-  }
-
-  /** The element that has the byte at `offset` of the pool. @throws PinfoldError `ERR_OUT_OF_RANGE` when none has it */
-  indexAt(offset: number): number {
-    checkRange('indexAt', offset, 1, this.range.length)
-    const index = this.#places.indexOf(offset)
-    const from = offset - this.#places.offsetOf(Math.max(0, index))
-    if (this.isElement(index) && from >= 0 && from < this.elementSize) return index
-    throw new PinfoldError(`indexAt: expected a byte of an element, received ${describe(offset)}`, {
-      code: 'ERR_OUT_OF_RANGE',
-      values: { offset },
-    })
-  }
-
-  /** The bytes of an element; always the same view, with length 0 once the region is closed. @throws PinfoldError as `offset` */
-  view(index: number): Uint8Array<ArrayBuffer> {
-    if (!this.isElement(index)) throw this.noElement('view', index)
-    const kept = this.#views[index]
-    if (kept !== undefined && kept.byteLength > 0) return kept
-    const made = this.range.memory.view(this.offset(index), this.elementSize)
-    this.#views[index] = made
-    return made
-  }
-
-  /**
-   * Where the element is for a device without an IOMMU.
-   *
-   * @param translation of the region that the pool lies in: `region.translate()`
-   * @throws PinfoldError as `offset` and `translation.physicalAt`
-   */
-  physicalAt(index: number, translation: Translates): number {
-    return translation.physicalAt(this.range.offset + this.offset(index))
-  }
-
-  /**
-   * The element as memory of a work request: a slice of the registration of its region.
-   *
-   * @param registration of the region that the pool lies in, or of a part of it that has the element
-   * @param length bytes of the element from its start on. Default: all
-   * @throws PinfoldError as `offset` and `registration.slice`
-   */
-  sge<Entry>(index: number, registration: Registers<Entry>, length: number = this.elementSize): Entry {
-    checkRange('sge', 0, length, this.elementSize)
-    return registration.slice(this.range.offset + this.offset(index) - (registration.offset ?? 0), length)
-  }
-
-  protected isElement(index: number): boolean {
+  /** True if the caller's value is the number of an element. */
+  has(index: number): boolean {
     return typeof index === 'number' && index >>> 0 === index && index < this.capacity
   }
 
-  protected noElement(subject: string, index: number): PinfoldError {
+  /** The error for a value that is not the number of an element. */
+  wrong(subject: string, index: number): PinfoldError {
     const expected = `a whole number from 0 to ${this.capacity - 1}`
     return new PinfoldError(`${subject}: expected ${expected}, received ${describe(index)}`, {
       code: 'ERR_POOL_INDEX',
       values: { index, capacity: this.capacity },
     })
+  }
+
+  /** Bytes from the pool's start to an element. */
+  offset(index: number): number {
+    const { start, stride, perPage } = this
+    if (perPage === 0) return start + index * stride
+    const page = Math.floor(index / perPage)
+    return start + page * this.pageSize + (index - page * perPage) * stride
+  }
+
+  /** The element that contains the byte at `offset` of the pool; undefined when the byte lies between elements. */
+  indexAt(offset: number): number | undefined {
+    const { start, stride, perPage, pageSize } = this
+    const from = offset - start
+    const page = perPage === 0 ? 0 : Math.floor(from / pageSize)
+    const inPage = Math.floor((from - page * pageSize) / stride)
+    const index = perPage === 0 ? inPage : page * perPage + Math.min(perPage - 1, inPage)
+    return this.has(index) && offset - this.offset(index) < this.size ? index : undefined
+  }
+
+  /** The bytes of an element. The same view each time, until the region is closed. */
+  view(index: number): Uint8Array<ArrayBuffer> {
+    const kept = this.views[index]
+    if (kept !== undefined && kept.byteLength > 0) return kept
+    const made = this.memory.view(this.offset(index), this.size)
+    this.views[index] = made
+    return made
   }
 }

@@ -11,7 +11,6 @@ import {
   checkedAttach,
   checkedCreate,
 } from './options.js'
-import { TrackedBufferPool } from './tracked-buffer-pool.js'
 import { poolViews } from './views.js'
 
 const open = new OpenOnce<BufferPool>()
@@ -70,8 +69,9 @@ export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: n
 
 function opened(range: AlignedMemory, shape: PoolShape, { patience, oneIn, statistics }: CheckedUse): BufferPool {
   const depot = new Depot(placesOf(shape), shape, patience)
-  if (shape.tracking) return open.add(range, new TrackedBufferPool(range, shape, depot, oneIn ?? 1))
-  return open.add(range, new BufferPool(range, shape, depot, statistics))
+  // A pool that was made with tracking tracks, whatever this thread asks for.
+  const stacks = shape.tracking ? (oneIn ?? 1) : undefined
+  return open.add(range, new BufferPool(range, shape, depot, statistics || shape.tracking, stacks))
 }
 
 /** All elements into the depot. The lowest numbers are the first to be taken. */
