@@ -56,10 +56,10 @@ export class Depot {
   }
 
   #take(words: Int32Array, depth: number, stack: number, ticket: number): number {
-    const top = (words[depth] ?? 0) - 1
+    const top = words[depth] - 1
     // More than there are were written there by somebody else; a thread must not count them down.
     if (top < 0 || top >= this.magazines) return -1
-    const magazine = words[stack + top] ?? 0
+    const magazine = words[stack + top]
     words[this.entriesOf(magazine) + magazineWord.owner] = ticket
     words[depth] = top
     return magazine
@@ -68,15 +68,15 @@ export class Depot {
   /** Takes a magazine back as it is. Of those with elements only the one on top may be less than full. */
   give(words: Int32Array, magazine: number): void {
     const entries = this.entriesOf(magazine)
-    const count = words[entries + magazineWord.count] ?? 0
+    const count = this.#countOf(words, magazine)
     if (count <= 0) {
       this.#push(words, depotWord.empty, this.#places.emptyStack, magazine)
       return
     }
     const { fullStack } = this.#places
-    const depth = words[depotWord.full] ?? 0
-    const top = words[fullStack + depth - 1] ?? 0
-    const onTop = depth > 0 ? (words[this.entriesOf(top) + magazineWord.count] ?? 0) : this.#magazineSize
+    const depth = words[depotWord.full]
+    const top = words[fullStack + depth - 1] ?? 0 // no word stands there if the depth was written over
+    const onTop = depth > 0 ? this.#countOf(words, top) : this.#magazineSize
     if (onTop >= this.#magazineSize) {
       this.#push(words, depotWord.full, fullStack, magazine)
     } else if (count >= this.#magazineSize) {
@@ -86,14 +86,14 @@ export class Depot {
       words[entries + magazineWord.owner] = 0
     } else {
       this.pour(words, magazine, top)
-      const isEmpty = (words[entries + magazineWord.count] ?? 0) === 0
+      const isEmpty = this.#countOf(words, magazine) === 0
       if (isEmpty) this.#push(words, depotWord.empty, this.#places.emptyStack, magazine)
       else this.#push(words, depotWord.full, fullStack, magazine)
     }
   }
 
   #push(words: Int32Array, depth: number, stack: number, magazine: number): void {
-    const count = words[depth] ?? 0
+    const count = words[depth]
     words[stack + count] = magazine
     words[depth] = count + 1
     words[this.entriesOf(magazine) + magazineWord.owner] = 0
@@ -103,8 +103,8 @@ export class Depot {
   pour(words: Int32Array, from: number, into: number): void {
     const source = this.entriesOf(from)
     const target = this.entriesOf(into)
-    const there = words[source + magazineWord.count] ?? 0
-    const had = words[target + magazineWord.count] ?? 0
+    const there = this.#countOf(words, from)
+    const had = this.#countOf(words, into)
     const count = Math.min(there, this.#magazineSize - had)
     if (count <= 0) return
     words.copyWithin(target + had, source + there - count, source + there)
@@ -118,8 +118,8 @@ export class Depot {
 
   #finishPouring(words: Int32Array): void {
     if (words[depotWord.isPouring] !== 1) return
-    words[(words[depotWord.source] ?? 0) + magazineWord.count] = words[depotWord.sourceCount] ?? 0
-    words[(words[depotWord.target] ?? 0) + magazineWord.count] = words[depotWord.targetCount] ?? 0
+    words[words[depotWord.source] + magazineWord.count] = words[depotWord.sourceCount]
+    words[words[depotWord.target] + magazineWord.count] = words[depotWord.targetCount]
     publish(words, depotWord.isPouring, 0)
   }
 
@@ -135,12 +135,17 @@ export class Depot {
     let found = 0
     for (let magazine = 0; magazine < this.magazines; magazine++) {
       const entries = this.entriesOf(magazine)
-      const owner = words[entries + magazineWord.owner] ?? 0
+      const owner = words[entries + magazineWord.owner]
       if (owner !== 0 && isAlive(words, owner)) continue
-      if (owner !== 0) found += words[entries + magazineWord.count] ?? 0
+      if (owner !== 0) found += words[entries + magazineWord.count]
       this.give(words, magazine)
     }
     return found
+  }
+
+  /** Elements in a magazine. If the magazine's number was written over no word stands there: none then. */
+  #countOf(words: Int32Array, magazine: number): number {
+    return words[this.entriesOf(magazine) + magazineWord.count] ?? 0
   }
 
   /** The magazines that `ticket` has. */
@@ -153,7 +158,7 @@ export class Depot {
   count(words: Int32Array): number {
     let sum = 0
     for (let magazine = 0; magazine < this.magazines; magazine++) {
-      sum += words[this.entriesOf(magazine) + magazineWord.count] ?? 0
+      sum += words[this.entriesOf(magazine) + magazineWord.count]
     }
     return sum
   }
@@ -163,12 +168,12 @@ export class Depot {
     const bits = new Uint32Array(Math.ceil(capacity / 32))
     for (let magazine = 0; magazine < this.magazines; magazine++) {
       const entries = this.entriesOf(magazine)
-      const count = Math.min(this.#magazineSize, words[entries + magazineWord.count] ?? 0)
+      const count = Math.min(this.#magazineSize, words[entries + magazineWord.count])
       for (let place = 0; place < count; place++) {
-        const index = words[entries + place] ?? 0
-        bits[index >>> 5] = (bits[index >>> 5] ?? 0) | (1 << (index & 31))
+        const index = words[entries + place]
+        bits[index >>> 5] = bits[index >>> 5] | (1 << (index & 31))
       }
     }
-    return (index) => ((bits[index >>> 5] ?? 0) & (1 << (index & 31))) !== 0
+    return (index) => (bits[index >>> 5] & (1 << (index & 31))) !== 0
   }
 }

@@ -174,7 +174,7 @@ export function readPool(memory: RegionMemory, bytes: number): PoolShape {
   if (bytes < stacksWord * 4) throw noPool(`${bytes} bytes are too few`, { bytes })
   const { buffer, byteOffset } = memory.view(0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)
-  const word = (at: number) => words[at] ?? 0
+  const word = (at: number) => words[at]
   if (atomicLoad(words, headerWord.magic) !== magic) throw noPool('there is none', {})
   const found = word(headerWord.version)
   if (found !== version) throw noPool(`it is of version ${found}, not ${version}`, { version: found })

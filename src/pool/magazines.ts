@@ -181,11 +181,12 @@ export class Magazines {
     this.other = this.#depot.entriesOf(this.#otherNumber)
   }
 
+  /** Elements in a magazine. If the magazine's number was written over no word stands there: none then. */
   #count(words: Int32Array, entries: number): number {
     return words[entries + magazineWord.count] ?? 0
   }
 
   #tally(words: Int32Array, what: number, count: number): void {
-    words[this.#thread + what] = (words[this.#thread + what] ?? 0) + count
+    words[this.#thread + what] = words[this.#thread + what] + count
   }
 }

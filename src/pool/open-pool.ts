@@ -93,7 +93,7 @@ function fillMagazines(words: Int32Array, shape: PoolShape): void {
   // Of those with elements the last made one is full; the one that may not be has to lie on top.
   if (full > 1) {
     const top = fullStack + full - 1
-    ;[words[fullStack], words[top]] = [words[top] ?? 0, words[fullStack] ?? 0]
+    ;[words[fullStack], words[top]] = [words[top], words[fullStack]]
   }
   words[depotWord.full] = full
   words[depotWord.empty] = empty

@@ -98,7 +98,7 @@ export class PoolQueue {
     for (let line = 0; line < mostParticipants; line++) {
       const at = threadsWord + line * threadWords
       const waiting = atomicLoad(words, at + threadWord.waiting)
-      if (waiting === 0 || at === this.#thread || !isAlive(words, words[at + threadWord.ticket] ?? 0)) continue
+      if (waiting === 0 || at === this.#thread || !isAlive(words, words[at + threadWord.ticket])) continue
       isAnybody = true
       if (own === undefined || ((waiting - 1 - own) | 0) < 0) return false
     }
