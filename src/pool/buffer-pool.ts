@@ -79,21 +79,18 @@ export class BufferPool {
       hideLoaded: () => {
         this.level = -1
       },
-      showLoaded: (cache) => this.#use(cache),
+      showLoaded: ({ words, pairs, spans, level }) => {
+        if (this.words !== words) {
+          this.words = words
+          this.pairs = pairs
+          this.spans = spans
+        }
+        this.level = level
+      },
     })
     this.asked = this.cache.thread + threadWord.isAsked
     this.elements = new PoolElements(range.memory, shape)
     if (oneIn !== undefined) this.#track(new Tracking(range.memory, this.cache, this.elements, oneIn))
-  }
-
-  /** Lets the fast paths use the magazine that is loaded now. */
-  #use({ words, pairs, spans, level }: PoolCache): void {
-    if (this.words !== words) {
-      this.words = words
-      this.pairs = pairs
-      this.spans = spans
-    }
-    this.level = level
   }
 
   /** Calls of this pool's own in place of the fast paths, so that these need not look whether a pool tracks its elements. */
@@ -133,8 +130,10 @@ export class BufferPool {
    */
   get(): number {
     const { words, level } = this
-    const left = ((words[level] ?? 0) - 1) | 0
+    // No word stands at `level` of a closed pool, nor of a closed region. Then the slow path follows, which throws.
+    const left = ((words[level] ?? -1) - 1) | 0
     if (left < 0) return this.cache.get()
+    // No word stands there if the count was written over.
     const index = words[(level + 2 + left) | 0] ?? -1
     words[level] = left
     if (this.isCounting) this.taken += 1
@@ -149,7 +148,7 @@ export class BufferPool {
   put(index: number): void {
     if (!this.isElement(index)) throw this.noElement('put', index)
     const { words, level } = this
-    const had = words[level] ?? this.magazineSize
+    const had = words[level] ?? this.magazineSize // full, of a closed pool: the slow path throws
     if (had >= this.magazineSize) {
       this.cache.put(index)
       return
@@ -168,7 +167,7 @@ export class BufferPool {
   getBulk(values: Uint32Array, count?: number, at = 0): number {
     const { words, level, targetPairs, pairs } = this
     if (typeof count === 'number' && typeof at === 'number' && values === this.target) {
-      const left = ((words[level] ?? 0) - count) | 0
+      const left = ((words[level] ?? -1) - count) | 0 // -1 of a closed pool: too few, even for a count of 0
       const to = at >> 1
       // -0x7fffffff: none is odd or below 0. A name for it would be looked up in each call.
       if (
@@ -201,13 +200,13 @@ export class BufferPool {
   putBulk(values: Uint32Array, count?: number, at = 0): void {
     const { words, level, sourcePairs, pairs } = this
     if (typeof count === 'number' && typeof at === 'number' && values === this.source) {
-      const had = words[level] ?? this.magazineSize
+      const had = words[level] ?? this.magazineSize + 1 // of a closed pool: no room, even for a count of 0
       const room = (this.magazineSize - had - count) | 0
       const from = at >> 1
       if (
         (at | 0) === at &&
         (count | 0) === count &&
-        ((room | at | count | (words[this.asked] ?? 0)) & -0x7fffffff) === 0 &&
+        ((room | at | count | words[this.asked]) & -0x7fffffff) === 0 &&
         sourcePairs?.[from + (count >> 1) - 1] !== undefined
       ) {
         const first = (level + had) >> 1
@@ -235,7 +234,7 @@ export class BufferPool {
   take(count: number): number {
     if (typeof count !== 'number') this.#requireSpan('take', count)
     const { words, level } = this
-    const left = ((words[level] ?? 0) - count) | 0
+    const left = ((words[level] ?? -1) - count) | 0 // -1 of a closed pool, as in `getBulk`
     if ((left | count) < 0 || (count | 0) !== count) {
       this.#requireSpan('take', count)
       return this.cache.take(count)
@@ -256,7 +255,7 @@ export class BufferPool {
   room(count: number): number {
     if (typeof count !== 'number') this.#requireSpan('room', count)
     const { words, level } = this
-    const had = words[level] ?? this.magazineSize
+    const had = words[level] ?? this.magazineSize + 1 // of a closed pool, as in `putBulk`
     if (((this.magazineSize - had - count) | count) < 0 || (count | 0) !== count) {
       this.#requireSpan('room', count)
       return this.cache.room(count)
@@ -272,7 +271,7 @@ export class BufferPool {
   give(count: number): void {
     if (typeof count !== 'number') this.#requireSpan('give', count)
     const { words, level } = this
-    const had = words[level] ?? this.magazineSize
+    const had = words[level] ?? this.magazineSize + 1 // of a closed pool, as in `putBulk`
     if (((this.magazineSize - had - count) | count) < 0 || (count | 0) !== count) {
       this.#requireSpan('give', count)
       throw new PinfoldError(`give: no room was made for ${count} elements`, {
@@ -419,7 +418,7 @@ export class BufferPool {
       this.targetPairs = targetPairs
     }
     const { words, level } = this
-    const left = (words[level] ?? -1) - count
+    const left = (words[level] ?? -1) - count // -1 of a closed pool, as in `getBulk`
     if (left >= 0) {
       moveNumbers(values, targetPairs, at, this.spans, this.pairs, level + left, count)
       words[level] = left
@@ -440,7 +439,7 @@ export class BufferPool {
       this.sourcePairs = sourcePairs
     }
     const { words, level } = this
-    const had = words[level] ?? this.magazineSize + 1
+    const had = words[level] ?? this.magazineSize + 1 // of a closed pool, as in `putBulk`
     if (had + count <= this.magazineSize && words[this.asked] === 0) {
       moveNumbers(this.spans, this.pairs, level + had, values, sourcePairs, at, count)
       words[level] = had + count

@@ -112,24 +112,31 @@ export class PoolCache {
   }
 
   /**
+   * Elements in the loaded magazine. No word stands there while the magazines are unknown, when the pool or the region is
+   * closed, or when the number of a magazine was written over: none then.
+   */
+  private get count(): number {
+    return this.words[this.level] ?? 0
+  }
+
+  private fill(count: number, mayTake = this.queue.isOurTurn(this.wordsNow())): boolean {
+    return this.exchanged(fill, count, mayTake)
+  }
+
+  /**
    * Makes sure that the loaded magazine holds `count` elements; `count` is at most a magazine's size.
    *
    * @returns the place in `spans` of its last `count` elements; -1 when there are too few, or when older waiters come first
    * @throws PinfoldError as `wordsNow`, `ERR_POOL_BUSY` when a living thread keeps the depot
    */
   ready(count: number, mayTake?: boolean): number {
-    const words = this.wordsNow()
-    if ((words[this.level] ?? 0) < count && !this.exchanged(fill, count, mayTake ?? this.queue.isOurTurn(words)))
-      return -1
-    const at = this.level
-    return at + (this.words[at] ?? 0) - count
+    if (this.count < count && !this.fill(count, mayTake)) return -1
+    return this.level + this.count - count
   }
 
   /** Takes the last `count` elements out of the loaded magazine. */
   drop(count: number): void {
-    const { words } = this
-    const at = this.level
-    words[at] = (words[at] ?? 0) - count
+    this.words[this.level] = this.count - count
     this.taken += count
   }
 
@@ -140,17 +147,15 @@ export class PoolCache {
    * @throws PinfoldError as `ready`
    */
   room(count: number): number {
-    const words = this.wordsNow()
-    if ((words[this.level] ?? this.size) + count > this.size) this.exchanged(empty, count)
-    const at = this.level
-    return at + (this.words[at] ?? 0)
+    // No word stands there while the magazines are unknown, or when the pool or the region is closed: there is no room then.
+    const had = this.words[this.level] ?? this.size
+    if (had + count > this.size) this.exchanged(empty, count)
+    return this.level + this.count
   }
 
   /** Adds the `count` elements that were written at the place that `room` returned. `answerIfAsked` has to follow. */
   add(count: number): void {
-    const { words } = this
-    const at = this.level
-    words[at] = (words[at] ?? 0) + count
+    this.words[this.level] = this.count + count
   }
 
   /** Takes one element, -1 when there is none. @throws PinfoldError as `ready` */
@@ -228,7 +233,7 @@ export class PoolCache {
   /** True if the thread with this participant's line lives; a free line belongs to no thread. */
   isLineAlive(line: number): boolean {
     const words = this.wordsNow()
-    return isAlive(words, words[threadsWord + line * threadWords + threadWord.ticket] ?? 0)
+    return isAlive(words, words[threadsWord + line * threadWords + threadWord.ticket])
   }
 
   answerIfAsked(): void {
@@ -264,6 +269,7 @@ export class PoolCache {
         this.participant.leave()
       }
       this.closed = true
+      this.level = -1
       this.#pool.hideLoaded()
     }
     this.queue.close()

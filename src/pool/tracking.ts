@@ -82,10 +82,11 @@ export class Tracking {
 
   getBulk(values: Uint32Array, given: number | undefined, at: number, entry: Entry): number {
     const count = countOf('getBulk', values, given, at)
+    this.#cache.wordsNow() // throws when the pool is closed, also when `count` is 0
     for (let done = 0; done < count; done++) {
       const index = this.get(entry)
       if (index < 0) {
-        while (done-- > 0) this.put(values[at + done] ?? 0, entry)
+        while (done-- > 0) this.put(values[at + done], entry)
         return 0
       }
       values[at + done] = index
@@ -95,7 +96,8 @@ export class Tracking {
 
   putBulk(values: Uint32Array, given: number | undefined, at: number, entry: Entry): void {
     const count = countOf('putBulk', values, given, at)
-    for (let done = 0; done < count; done++) this.put(values[at + done] ?? 0, entry)
+    this.#cache.wordsNow() // throws when the pool is closed, also when `count` is 0
+    for (let done = 0; done < count; done++) this.put(values[at + done], entry)
   }
 
   take(count: number, entry: Entry): number {
@@ -128,7 +130,7 @@ export class Tracking {
         continue
       }
       // An element that is there twice is being returned already. All elements get their states back.
-      for (const [at, earlier] of before.entries()) atomicStore(states, given[at] ?? 0, earlier)
+      for (const [at, earlier] of before.entries()) atomicStore(states, given[at], earlier)
       throw this.#elements.has(index) ? this.#isFree('give', index, stack) : this.#elements.wrong('give', index)
     }
     for (const index of given) {
@@ -197,7 +199,7 @@ export class Tracking {
 
   /** The element whose number stands at a place of this thread's magazine. @throws PinfoldError `ERR_POOL_LAYOUT` */
   #freeAt(place: number): number {
-    const index = this.#cache.spans[place] ?? -1
+    const index = this.#cache.spans[place] ?? -1 // no number stands there if the count was written over
     const { capacity } = this.#elements
     if (this.#elements.has(index)) return index
     throw new PinfoldError(`pool: element ${index} is free, of ${capacity}: ${writtenOver}`, {

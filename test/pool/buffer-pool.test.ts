@@ -292,6 +292,33 @@ describe('a pool', () => {
     }
     from.close()
   })
+
+  test.for([
+    ['off', 'pool'],
+    ['off', 'region'],
+    ['all', 'pool'],
+    ['all', 'region'],
+  ] as const)('with tracking %s says that the %s is closed, also of a call for no element', ([tracking, closed]) => {
+    const from = pool({ count: 10, tracking })
+    const values = new Uint32Array(4)
+    // The arrays of the last calls, with which the fast paths begin.
+    from.getBulk(values, 2, 2)
+    from.putBulk(values, 2, 2)
+    const region = memory.get('pool')
+    if (closed === 'pool') from.close()
+    else region?.close()
+    const code = closed === 'pool' ? 'ERR_POOL_CLOSED' : 'ERR_REGION_CLOSED'
+    const uses = [
+      ...[0, 2].flatMap((at) => [() => from.getBulk(values, 0, at), () => from.putBulk(values, 0, at)]),
+      () => from.getBulk(new Uint32Array(0)),
+      () => from.putBulk(new Uint32Array(0)),
+      () => from.take(0),
+      () => from.room(0),
+      () => from.give(0),
+    ]
+    for (const use of uses) expect(use).toThrow(expect.objectContaining({ code }))
+    from.close()
+  })
 })
 
 describe('whoever waits for an element', () => {
