@@ -6,19 +6,20 @@ import { mostParticipants, participantAt } from '../threads/participants.js'
 /**
  * A pool in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process.
  *
- *     line  0   what it is: written once, before anybody attaches
- *     line  2   the depot's: who has it, and how many magazines lie on each of its two stacks
- *     line  4   tickets of those that wait
- *     line  6   64 lines, one a thread that takes part (ring-participants.ts)
- *     line 70   64 lines, one for each of these: its ticket, its place among those that wait, its counters
- *     line 134  the depot's stacks, of magazine numbers
- *               the magazines: a line with count and owner, then that many element numbers
- *               with tracking, a byte an element: who has taken it
+ *     line  0   the shape of the pool: written once, before any thread attaches
+ *     line  2   the depot: its lock, and the depths of its two stacks
+ *     line  4   waiters: the next number to draw, and whether there may be a waiter
+ *     line  6   64 lines, one for each thread that takes part (threads/participants.ts)
+ *     line 70   128 lines, two for each of these threads: its ticket, its oldest waiter, its counters
+ *     line 198  the two stacks of the depot, of magazine numbers
+ *               the magazines: a line with count and owner, then the numbers of elements
+ *               with tracking, one byte for each element: the thread that has taken it
  *               the elements, from the next multiple of their alignment on
  *
- * A magazine holds numbers of free elements. A thread works with two of its own, and exchanges an empty one for a full
- * one, or the other way round, at the depot. What a magazine holds moves with it, so an exchange copies nothing, and
- * whoever finds a thread dead takes its magazines as they are. (Bonwick and Adams, Magazines and Vmem, USENIX 2001.)
+ * A magazine contains numbers of free elements. A thread works with two of its own, and exchanges an empty one for a full
+ * one at the depot, or the other way round. The numbers move with their magazine, so an exchange copies nothing, and a
+ * thread that finds another thread dead takes its magazines as they are. (Bonwick and Adams, Magazines and Vmem, USENIX
+ * 2001.)
  */
 const lineWords = 16
 const lineBytes = 64
@@ -40,10 +41,11 @@ export const headerWord = {
 
 export const depotWord = {
   owner: 2 * lineWords,
-  /** Magazines on the stack of those with elements, and of those without. */
+  /** Depth of the stack of magazines with elements. */
   full: 2 * lineWords + 1,
+  /** Depth of the stack of empty magazines. */
   empty: 2 * lineWords + 2,
-  /** What is moved from one magazine to another: where their numbers start, and their counts afterwards. */
+  /** The record of a move from one magazine to another: where their numbers start, and their counts afterwards. */
   isPouring: 2 * lineWords + 3,
   source: 2 * lineWords + 4,
   target: 2 * lineWords + 5,
@@ -51,43 +53,43 @@ export const depotWord = {
   targetCount: 2 * lineWords + 7,
 } as const
 
-/** The number that the next waiter draws, and whether one may be waiting. */
+/** The number that the next waiter draws, and whether there may be a waiter. */
 export const waitWord = { next: 4 * lineWords, isSomebody: 4 * lineWords + 1 } as const
 
 export const threadsWord = participantAt(mostParticipants)
 export const threadWords = 2 * lineWords
-/** Of a thread, by the line of its participant. Written by that thread, or by who has the depot when it is dead. */
+/** The words of a thread, found by the line of its participant. That thread alone writes them, except `isAsked`. */
 export const threadWord = {
-  /** Its ticket, by which it is known whether it lives. */
+  /** Its ticket, which tells whether it lives. */
   ticket: 0,
-  /** The number that its first waiter has drawn, plus 1; 0: nobody waits there. */
+  /** The number that its oldest waiter has drawn, plus 1; 0 when it has no waiter. */
   waiting: 2,
-  /** -1 when others wait, so that what it frees goes to the depot. Written by those that wait. */
+  /** -1 when other threads have waiters: the thread then gives its cache to the depot. Written by the waiters' threads. */
   isAsked: 3,
   refills: 4,
   flushes: 5,
   failures: 6,
-  /** Elements of calls that had to fetch a magazine first. */
+  /** Elements taken in calls that had to fetch a magazine first. */
   missed: 7,
 } as const
 
 const stacksWord = threadsWord + mostParticipants * threadWords
-/** Before a magazine's numbers. The word two before them says how many there are: at an even place, as the numbers begin. */
+/** Words before a magazine's numbers. The count stands two words before them: at an even place, as the numbers start. */
 export const magazineHeader = lineWords
 export const magazineWord = { count: -2, owner: -lineWords } as const
 
 const magic = 0x4c4f4f50 // 'POOL', as its bytes are in memory
-// 2: a thread writes down its time namespace and boot too (ring-participants.ts).
+// 2: a thread also writes its time namespace and its boot (threads/participants.ts).
 const version = 2
 
-/** What a pool is, once and for all. */
+/** The shape of a pool, which never changes. */
 export interface PoolShape {
   readonly capacity: number
-  /** Bytes that an element's user has. */
+  /** Bytes of an element. */
   readonly elementSize: number
   /** Bytes from one element to the next within a page. */
   readonly stride: number
-  /** Elements in a page that none of them crosses; 0: they follow each other throughout. */
+  /** Elements in each page, when none may cross its end; 0 when all elements follow each other. */
   readonly perPage: number
   readonly pageShift: number
   readonly magazineSize: number
@@ -97,7 +99,7 @@ export interface PoolShape {
   readonly elements: number
 }
 
-/** Where the parts of it start: in words, but for `states`, which is in bytes. */
+/** Where the parts of a pool start: in words, except `states` and `end`, which are in bytes. */
 export interface PoolPlaces {
   readonly fullStack: number
   readonly emptyStack: number
@@ -123,14 +125,14 @@ export function placesOf({
 }
 
 /**
- * Magazines that are always enough: those that the elements fill, two for each thread, and as many for what threads that
- * end leave half full.
+ * As many magazines as are ever needed: those that the elements fill, two for each thread, and one more for each thread,
+ * since a thread that ends may leave one half full.
  */
 export function magazinesNeeded(capacity: number, magazineSize: number): number {
   return Math.ceil(capacity / magazineSize) + 3 * mostParticipants
 }
 
-/** Bytes that the elements take, from the first one's start to the last one's end, when they start where a page does. */
+/** Bytes from the start of the first element to the end of the last, when the first starts where a page does. */
 export function elementBytes({
   capacity,
   elementSize,
@@ -143,7 +145,7 @@ export function elementBytes({
   return Math.floor(last / perPage) * 2 ** pageShift + (last % perPage) * stride + elementSize
 }
 
-/** Makes a pool of memory that may have held anything, with no element in it. Its magic comes last. */
+/** Writes a pool without elements over any memory. No thread can attach before `publishPool`. */
 export function writePool(words: Int32Array, shape: PoolShape): void {
   atomicStore(words, headerWord.magic, 0)
   words.fill(0)
@@ -159,25 +161,27 @@ export function writePool(words: Int32Array, shape: PoolShape): void {
   words[headerWord.elements] = shape.elements / lineBytes
 }
 
-/** From now on others can attach. */
+/** From now on other threads can attach. */
 export function publishPool(words: Int32Array): void {
-  atomicStore(words, headerWord.magic, magic)
+  atomicStore(words, headerWord.magic, magic) // L1: release, after all else, pairs with L2 in `readPool`
 }
 
 /**
- * What pool lies in the memory. It is read once: whatever is written there later, a thread keeps within what was checked.
+ * Reads the shape of the pool in this memory. A thread reads it once: whatever is written there later, the thread uses the
+ * shape that was checked.
  *
- * @throws PinfoldError `ERR_POOL_LAYOUT` when it is none, or none of this version, or larger than the memory; as
- *   `region.view`
+ * @throws PinfoldError `ERR_POOL_LAYOUT` when there is no pool, or one of another version, or it is larger than the memory;
+ *   as `region.view`
  */
 export function readPool(memory: RegionMemory, bytes: number): PoolShape {
-  if (bytes < stacksWord * 4) throw noPool(`${bytes} bytes are too few`, { bytes })
+  if (bytes < stacksWord * 4) throw noPool(`${bytes} bytes are too few for one`, { bytes })
   const { buffer, byteOffset } = memory.view(0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)
   const word = (at: number) => words[at]
-  if (atomicLoad(words, headerWord.magic) !== magic) throw noPool('there is none', {})
+  const mark = atomicLoad(words, headerWord.magic) // L2: acquire, before all else, pairs with L1 in `publishPool`
+  if (mark !== magic) throw noPool('createBufferPool has made none there', {})
   const found = word(headerWord.version)
-  if (found !== version) throw noPool(`it is of version ${found}, not ${version}`, { version: found })
+  if (found !== version) throw noPool(`expected version ${version}, found ${found}`, { version: found })
   const shape: PoolShape = {
     capacity: word(headerWord.capacity),
     elementSize: word(headerWord.elementSize),
@@ -189,7 +193,8 @@ export function readPool(memory: RegionMemory, bytes: number): PoolShape {
     tracking: word(headerWord.tracking) === 1,
     elements: word(headerWord.elements) * lineBytes,
   }
-  if (!isPossible(shape, bytes)) throw noPool('what stands there cannot be', { ...shape, bytes })
+  if (!isPossible(shape, bytes))
+    throw noPool('its header contradicts itself, or needs more memory than there is', { ...shape, bytes })
   return shape
 }
 

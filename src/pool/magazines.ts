@@ -3,23 +3,23 @@ import { PinfoldError } from '../errors.js'
 import type { Depot } from './depot.js'
 import { magazineWord, threadWord } from './layout.js'
 
-/** Why a pool contradicts itself. */
-export const writtenOver = 'somebody has written over its bookkeeping'
+/** Why the bookkeeping of a pool contradicts itself. */
+export const writtenOver = "the pool's bookkeeping was written over"
 
-/** Milliseconds from one look for dead threads to the next, while the depot is empty. */
+/** Milliseconds between two searches for dead threads, while the depot is empty. */
 const sweepEvery = 100
 
 /**
- * The two magazines of a thread, and how it exchanges them: the one that is worked with, and one in reserve, so that a
- * thread that takes and gives about its border goes to the depot only after a whole magazine.
+ * The two magazines of a thread, and their exchange at the depot. The thread works with the loaded one; the other is a
+ * reserve, so that a thread that takes and gives at the border of a magazine goes to the depot only once a magazine.
  */
 export class Magazines {
-  /** Where the numbers start of the magazine that is worked with, and of the other; -1 while they are unknown. */
+  /** Where the numbers of the loaded magazine start, and those of the other; `loaded` is -1 while they are unknown. */
   loaded = 0
   other = 0
   /**
-   * Set, without any call, when an exception has cut off an exchange: which magazines are this thread's has to be looked up,
-   * since some may have been given away already. `loaded` is -1 until then.
+   * Set when an exception has cut off an exchange. The next exchange looks up which magazines this thread owns, since it may
+   * have given some away already.
    */
   areUnknown = true
   readonly #depot: Depot
@@ -38,17 +38,17 @@ export class Magazines {
     this.#thread = thread
   }
 
-  /** Fetches the first two. */
+  /** Fetches the first two magazines. */
   fetch(words: Int32Array): void {
     this.#open(words)
     this.#depot.close(words)
   }
 
   /**
-   * Brings it about that at least `count` elements are in the magazine that is worked with; `count` is at most its size.
+   * Makes sure that the loaded magazine contains `count` elements; `count` is at most its size.
    *
-   * @param mayTake whether the depot's elements are this thread's to take
-   * @returns false when there are none
+   * @param mayTake false if older waiters come first: then no element of the depot is taken
+   * @returns false when there are too few
    */
   fill(words: Int32Array, count: number, mayTake: boolean): boolean {
     if (!this.areUnknown && this.#count(words, this.other) >= count) {
@@ -59,13 +59,16 @@ export class Magazines {
     let isThere = this.#gathered(words) >= count
     let isFetched = false
     for (let fetched = 0; !isThere; fetched++) {
-      if (fetched > this.#depot.magazines) throw new PinfoldError(`pool: ${writtenOver}`, { code: 'ERR_POOL_LAYOUT' })
+      if (fetched > this.#depot.magazines)
+        throw new PinfoldError(`pool: a thread fetched more magazines than there are: ${writtenOver}`, {
+          code: 'ERR_POOL_LAYOUT',
+        })
       const full = mayTake ? this.#takeFull(words) : -1
       if (full < 0) {
         this.#tally(words, threadWord.failures, 1)
         break
       }
-      this.#depot.give(words, this.#otherNumber) // empty: what was in it was poured into the loaded one
+      this.#depot.give(words, this.#otherNumber) // empty: its elements were poured into the loaded one
       this.#otherNumber = this.#loadedNumber
       this.#loadedNumber = full
       this.#place()
@@ -78,7 +81,7 @@ export class Magazines {
     return isThere
   }
 
-  /** Brings it about that `count` elements fit into the magazine that is worked with; `count` is at most its size. */
+  /** Makes sure that `count` more elements fit into the loaded magazine; `count` is at most its size. */
   empty(words: Int32Array, count: number): void {
     if (!this.areUnknown && this.#count(words, this.other) + count <= this.#size) {
       this.#swap()
@@ -109,14 +112,14 @@ export class Magazines {
     this.#depot.close(words)
   }
 
-  /** Gives the depot both magazines, for good. */
+  /** Gives the depot both magazines, when the pool is closed. */
   leave(words: Int32Array): void {
     this.#depot.open(words, this.#ticket)
     for (const magazine of this.#depot.magazinesOf(words, this.#ticket)) this.#depot.give(words, magazine)
     this.#depot.close(words)
   }
 
-  /** Takes back what dead threads have; returns how many elements. */
+  /** Takes back the magazines of dead threads; returns how many elements they contain. */
   reclaim(words: Int32Array): number {
     this.#open(words)
     const found = this.#depot.sweep(words)
@@ -124,7 +127,7 @@ export class Magazines {
     return found
   }
 
-  /** Whether each element is free, in whichever thread's magazine, or in the depot. */
+  /** Tells of each element whether it is in a magazine, of any thread or of the depot. */
   freeElements(words: Int32Array, capacity: number): (index: number) => boolean {
     this.#open(words)
     const isFree = this.#depot.inMagazines(words, capacity)
@@ -132,10 +135,10 @@ export class Magazines {
     return isFree
   }
 
-  /** A call that is cut off from here on leaves the depot to the next, of whichever thread (PoolCache). */
+  /** From here on, a call that is cut off leaves the depot to the next call of any thread (PoolCache). */
   #open(words: Int32Array): void {
     const isLeftBehind = this.#depot.open(words, this.#ticket)
-    // What was ours may have been given away when a call of this thread was cut off.
+    // A call of this thread that was cut off may have given magazines away.
     if (isLeftBehind || this.areUnknown) this.#findOwn(words)
   }
 
@@ -148,7 +151,7 @@ export class Magazines {
     this.areUnknown = false
   }
 
-  /** All elements in the loaded magazine that both have, as far as they fit; returns how many. */
+  /** Moves elements of the other magazine into the loaded one, as many as fit; returns how many that one contains. */
   #gathered(words: Int32Array): number {
     this.#depot.pour(words, this.#otherNumber, this.#loadedNumber)
     return this.#count(words, this.loaded)
@@ -166,7 +169,7 @@ export class Magazines {
   #takeEmpty(words: Int32Array): number {
     const empty = this.#depot.takeEmpty(words, this.#ticket)
     if (empty >= 0) return empty
-    throw new PinfoldError(`pool: it has no empty magazine: ${writtenOver}`, { code: 'ERR_POOL_LAYOUT' })
+    throw new PinfoldError(`pool: the depot has no empty magazine: ${writtenOver}`, { code: 'ERR_POOL_LAYOUT' })
   }
 
   #swap(): void {
