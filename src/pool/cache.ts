@@ -5,13 +5,15 @@ import { coreOf } from '../memory/region-memory.js'
 import type { PoolRange } from '../memory/region-memory.js'
 import { leftBehind } from '../threads/owner-word.js'
 import { isAlive, Participant } from '../threads/participants.js'
+import { publish } from '../threads/publication.js'
 import type { Depot } from './depot.js'
 import { depotWord, magazineWord, type PoolShape, threadsWord, threadWord, threadWords } from './layout.js'
 import { Magazines } from './magazines.js'
 import { poolViews } from './views.js'
 import { PoolQueue } from './waiting.js'
 
-// Constants that `exchanged` needs when the stack is used up: even the getter of a module's namespace cannot be called then.
+// Constants that `exchanged` needs when the stack is used up: even the getter of a module's namespace cannot be called
+// then.
 const atOwner = depotWord.owner
 const cutOff = leftBehind
 const store = atomicStore
@@ -65,13 +67,13 @@ export class PoolCache {
   readonly thread: number
   readonly shape: PoolShape
   readonly #range: PoolRange
-  readonly #pool: PoolOfCache
+  declare private readonly pool: PoolOfCache
 
   constructor(range: PoolRange, shape: PoolShape, depot: Depot, pool: PoolOfCache) {
     const { words, pairs, spans } = poolViews(range.memory, shape)
     this.#range = range
     this.shape = shape
-    this.#pool = pool
+    this.pool = pool
     this.words = words
     this.pairs = pairs
     this.spans = spans
@@ -83,6 +85,8 @@ export class PoolCache {
     const { line, ticket } = this.participant
     this.thread = threadsWord + line * threadWords
     words.fill(0, this.thread, this.thread + threadWords)
+    // Before the first exchange, in which magazines get this ticket as their owner, and before a waiter is announced
+    // (W1).
     words[this.thread + threadWord.ticket] = ticket
     this.magazines = new Magazines(depot, shape.magazineSize, ticket, this.thread)
     try {
@@ -107,13 +111,13 @@ export class PoolCache {
     this.words = words
     this.pairs = pairs
     this.spans = spans
-    this.#pool.showLoaded(this)
+    this.pool.showLoaded(this)
     return words
   }
 
   /**
-   * Elements in the loaded magazine. No word stands there while the magazines are unknown, when the pool or the region is
-   * closed, or when the number of a magazine was written over: none then.
+   * Elements in the loaded magazine. No word stands there while the magazines are unknown, when the pool or the region
+   * is closed, or when the number of a magazine was written over: none then.
    */
   private get count(): number {
     return this.words[this.level] ?? 0
@@ -126,7 +130,8 @@ export class PoolCache {
   /**
    * Makes sure that the loaded magazine holds `count` elements; `count` is at most a magazine's size.
    *
-   * @returns the place in `spans` of its last `count` elements; -1 when there are too few, or when older waiters come first
+   * @returns the place in `spans` of its last `count` elements; -1 when there are too few, or when older waiters come
+   *   first
    * @throws PinfoldError as `wordsNow`, `ERR_POOL_BUSY` when a living thread keeps the depot
    */
   ready(count: number, mayTake?: boolean): number {
@@ -136,7 +141,7 @@ export class PoolCache {
 
   /** Takes the last `count` elements out of the loaded magazine. */
   drop(count: number): void {
-    this.words[this.level] = this.count - count
+    publish(this.words, this.level, this.count - count) // T2: release, after T1 in Tracking, pairs with T6
     this.taken += count
   }
 
@@ -147,7 +152,8 @@ export class PoolCache {
    * @throws PinfoldError as `ready`
    */
   room(count: number): number {
-    // No word stands there while the magazines are unknown, or when the pool or the region is closed: there is no room then.
+    // No word stands there while the magazines are unknown, or when the pool or the region is closed: there is no room
+    // then.
     const had = this.words[this.level] ?? this.size
     if (had + count > this.size) this.exchanged(empty, count)
     return this.level + this.count
@@ -183,7 +189,9 @@ export class PoolCache {
     this.answerIfAsked()
   }
 
-  /** Copies `count` elements into `values` and takes them, piece by piece; returns `count`, or 0 when there are too few. */
+  /**
+   * Copies `count` elements into `values` and takes them, piece by piece; returns `count`, or 0 when there are too few.
+   */
   getPieces(values: Uint32Array, targetPairs: Pairs, count: number, at: number): number {
     this.wordsNow()
     for (let done = 0; done < count; ) {
@@ -252,16 +260,22 @@ export class PoolCache {
     this.queue.serve()
   }
 
-  /** Gives the depot this cache's elements if waiters of other threads have asked for them; returns whether they had. */
+  /**
+   * Gives the depot this cache's elements if waiters of other threads have asked for them; returns whether they had.
+   */
   flushIfAsked(): boolean {
     const words = this.wordsNow()
     if (words[this.thread + threadWord.isAsked] === 0) return false
     this.exchanged(flush)
-    words[this.thread + threadWord.isAsked] = 0
+    words[this.thread + threadWord.isAsked] = 0 // A2: after the flush, pairs with A1 in PoolQueue
     return true
   }
 
-  /** Gives the magazines and this thread's place up, once only. @throws PinfoldError `ERR_POOL_BUSY`; it is still open then */
+  /**
+   * Gives the magazines and this thread's place up, once only.
+   *
+   * @throws PinfoldError `ERR_POOL_BUSY`; it is still open then
+   */
   close(): void {
     if (!this.closed) {
       if (this.words.length > 0) {
@@ -270,34 +284,34 @@ export class PoolCache {
       }
       this.closed = true
       this.level = -1
-      this.#pool.hideLoaded()
+      this.pool.hideLoaded()
     }
     this.queue.close()
   }
 
   /**
-   * Exchanges magazines, after which another one may be loaded. If an exception cuts the exchange off while this thread owns
-   * the depot, other threads continue from there. No function is called for that, since the stack may be used up.
+   * Exchanges magazines, after which another one may be loaded. If an exception cuts the exchange off while this thread
+   * owns the depot, other threads continue from there. No function is called for that, since the stack may be used up.
    *
    * @throws PinfoldError as `ready`
    */
   private exchanged<Result>(exchange: Exchange<Result>, count = 0, mayTake = false): Result {
     const words = this.wordsNow()
     const { magazines, participant } = this
-    this.#pool.hideLoaded()
+    this.pool.hideLoaded()
     try {
       return exchange(magazines, words, count, mayTake)
     } catch (error) {
       if (words[atOwner] === participant.ticket) {
         magazines.areUnknown = true
         magazines.loaded = -1
-        store(words, atOwner, cutOff)
+        store(words, atOwner, cutOff) // release, as D1, pairs with D0 in Depot.open: the next owner sweeps
       }
       throw error
     } finally {
       this.level = magazines.loaded + fromNumbersToCount
       // Last: when the stack is used up it cannot be called. The fast paths stay unused then, until the next exchange.
-      this.#pool.showLoaded(this)
+      this.pool.showLoaded(this)
     }
   }
 }

@@ -8,7 +8,10 @@ import type { PoolElements } from './elements.js'
 import { writtenOver } from './magazines.js'
 import { poolViews } from './views.js'
 
-/** In a state: the thread is giving the element back. The lower bits are the thread's line plus 1, or 0 for a free element. */
+/**
+ * In a state: the thread is giving the element back. The lower bits are the thread's line plus 1, or 0 for a free
+ * element.
+ */
 const isReturning = 0x80
 /** In a state: the thread that took the element is dead, and another thread has its line. */
 const orphaned = 0x7f
@@ -24,8 +27,23 @@ interface History {
 type Entry = (...args: never[]) => unknown
 
 /**
- * Knows which thread has taken each element of a pool. So the pool refuses an element that is given back twice, notices when
- * an element was written to after it was put back, and can take back the elements that dead threads had taken.
+ * Knows which thread has taken each element of a pool. So the pool refuses an element that is given back twice, notices
+ * when an element was written to after it was put back, and can take back the elements that dead threads had taken.
+ *
+ * Each element has a state: a byte that says which thread has taken it. A free element's number is in a magazine.
+ * Around a change from one to the other, the element has a state and is in a magazine, or is being returned and not yet
+ * there. The order of stores makes both known to the thread that reclaims; each label names the one that it pairs with:
+ *
+ *     T1  get, take       state = this thread, before T2        pairs with T7
+ *     T2  get, take       the element leaves the magazine       pairs with T6 (PoolCache.drop)
+ *     T3  put, give       state = returning, before T4          pairs with T5 and T7
+ *     T4  put, give       the element enters a magazine         pairs with T6 (PoolCache.add)
+ *     T5  reclaimTaken    reads all states, before T6
+ *     T6  reclaimTaken    looks which elements are in magazines: one that a thread left when it died before T2 or after T4
+ *                         is there and needs nothing
+ *     T7  reclaimTaken    reads the state again, after T6: one that a living thread has taken since T5 is that thread's
+ *     T8  put, give       state = free, if it still says returning: a thread that got the element since T4 has written
+ *                         its own state
  */
 export class Tracking {
   readonly #memory: PoolMemory
@@ -61,9 +79,8 @@ export class Tracking {
     const place = this.#cache.ready(1)
     if (place < 0) return -1
     const index = this.#freeAt(place)
-    // Before it leaves the magazine: if the thread dies here, the element is still in one place or the other.
-    atomicStore(this.#statesNow(), index, this.#own)
-    this.#cache.drop(1)
+    atomicStore(this.#statesNow(), index, this.#own) // T1: before T2
+    this.#cache.drop(1) // T2: pairs with T6
     const stack = this.#stack(entry)
     const put = this.#histories.get(index)?.put
     this.#histories.set(index, { got: stack, put })
@@ -75,6 +92,7 @@ export class Tracking {
     this.#require('put', index)
     const states = this.#statesNow()
     const stack = this.#stack(entry)
+    // T3: before T4 in `#putReturning`
     if (!this.#rename(index, isReturning | this.#own)) throw this.#isFree('put', index, stack)
     this.#histories.set(index, { got: this.#histories.get(index)?.got, put: stack })
     this.#putReturning(states, index)
@@ -106,11 +124,10 @@ export class Tracking {
     if (place < 0) return -1
     const taken = Array.from({ length: count }, (_, i) => this.#freeAt(place + i))
     for (const index of taken) {
-      // Before it leaves the magazine, as in `get`.
-      atomicStore(this.#statesNow(), index, this.#own)
+      atomicStore(this.#statesNow(), index, this.#own) // T1: before T2
       this.#histories.set(index, { got: stack, put: this.#histories.get(index)?.put })
     }
-    this.#cache.drop(count)
+    this.#cache.drop(count) // T2: pairs with T6
     return place
   }
 
@@ -126,7 +143,7 @@ export class Tracking {
       const state = this.#elements.has(index) ? atomicLoad(states, index) : 0
       if (state !== 0 && (state & isReturning) === 0) {
         before.push(state)
-        atomicStore(states, index, returning)
+        atomicStore(states, index, returning) // T3: before T4
         continue
       }
       // An element that is there twice is being returned already. All elements get their states back.
@@ -137,9 +154,9 @@ export class Tracking {
       this.#histories.set(index, { got: this.#histories.get(index)?.got, put: stack })
       if (this.#oneIn === 1) this.#elements.view(index).fill(poison)
     }
-    this.#cache.add(count)
+    this.#cache.add(count) // T4: pairs with T6
     this.#cache.answerIfAsked()
-    // If a waiter has got the element by now, the state is the waiter's, and stays.
+    // T8: if a waiter has got the element by now, the state is the waiter's, and stays.
     for (const index of given) compareExchange(states, index, returning, 0)
   }
 
@@ -157,14 +174,14 @@ export class Tracking {
       { length: 128 },
       (_, name) => name === orphaned || (name > 0 && !this.#cache.isLineAlive(name - 1)),
     )
+    // T5: before T6
     for (const [index, state] of states.entries()) if (isDead[state & ~isReturning] === true) dead.push(index)
-    // Looked at later than the states: an element that a living thread has got meanwhile has another state by now.
-    const isFree = this.#cache.freeElements()
+    const isFree = this.#cache.freeElements() // T6: after T5, pairs with T2 and T4
     for (const index of dead) {
-      const state = atomicLoad(states, index)
+      const state = atomicLoad(states, index) // T7: after T6, pairs with T1
       const returning = isReturning | this.#own
       if (isFree(index) || isDead[state & ~isReturning] !== true) continue
-      if (compareExchange(states, index, state, returning) !== state) continue
+      if (compareExchange(states, index, state, returning) !== state) continue // T3: before T4
       this.#putReturning(states, index)
       found += 1
     }
@@ -179,14 +196,14 @@ export class Tracking {
   /** Puts an element back whose state says that this thread is returning it. */
   #putReturning(states: Uint8Array, index: number): void {
     if (this.#oneIn === 1) this.#elements.view(index).fill(poison)
-    this.#cache.put(index)
-    // If another thread has got the element by now, the state is that thread's, and stays.
+    this.#cache.put(index) // T4: pairs with T6
+    // T8: if another thread has got the element by now, the state is that thread's, and stays.
     compareExchange(states, index, isReturning | this.#own, 0)
   }
 
   /**
-   * Gives a taken element another state; returns false if it is free. Retries if the state changed meanwhile: a thread that
-   * joined in between only marked the element orphaned.
+   * Gives a taken element another state; returns false if it is free. Retries if the state changed meanwhile: a thread
+   * that joined in between only marked the element orphaned.
    */
   #rename(index: number, name: number): boolean {
     const states = this.#statesNow()
@@ -202,10 +219,13 @@ export class Tracking {
     const index = this.#cache.spans[place] ?? -1 // no number stands there if the count was written over
     const { capacity } = this.#elements
     if (this.#elements.has(index)) return index
-    throw new PinfoldError(`pool: element ${index} is free, of ${capacity}: ${writtenOver}`, {
-      code: 'ERR_POOL_LAYOUT',
-      values: { index, capacity },
-    })
+    throw new PinfoldError(
+      `pool: expected a number from 0 to ${capacity - 1} in a magazine, found ${index}: ${writtenOver}`,
+      {
+        code: 'ERR_POOL_LAYOUT',
+        values: { index, capacity },
+      },
+    )
   }
 
   #require(subject: string, index: number): void {
