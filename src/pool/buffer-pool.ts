@@ -16,14 +16,14 @@ import type { PoolWaitOptions } from './waiting.js'
 const noValues = new Uint32Array(0)
 
 /**
- * Elements of equal size in the memory of a region. Any thread that has the region takes elements and gives them back. An
- * element is a number from 0 to `capacity` - 1, which can be handed to any thread.
+ * Elements of equal size in the memory of a region. Any thread that has the region takes elements and gives them back.
+ * An element is a number from 0 to `capacity` - 1, which can be handed to any thread.
  *
- * Each thread keeps some free elements in two magazines of its own, and exchanges magazines with the other threads at the
- * depot. When a thread dies, the other threads find its magazines, so no free element is lost.
+ * Each thread keeps some free elements in two magazines of its own, and exchanges magazines with the other threads at
+ * the depot. When a thread dies, the other threads find its magazines, so no free element is lost.
  *
- * The calls that take and give elements are fast paths: each looks at the loaded magazine, and leaves all else to a slow
- * path. They are small, since V8 inlines at most 920 bytes of bytecode into a program's loop.
+ * The calls that take and give elements are fast paths: each looks at the loaded magazine, and leaves all else to a
+ * slow path. They are small, since V8 inlines at most 920 bytes of bytecode into a program's loop.
  */
 export class BufferPool {
   /** How many elements the pool has. */
@@ -35,11 +35,13 @@ export class BufferPool {
   /** The numbers of free elements: `take` and `room` return places in it. */
   declare spans: Uint32Array
   // Plain fields, not # fields: V8 checks a # field at each access, and treats a plain one that is assigned once as a
-  // constant. The fields of the fast paths are here, not in PoolCache: by one more load each, bursts of 32 took 70 % longer.
+  // constant. The fields of the fast paths are here, not in PoolCache: by one more load each, bursts of 32 took 70 %
+  // longer.
   declare private words: Int32Array
   /**
-   * Where in `words` the count of the loaded magazine stands; its numbers begin at the same place of `spans`. It is -1, where
-   * no word stands, when the fast paths must not be used: during an exchange of magazines, and once the pool is closed.
+   * Where in `words` the count of the loaded magazine stands; its numbers begin at the same place of `spans`. It is -1,
+   * where no word stands, when the fast paths must not be used: during an exchange of magazines, and once the pool is
+   * closed.
    */
   declare private level: number
   /** The same as `spans`, two numbers in each element. */
@@ -51,7 +53,8 @@ export class BufferPool {
   declare private taken: number
   declare private readonly cache: PoolCache
   declare private readonly elements: PoolElements
-  // The arrays of the last bulk calls. Absent before the first, so that a program that uses one array assigns them once.
+  // The arrays of the last bulk calls. Absent before the first, so that a program that uses one array assigns them
+  // once.
   declare private target: Uint32Array
   declare private targetPairs: Pairs | undefined
   declare private source: Uint32Array
@@ -93,7 +96,10 @@ export class BufferPool {
     if (oneIn !== undefined) this.#track(new Tracking(range.memory, this.cache, this.elements, oneIn))
   }
 
-  /** Calls of this pool's own in place of the fast paths, so that these need not look whether a pool tracks its elements. */
+  /**
+   * Calls of this pool's own in place of the fast paths, so that these need not look whether a pool tracks its
+   * elements.
+   */
   #track(tracking: Tracking): void {
     this.get = () => tracking.get(this.get)
     this.put = (index) => tracking.put(index, this.put)
@@ -224,8 +230,8 @@ export class BufferPool {
   }
 
   /**
-   * Takes `count` elements without copying their numbers. The numbers stand in `spans` from the returned place on, until
-   * the next call of this thread for this pool.
+   * Takes `count` elements without copying their numbers. The numbers stand in `spans` from the returned place on,
+   * until the next call of this thread for this pool.
    *
    * @param count 0 to half of the pool's `cache`
    * @returns the place, or -1 when there are too few elements
@@ -274,7 +280,7 @@ export class BufferPool {
     const had = words[level] ?? this.magazineSize + 1 // of a closed pool, as in `putBulk`
     if (((this.magazineSize - had - count) | count) < 0 || (count | 0) !== count) {
       this.#requireSpan('give', count)
-      throw new PinfoldError(`give: no room was made for ${count} elements`, {
+      throw new PinfoldError(`give: no room was made for ${count} elements: call room(${count}) first`, {
         code: 'ERR_OUT_OF_RANGE',
         values: { count, room: this.magazineSize - had },
       })
@@ -284,11 +290,12 @@ export class BufferPool {
   }
 
   /**
-   * Takes an element as `get` does, and waits when there is none. Of the waiters of all threads the oldest comes first, and
-   * a caller that does not wait comes after all of them. An element that another thread frees arrives within milliseconds.
+   * Takes an element as `get` does, and waits when there is none. Of the waiters of all threads the oldest comes first,
+   * and a caller that does not wait comes after all of them. An element that another thread frees arrives within
+   * milliseconds.
    *
-   * @throws the signal's reason when it is aborted first; PinfoldError as `get`, `ERR_POOL_CLOSED` also when this thread
-   *   closes the pool meanwhile, `ERR_INVALID_ARGUMENT`
+   * @throws the signal's reason when it is aborted first; PinfoldError as `get`, `ERR_POOL_CLOSED` also when this
+   *   thread closes the pool meanwhile, `ERR_INVALID_ARGUMENT`
    */
   async wait(options: PoolWaitOptions = {}): Promise<number> {
     return this.cache.queue.wait(options)
@@ -300,8 +307,8 @@ export class BufferPool {
   }
 
   /**
-   * Takes back the elements in the caches of threads that have died. `get` does so by itself when the pool is empty, at most
-   * ten times a second. Elements that a dead thread had taken stay taken: it may have handed them on.
+   * Takes back the elements in the caches of threads that have died. `get` does so by itself when the pool is empty, at
+   * most ten times a second. Elements that a dead thread had taken stay taken: it may have handed them on.
    *
    * @returns how many elements
    * @throws PinfoldError as `get`
@@ -311,9 +318,9 @@ export class BufferPool {
   }
 
   /**
-   * In a pool with tracking, takes back all elements of threads that have died or closed the pool: those in their caches,
-   * and those that they had taken. An element that a dead thread handed to a living one still counts as the dead
-   * thread's, unless the living thread has called `adopt`.
+   * In a pool with tracking, takes back all elements of threads that have died or closed the pool: those in their
+   * caches, and those that they had taken. An element that a dead thread handed to a living one still counts as the
+   * dead thread's, unless the living thread has called `adopt`.
    *
    * @returns how many elements
    * @throws PinfoldError `ERR_UNSUPPORTED` without tracking: it is not known then which thread has taken an element; as
@@ -340,7 +347,11 @@ export class BufferPool {
     return this.elements.offset(index)
   }
 
-  /** The element that contains the byte at `offset` of the pool. @throws PinfoldError `ERR_OUT_OF_RANGE` if none does */
+  /**
+   * The element that contains the byte at `offset` of the pool.
+   *
+   * @throws PinfoldError `ERR_OUT_OF_RANGE` if none does
+   */
   indexAt(offset: number): number {
     checkRange('indexAt', offset, 1, this.#range.bytes)
     const index = this.elements.indexAt(offset)
@@ -389,8 +400,8 @@ export class BufferPool {
   }
 
   /**
-   * Gives this thread's cache to the other threads, and its place among them up. The elements that it has taken stay taken.
-   * A second call does nothing.
+   * Gives this thread's cache to the other threads, and its place among them up. The elements that it has taken stay
+   * taken. A second call does nothing.
    */
   close(): void {
     this.cache.close()

@@ -6,10 +6,10 @@ import { depotWord, magazineWord, type PoolPlaces, type PoolShape } from './layo
 /**
  * The place where threads exchange magazines, under a lock that one thread holds for some dozen instructions.
  *
- * Every magazine has an owner, the depot or a thread, in one word that one store changes. The two stacks only say where to
- * look: a thread that finds the lock with a dead owner builds them again from the owners' words. So the death of a thread
- * never loses a magazine, and never gives one magazine to two threads. A move of elements between two magazines is written
- * down first, and is completed by the thread that finds it unfinished.
+ * Every magazine has an owner, the depot or a thread, in one word that one store changes. The two stacks only say where
+ * to look: a thread that finds the lock with a dead owner builds them again from the owners' words. So the death of a
+ * thread never loses a magazine, and never gives one magazine to two threads. A move of elements between two magazines
+ * is written down first, and is completed by the thread that finds it unfinished.
  *
  * The order of stores is the proof. Each label names a store or load, and the one that it pairs with:
  *

@@ -16,10 +16,10 @@ import { mostParticipants, participantAt } from '../threads/participants.js'
  *               with tracking, one byte for each element: the thread that has taken it
  *               the elements, from the next multiple of their alignment on
  *
- * A magazine contains numbers of free elements. A thread works with two of its own, and exchanges an empty one for a full
- * one at the depot, or the other way round. The numbers move with their magazine, so an exchange copies nothing, and a
- * thread that finds another thread dead takes its magazines as they are. (Bonwick and Adams, Magazines and Vmem, USENIX
- * 2001.)
+ * A magazine contains numbers of free elements. A thread works with two of its own, and exchanges an empty one for a
+ * full one at the depot, or the other way round. The numbers move with their magazine, so an exchange copies nothing,
+ * and a thread that finds another thread dead takes its magazines as they are. (Bonwick and Adams, Magazines and Vmem,
+ * USENIX 2001.)
  */
 const lineWords = 16
 const lineBytes = 64
@@ -64,7 +64,9 @@ export const threadWord = {
   ticket: 0,
   /** The number that its oldest waiter has drawn, plus 1; 0 when it has no waiter. */
   waiting: 2,
-  /** -1 when other threads have waiters: the thread then gives its cache to the depot. Written by the waiters' threads. */
+  /**
+   * -1 when other threads have waiters: the thread then gives its cache to the depot. Written by the waiters' threads.
+   */
   isAsked: 3,
   refills: 4,
   flushes: 5,
@@ -74,7 +76,9 @@ export const threadWord = {
 } as const
 
 const stacksWord = threadsWord + mostParticipants * threadWords
-/** Words before a magazine's numbers. The count stands two words before them: at an even place, as the numbers start. */
+/**
+ * Words before a magazine's numbers. The count stands two words before them: at an even place, as the numbers start.
+ */
 export const magazineHeader = lineWords
 export const magazineWord = { count: -2, owner: -lineWords } as const
 
@@ -125,8 +129,8 @@ export function placesOf({
 }
 
 /**
- * As many magazines as are ever needed: those that the elements fill, two for each thread, and one more for each thread,
- * since a thread that ends may leave one half full.
+ * As many magazines as are ever needed: those that the elements fill, two for each thread, and one more for each
+ * thread, since a thread that ends may leave one half full.
  */
 export function magazinesNeeded(capacity: number, magazineSize: number): number {
   return Math.ceil(capacity / magazineSize) + 3 * mostParticipants
@@ -167,11 +171,11 @@ export function publishPool(words: Int32Array): void {
 }
 
 /**
- * Reads the shape of the pool in this memory. A thread reads it once: whatever is written there later, the thread uses the
- * shape that was checked.
+ * Reads the shape of the pool in this memory. A thread reads it once: whatever is written there later, the thread uses
+ * the shape that was checked.
  *
- * @throws PinfoldError `ERR_POOL_LAYOUT` when there is no pool, or one of another version, or it is larger than the memory;
- *   as `region.view`
+ * @throws PinfoldError `ERR_POOL_LAYOUT` when there is no pool, or one of another version, or it is larger than the
+ *   memory; as `region.view`
  */
 export function readPool(memory: RegionMemory, bytes: number): PoolShape {
   if (bytes < stacksWord * 4) throw noPool(`${bytes} bytes are too few for one`, { bytes })

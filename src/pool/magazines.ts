@@ -18,8 +18,8 @@ export class Magazines {
   loaded = 0
   other = 0
   /**
-   * Set when an exception has cut off an exchange. The next exchange looks up which magazines this thread owns, since it may
-   * have given some away already.
+   * Set when an exception has cut off an exchange. The next exchange looks up which magazines this thread owns, since
+   * it may have given some away already.
    */
   areUnknown = true
   readonly #depot: Depot

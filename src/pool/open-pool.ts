@@ -16,11 +16,11 @@ import { poolViews } from './views.js'
 const open = new OpenOnce<BufferPool>()
 
 /**
- * A pool of free elements in `memory`, whatever was there. Nobody may use a pool there.
+ * Makes a pool of free elements in `memory`, and overwrites what was there. No thread may use a pool there.
  *
  * @param memory a region, or a slice that starts at a multiple of 64 bytes
- * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit, `ERR_POOL_OPEN` when this thread has
- *   one open there, `ERR_REGION_CLOSED`
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit, `ERR_POOL_OPEN` when this
+ *   thread has a pool open there, `ERR_REGION_CLOSED`
  */
 export function createBufferPool(memory: RegionMemory, options: BufferPoolOptions): BufferPool {
   const range = alignedMemory('createBufferPool', memory)
@@ -30,7 +30,9 @@ export function createBufferPool(memory: RegionMemory, options: BufferPoolOption
     pageSize: range.core.pageSize,
   })
   if (open.find(range) !== undefined) {
-    throw new PinfoldError('createBufferPool: this thread has a pool open there', { code: 'ERR_POOL_OPEN' })
+    throw new PinfoldError('createBufferPool: this thread has a pool open in this memory; close it first', {
+      code: 'ERR_POOL_OPEN',
+    })
   }
   const { words, states } = poolViews(memory, shape)
   writePool(words, shape)
@@ -41,8 +43,8 @@ export function createBufferPool(memory: RegionMemory, options: BufferPoolOption
 }
 
 /**
- * The pool that `createBufferPool` has made in this memory, also by another thread, or another process that has the memory.
- * A thread has one object for a pool: attaching again returns it.
+ * Attaches the pool that `createBufferPool` has made in this memory, in this thread, another thread or another process.
+ * A thread has one object for each pool: attaching again returns the same object.
  *
  * @throws PinfoldError `ERR_POOL_LAYOUT` when there is none, `ERR_RING_CLAIMED` when 64 living threads use it,
  *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
@@ -55,7 +57,7 @@ export function attachBufferPool(memory: RegionMemory, options: BufferPoolAttach
 }
 
 /**
- * Bytes that a pool of `options.count` elements takes, when it starts where a page of `pageSize` bytes does.
+ * Bytes that a pool of `options.count` elements needs, when it starts where a page of `pageSize` bytes does.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
@@ -74,13 +76,13 @@ function opened(range: AlignedMemory, shape: PoolShape, { patience, oneIn, stati
   return open.add(range, new BufferPool(range, shape, depot, statistics || shape.tracking, stacks))
 }
 
-/** All elements into the depot. The lowest numbers are the first to be taken. */
+/** Puts all elements into the depot. */
 function fillMagazines(words: Int32Array, shape: PoolShape): void {
   const { capacity, magazineSize, magazines } = shape
   const { firstMagazine, magazineWords, fullStack, emptyStack } = placesOf(shape)
   let full = 0
   let empty = 0
-  // The magazine on top is made last, and is the one that is less than full.
+  // The magazine that may be less than full is the first on its stack.
   for (let magazine = magazines - 1; magazine >= 0; magazine--) {
     const first = magazine * magazineSize
     const count = Math.max(0, Math.min(magazineSize, capacity - first))
@@ -90,7 +92,7 @@ function fillMagazines(words: Int32Array, shape: PoolShape): void {
     if (count === 0) words[emptyStack + empty++] = magazine
     else words[fullStack + full++] = magazine
   }
-  // Of those with elements the last made one is full; the one that may not be has to lie on top.
+  // Only the top magazine may be less than full: exchange it with the first.
   if (full > 1) {
     const top = fullStack + full - 1
     ;[words[fullStack], words[top]] = [words[top], words[fullStack]]

@@ -40,40 +40,44 @@ const createOptions = z.lazy(() =>
   }),
 )
 
-/** How closely a pool looks at what becomes of its elements. */
+/** How closely a pool tracks its elements. */
 export type Tracking = z.input<typeof tracking>
 
-/** How a thread uses a pool. */
+/** Options for the use of a pool by one thread. */
 export interface BufferPoolAttachOptions {
-  /** Milliseconds to wait for another thread that has the depot and lives; then `ERR_POOL_BUSY`. Default: 1000. */
+  /** Milliseconds to wait for the depot while another living thread keeps it; then `ERR_POOL_BUSY`. Default: 1000. */
   readonly patience?: number | undefined
   /**
-   * With tracking, a pool knows who has taken which element, and refuses what is put back twice, or used after that. 'all':
-   * the stacks of each get and put are kept; `{ oneIn: N }`: those of one in N. Default: 'off'; when attaching, 'all' for a
-   * pool that was made with tracking. It is the pool's: all threads track, or none.
+   * With tracking, a pool knows which thread has taken each element. It refuses an element that is put back twice, or
+   * used after it was put back. 'all' keeps the stacks of each get and put; `{ oneIn: N }` keeps those of one call in
+   * N. Default: 'off'; when attaching, 'all' for a pool that was made with tracking. All threads of a pool track, or
+   * none.
    */
   readonly tracking?: Tracking | undefined
-  /** Whether `stats` also counts what this thread takes, `hits`. Default: with tracking only. */
+  /** Whether `stats` also counts the elements that this thread takes, as `hits`. Default: with tracking only. */
   readonly statistics?: boolean | undefined
 }
 
-/** What a new pool is like. */
+/** Options of a new pool. */
 export interface BufferPoolOptions extends BufferPoolAttachOptions {
-  /** Bytes of an element, or with a unit ('2KiB'). */
+  /** Bytes of an element, a number or a text with a unit ('2KiB'). */
   readonly elementSize: number | string
-  /** How many; up to 2^30. Default: as many as fit into the memory. */
+  /** How many elements; up to 2^30. Default: as many as fit into the memory. */
   readonly count?: number | undefined
-  /** Each element starts at a multiple of so many bytes; a power of two from 4 on. Default: 64, a cache line. */
+  /** Each element starts at a multiple of this many bytes; a power of two from 4 on. Default: 64, a cache line. */
   readonly align?: number | undefined
-  /** Whether an element may lie across the end of a page. Default: only one that is larger than a page. */
+  /** Whether an element may cross the end of a page. Default: only if it is larger than a page. */
   readonly crossPages?: boolean | undefined
-  /** Elements that a thread keeps to itself at most, 2 to 65,536; in two halves, each made even. Default: 512, as of rte_mempool. */
+  /**
+   * Most elements in a thread's cache, 2 to 65,536. Its two halves are rounded up to even numbers. Default: 512, as
+   * rte_mempool.
+   */
   readonly cache?: number | undefined
 }
 
 export interface CheckedUse {
   readonly patience: number
-  /** Stacks of one in so many are kept; 0: there is no tracking. */
+  /** Of so many calls the stack of one is kept; 0: of none; undefined: not said. */
   readonly oneIn: number | undefined
   readonly statistics: boolean
 }
@@ -91,7 +95,8 @@ export function checkedAttach(options: BufferPoolAttachOptions): CheckedUse {
 }
 
 /**
- * What `options` ask for, in memory of so many bytes whose first lies `offset` bytes into a region of such pages.
+ * Checks the options of a new pool in `bytes` bytes of memory, `offset` bytes behind the start of a region with pages
+ * of `pageSize` bytes.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit
  */
@@ -107,13 +112,13 @@ export function checkedCreate(
   const base = {
     elementSize,
     stride,
-    // Where pages are filled to the last byte, the elements follow each other anyway.
+    // If elements fill a page to its last byte they follow each other, also from page to page.
     perPage: staysInPage && !isEven ? Math.floor(memory.pageSize / stride) : 0,
     pageShift: Math.log2(memory.pageSize),
     magazineSize: roundUp(cache / 2, 2),
     tracking: given.tracking !== undefined && given.tracking !== 'off',
   }
-  // Elements that fill pages start where a page does; others where they may.
+  // Elements that must not cross pages start where a page does, or at a multiple of their own size.
   const unit = Math.max(64, align, staysInPage ? (isEven ? stride : memory.pageSize) : 0)
   const shapeOf = (capacity: number): PoolShape => {
     const magazines = magazinesNeeded(capacity, base.magazineSize)
@@ -129,14 +134,15 @@ export function checkedCreate(
   const shape = shapeOf(Math.max(1, capacity))
   if (capacity > 0 && fits(capacity)) return { shape, use: use(given) }
   const bytesNeeded = shape.elements + elementBytes(shape)
-  const message = `createBufferPool: ${shape.capacity} elements of ${elementSize} bytes take ${bytesNeeded} bytes, and here are ${memory.bytes}`
+  const elements = `${shape.capacity} elements of ${elementSize} bytes`
+  const message = `createBufferPool: ${elements} need ${bytesNeeded} bytes, and the memory has ${memory.bytes}`
   throw new PinfoldError(message, {
     code: 'ERR_OUT_OF_RANGE',
     values: { count: shape.capacity, elementSize, bytesNeeded, bytes: memory.bytes },
   })
 }
 
-/** The largest number from 0 to `most` that fits, of numbers that fit when a larger one does. */
+/** The largest number from 0 to `most` that fits; every smaller number fits too. */
 function mostThatFit(fits: (count: number) => boolean, most: number): number {
   let low = 0
   let high = most

@@ -4,11 +4,11 @@ import { magazineWord, type PoolShape, placesOf } from './layout.js'
 /** The views of a pool that a thread works on; all on one ArrayBuffer. */
 export interface PoolViews {
   readonly words: Int32Array
-  /** The same words from the third on, so that a magazine's numbers begin in it at the place of its count. */
+  /** The words from the third on: a magazine's numbers start in it at the place where its count stands in `words`. */
   readonly spans: Uint32Array
-  /** The same as `spans`, two in an element (pair-copy.ts). */
+  /** The same as `spans`, two numbers in each element (arrays/pair-copy.ts). */
   readonly pairs: Float64Array
-  /** With tracking, who has taken each element. */
+  /** With tracking, a byte for each element: the thread that has taken it. */
   readonly states: Uint8Array
 }
 
