@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
-import { copyPairs, moveNumbers, type Pairs, pairsOf } from '../arrays/pair-copy.js'
+import { copyPairs, moveNumbers, type Pairs, pairsOf } from '../arrays/pairs.js'
 import { PinfoldError } from '../errors.js'
-import type { PoolRange } from '../memory/region-memory.js'
+import type { AlignedMemory } from '../memory/region-memory.js'
 import { checkRange } from '../options.js'
 import { describe } from '../sizes.js'
 import { PoolCache } from './cache.js'
@@ -59,7 +59,7 @@ export class BufferPool {
   declare private targetPairs: Pairs | undefined
   declare private source: Uint32Array
   declare private sourcePairs: Pairs | undefined
-  readonly #range: PoolRange
+  readonly #range: AlignedMemory
   readonly #depot: Depot
 
   /**
@@ -67,7 +67,7 @@ export class BufferPool {
    *
    * @param oneIn in a pool with tracking: of how many calls the stack of one is kept
    */
-  constructor(range: PoolRange, shape: PoolShape, depot: Depot, isCounting: boolean, oneIn?: number) {
+  constructor(range: AlignedMemory, shape: PoolShape, depot: Depot, isCounting: boolean, oneIn?: number) {
     this.#range = range
     this.#depot = depot
     this.capacity = shape.capacity
@@ -353,7 +353,7 @@ export class BufferPool {
    * @throws PinfoldError `ERR_OUT_OF_RANGE` if none does
    */
   indexAt(offset: number): number {
-    checkRange('indexAt', offset, 1, this.#range.bytes)
+    checkRange('indexAt', offset, 1, this.#range.length)
     const index = this.elements.indexAt(offset)
     if (index !== undefined) return index
     throw new PinfoldError(`indexAt: expected a byte of an element, received ${describe(offset)}`, {

@@ -1,8 +1,7 @@
-import { moveNumbers, type Pairs } from '../arrays/pair-copy.js'
+import { moveNumbers, type Pairs } from '../arrays/pairs.js'
 import { atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import { coreOf } from '../memory/region-memory.js'
-import type { PoolRange } from '../memory/region-memory.js'
+import type { AlignedMemory } from '../memory/region-memory.js'
 import { leftBehind } from '../threads/owner-word.js'
 import { isAlive, Participant } from '../threads/participants.js'
 import { publish } from '../threads/publication.js'
@@ -66,10 +65,10 @@ export class PoolCache {
   /** Where this thread's words start. */
   readonly thread: number
   readonly shape: PoolShape
-  readonly #range: PoolRange
+  readonly #range: AlignedMemory
   declare private readonly pool: PoolOfCache
 
-  constructor(range: PoolRange, shape: PoolShape, depot: Depot, pool: PoolOfCache) {
+  constructor(range: AlignedMemory, shape: PoolShape, depot: Depot, pool: PoolOfCache) {
     const { words, pairs, spans } = poolViews(range.memory, shape)
     this.#range = range
     this.shape = shape
@@ -81,7 +80,7 @@ export class PoolCache {
     this.size = shape.magazineSize
     this.closed = false
     this.taken = 0
-    this.participant = Participant.join(words)
+    this.participant = Participant.join(words, 'buffer pool')
     const { line, ticket } = this.participant
     this.thread = threadsWord + line * threadWords
     words.fill(0, this.thread, this.thread + threadWords)
@@ -95,7 +94,7 @@ export class PoolCache {
       this.participant.leave(this.words)
       throw error
     }
-    this.queue = new PoolQueue(line, `pinfold:pool:${coreOf(range.region).id}:${range.offset}`, {
+    this.queue = new PoolQueue(line, `pinfold:pool:${range.core.id}:${range.offset}`, {
       wordsNow: () => this.wordsNow(),
       get: () => (this.ready(1, true) >= 0 ? pool.get() : -1),
       flushIfAsked: () => this.flushIfAsked(),
@@ -280,7 +279,7 @@ export class PoolCache {
     if (!this.closed) {
       if (this.words.length > 0) {
         this.exchanged(leave)
-        this.participant.leave()
+        this.participant.leave(this.words)
       }
       this.closed = true
       this.level = -1

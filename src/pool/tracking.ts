@@ -1,8 +1,8 @@
 import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
-import { pairsOf } from '../arrays/pair-copy.js'
+import { pairsOf } from '../arrays/pairs.js'
 import { atomicLoad, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { PoolMemory } from '../memory/pool-memory.js'
+import type { RegionMemory } from '../memory/region-memory.js'
 import type { PoolCache } from './cache.js'
 import type { PoolElements } from './elements.js'
 import { writtenOver } from './magazines.js'
@@ -46,7 +46,7 @@ type Entry = (...args: never[]) => unknown
  *                         its own state
  */
 export class Tracking {
-  readonly #memory: PoolMemory
+  readonly #memory: RegionMemory
   readonly #cache: PoolCache
   readonly #elements: PoolElements
   readonly #oneIn: number
@@ -57,7 +57,7 @@ export class Tracking {
   #turn = 0
 
   /** @param oneIn of how many calls the stack of one is kept */
-  constructor(memory: PoolMemory, cache: PoolCache, elements: PoolElements, oneIn: number) {
+  constructor(memory: RegionMemory, cache: PoolCache, elements: PoolElements, oneIn: number) {
     this.#memory = memory
     this.#cache = cache
     this.#elements = elements
