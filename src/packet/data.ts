@@ -1,242 +1,208 @@
-import { atomicAdd } from '../builtins.js'
 import { checkRange } from '../options.js'
-import { damaged, noRoom, packetShared, requireUpTo } from './errors.js'
-import { mostReferences, recordWord, slotWord } from './layout.js'
-import { PacketHolds } from './references.js'
+import { damaged, noRoom, requireUpTo } from './errors.js'
+import { recordWord, slotWord } from './layout.js'
+import {
+  firstOf,
+  holders,
+  isPacket,
+  otherBuffer,
+  type PacketTable,
+  recordOf,
+  requireBuffer,
+  segmentsAt,
+  segmentsOf,
+  sharers,
+  slotOf,
+} from './table.js'
 
-/** The buffer that a segment uses: where it starts in the region, and its bytes. */
-interface Buffer {
+// Where the data of packets are, and how they grow and shrink at both ends.
+
+/** A stretch of the region, in bytes. */
+interface Stretch {
   readonly offset: number
   readonly length: number
 }
 
-/** Where the data of packets are, and how they grow and shrink at both ends. */
-export abstract class PacketData extends PacketHolds {
-  /** Bytes of a packet, of all its segments. @throws PinfoldError as `free` */
-  length(index: number): number {
-    return this.totalAt(this.firstOf('length', index))
-  }
+/** @throws PinfoldError as `packets.length` */
+export function length(table: PacketTable, index: number): number {
+  return totalAt(table, firstOf(table, 'length', index))
+}
 
-  /** How many segments a packet has. @throws PinfoldError as `free` */
-  segments(index: number): number {
-    return this.segmentsAt(this.firstOf('segments', index))
-  }
+/** @throws PinfoldError as `packets.dataLength` */
+export function dataLength(table: PacketTable, index: number): number {
+  const at = recordOf(table, 'dataLength', index)
+  return table.views.records[at + recordWord.length]
+}
 
-  /** Bytes of one segment. @throws PinfoldError as `free` */
-  dataLength(index: number): number {
-    return this.word(this.recordOf('dataLength', index) + recordWord.length)
-  }
+/** @throws PinfoldError as `packets.offset` */
+export function offset(table: PacketTable, index: number): number {
+  recordOf(table, 'offset', index)
+  return dataOf(table, 'offset', index).offset
+}
 
-  /** The segment after this one; -1 when it is the last. @throws PinfoldError as `free` */
-  next(index: number): number {
-    const at = this.recordOf('next', index)
-    const next = this.segmentsAt(at) === 1 ? -1 : this.word(at + recordWord.next) - 1
-    if (next >= -1 && next < this.capacity) return next
-    throw damaged('next', index, `its next segment is ${next}`)
-  }
+/** @throws PinfoldError as `packets.headroomOf` */
+export function headroomOf(table: PacketTable, index: number): number {
+  recordOf(table, 'headroomOf', index)
+  return roomBefore(table, 'headroomOf', index)
+}
 
-  /** A packet's last segment. @throws PinfoldError as `free` */
-  last(index: number): number {
-    return this.lastOf('last', index)
-  }
+/** @throws PinfoldError as `packets.tailroomOf` */
+export function tailroomOf(table: PacketTable, index: number): number {
+  return roomBehind(table, 'tailroomOf', last(table, 'tailroomOf', index))
+}
 
-  /** Where a segment's data start, in bytes from the region's start. @throws PinfoldError as `free` */
-  offset(index: number): number {
-    this.recordOf('offset', index)
-    return this.dataOf('offset', index).offset
-  }
+/** @throws PinfoldError as `packets.isShared` */
+export function isShared(table: PacketTable, index: number): boolean {
+  recordOf(table, 'isShared', index)
+  requireBuffer(table, 'isShared', index)
+  return isSharing(table, index)
+}
 
-  /** Bytes before a segment's data; none when others use its buffer. @throws PinfoldError as `free` */
-  headroomOf(index: number): number {
-    this.recordOf('headroomOf', index)
-    return this.roomBefore('headroomOf', index)
-  }
+/** @throws PinfoldError as `packets.privateOf` */
+export function privateOf(table: PacketTable, index: number): Uint8Array<ArrayBuffer> {
+  recordOf(table, 'privateOf', index)
+  const { details, privateSize } = table.shape
+  return table.views.details.subarray((index + 1) * details - privateSize, (index + 1) * details)
+}
 
-  /** Bytes behind a packet's last segment; none when others use its buffer. @throws PinfoldError as `free` */
-  tailroomOf(index: number): number {
-    return this.roomBehind('tailroomOf', this.lastOf('tailroomOf', index))
-  }
+/** The segment behind this one; -1 if this is the last. @throws PinfoldError as `packets.free` */
+export function next(table: PacketTable, index: number): number {
+  const at = recordOf(table, 'next', index)
+  const found = segmentsAt(table, at) === 1 ? -1 : table.views.records[at + recordWord.next] - 1
+  if (found >= -1 && found < table.shape.capacity) return found
+  throw damaged('next', index, `its next segment is ${found}`)
+}
 
-  /** The data of a segment. Once the region is closed it has length 0. @throws PinfoldError as `free` */
-  bytes(index: number): Uint8Array<ArrayBuffer> {
-    this.recordOf('bytes', index)
-    const { offset, length } = this.dataOf('bytes', index)
-    return this.range.core.view(offset, length)
-  }
+/** A packet's last segment. @throws PinfoldError as `packets.free` */
+export function last(table: PacketTable, subject: string, index: number): number {
+  const at = firstOf(table, subject, index)
+  if (segmentsAt(table, at) === 1) return index
+  const segments = segmentsOf(table, subject, index)
+  return segments[segments.length - 1]
+}
 
-  /**
-   * Makes a packet longer at its end, by `count` bytes of its last segment's tailroom.
-   *
-   * @returns where they start in the region
-   * @throws PinfoldError `ERR_PACKET_TAILROOM`, `ERR_OUT_OF_RANGE`; as `free`
-   */
-  append(index: number, count: number): number {
-    const { records } = this
-    const at = this.isPacket(index) ? index << 3 : -1
-    // Had by one, of one segment, with its own buffer: nearly all are.
-    if (records[at] === 1 && records[at + recordWord.form] === 1 && !this.pool.closed) {
-      const start = records[at + recordWord.start] ?? -1
-      const length = records[at + recordWord.length] ?? -1
-      // A number, and none of the three below 0; not more than there is.
-      const isRoom = typeof count === 'number' && count >>> 0 === count && count <= this.bufferSize - start - length
-      if (isRoom && (start | length) >= 0 && start <= this.bufferSize && length <= this.bufferSize) {
-        records[at + recordWord.length] = length + count
-        return this.range.offset + this.shape.pool + this.pool.offset(index) + start + length
-      }
+/** @throws PinfoldError as `packets.append` */
+export function append(table: PacketTable, index: number, count: number): number {
+  const { range, shape, pool } = table
+  const { records } = table.views
+  const at = isPacket(index, shape.capacity) ? index << 3 : -1
+  // The usual packet: one holder, one segment, its own buffer. There is none in an empty view.
+  if (records[at] === 1 && records[at + recordWord.form] === 1 && !pool.closed) {
+    const start = records[at + recordWord.start]
+    const length = records[at + recordWord.length]
+    const size = pool.elementSize
+    // `count` is a whole number, and there is room for it; and no number of the record is damaged.
+    const isRoom = typeof count === 'number' && count >>> 0 === count && count <= size - start - length
+    if (isRoom && (start | length) >= 0 && start <= size && length <= size) {
+      records[at + recordWord.length] = length + count
+      return range.offset + shape.pool + pool.offset(index) + start + length
     }
-    const last = this.lastOf('append', index)
-    const { offset, length } = this.dataOf('append', last)
-    requireUpTo('append', 'count', count, 2 ** 31 - 1 - this.totalAt(index << 3))
-    const room = this.roomBehind('append', last)
-    if (count > room) throw noRoom('append', index, 'tailroom', count, room)
-    this.grow(index, last, count)
-    return offset + length
   }
+  const segment = last(table, 'append', index)
+  const { offset, length } = dataOf(table, 'append', segment)
+  requireUpTo('append', 'count', count, 2 ** 31 - 1 - totalAt(table, index << 3))
+  const room = roomBehind(table, 'append', segment)
+  if (count > room) throw noRoom('append', index, 'tailroom', count, room)
+  grow(table, index, segment, count)
+  return offset + length
+}
 
-  /**
-   * Makes a packet longer at its start, by `count` bytes of its headroom.
-   *
-   * @returns where it now starts in the region
-   * @throws PinfoldError `ERR_PACKET_HEADROOM`, `ERR_OUT_OF_RANGE`; as `free`
-   */
-  prepend(index: number, count: number): number {
-    const at = this.firstOf('prepend', index)
-    const { offset } = this.dataOf('prepend', index)
-    requireUpTo('prepend', 'count', count, 2 ** 31 - 1 - this.totalAt(at))
-    const room = this.roomBefore('prepend', index)
-    if (count > room) throw noRoom('prepend', index, 'headroom', count, room)
-    this.records[at + recordWord.start] = this.word(at + recordWord.start) - count
-    this.grow(index, index, count)
-    return offset - count
+/** @throws PinfoldError as `packets.prepend` */
+export function prepend(table: PacketTable, index: number, count: number): number {
+  const at = firstOf(table, 'prepend', index)
+  const { offset } = dataOf(table, 'prepend', index)
+  requireUpTo('prepend', 'count', count, 2 ** 31 - 1 - totalAt(table, at))
+  const room = roomBefore(table, 'prepend', index)
+  if (count > room) throw noRoom('prepend', index, 'headroom', count, room)
+  table.views.records[at + recordWord.start] -= count
+  grow(table, index, index, count)
+  return offset - count
+}
+
+/** @throws PinfoldError as `packets.adj` */
+export function adj(table: PacketTable, index: number, count: number): number {
+  const at = firstOf(table, 'adj', index)
+  const { offset, length } = dataOf(table, 'adj', index)
+  requireUpTo('adj', 'count', count, length)
+  table.views.records[at + recordWord.start] += count
+  grow(table, index, index, -count)
+  return offset + count
+}
+
+/** @throws PinfoldError as `packets.trim` */
+export function trim(table: PacketTable, index: number, count: number): void {
+  const segment = last(table, 'trim', index)
+  requireUpTo('trim', 'count', count, dataOf(table, 'trim', segment).length)
+  grow(table, index, segment, -count)
+}
+
+/** Where the data of an allocated segment are: within its buffer, whatever its record says. @throws PinfoldError */
+export function dataOf(table: PacketTable, subject: string, index: number): Stretch {
+  const { records } = table.views
+  const at = index << 3
+  const buffer = bufferOf(table, subject, index)
+  const start = records[at + recordWord.start]
+  const length = records[at + recordWord.length]
+  if (start < 0 || length < 0 || start + length > buffer.length) {
+    throw damaged(subject, index, `its data start at ${start} and are ${length} bytes, in ${buffer.length}`)
   }
+  return { offset: buffer.offset + start, length }
+}
 
-  /**
-   * Takes `count` bytes off the start of a packet's first segment.
-   *
-   * @returns where it now starts in the region
-   * @throws PinfoldError `ERR_OUT_OF_RANGE` when the first segment has fewer; as `free`
-   */
-  adj(index: number, count: number): number {
-    const at = this.firstOf('adj', index)
-    const { offset, length } = this.dataOf('adj', index)
-    requireUpTo('adj', 'count', count, length)
-    this.records[at + recordWord.start] = this.word(at + recordWord.start) + count
-    this.grow(index, index, -count)
-    return offset + count
-  }
+/** The bytes of a segment. @throws PinfoldError as `packets.bytes` */
+export function bytesOf(table: PacketTable, subject: string, index: number): Uint8Array<ArrayBuffer> {
+  recordOf(table, subject, index)
+  const { offset, length } = dataOf(table, subject, index)
+  return table.range.region.view(offset, length)
+}
 
-  /**
-   * Takes `count` bytes off the end of a packet's last segment.
-   *
-   * @throws PinfoldError `ERR_OUT_OF_RANGE` when the last segment has fewer; as `free`
-   */
-  trim(index: number, count: number): void {
-    const last = this.lastOf('trim', index)
-    requireUpTo('trim', 'count', count, this.dataOf('trim', last).length)
-    this.grow(index, last, -count)
-  }
+/** The length of a packet, as the record of its first segment says, which starts at `at`. */
+export function totalAt(table: PacketTable, at: number): number {
+  return table.views.records[at + (segmentsAt(table, at) === 1 ? recordWord.length : recordWord.total)]
+}
 
-  /** How often a segment has to be freed: 1, and 1 for each `retain`. @throws PinfoldError as `free` */
-  references(index: number): number {
-    this.recordOf('references', index)
-    return this.holders(index)
-  }
+// A buffer that several packets use has no room: after a clone or a split, it may hold another packet's data.
 
-  /**
-   * Whether other packets use the buffer of a segment: what is written to it changes them, and it has no headroom and no
-   * tailroom meanwhile.
-   *
-   * @throws PinfoldError as `free`
-   */
-  isShared(index: number): boolean {
-    this.recordOf('isShared', index)
-    this.requireBuffer('isShared', index)
-    return this.isSharing(index)
-  }
+/** Bytes of the buffer before a segment's data. */
+export function roomBefore(table: PacketTable, subject: string, index: number): number {
+  dataOf(table, subject, index)
+  return isSharing(table, index) ? 0 : table.views.records[(index << 3) + recordWord.start]
+}
 
-  /**
-   * One more has the packet, so that it takes one more `free`. The same for each of its segments.
-   *
-   * @throws PinfoldError `ERR_PACKET_SHARED` when 32,766 have it; as `free`
-   */
-  retain(index: number): void {
-    this.changing(() => {
-      const segments = this.segmentsOf('retain', index)
-      if (segments.some((segment) => this.holders(segment) >= mostReferences)) {
-        throw packetShared('retain', index, 'is had 32,766 times, as often as one can')
-      }
-      for (const segment of segments) atomicAdd(this.records, segment << 3, 1)
-    })
-  }
+/** Bytes of the buffer behind a segment's data. */
+export function roomBehind(table: PacketTable, subject: string, index: number): number {
+  const { offset, length } = dataOf(table, subject, index)
+  const buffer = bufferOf(table, subject, index)
+  return isSharing(table, index) ? 0 : buffer.offset + buffer.length - offset - length
+}
 
-  protected lastOf(subject: string, index: number): number {
-    const at = this.firstOf(subject, index)
-    if (this.segmentsAt(at) === 1) return index
-    return this.segmentsOf(subject, index).at(-1) ?? index
-  }
+/** Whether other packets use the buffer that a segment uses. */
+export function isSharing(table: PacketTable, index: number): boolean {
+  const buffer = otherBuffer(table, index)
+  if (buffer < 0) return table.views.slots[slotOf(buffer) + slotWord.references] > 1
+  const owner = buffer === 0 ? index : buffer - 1
+  return Math.min(1, holders(table, owner)) + sharers(table, owner) > 1
+}
 
-  /** The data of a segment that somebody has: within its buffer, whatever stands in the record. */
-  protected dataOf(subject: string, index: number): { readonly offset: number; readonly length: number } {
-    const at = index << 3
-    const buffer = this.bufferOf(subject, index)
-    const start = this.word(at + recordWord.start)
-    const length = this.word(at + recordWord.length)
-    if (start < 0 || length < 0 || start + length > buffer.length) {
-      throw damaged(subject, index, `its data start at ${start} and are ${length} bytes, in ${buffer.length}`)
-    }
-    return { offset: buffer.offset + start, length }
-  }
+/** Adds `count` bytes to a segment of packet `index`; removes them if it is negative. */
+function grow({ views: { records } }: PacketTable, index: number, segment: number, count: number): void {
+  records[(segment << 3) + recordWord.length] += count
+  records[(index << 3) + recordWord.total] += count
+}
 
-  protected totalAt(at: number): number {
-    return this.word(at + (this.segmentsAt(at) === 1 ? recordWord.length : recordWord.total))
-  }
+function bufferOf(table: PacketTable, subject: string, index: number): Stretch {
+  const buffer = otherBuffer(table, index)
+  if (buffer === 0) return ownBuffer(table, index)
+  requireBuffer(table, subject, index)
+  if (buffer > 0) return ownBuffer(table, buffer - 1)
+  const { slots } = table.views
+  const slot = slotOf(buffer)
+  const offset = (slots[slot + slotWord.offsetLow] >>> 0) + slots[slot + slotWord.offsetHigh] * 2 ** 32
+  const length = slots[slot + slotWord.length]
+  checkRange(subject, offset, length, table.range.region.size)
+  return { offset, length }
+}
 
-  // What another packet's data may be is no room: after a clone or split both would write there.
-
-  protected roomBefore(subject: string, index: number): number {
-    this.dataOf(subject, index)
-    return this.isSharing(index) ? 0 : this.word((index << 3) + recordWord.start)
-  }
-
-  protected roomBehind(subject: string, index: number): number {
-    const { offset, length } = this.dataOf(subject, index)
-    const buffer = this.bufferOf(subject, index)
-    return this.isSharing(index) ? 0 : buffer.offset + buffer.length - offset - length
-  }
-
-  /** Whether others use the buffer that a segment uses. */
-  protected isSharing(index: number): boolean {
-    const buffer = this.otherBuffer(index)
-    if (buffer < 0) return (this.views.slots[this.slotOf(buffer) + slotWord.references] ?? 0) > 1
-    const owner = buffer === 0 ? index : buffer - 1
-    return Math.min(1, this.holders(owner)) + (this.word(owner << 3) >>> 16) > 1
-  }
-
-  /** `count` more bytes in a segment, or fewer. */
-  protected grow(index: number, segment: number, count: number): void {
-    const { records } = this
-    const at = (segment << 3) + recordWord.length
-    records[at] = this.word(at) + count
-    const total = (index << 3) + recordWord.total
-    records[total] = this.word(total) + count
-  }
-
-  protected bufferOf(subject: string, index: number): Buffer {
-    const buffer = this.otherBuffer(index)
-    if (buffer === 0) return this.ownBuffer(index)
-    this.requireBuffer(subject, index)
-    if (buffer > 0) return this.ownBuffer(buffer - 1)
-    const { slots } = this.views
-    const slot = this.slotOf(buffer)
-    const word = (at: number) => slots[slot + at] ?? 0
-    const offset = (word(slotWord.offsetLow) >>> 0) + word(slotWord.offsetHigh) * 2 ** 32
-    const length = word(slotWord.length)
-    checkRange(subject, offset, length, this.range.core.size)
-    return { offset, length }
-  }
-
-  protected ownBuffer(index: number): Buffer {
-    const inPool = this.pool.offset(index)
-    return { offset: this.range.offset + this.shape.pool + inPool, length: this.bufferSize }
-  }
+function ownBuffer({ range, shape, pool }: PacketTable, index: number): Stretch {
+  return { offset: range.offset + shape.pool + pool.offset(index), length: pool.elementSize }
 }

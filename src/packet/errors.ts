@@ -11,8 +11,15 @@ export function noPacket(subject: string, index: unknown, capacity: number): Pin
   })
 }
 
+export function noneFree(capacity: number): PinfoldError {
+  return new PinfoldError(`packet: none of ${capacity} packets is free`, {
+    code: 'ERR_PACKETS_EXHAUSTED',
+    values: { capacity },
+  })
+}
+
 export function packetFree(subject: string, index: number): PinfoldError {
-  return new PinfoldError(`${subject}: packet ${index} is free: freed already, or never allocated`, {
+  return new PinfoldError(`${subject}: packet ${index} is free: it was freed already, or never allocated`, {
     code: 'ERR_PACKET_FREE',
     values: { index },
   })
@@ -31,14 +38,17 @@ export function packetShared(subject: string, index: number, why: string): Pinfo
 
 export function noRoom(subject: string, index: number, where: 'headroom' | 'tailroom', wanted: number, room: number) {
   const code = where === 'headroom' ? 'ERR_PACKET_HEADROOM' : 'ERR_PACKET_TAILROOM'
-  return new PinfoldError(`${subject}: ${wanted} bytes wanted in the ${where} of packet ${index}, there are ${room}`, {
-    code,
-    values: { index, wanted, room },
-  })
+  return new PinfoldError(
+    `${subject}: expected at most ${room} bytes, the ${where} of packet ${index}, received ${wanted}`,
+    {
+      code,
+      values: { index, wanted, room },
+    },
+  )
 }
 
 export function damaged(subject: string, index: number, problem: string): PinfoldError {
-  return new PinfoldError(`${subject}: packet ${index} is damaged: ${problem}: somebody has written over its record`, {
+  return new PinfoldError(`${subject}: packet ${index} is damaged: ${problem}; a program has written over its record`, {
     code: 'ERR_PACKET_DAMAGED',
     values: { index, problem },
   })

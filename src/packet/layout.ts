@@ -64,6 +64,12 @@ export const recordWord = {
   buffer: 6,
 } as const
 
+/** The record of a new packet: its first two pairs of words, each as the 64-bit value that contains both. */
+export function newRecord(headroom: number): [number, number] {
+  const [counts, place] = new Float64Array(Int32Array.of(1, 1, headroom, 0).buffer)
+  return [counts, place]
+}
+
 /** In `form`: the segments, 0 when it is not the first of them; and whether `buffer` says something. */
 export const segmentsMask = 0xffff
 export const usesOther = 0x10000
@@ -118,6 +124,8 @@ export interface PacketViews {
   /** The records, two words in an element. */
   readonly pairs: Float64Array
   readonly details: Uint8Array<ArrayBuffer>
+  /** The details, for values of any type. */
+  readonly fields: DataView
 }
 
 /** @throws PinfoldError as `region.view` */
@@ -125,11 +133,13 @@ export function packetViews(memory: RegionMemory, shape: PacketShape): PacketVie
   const places = packetPlaces(shape)
   const { buffer, byteOffset } = memory.view(0, places.end)
   const count = shape.capacity * recordWords
+  const details = shape.capacity * shape.details
   return {
     slots: new Int32Array(buffer, byteOffset + places.slots, shape.externals * slotWords),
     records: new Int32Array(buffer, byteOffset + places.records, count),
     pairs: new Float64Array(buffer, byteOffset + places.records, count / 2),
-    details: new Uint8Array(buffer, byteOffset + places.details, shape.capacity * shape.details),
+    details: new Uint8Array(buffer, byteOffset + places.details, details),
+    fields: new DataView(buffer, byteOffset + places.details, details),
   }
 }
 

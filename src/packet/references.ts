@@ -1,138 +1,207 @@
+import { atomicAdd } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import { packetFree } from './errors.js'
-import { oneSharer, recordWord, recordWords, slotWord } from './layout.js'
-import { PacketRecords } from './records.js'
+import { damaged, packetFree, packetShared } from './errors.js'
+import { mostReferences, oneSharer, recordWord, recordWords, slotWord } from './layout.js'
+import {
+  freeableSegmentsOf,
+  holders,
+  isPacket,
+  otherBuffer,
+  type PacketTable,
+  recordOf,
+  segmentsAt,
+  segmentsOf,
+  slotOf,
+  viewsNow,
+} from './table.js'
+
+// The reference counts of packets, and what happens when one reaches 0. A call that gives packets up has three steps:
+//
+// 1. It removes its references from all records.
+// 2. It returns the packets that this made free to the pool.
+// 3. It calls the release callbacks. A callback may call the packets again, or throw.
+//
+// So no callback finds a packet half-way, and none can lose one. `settle` is step 2 and 3.
+
+/** How many holders a segment has. @throws PinfoldError as `packets.references` */
+export function count(table: PacketTable, index: number): number {
+  recordOf(table, 'references', index)
+  return holders(table, index)
+}
+
+/** Takes one packet from the pool; -1 when there is none. @throws PinfoldError as `packets.allocate` */
+export function allocate(table: PacketTable): number {
+  return startRecord(table, table.pool.get())
+}
+
+/** Writes the record of a new packet. @param index what the pool gave: -1 when it is empty */
+export function startRecord(table: PacketTable, index: number): number {
+  if (index === -1) return returnOlder(table) ? allocate(table) : -1
+  const { records } = viewsNow(table)
+  if (!isPacket(index, table.shape.capacity)) throw damaged('allocate', index, 'there is no such packet')
+  const at = index << 3
+  records[at + recordWord.references] = 1
+  records[at + recordWord.form] = 1
+  records[at + recordWord.start] = table.shape.headroom
+  records[at + recordWord.length] = 0
+  return index
+}
+
+/** Takes `count` packets. @returns their numbers, or none when there are too few */
+export function allocateSome(table: PacketTable, count: number): number[] {
+  const made: number[] = []
+  let isMade = false
+  try {
+    while (made.length < count) {
+      const one = allocate(table)
+      if (one < 0) return []
+      made.push(one)
+    }
+    isMade = true
+  } finally {
+    // There are too few, or another thread keeps the depot.
+    if (!isMade) discard(table, made)
+  }
+  return made
+}
+
+/** Gives these packets up: all of them, or none. @throws PinfoldError as `packets.free` */
+export function giveUp(table: PacketTable, subject: string, packets: readonly number[]): void {
+  const segments = segmentsToGiveUp(table, subject, packets)
+  requireRoom(table, segments.length)
+  for (const segment of segments) drop(table, segment)
+  settle(table)
+}
+
+/** Adds a holder to each segment of a packet. @throws PinfoldError as `packets.retain` */
+export function retain(table: PacketTable, index: number): void {
+  const segments = segmentsOf(table, 'retain', index)
+  if (segments.some((segment) => holders(table, segment) >= mostReferences)) {
+    throw packetShared('retain', index, 'has 32,766 holders, the most that a packet can have')
+  }
+  for (const segment of segments) atomicAdd(table.views.records, segment << 3, 1)
+  settle(table)
+}
+
+/** Gives up segments that an unfinished call has made. */
+export function discard(table: PacketTable, segments: readonly number[]): void {
+  for (const segment of segments) if (isPacket(segment, table.shape.capacity)) drop(table, segment)
+  settle(table)
+}
+
+/** Runs `work` on new packets. If it throws, gives them up and rethrows. */
+export function orDiscard(table: PacketTable, made: readonly number[], work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    discard(table, made)
+    throw error
+  }
+}
 
 /**
- * Who has what, and when nobody does any more. What is given up is first taken off all records; then the buffers that came
- * free by that go back to the pool; and then callbacks are called, which may call back here, or throw. So none of them finds
- * anything half-way, and none can lose a packet.
+ * Makes room in this thread's cache for what so many segments may free, so that `settle` can return it whatever another
+ * thread does with the depot.
+ *
+ * @throws PinfoldError as `pool.room`
  */
-export abstract class PacketHolds extends PacketRecords {
-  /** Buffers that nobody has any more, and that are not in the pool yet. */
-  readonly #owed: number[] = []
-  /** External buffers that nobody has any more, whose callbacks are to be called. */
-  readonly #over: number[] = []
+export function requireRoom({ pool }: PacketTable, segments: number): void {
+  pool.room(Math.min(2 * segments, pool.magazineSize))
+}
 
-  /** Calls the callback of an external buffer that no packet has any more. */
-  protected abstract released(slot: number): void
+/** Removes one holder of a segment. */
+export function drop(table: PacketTable, index: number): void {
+  const { records } = table.views
+  const at = index << 3
+  if (records[at] !== 1 && Atomics.sub(records, at, 1) !== 1) return
+  dropBuffer(table, index)
+  records.fill(0, at, at + recordWords)
+  table.unreturned.push(index)
+}
 
-  protected override giveUp(subject: string, packets: readonly number[]): void {
-    this.changing(() => {
-      const segments = this.#freeable(subject, packets)
-      this.requireRoom(segments.length)
-      for (const segment of segments) this.drop(segment)
-    })
-  }
+/** Gives up the buffer that a segment uses in place of its own. */
+export function dropBuffer(table: PacketTable, index: number): void {
+  const { shape, views } = table
+  const at = index << 3
+  const buffer = otherBuffer(table, index)
+  views.records[at + recordWord.form] = segmentsAt(table, at)
+  if (buffer > 0 && isPacket(buffer - 1, shape.capacity)) dropSharer(table, buffer - 1)
+  if (buffer >= 0 || -buffer > shape.externals) return
+  const slot = slotOf(buffer) + slotWord.references
+  if (Atomics.sub(views.slots, slot, 1) === 1) table.unreleased.push(-1 - buffer)
+}
 
-  protected override settleOwed(): boolean {
-    const before = this.#owed.length
-    if (before > 0) this.settle()
-    return this.#owed.length < before
-  }
+/** Retries to return free packets that an earlier call could not return. @returns whether it returned any */
+export function returnOlder(table: PacketTable): boolean {
+  const before = table.unreturned.length
+  if (before > 0) settle(table)
+  return table.unreturned.length < before
+}
 
-  /** Does what changes who has what, and then what follows from it. */
-  protected changing<Result>(work: () => Result): Result {
-    const result = work()
-    this.settle()
-    return result
-  }
-
-  /** Sees to it that what so many segments may free can be put back, whatever another thread does with the depot. @throws */
-  protected requireRoom(segments: number): void {
-    this.pool.room(Math.min(2 * segments, this.pool.magazineSize))
-  }
-
-  protected override discard(segments: readonly number[]): void {
-    for (const segment of segments) if (this.isPacket(segment)) this.drop(segment)
-    this.settle()
-  }
-
-  /** One fewer has the segment. */
-  protected drop(index: number): void {
-    const { records } = this
-    const at = index << 3
-    if (records[at] !== 1 && Atomics.sub(records, at, 1) !== 1) return
-    this.detachBuffer(index)
-    records.fill(0, at, at + recordWords)
-    this.#owed.push(index)
-  }
-
-  /** Gives up the buffer that a segment uses when it is not its own. */
-  protected detachBuffer(index: number): void {
-    const { records } = this
-    const at = index << 3
-    const buffer = this.otherBuffer(index)
-    records[at + recordWord.form] = this.segmentsAt(at)
-    if (buffer > 0 && this.isPacket(buffer - 1)) this.#dropSharer(buffer - 1)
-    if (buffer >= 0 || -buffer > this.shape.externals) return
-    const slot = this.slotOf(buffer) + slotWord.references
-    if (Atomics.sub(this.views.slots, slot, 1) === 1) this.#over.push(-1 - buffer)
-  }
-
-  /**
-   * Puts back what is owed, and calls callbacks. What cannot be put back because a thread keeps the depot is owed on; whoever
-   * gave it up has given it up.
-   */
-  protected settle(): void {
-    const failures: unknown[] = []
-    for (let index = taken(this.#owed); index !== undefined; index = taken(this.#owed)) {
-      try {
-        this.pool.room(1)
-      } catch (error) {
-        this.#owed.push(index)
-        if (!isBusy(error)) failures.push(error)
-        break
-      }
-      try {
-        this.pool.put(index)
-      } catch (error) {
-        // It is in the pool by now; that other threads have asked for it could not be answered.
-        if (!isBusy(error)) failures.push(error)
-      }
+/**
+ * Returns free packets to the pool, and calls release callbacks. A packet that cannot be returned, since another thread
+ * keeps the depot, waits for a later call.
+ *
+ * @throws the first error, when all else is done; but no `ERR_POOL_BUSY`, since the packets were given up all the same
+ */
+export function settle(table: PacketTable): void {
+  const { pool, unreturned, unreleased } = table
+  const failures: unknown[] = []
+  for (let index = taken(unreturned); index !== undefined; index = taken(unreturned)) {
+    try {
+      pool.room(1)
+    } catch (error) {
+      unreturned.push(index)
+      if (!isBusy(error)) failures.push(error)
+      break
     }
-    for (let slot = taken(this.#over); slot !== undefined; slot = taken(this.#over)) {
-      try {
-        this.released(slot)
-      } catch (error) {
-        failures.push(error)
-      }
+    try {
+      pool.put(index)
+    } catch (error) {
+      // The packet is in the pool already. Only the answer to other threads, which wait for packets, has failed.
+      if (!isBusy(error)) failures.push(error)
     }
-    if (failures.length > 0) throw failures[0]
   }
-
-  /** All segments of these packets, each as often as it is to be given up; none is more often than somebody has it. */
-  #freeable(subject: string, packets: readonly number[]): number[] {
-    const [only] = packets
-    if (packets.length === 1 && only !== undefined) return this.requireFreeable(subject, only)
-    const times = new Map<number, number>()
-    const found: number[] = []
-    for (const index of packets) {
-      for (const segment of this.requireFreeable(subject, index)) {
-        const had = times.get(segment) ?? 0
-        if (had >= this.holders(segment)) throw packetFree(subject, index)
-        times.set(segment, had + 1)
-        found.push(segment)
-      }
+  for (let slot = taken(unreleased); slot !== undefined; slot = taken(unreleased)) {
+    try {
+      table.externals.released(table.views.slots, slot)
+    } catch (error) {
+      failures.push(error)
     }
-    return found
   }
+  if (failures.length > 0) throw failures[0]
+}
 
-  /** One fewer uses the buffer of a packet. */
-  #dropSharer(index: number): void {
-    const { records } = this
-    const at = index << 3
-    if (Atomics.sub(records, at, oneSharer) !== oneSharer) return
-    records.fill(0, at, at + recordWords)
-    this.#owed.push(index)
+/** The segments of these packets, as often as a packet is named. None is there more often than it has holders. */
+function segmentsToGiveUp(table: PacketTable, subject: string, packets: readonly number[]): number[] {
+  if (packets.length === 1) return freeableSegmentsOf(table, subject, packets[0])
+  const times = new Map<number, number>()
+  const found: number[] = []
+  for (const index of packets) {
+    for (const segment of freeableSegmentsOf(table, subject, index)) {
+      const before = times.get(segment) ?? 0
+      if (before >= holders(table, segment)) throw packetFree(subject, index)
+      times.set(segment, before + 1)
+      found.push(segment)
+    }
   }
+  return found
+}
+
+/** Removes one user of a packet's own buffer, which may have outlived the packet's holders. */
+function dropSharer(table: PacketTable, index: number): void {
+  const { records } = table.views
+  const at = index << 3
+  if (Atomics.sub(records, at, oneSharer) !== oneSharer) return
+  records.fill(0, at, at + recordWords)
+  table.unreturned.push(index)
 }
 
 function isBusy(error: unknown): boolean {
   return error instanceof PinfoldError && error.code === 'ERR_POOL_BUSY'
 }
 
-/** Takes the last of `values` out; without `pop`, so that a loop ends in a program that has replaced it. */
+/** Removes the last of `values`. Not by `pop`, so that a loop ends also in a program that has replaced it. */
 function taken(values: number[]): number | undefined {
   const last = values.length - 1
   if (last < 0) return undefined

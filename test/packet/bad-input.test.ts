@@ -161,10 +161,9 @@ describe('bad input is refused with a typed error that names it, and changes not
 
 describe('every way in has cases here:', () => {
   const known = new Set([...doors.map(keyOf), ...silent])
-  // Those that are protected in TypeScript are methods all the same, but no program's ways in.
-  const inside =
-    /\.(isPacket|totalAt|segmentsAt|otherBuffer|roomBefore|isSharing|recordsNow|recordOf|firstOf|word|holders|segmentsOf|requireFreeable|requireBuffer|slotOf|released|drop|detachBuffer|lastOf|dataOf|roomBehind|grow|bufferOf|ownBuffer|lengthOf|allocateSome|link|giveUp|settleOwed|settle|changing|requireRoom|discard|fill)$/
+  // A private method of TypeScript is a method of the object too.
+  const inside = new Set(['Packets.isPacket'])
   test.each([packets, packet].flatMap((object) => methodsOf(object)))('%s', (key) => {
-    if (!inside.test(key)) expect(known).toContain(key)
+    if (!inside.has(key)) expect(known).toContain(key)
   })
 })
