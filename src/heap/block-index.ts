@@ -33,14 +33,14 @@ export class BlockIndex {
 
   /** The live block that starts at granule `start`; 0 when none does, also when that is no whole number. */
   find(start: number, words: Int32Array): number {
-    let block = this.heads[this.chainOf(start)] ?? 0
-    while (block !== 0 && words[block + Word.start] !== start) block = words[block + Word.next] ?? 0
+    let block = this.heads[this.chainOf(start)]
+    while (block !== 0 && words[block + Word.start] !== start) block = words[block + Word.next]
     return block
   }
 
   add(block: number, words: Int32Array): void {
-    const chain = this.chainOf(words[block + Word.start] ?? 0)
-    words[block + Word.next] = this.heads[chain] ?? 0
+    const chain = this.chainOf(words[block + Word.start])
+    words[block + Word.next] = this.heads[chain]
     this.heads[chain] = block
     this.count += 1
   }
@@ -48,10 +48,10 @@ export class BlockIndex {
   /** As `find`, and removes it. */
   take(start: number, words: Int32Array): number {
     const chain = this.chainOf(start)
-    const block = this.heads[chain] ?? 0
+    const block = this.heads[chain]
     if (block === 0) return 0
     if (words[block + Word.start] !== start) return this.takeBehind(block, start, words)
-    this.heads[chain] = words[block + Word.next] ?? 0
+    this.heads[chain] = words[block + Word.next]
     this.count -= 1
     return block
   }
@@ -59,10 +59,10 @@ export class BlockIndex {
   private takeBehind(first: number, start: number, words: Int32Array): number {
     let previous = first
     for (;;) {
-      const block = words[previous + Word.next] ?? 0
+      const block = words[previous + Word.next]
       if (block === 0) return 0
       if (words[block + Word.start] === start) {
-        words[previous + Word.next] = words[block + Word.next] ?? 0
+        words[previous + Word.next] = words[block + Word.next]
         this.count -= 1
         return block
       }
@@ -74,7 +74,7 @@ export class BlockIndex {
   grow(larger: BlockIndex, words: Int32Array): void {
     for (const head of this.heads) {
       for (let block = head; block !== 0; ) {
-        const next = words[block + Word.next] ?? 0
+        const next = words[block + Word.next]
         larger.add(block, words)
         block = next
       }

@@ -100,11 +100,11 @@ export class BlockTable {
   split(block: number, size: number): number {
     const words = this.words
     const rest = this.unused
-    const after = words[block + Word.after] ?? 0
-    this.unused = words[rest + Word.next] ?? 0
+    const after = words[block + Word.after]
+    this.unused = words[rest + Word.next]
     this.spare -= 1
-    words[rest + Word.start] = (words[block + Word.start] ?? 0) + size
-    words[rest + Word.size] = (words[block + Word.size] ?? 0) - size
+    words[rest + Word.start] = words[block + Word.start] + size
+    words[rest + Word.size] = words[block + Word.size] - size
     words[rest + Word.before] = block
     words[rest + Word.after] = after
     words[after + Word.before] = rest
@@ -116,8 +116,8 @@ export class BlockTable {
   /** Joins a block with the one after it, whose line is given back. */
   absorb(block: number, next: number): void {
     const words = this.words
-    const after = words[next + Word.after] ?? 0
-    words[block + Word.size] = (words[block + Word.size] ?? 0) + (words[next + Word.size] ?? 0)
+    const after = words[next + Word.after]
+    words[block + Word.size] += words[next + Word.size]
     words[block + Word.after] = after
     words[after + Word.before] = block
     words[next + Word.state] = State.unused

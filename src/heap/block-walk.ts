@@ -5,8 +5,8 @@ import type { HeapBlock } from './stats.js'
 /** The block with this granule in it, 0 when none has: one by one from the first. */
 export function blockHolding({ table: { words } }: SegregatedFit, place: number): number {
   let block = firstBlock
-  while (block !== 0 && (words[block + Word.start] ?? 0) + (words[block + Word.size] ?? 0) <= place) {
-    block = words[block + Word.after] ?? 0
+  while (block !== 0 && words[block + Word.start] + words[block + Word.size] <= place) {
+    block = words[block + Word.after]
   }
   return block
 }
@@ -27,20 +27,20 @@ export function* walkBlocks(fit: SegregatedFit, isOpen: () => boolean): Generato
 /** The first block that starts at `end` or later: what follows `block`, if that still ends there. */
 function blockBehind(fit: SegregatedFit, block: number, end: number): number {
   const { words } = fit.table
-  const next = words[block + Word.after] ?? 0
+  const next = words[block + Word.after]
   if (words[block + Word.state] !== State.unused && words[next + Word.start] === end) return next
   const holding = blockHolding(fit, end)
-  const isBehind = holding === 0 || (words[holding + Word.start] ?? 0) >= end
-  return isBehind ? holding : (words[holding + Word.after] ?? 0)
+  const isBehind = holding === 0 || words[holding + Word.start] >= end
+  return isBehind ? holding : words[holding + Word.after]
 }
 
 function tellBlock(words: Int32Array, block: number): HeapBlock {
   const free = words[block + Word.state] === State.free
-  const length = (words[block + Word.size] ?? 0) * Granule.bytes
+  const length = words[block + Word.size] * Granule.bytes
   return {
-    offset: (words[block + Word.start] ?? 0) * Granule.bytes,
+    offset: words[block + Word.start] * Granule.bytes,
     length,
-    size: free ? 0 : length - (words[block + Word.slackOrList] ?? 0),
+    size: free ? 0 : length - words[block + Word.slackOrList],
     free,
   }
 }

@@ -65,8 +65,8 @@ export function noBlock(subject: string, heap: string, fit: SegregatedFit, offse
   checkRange(subject, offset, 0, fit.size * Granule.bytes - 1)
   const { words } = fit.table
   const block = blockHolding(fit, Math.floor(offset / Granule.bytes))
-  const start = (words[block + Word.start] ?? 0) * Granule.bytes
-  const length = (words[block + Word.size] ?? 0) * Granule.bytes
+  const start = words[block + Word.start] * Granule.bytes
+  const length = words[block + Word.size] * Granule.bytes
   if (words[block + Word.state] === State.free) {
     return new PinfoldError(
       `${subject}: offset ${offset} of ${heap} is in free memory, ${start} to ${start + length}: freed already, or never allocated`,

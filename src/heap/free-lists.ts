@@ -44,12 +44,12 @@ export class FreeLists {
   /** The first list from `list` on that has blocks; -1 when none has. */
   filledFrom(list: number): number {
     let level = list >>> Level.bits
-    let lists = (this.filled[level] ?? 0) & (-1 << (list & Level.mask))
+    let lists = this.filled[level] & (-1 << (list & Level.mask))
     if (lists === 0) {
       const above = this.levels & (-2 << level)
       if (above === 0) return -1
       level = 31 - Math.clz32(above & -above)
-      lists = this.filled[level] ?? 0
+      lists = this.filled[level]
     }
     return (level << Level.bits) | (31 - Math.clz32(lists & -lists))
   }
@@ -57,28 +57,28 @@ export class FreeLists {
   /** Whether the bits say that a list has blocks. */
   isFilled(list: number): boolean {
     const level = list >>> Level.bits
-    return ((this.levels >>> level) & ((this.filled[level] ?? 0) >>> (list & Level.mask)) & 1) === 1
+    return ((this.levels >>> level) & (this.filled[level] >>> (list & Level.mask)) & 1) === 1
   }
 
   /** Size of the largest block: one of the last list that has any. */
   largest(): number {
     if (this.levels === 0) return 0
     const level = 31 - Math.clz32(this.levels)
-    const list = (level << Level.bits) | (31 - Math.clz32(this.filled[level] ?? 0))
+    const list = (level << Level.bits) | (31 - Math.clz32(this.filled[level]))
     // Of one size: a failed allocation of a heap in small pieces does not look at them all.
     if (list < 2 * Level.lists) return list
     const words = this.table.words
     let most = 0
-    let block = this.heads[list] ?? 0
-    for (; block !== 0; block = words[block + Word.next] ?? 0) most = Math.max(most, words[block + Word.size] ?? 0)
+    let block = this.heads[list]
+    for (; block !== 0; block = words[block + Word.next]) most = Math.max(most, words[block + Word.size])
     return most
   }
 
   /** A block is free from now on. What was freed last is taken first: its bytes may still be in a cache. */
   add(block: number): void {
     const words = this.table.words
-    const list = listOf(words[block + Word.size] ?? 0)
-    const head = this.heads[list] ?? 0
+    const list = listOf(words[block + Word.size])
+    const head = this.heads[list]
     words[block + Word.state] = State.free
     words[block + Word.slackOrList] = list
     words[block + Word.next] = head
@@ -87,23 +87,23 @@ export class FreeLists {
     this.heads[list] = block
     if (head !== 0) return
     const level = list >>> Level.bits
-    this.filled[level] = (this.filled[level] ?? 0) | (1 << (list & Level.mask))
+    this.filled[level] |= 1 << (list & Level.mask)
     this.levels |= 1 << level
   }
 
   /** A block is in no list any more, whatever will become of it. */
   delete(block: number): void {
     const words = this.table.words
-    const next = words[block + Word.next] ?? 0
-    const previous = words[block + Word.previous] ?? 0
+    const next = words[block + Word.next]
+    const previous = words[block + Word.previous]
     words[next + Word.previous] = previous
     words[previous + Word.next] = next
     if (previous !== 0) return
-    const list = words[block + Word.slackOrList] ?? 0
+    const list = words[block + Word.slackOrList]
     this.heads[list] = next
     if (next !== 0) return
     const level = list >>> Level.bits
-    const filled = (this.filled[level] ?? 0) & ~(1 << (list & Level.mask))
+    const filled = this.filled[level] & ~(1 << (list & Level.mask))
     this.filled[level] = filled
     if (filled === 0) this.levels &= ~(1 << level)
   }

@@ -243,24 +243,21 @@ export class Heap {
     const { words } = fit.table
     words[block + Word.slackOrList] = granules * Granule.bytes - size
     if (this.#redZone > 0) this.#markNew(block)
-    return (words[block + Word.start] ?? 0) * Granule.bytes
+    return words[block + Word.start] * Granule.bytes
   }
 
   #markNew(block: number): void {
     try {
       markRedZone(this.#redZoneOf(block))
     } catch (error) {
-      this.#fit.free(this.#fit.table.words[block + Word.start] ?? 0)
+      this.#fit.free(this.#fit.table.words[block + Word.start])
       throw error
     }
   }
 
   /** The bytes behind what was asked for. */
   #redZoneOf(block: number): Uint8Array {
-    return this.#bytes(
-      this.#offsetOf(block) + this.#sizeOf(block),
-      this.#fit.table.words[block + Word.slackOrList] ?? 0,
-    )
+    return this.#bytes(this.#offsetOf(block) + this.#sizeOf(block), this.#fit.table.words[block + Word.slackOrList])
   }
 
   #requireUnwritten(subject: string, block: number): void {
@@ -277,12 +274,12 @@ export class Heap {
   }
 
   #offsetOf(block: number): number {
-    return (this.#fit.table.words[block + Word.start] ?? 0) * Granule.bytes
+    return this.#fit.table.words[block + Word.start] * Granule.bytes
   }
 
   #sizeOf(block: number): number {
     const { words } = this.#fit.table
-    return (words[block + Word.size] ?? 0) * Granule.bytes - (words[block + Word.slackOrList] ?? 0)
+    return words[block + Word.size] * Granule.bytes - words[block + Word.slackOrList]
   }
 
   #bytes(offset: number, length: number): Uint8Array<ArrayBuffer> {

@@ -26,10 +26,10 @@ export function firstDamage(fit: SegregatedFit, redZone: number): Damage | undef
   let start = 0
   let before = 0
   while (start < fit.size) {
-    const block = before === 0 ? firstBlock : (words[before + Word.after] ?? 0)
+    const block = before === 0 ? firstBlock : words[before + Word.after]
     const problem = problemOf(fit, block, before, start) ?? problemOfState(fit, block, before, redZone, listed, indexed)
     if (problem !== undefined) return { offset: start * Granule.bytes, problem }
-    const size = words[block + Word.size] ?? 0
+    const size = words[block + Word.size]
     const isLive = words[block + Word.state] === State.live
     seen.live += isLive ? 1 : 0
     seen.used += isLive ? size : 0
@@ -47,9 +47,8 @@ function problemOf({ table, size: end }: SegregatedFit, block: number, before: n
   const { words } = table
   if (block === 0) return 'the blocks end before the heap does'
   if (block < 0 || block >= words.length || block % Word.perBlock !== 0) return `${block} is no block's number`
-  const size = words[block + Word.size] ?? 0
-  if (words[block + Word.start] !== start)
-    return `it starts at ${(words[block + Word.start] ?? 0) * Granule.bytes} instead`
+  const size = words[block + Word.size]
+  if (words[block + Word.start] !== start) return `it starts at ${words[block + Word.start] * Granule.bytes} instead`
   if (size < 1 || size > end - start) return `it cannot have ${size * Granule.bytes} bytes`
   if (words[block + Word.before] !== before) return 'it does not know the block before it'
   return undefined
@@ -64,15 +63,15 @@ function problemOfState(
   indexed: ReadonlyMap<number, number>,
 ) {
   const { words } = fit.table
-  const size = words[block + Word.size] ?? 0
-  const slack = (words[block + Word.slackOrList] ?? 0) - redZone
+  const size = words[block + Word.size]
+  const slack = words[block + Word.slackOrList] - redZone
   switch (words[block + Word.state]) {
     case State.free:
       if (words[before + Word.state] === State.free) return 'it is free, as the block before it is'
       return listed.get(block) === listOf(size) ? undefined : 'it is free, and not in the list of its size'
     case State.live:
       if (slack < 0 || slack >= Granule.bytes) return `${slack} of its bytes were not asked for`
-      if (indexed.get(block) === fit.index.chainOf(words[block + Word.start] ?? 0)) return undefined
+      if (indexed.get(block) === fit.index.chainOf(words[block + Word.start])) return undefined
       return 'it is live, and not in its chain of the index'
     default:
       return `it is in no state that a block has: ${words[block + Word.state]}`
@@ -98,6 +97,8 @@ function problemOfSums(fit: SegregatedFit, { live, free, used }: Sums, listed: R
   }
   return undefined
 }
+
+// A damaged number may lead out of the table, where there is no word: `?? 0` ends the chain or list there.
 
 /** The chain that each block is in. A chain ends where it leads to a block that was seen before. */
 function blocksInIndex({ table: { words }, index }: SegregatedFit): Map<number, number> {

@@ -75,7 +75,7 @@ export class SegregatedFit {
     let block = 0
     if (alignment === 1) {
       const list = lists.filledFrom(firstFitting(size))
-      block = list === -1 ? this.fittingByLuck(size, 1) : (lists.heads[list] ?? 0)
+      block = list === -1 ? this.fittingByLuck(size, 1) : lists.heads[list]
     } else {
       block = this.aligned(size, alignment)
     }
@@ -112,13 +112,13 @@ export class SegregatedFit {
       this.changing = false
       return false
     }
-    this.used -= words[block + Word.size] ?? 0
-    const after = words[block + Word.after] ?? 0
+    this.used -= words[block + Word.size]
+    const after = words[block + Word.after]
     if (words[after + Word.state] === State.free) {
       lists.delete(after)
       table.absorb(block, after)
     }
-    const before = words[block + Word.before] ?? 0
+    const before = words[block + Word.before]
     if (words[before + Word.state] === State.free) {
       lists.delete(before)
       table.absorb(before, block)
@@ -139,10 +139,10 @@ export class SegregatedFit {
     const { table, lists } = this
     if (table.spare < 1) this.grow()
     const words = table.words
-    const has = words[block + Word.size] ?? 0
-    const after = words[block + Word.after] ?? 0
+    const has = words[block + Word.size]
+    const after = words[block + Word.after]
     const isFollowedByFree = words[after + Word.state] === State.free
-    if (size > has + (isFollowedByFree ? (words[after + Word.size] ?? 0) : 0)) return false
+    if (size > has + (isFollowedByFree ? words[after + Word.size] : 0)) return false
     words[block + Word.slackOrList] = 0
     if (size === has) return true
     this.begin()
@@ -150,7 +150,7 @@ export class SegregatedFit {
       lists.delete(after)
       table.absorb(block, after)
     }
-    if ((words[block + Word.size] ?? 0) > size) lists.add(table.split(block, size))
+    if (words[block + Word.size] > size) lists.add(table.split(block, size))
     this.used += size - has
     if (this.used > this.peak) this.peak = this.used
     this.changing = false
@@ -159,7 +159,7 @@ export class SegregatedFit {
 
   /** Granules from the start of a block to the next multiple of `alignment`. */
   toAligned(block: number, alignment: number): number {
-    return -((this.table.words[block + Word.start] ?? 0) + this.skew) & (alignment - 1)
+    return -(this.table.words[block + Word.start] + this.skew) & (alignment - 1)
   }
 
   /** A free block that is large enough and starts at a multiple of `alignment`, if need be cut off from another. */
@@ -170,7 +170,7 @@ export class SegregatedFit {
     if (found === 0) {
       const list = lists.filledFrom(firstFitting(size + alignment - 1))
       if (list === -1) return 0
-      found = lists.heads[list] ?? 0
+      found = lists.heads[list]
     }
     const before = this.toAligned(found, alignment)
     if (before === 0) return found
@@ -188,8 +188,8 @@ export class SegregatedFit {
     const end = firstFitting(size + alignment - 1)
     let tried = 0
     for (let list = lists.filledFrom(listOf(size)); list !== -1 && list < end; list = lists.filledFrom(list + 1)) {
-      for (let block = lists.heads[list] ?? 0; block !== 0; block = words[block + Word.next] ?? 0) {
-        if ((words[block + Word.size] ?? 0) >= size + this.toAligned(block, alignment)) return block
+      for (let block = lists.heads[list]; block !== 0; block = words[block + Word.next]) {
+        if (words[block + Word.size] >= size + this.toAligned(block, alignment)) return block
         if (++tried === mostTried) return 0
       }
     }

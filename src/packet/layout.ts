@@ -174,18 +174,17 @@ export function publishPackets(memory: RegionMemory): void {
 export function readPackets(memory: RegionMemory, bytes: number): PacketShape {
   if (bytes < slotsAt) throw noPackets(`${bytes} bytes are too few`, { bytes })
   const words = headerOf(memory).slice()
-  const word = (at: number) => words[at] ?? 0
-  if (word(headerWord.magic) !== magic) throw noPackets('there are none', {})
-  const found = word(headerWord.version)
+  if (words[headerWord.magic] !== magic) throw noPackets('there are none', {})
+  const found = words[headerWord.version]
   if (found !== version) throw noPackets(`they are of version ${found}, not ${version}`, { version: found })
-  const declared = word(headerWord.declaration)
+  const declared = words[headerWord.declaration]
   const shape = {
-    capacity: word(headerWord.capacity),
-    headroom: word(headerWord.headroom),
-    privateSize: word(headerWord.privateSize),
-    details: word(headerWord.details),
-    externals: word(headerWord.externals),
-    pool: word(headerWord.pool) * lineBytes,
+    capacity: words[headerWord.capacity],
+    headroom: words[headerWord.headroom],
+    privateSize: words[headerWord.privateSize],
+    details: words[headerWord.details],
+    externals: words[headerWord.externals],
+    pool: words[headerWord.pool] * lineBytes,
   }
   const isPossible =
     Object.values(shape).every((value) => value >= 0) &&
