@@ -200,7 +200,7 @@ export function readPackets(memory: RegionMemory, bytes: number): PacketShape {
 }
 
 export function noPackets(why: string, values: Readonly<Record<string, unknown>>): PinfoldError {
-  return new PinfoldError(`attach: no packets in this memory: ${why}`, { code: 'ERR_PACKETS_LAYOUT', values })
+  return new PinfoldError(`attachPackets: no packets in this memory: ${why}`, { code: 'ERR_PACKETS_LAYOUT', values })
 }
 
 function headerOf(memory: RegionMemory): Int32Array {

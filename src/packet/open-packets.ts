@@ -26,18 +26,18 @@ const open = new OpenOnce<Packets>()
  *   some open there, `ERR_REGION_CLOSED`
  */
 export function createPackets(memory: RegionMemory, options: PacketsOptions = {}): Packets {
-  const range = alignedMemory('createPackets', memory)
-  const asked = checkedPackets(options)
+  const range = poolRange('createPackets', memory)
+  const asked = checkedPackets('createPackets', options)
   if (open.find(range) !== undefined) {
-    throw new PinfoldError('create: this thread has packets open there', { code: 'ERR_POOL_OPEN' })
+    throw new PinfoldError('createPackets: this thread has packets open there', { code: 'ERR_POOL_OPEN' })
   }
   const { pageSize } = range.core
   const capacity = asked.count ?? mostThatFit(asked, range.length, pageSize)
   const shape = shapeOf(asked, Math.max(1, capacity))
   const bytesNeeded = shape.pool + bufferPoolBytes({ ...asked.pool, count: shape.capacity }, pageSize)
-  if (capacity < 1 || shape.pool >= range.length) {
-    const message = `create: ${shape.capacity} packets take ${bytesNeeded} bytes, and here are ${range.length}`
-    throw new PinfoldError(message, {
+  if (capacity < 1 || shape.pool >= range.bytes) {
+    const taken = `${shape.capacity} packets take ${bytesNeeded} bytes`
+    throw new PinfoldError(`createPackets: ${taken}, and the memory has ${range.bytes}`, {
       code: 'ERR_OUT_OF_RANGE',
       values: { count: shape.capacity, bytesNeeded, bytes: range.length },
     })
@@ -77,7 +77,7 @@ export function attachPackets(memory: RegionMemory): Packets {
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
 export function packetsBytes(options: PacketsOptions & { readonly count: number }, pageSize = 4096): number {
-  const asked = checkedPackets(options)
+  const asked = checkedPackets('packetsBytes', options)
   if (asked.count !== undefined) return bytesOf(asked, asked.count, pageSize)
   throw new PinfoldError('packetsBytes: count: expected a whole number, received undefined', {
     code: 'ERR_INVALID_ARGUMENT',

@@ -55,23 +55,27 @@ export interface CheckedPackets {
 }
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` for a headroom larger than the buffer */
-export function checkedPackets(options: PacketsOptions): CheckedPackets {
+export function checkedPackets(subject: string, options: PacketsOptions): CheckedPackets {
   // Read once; the words of the pool are checked by the pool.
-  const given = checked('create', createOptions, options)
+  const given = checked(subject, createOptions, options)
   const { bufferSize = 2176, headroom = 128, count, privateSize = 0, externals = 64 } = given
   const { align, crossPages, cache, patience } = given
   const fields = new PacketFields(Object.fromEntries(given.fields ?? []))
   if (headroom > bufferSize) {
-    throw new PinfoldError(`create: headroom: expected at most ${bufferSize}, received ${headroom}`, {
+    throw new PinfoldError(`${subject}: headroom: expected at most ${bufferSize}, received ${headroom}`, {
       code: 'ERR_OUT_OF_RANGE',
       values: { headroom, bufferSize },
     })
   }
-  if (fields.declaration.length > mostDeclared) {
-    throw new PinfoldError(`create: fields: their names and types take ${fields.declaration.length} bytes`, {
-      code: 'ERR_OUT_OF_RANGE',
-      values: { bytes: fields.declaration.length, most: mostDeclared },
-    })
+  const bytes = fields.declaration.length
+  if (bytes > mostDeclared) {
+    throw new PinfoldError(
+      `${subject}: fields: expected names and types of at most ${mostDeclared} bytes, received ${bytes}`,
+      {
+        code: 'ERR_OUT_OF_RANGE',
+        values: { bytes, most: mostDeclared },
+      },
+    )
   }
   const pool = { elementSize: bufferSize, align, crossPages, cache, patience }
   return { pool, headroom, count, privateSize, fields, externals }

@@ -363,4 +363,13 @@ describe('packets', () => {
     expect(() => createPackets(other, { count: 1000 })).toThrow(coded('ERR_OUT_OF_RANGE'))
     expect(() => createPackets(other, { headroom: 3000 })).toThrow(coded('ERR_OUT_OF_RANGE'))
   })
+
+  test('that are refused name the function that was called', () => {
+    const other = memory.allocateSync('other', { size: '64KiB', pages: 'base' })
+    expect(() => attachPackets(other)).toThrow(/^attachPackets: /)
+    expect(() => createPackets(other, { count: 1000 })).toThrow(/^createPackets: 1000 packets take /)
+    expect(() => createPackets(other, { headroom: 3000 })).toThrow(/^createPackets: headroom: /)
+    expect(() => createPackets(other, { externals: -1 })).toThrow(/^createPackets: externals: /)
+    expect(() => packetsBytes({ count: 1, headroom: 3000 })).toThrow(/^packetsBytes: headroom: /)
+  })
 })
