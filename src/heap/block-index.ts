@@ -2,16 +2,16 @@ import { clz32 } from '../builtins.js'
 import { Word } from './block-table.js'
 
 /**
- * Which live block starts at a place: chains of blocks, at least two for each block that there is room for, so that mostly
- * the first is the one.
+ * Finds the live block that starts at a granule. It is a hash table of chains, with at least two chains for each block
+ * that the table has room for, so that mostly the first block of a chain is the one.
  *
- * A place's chain is its number times 2^32 by the golden ratio, the upper bits: numbers in an arithmetic sequence, as
- * those of equal blocks are, fall far from each other (Knuth, The Art of Computer Programming vol. 3, 6.4). Its own upper
- * bits are mixed in before, since the lower ones of a large power of two are all 0: without that, blocks of 2 KiB took 3
- * looks each.
+ * The chain of a granule is given by the upper bits of its number times 2^32 / golden ratio. Numbers in an arithmetic
+ * sequence, as those of equal blocks, fall far from each other (Knuth, The Art of Computer Programming vol. 3, 6.4).
+ * The number's own upper bits are mixed in first, since the lower bits of a large power of two are all 0: without this,
+ * blocks of 2 KiB took 3 steps each.
  *
- * A table by granule was no faster, and would take a quarter of the memory that the heap manages. Open addressing has
- * branches that no processor foresees, and took a third of an allocation more.
+ * A table with an entry for each granule was no faster, and would take a quarter of the memory that the heap manages.
+ * Open addressing has branches that no processor predicts, and made an allocation a third slower.
  */
 export class BlockIndex {
   /** The first block of each chain; 0 when it is empty. */
@@ -26,12 +26,12 @@ export class BlockIndex {
     this.shift = 32 - bits
   }
 
-  /** The chain of a place. */
+  /** The chain of a granule. */
   chainOf(start: number): number {
     return Math.imul(start ^ (start >>> 14), 0x9e3779b1) >>> this.shift
   }
 
-  /** The live block that starts at granule `start`; 0 when none does, also when that is no whole number. */
+  /** The live block that starts at granule `start`; 0 when there is none, or `start` is not a whole number. */
   find(start: number, words: Int32Array): number {
     let block = this.heads[this.chainOf(start)]
     while (block !== 0 && words[block + Word.start] !== start) block = words[block + Word.next]
@@ -45,7 +45,7 @@ export class BlockIndex {
     this.count += 1
   }
 
-  /** As `find`, and removes it. */
+  /** Removes the block that `find` returns, and returns it. */
   take(start: number, words: Int32Array): number {
     const chain = this.chainOf(start)
     const block = this.heads[chain]
@@ -70,7 +70,7 @@ export class BlockIndex {
     }
   }
 
-  /** Moves its blocks to an index with more room, and is that one from now on. */
+  /** Moves all blocks to a larger index, and takes over its chains. */
   grow(larger: BlockIndex, words: Int32Array): void {
     for (const head of this.heads) {
       for (let block = head; block !== 0; ) {

@@ -1,36 +1,36 @@
 import { min } from '../builtins.js'
 
-// Enums where constants would do: esbuild writes their numbers into the code, while V8 reads a constant of the bundle from
+// Enums in place of constants: esbuild writes their numbers into the code. V8 reads a constant of the bundle from
 // memory each time, which took a fifth of an allocation.
 
-/** The unit in which a heap counts: a block has a multiple of it, and starts at one. */
+/** The unit in which a heap counts: the size and the offset of each block are multiples of it. */
 export enum Granule {
   bytes = 16,
   bits = 4,
 }
 
 /**
- * The words of a block's line in the table, eight of them: half a cache line.
+ * The eight words of a block's line in the table: half a cache line.
  *
- * A block's number is the index of its first word. 0 is no block: its line is a place to write to where there is no
- * neighbour, and nothing of it is read but its state, which stays `live`.
+ * A block's number is the index of its first word. Number 0 is the sentinel, which is no block: it stands for a
+ * neighbour that does not exist. Its words are scratch space, but for its state, which is read and stays `live`.
  */
 export enum Word {
-  /** Where it starts, in granules. */
+  /** Where the block starts, in granules. */
   start,
-  /** Granules. */
+  /** Its size in granules. */
   size,
-  /** The block that ends where it starts; 0 for the first. */
+  /** The block before it; 0 for the first. */
   before,
-  /** The block that starts where it ends; 0 for the last. */
+  /** The block behind it; 0 for the last. */
   after,
-  /** Of a free block the next of its list, of a live one that of its chain in the index, of an unused line the next; or 0. */
+  /** The next of the list of a free block, of the chain of a live block, or of the unused lines; 0 for the last. */
   next,
-  /** Of a free block, the previous of its list; 0 for the first. */
+  /** The previous of the list of a free block; 0 for the first. */
   previous,
   /** A `State`. */
   state,
-  /** Of a live block the bytes at its end that were not asked for, of a free one its list. */
+  /** In a live block, the bytes at its end that the program did not ask for; in a free block, its list. */
   slackOrList,
   perBlock,
 }
@@ -38,33 +38,32 @@ export enum Word {
 export enum State {
   live,
   free,
-  /** A line that is no block. */
+  /** The line is not used by a block. */
   unused,
 }
 
-/** The block that starts at 0. What is split or joined keeps the number of its lower part, so this one never changes. */
+/** The block that starts at 0. Its number never changes: a split or join keeps the number of the lower part. */
 export const firstBlock = 8
 
-/** What int32 numbers name. */
+/** So that an int32 can be the number of each. */
 const mostLines = 2 ** 28 - 1
 
-/** Lines of a table when one of so many is full: twice as many. @throws RangeError when there are no numbers for more */
+/** Lines of the table that replaces a full one: twice as many. @throws RangeError when there are no numbers for more */
 export function linesAfter(lines: number): number {
   if (lines >= mostLines) throw new RangeError(`more than ${mostLines} blocks`)
   return min(2 * lines, mostLines)
 }
 
 /**
- * The blocks of a heap in the order of their places, each a line of words beside the memory.
+ * The blocks of a heap in the order of their offsets, each a line of words beside the memory.
  *
- * Its fields are plain, as are those of its neighbours in this folder: V8 takes longer for private ones, and all of them
- * are touched in every allocation.
+ * Here and in the other classes that an allocation uses, the fields are plain, since V8 takes longer for `#` fields.
  */
 export class BlockTable {
   words: Int32Array
-  /** The first of the lines that are not used, 0 when there is none. */
+  /** The first unused line; 0 when there is none. */
   unused = 0
-  /** Lines that are not used. */
+  /** How many lines are unused. */
   spare = 0
   /** Blocks that it can hold. */
   capacity: number
@@ -76,14 +75,14 @@ export class BlockTable {
     this.hang(1)
   }
 
-  /** The words with twice the lines. @throws RangeError when there is no memory for so many, or no numbers */
+  /** A copy of the words with twice the lines. @throws RangeError when there is no memory for so many, or no numbers */
   doubled(): Int32Array {
     const words = new Int32Array((linesAfter(this.capacity) + 1) * Word.perBlock)
     words.set(this.words)
     return words
   }
 
-  /** Has what `doubled` gave from now on. */
+  /** Replaces the words by those that `doubled` returned. */
   grow(words: Int32Array): void {
     const had = this.capacity
     this.words = words
@@ -92,10 +91,9 @@ export class BlockTable {
   }
 
   /**
-   * Cuts a block after `size` granules, and returns what is behind the cut, in no state yet.
+   * Cuts a block after `size` granules. Returns the block behind the cut, whose state the caller sets.
    *
-   * It takes a line, and there must be one: whoever is about to change blocks sees to that first, so that a shortage
-   * changes nothing.
+   * There must be an unused line. The caller checks this before its first change, so that a shortage changes nothing.
    */
   split(block: number, size: number): number {
     const words = this.words
@@ -113,7 +111,7 @@ export class BlockTable {
     return rest
   }
 
-  /** Joins a block with the one after it, whose line is given back. */
+  /** Joins a block with the block behind it, whose line is unused then. */
   absorb(block: number, next: number): void {
     const words = this.words
     const after = words[next + Word.after]
@@ -126,7 +124,7 @@ export class BlockTable {
     this.spare += 1
   }
 
-  /** Hangs the lines from number `first` on up, so that the lowest is taken first. */
+  /** Adds the lines from number `first` on to the unused lines, so that the lowest is used first. */
   private hang(first: number): void {
     const words = this.words
     for (let line = this.capacity * Word.perBlock; line >= first * Word.perBlock; line -= Word.perBlock) {

@@ -2,7 +2,7 @@ import { firstBlock, Granule, State, Word } from './block-table.js'
 import type { SegregatedFit } from './segregated-fit.js'
 import type { HeapBlock } from './stats.js'
 
-/** The block with this granule in it, 0 when none has: one by one from the first. */
+/** The block that contains a granule; 0 when none does. It looks at one block after the other, from the first on. */
 export function blockHolding({ table: { words } }: SegregatedFit, place: number): number {
   let block = firstBlock
   while (block !== 0 && words[block + Word.start] + words[block + Word.size] <= place) {
@@ -12,8 +12,8 @@ export function blockHolding({ table: { words } }: SegregatedFit, place: number)
 }
 
 /**
- * The blocks in the order of their places, as long as `isOpen`. Those that come or go between two of them may be told or
- * not, but no byte twice.
+ * The blocks in the order of their offsets, as long as `isOpen`. If blocks change between two steps, the walk may tell
+ * the change or not, but tells no byte twice.
  */
 export function* walkBlocks(fit: SegregatedFit, isOpen: () => boolean): Generator<HeapBlock, void, undefined> {
   for (let block = firstBlock; block !== 0; ) {
@@ -24,7 +24,7 @@ export function* walkBlocks(fit: SegregatedFit, isOpen: () => boolean): Generato
   }
 }
 
-/** The first block that starts at `end` or later: what follows `block`, if that still ends there. */
+/** The first block that starts at `end` or later. If `block` still ends there, it is the block behind it. */
 function blockBehind(fit: SegregatedFit, block: number, end: number): number {
   const { words } = fit.table
   const next = words[block + Word.after]

@@ -6,7 +6,7 @@ import { blockHolding } from './block-walk.js'
 import type { Damage } from './integrity.js'
 import type { SegregatedFit } from './segregated-fit.js'
 
-// The errors of a heap. `heap` is how a message names it: "the heap in region 'rx'".
+// The errors of a heap. `heap` is its name in a message: "the heap in region 'rx'".
 
 export const largestAlignment = GiB
 
@@ -14,7 +14,7 @@ export function wrongSize(subject: string, size: unknown): PinfoldError {
   return outOfRange(subject, 'size', size, 'a whole number of bytes from 1')
 }
 
-/** An alignment in granules. @throws PinfoldError `ERR_OUT_OF_RANGE` */
+/** Converts an alignment to granules. @throws PinfoldError `ERR_OUT_OF_RANGE` */
 export function stepOf(subject: string, alignment: number): number {
   const isAlignment =
     Number.isSafeInteger(alignment) &&
@@ -40,7 +40,7 @@ export function heapInUse(heap: string, blocks: number): PinfoldError {
   return new PinfoldError(`close: ${heap} has live blocks: ${blocks}`, {
     code: 'ERR_HEAP_IN_USE',
     values: { heap, blocks },
-    hint: 'free them before, or close({ force: true })',
+    hint: 'free them first, or call close({ force: true })',
   })
 }
 
@@ -60,7 +60,7 @@ export function heapFull(
   )
 }
 
-/** Why no live block starts at `offset`. */
+/** The error when no live block starts at `offset`. */
 export function noBlock(subject: string, heap: string, fit: SegregatedFit, offset: number): PinfoldError {
   checkRange(subject, offset, 0, fit.size * Granule.bytes - 1)
   const { words } = fit.table
@@ -69,11 +69,11 @@ export function noBlock(subject: string, heap: string, fit: SegregatedFit, offse
   const length = words[block + Word.size] * Granule.bytes
   if (words[block + Word.state] === State.free) {
     return new PinfoldError(
-      `${subject}: offset ${offset} of ${heap} is in free memory, ${start} to ${start + length}: freed already, or never allocated`,
+      `${subject}: offset ${offset} of ${heap} is in free memory, ${start} to ${start + length}: it was freed already, or never allocated`,
       { code: 'ERR_BLOCK_FREE', values: { heap, offset, block: start, length } },
     )
   }
-  return new PinfoldError(`${subject}: offset ${offset} of ${heap} is inside of the block at ${start}`, {
+  return new PinfoldError(`${subject}: offset ${offset} of ${heap} is inside the block at ${start}`, {
     code: 'ERR_BLOCK_UNKNOWN',
     values: { heap, offset, block: start, length },
   })

@@ -1,7 +1,7 @@
 import { PinfoldError } from '../errors.js'
 
 export function noMemoryForBlocks(blocks: number, cause: unknown): PinfoldError {
-  return new PinfoldError(`there is no memory to know of ${blocks} blocks of a heap`, {
+  return new PinfoldError(`there is no memory for the table of a heap with ${blocks} blocks`, {
     code: 'ERR_MEMORY_SHORT',
     values: { blocks },
     cause,
@@ -9,7 +9,10 @@ export function noMemoryForBlocks(blocks: number, cause: unknown): PinfoldError 
 }
 
 export function cutShort(): PinfoldError {
-  return new PinfoldError('a heap cannot be trusted any more: a call on it was cut short, where the stack had ended', {
-    code: 'ERR_HEAP_DAMAGED',
-  })
+  return new PinfoldError(
+    'the table of a heap is damaged: an earlier call was interrupted, since the stack was used up',
+    {
+      code: 'ERR_HEAP_DAMAGED',
+    },
+  )
 }

@@ -1,47 +1,47 @@
 import { type BlockTable, State, Word } from './block-table.js'
 
-// Sizes are granules. Each power of two is divided in 32 lists; below 64, every size has a list of its own.
+// Sizes are in granules. Each power of two is divided into 32 lists; below 64, every size has its own list.
 enum Level {
   bits = 5,
   lists = 32,
   mask = 31,
-  /** Powers of two above 32 that an int32 has, the sizes below 32, and one never filled, for what is rounded past all. */
+  /** One for each power of two from 32 on in an int32, one for smaller sizes, one that stays empty. */
   count = 28,
 }
 
-/** The list with blocks of this size. */
+/** The list that contains blocks of this size. */
 export function listOf(size: number): number {
   if (size < 2 * Level.lists) return size
   const shift = 31 - Level.bits - Math.clz32(size)
   return ((shift + 1) << Level.bits) | ((size >>> shift) & Level.mask)
 }
 
-/** The first list of which every block has at least this size. */
+/** The first list in which every block has at least this size. */
 export function firstFitting(size: number): number {
   if (size < 2 * Level.lists) return size
   return listOf(size + (1 << (31 - Level.bits - Math.clz32(size))) - 1)
 }
 
 /**
- * Free blocks by size, in two levels of lists, with a bit for every list that has blocks and one for every level that has
- * such a list: the smallest list that surely fits is found by two searches for a lowest bit, however many blocks there
- * are. That is the index of TLSF (Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic memory allocator for real-time
- * systems", ECRTS 2004).
+ * Free blocks by size, in two levels of lists. A bit for each list says that it contains blocks, a bit for each level
+ * says that one of its lists does. Two searches for a lowest bit find the smallest list in which every block fits,
+ * however many blocks there are. This is the index of TLSF (Masmano, Ripoll, Crespo, Real: "TLSF: a new dynamic memory
+ * allocator for real-time systems", ECRTS 2004).
  */
 export class FreeLists {
   readonly table: BlockTable
-  /** The first block of each list, 0 when it is empty. */
+  /** The first block of each list; 0 when it is empty. */
   readonly heads = new Int32Array(Level.count * Level.lists)
-  /** Of each level, a bit for each of its lists that has blocks. */
+  /** For each level, the bits of its lists that contain blocks. */
   readonly filled = new Int32Array(Level.count)
-  /** A bit for each level that has any. */
+  /** The bits of the levels that have such a list. */
   levels = 0
 
   constructor(table: BlockTable) {
     this.table = table
   }
 
-  /** The first list from `list` on that has blocks; -1 when none has. */
+  /** The first list from `list` on that contains blocks; -1 when none does. */
   filledFrom(list: number): number {
     let level = list >>> Level.bits
     let lists = this.filled[level] & (-1 << (list & Level.mask))
@@ -54,18 +54,18 @@ export class FreeLists {
     return (level << Level.bits) | (31 - Math.clz32(lists & -lists))
   }
 
-  /** Whether the bits say that a list has blocks. */
+  /** Whether the bits say that a list contains blocks. */
   isFilled(list: number): boolean {
     const level = list >>> Level.bits
     return ((this.levels >>> level) & (this.filled[level] >>> (list & Level.mask)) & 1) === 1
   }
 
-  /** Size of the largest block: one of the last list that has any. */
+  /** Size of the largest block, which is in the last list that contains any. */
   largest(): number {
     if (this.levels === 0) return 0
     const level = 31 - Math.clz32(this.levels)
     const list = (level << Level.bits) | (31 - Math.clz32(this.filled[level]))
-    // Of one size: a failed allocation of a heap in small pieces does not look at them all.
+    // All blocks of this list have one size. So a failed allocation of a fragmented heap does not look at each of them.
     if (list < 2 * Level.lists) return list
     const words = this.table.words
     let most = 0
@@ -74,7 +74,7 @@ export class FreeLists {
     return most
   }
 
-  /** A block is free from now on. What was freed last is taken first: its bytes may still be in a cache. */
+  /** Makes a block free. The block that was freed last is used first, since its bytes may still be in a cache. */
   add(block: number): void {
     const words = this.table.words
     const list = listOf(words[block + Word.size])
@@ -91,7 +91,7 @@ export class FreeLists {
     this.levels |= 1 << level
   }
 
-  /** A block is in no list any more, whatever will become of it. */
+  /** Removes a block from its list. The caller sets its state. */
   delete(block: number): void {
     const words = this.table.words
     const next = words[block + Word.next]

@@ -23,37 +23,37 @@ import { firstWritten, markRedZone, redZoneBytes } from './red-zone.js'
 import { SegregatedFit } from './segregated-fit.js'
 import type { HeapBlock, HeapStats } from './stats.js'
 
-/** The most that one view shows. */
+/** Bytes that one view can show. */
 const longestView = 2 * GiB
-/** What an int32 counts. */
+/** So that an int32 can count them. */
 const mostGranules = 2 ** 31 - 1
 const fewestBlocks = 256
 
 /**
  * Blocks of any size, from 16 bytes up, in a region or slice: as DPDK's rte_malloc.
  *
- * A block is named by its offset in the memory that the heap was opened on, and has no header there. All that the heap
- * knows of its blocks lies in typed arrays beside the memory: a device or a program that writes past the end of a block
- * damages its neighbour's bytes, but never the heap.
+ * A block is named by its offset in the memory that the heap was opened on, and has no header there. The heap's own
+ * table of blocks lies in typed arrays beside the memory. A device or a program that writes past the end of a block
+ * damages the bytes of its neighbour, but never the heap.
  *
- * One thread's, as its Region object is. Threads that allocate from one region open a heap on a slice each; a program on
- * several NUMA nodes opens one for each node's region.
+ * A heap belongs to one thread, as its Region object does. If several threads allocate from one region, each opens a
+ * heap on its own slice. A program on several NUMA nodes opens a heap for each node's region.
  *
- * It holds its region until it is closed.
+ * A heap holds its region until it is closed.
  */
 export class Heap {
   readonly #part: AlignedMemory
   readonly #release: () => void
-  /** Bytes behind each block that nobody may write to; 0 where overruns are not looked for. */
+  /** Bytes behind each block that no program may write to; 0 without red zones. */
   readonly #redZone: number
   #fit: SegregatedFit
-  /** All of its bytes, where one view can show them: one that is kept makes no garbage. */
+  /** A view of all its bytes, if one view can show them. It is kept, since a new one for each call would be garbage. */
   #whole: Uint8Array | undefined
   #closed = false
   #failures = 0
 
-  /** Made by `createHeap()`, which has checked the words. */
-  constructor(part: AlignedMemory, blocks: number, redZone: number) {
+  /** Made by `createHeap()`, which has checked the arguments. */
+  constructor(part: PoolRange, blocks: number, redZone: number) {
     this.#part = part
     this.#redZone = redZone
     const address = part.core.address + BigInt(part.offset)
@@ -62,30 +62,30 @@ export class Heap {
     this.#release = part.core.hold('a heap')
   }
 
-  /** Bytes that it manages: those of its memory, less what is beyond a multiple of 16; 0 once it was closed. */
+  /** Bytes that the heap manages: those of its memory, rounded down to a multiple of 16; 0 when it is closed. */
   get size(): number {
     return this.#fit.size * Granule.bytes
   }
 
-  /** Whether it was closed. */
+  /** Whether the heap is closed. */
   get closed(): boolean {
     return this.#closed
   }
 
   /**
-   * Allocates `size` bytes, whose contents are what they were. In constant time, and without garbage.
+   * Allocates `size` bytes, and leaves their contents as they are. It takes constant time, and makes no garbage.
    *
    * @param size bytes, at least 1
-   * @param alignment what the block's virtual address is a multiple of: a power of two, up to 1 GiB; always 16 at least
+   * @param alignment the block's virtual address is a multiple of it: a power of two, up to 1 GiB; at least 16 is used
    * @returns the block's offset
-   * @throws PinfoldError `ERR_HEAP_FULL`, `ERR_OUT_OF_RANGE` for what is no size or alignment, `ERR_HEAP_CLOSED`,
-   *   `ERR_MEMORY_SHORT` when the process has no memory to know of more blocks. Nothing is changed then.
+   * @throws PinfoldError `ERR_HEAP_FULL`, `ERR_OUT_OF_RANGE` for a wrong size or alignment, `ERR_HEAP_CLOSED`,
+   *   `ERR_MEMORY_SHORT` when the process has no memory for a larger table. Nothing is changed then.
    */
   allocate(size: number, alignment: number = Granule.bytes): number {
     return this.#allocate('allocate', size, alignment)
   }
 
-  /** As `allocate`, and its bytes are zero. @throws PinfoldError as `allocate` and `region.view` */
+  /** As `allocate`, and sets the bytes to zero. @throws PinfoldError as `allocate` and `region.view` */
   allocateZeroed(size: number, alignment: number = Granule.bytes): number {
     const offset = this.#allocate('allocateZeroed', size, alignment)
     try {
@@ -98,11 +98,11 @@ export class Heap {
   }
 
   /**
-   * Makes a block larger or smaller, and keeps its bytes up to the smaller of both sizes. It stays where it is when it
-   * shrinks, or when what follows it is free and large enough; else it moves.
+   * Makes a block larger or smaller, and keeps its bytes up to the smaller of both sizes. The block stays where it is
+   * when it shrinks, or when the memory behind it is free and large enough. Otherwise it moves.
    *
-   * @param alignment as of `allocate`: a block that lies on no multiple of it moves
-   * @returns the block's offset: the old one, or a new one, and then the old one is free
+   * @param alignment as of `allocate`; a block whose address is not a multiple of it moves
+   * @returns the block's offset. If it is not the old offset, the old block is free
    * @throws PinfoldError as `free`, `allocate` and `region.view`. Nothing is changed then.
    */
   reallocate(offset: number, size: number, alignment: number = Granule.bytes): number {
@@ -130,15 +130,16 @@ export class Heap {
   }
 
   /**
-   * Gives a block back.
+   * Frees a block.
    *
-   * @param offset what `allocate` returned
-   * @throws PinfoldError `ERR_BLOCK_FREE` when it is free already, `ERR_BLOCK_UNKNOWN` when it is inside of another block,
-   *   `ERR_OUT_OF_RANGE` when it is no offset of the heap, `ERR_BLOCK_OVERRUN`, `ERR_HEAP_CLOSED`. Nothing is changed then.
+   * @param offset the block's offset, as `allocate` returned it
+   * @throws PinfoldError `ERR_BLOCK_FREE` when it is free already, `ERR_BLOCK_UNKNOWN` when it is inside another block,
+   *   `ERR_OUT_OF_RANGE` when it is no offset of the heap, `ERR_BLOCK_OVERRUN`, `ERR_HEAP_CLOSED`. Nothing is changed
+   *   then.
    */
   free(offset: number): void {
     if (this.#redZone > 0) this.#requireUnwritten('free', this.#live('free', offset))
-    // What is no whole number of granules is not in the index either.
+    // An offset that is not a whole number of granules is not in the index either.
     if (typeof offset !== 'number' || !this.#fit.free(offset / Granule.bytes)) throw this.#noBlock('free', offset)
   }
 
@@ -148,8 +149,8 @@ export class Heap {
   }
 
   /**
-   * The bytes of a block, as many as it was allocated for, up to 2 GiB. The view goes on showing this place when the block
-   * was freed, and the place is another's.
+   * The bytes of a block, as many as it was allocated for, up to 2 GiB. After the block is freed, the view still shows
+   * these bytes, which another block may then use.
    *
    * @throws PinfoldError as `free` and `region.view`
    */
@@ -157,7 +158,7 @@ export class Heap {
     return this.#bytes(offset, this.#sizeOf(this.#live('view', offset)))
   }
 
-  /** What it has, and what was asked of it. @throws PinfoldError `ERR_HEAP_CLOSED` */
+  /** Counts of bytes, blocks and calls. @throws PinfoldError `ERR_HEAP_CLOSED` */
   stats(): HeapStats {
     this.#requireOpen('stats')
     const { size, used, peak, allocations, table, index, lists, byteLength } = this.#fit
@@ -176,8 +177,8 @@ export class Heap {
   }
 
   /**
-   * Its blocks, live and free ones, in the order of their places, so that every byte is in one. Those that come or go
-   * while it is walked may be told or not.
+   * The blocks, live and free, in the order of their offsets. Every byte is in one of them. If blocks change during the
+   * walk, it may tell the change or not.
    *
    * @throws PinfoldError `ERR_HEAP_CLOSED`
    */
@@ -187,11 +188,11 @@ export class Heap {
   }
 
   /**
-   * Checks all that it knows: its blocks fill it without a gap, none overlaps another, each is found where it has to be.
-   * Nothing that is written to the memory can change that, so what this would find is a fault of the heap itself. With red
-   * zones, also that none was written to. Takes time for every block.
+   * Checks the heap's own table: the blocks fill the heap without a gap, no block overlaps another, and each is in its
+   * list or in the index. A program that writes to the memory cannot change this, so damage is a fault of the heap
+   * itself. With red zones, it also checks that no program has written to one. It takes time for every block.
    *
-   * @throws PinfoldError `ERR_HEAP_DAMAGED` or `ERR_BLOCK_OVERRUN` that names the first block that is not right;
+   * @throws PinfoldError `ERR_HEAP_DAMAGED` or `ERR_BLOCK_OVERRUN`, which names the first wrong block;
    *   `ERR_HEAP_CLOSED`
    */
   check(): void {
@@ -203,24 +204,25 @@ export class Heap {
   }
 
   /**
-   * Lets its region go. Once only: a second call does nothing.
+   * Closes the heap, and gives up its hold on the region. A second call does nothing.
    *
-   * @param options `force` closes it also with live blocks, whose offsets are then nobody's
-   * @throws PinfoldError `ERR_HEAP_IN_USE` while there are live blocks, as rte_malloc_heap_destroy has EBUSY; nothing is
-   *   changed then. `ERR_INVALID_ARGUMENT`
+   * @param options `force` closes it also with live blocks, whose offsets the program must not use any more
+   * @throws PinfoldError `ERR_HEAP_IN_USE` while there are live blocks, as rte_malloc_heap_destroy has EBUSY; nothing
+   *   is changed then. `ERR_INVALID_ARGUMENT`
    */
   close(options?: HeapCloseOptions): void {
     const force = options !== undefined && checked('close', closeOptions, options).force === true
     if (this.#closed) return
     if (this.#fit.index.count > 0 && !force) throw heapInUse(this.#name, this.#fit.index.count)
-    // No block is found in an empty one, nor room for any: nothing on the way of an allocation asks whether it is closed.
+    // An empty fit contains no block, and has no room for one. So the fast path need not ask whether the heap is
+    // closed.
     this.#fit = new SegregatedFit(0, 0, 1)
     this.#closed = true
     this.#whole = undefined
     this.#release()
   }
 
-  /** Closes it, also with live blocks: at the end of its scope nobody has their offsets any more. */
+  /** Closes the heap, also with live blocks: at the end of its scope the program has no more use for their offsets. */
   [Symbol.dispose](): void {
     this.close({ force: true })
   }
@@ -255,7 +257,7 @@ export class Heap {
     }
   }
 
-  /** The bytes behind what was asked for. */
+  /** The bytes behind those that the program asked for. */
   #redZoneOf(block: number): Uint8Array {
     return this.#bytes(this.#offsetOf(block) + this.#sizeOf(block), this.#fit.table.words[block + Word.slackOrList])
   }
@@ -311,7 +313,7 @@ export class Heap {
 
   #allBytes(): Uint8Array | undefined {
     if (this.size > longestView) return undefined
-    // Its length is 0 when somebody has transferred the ArrayBuffer away.
+    // Its length is 0 when a program has transferred its ArrayBuffer away.
     if (this.#whole === undefined || this.#whole.length === 0) this.#whole = this.#bytes(0, this.size)
     return this.#whole
   }
@@ -334,7 +336,7 @@ export class Heap {
 
 /** @throws PinfoldError `ERR_OUT_OF_RANGE` */
 function granulesOf(subject: string, size: number, redZone: number): number {
-  // Whole numbers of 31 bits stay integers for V8.
+  // V8 keeps whole numbers of 31 bits as integers.
   if (typeof size === 'number' && (size & 0x7fffffff) === size && size !== 0) {
     return (size + redZone + Granule.bytes - 1) >>> Granule.bits
   }
@@ -349,11 +351,11 @@ function largeGranulesOf(subject: string, size: number, redZone: number): number
 const open = new OpenOnce<Heap>()
 
 /**
- * A heap over a region or a slice of one: one free block of all its bytes, of which none is read or written.
+ * Opens a heap on a region, or on a slice of one. It is one free block of all bytes, none of which is read or written.
  *
  * @param memory from 16 bytes to 32 GiB; a slice starts at a multiple of 16
- * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`; `ERR_POOL_OPEN` when this thread has one open that
- *   starts there; `ERR_MEMORY_SHORT` when there is no memory to know of so many blocks
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`; `ERR_POOL_OPEN` when this thread has a heap open
+ *   that starts there; `ERR_MEMORY_SHORT` when there is no memory for the table of so many blocks
  */
 export function createHeap(memory: RegionMemory, options: HeapOptions = {}): Heap {
   const range = alignedMemory('createHeap', memory, Granule.bytes)
@@ -365,7 +367,7 @@ export function createHeap(memory: RegionMemory, options: HeapOptions = {}): Hea
     )
   }
   const { blocks = fewestBlocks, redZones = false } = checked('createHeap', heapOptions, options)
-  // Each would give out the same bytes, since what is known of them is beside the memory.
+  // Two heaps would allocate the same bytes, since each has its own table beside the memory.
   if (open.find(range) !== undefined) {
     throw new PinfoldError('createHeap: this thread has a heap open there', { code: 'ERR_POOL_OPEN' })
   }

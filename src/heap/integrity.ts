@@ -5,17 +5,17 @@ import type { SegregatedFit } from './segregated-fit.js'
 
 /** Where a heap contradicts itself. */
 export interface Damage {
-  /** Of the first block that is not right, in bytes. */
+  /** Of the first wrong block, in bytes. */
   readonly offset: number
   readonly problem: string
 }
 
 /**
- * The first block that is not as it has to be, in the order of their places; undefined when all is right. None of what it
- * reads is believed before it was compared, so it ends whatever stands there.
+ * The first wrong block, in the order of their offsets; undefined when the heap is right. It checks each word before it
+ * uses it, so it ends whatever the words are.
  *
- * @param redZone bytes that each live block has behind those that were asked for
- * @throws PinfoldError `ERR_HEAP_DAMAGED` after a change that was cut short
+ * @param redZone bytes that each live block has behind those that the program asked for
+ * @throws PinfoldError `ERR_HEAP_DAMAGED` after a call that was interrupted
  */
 export function firstDamage(fit: SegregatedFit, redZone: number): Damage | undefined {
   if (fit.changing) throw cutShort()
@@ -38,11 +38,11 @@ export function firstDamage(fit: SegregatedFit, redZone: number): Damage | undef
     before = block
   }
   const problem =
-    words[before + Word.after] === 0 ? problemOfSums(fit, seen, listed) : 'something follows the last block'
+    words[before + Word.after] === 0 ? problemOfSums(fit, seen, listed) : 'there is a block behind the last'
   return problem === undefined ? undefined : { offset: start * Granule.bytes, problem }
 }
 
-/** Whether the block that has to start at `start`, behind the block `before`, says so, too. */
+/** The problem of the words of a block that must start at `start`, behind the block `before`. */
 function problemOf({ table, size: end }: SegregatedFit, block: number, before: number, start: number) {
   const { words } = table
   if (block === 0) return 'the blocks end before the heap does'

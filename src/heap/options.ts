@@ -8,12 +8,12 @@ export const heapOptions = z.lazy(() =>
 )
 
 /**
- * - `blocks`: how many blocks it has room to know of from the start, live and free, 1 to 2^26; 256 by default. Each takes
- *   40 to 48 bytes beside the memory. When there are more the room is doubled, which an allocation then waits for: some
- *   milliseconds at a million.
- * - `redZones`: put 16 bytes or more behind each block that nobody may write to, and look at them in `free`, `reallocate`
- *   and `check`: for finding what writes past an end. It makes these, and `allocate`, slower by some 100 ns. Off by
- *   default.
+ * - `blocks`: for how many blocks, live and free, the table has room at first, 1 to 2^26; 256 by default. A block takes
+ *   40 to 48 bytes beside the memory. When the table is full, an allocation doubles it, which takes some milliseconds
+ *   at a million blocks.
+ * - `redZones`: put 16 bytes or more behind each block that no program may write to, and check them in `free`,
+ *   `reallocate` and `check`. They find a program that writes past an end. They make these calls, and `allocate`,
+ *   slower by some 100 ns. Off by default.
  */
 export type HeapOptions = z.input<typeof heapOptions>
 

@@ -4,46 +4,46 @@ import { BlockTable, State, Word } from './block-table.js'
 import { cutShort, noMemoryForBlocks } from './fit-errors.js'
 import { FreeLists, firstFitting, listOf } from './free-lists.js'
 
-/** Free blocks that are looked at one by one when no list surely fits. */
+/** The most free blocks that are tried one by one when no list surely fits. */
 const mostTried = 32
 
 /**
- * Two-level segregated fit (TLSF) over places that are numbered in granules: all of it is arithmetic on words beside the
- * memory, and no byte of the memory is read or written.
+ * Two-level segregated fit (TLSF) over granules. It works on words beside the memory, and reads or writes no byte of
+ * the memory.
  *
- * Why TLSF: allocating and freeing take a bounded number of steps, however many blocks there are and of whatever sizes,
- * and so little is lost. A buddy system is as quick, and loses up to half of a block to rounding; here nothing is lost
- * beyond the granule, since neighbours of any size are joined as soon as both are free. A list by size alone, as
- * rte_malloc has, is searched for the first that fits. What is passed over is a free block that is less than a 32nd
- * larger than what was asked for, and only while a larger one is there.
+ * Why TLSF: allocating and freeing take a bounded number of steps, whatever the number and the sizes of the blocks, and
+ * little memory is lost. A buddy system is as quick, but loses up to half of a block to rounding. Here no more than the
+ * rounding to a granule is lost, since neighbours of any size are joined as soon as both are free. rte_malloc has lists
+ * by size too, but searches a list for the first block that fits. TLSF passes over a free block only if it is less than
+ * a 32nd larger than the size that was asked for, and a larger one is there.
  *
- * Blocks are numbers of the table; 0 is none.
+ * Blocks are numbers of the table; 0 is no block.
  */
 export class SegregatedFit {
   readonly table: BlockTable
   readonly lists: FreeLists
   readonly index: BlockIndex
-  /** Granules in all. */
+  /** All granules, live and free. */
   readonly size: number
-  /** Where granule 0 lies in a larger space, modulo the largest alignment: alignment counts from there. */
+  /** The address of granule 0 in granules, modulo the largest alignment. Alignment counts from there. */
   readonly skew: number
-  /** Granules that are in live blocks. */
+  /** Granules in live blocks. */
   used = 0
   /** The most that `used` has been. */
   peak = 0
-  /** Blocks that were made live. */
+  /** Blocks that were allocated so far. */
   allocations = 0
   /**
-   * Whether a change is under way. When the next begins, it still is if the last was cut short: by the end of the stack,
-   * which a call in the midst of it may meet. What is known of blocks is then worth nothing, and it refuses to go on.
+   * Whether a change is under way. If it is still set when the next change begins, an exception has interrupted the
+   * last one, since the stack was used up. The words of the blocks are then wrong, and every further change is refused.
    */
   changing = false
 
-  /** @throws PinfoldError `ERR_MEMORY_SHORT` when there is no memory to know of so many blocks */
+  /** @throws PinfoldError `ERR_MEMORY_SHORT` when there is no memory for the table of so many blocks */
   constructor(size: number, skew: number, blocks: number) {
     this.size = size
     this.skew = skew
-    // Four at least: an allocation may take two lines, and doubling must give them.
+    // At least four: an allocation may use two lines, and doubling must provide them.
     const lines = max(4, blocks)
     try {
       this.table = new BlockTable(lines)
@@ -53,23 +53,23 @@ export class SegregatedFit {
     }
     this.lists = new FreeLists(this.table)
     const { words } = this.table
-    // Cut off the line of no block, which leaves it as it has to be: its words are there to be written to.
+    // Create the first block by splitting sentinel 0. The sentinel's words are scratch space, so this does it no harm.
     const block = this.table.split(0, 0)
     words[block + Word.size] = size
     this.lists.add(block)
   }
 
   /**
-   * A live block of `size` granules at a multiple of `alignment`, a power of two; 0 when there is no room.
+   * Allocates a block of `size` granules at a multiple of `alignment`, a power of two. Returns 0 when there is no room.
    *
-   * In one piece, as `free` is: V8 inlines only so much, and a call in the midst costs as much as a step of this.
+   * This function and `free` are not divided further: V8 inlines only so much, and a call costs as much as a step here.
    *
-   * @throws PinfoldError `ERR_MEMORY_SHORT` when there is no memory to know of more blocks; nothing is changed then
+   * @throws PinfoldError `ERR_MEMORY_SHORT` when there is no memory for a larger table; nothing is changed then
    */
   allocate(size: number, alignment: number): number {
     if (size > this.size) return 0 // sizes below are int32
     const { table, lists } = this
-    // One for what is before the block, one for what is behind it.
+    // One line for the memory before the block, one for the memory behind it.
     if (table.spare < 2) this.grow()
     this.begin()
     let block = 0
@@ -102,7 +102,7 @@ export class SegregatedFit {
     return table.words.byteLength + index.heads.byteLength + lists.heads.byteLength + lists.filled.byteLength
   }
 
-  /** Frees the block that starts at granule `start` and returns true; false when no live one does. */
+  /** Frees the live block that starts at granule `start`. Returns false when there is none. */
   free(start: number): boolean {
     const { table, lists } = this
     const words = table.words
@@ -130,8 +130,8 @@ export class SegregatedFit {
   }
 
   /**
-   * Makes a live block larger or smaller where it is, without slack. False when what follows it is not free, or too small;
-   * nothing is changed then.
+   * Makes a live block larger or smaller where it is, without slack. Returns false when the memory behind it is not
+   * free, or too small; nothing is changed then.
    *
    * @throws PinfoldError as `allocate`
    */
@@ -162,10 +162,10 @@ export class SegregatedFit {
     return -(this.table.words[block + Word.start] + this.skew) & (alignment - 1)
   }
 
-  /** A free block that is large enough and starts at a multiple of `alignment`, if need be cut off from another. */
+  /** A free block that is large enough and starts at a multiple of `alignment`, if need be cut from another. */
   private aligned(size: number, alignment: number): number {
     const { lists, table } = this
-    // By luck first: what surely fits, also where it starts right behind a multiple, is mostly too large.
+    // Try blocks that may fit first. A block that surely fits, wherever it starts, is mostly too large.
     let found = this.fittingByLuck(size, alignment)
     if (found === 0) {
       const list = lists.filledFrom(firstFitting(size + alignment - 1))
@@ -181,7 +181,7 @@ export class SegregatedFit {
     return block
   }
 
-  /** Of the blocks that may fit or not, one of the first that does: so that a heap can be filled to its last granule. */
+  /** Tries blocks that may fit or not, so that a heap can be filled to its last granule. Returns 0 when none fits. */
   private fittingByLuck(size: number, alignment: number): number {
     const { lists } = this
     const words = this.table.words

@@ -1,17 +1,17 @@
-/** A stretch of a heap, as `walk()` tells it. */
+/** A block of a heap, as `walk()` tells it. */
 export interface HeapBlock {
   /** Where it starts in the heap's memory, in bytes. */
   readonly offset: number
-  /** Bytes that it takes: of a live block what was asked for, rounded up to 16. */
+  /** Bytes of the block: of a live block those that the program asked for, rounded up to a multiple of 16. */
   readonly length: number
-  /** Bytes that were asked for; 0 of a free one. */
+  /** Bytes that the program asked for; 0 for a free block. */
   readonly size: number
   readonly free: boolean
 }
 
-/** What `heap.stats()` tells. */
+/** The result of `heap.stats()`. */
 export interface HeapStats {
-  /** Bytes that it manages. */
+  /** Bytes that the heap manages. */
   readonly size: number
   /** Bytes in live blocks, each rounded up to 16. */
   readonly used: number
@@ -24,10 +24,10 @@ export interface HeapStats {
   /** Live blocks. */
   readonly blocks: number
   readonly freeBlocks: number
-  /** Blocks that were allocated since it was opened, moved ones included. */
+  /** Blocks that were allocated since the heap was opened, with those that `reallocate` moved. */
   readonly allocations: number
-  /** Allocations that found no room. */
+  /** Allocations that failed, since there was no room. */
   readonly failures: number
-  /** Bytes beside the memory that know the blocks. */
+  /** Bytes of the table beside the memory. */
   readonly overhead: number
 }

@@ -7,15 +7,19 @@ import { checkRange } from '../options.js'
 import { describe } from '../sizes.js'
 import { slotWord, slotWords } from './layout.js'
 
+/** A slice of the region that the packets lie in. */
+export type ExternalMemory = Slice
+
 /**
- * The external buffers of a thread's packets. A callback is this thread's, so a buffer whose last packet another thread has
- * freed waits for its owner; that of an owner that is no more stays taken.
+ * The external buffers that this thread has attached, and their release callbacks. Only the owner of a buffer can call
+ * its callback. If another thread frees the last packet, the buffer waits for its owner; if the owner is dead, the slot
+ * stays taken.
  */
 export class ExternalSlots {
   readonly #owner = randomInt(1, 2 ** 31)
   readonly #callbacks = new Map<number, () => void>()
 
-  /** @returns the slot's number. @throws PinfoldError when all are taken */
+  /** Takes a free slot. @returns its number. @throws PinfoldError `ERR_PACKETS_EXHAUSTED` when all are taken */
   claim(slots: Int32Array, { offset, length }: ExternalRange, release: () => void): number {
     const count = slots.length / slotWords
     for (let slot = 0; slot < count; slot++) {
@@ -34,12 +38,12 @@ export class ExternalSlots {
     })
   }
 
-  /** One more packet uses it. */
+  /** Adds a packet that uses the buffer of the slot at `at`. */
   share(slots: Int32Array, at: number): void {
     atomicAdd(slots, at + slotWord.references, 1)
   }
 
-  /** No packet uses it any more. */
+  /** Frees a slot that no packet uses any more, and calls its callback, if this thread is its owner. */
   released(slots: Int32Array, slot: number): void {
     const release = this.#callbacks.get(slot)
     const at = slot * slotWords
@@ -49,7 +53,7 @@ export class ExternalSlots {
     release()
   }
 
-  /** Those that others have freed. Also when a callback throws, which is thrown at the end. */
+  /** Calls the callbacks of slots that other threads have freed. If some throw, rethrows the first error at the end. */
   run(slots: Int32Array): number {
     const failures: unknown[] = []
     let count = 0
@@ -68,18 +72,21 @@ export class ExternalSlots {
   }
 }
 
-/** Where an external buffer is in its region. */
-export type ExternalRange = Pick<MemoryRange, 'offset' | 'length'>
+/** Where an external buffer is in its region, in bytes. */
+export interface ExternalRange {
+  readonly offset: number
+  readonly length: number
+}
 
-/** What the caller has given, read once. @throws PinfoldError */
-export function externalRange(core: RegionCore, memory: RegionMemory, release: () => void): ExternalRange {
-  const range = isRegionMemory(memory) ? rangeOf(memory) : undefined
-  if (range === undefined || range.core.id !== core.id) throw wrong('memory', "memory of the packets' region", memory)
-  const { offset, length } = range
-  checkRange('attachExternal', offset, length, core.size)
+/** The caller's slice, read once and checked. @throws PinfoldError */
+export function externalRange(region: MappedRegion, memory: ExternalMemory, release: () => void): ExternalRange {
+  if (!isSlice(memory)) throw wrong('memory', "a Slice of the packets' region", memory)
+  const { region: other, offset, length } = memory
+  if (coreOf(other).id !== coreOf(region).id) throw wrong('memory', "a Slice of the packets' region", memory)
+  checkRange('attachExternal', offset, length, region.size)
   if (typeof release !== 'function') throw wrong('release', 'a function', release)
   if (length < 2 ** 31) return { offset, length }
-  throw new PinfoldError(`attachExternal: expected less than 2 GiB, received ${length} bytes`, {
+  throw new PinfoldError(`attachExternal: memory: expected less than 2 GiB, received ${length} bytes`, {
     code: 'ERR_OUT_OF_RANGE',
     values: { length },
   })

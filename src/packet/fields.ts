@@ -1,7 +1,7 @@
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
 
-/** Types of fields, as DataView has them. */
+/** Types of fields: those of a DataView. */
 export const fieldTypes = ['uint8', 'uint16', 'uint32', 'int32', 'uint64', 'float64'] as const
 export type PacketFieldType = (typeof fieldTypes)[number]
 
@@ -19,26 +19,26 @@ interface FieldPlace {
   readonly at: number
 }
 
-/** What knows where the details of a packet are that somebody has. */
+/** Where the details of allocated packets are. */
 export interface Details {
   /** The details of all packets. */
   readonly view: DataView
-  /** Where those of a packet start. @throws PinfoldError */
+  /** Where the details of a packet start. @throws PinfoldError */
   of(index: number): number
 }
 
 /**
- * A field that each packet has beside its bytes, also each later segment. It is 0 at first, and keeps its value when the
- * packet is freed and allocated again.
+ * A field that each packet has beside its bytes; each later segment has its own. It is 0 at first, and keeps its value
+ * when the packet is freed and allocated again.
  */
 export interface PacketField<Value = number> {
   /** @throws PinfoldError as `packets.free` */
   get(index: number): Value
-  /** What the type cannot hold is cut as a typed array cuts it. @throws PinfoldError `ERR_INVALID_ARGUMENT`; as `get` */
+  /** Cuts a value that the type cannot hold, as a typed array. @throws PinfoldError `ERR_INVALID_ARGUMENT`; as `get` */
   set(index: number, value: Value): void
 }
 
-/** The declared fields: where each lies among a packet's details. */
+/** The declared fields, and where each lies among a packet's details. */
 export class PacketFields {
   /** Bytes of all fields of a packet, a multiple of 8. */
   readonly bytes: number
@@ -49,7 +49,7 @@ export class PacketFields {
   constructor(fields: Readonly<Record<string, PacketFieldType>>) {
     let at = 0
     const entries = Object.entries(fields)
-    // The widest first, so that each is aligned.
+    // The widest fields come first, so that each is aligned.
     for (const [name, type] of [...entries].sort(([, one], [, other]) => sizes[other] - sizes[one])) {
       this.#places.set(name, { type, at })
       at += sizes[type]
@@ -58,7 +58,7 @@ export class PacketFields {
     this.declaration = entries.map(([name, type]) => `${name} ${type}`).join('\n')
   }
 
-  /** Undefined when it is no declaration. */
+  /** The fields of a declaration; undefined when the text is none. */
   static parse(declaration: string): PacketFields | undefined {
     const fields: Record<string, PacketFieldType> = {}
     for (const line of declaration === '' ? [] : declaration.split('\n')) {
@@ -70,7 +70,7 @@ export class PacketFields {
     return new PacketFields(fields)
   }
 
-  /** @throws PinfoldError `ERR_INVALID_ARGUMENT` when none was declared, or one of another type */
+  /** @throws PinfoldError `ERR_INVALID_ARGUMENT` when no such field was declared, or it has another type */
   open(name: string, type: PacketFieldType, details: Details): PacketField | PacketField<bigint> {
     const place = this.#places.get(name)
     if (place === undefined) throw wrongField(`there is no field ${describe(name)}`, { name })
@@ -79,7 +79,7 @@ export class PacketFields {
   }
 }
 
-const little = true // the machine's own order, of x86-64 and arm64
+const little = true // the byte order of x86-64 and arm64
 
 function fieldAt({ type, at }: FieldPlace, d: Details): PacketField | PacketField<bigint> {
   switch (type) {

@@ -3,16 +3,16 @@ import { PinfoldError } from '../errors.js'
 import type { RegionMemory } from '../memory/region-memory.js'
 
 /**
- * Packets in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process.
+ * The layout of packets in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process.
  *
- *     line 0    what it is: written once, before anybody attaches
+ *     line 0    header: written once, before another thread can attach
  *     line 1    32 lines: the declared fields, as text
  *     line 33   slots of external buffers, 8 words each
- *               records, 8 words each: what a packet is, beside its bytes
+ *               records, 8 words each: the state of a packet, beside its bytes
  *               details: the fields and the private area of each packet
- *               a BufferPool (buffer-pool-layout.ts), whose elements are the packets' buffers
+ *               a BufferPool (src/pool/layout.ts), whose elements are the packets' buffers
  *
- * A record is half a cache line, so that a burst of 32 packets is known by 16 lines.
+ * A record is half a cache line, so that the records of a burst of 32 packets are 16 lines.
  */
 const lineBytes = 64
 
@@ -25,7 +25,7 @@ const headerWord = {
   /** Bytes of a packet's fields and private area. */
   details: 5,
   externals: 6,
-  /** Bytes of the declared fields' text. */
+  /** Bytes of the text that declares the fields. */
   declaration: 7,
   /** Where the pool starts, in lines. */
   pool: 8,
@@ -34,11 +34,11 @@ const headerWord = {
 export const mostDeclared = 32 * lineBytes
 const slotsAt = 33 * lineBytes
 export const slotWords = 8
-/** Of an external buffer. */
+/** The words of an external buffer's slot. */
 export const slotWord = {
-  /** How many packets have it; 0 with an owner: its release callback has still to be called. */
+  /** How many packets use it. If 0, and the slot has an owner, the release callback has yet to be called. */
   references: 0,
-  /** Whose callback it is; 0: the slot is free. */
+  /** The owner of the callback, a random number of a thread; 0: the slot is free. */
   owner: 1,
   /** Where it starts in the region: bytes, and units of 4 GiB. */
   offsetLow: 2,
@@ -47,20 +47,20 @@ export const slotWord = {
 } as const
 
 export const recordWords = 8
-/** Of a packet. The first two pairs of words are written as one 64-bit value each. */
+/** The words of a packet's record. The first two pairs of words are written as one 64-bit value each. */
 export const recordWord = {
-  /** How many have it, and in the higher half how many others use its buffer; 0: it is free. */
+  /** The number of holders, and in the higher half the number of other packets that use its buffer; 0: it is free. */
   references: 0,
-  /** How many segments it has, and whether it uses another buffer than its own; 1: the words from `next` on say nothing. */
+  /** Number of segments, and whether `buffer` means something. If 1, the words from `next` on mean nothing. */
   form: 1,
   /** Where the data start in the buffer. */
   start: 2,
   length: 3,
-  /** The next segment's number plus 1; 0: it is the last. */
+  /** The next segment's number plus 1; 0: this is the last. */
   next: 4,
-  /** Of a packet's first segment, the length of all. */
+  /** In a packet's first segment, the length of all segments. */
   total: 5,
-  /** Whose buffer it uses: n + 1 that of packet n; -1 - n external buffer n. */
+  /** The buffer that it uses: n + 1 for that of packet n, -1 - n for external buffer n. */
   buffer: 6,
 } as const
 
@@ -70,23 +70,23 @@ export function newRecord(headroom: number): [number, number] {
   return [counts, place]
 }
 
-/** In `form`: the segments, 0 when it is not the first of them; and whether `buffer` says something. */
+/** In `form`: the number of segments, 0 in a later segment; and whether `buffer` means something. */
 export const segmentsMask = 0xffff
 export const usesOther = 0x10000
 
-/** In `references`: one holder, one other that uses the buffer, and what both can be at most. */
+/** In `references`: one other packet that uses the buffer, the bits of the holders, and the most that both can be. */
 export const oneSharer = 0x10000
 export const holdersMask = 0xffff
 export const mostReferences = 0x7ffe
 
-/** As rte_mbuf's: its count is a 16-bit number. */
+/** As of rte_mbuf, where the count is a 16-bit number. */
 export const mostSegments = 65_535
-/** So that the records lie in one view. */
+/** With more, the records would not lie in one view. */
 export const mostPackets = 2 ** 25
 const magic = 0x53544b50 // 'PKTS', as its bytes are in memory
 const version = 1
 
-/** What packets are, once and for all. */
+/** The properties of packets that never change. */
 export interface PacketShape {
   readonly capacity: number
   readonly headroom: number
@@ -99,7 +99,7 @@ export interface PacketShape {
   readonly pool: number
 }
 
-/** Where the parts start, in bytes. */
+/** Where the parts of the memory start, in bytes. */
 export interface PacketPlaces {
   readonly slots: number
   readonly records: number
@@ -117,7 +117,7 @@ export function packetPlaces({
   return { slots: slotsAt, records, details: first, end: roundToLine(first + capacity * details) }
 }
 
-/** The views of packets that a thread works on. */
+/** The views of the memory that a thread works on. */
 export interface PacketViews {
   readonly slots: Int32Array
   readonly records: Int32Array
@@ -143,7 +143,7 @@ export function packetViews(memory: RegionMemory, shape: PacketShape): PacketVie
   }
 }
 
-/** Makes packets of memory that may have held anything, all free. The magic comes last, by `publishPackets`. */
+/** Writes free packets over memory that may hold anything. The magic number comes last, by `publishPackets`. */
 export function writePackets(memory: RegionMemory, shape: PacketShape): void {
   const bytes = memory.view(0, packetPlaces(shape).end)
   const words = headerOf(memory)
@@ -161,20 +161,22 @@ export function writePackets(memory: RegionMemory, shape: PacketShape): void {
   bytes.set(text, lineBytes)
 }
 
-/** From now on others can attach. */
+/** From now on other threads can attach. */
 export function publishPackets(memory: RegionMemory): void {
   atomicStore(headerOf(memory), headerWord.magic, magic)
 }
 
 /**
- * What packets lie in the memory. It is read once: whatever is written there later, a thread keeps within what was checked.
+ * The shape of the packets in the memory. The header is read once: a program that writes over it later changes nothing
+ * of what was checked.
  *
- * @throws PinfoldError `ERR_PACKETS_LAYOUT` when there are none, or none of this version, or more than fit; as `region.view`
+ * @throws PinfoldError `ERR_PACKETS_LAYOUT` when there are no packets of this version, or they do not fit; as
+ *   `region.view`
  */
 export function readPackets(memory: RegionMemory, bytes: number): PacketShape {
   if (bytes < slotsAt) throw noPackets(`${bytes} bytes are too few`, { bytes })
   const words = headerOf(memory).slice()
-  if (words[headerWord.magic] !== magic) throw noPackets('there are none', {})
+  if (words[headerWord.magic] !== magic) throw noPackets('it does not start with their header', {})
   const found = words[headerWord.version]
   if (found !== version) throw noPackets(`they are of version ${found}, not ${version}`, { version: found })
   const declared = words[headerWord.declaration]
@@ -195,7 +197,7 @@ export function readPackets(memory: RegionMemory, bytes: number): PacketShape {
     shape.privateSize <= shape.details &&
     packetPlaces(shape).end <= shape.pool &&
     shape.pool < bytes
-  if (!isPossible) throw noPackets('what stands there cannot be', { ...shape, bytes })
+  if (!isPossible) throw noPackets('their header contradicts itself', { ...shape, bytes })
   return { ...shape, declaration: Buffer.from(memory.view(lineBytes, declared)).toString('latin1') }
 }
 

@@ -19,11 +19,11 @@ import { Packets } from './packets.js'
 const open = new OpenOnce<Packets>()
 
 /**
- * Free packets in `memory`, whatever was there. Nobody may use packets there.
+ * Makes packets in `memory`, all free, whatever it contained. No thread may use packets there.
  *
  * @param memory a region, or a slice that starts at a multiple of 64 bytes
- * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when they do not fit, `ERR_POOL_OPEN` when this thread has
- *   some open there, `ERR_REGION_CLOSED`
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when they do not fit, `ERR_POOL_OPEN` when this
+ *   thread has packets open there, `ERR_REGION_CLOSED`
  */
 export function createPackets(memory: RegionMemory, options: PacketsOptions = {}): Packets {
   const range = poolRange('createPackets', memory)
@@ -42,7 +42,7 @@ export function createPackets(memory: RegionMemory, options: PacketsOptions = {}
       values: { count: shape.capacity, bytesNeeded, bytes: range.length },
     })
   }
-  // Before there is a pool: the records of a great many packets may be more than one view can show.
+  // Before the pool is made: the records of very many packets may be more than one view can show, which throws.
   memory.view(0, shape.pool)
   const pool = createBufferPool(memory.slice(shape.pool, range.length - shape.pool), { ...asked.pool, count: capacity })
   writePackets(memory, shape)
@@ -51,28 +51,28 @@ export function createPackets(memory: RegionMemory, options: PacketsOptions = {}
 }
 
 /**
- * The packets that `createPackets` has made in this memory, also in another thread, or another process that has the memory.
- * A thread has one object for them: attaching again returns it.
+ * Opens the packets that `createPackets` has made in this memory, also in another thread, or in another process that
+ * has the memory. A thread has one object for them: a second call returns the same.
  *
- * @throws PinfoldError `ERR_PACKETS_LAYOUT` when there are none; as `attachBufferPool`
+ * @throws PinfoldError `ERR_PACKETS_LAYOUT` when there are no packets; as `attachBufferPool`
  */
 export function attachPackets(memory: RegionMemory): Packets {
   const range = alignedMemory('attachPackets', memory)
   const shape = readPackets(memory, range.length)
   const fields = PacketFields.parse(shape.declaration)
   if (fields === undefined || fields.bytes + shape.privateSize > shape.details) {
-    throw noPackets('its fields cannot be', { declaration: shape.declaration })
+    throw noPackets('their header declares no valid fields', { declaration: shape.declaration })
   }
   const known = open.find(range)
   if (known !== undefined) return known
   const pool = attachBufferPool(memory.slice(shape.pool, range.length - shape.pool))
   if (pool.capacity === shape.capacity && shape.headroom <= pool.elementSize) return opened(range, shape, pool, fields)
   pool.close()
-  throw noPackets('its pool is another', { capacity: shape.capacity, elements: pool.capacity })
+  throw noPackets('the pool behind their header is not theirs', { capacity: shape.capacity, elements: pool.capacity })
 }
 
 /**
- * Bytes that `options.count` packets take, when they start where a page of `pageSize` bytes does.
+ * Bytes that `options.count` packets take, if they start at a multiple of `pageSize` bytes.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
@@ -86,7 +86,7 @@ export function packetsBytes(options: PacketsOptions & { readonly count: number 
 }
 
 function bytesOf(asked: CheckedPackets, count: number, pageSize: number): number {
-  // The pool does not start where a page does, so that its elements may begin a page later.
+  // The pool starts in the middle of a page, so its elements may begin up to a page later.
   return shapeOf(asked, count).pool + bufferPoolBytes({ ...asked.pool, count }, pageSize) + pageSize
 }
 

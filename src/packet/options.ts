@@ -6,7 +6,7 @@ import { fieldTypes, PacketFields, type PacketFieldType } from './fields.js'
 import { mostDeclared, mostPackets } from './layout.js'
 
 const most = 2 ** 24
-/** More than their declaration has place for. */
+/** More than their declaration has room for. */
 const mostFields = 1024
 const fieldName = z.string().regex(/^[a-zA-Z_]\w{0,63}$/, { error: 'expected a name of letters, digits and _' })
 const createOptions = z.lazy(() =>
@@ -27,21 +27,21 @@ const createOptions = z.lazy(() =>
   }),
 )
 
-/** What new packets are like. */
+/** The options of `createPackets`. */
 export interface PacketsOptions
   extends Pick<BufferPoolOptions, 'align' | 'crossPages' | 'cache'>,
     Pick<BufferPoolAttachOptions, 'patience'> {
-  /** Bytes of a packet's own buffer, headroom and all. Default: 2176, as RTE_MBUF_DEFAULT_BUF_SIZE. */
+  /** Bytes of a packet's own buffer, with the headroom. Default: 2176, as RTE_MBUF_DEFAULT_BUF_SIZE. */
   readonly bufferSize?: number | undefined
   /** Bytes that a new packet leaves free before its data. Default: 128, as RTE_PKTMBUF_HEADROOM. */
   readonly headroom?: number | undefined
-  /** How many; up to 2^25. Default: as many as fit into the memory. */
+  /** Number of packets, up to 2^25. Default: as many as fit into the memory. */
   readonly count?: number | undefined
-  /** Bytes beside each packet that mean what the program says; up to 65,536. Default: 0. */
+  /** Bytes beside each packet that the program may use as it likes, up to 65,536. Default: 0. */
   readonly privateSize?: number | undefined
   /** Fields that each packet has beside its bytes, by name: `{ arrival: 'float64' }`. */
   readonly fields?: Readonly<Record<string, PacketFieldType>> | undefined
-  /** How many external buffers there can be at a time; up to 65,536. Default: 64. */
+  /** The most external buffers at a time, up to 65,536. Default: 64. */
   readonly externals?: number | undefined
 }
 
@@ -56,7 +56,7 @@ export interface CheckedPackets {
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` for a headroom larger than the buffer */
 export function checkedPackets(subject: string, options: PacketsOptions): CheckedPackets {
-  // Read once; the words of the pool are checked by the pool.
+  // Reads the options once. Those of the pool are checked by the pool.
   const given = checked(subject, createOptions, options)
   const { bufferSize = 2176, headroom = 128, count, privateSize = 0, externals = 64 } = given
   const { align, crossPages, cache, patience } = given

@@ -7,8 +7,8 @@ import type { Packets } from './packets.js'
 import type { PacketPart } from './segments.js'
 
 /**
- * A packet as an object: the same calls as those of Packets, without the number. It is a place to look from and no owner:
- * it can be moved from packet to packet by `at`, and a packet that is freed is freed for all that look at it.
+ * A packet as an object: the calls of Packets, without the number. The object does not own the packet: `at` moves it to
+ * another one, and a packet that is freed is free for all objects that show it.
  */
 export class Packet {
   readonly #packets: Packets
@@ -25,14 +25,14 @@ export class Packet {
     return this.#index
   }
 
-  /** Looks at another packet from now on. @throws PinfoldError as `packets.length` */
+  /** Moves this object to another packet. @throws PinfoldError as `packets.length` */
   at(index: number): this {
     this.#packets.length(index)
     this.#index = index
     return this
   }
 
-  /** As `packets.length`, and so on for all of the following. */
+  /** As `packets.length`. All that follows is as the call of the same name of Packets. */
   get length(): number {
     return this.#packets.length(this.#index)
   }
@@ -53,7 +53,7 @@ export class Packet {
     return this.#packets.references(this.#index)
   }
 
-  /** The bytes of the first segment, which are all of a packet that has no other. */
+  /** The bytes of the first segment. */
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.#packets.bytes(this.#index)
   }
@@ -89,7 +89,7 @@ export class Packet {
     return this
   }
 
-  /** `tail` is one of the same Packets. */
+  /** Puts the segments of `tail`, of the same Packets, behind those of this packet. */
   chain(tail: Packet): this {
     const isOurs = typeof tail === 'object' && tail !== null && #packets in tail && tail.#packets === this.#packets
     if (!isOurs) {
@@ -128,7 +128,7 @@ export class Packet {
     return this.#packets.piece(this.#index, from, length)
   }
 
-  /** All bytes, copied. */
+  /** A copy of all bytes. */
   toBytes(): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(this.length)
     this.#packets.read(this.#index, 0, bytes)
