@@ -1,7 +1,9 @@
 import { PinfoldError } from '../errors.js'
 import { OpenOnce } from '../memory/open-once.js'
-import { type AlignedMemory, alignedMemory, type RegionMemory } from '../memory/region-memory.js'
+import { type RegionMemory, type PoolRange, poolRange } from '../memory/region-memory.js'
+import type { BufferPool } from '../pool/buffer-pool.js'
 import { attachBufferPool, bufferPoolBytes, createBufferPool } from '../pool/open-pool.js'
+import type { BufferPoolOptions } from '../pool/options.js'
 import { ExternalSlots } from './external-buffers.js'
 import { PacketFields } from './fields.js'
 import {
@@ -34,17 +36,12 @@ export function createPackets(memory: RegionMemory, options: PacketsOptions = {}
   const { pageSize } = range.core
   const capacity = asked.count ?? mostThatFit(asked, range.length, pageSize)
   const shape = shapeOf(asked, Math.max(1, capacity))
-  const bytesNeeded = shape.pool + bufferPoolBytes({ ...asked.pool, count: shape.capacity }, pageSize)
-  if (capacity < 1 || shape.pool >= range.bytes) {
-    const taken = `${shape.capacity} packets take ${bytesNeeded} bytes`
-    throw new PinfoldError(`createPackets: ${taken}, and the memory has ${range.bytes}`, {
-      code: 'ERR_OUT_OF_RANGE',
-      values: { count: shape.capacity, bytesNeeded, bytes: range.length },
-    })
-  }
+  const bytesNeeded = bytesOf(asked, shape.capacity, pageSize)
+  const room = { count: shape.capacity, bytesNeeded, bytes: range.bytes }
+  if (capacity < 1 || shape.pool >= range.bytes) throw doNotFit(room)
   // Before the pool is made: the records of very many packets may be more than one view can show, which throws.
   memory.view(0, shape.pool)
-  const pool = createBufferPool(memory.slice(shape.pool, range.length - shape.pool), { ...asked.pool, count: capacity })
+  const pool = poolIn(memory.slice(shape.pool, range.bytes - shape.pool), { ...asked.pool, count: capacity }, room)
   writePackets(memory, shape)
   publishPackets(memory)
   return opened(range, shape, pool, asked.fields)
@@ -83,6 +80,26 @@ export function packetsBytes(options: PacketsOptions & { readonly count: number 
     code: 'ERR_INVALID_ARGUMENT',
     values: { received: undefined },
   })
+}
+
+/** The pool, which alone knows exactly how many bytes it takes at its place in the region. @throws PinfoldError */
+function poolIn(memory: RegionMemory, options: BufferPoolOptions, room: Room): BufferPool {
+  try {
+    return createBufferPool(memory, options)
+  } catch (error) {
+    throw error instanceof PinfoldError && error.code === 'ERR_OUT_OF_RANGE' ? doNotFit(room) : error
+  }
+}
+
+interface Room {
+  readonly count: number
+  readonly bytesNeeded: number
+  readonly bytes: number
+}
+
+function doNotFit(room: Room): PinfoldError {
+  const message = `createPackets: ${room.count} packets take ${room.bytesNeeded} bytes, and the memory has ${room.bytes}`
+  return new PinfoldError(message, { code: 'ERR_OUT_OF_RANGE', values: { ...room } })
 }
 
 function bytesOf(asked: CheckedPackets, count: number, pageSize: number): number {
