@@ -6,6 +6,7 @@ import {
   type PacketsOptions,
   packetsBytes,
 } from '../../src/index.js'
+import { needs, whyNotTransfer } from '../support/requirements.js'
 import { kept } from '../support/registries.js'
 
 // Calls that are refused or cut off half-way, and callers who do something else in the middle of one.
@@ -125,6 +126,32 @@ describe('a call that cannot go on gives up what it has made:', () => {
     packets.free(copy)
     expect(packets.available).toBe(65_999)
   })
+})
+
+test('every call goes on after a program has transferred the ArrayBuffer of the region away', (context) => {
+  needs(context, whyNotTransfer)
+  const { region, packets } = made({ fields: { port: 'uint16' } })
+  const port = packets.field('port', 'uint16')
+  const burst = new Uint32Array(4)
+  for (let turn = 0; turn < 2; turn++) packets.freeBulk(burst, packets.allocateBulk(burst, 4))
+  const [one, other] = [packets.allocate(), packets.allocate()]
+  const uses: readonly (readonly [() => unknown, unknown])[] = [
+    [() => packets.free(one), undefined],
+    [() => packets.allocate() >= 0, true],
+    [() => packets.append(other, 5) === packets.offset(other), true],
+    [() => packets.length(other), 5],
+    [() => packets.allocateBulk(burst, 4), 4],
+    [() => packets.freeBulk(burst, 4), undefined],
+    [() => port.set(other, 7), undefined],
+    [() => port.get(packets.clone(other)), 7],
+    [() => packets.isShared(other), true],
+    [() => packets.available, 13],
+  ]
+  for (const [use, expected] of uses) {
+    const { buffer } = region.view(0, 1)
+    Reflect.apply(Reflect.get(ArrayBuffer.prototype, 'transfer'), buffer, [])
+    expect([buffer.byteLength, use()]).toEqual([0, expected])
+  }
 })
 
 test('thousands of segments are copied and compared in one go', { timeout: 4000 }, () => {
