@@ -15,10 +15,11 @@ import {
   slotOf,
 } from './table.js'
 
-// Where the data of packets are, and how they grow and shrink at both ends.
+// Where the data of packets are, and how they grow and shrink at both ends. Programs get offsets from the start of the
+// packets' memory. A `Stretch` counts from the start of its region, as the region's views do.
 
 /** A stretch of the region, in bytes. */
-interface Stretch {
+export interface Stretch {
   readonly offset: number
   readonly length: number
 }
@@ -37,7 +38,7 @@ export function dataLength(table: PacketTable, index: number): number {
 /** @throws PinfoldError as `packets.offset` */
 export function offset(table: PacketTable, index: number): number {
   recordOf(table, 'offset', index)
-  return dataOf(table, 'offset', index).offset
+  return dataOf(table, 'offset', index).offset - table.range.offset
 }
 
 /** @throws PinfoldError as `packets.headroomOf` */
@@ -83,7 +84,7 @@ export function last(table: PacketTable, subject: string, index: number): number
 
 /** @throws PinfoldError as `packets.append` */
 export function append(table: PacketTable, index: number, count: number): number {
-  const { range, shape, pool } = table
+  const { shape, pool } = table
   const { records } = table.views
   const at = isPacket(index, shape.capacity) ? index << 3 : -1
   // The usual packet: one holder, one segment, its own buffer. There is none in an empty view.
@@ -95,7 +96,7 @@ export function append(table: PacketTable, index: number, count: number): number
     const isRoom = typeof count === 'number' && count >>> 0 === count && count <= size - start - length
     if (isRoom && (start | length) >= 0 && start <= size && length <= size) {
       records[at + recordWord.length] = length + count
-      return range.offset + shape.pool + pool.offset(index) + start + length
+      return shape.pool + pool.offset(index) + start + length
     }
   }
   const segment = last(table, 'append', index)
@@ -104,7 +105,7 @@ export function append(table: PacketTable, index: number, count: number): number
   const room = roomBehind(table, 'append', segment)
   if (count > room) throw noRoom('append', index, 'tailroom', count, room)
   grow(table, index, segment, count)
-  return offset + length
+  return offset + length - table.range.offset
 }
 
 /** @throws PinfoldError as `packets.prepend` */
@@ -116,7 +117,7 @@ export function prepend(table: PacketTable, index: number, count: number): numbe
   if (count > room) throw noRoom('prepend', index, 'headroom', count, room)
   table.views.records[at + recordWord.start] -= count
   grow(table, index, index, count)
-  return offset - count
+  return offset - count - table.range.offset
 }
 
 /** @throws PinfoldError as `packets.adj` */
@@ -126,7 +127,7 @@ export function adj(table: PacketTable, index: number, count: number): number {
   requireUpTo('adj', 'count', count, length)
   table.views.records[at + recordWord.start] += count
   grow(table, index, index, -count)
-  return offset + count
+  return offset + count - table.range.offset
 }
 
 /** @throws PinfoldError as `packets.trim` */

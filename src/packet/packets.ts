@@ -213,7 +213,7 @@ export class Packets {
     return data.last(this.table, 'last', index)
   }
 
-  /** Where a segment's data start, in bytes from the region's start. @throws PinfoldError as `free` */
+  /** Where a segment's data start, in bytes from the start of the packets' memory. @throws PinfoldError as `free` */
   offset(index: number): number {
     return data.offset(this.table, index)
   }
@@ -256,8 +256,8 @@ export class Packets {
   }
 
   /**
-   * Makes a packet longer at its end, by `count` bytes of its last segment's tailroom. Returns where these bytes start
-   * in the region.
+   * Makes a packet longer at its end, by `count` bytes of its last segment's tailroom. Returns the offset of these
+   * bytes, as `offset` counts it.
    *
    * @throws PinfoldError `ERR_PACKET_TAILROOM`, `ERR_OUT_OF_RANGE`; as `free`
    */
@@ -266,7 +266,7 @@ export class Packets {
   }
 
   /**
-   * Makes a packet longer at its start, by `count` bytes of its headroom. Returns where it now starts in the region.
+   * Makes a packet longer at its start, by `count` bytes of its headroom. Returns its new `offset`.
    *
    * @throws PinfoldError `ERR_PACKET_HEADROOM`, `ERR_OUT_OF_RANGE`; as `free`
    */
@@ -275,7 +275,7 @@ export class Packets {
   }
 
   /**
-   * Removes `count` bytes from the start of a packet's first segment. Returns where it now starts in the region.
+   * Removes `count` bytes from the start of a packet's first segment. Returns its new `offset`.
    *
    * @throws PinfoldError `ERR_OUT_OF_RANGE` when the first segment has fewer; as `free`
    */

@@ -4,7 +4,7 @@ import type { RegionCore } from '../memory/region-core.js'
 import { checkRange } from '../options.js'
 import type { Registers } from '../pool/elements.js'
 import { describe } from '../sizes.js'
-import { bytesOf, dataOf, totalAt } from './data.js'
+import { bytesOf, dataOf, type Stretch, totalAt } from './data.js'
 import { damaged, requireUpTo } from './errors.js'
 import { firstOf, type PacketTable, segmentsAt, segmentsOf } from './table.js'
 
@@ -14,7 +14,7 @@ import { firstOf, type PacketTable, segmentsAt, segmentsOf } from './table.js'
 export interface PacketPart {
   /** The segment that the bytes are in. */
   readonly index: number
-  /** Where the bytes start in the region. */
+  /** Where the bytes start, in bytes from the start of the packets' memory. */
   readonly offset: number
   readonly length: number
 }
@@ -26,15 +26,15 @@ export function count(table: PacketTable, index: number): number {
 
 /** @throws PinfoldError as `packets.parts` */
 export function parts(table: PacketTable, index: number): PacketPart[] {
-  return segmentsOf(table, 'parts', index).map((segment) => ({
-    index: segment,
-    ...dataOf(table, 'parts', segment),
-  }))
+  return segmentsOf(table, 'parts', index).map((segment) => {
+    const { offset, length } = dataOf(table, 'parts', segment)
+    return { index: segment, offset: offset - table.range.offset, length }
+  })
 }
 
 /** @throws PinfoldError as `packets.scatter` */
 export function scatter<Entry>(table: PacketTable, index: number, registration: Registers<Entry>): Entry[] {
-  const all = parts(table, index)
+  const all = stretchesOf(table, 'scatter', index)
   requireRegistration(registration)
   const start = registration.offset ?? 0
   return all.filter(({ length }) => length > 0).map(({ offset, length }) => registration.slice(offset - start, length))
@@ -73,8 +73,8 @@ export function piece(table: PacketTable, index: number, from: number, count?: n
 
 /** @throws PinfoldError as `packets.compare` */
 export function compare(table: PacketTable, one: number, other: number): number {
-  const left = new Cursor(table.range.region, parts(table, one))
-  const right = new Cursor(table.range.region, parts(table, other))
+  const left = new Cursor(table.range.region, stretchesOf(table, 'compare', one))
+  const right = new Cursor(table.range.region, stretchesOf(table, 'compare', other))
   for (;;) {
     const length = Math.min(left.length, right.length)
     if (length === 0) return Math.sign(left.length - right.length)
@@ -87,7 +87,7 @@ export function compare(table: PacketTable, one: number, other: number): number 
 
 /** Copies a packet's bytes from `from` on into new segments, which have their lengths already. */
 export function fill(table: PacketTable, index: number, from: number, targets: readonly number[]): void {
-  const source = new Cursor(table.range.region, parts(table, index))
+  const source = new Cursor(table.range.region, stretchesOf(table, 'copy', index))
   source.pass(from)
   for (const target of targets) {
     const bytes = bytesOf(table, 'copy', target)
@@ -100,6 +100,11 @@ export function fill(table: PacketTable, index: number, from: number, targets: r
       done += length
     }
   }
+}
+
+/** Where the data of a packet's segments are in the region. @throws PinfoldError as `packets.free` */
+function stretchesOf(table: PacketTable, subject: string, index: number): Stretch[] {
+  return segmentsOf(table, subject, index).map((segment) => dataOf(table, subject, segment))
 }
 
 /** The bytes of all these segments together, which are those of one packet. */
@@ -139,11 +144,11 @@ function move(
 /** A place in a packet's bytes, which moves from front to back. */
 class Cursor {
   readonly #region: MappedRegion
-  readonly #parts: readonly PacketPart[]
+  readonly #parts: readonly Stretch[]
   #at = 0
   #passed = 0
 
-  constructor(region: MappedRegion, all: readonly PacketPart[]) {
+  constructor(region: MappedRegion, all: readonly Stretch[]) {
     this.#region = region
     this.#parts = all
     this.pass(0)

@@ -116,6 +116,41 @@ describe('packets', () => {
     expect(packets.offset(packet.index)).toBe(packets.bytes(packet.index).byteOffset - region().bytes.byteOffset)
   })
 
+  test('in a slice count their offsets from the start of the slice', () => {
+    const wanted = { bufferSize: 256, headroom: 32, count: 8 }
+    const size = packetsBytes(wanted)
+    const large = memory.allocateSync('large', { size: size + 2 * basePageSize, pages: 'base' })
+    const slice = large.slice(basePageSize, size)
+    const inside = createPackets(slice, wanted)
+    const placeOf = (index: number) => inside.bytes(index).byteOffset - slice.bytes.byteOffset
+    const index = inside.allocate()
+    const start = placeOf(index)
+    const offsets = [inside.offset(index), inside.append(index, 40), inside.prepend(index, 8), inside.adj(index, 12)]
+    expect(offsets).toEqual([start, start, start - 8, start + 4])
+    expect([inside.offset(index), placeOf(index)]).toEqual([start + 4, start + 4])
+    // With a second holder, `append` takes another way.
+    inside.retain(index)
+    expect(inside.append(index, 8)).toBe(start + 40)
+    inside.free(index)
+    const tail = inside.allocate()
+    inside.chain(index, tail)
+    expect(inside.append(index, 4)).toBe(placeOf(tail))
+    const parts = [
+      { index, offset: start + 4, length: 44 },
+      { index: tail, offset: placeOf(tail), length: 4 },
+    ]
+    expect(inside.parts(index)).toEqual(parts)
+    expect(inside.compare(index, inside.copy(index))).toBe(0)
+    // A registration is asked for places from its own start, here 64 bytes behind that of the region.
+    const registration = { offset: 64, slice: (offset: number, length: number) => ({ offset: 64 + offset, length }) }
+    const inRegion = parts.map(({ offset, length }) => ({ offset: basePageSize + offset, length }))
+    expect(inside.scatter(index, registration)).toEqual(inRegion)
+    // External memory may lie before the slice.
+    const external = inside.allocate()
+    inside.attachExternal(external, large.slice(16, 64), () => {})
+    expect([inside.offset(external), placeOf(external)]).toEqual([16 - basePageSize, 16 - basePageSize])
+  })
+
   test('say when there is no room, and stay as they are', () => {
     const packets = made()
     const index = packets.allocate()
@@ -364,7 +399,7 @@ describe('packets', () => {
     expect(() => createPackets(other, { headroom: 3000 })).toThrow(coded('ERR_OUT_OF_RANGE'))
   })
 
-  test('that are refused name the function that was called', () => {
+  test('begin their errors with the name of the function that was called', () => {
     const other = memory.allocateSync('other', { size: '64KiB', pages: 'base' })
     expect(() => attachPackets(other)).toThrow(/^attachPackets: /)
     expect(() => createPackets(other, { count: 1000 })).toThrow(/^createPackets: 1000 packets take /)
