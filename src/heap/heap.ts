@@ -53,7 +53,7 @@ export class Heap {
   #failures = 0
 
   /** Made by `createHeap()`, which has checked the arguments. */
-  constructor(part: PoolRange, blocks: number, redZone: number) {
+  constructor(part: AlignedMemory, blocks: number, redZone: number) {
     this.#part = part
     this.#redZone = redZone
     const address = part.core.address + BigInt(part.offset)

@@ -1,5 +1,5 @@
 import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
-import { pairsOf } from '../arrays/pair-copy.js'
+import { pairsOf } from '../arrays/pairs.js'
 
 // The arrays that a caller of a bulk call gives.
 

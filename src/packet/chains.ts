@@ -74,7 +74,7 @@ export function linearize(table: PacketTable, index: number): void {
     throw packetShared('linearize', index, 'shares its buffer')
   const room = roomBehind(table, 'linearize', index)
   if (total - length > room) throw noRoom('linearize', index, 'tailroom', total - length, room)
-  const target = table.range.region.view(offset, total)
+  const target = table.range.core.view(offset, total)
   let at = length
   const rest = segments.slice(1)
   for (const segment of rest) {

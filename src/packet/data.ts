@@ -154,7 +154,7 @@ export function dataOf(table: PacketTable, subject: string, index: number): Stre
 export function bytesOf(table: PacketTable, subject: string, index: number): Uint8Array<ArrayBuffer> {
   recordOf(table, subject, index)
   const { offset, length } = dataOf(table, subject, index)
-  return table.range.region.view(offset, length)
+  return table.range.core.view(offset, length)
 }
 
 /** The length of a packet, as the record of its first segment says, which starts at `at`. */
@@ -200,7 +200,7 @@ function bufferOf(table: PacketTable, subject: string, index: number): Stretch {
   const slot = slotOf(buffer)
   const offset = (slots[slot + slotWord.offsetLow] >>> 0) + slots[slot + slotWord.offsetHigh] * 2 ** 32
   const length = slots[slot + slotWord.length]
-  checkRange(subject, offset, length, table.range.region.size)
+  checkRange(subject, offset, length, table.range.core.size)
   return { offset, length }
 }
 

@@ -7,9 +7,6 @@ import { checkRange } from '../options.js'
 import { describe } from '../sizes.js'
 import { slotWord, slotWords } from './layout.js'
 
-/** A slice of the region that the packets lie in. */
-export type ExternalMemory = Slice
-
 /**
  * The external buffers that this thread has attached, and their release callbacks. Only the owner of a buffer can call
  * its callback. If another thread frees the last packet, the buffer waits for its owner; if the owner is dead, the slot
@@ -73,17 +70,14 @@ export class ExternalSlots {
 }
 
 /** Where an external buffer is in its region, in bytes. */
-export interface ExternalRange {
-  readonly offset: number
-  readonly length: number
-}
+export type ExternalRange = Pick<MemoryRange, 'offset' | 'length'>
 
-/** The caller's slice, read once and checked. @throws PinfoldError */
-export function externalRange(region: MappedRegion, memory: ExternalMemory, release: () => void): ExternalRange {
-  if (!isSlice(memory)) throw wrong('memory', "a Slice of the packets' region", memory)
-  const { region: other, offset, length } = memory
-  if (coreOf(other).id !== coreOf(region).id) throw wrong('memory', "a Slice of the packets' region", memory)
-  checkRange('attachExternal', offset, length, region.size)
+/** The caller's memory, read once and checked. @throws PinfoldError */
+export function externalRange(core: RegionCore, memory: RegionMemory, release: () => void): ExternalRange {
+  const range = isRegionMemory(memory) ? rangeOf(memory) : undefined
+  if (range === undefined || range.core.id !== core.id) throw wrong('memory', "memory of the packets' region", memory)
+  const { offset, length } = range
+  checkRange('attachExternal', offset, length, core.size)
   if (typeof release !== 'function') throw wrong('release', 'a function', release)
   if (length < 2 ** 31) return { offset, length }
   throw new PinfoldError(`attachExternal: memory: expected less than 2 GiB, received ${length} bytes`, {

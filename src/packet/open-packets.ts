@@ -1,6 +1,6 @@
 import { PinfoldError } from '../errors.js'
 import { OpenOnce } from '../memory/open-once.js'
-import { type RegionMemory, type PoolRange, poolRange } from '../memory/region-memory.js'
+import { type AlignedMemory, alignedMemory, type RegionMemory } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
 import { attachBufferPool, bufferPoolBytes, createBufferPool } from '../pool/open-pool.js'
 import type { BufferPoolOptions } from '../pool/options.js'
@@ -28,7 +28,7 @@ const open = new OpenOnce<Packets>()
  *   thread has packets open there, `ERR_REGION_CLOSED`
  */
 export function createPackets(memory: RegionMemory, options: PacketsOptions = {}): Packets {
-  const range = poolRange('createPackets', memory)
+  const range = alignedMemory('createPackets', memory)
   const asked = checkedPackets('createPackets', options)
   if (open.find(range) !== undefined) {
     throw new PinfoldError('createPackets: this thread has packets open there', { code: 'ERR_POOL_OPEN' })
@@ -37,11 +37,11 @@ export function createPackets(memory: RegionMemory, options: PacketsOptions = {}
   const capacity = asked.count ?? mostThatFit(asked, range.length, pageSize)
   const shape = shapeOf(asked, Math.max(1, capacity))
   const bytesNeeded = bytesOf(asked, shape.capacity, pageSize)
-  const room = { count: shape.capacity, bytesNeeded, bytes: range.bytes }
-  if (capacity < 1 || shape.pool >= range.bytes) throw doNotFit(room)
+  const room = { count: shape.capacity, bytesNeeded, bytes: range.length }
+  if (capacity < 1 || shape.pool >= range.length) throw doNotFit(room)
   // Before the pool is made: the records of very many packets may be more than one view can show, which throws.
   memory.view(0, shape.pool)
-  const pool = poolIn(memory.slice(shape.pool, range.bytes - shape.pool), { ...asked.pool, count: capacity }, room)
+  const pool = poolIn(memory.slice(shape.pool, range.length - shape.pool), { ...asked.pool, count: capacity }, room)
   writePackets(memory, shape)
   publishPackets(memory)
   return opened(range, shape, pool, asked.fields)

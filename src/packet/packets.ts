@@ -1,14 +1,13 @@
 import { inspect } from 'node:util'
 import { isRange } from '../arrays/number-array.js'
-import type { Pairs } from '../arrays/pair-copy.js'
-import type { PoolRange } from '../memory/region-memory.js'
+import type { Pairs } from '../arrays/pairs.js'
+import type { AlignedMemory, RegionMemory } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
 import type { Registers } from '../pool/elements.js'
 import { countOf, numbersOf } from './bulk-arrays.js'
 import * as chains from './chains.js'
 import * as data from './data.js'
 import { noneFree } from './errors.js'
-import type { ExternalMemory } from './external-buffers.js'
 import type { PacketField, PacketFieldType } from './fields.js'
 import { newRecord, type PacketShape } from './layout.js'
 import { Packet } from './packet.js'
@@ -44,7 +43,7 @@ export class Packets {
   declare private readonly table: PacketTable
 
   /** Made by `createPackets` and `attachPackets`. */
-  constructor(range: PoolRange, shape: PacketShape, pool: BufferPool, beside: BesidePool) {
+  constructor(range: AlignedMemory, shape: PacketShape, pool: BufferPool, beside: BesidePool) {
     this.pool = pool
     this.capacity = shape.capacity
     this.headroom = shape.headroom
@@ -410,7 +409,7 @@ export class Packets {
    * @throws PinfoldError `ERR_PACKETS_EXHAUSTED` when all slots of external buffers are taken; `ERR_INVALID_ARGUMENT`,
    *   `ERR_OUT_OF_RANGE`; as `attach`
    */
-  attachExternal(index: number, memory: ExternalMemory, release: () => void): void {
+  attachExternal(index: number, memory: RegionMemory, release: () => void): void {
     sharing.attachExternal(this.table, index, memory, release)
   }
 

@@ -61,7 +61,7 @@ export function piece(table: PacketTable, index: number, from: number, count?: n
   for (const segment of segments) {
     const data = dataOf(table, 'piece', segment)
     if (from + length <= skipped + data.length) {
-      if (from >= skipped) return table.range.region.view(data.offset + from - skipped, length)
+      if (from >= skipped) return table.range.core.view(data.offset + from - skipped, length)
       break
     }
     skipped += data.length
@@ -73,8 +73,8 @@ export function piece(table: PacketTable, index: number, from: number, count?: n
 
 /** @throws PinfoldError as `packets.compare` */
 export function compare(table: PacketTable, one: number, other: number): number {
-  const left = new Cursor(table.range.region, stretchesOf(table, 'compare', one))
-  const right = new Cursor(table.range.region, stretchesOf(table, 'compare', other))
+  const left = new Cursor(table.range.core, stretchesOf(table, 'compare', one))
+  const right = new Cursor(table.range.core, stretchesOf(table, 'compare', other))
   for (;;) {
     const length = Math.min(left.length, right.length)
     if (length === 0) return Math.sign(left.length - right.length)
@@ -87,7 +87,7 @@ export function compare(table: PacketTable, one: number, other: number): number 
 
 /** Copies a packet's bytes from `from` on into new segments, which have their lengths already. */
 export function fill(table: PacketTable, index: number, from: number, targets: readonly number[]): void {
-  const source = new Cursor(table.range.region, stretchesOf(table, 'copy', index))
+  const source = new Cursor(table.range.core, stretchesOf(table, 'copy', index))
   source.pass(from)
   for (const target of targets) {
     const bytes = bytesOf(table, 'copy', target)
@@ -136,20 +136,20 @@ function move(
     const count = Math.min(length - start, bytes.length - done)
     skipped += length
     if (count <= 0) continue
-    copy(table.range.region.view(offset + start, count), bytes.subarray(done, done + count))
+    copy(table.range.core.view(offset + start, count), bytes.subarray(done, done + count))
     done += count
   }
 }
 
 /** A place in a packet's bytes, which moves from front to back. */
 class Cursor {
-  readonly #region: MappedRegion
+  readonly #core: RegionCore
   readonly #parts: readonly Stretch[]
   #at = 0
   #passed = 0
 
-  constructor(region: MappedRegion, all: readonly Stretch[]) {
-    this.#region = region
+  constructor(core: RegionCore, all: readonly Stretch[]) {
+    this.#core = core
     this.#parts = all
     this.pass(0)
   }
@@ -161,7 +161,7 @@ class Cursor {
 
   /** The next `count` bytes, at most `length`. */
   bytes(count: number): Uint8Array {
-    return this.#region.view(this.#parts[this.#at].offset + this.#passed, count)
+    return this.#core.view(this.#parts[this.#at].offset + this.#passed, count)
   }
 
   pass(count: number): void {

@@ -1,7 +1,8 @@
 import { atomicAdd } from '../builtins.js'
 import { dataOf } from './data.js'
 import { packetShared } from './errors.js'
-import { type ExternalMemory, externalRange } from './external-buffers.js'
+import type { RegionMemory } from '../memory/region-memory.js'
+import { externalRange } from './external-buffers.js'
 import { mostReferences, oneSharer, recordWord, usesOther } from './layout.js'
 import { dropBuffer, requireRoom, settle } from './references.js'
 import {
@@ -38,10 +39,10 @@ export function attach(table: PacketTable, subject: string, index: number, to: n
 }
 
 /** @throws PinfoldError as `packets.attachExternal` */
-export function attachExternal(table: PacketTable, index: number, memory: ExternalMemory, release: () => void): void {
+export function attachExternal(table: PacketTable, index: number, memory: RegionMemory, release: () => void): void {
   // The caller's functions run first, since they may do anything with the packet.
   runReleases(table)
-  const range = externalRange(table.range.region, memory, release)
+  const range = externalRange(table.range.core, memory, release)
   requirePlain(table, 'attachExternal', index)
   const { records, slots } = table.views
   const slot = table.externals.claim(slots, range, release)

@@ -1,5 +1,5 @@
 import { PinfoldError } from '../errors.js'
-import type { PoolRange } from '../memory/pool-memory.js'
+import type { AlignedMemory } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
 import { damaged, noPacket, notFirst, packetFree } from './errors.js'
 import type { ExternalSlots } from './external-buffers.js'
@@ -30,7 +30,7 @@ export interface BesidePool {
  * these calls the views are not empty, and the number is an index into them.
  */
 export interface PacketTable extends BesidePool {
-  readonly range: PoolRange
+  readonly range: AlignedMemory
   readonly shape: PacketShape
   /** The pool that the packets' own buffers are elements of. */
   readonly pool: BufferPool
@@ -44,7 +44,7 @@ export interface PacketTable extends BesidePool {
 
 /** @throws PinfoldError as `region.view` */
 export function packetTable(
-  range: PoolRange,
+  range: AlignedMemory,
   shape: PacketShape,
   pool: BufferPool,
   { fields, externals }: BesidePool,
