@@ -1,4 +1,4 @@
-import { endianness } from 'node:os'
+import { constants, endianness } from 'node:os'
 import { formatAddress, type PhysicalAddress } from '../addresses.js'
 import { isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import { native, pageState } from '../native.js'
@@ -7,6 +7,8 @@ import { describe } from '../sizes.js'
 import { flagsOf, hasFlag, isPageFlag, type PageFlag } from './kernel-page-flags.js'
 import { unknownStateOf } from './pagemap.js'
 import { capabilityHint, unknownPage } from './unknown-page.js'
+
+const { EACCES, ENOENT, EPERM } = constants.errno
 
 /** Which half of a 64-bit word comes first in memory. */
 const lowHalf = endianness() === 'LE' ? 0 : 1
@@ -141,9 +143,10 @@ function read(file: number, places: Float64Array): BigUint64Array<ArrayBuffer> {
 
 function refusal(error: unknown, path: string): PinfoldError {
   const errno = isSystemFailure(error) ? Math.abs(error.errno) : 0
-  // ENOENT: a kernel without CONFIG_PROC_PAGE_MONITOR. EPERM, EACCES: the files are root's.
-  if (errno === 2) return toPinfoldError(error, 'ERR_UNSUPPORTED')
-  if (errno !== 1 && errno !== 13) return toPinfoldError(error)
+  // The kernel was built without CONFIG_PROC_PAGE_MONITOR.
+  if (errno === ENOENT) return toPinfoldError(error, 'ERR_UNSUPPORTED')
+  // The files belong to root.
+  if (errno !== EPERM && errno !== EACCES) return toPinfoldError(error)
   const denied = toPinfoldError(error, 'ERR_PERMISSION', capabilityHint('SYS_ADMIN', 'DAC_READ_SEARCH'))
   return Object.assign(denied, { message: `${path}: ${denied.message}` })
 }

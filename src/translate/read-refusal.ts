@@ -1,5 +1,8 @@
+import { constants } from 'node:os'
 import { formatAddress, type VirtualAddress } from '../addresses.js'
 import { isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
+
+const { EACCES, ENOENT, EPERM, ESRCH } = constants.errno
 
 /** Why pagemap could not be read; `pid` 0 is this process. */
 export function readRefusal(error: unknown, pid: number, address: VirtualAddress | undefined): PinfoldError {
@@ -10,14 +13,15 @@ export function readRefusal(error: unknown, pid: number, address: VirtualAddress
     values: { pid, address },
     cause: error,
   }
-  // ENOENT, ESRCH: it is gone, or a kernel thread. EPERM, EACCES: ptrace(2), 'Ptrace access mode checking'.
-  if (errno === 2 || errno === 3) {
+  // The process has ended, or is a kernel thread.
+  if (errno === ENOENT || errno === ESRCH) {
     return new PinfoldError(`there is no ${process}, or it has no memory of its own`, {
       code: 'ERR_PROCESS_UNKNOWN',
       ...details,
     })
   }
-  if (errno !== 1 && errno !== 13) return toPinfoldError(error)
+  // ptrace(2), 'Ptrace access mode checking'.
+  if (errno !== EPERM && errno !== EACCES) return toPinfoldError(error)
   return new PinfoldError(`the pagemap of ${process} may be read by its owner and by root only`, {
     code: 'ERR_PERMISSION',
     ...details,
