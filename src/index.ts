@@ -8,19 +8,17 @@ export type { HeapBlock, HeapStats } from './heap/stats.js'
 export {
   borrowHugepages,
   type HugepageLoan,
+  type HugepagePool,
   type OpenLoan,
   openLoans,
-  type RepairedLoan,
-  repairLoans,
-} from './hugepages/loan.js'
-export {
-  type HugepagePool,
   type PoolChange,
   type PoolRequest,
+  type RepairedLoan,
   readPool,
   readPools,
+  repairLoans,
   resizePool,
-} from './hugepages/pools.js'
+} from './hugepages/index.js'
 export type { Hold } from './memory/hold.js'
 export type { PassedOver } from './memory/region-core.js'
 export type { RegionHandle } from './memory/region-handle.js'

@@ -59,6 +59,12 @@ export const cases: readonly Case[] = [
     expects: ['translate → memory'],
   },
   {
+    says: 'a room with an entry is entered there',
+    file: 'src/memory/region.ts',
+    text: "import { x } from '../hugepages/index.js'\nimport { y } from '../hugepages/counters.js'\n",
+    expects: ['src/hugepages/counters.ts is inside hugepages'],
+  },
+  {
     says: 'rdma does not know the registry',
     file: 'src/rdma/device.ts',
     text: "import { x } from '../registry/registry.js'\n",

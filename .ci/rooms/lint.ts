@@ -81,9 +81,16 @@ function judgeImport(file: string, room: string, specifier: string): string | un
   if (!target.startsWith('src/')) return `'${specifier}' leaves src/, and so the package`
   const targetRoom = typeScriptRoomOf(target)
   if (!targetRoom) return `'${specifier}' leads to ${target}, which lies in no room`
-  if (targetRoom === room || plan.typeScriptRooms[room]?.knows.includes(targetRoom)) return undefined
+  if (targetRoom === room) return undefined
+  if (plan.typeScriptRooms[room]?.knows.includes(targetRoom)) return judgeEntry(targetRoom, target)
   const allowed = plan.typeScriptRooms[room]?.knows.join(', ') || 'nothing but itself'
   return `${room} → ${targetRoom} ('${specifier}') is against the arrows: ${room} knows ${allowed}`
+}
+
+function judgeEntry(room: string, target: string): string | undefined {
+  const entry = plan.typeScriptRooms[room]?.entry
+  if (entry === undefined || target === `src/${room}/${entry}`) return undefined
+  return `${target} is inside ${room}: other rooms import ${room}/${entry}`
 }
 
 function judgePackage(room: string, specifier: string): string | undefined {

@@ -7,6 +7,8 @@
 export interface Room {
   /** The rooms that files of this room may import from; a room always knows itself. */
   readonly knows: readonly string[]
+  /** The one file of this room that other rooms import, where there is one. */
+  readonly entry?: string
 }
 
 /** What programs are offered, and what it stands on: for the command line and the package's entry. */
@@ -32,7 +34,7 @@ export const typeScriptRooms: Readonly<Record<string, Room>> = {
   'native-verbs.ts': { knows: [] },
   'native.ts': { knows: ['native-verbs.ts', 'vocabulary'] },
   system: { knows: ['native.ts', 'vocabulary'] },
-  hugepages: { knows: ['system', 'native.ts', 'vocabulary'] },
+  hugepages: { knows: ['system', 'native.ts', 'vocabulary'], entry: 'index.ts' },
   memory: { knows: ['hugepages', 'system', 'native.ts', 'vocabulary'] },
   threads: { knows: ['system', 'native.ts', 'vocabulary'] },
   arrays: { knows: ['vocabulary'] },

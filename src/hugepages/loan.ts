@@ -7,8 +7,6 @@ import { bootId, owedShares, poolLockIdentity, type RepairedLoan, settle, withPo
 import { thisOwner } from './owner.js'
 import { type CheckedRequest, checkPoolRequest, type PoolRequest } from './request.js'
 
-export { type OpenLoan, openLoans, type RepairedLoan, repairLoans } from './open-loans.js'
-
 /** Hugepages that this process has put into a pool for a while. */
 export interface HugepageLoan {
   /** Bytes. */

@@ -4,9 +4,6 @@ import { growCommand } from './growth.js'
 import { withPoolLock } from './open-loans.js'
 import { checkPoolRequest, type PoolRequest } from './request.js'
 
-export { type HugepagePool, ownPages, poolDirectory, readPool, readPools } from './counters.js'
-export type { PoolRequest } from './request.js'
-
 /** What `resizePool` did. */
 export interface PoolChange {
   /** The pool before the change. */

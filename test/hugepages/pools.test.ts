@@ -1,8 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { borrowHugepages, repairLoans } from '../../src/hugepages/loan.js'
+import {
+  borrowHugepages,
+  ownPages,
+  poolDirectory,
+  readPool,
+  readPools,
+  repairLoans,
+  resizePool,
+} from '../../src/hugepages/index.js'
 import { withPoolLock } from '../../src/hugepages/open-loans.js'
-import { ownPages, poolDirectory, readPool, readPools, resizePool } from '../../src/hugepages/pools.js'
 import { formatSize } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
 import { hugetlbPageSizes } from '../../src/system/page-sizes.js'

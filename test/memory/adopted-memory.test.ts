@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { afterAll, describe, expect, onTestFinished, type TestContext, test } from 'vitest'
-import { borrowHugepages } from '../../src/hugepages/loan.js'
+import { borrowHugepages } from '../../src/hugepages/index.js'
 import { openDevice, openRegistrySync, parseRemoteMemory, type RegionOptions } from '../../src/index.js'
 import { MiB } from '../../src/sizes.js'
 import { basePageSize } from '../../src/system/page-sizes.js'

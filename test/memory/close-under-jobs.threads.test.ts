@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { borrowHugepages } from '../../src/hugepages/loan.js'
+import { borrowHugepages } from '../../src/hugepages/index.js'
 import { MiB } from '../../src/sizes.js'
 import { Program } from '../support/child-process.js'
 import { needs, whyNotPools, whyNotTransfer } from '../support/requirements.js'

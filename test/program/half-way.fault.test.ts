@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { borrowHugepages } from '../../src/hugepages/loan.js'
+import { borrowHugepages } from '../../src/hugepages/index.js'
 import { openRegistry, openRegistrySync } from '../../src/index.js'
 import { formatSize } from '../../src/sizes.js'
 import { sizeName } from '../../src/system/cgroup.js'

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { PinfoldError } from '../../src/errors.js'
-import { borrowHugepages, type HugepageLoan } from '../../src/hugepages/loan.js'
-import { poolDirectory } from '../../src/hugepages/pools.js'
+import { borrowHugepages, type HugepageLoan, poolDirectory } from '../../src/hugepages/index.js'
 import { formatSize } from '../../src/sizes.js'
 
 // The tests run on real hugepages. Who runs them borrows the pages for the whole run: `npm test` in its own process,

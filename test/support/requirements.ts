@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
 import type { TestContext } from 'vitest'
-import { poolDirectory, readPool } from '../../src/hugepages/pools.js'
+import { poolDirectory, readPool } from '../../src/hugepages/index.js'
 import { formatSize, MiB } from '../../src/sizes.js'
 import { hugetlbPageSizes, transparentPageSize } from '../../src/system/page-sizes.js'
 import { capabilities } from '../../src/system/process-limits.js'

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { expect } from 'vitest'
-import { readPool } from '../../src/hugepages/pools.js'
+import { readPool } from '../../src/hugepages/index.js'
 import { MiB } from '../../src/sizes.js'
 
 export const pageSize = 2 * MiB

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { arch, availableParallelism } from 'node:os'
 import { describe, expect, test } from 'vitest'
-import { borrowHugepages } from '../../src/hugepages/loan.js'
+import { borrowHugepages } from '../../src/hugepages/index.js'
 import { formatSize, KiB, MiB } from '../../src/sizes.js'
 import { allowedNodes, memoryNodes, numaNodes } from '../../src/system/numa.js'
 import { basePageSize, hugetlbPageSizes, transparentModes, transparentPageSize } from '../../src/system/page-sizes.js'

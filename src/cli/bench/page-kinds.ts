@@ -1,6 +1,5 @@
 import { PinfoldError } from '../../errors.js'
-import { borrowHugepages, type HugepageLoan } from '../../hugepages/loan.js'
-import { readPool } from '../../hugepages/pools.js'
+import { borrowHugepages, type HugepageLoan, readPool } from '../../hugepages/index.js'
 import type { PassedOver } from '../../memory/region-core.js'
 import type { MemoryRegistry } from '../../registry/memory-registry.js'
 import type { Region } from '../../registry/region.js'

@@ -1,6 +1,13 @@
 import { PinfoldError } from '../../errors.js'
-import { borrowHugepages, type HugepageLoan, openLoans, type RepairedLoan, repairLoans } from '../../hugepages/loan.js'
-import { type HugepagePool, readPools } from '../../hugepages/pools.js'
+import {
+  borrowHugepages,
+  type HugepageLoan,
+  type HugepagePool,
+  openLoans,
+  type RepairedLoan,
+  readPools,
+  repairLoans,
+} from '../../hugepages/index.js'
 
 /** What was done so that the region can have hugetlb pages. */
 export interface PageSupply {

@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { openLoans } from '../../hugepages/loan.js'
-import { readPools } from '../../hugepages/pools.js'
+import { openLoans, readPools } from '../../hugepages/index.js'
 import { inspectPage } from '../../translate/virt-to-phys.js'
 import { findHugepageUsers } from '../hugepages/users.js'
 

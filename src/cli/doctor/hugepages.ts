@@ -1,5 +1,4 @@
-import { mostGrowth } from '../../hugepages/growth.js'
-import { type HugepagePool, poolDirectory, readPools } from '../../hugepages/pools.js'
+import { type HugepagePool, mostGrowth, poolDirectory, readPools } from '../../hugepages/index.js'
 import { formatSize, KiB, MiB } from '../../sizes.js'
 import { defaultHugepageSize } from '../hugepages/default-size.js'
 import { readHugetlbMounts } from '../hugepages/mounts.js'

@@ -1,5 +1,4 @@
-import { type OpenLoan, openLoans } from '../../hugepages/loan.js'
-import type { HugepagePool } from '../../hugepages/pools.js'
+import { type HugepagePool, type OpenLoan, openLoans } from '../../hugepages/index.js'
 import { formatSize } from '../../sizes.js'
 import { formatCounted } from '../output.js'
 

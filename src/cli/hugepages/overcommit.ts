@@ -1,6 +1,5 @@
 import { PinfoldError } from '../../errors.js'
-import { writeKernelFile } from '../../hugepages/counters.js'
-import { poolDirectory, readPool } from '../../hugepages/pools.js'
+import { poolDirectory, readPool, writeKernelFile } from '../../hugepages/index.js'
 import { formatSize } from '../../sizes.js'
 import { readKernelFile } from '../../system/kernel-files.js'
 import { basePageSize } from '../../system/page-sizes.js'

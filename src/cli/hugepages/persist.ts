@@ -12,7 +12,7 @@ import {
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { PinfoldError } from '../../errors.js'
-import { type HugepagePool, ownPages, readPool } from '../../hugepages/pools.js'
+import { type HugepagePool, ownPages, readPool } from '../../hugepages/index.js'
 import { formatSize, GiB, MiB } from '../../sizes.js'
 import { memoryNodes } from '../../system/numa.js'
 import { kernelOptionCommand, sudo } from '../shell-command.js'

@@ -1,8 +1,15 @@
 import { PinfoldError } from '../../errors.js'
-import { readShares } from '../../hugepages/counters.js'
-import { checkGrowth, mostGrowth } from '../../hugepages/growth.js'
-import { withPoolLock } from '../../hugepages/open-loans.js'
-import { type HugepagePool, ownPages, poolDirectory, readPool, resizePool } from '../../hugepages/pools.js'
+import {
+  checkGrowth,
+  type HugepagePool,
+  mostGrowth,
+  ownPages,
+  poolDirectory,
+  readPool,
+  readShares,
+  resizePool,
+  withPoolLock,
+} from '../../hugepages/index.js'
 import { formatSize } from '../../sizes.js'
 import { writeCommand } from '../shell-command.js'
 

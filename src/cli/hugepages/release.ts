@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty'
 import { PinfoldError } from '../../errors.js'
-import { type HugepagePool, ownPages, readPool } from '../../hugepages/pools.js'
+import { type HugepagePool, ownPages, readPool } from '../../hugepages/index.js'
 import { formatSize } from '../../sizes.js'
 import { commonArguments } from '../arguments.js'
 import { lentPages, unknownLoans, unknownLoanText } from './lent-pages.js'

@@ -1,4 +1,4 @@
-import type { HugepagePool } from '../../hugepages/pools.js'
+import type { HugepagePool } from '../../hugepages/index.js'
 import { formatSize } from '../../sizes.js'
 import { memoryNodes } from '../../system/numa.js'
 import { hugetlbPageSizes } from '../../system/page-sizes.js'

@@ -1,5 +1,5 @@
 import { defineCommand } from 'citty'
-import { type HugepagePool, ownPages } from '../../hugepages/pools.js'
+import { type HugepagePool, ownPages } from '../../hugepages/index.js'
 import { commonArguments } from '../arguments.js'
 import { lentPages } from './lent-pages.js'
 import { changeReservation, reservationArguments } from './reservation.js'

@@ -1,6 +1,5 @@
 import { defineCommand } from 'citty'
-import { openLoans } from '../../hugepages/open-loans.js'
-import { type HugepagePool, readPools } from '../../hugepages/pools.js'
+import { type HugepagePool, openLoans, readPools } from '../../hugepages/index.js'
 import { formatSize } from '../../sizes.js'
 import { commonArguments } from '../arguments.js'
 import { formatCount, Output, type Paint, renderTable } from '../output.js'

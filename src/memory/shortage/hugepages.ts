@@ -1,4 +1,4 @@
-import { type HugepagePool, poolDirectory } from '../../hugepages/counters.js'
+import { type HugepagePool, poolDirectory } from '../../hugepages/index.js'
 import { formatIndexList } from '../../system/kernel-files.js'
 import { nodesText, pagesText } from '../../system/texts.js'
 import { type Attempt, pageCount } from '../allocate/attempt.js'

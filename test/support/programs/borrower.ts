@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { createInterface } from 'node:readline'
-import { borrowHugepages } from '../../../src/hugepages/loan.js'
+import { borrowHugepages } from '../../../src/hugepages/index.js'
 
 // Borrows, says so, and then ends as it is told on stdin. In between it may listen to SIGINT itself, be interrupted at
 // the very write that raises the pool, or close the file that says that it lives.

@@ -1,4 +1,4 @@
-import { borrowHugepages } from '../../../src/hugepages/loan.js'
+import { borrowHugepages } from '../../../src/hugepages/index.js'
 
 // Borrows and gives back for as long as it lives, and prints a line before each step, so that it can be killed in any.
 

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { PinfoldError } from '../../../src/errors.js'
-import { openLoans, repairLoans } from '../../../src/hugepages/loan.js'
+import { openLoans, repairLoans } from '../../../src/hugepages/index.js'
 
 // Puts one wrong thing after another into /run/pinfold, which must be a /run of this process alone: looks at the loans,
 // repairs them, does what the hint says, and repairs again. Prints what came of each.

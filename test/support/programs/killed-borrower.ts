@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { borrowHugepages, repairLoans } from '../../../src/hugepages/loan.js'
+import { borrowHugepages, repairLoans } from '../../../src/hugepages/index.js'
 
 // Dies of SIGKILL right before its nth call of the file system that changes something; ends by itself when it makes
 // fewer. Every step of a loan is such a call, so that a kill comes between any two of them.

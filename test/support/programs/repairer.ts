@@ -1,5 +1,5 @@
 import { PinfoldError } from '../../../src/errors.js'
-import { openLoans, repairLoans } from '../../../src/hugepages/loan.js'
+import { openLoans, repairLoans } from '../../../src/hugepages/index.js'
 
 // Looks at the loans that /run/pinfold tells of and repairs them; prints what came of either. It may be run where /run is
 // a copy, or in other namespaces than the borrowers.

@@ -1,5 +1,5 @@
 import { PinfoldError } from '../../../src/errors.js'
-import { resizePool } from '../../../src/hugepages/pools.js'
+import { resizePool } from '../../../src/hugepages/index.js'
 
 // Resizes a pool, and prints what came of it.
 

@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { PinfoldError } from '../../../src/errors.js'
-import { borrowHugepages } from '../../../src/hugepages/loan.js'
+import { borrowHugepages } from '../../../src/hugepages/index.js'
 
 // Borrows under a kernel that finds too few pages. To make it find too few in earnest means to use up the machine's
 // memory; so the one write that raises the pool asks for fewer instead.
