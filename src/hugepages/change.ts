@@ -13,14 +13,14 @@ import {
 import { checkGrowth } from './growth.js'
 import type { CheckedRequest } from './request.js'
 
-// Changes of a pool, all or nothing. Whoever calls these holds the pool lock (hugepage-ledger.ts): the kernel takes
-// absolute numbers only, so that a read and the write after it must not be torn apart by another pinfold.
+// Changes of a pool, all or nothing. The caller holds the pool lock (open-loans.ts): the kernel takes absolute numbers
+// only, so that no other pinfold may change a pool between a read and the write after it.
 
 /**
  * Sets the pool to `request.pages` own pages, or changes nothing.
  *
- * Raising first turns surplus pages into own pages and then makes new ones. Lowering frees pages in no use; a page in
- * use becomes surplus, and goes when its user lets go.
+ * Raising first turns surplus pages into own pages and then makes new ones. Lowering frees unused pages; a used page
+ * becomes surplus, and is freed when its user frees it.
  *
  * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when the kernel gave fewer (the pool is as before),
  *   `ERR_PERMISSION`, `ERR_UNSUPPORTED`
@@ -31,7 +31,7 @@ export function setPool(request: CheckedRequest): void {
   const had = ownPages(readPool(pageSize, node))
   let got = had
   checkGrowth(pageSize, node, pages)
-  // Beyond the goal is no failure: then another, who does not know our lock, has raised the pool at the same time.
+  // More than the goal is no failure: a program that does not use our lock has raised the pool at the same time.
   const isReached = () => (pages >= had ? got >= pages : got <= pages)
   try {
     for (const attempt of attempts(request)) {
@@ -46,7 +46,7 @@ export function setPool(request: CheckedRequest): void {
   throw refused(request, had, got)
 }
 
-/** What to do before each attempt: nothing at first, then what the caller allows. */
+/** The preparation of each attempt: nothing for the first, then the means that the caller allows. */
 function attempts({ node, compact, dropCaches }: CheckedRequest): (() => void)[] {
   const list = [() => {}]
   if (compact || dropCaches) {
@@ -60,7 +60,7 @@ function attempts({ node, compact, dropCaches }: CheckedRequest): (() => void)[]
   return list
 }
 
-/** Puts every node's pool back to what it was. By node: the kernel takes pages off all nodes in turn when not told. */
+/** Restores the pool of every node. Node by node, since otherwise the kernel takes pages off all nodes in turn. */
 function restoreShares(pageSize: number, shares: readonly PoolShare[]): void {
   for (const { node, pages } of shares) {
     if (ownPages(readPool(pageSize, node)) !== pages) writeOwnPages(pageSize, node, pages)
@@ -81,7 +81,7 @@ function refused(request: CheckedRequest, had: number, got: number): PinfoldErro
     const message = `the kernel kept ${pagesText(got, pageSize)}${where} where ${pages} were asked for, ${had} are there again`
     return new PinfoldError(message, { code: 'ERR_POOL_CHANGE_REFUSED', values })
   }
-  // Enough bytes are free and the kernel still finds no more pages: what is free is scattered.
+  // Enough bytes are free and the kernel still finds no more pages: the free memory is scattered.
   const fragmented = freeBytes >= (pages - had) * pageSize
   const cause = fragmented ? `: ${spaced(freeBytes)} are free, but too scattered` : `: ${spaced(freeBytes)} are free`
   const again = dropCaches ? '' : `echo 3 | sudo tee /proc/sys/vm/drop_caches; `

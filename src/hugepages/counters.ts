@@ -6,7 +6,7 @@ import { readKernelNumber } from '../system/kernel-files.js'
 import { hasNuma, memoryNodes } from '../system/numa.js'
 import { hugetlbPageSizes } from '../system/page-sizes.js'
 
-// The kernel's own files of a hugepage pool: read and written each time, nothing is kept. Sources:
+// The kernel's files of a hugepage pool. They are read each time: nothing is cached. Sources:
 // Documentation/admin-guide/mm/hugetlbpage.rst, Documentation/ABI/testing/sysfs-kernel-mm-hugepages.
 
 /** The hugepages of one size, on one node or on the whole machine. Counts are pages. */
@@ -15,13 +15,13 @@ export interface HugepagePool {
   readonly pageSize: number
   /** undefined: all nodes together. */
   readonly node: number | undefined
-  /** nr_hugepages: every page there is, in use or free, surplus ones too. */
+  /** nr_hugepages: all pages, used or free, with the surplus pages. */
   readonly total: number
-  /** free_hugepages: pages in no use. Some of them may be promised (`reserved`). */
+  /** free_hugepages: unused pages. Some of them may be promised (`reserved`). */
   readonly free: number
   /** resv_hugepages: free pages promised to mappings that have not touched them. Known for the whole machine only. */
   readonly reserved: number | undefined
-  /** surplus_hugepages: pages beyond the pool's own size, which vanish when their user lets go. */
+  /** surplus_hugepages: pages beyond the pool's own size, which vanish when their user frees them. */
   readonly surplus: number
   /** nr_overcommit_hugepages: up to how many surplus pages the kernel may make on demand. For the whole machine only. */
   readonly overcommit: number | undefined
@@ -90,21 +90,21 @@ function readOnce(pageSize: number, node: number | undefined): HugepagePool {
   }
 }
 
-/** How many pages the pool owns: what a write to nr_hugepages sets. Surplus pages are counted in `total`, not here. */
+/** How many pages the pool owns: the number that a write to nr_hugepages sets. Surplus pages count in `total` only. */
 export function ownPages(pool: HugepagePool): number {
   return pool.total - pool.surplus
 }
 
-/** The own pages of each node's pool, so that what is put back comes off the node on which it was put. */
+/** The own pages of each node's pool, so that a loan can be taken off the nodes on which it was put. */
 export function readShares(pageSize: number): PoolShare[] {
   const nodes = hasNuma() ? memoryNodes() : [undefined]
   return nodes.map((node) => ({ node, pages: ownPages(readPool(pageSize, node)) }))
 }
 
 /**
- * Asks the kernel for a pool of `pages` own pages. It gives what it can: the caller reads back what came.
+ * Asks the kernel for a pool of `pages` own pages. The kernel may give fewer: the caller reads the pool again.
  *
- * @throws PinfoldError `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` where this size is settled at boot
+ * @throws PinfoldError `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` where pages of this size are made at boot only
  */
 export function writeOwnPages(pageSize: number, node: number | undefined, pages: number): void {
   const path = `${poolDirectory(pageSize, node)}/nr_hugepages`
@@ -114,8 +114,9 @@ export function writeOwnPages(pageSize: number, node: number | undefined, pages:
   if (part.surplus === whole.surplus) {
     writeKernelFile(path, `${pages}`, command)
   } else {
-    // Writing to a node's file, many kernels take other nodes' surplus pages for this one's own, and change too little
-    // (mm/hugetlb.c, set_max_huge_pages). The whole pool's count has no such fault, and goes by the writer's policy.
+    // On a write to a node's file, many kernels count the surplus pages of other nodes as this node's own pages, and
+    // change too little (mm/hugetlb.c, set_max_huge_pages). A write to the whole pool's file has no such fault, and obeys
+    // the memory policy of the writing thread.
     const goal = ownPages(whole) + pages - ownPages(part)
     writeKernelFile(`${poolDirectory(pageSize)}/nr_hugepages_mempolicy`, `${goal}`, command, node)
   }
@@ -124,7 +125,7 @@ export function writeOwnPages(pageSize: number, node: number | undefined, pages:
 /**
  * Writes a file under /proc or /sys; `command` does the same from a shell, for the error's hint.
  *
- * @param node that the writing thread is to be bound to
+ * @param node the node that the writing thread is bound to meanwhile
  */
 export function writeKernelFile(path: string, text: string, command: string, node?: number): void {
   try {

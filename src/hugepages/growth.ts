@@ -4,22 +4,22 @@ import { memoryNodes } from '../system/numa.js'
 import { pagesText, spaced } from '../system/texts.js'
 import { type HugepagePool, poolDirectory, readPool } from './counters.js'
 
-// How far a pool can grow at the very most. Not by a node's MemTotal: where a host takes memory back from its guest, that
-// is neither what there is nor what can be had.
+// How far a pool can grow at most. A node's MemTotal does not say it: where a host takes memory back from its guest, the
+// guest has less than that.
 
 /**
- * Bytes of a node, or of the machine, that the kernel could make hugepages of: what is free, what it can drop, and what
- * fits into swap. An upper bound: it may find less, since what it finds has to be in one piece.
+ * Bytes of a node, or of the machine, that the kernel could make hugepages of: free memory, memory that it can drop, and
+ * memory that fits into swap. An upper bound: the kernel may find less, since each hugepage must be in one piece.
  */
 export function reachableBytes(node?: number): number {
   const whole = readKernelFile('/proc/meminfo') ?? ''
-  // The only node has all of it. Its own counts may be lower there, too, where a host takes memory back.
+  // A single node has all of the memory. Its own counts may be lower, where a host takes memory back.
   const isWhole = node === undefined || memoryNodes().length === 1
   const part = isWhole ? whole : (readKernelFile(`/sys/devices/system/node/node${node}/meminfo`) ?? whole)
   return parseReachableMemory(part, whole)
 }
 
-/** The same out of the text of a node's meminfo and of /proc/meminfo, which alone tells of swap. */
+/** The same from the texts of a node's meminfo and of /proc/meminfo. Only the latter contains the swap. */
 export function parseReachableMemory(node: string, machine: string): number {
   const bytes = (text: string, name: string) =>
     Number(new RegExp(`^(?:Node \\d+ )?${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) * 1024
@@ -28,14 +28,14 @@ export function parseReachableMemory(node: string, machine: string): number {
   return sum('MemFree', 'Active\\(file\\)', 'Inactive\\(file\\)', 'SReclaimable') + swappable
 }
 
-/** How many more pages a pool could get, at the very most. */
+/** An upper bound of the pages that a pool could gain. */
 export function mostGrowth({ pageSize, node }: Pick<HugepagePool, 'pageSize' | 'node'>): number {
   return Math.floor(reachableBytes(node) / pageSize)
 }
 
 /**
- * The command that gives a pool `pages` own pages, undefined when the machine cannot have so many: a hint never asks for
- * more than there is.
+ * The command that gives a pool `pages` own pages; undefined when the machine has no memory for so many, since a hint never
+ * asks for more than there is.
  */
 export function growCommand(pool: HugepagePool, pages: number): string | undefined {
   if (pages - pool.total > mostGrowth(pool)) return undefined
@@ -43,8 +43,8 @@ export function growCommand(pool: HugepagePool, pages: number): string | undefin
 }
 
 /**
- * Refuses a pool that the machine cannot have. To be asked before the kernel is, which would first push everything else
- * out of memory to find out. Surplus pages become the pool's own, and take no more memory.
+ * Refuses a pool that is too large for the machine. Call it before the kernel is asked, since the kernel would push all
+ * else out of memory before it fails. Surplus pages become the pool's own, and take no more memory.
  *
  * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED`
  */

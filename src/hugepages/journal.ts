@@ -6,17 +6,33 @@ import { native } from '../native.js'
 import type { PoolShare } from './counters.js'
 import { checkDirectory, fileIdentity, journalDirectory, openPlainFile, refusal } from './plain-files.js'
 
-// One file per loan, one line per step, each written before the step that it announces. A line is appended by one
-// write, so that a kill -9 leaves a file that tells exactly how far the loan had come. The borrower keeps the file
-// locked (flock) as long as it lives: the kernel drops the lock with the process or worker, however that dies, also
-// when its pid is given to another, and also across pid namespaces that share this /run.
+// One file for each loan, one line for each step. A line is appended by one write, before the change that it announces,
+// so that a kill -9 leaves a file that says exactly how far the loan had come. The borrower keeps the file locked (flock)
+// as long as it lives: the kernel drops the lock with the process or worker, however that dies, also when its pid is given
+// to another process, and also across pid namespaces that share this /run.
+//
+// The states of a loan, by the last whole line of its journal. Only the holder of the pool lock writes a line, so that at
+// most one loan is in the midst of a step ('raise' or 'return').
+//
+// | last line  | the pool                          | if the borrower dies now, it leaves       | repair takes off         |
+// |------------|-----------------------------------|-------------------------------------------|--------------------------|
+// | none       | unchanged                         | an empty file                             | nothing                  |
+// | 'raise'    | grows, by up to `pages`           | 0 to `pages` pages more than in `before`  | what is above `before`   |
+// | 'raised'   | has grown by `shares`; lent       | `shares` pages more                       | `shares`                 |
+// | 'return'   | shrinks, by `shares`              | part of `shares`, above `before - shares` | what is still above that |
+// | (no file)  | as it was before the loan         | nothing: the loan is settled              | nothing                  |
+//
+// The transitions: `new OwnLoan` writes 'raise', grows the pool, and writes 'raised'; `settle` writes 'return', shrinks the
+// pool, and removes the file. A borrower that fails on the way settles at once. For a borrower that died, the next caller
+// that takes the pool lock does so, before it changes anything else (open-loans.ts, repairAll). `owedShares` is the last
+// column. Repair may be killed at any point itself: it starts with its own 'return' line, and the next repair goes on.
 
 const { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = constants
 
-/** Of the steps below. */
+/** The version of the steps below. */
 export const journalVersion = 2
 
-/** More bytes than a journal ever has: some hundred nodes in each of its steps. */
+/** A journal never has more bytes, even with some hundred nodes in each of its steps. */
 const mostBytes = 2 ** 17
 
 const count = z.lazy(() => z.int().nonnegative())
@@ -24,12 +40,12 @@ const shares = z.lazy(() =>
   z.array(z.strictObject({ node: count.optional(), pages: count }).transform(toShare)).max(1024),
 )
 
-/** The node is named also where it is undefined, as on a kernel without NUMA. */
+/** The property `node` is always there; it is undefined on a kernel without NUMA. */
 function toShare({ node, pages }: { readonly node?: number | undefined; readonly pages: number }): PoolShare {
   return { node, pages }
 }
 
-/** Which file the pool lock was under which the step was taken. */
+/** The identity of the pool lock's file under which the step was taken. */
 const lock = z.lazy(() => z.string().max(64))
 
 const ownerSchema = z.lazy(() =>
@@ -46,14 +62,14 @@ const raiseSchema = z.lazy(() =>
   z.strictObject({
     step: z.literal('raise'),
     version: z.literal(journalVersion),
-    /** Which file this is (device and inode): the lock of a copy of it tells nothing. */
+    /** The identity of this file (device and inode): the lock of a copy says nothing about the borrower. */
     file: z.string().max(64),
-    /** /proc/sys/kernel/random/boot_id: where /run outlives a boot, the loan has not. */
+    /** /proc/sys/kernel/random/boot_id: a /run may outlive a boot, but a loan does not. */
     boot: z.string().max(64),
     lock,
     owner: ownerSchema,
     pageSize: z.int().positive(),
-    /** Own pages that the pool is to gain. */
+    /** How many own pages the pool gains. */
     pages: count,
     /** Own pages of every node before the growth. */
     before: shares,
@@ -71,26 +87,26 @@ const stepSchema = z.lazy(() =>
 export type RaiseStep = Readonly<z.infer<typeof raiseSchema>>
 
 /**
- * Of the others, 'raised' says that it has grown, by `shares`. 'return' that `shares` are about to be taken off again,
- * the pools being as in `before`; then the file goes.
+ * Any line. 'raised': the pool has grown, by `shares`. 'return': `shares` are about to be taken off pools that are as in
+ * `before`; then the file is removed.
  */
 type Step = RaiseStep | Readonly<z.infer<typeof stepSchema>>
 
-/** What a journal tells. */
+/** A loan, as its journal describes it. */
 export interface Loan {
   readonly raise: RaiseStep
-  /** The newest step; 'raised' while a borrower has its pages, the others while the pool lock is held. */
+  /** The newest step: 'raised' while the pages are lent, any other only while a borrower holds the pool lock. */
   readonly last: Step
 }
 
-/** What a file of journals holds: a loan, one of another version of pinfold, or nothing that was begun. */
+/** What a journal contains: a loan, a loan of another version of pinfold ('foreign'), or no step yet ('empty'). */
 export type JournalContents = Loan | 'foreign' | 'empty'
 
-/** An open journal. Whoever has made or locked it owns the loan. */
+/** An open journal. The thread that created or locked it owns the loan. */
 export class Journal {
   readonly path: string
   readonly #file: number
-  /** Bytes of whole lines. */
+  /** Bytes of the whole lines. */
   #size = 0
   #contents: JournalContents = 'empty'
 
@@ -99,20 +115,20 @@ export class Journal {
     this.#file = file
   }
 
-  /** A new journal, locked by us. */
+  /** Creates a journal and locks it. */
   static create(): Journal {
     const path = `${journalDirectory}/loan-${process.pid}-${randomUUID()}`
     const file = openPlainFile(path, O_CREAT | O_EXCL | O_RDWR | O_APPEND, 0o600)
-    if (file === undefined) throw refusal(path, 'cannot be made, since its directory is gone', 'rm')
+    if (file === undefined) throw refusal(path, 'cannot be created, since its directory is gone', 'rm')
     const journal = new Journal(path, file)
     journal.tryLock()
     return journal
   }
 
   /**
-   * An existing journal with what it tells; not locked. undefined when it is gone by now.
+   * Opens an existing journal and reads it, without locking it. Returns undefined when the file has been removed.
    *
-   * @throws PinfoldError `ERR_SYSTEM` for what is no journal, with the command that removes it
+   * @throws PinfoldError `ERR_SYSTEM` when the file is no journal, with the command that removes it
    */
   static open(path: string, access: 'read' | 'change' = 'change'): Journal | undefined {
     const file = openPlainFile(path, access === 'read' ? O_RDONLY : O_RDWR | O_APPEND)
@@ -131,24 +147,24 @@ export class Journal {
     return this.#contents
   }
 
-  /** Names this very file. */
+  /** Identifies this file; a copy of it has another identity. */
   get identity(): string {
     return fileIdentity(this.#file)
   }
 
-  /** Whether it was removed, by whoever has settled it. */
+  /** True if the file was removed: another thread has settled the loan. */
   get isRemoved(): boolean {
     return fstatSync(this.#file).nlink === 0
   }
 
-  /** Locks the journal, unless its borrower lives and has it locked. */
+  /** Locks the journal; false if its borrower lives and holds the lock. */
   tryLock(): boolean {
     return native.lockFile(this.#file)
   }
 
   append(step: Step): void {
     const line = Buffer.from(`${JSON.stringify(step)}\n`)
-    // What stands behind the last whole line was being written when its writer died.
+    // A writer died while it wrote the text behind the last whole line.
     if (fstatSync(this.#file).size !== this.#size) ftruncateSync(this.#file, this.#size)
     const written = writeSync(this.#file, line)
     if (written < line.length) {
@@ -160,12 +176,12 @@ export class Journal {
     else if (typeof this.#contents === 'object') this.#contents = { raise: this.#contents.raise, last: step }
   }
 
-  /** The loan is settled: nothing is left to tell. */
+  /** Removes the journal of a loan that is settled. */
   remove(): void {
     try {
       unlinkSync(this.path)
     } catch (error) {
-      // By hand, while its owner lived: the loan is settled all the same.
+      // Somebody removed it by hand while its owner lived: the loan is settled all the same.
       if (!isCode(error, 'ENOENT')) throw error
     }
     closeSync(this.#file)
@@ -189,7 +205,7 @@ export class Journal {
   }
 }
 
-/** The journals that lie there, settled or not; none where the directory is not, or is not ours to see. */
+/** The paths of all journals; none when the directory is missing, or this user may not read it. */
 export function journalPaths(): string[] {
   return listDirectory()
     .filter((name) => name.startsWith('loan-'))
@@ -207,13 +223,13 @@ function listDirectory(): string[] {
   }
 }
 
-/** Why a file is no journal. */
+/** Says why a file is no journal. */
 class JournalError extends Error {}
 
 /**
- * What a journal's lines tell; a last line without its end was never acted upon, and is passed over.
+ * Reads the lines of a journal. A last line without its end is ignored: nothing was done after it.
  *
- * @throws Error that says in which line, and why, it is no journal
+ * @throws Error that names the first wrong line and its problem
  */
 export function parseJournal(text: string): JournalContents {
   const [first, ...others] = text.split('\n').slice(0, -1).map(parseLine)

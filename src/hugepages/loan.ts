@@ -7,19 +7,19 @@ import { bootId, owedShares, poolLockIdentity, type RepairedLoan, settle, withPo
 import { thisOwner } from './owner.js'
 import { type CheckedRequest, checkPoolRequest, type PoolRequest } from './request.js'
 
-/** Hugepages that this process has put into a pool for a while. */
+/** Hugepages that this process has added to a pool for a while. */
 export interface HugepageLoan {
   /** Bytes. */
   readonly pageSize: number
-  /** How many more pages were free once they were put in. Whoever maps first has them: they are not set aside. */
+  /** The number of pages that were added to the pool as free pages. They are not reserved: any process may map them. */
   readonly pages: number
-  /** What dead borrowers had left, and was taken off the pools on the way in. */
+  /** The loans of dead borrowers that were repaired before this loan. */
   readonly repaired: readonly RepairedLoan[]
   /**
-   * Takes the pages off the pool again, by as many as were put in, whatever else has changed since. Pages still in use
-   * become surplus, and go when their user lets go. Once only: a second call does nothing.
+   * Takes as many pages off the pool as were added, whatever else has changed since. A page that is still used becomes
+   * surplus, and is freed when its user frees it. A second call does nothing.
    *
-   * @throws PinfoldError `ERR_POOL_CHANGE_BUSY` as `borrowHugepages`: the loan is still out then
+   * @throws PinfoldError `ERR_POOL_CHANGE_BUSY` as `borrowHugepages`: the loan stays open then
    */
   giveBack(): void
   [Symbol.dispose](): void
@@ -29,16 +29,16 @@ export interface HugepageLoan {
  * Makes `pages` more hugepages free, for as long as this process lives or until `giveBack()`: by a difference, under a
  * lock, with a journal in /run/pinfold, so that several borrowers at once each leave the pool as they found it.
  *
- * Given back also when the process exits, and on SIGINT, SIGTERM and SIGHUP unless the program listens to the signal
- * itself (then it decides, and its exit gives back). What a kill -9 or a terminated worker leaves, the next borrower
- * takes off the pool before it borrows, and `repairLoans` does at once.
+ * The loan is given back also when the process exits, and on SIGINT, SIGTERM and SIGHUP unless the program listens to the
+ * signal itself (then the program decides, and its exit gives back). After a kill -9 or the termination of a worker, the
+ * next borrower takes the pages off the pool before it borrows; `repairLoans` does so at once.
  *
  * Borrow in the main thread: Node.js delivers no signals to workers, and emits no 'exit' in them when the main thread
- * exits. What a worker has not given back by then is left as after a kill -9.
+ * exits. A loan that a worker has not given back by then stays, as after a kill -9.
  *
  * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when the kernel gave fewer pages (nothing is changed then),
- *   `ERR_POOL_CHANGE_BUSY` when another process has been changing pools for 30 s, or is stopped for 3 s in the midst of
- *   it, or a signal to which the program listens comes meanwhile; `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when
+ *   `ERR_POOL_CHANGE_BUSY` when another process has been changing pools for 30 s, or is stopped for 3 s while it does, or
+ *   a signal to which the program listens arrives meanwhile; `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when
  *   this machine has no such pages or node, `ERR_SYSTEM` when a file in /run/pinfold is none of pinfold's (the hint
  *   removes it), `ERR_INVALID_ARGUMENT`
  */
@@ -47,7 +47,7 @@ export function borrowHugepages(request: PoolRequest): HugepageLoan {
   const pool = readPool(checked.pageSize, checked.node)
   const byHand = growCommand(pool, goal(checked))
   const borrow = (repaired: readonly RepairedLoan[]) => {
-    watchEnd() // not before: who waits for the lock must be able to be interrupted
+    watchEnd() // not before: a signal must be able to interrupt the wait for the lock
     const loan = new OwnLoan(checked, repaired)
     openHere.add(loan)
     return loan
@@ -59,13 +59,13 @@ export function borrowHugepages(request: PoolRequest): HugepageLoan {
   }
 }
 
-/** How many own pages the pool must have: growing turns surplus pages, which are in use, into own ones first. */
+/** How many own pages the pool must have: growing first turns surplus pages, which are used, into own pages. */
 function goal({ pageSize, node, pages }: CheckedRequest): number {
   const pool = readPool(pageSize, node)
   return ownPages(pool) + pool.surplus + pages
 }
 
-/** Takes back what was done of a loan that failed; what cannot be taken back now, the next borrower repairs. */
+/** Undoes a loan that failed. If that fails too, the next borrower repairs it. */
 function giveUp(journal: Journal): void {
   const loan = journal.contents
   try {
@@ -82,7 +82,7 @@ class OwnLoan implements HugepageLoan {
   readonly repaired: readonly RepairedLoan[]
   #journal: Journal | undefined
 
-  /** Under the pool lock. */
+  /** The caller holds the pool lock. */
   constructor(request: CheckedRequest, repaired: readonly RepairedLoan[]) {
     const { pageSize, node, pages } = request
     this.pageSize = pageSize
@@ -123,7 +123,7 @@ class OwnLoan implements HugepageLoan {
     withPoolLock(() => {
       const loan = journal.contents
       if (typeof loan === 'string') return
-      // An earlier try that failed half-way, which whoever had the lock next has finished.
+      // An earlier attempt failed half-way, and the next holder of the lock has completed it.
       if (loan.last.step === 'return' && journal.isRemoved) journal.close()
       else settle(journal, loan)
     })
@@ -137,23 +137,23 @@ class OwnLoan implements HugepageLoan {
   }
 }
 
-// The end of the process. Listeners are there only while a loan is out, so that a program without one keeps the
-// signals' default actions.
+// The end of the process. Listeners exist only while a loan is open, so that a program without a loan keeps the default
+// actions of signals.
 
 const openHere = new Set<OwnLoan>()
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 let isWatching = false
 
-/** Before the pool is raised, which may take seconds: a signal meanwhile is acted upon when the loan is complete. */
+/** Called before the pool grows, which may take seconds: a signal meanwhile takes effect when the loan is complete. */
 function watchEnd(): void {
   if (isWatching) return
   isWatching = true
   process.on('exit', returnAll)
-  // First in line: a `once` listener behind us is still counted when we ask whether the program listens too.
+  // Ours runs first, so that a `once` listener of the program still counts when we look whether the program listens too.
   for (const signal of signals) process.prependListener(signal, onSignal)
 }
 
-/** When no loan is left. Not before the event loop has come round: a signal that came in the meantime would be lost. */
+/** Called when a loan ends. It waits for the next turn of the event loop: a signal in between would be lost otherwise. */
 function forgetEnd(): void {
   setImmediate(() => {
     if (openHere.size === 0) stopWatching()
@@ -171,17 +171,17 @@ function returnAll(): void {
     try {
       loan.settle()
     } catch (error) {
-      // The others still go back. This one's journal is left, and the next borrower repairs by it.
+      // The other loans are still given back. The journal of this one stays, and the next borrower repairs it.
       console.error(error)
-      // Unless nobody can change a pool now: to wait once for its holder is enough.
+      // A lock that cannot be taken ends the loop: one wait for its holder is enough.
       if (error instanceof PinfoldError && error.code === 'ERR_POOL_CHANGE_BUSY') return
     }
   }
 }
 
 /**
- * Runs what may wait for the pool lock. A signal ends that waiting, since its listener cannot run before: when it is
- * ours alone, it is acted upon at once, else the error goes to the program, which then hears of its signal.
+ * Runs work that may wait for the pool lock. A signal ends that wait, since no listener can run during it. If only we
+ * listen to the signal, it takes effect at once; otherwise the error goes to the program, whose listener runs next.
  */
 function heedingSignals<Result>(work: () => Result): Result {
   try {
@@ -197,7 +197,7 @@ function heedingSignals<Result>(work: () => Result): Result {
 function onSignal(signal: NodeJS.Signals): void {
   if (process.listenerCount(signal) > 1) return
   returnAll()
-  // Also when one could not be given back: the signal has its way.
+  // Also when a loan could not be given back: the signal ends the process in any case.
   openHere.clear()
   stopWatching()
   process.kill(process.pid, signal)

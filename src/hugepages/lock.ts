@@ -8,31 +8,32 @@ import { checkDirectory, journalDirectory, openPlainFile } from './plain-files.j
 
 const { EINTR } = system.errno
 
-/** What whoever changes a pool through pinfold holds. */
+/** The file that pinfold locks while it changes a pool. */
 export const poolLockFile = `${journalDirectory}/hugepages.lock`
 
-/** How long its holder is waited for, in milliseconds: raising a large pool of scattered memory takes many seconds. */
+/** How long a caller waits for the lock, in milliseconds: raising a large pool of scattered memory takes many seconds. */
 export interface LockPatience {
+  /** While the holder runs. */
   readonly running: number
-  /** One that is stopped (SIGSTOP, a debugger) may stay so for ever. */
+  /** While the holder is stopped (SIGSTOP, a debugger), possibly for ever. */
   readonly stopped: number
 }
 
 const usualPatience: LockPatience = { running: 30_000, stopped: 3000 }
 
 /**
- * Takes the pool lock, waiting for its turn. Closing the descriptor gives it up.
+ * Takes the pool lock, waiting for it. Closing the descriptor releases it.
  *
- * @param hint the command that does by hand what the lock is wanted for, for the error of a caller who may not
- * @throws PinfoldError `ERR_PERMISSION`; `ERR_POOL_CHANGE_BUSY` when its holder keeps it for too long, or a signal
- *   comes that the program listens to; `ERR_SYSTEM` when something else lies in its place
+ * @param hint the command that does the caller's change by hand, for the error of a caller without permission
+ * @throws PinfoldError `ERR_PERMISSION`; `ERR_POOL_CHANGE_BUSY` when the holder keeps the lock for too long, or a signal
+ *   arrives that the program listens to; `ERR_SYSTEM` when the lock's file is something else
  */
 export function takePoolLock(hint: string | undefined, patience = usualPatience): number {
   while (true) {
     const file = openLock(hint)
     try {
       lock(file, patience)
-      // Not of a file that was removed while we waited: others lock the one that lies there now.
+      // If the file was removed while we waited, other processes lock its successor.
       if (fstatSync(file).nlink > 0) return file
     } catch (error) {
       closeSync(file)
@@ -89,7 +90,7 @@ function named(holder: number | undefined): string {
   return holder === undefined ? 'a process of another PID namespace' : `process ${holder}`
 }
 
-/** Who has a file locked, as proc_locks(5) tells it: '1: FLOCK  ADVISORY  WRITE 4711 00:18:53 0 EOF'. */
+/** The process that holds the lock, from proc_locks(5): '1: FLOCK  ADVISORY  WRITE 4711 00:18:53 0 EOF'. */
 function lockHolder(file: number): number | undefined {
   const { dev, ino } = fstatSync(file, { bigint: true })
   // gnu_dev_major(3) and gnu_dev_minor(3)
@@ -120,7 +121,7 @@ function openLock(hint: string | undefined): number {
   throw new PinfoldError(`${journalDirectory} was removed while a lock was made in it`, { code: 'ERR_SYSTEM' })
 }
 
-/** Not with its parents: /run is there, and where it is read-only, a recursive mkdir says that something is missing. */
+/** Without its parents: /run exists, and where /run is read-only, a recursive mkdir fails with a misleading error. */
 function makeDirectory(): void {
   try {
     mkdirSync(journalDirectory, { mode: 0o700 })

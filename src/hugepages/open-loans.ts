@@ -8,31 +8,31 @@ import { type LockPatience, takePoolLock } from './lock.js'
 import { type OwnerLife, ownerLife } from './owner.js'
 import { fileIdentity, refusal } from './plain-files.js'
 
-/** A loan whose borrower died, and what was taken off the pools for it. */
+/** A loan whose borrower died, and the pages that were taken off the pools for it. */
 export interface RepairedLoan {
-  /** Who had borrowed. The pid may be another process's by now. */
+  /** The borrower. Another process may have this pid by now. */
   readonly pid: number
   /** Bytes. */
   readonly pageSize: number
-  /** Pages that the pools gave up: all that it had borrowed, or fewer when it died half-way or others lowered the pool. */
+  /** Pages that the pools gave up: all of the loan, or fewer when the borrower died half-way or others lowered the pool. */
   readonly pages: number
 }
 
-/** A loan that is out. */
+/** A loan that is not given back yet. */
 export interface OpenLoan {
   readonly pid: number
   /** Bytes. */
   readonly pageSize: number
-  /** In all. */
+  /** Pages of all nodes together. */
   readonly pages: number
   /** Pages on each NUMA node, by its number; empty where the kernel knows no nodes. */
   readonly nodes: Readonly<Record<number, number>>
   /**
-   * Whether the borrower lives. 'unknown', and it counts as alive: it is in another PID namespace, or this /run is a
-   * copy of the one in which the loan is.
+   * Whether the borrower lives. 'unknown': the borrower is in another PID namespace, or this /run is a copy of the one in
+   * which the loan is. An unknown borrower counts as alive.
    */
   readonly owner: OwnerLife
-  /** The file that tells of the loan. */
+  /** The path of the loan's journal. */
   readonly journal: string
 }
 
@@ -40,19 +40,20 @@ let depth = 0
 let repairedAtEntry: RepairedLoan[] = []
 let heldLock = ''
 
-/** For a change of a pool: what it says to a caller who may not, and how long it waits for others. */
+/** Options of a change of a pool. */
 export interface PoolLockOptions {
-  /** The command that does the same by hand. */
+  /** The command that does the same by hand: the hint for a caller without permission. */
   readonly hint?: string | undefined
+  /** How long the change waits for the lock. */
   readonly patience?: LockPatience | undefined
 }
 
 /**
- * Runs `change` while no other pinfold on this machine changes a pool, waiting for its turn. First it repairs what dead
- * borrowers left: a journal's numbers are true only as long as nobody has changed the pools since.
+ * Takes the pool lock, waiting for it, and runs `change`: no other pinfold on this machine changes a pool meanwhile.
+ * First it repairs the loans of dead borrowers: the numbers of a journal are true only until the next change of a pool.
  *
- * @throws PinfoldError `ERR_PERMISSION` without root, `ERR_POOL_CHANGE_BUSY` when another has the lock for too long,
- *   `ERR_SYSTEM` when there is something else in the place of the lock or of a journal
+ * @throws PinfoldError `ERR_PERMISSION` without root, `ERR_POOL_CHANGE_BUSY` when another process holds the lock for too
+ *   long, `ERR_SYSTEM` when the file of the lock or of a journal is something else
  */
 export function withPoolLock<Result>(
   change: (repaired: readonly RepairedLoan[]) => Result,
@@ -71,24 +72,24 @@ export function withPoolLock<Result>(
       closeSync(lock)
     }
   } catch (error) {
-    throw toPinfoldError(error) // no descriptor left, for one
+    throw toPinfoldError(error) // for example, no descriptor is left
   }
 }
 
 /**
- * Takes off the pools what borrowers left that died without giving back. Every change of a pool by pinfold does it
- * first; calling it is needed only to repair and change nothing else.
+ * Takes off the pools the pages of borrowers that died without giving them back. Every change of a pool by pinfold does
+ * this first; call it only to repair and change nothing else.
  *
- * @throws PinfoldError `ERR_PERMISSION` without root, `ERR_POOL_CHANGE_BUSY` when another has the lock for too long,
- *   `ERR_SYSTEM` for a file that is no journal, with the command that removes it
+ * @throws PinfoldError `ERR_PERMISSION` without root, `ERR_POOL_CHANGE_BUSY` when another process holds the lock for too
+ *   long, `ERR_SYSTEM` for a file that is no journal, with the command that removes it
  */
 export function repairLoans(): RepairedLoan[] {
   return withPoolLock((repaired) => [...repaired])
 }
 
 /**
- * The loans that are out on this machine, other processes' too, and those of dead borrowers that nobody has repaired yet.
- * Needs root, since journals are root's: else none.
+ * The open loans on this machine, of all processes, with those of dead borrowers that are not repaired yet. Without root
+ * the list is empty, since only root may read journals.
  *
  * @throws PinfoldError `ERR_SYSTEM` for a file that is no journal, with the command that removes it
  */
@@ -112,14 +113,17 @@ export function openLoans(): OpenLoan[] {
   })
 }
 
-/** What a loan has still on the pools, given each node's own pages now. Exact as long as every change was journalled. */
+/**
+ * The pages that a loan still has on the pools, given each node's own pages now: the last column of the table in
+ * journal.ts. Exact as long as every change of the pools was journalled.
+ */
 export function owedShares({ raise, last }: Loan, now: readonly PoolShare[]): PoolShare[] {
   const countNow = (node: number | undefined) => now.find((share) => share.node === node)?.pages ?? 0
   const countThen = (shares: readonly PoolShare[], node: number | undefined) =>
     shares.find((share) => share.node === node)?.pages ?? 0
   switch (last.step) {
     case 'raise': {
-      // Died while the pool grew: it has grown by what is there beyond `before`.
+      // The borrower died while the pool grew: the pool has grown by the pages above `before`.
       let left = raise.pages
       return raise.before.map(({ node, pages }) => {
         const gained = Math.min(left, Math.max(0, countNow(node) - pages))
@@ -130,7 +134,7 @@ export function owedShares({ raise, last }: Loan, now: readonly PoolShare[]): Po
     case 'raised':
       return last.shares.map(({ node, pages }) => ({ node, pages: Math.min(pages, countNow(node)) }))
     case 'return':
-      // Died while it gave back: what is there beyond the goal has still to go.
+      // The borrower died while it gave back: the pages above the goal remain to be taken off.
       return last.shares.map(({ node, pages }) => {
         const goal = Math.max(0, countThen(last.before, node) - pages)
         return { node, pages: Math.min(pages, Math.max(0, countNow(node) - goal)) }
@@ -138,7 +142,10 @@ export function owedShares({ raise, last }: Loan, now: readonly PoolShare[]): Po
   }
 }
 
-/** Takes a loan's pages off the pools and ends its journal. Under the lock; may be killed and done again at any point. */
+/**
+ * Takes the pages of a loan off the pools and removes its journal. The caller holds the pool lock. It may be killed at any
+ * point and done again.
+ */
 export function settle(journal: Journal, loan: Loan): number {
   const { pageSize } = loan.raise
   const before = readShares(pageSize)
@@ -155,17 +162,17 @@ export function total(shares: readonly PoolShare[]): number {
   return shares.reduce((sum, { pages }) => sum + pages, 0)
 }
 
-/** Names the file of the pool lock that this thread has. */
+/** Identifies the file of the pool lock that this thread holds. */
 export function poolLockIdentity(): string {
   return heldLock
 }
 
-/** Names this boot of the machine (random(4)). */
+/** Identifies this boot of the machine (random(4)). */
 export function bootId(): string {
   return (readKernelFile('/proc/sys/kernel/random/boot_id') ?? '').trim()
 }
 
-/** As `Journal.open`; without root there is nothing to see. */
+/** As `Journal.open`; undefined also when this user may not read the journal. */
 function openJournal(path: string, access: 'read' | 'change'): Journal | undefined {
   let journal: Journal | undefined
   try {
@@ -184,10 +191,10 @@ function openJournal(path: string, access: 'read' | 'change'): Journal | undefin
 }
 
 /**
- * Repairs in the order in which the numbers of the journals are true. Only who has the pool lock is ever between two
- * steps, and what is owed then is measured by the counts of the pools: so that journal comes first, before others'
- * pages are taken off. There is one at most, since whoever takes the lock next settles it before it does anything else.
- * All are read before the first is settled: a file that is no journal might be the one between two steps.
+ * Repairs all loans of dead borrowers. A journal between two steps comes first: its pages are measured by the counts of
+ * the pools, which the repair of another loan would change. There is at most one such journal, since only the holder of
+ * the pool lock is between two steps, and the next holder settles that loan before anything else. All journals are read
+ * before the first is settled: a file that is no journal might be the one between two steps.
  */
 function repairAll(): RepairedLoan[] {
   const journals: Journal[] = []
@@ -210,10 +217,10 @@ function isBetweenSteps({ contents }: Journal): boolean {
   return typeof contents === 'object' && contents.last.step !== 'raised'
 }
 
-/** Settles a dead borrower's loan, and closes the journal in any case. */
+/** Settles the loan of a dead borrower, and closes the journal in any case. */
 function repair(journal: Journal): RepairedLoan[] {
   const loan = journal.contents
-  // A journal of another pinfold, whose steps we do not know, is left to that.
+  // Another version of pinfold wrote a foreign journal and repairs it: we do not know its steps.
   if (loan !== 'foreign' && isAbandoned(journal)) {
     if (loan === 'empty' || loan.raise.boot !== bootId()) {
       journal.remove()
@@ -227,21 +234,21 @@ function repair(journal: Journal): RepairedLoan[] {
   return []
 }
 
-/** How long a borrower may take to end once the kernel has dropped its lock, in milliseconds. */
+/** A borrower has ended at most so many milliseconds after the kernel has dropped its lock. */
 const mostDying = 500
 
 /**
- * Whether nobody has a journal's loan any more. The file lock alone is no proof: a program may have closed the descriptor
- * that holds it, and a copy of a journal was never locked. So the owner's thread must be gone as well, where this process
- * can look it up; from another PID namespace, which shares this very /run, the lock has to do.
+ * True if the loan of a journal has no living owner. The file lock alone is no proof: a program may have closed the
+ * descriptor that holds it, and a copy of a journal was never locked. So the owner's thread must be gone as well, if this
+ * process can look it up. In another PID namespace that shares this /run, the lock must be enough.
  *
- * A step that was begun under the pool lock, which is ours now, was broken off: its owner died in it, or failed.
+ * A step under the pool lock that this thread holds now was not completed: its owner died in it, or failed.
  *
- * @throws PinfoldError `ERR_POOL_CHANGE_BUSY` when its owner lives and is between two steps, under another pool lock
+ * @throws PinfoldError `ERR_POOL_CHANGE_BUSY` when the owner lives and is between two steps, under another pool lock
  */
 function isAbandoned(journal: Journal): boolean {
   const loan = journal.contents
-  // Nothing was begun, or the boot is over in which it was.
+  // No step was begun, or the machine has booted since.
   if (typeof loan === 'string' || loan.raise.boot !== bootId()) return journal.tryLock()
   if (isCopy(journal, loan)) return false
   const { last, raise } = loan
@@ -249,7 +256,7 @@ function isAbandoned(journal: Journal): boolean {
   const isDead = () => journal.tryLock() && ownerLife(raise.owner) !== 'alive'
   const deadline = performance.now() + mostDying
   while (!isDead()) {
-    // The kernel drops a dying process's locks one after another, and its thread is seen for a moment after that.
+    // The kernel drops the locks of a dying process one after another, and shows its thread for a moment after that.
     const isDying = last.step !== 'raised' || journal.tryLock()
     if (isDying && performance.now() < deadline) pause()
     else if (last.step !== 'raised') throw changesElsewhere(journal, raise.owner.pid)
@@ -258,7 +265,7 @@ function isAbandoned(journal: Journal): boolean {
   return true
 }
 
-/** Whether it is a copy of the file in which the loan was written: that tells of a loan in another /run. */
+/** True if the journal is a copy of the file that the borrower wrote: the loan is in another /run. */
 function isCopy(journal: Journal, { raise }: Loan): boolean {
   return journal.identity !== raise.file
 }

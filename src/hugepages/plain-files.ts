@@ -3,16 +3,16 @@ import { PinfoldError } from '../errors.js'
 
 const { O_NOFOLLOW, O_NONBLOCK } = constants
 
-// The files in /run/pinfold are root's own: what is there may come from a copied /run, from an unlucky restore, or from
-// somebody who means harm. Whatever it is, nothing here waits for it, follows it, or believes it.
+// The files in /run/pinfold must belong to root. A file there may come from a copied /run, from a wrong restore, or from an
+// attacker. So nothing here waits for such a file, follows a link, or trusts its contents.
 
-/** Where the lock and the journals lie: a tmpfs, gone with the boot, as the pools are. */
+/** The directory of the lock and the journals: on a tmpfs, which ends with the boot, as the pools do. */
 export const journalDirectory = '/run/pinfold'
 
 /**
- * Makes sure that the directory is one, and that nobody else can write to it.
+ * Checks that the directory is a directory, and that no other user can write to it.
  *
- * @throws PinfoldError `ERR_SYSTEM` with the command that mends it
+ * @throws PinfoldError `ERR_SYSTEM` with the command that repairs it
  */
 export function checkDirectory(): void {
   const found = lstatSync(journalDirectory, { throwIfNoEntry: false })
@@ -24,10 +24,10 @@ export function checkDirectory(): void {
 }
 
 /**
- * Opens a plain file of ours, without following a link and without waiting for whoever would be at a FIFO's other end.
+ * Opens a plain file of ours, without following a link and without waiting for the other end of a FIFO.
  *
- * @returns undefined when there is none
- * @throws PinfoldError `ERR_SYSTEM` for everything else that may lie there, with the command that removes it
+ * @returns undefined when there is no file
+ * @throws PinfoldError `ERR_SYSTEM` when something else lies there, with the command that removes it
  */
 export function openPlainFile(path: string, flags: number, mode?: number): number | undefined {
   const there = lstatSync(path, { throwIfNoEntry: false })
@@ -44,7 +44,7 @@ export function openPlainFile(path: string, flags: number, mode?: number): numbe
     throw error
   }
   try {
-    checkPlain(path, fstatSync(file)) // what was opened, and not what lay there before
+    checkPlain(path, fstatSync(file)) // the opened file may be another than the one checked above
     return file
   } catch (error) {
     closeSync(file)
@@ -52,7 +52,7 @@ export function openPlainFile(path: string, flags: number, mode?: number): numbe
   }
 }
 
-/** Names a file: no other one on this machine has this name while it is there, also not a copy of it. */
+/** Identifies an open file: no other file on this machine has the same identity while it exists, nor has a copy. */
 export function fileIdentity(file: number): string {
   const { dev, ino } = fstatSync(file, { bigint: true })
   return `${dev}:${ino}`
@@ -64,7 +64,7 @@ function checkPlain(path: string, found: Stats): void {
   if (!isOurs(found)) throw refusal(path, `belongs to user ${found.uid}`, 'rm')
 }
 
-/** Root's, or ours where this process may change pools without being root. */
+/** True if the file belongs to root, or to this user, which may be allowed to change pools without being root. */
 function isOurs({ uid }: Stats): boolean {
   return uid === 0 || uid === process.geteuid?.()
 }
@@ -77,7 +77,7 @@ function kindOf(found: Stats): string {
   return found.isDirectory() ? 'a directory' : 'a device'
 }
 
-/** That what lies at `path` is not what pinfold has put there, with the command that removes it. */
+/** The error for a file at `path` that pinfold has not made, with the command that removes it. */
 export function refusal(path: string, problem: string, command: 'rm' | 'rm -r', cause?: unknown): PinfoldError {
   return unusable(path, problem, `sudo ${command} ${shellWord(path)}`, cause)
 }

@@ -4,19 +4,19 @@ import { growCommand } from './growth.js'
 import { withPoolLock } from './open-loans.js'
 import { checkPoolRequest, type PoolRequest } from './request.js'
 
-/** What `resizePool` did. */
+/** The pool before and after `resizePool`. */
 export interface PoolChange {
   /** The pool before the change. */
   readonly before: HugepagePool
-  /** After it, read back. Its `surplus` are pages that the pool gave up while they were in use. */
+  /** The pool after the change, read again. Its `surplus` are pages that the pool gave up while they were used. */
   readonly after: HugepagePool
 }
 
 /**
  * Sets a pool to `pages` own pages (nr_hugepages), for good: until the next change or the next boot. All or nothing.
  *
- * Pages in use are never taken away: a pool that is lowered below them counts them as surplus until they are let go.
- * Loans that are out are part of the number; each takes its own pages off again when it is given back.
+ * Used pages are never taken away: a pool that is lowered below them counts them as surplus until their users free them.
+ * Open loans are part of the number; each takes its own pages off again when it is given back.
  *
  * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when the kernel gave fewer pages (the pool is as it was; values
  *   `wanted`, `got`, `had`, and `freeBytes`, `fragmented` or `reachableBytes`), `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when this
