@@ -23,7 +23,9 @@ export interface HugepagePool {
   readonly reserved: number | undefined
   /** surplus_hugepages: pages beyond the pool's own size, which vanish when their user frees them. */
   readonly surplus: number
-  /** nr_overcommit_hugepages: up to how many surplus pages the kernel may make on demand. For the whole machine only. */
+  /**
+   * nr_overcommit_hugepages: up to how many surplus pages the kernel may make on demand. For the whole machine only.
+   */
   readonly overcommit: number | undefined
 }
 
@@ -115,8 +117,8 @@ export function writeOwnPages(pageSize: number, node: number | undefined, pages:
     writeKernelFile(path, `${pages}`, command)
   } else {
     // On a write to a node's file, many kernels count the surplus pages of other nodes as this node's own pages, and
-    // change too little (mm/hugetlb.c, set_max_huge_pages). A write to the whole pool's file has no such fault, and obeys
-    // the memory policy of the writing thread.
+    // change too little (mm/hugetlb.c, set_max_huge_pages). A write to the whole pool's file has no such fault, and
+    // obeys the memory policy of the writing thread.
     const goal = ownPages(whole) + pages - ownPages(part)
     writeKernelFile(`${poolDirectory(pageSize)}/nr_hugepages_mempolicy`, `${goal}`, command, node)
   }

@@ -4,12 +4,12 @@ import { memoryNodes } from '../system/numa.js'
 import { pagesText, spaced } from '../system/texts.js'
 import { type HugepagePool, poolDirectory, readPool } from './counters.js'
 
-// How far a pool can grow at most. A node's MemTotal does not say it: where a host takes memory back from its guest, the
-// guest has less than that.
+// How far a pool can grow at most. A node's MemTotal does not say it: where a host takes memory back from its guest,
+// the guest has less than that.
 
 /**
- * Bytes of a node, or of the machine, that the kernel could make hugepages of: free memory, memory that it can drop, and
- * memory that fits into swap. An upper bound: the kernel may find less, since each hugepage must be in one piece.
+ * Bytes of a node, or of the machine, that the kernel could make hugepages of: free memory, memory that it can drop,
+ * and memory that fits into swap. An upper bound: the kernel may find less, since each hugepage must be in one piece.
  */
 export function reachableBytes(node?: number): number {
   const whole = readKernelFile('/proc/meminfo') ?? ''
@@ -34,8 +34,8 @@ export function mostGrowth({ pageSize, node }: Pick<HugepagePool, 'pageSize' | '
 }
 
 /**
- * The command that gives a pool `pages` own pages; undefined when the machine has no memory for so many, since a hint never
- * asks for more than there is.
+ * The command that gives a pool `pages` own pages; undefined when the machine has no memory for so many, since a hint
+ * never asks for more than there is.
  */
 export function growCommand(pool: HugepagePool, pages: number): string | undefined {
   if (pages - pool.total > mostGrowth(pool)) return undefined

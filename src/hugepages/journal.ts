@@ -7,25 +7,26 @@ import type { PoolShare } from './counters.js'
 import { checkDirectory, fileIdentity, journalDirectory, openPlainFile, refusal } from './plain-files.js'
 
 // One file for each loan, one line for each step. A line is appended by one write, before the change that it announces,
-// so that a kill -9 leaves a file that says exactly how far the loan had come. The borrower keeps the file locked (flock)
-// as long as it lives: the kernel drops the lock with the process or worker, however that dies, also when its pid is given
-// to another process, and also across pid namespaces that share this /run.
+// so that a kill -9 leaves a file that says exactly how far the loan had come. The borrower keeps the file locked
+// (flock) as long as it lives: the kernel drops the lock with the process or worker, however that dies, also when its
+// pid is given to another process, and also across pid namespaces that share this /run.
 //
-// The states of a loan, by the last whole line of its journal. Only the holder of the pool lock writes a line, so that at
-// most one loan is in the midst of a step ('raise' or 'return').
+// The states of a loan, by the last whole line of its journal. Only the holder of the pool lock writes a line, so that
+// at most one loan is in the midst of a step ('raise' or 'return').
 //
-// | last line  | the pool                          | if the borrower dies now, it leaves       | repair takes off         |
-// |------------|-----------------------------------|-------------------------------------------|--------------------------|
-// | none       | unchanged                         | an empty file                             | nothing                  |
-// | 'raise'    | grows, by up to `pages`           | 0 to `pages` pages more than in `before`  | what is above `before`   |
-// | 'raised'   | has grown by `shares`; lent       | `shares` pages more                       | `shares`                 |
-// | 'return'   | shrinks, by `shares`              | part of `shares`, above `before - shares` | what is still above that |
-// | (no file)  | as it was before the loan         | nothing: the loan is settled              | nothing                  |
+// | last line  | the pool                          | if the borrower dies now, it leaves       | repair takes off     |
+// |------------|-----------------------------------|-------------------------------------------|----------------------|
+// | none       | unchanged                         | an empty file                             | nothing              |
+// | 'raise'    | grows, by up to `pages`           | 0 to `pages` pages more than in `before`  | pages above `before` |
+// | 'raised'   | has grown by `shares`; lent       | `shares` pages more                       | `shares`             |
+// | 'return'   | shrinks, by `shares`              | part of `shares`, above `before - shares` | the rest above that  |
+// | (no file)  | as it was before the loan         | nothing: the loan is settled              | nothing              |
 //
-// The transitions: `new OwnLoan` writes 'raise', grows the pool, and writes 'raised'; `settle` writes 'return', shrinks the
-// pool, and removes the file. A borrower that fails on the way settles at once. For a borrower that died, the next caller
-// that takes the pool lock does so, before it changes anything else (open-loans.ts, repairAll). `owedShares` is the last
-// column. Repair may be killed at any point itself: it starts with its own 'return' line, and the next repair goes on.
+// The transitions: `new OwnLoan` writes 'raise', grows the pool, and writes 'raised'; `settle` writes 'return', shrinks
+// the pool, and removes the file. A borrower that fails on the way settles at once. For a borrower that died, the next
+// caller that takes the pool lock does so, before it changes anything else (open-loans.ts, repairAll). `owedShares` is
+// the last column. Repair may be killed at any point itself: it starts with its own 'return' line, and the next repair
+// goes on.
 
 const { O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = constants
 
@@ -87,8 +88,8 @@ const stepSchema = z.lazy(() =>
 export type RaiseStep = Readonly<z.infer<typeof raiseSchema>>
 
 /**
- * Any line. 'raised': the pool has grown, by `shares`. 'return': `shares` are about to be taken off pools that are as in
- * `before`; then the file is removed.
+ * Any line. 'raised': the pool has grown, by `shares`. 'return': `shares` are about to be taken off pools that are as
+ * in `before`; then the file is removed.
  */
 type Step = RaiseStep | Readonly<z.infer<typeof stepSchema>>
 

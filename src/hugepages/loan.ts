@@ -29,16 +29,16 @@ export interface HugepageLoan {
  * Makes `pages` more hugepages free, for as long as this process lives or until `giveBack()`: by a difference, under a
  * lock, with a journal in /run/pinfold, so that several borrowers at once each leave the pool as they found it.
  *
- * The loan is given back also when the process exits, and on SIGINT, SIGTERM and SIGHUP unless the program listens to the
- * signal itself (then the program decides, and its exit gives back). After a kill -9 or the termination of a worker, the
- * next borrower takes the pages off the pool before it borrows; `repairLoans` does so at once.
+ * The loan is given back also when the process exits, and on SIGINT, SIGTERM and SIGHUP unless the program listens to
+ * the signal itself (then the program decides, and its exit gives back). After a kill -9 or the termination of a
+ * worker, the next borrower takes the pages off the pool before it borrows; `repairLoans` does so at once.
  *
  * Borrow in the main thread: Node.js delivers no signals to workers, and emits no 'exit' in them when the main thread
  * exits. A loan that a worker has not given back by then stays, as after a kill -9.
  *
  * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when the kernel gave fewer pages (nothing is changed then),
- *   `ERR_POOL_CHANGE_BUSY` when another process has been changing pools for 30 s, or is stopped for 3 s while it does, or
- *   a signal to which the program listens arrives meanwhile; `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when
+ *   `ERR_POOL_CHANGE_BUSY` when another process has been changing pools for 30 s, or is stopped for 3 s while it does,
+ *   or a signal to which the program listens arrives meanwhile; `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when
  *   this machine has no such pages or node, `ERR_SYSTEM` when a file in /run/pinfold is none of pinfold's (the hint
  *   removes it), `ERR_INVALID_ARGUMENT`
  */
@@ -149,11 +149,14 @@ function watchEnd(): void {
   if (isWatching) return
   isWatching = true
   process.on('exit', returnAll)
-  // Ours runs first, so that a `once` listener of the program still counts when we look whether the program listens too.
+  // Ours runs first, so that a `once` listener of the program still counts when we look whether the program listens
+  // too.
   for (const signal of signals) process.prependListener(signal, onSignal)
 }
 
-/** Called when a loan ends. It waits for the next turn of the event loop: a signal in between would be lost otherwise. */
+/**
+ * Called when a loan ends. It waits for the next turn of the event loop: a signal in between would be lost otherwise.
+ */
 function forgetEnd(): void {
   setImmediate(() => {
     if (openHere.size === 0) stopWatching()

@@ -11,7 +11,9 @@ const { EINTR } = system.errno
 /** The file that pinfold locks while it changes a pool. */
 export const poolLockFile = `${journalDirectory}/hugepages.lock`
 
-/** How long a caller waits for the lock, in milliseconds: raising a large pool of scattered memory takes many seconds. */
+/**
+ * How long a caller waits for the lock, in milliseconds: raising a large pool of scattered memory takes many seconds.
+ */
 export interface LockPatience {
   /** While the holder runs. */
   readonly running: number
@@ -25,8 +27,8 @@ const usualPatience: LockPatience = { running: 30_000, stopped: 3000 }
  * Takes the pool lock, waiting for it. Closing the descriptor releases it.
  *
  * @param hint the command that does the caller's change by hand, for the error of a caller without permission
- * @throws PinfoldError `ERR_PERMISSION`; `ERR_POOL_CHANGE_BUSY` when the holder keeps the lock for too long, or a signal
- *   arrives that the program listens to; `ERR_SYSTEM` when the lock's file is something else
+ * @throws PinfoldError `ERR_PERMISSION`; `ERR_POOL_CHANGE_BUSY` when the holder keeps the lock for too long, or a
+ *   signal arrives that the program listens to; `ERR_SYSTEM` when the lock's file is something else
  */
 export function takePoolLock(hint: string | undefined, patience = usualPatience): number {
   while (true) {

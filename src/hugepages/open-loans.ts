@@ -14,7 +14,9 @@ export interface RepairedLoan {
   readonly pid: number
   /** Bytes. */
   readonly pageSize: number
-  /** Pages that the pools gave up: all of the loan, or fewer when the borrower died half-way or others lowered the pool. */
+  /**
+   * Pages that the pools gave up: all of the loan, or fewer when the borrower died half-way or others lowered the pool.
+   */
   readonly pages: number
 }
 
@@ -28,8 +30,8 @@ export interface OpenLoan {
   /** Pages on each NUMA node, by its number; empty where the kernel knows no nodes. */
   readonly nodes: Readonly<Record<number, number>>
   /**
-   * Whether the borrower lives. 'unknown': the borrower is in another PID namespace, or this /run is a copy of the one in
-   * which the loan is. An unknown borrower counts as alive.
+   * Whether the borrower lives. 'unknown': the borrower is in another PID namespace, or this /run is a copy of the one
+   * in which the loan is. An unknown borrower counts as alive.
    */
   readonly owner: OwnerLife
   /** The path of the loan's journal. */
@@ -52,8 +54,8 @@ export interface PoolLockOptions {
  * Takes the pool lock, waiting for it, and runs `change`: no other pinfold on this machine changes a pool meanwhile.
  * First it repairs the loans of dead borrowers: the numbers of a journal are true only until the next change of a pool.
  *
- * @throws PinfoldError `ERR_PERMISSION` without root, `ERR_POOL_CHANGE_BUSY` when another process holds the lock for too
- *   long, `ERR_SYSTEM` when the file of the lock or of a journal is something else
+ * @throws PinfoldError `ERR_PERMISSION` without root, `ERR_POOL_CHANGE_BUSY` when another process holds the lock for
+ *   too long, `ERR_SYSTEM` when the file of the lock or of a journal is something else
  */
 export function withPoolLock<Result>(
   change: (repaired: readonly RepairedLoan[]) => Result,
@@ -80,16 +82,16 @@ export function withPoolLock<Result>(
  * Takes off the pools the pages of borrowers that died without giving them back. Every change of a pool by pinfold does
  * this first; call it only to repair and change nothing else.
  *
- * @throws PinfoldError `ERR_PERMISSION` without root, `ERR_POOL_CHANGE_BUSY` when another process holds the lock for too
- *   long, `ERR_SYSTEM` for a file that is no journal, with the command that removes it
+ * @throws PinfoldError `ERR_PERMISSION` without root, `ERR_POOL_CHANGE_BUSY` when another process holds the lock for
+ *   too long, `ERR_SYSTEM` for a file that is no journal, with the command that removes it
  */
 export function repairLoans(): RepairedLoan[] {
   return withPoolLock((repaired) => [...repaired])
 }
 
 /**
- * The open loans on this machine, of all processes, with those of dead borrowers that are not repaired yet. Without root
- * the list is empty, since only root may read journals.
+ * The open loans on this machine, of all processes, with those of dead borrowers that are not repaired yet. Without
+ * root the list is empty, since only root may read journals.
  *
  * @throws PinfoldError `ERR_SYSTEM` for a file that is no journal, with the command that removes it
  */
@@ -143,8 +145,8 @@ export function owedShares({ raise, last }: Loan, now: readonly PoolShare[]): Po
 }
 
 /**
- * Takes the pages of a loan off the pools and removes its journal. The caller holds the pool lock. It may be killed at any
- * point and done again.
+ * Takes the pages of a loan off the pools and removes its journal. The caller holds the pool lock. It may be killed at
+ * any point and done again.
  */
 export function settle(journal: Journal, loan: Loan): number {
   const { pageSize } = loan.raise
@@ -239,8 +241,8 @@ const mostDying = 500
 
 /**
  * True if the loan of a journal has no living owner. The file lock alone is no proof: a program may have closed the
- * descriptor that holds it, and a copy of a journal was never locked. So the owner's thread must be gone as well, if this
- * process can look it up. In another PID namespace that shares this /run, the lock must be enough.
+ * descriptor that holds it, and a copy of a journal was never locked. So the owner's thread must be gone as well, if
+ * this process can look it up. In another PID namespace that shares this /run, the lock must be enough.
  *
  * A step under the pool lock that this thread holds now was not completed: its owner died in it, or failed.
  *

@@ -32,7 +32,10 @@ export function thisOwner(): LoanOwner {
   }
 }
 
-/** Whether the owner of a loan lives, by its thread's number and start time. They say nothing about another pid namespace. */
+/**
+ * Whether the owner of a loan lives, by its thread's number and start time. They say nothing about another pid
+ * namespace.
+ */
 export function ownerLife({ pid, thread, startTime, pidNamespace, timeNamespace }: LoanOwner): OwnerLife {
   if (pidNamespace === null || pidNamespace !== ownPidNamespace()) return 'unknown'
   const stat = statOf(pid, thread)

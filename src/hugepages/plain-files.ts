@@ -3,8 +3,8 @@ import { PinfoldError } from '../errors.js'
 
 const { O_NOFOLLOW, O_NONBLOCK } = constants
 
-// The files in /run/pinfold must belong to root. A file there may come from a copied /run, from a wrong restore, or from an
-// attacker. So nothing here waits for such a file, follows a link, or trusts its contents.
+// The files in /run/pinfold must belong to root. A file there may come from a copied /run, from a wrong restore, or
+// from an attacker. So nothing here waits for such a file, follows a link, or trusts its contents.
 
 /** The directory of the lock and the journals: on a tmpfs, which ends with the boot, as the pools do. */
 export const journalDirectory = '/run/pinfold'

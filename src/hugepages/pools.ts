@@ -15,12 +15,12 @@ export interface PoolChange {
 /**
  * Sets a pool to `pages` own pages (nr_hugepages), for good: until the next change or the next boot. All or nothing.
  *
- * Used pages are never taken away: a pool that is lowered below them counts them as surplus until their users free them.
- * Open loans are part of the number; each takes its own pages off again when it is given back.
+ * Used pages are never taken away: a pool that is lowered below them counts them as surplus until their users free
+ * them. Open loans are part of the number; each takes its own pages off again when it is given back.
  *
  * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when the kernel gave fewer pages (the pool is as it was; values
- *   `wanted`, `got`, `had`, and `freeBytes`, `fragmented` or `reachableBytes`), `ERR_PERMISSION` without root, `ERR_UNSUPPORTED` when this
- *   machine has no such pages or node, `ERR_INVALID_ARGUMENT`
+ *   `wanted`, `got`, `had`, and `freeBytes`, `fragmented` or `reachableBytes`), `ERR_PERMISSION` without root,
+ *   `ERR_UNSUPPORTED` when this machine has no such pages or node, `ERR_INVALID_ARGUMENT`
  */
 export function resizePool(request: PoolRequest): PoolChange {
   const checked = checkPoolRequest('resizePool', request)
