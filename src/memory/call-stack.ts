@@ -1,26 +1,26 @@
-/** The function that a trace leaves out, with all that it called. */
+/** A function that a trace leaves out, with all functions that it called. */
 export type Caller = (...args: never[]) => unknown
 
-/** Where `entry` was called from, one line a frame. */
+/** The stack above the call of `entry`, one line for each frame. */
 export function captureStack(entry: Caller): string {
   const trace: { stack?: unknown } = {}
   try {
     Error.captureStackTrace(trace, entry)
-    // Read, and so formatted, at once: until then V8 keeps the frames with their receivers, and one of them may be
-    // what holds the region.
+    // Reading formats the stack. Until then V8 keeps the frames with their receivers, one of which may hold the region.
     const { stack } = trace
     return typeof stack === 'string' ? stack.slice(stack.indexOf('\n') + 1) : ''
   } catch {
-    return '' // the program's own Error.prepareStackTrace threw
+    return '' // Error.prepareStackTrace of the program threw
   }
 }
 
-// The clock as it was at import: a test's fake timers would stand still.
+// The clock at import: the fake timers of a test would stand still.
 const now = performance.now.bind(performance)
 
 /**
- * Takes stacks up to a number a second. A stack costs 10 to 30 µs, a hundred times what it may be taken of; so a program
- * that calls now and then has the stack of every call, and one that calls in a loop is not slowed down.
+ * Takes a limited number of stacks a second. A stack costs 10 to 30 µs, up to a hundred times the call that it belongs
+ * to. So a program that calls now and then gets the stack of every call, and a program that calls in a loop is not
+ * slowed down.
  */
 export class StackSampler {
   readonly #perSecond: number

@@ -1,25 +1,25 @@
 import { clearTimeout, setInterval, setTimeout } from 'node:timers'
 import { type Holder, holdStacksPerSecond } from './region-core.js'
 
-/** Who is waited for. */
+/** The holds that a wait waits for. */
 export interface WaitedFor {
-  /** In one sentence, as ERR_REGION_HELD has it. */
+  /** One sentence, as in ERR_REGION_HELD. */
   readonly message: string
   readonly holders: readonly Holder[]
 }
 
-/** Milliseconds; a wait that takes longer is told. */
+/** Milliseconds; a longer wait emits a warning. */
 const silence = 1000
 /** The longest delay that a timer of Node takes. */
 const longestDelay = 2 ** 31 - 1
-/** Holds that one warning tells in full. */
+/** One warning describes so many holds in full. */
 const mostTold = 8
 
 /**
- * Begins a wait for holds: the event loop stays alive, so that the program does not end in the midst of it, and after one
- * second a process warning tells once who is waited for.
+ * Begins a wait for holds. It keeps the event loop alive, so that the program does not end meanwhile. After one second
+ * a process warning names the holders, once.
  *
- * @returns what ends it; nothing of it is left then
+ * @returns a function that ends the wait
  */
 export function beginWait(waitedFor: () => WaitedFor): () => void {
   let timer = setTimeout(() => {
@@ -30,7 +30,7 @@ export function beginWait(waitedFor: () => WaitedFor): () => void {
 }
 
 function warn({ message, holders }: WaitedFor): void {
-  // An allocation that was stopped is waited for, too, and ends by itself.
+  // The wait is for an allocation that was stopped and ends by itself.
   if (holders.length === 0) return
   const more = holders.length - mostTold
   process.emitWarning(`closeWhenReleased: still waiting after ${silence / 1000} second: ${message}`, {

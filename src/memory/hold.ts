@@ -1,6 +1,6 @@
 /** A promise to keep a region open, made by `region.hold()`. */
 export class Hold {
-  /** Who holds and why, as the refused `close()` names it. */
+  /** The holder and its reason, for the error of a `close()` that is refused. */
   readonly reason: string
   readonly #release: () => void
   #released = false
@@ -10,12 +10,12 @@ export class Hold {
     this.#release = release
   }
 
-  /** Whether it was let go. */
+  /** True after `release()`. */
   get released(): boolean {
     return this.#released
   }
 
-  /** Lets go; once only. */
+  /** Ends the hold. A second call does nothing. */
   release(): void {
     if (this.#released) return
     this.#released = true

@@ -2,8 +2,8 @@ import type { RegionCore } from './region-core.js'
 import type { MemoryRange } from './region-memory.js'
 
 /**
- * The objects of one class that this thread has opened, by the place of their memory: at most one at each place, since a
- * thread owns one cache there and takes part once. An object is forgotten together with its region.
+ * The objects of one class that this thread has opened, by the place of their memory: at most one at each place, since
+ * a thread owns one cache there and takes part once. An object is forgotten together with its region.
  */
 export class OpenOnce<Thing extends { readonly closed: boolean }> {
   readonly #ofRegions = new WeakMap<RegionCore, Map<number, Thing>>()

@@ -2,18 +2,18 @@ import { toPinfoldError } from '../errors.js'
 import { native } from '../native.js'
 import { readNumaMaps } from '../system/smaps.js'
 
-/** Memory whose pages are all there. */
+/** Memory of which every page is present. */
 export interface PopulatedRange {
   readonly address: bigint
   /** Bytes. */
   readonly size: number
-  /** Bytes of one page; of transparent memory of a base page. */
+  /** Bytes of one page; for transparent memory, of a base page. */
   readonly pageSize: number
 }
 
 /**
- * How many pages of a range are on each NUMA node: from move_pages(2), which tells of this range alone; where that has
- * an error number for some page (kernels differ on 1 GiB pages), from /proc/self/numa_maps.
+ * How many pages of a range are on each NUMA node. move_pages(2) reads this range alone; if it has an error number for
+ * some page (kernels differ on 1 GiB pages), the numbers come from /proc/self/numa_maps.
  *
  * @throws PinfoldError `ERR_SYSTEM`
  */
@@ -32,7 +32,7 @@ export function readPageNodes({ address, size, pageSize }: PopulatedRange): Read
   return new Map(Object.entries(bytes).map(([node, on]) => [Number(node), on / pageSize]))
 }
 
-/** The pages on other nodes than `wanted`, by node. */
+/** The number of pages on each node that is not in `wanted`. */
 export function strayPages(
   found: ReadonlyMap<number, number>,
   wanted: readonly number[],

@@ -7,15 +7,15 @@ import { formatSize, GiB } from '../sizes.js'
 import type { PagesName } from '../system/page-sizes.js'
 import { type Caller, StackSampler } from './call-stack.js'
 
-/** A kind of pages that came earlier in the caller's list, and why the region has others. */
+/** A kind of pages that came earlier in the caller's list, and the reason why the region has other pages. */
 export interface PassedOver {
-  /** The kind, as it was asked for. */
+  /** The kind, as the caller wrote it. */
   readonly pages: PagesName
-  /** Of the error that this kind alone would have been. */
+  /** The code of the error that this kind alone would have caused. */
   readonly code: ErrorCode
   /** That error's message. */
   readonly reason: string
-  /** The command that would have helped, where there is one. */
+  /** The command that would have helped, if there is one. */
   readonly hint?: string
 }
 
@@ -26,40 +26,40 @@ export interface RegionDescription {
   readonly passedOver: readonly PassedOver[]
 }
 
-/** Who holds a region, as listings and errors say it; a function where that is seldom asked for, and dear to say. */
+/** The holder of a region, for listings and errors; a function if the text is seldom needed and expensive. */
 type HoldReason = string | (() => string)
 
-const inWords = ({ reason }: OpenHold) => (typeof reason === 'string' ? reason : reason())
+const reasonText = ({ reason }: OpenHold) => (typeof reason === 'string' ? reason : reason())
 
 interface OpenHold {
   readonly reason: HoldReason
   readonly stack: string | undefined
 }
 
-/** A hold that is out, as a warning tells it. */
+/** A hold that is not released, as a warning describes it. */
 export interface Holder {
-  /** Of the region. */
+  /** The name of the region. */
   readonly name: string
   readonly reason: string
-  /** Where the hold was made; undefined when this thread made too many at that time. */
+  /** The stack of the call that made the hold; undefined when this thread made too many holds at that time. */
   readonly stack: string | undefined
 }
 
-/** How many holds of a thread have their stacks taken in a second. */
+/** A thread takes the stacks of so many holds in a second. */
 export const holdStacksPerSecond = 100
 const holdStacks = new StackSampler(holdStacksPerSecond)
 
 const nothing: ReadonlySet<() => void> = new Set()
 const none = () => nothing
 
-/** Bytes that one ArrayBuffer shows: the most that a typed array of Node 20 holds. */
+/** Bytes of one window, which is one ArrayBuffer: the largest typed array of Node 20. */
 export const windowSize = 4 * GiB
-/** Windows start at every multiple of this, so that any view of up to this length lies in one. */
+/** A window starts at every multiple of this, so that any view of up to this length lies in one window. */
 export const windowStep = 2 * GiB
 
 /**
- * One thread's attachment to a region: what several Region objects of that thread would share. It must not lead to any
- * of them, so that a Region that is dropped while it is open can be noticed.
+ * One thread's attachment to a region. All Region objects of that thread for this region share it. It must not refer to
+ * any of them, so that a Region that is dropped while it is open can be noticed.
  */
 export class RegionCore {
   readonly name: string
@@ -71,13 +71,13 @@ export class RegionCore {
   readonly passedOver: readonly PassedOver[]
   readonly #attachment: number
   readonly #windows: (ArrayBuffer | undefined)[] = []
-  /** The holds that are out, by what ends each. */
+  /** The holds that are not released, by the function that releases each. */
   readonly #holders = new Map<() => void, OpenHold>()
   readonly #onClose: (() => void)[] = []
   readonly #onRelease = new Set<() => void>()
   #refusals = 0
   #closed = false
-  /** Whether nothing of the close is left to be done. */
+  /** True when the close is complete. */
   #done = false
 
   constructor(region: NativeRegion, description: RegionDescription) {
@@ -95,26 +95,26 @@ export class RegionCore {
     return this.#closed
   }
 
-  /** The reasons of the holds that are out, in the order in which they were taken; but for those that `besides` end. */
-  holders(besides: ReadonlySet<() => void> = nothing): string[] {
-    return this.holds(besides).map(({ reason }) => reason)
+  /** The reasons of the holds, in the order in which they were made, without the holds that `except` releases. */
+  holders(except: ReadonlySet<() => void> = nothing): string[] {
+    return this.holds(except).map(({ reason }) => reason)
   }
 
-  /** As `holders`, with all that is known of each. */
-  holds(besides: ReadonlySet<() => void> = nothing): Holder[] {
+  /** As `holders`, with the name and stack of each hold. */
+  holds(except: ReadonlySet<() => void> = nothing): Holder[] {
     return [...this.#holders]
-      .filter(([release]) => !besides.has(release))
-      .map(([, hold]) => ({ name: this.name, reason: inWords(hold), stack: hold.stack }))
+      .filter(([release]) => !except.has(release))
+      .map(([, hold]) => ({ name: this.name, reason: reasonText(hold), stack: hold.stack }))
   }
 
-  /** Why it cannot be closed, while it is held. */
+  /** The reason why a held region cannot be closed. */
   get heldMessage(): string {
     return `region '${this.name}' is held: ${this.holders().join(', ')}`
   }
 
   /**
-   * Calls `listener` after the region was closed in this thread, those that came last first. Once, unless it throws,
-   * which ours do only with the stack used up: then again with the next `close()`.
+   * Calls `listener` after the region was closed in this thread; the newest listener comes first. Each listener runs
+   * once. If a listener throws (ours do only on stack overflow), the next `close()` resumes with it.
    */
   onClose(listener: () => void): void {
     this.#onClose.push(listener)
@@ -144,7 +144,7 @@ export class RegionCore {
     return new Uint8Array(this.window(index), offset - index * windowStep, length)
   }
 
-  /** The ArrayBuffer of a window; made at first use, then kept, unless somebody transferred it away. */
+  /** The ArrayBuffer of a window. It is made at first use, and again if the program has transferred it away. */
   window(index: number): ArrayBuffer {
     const kept = this.#windows[index]
     if (kept !== undefined && kept.byteLength > 0) return kept
@@ -158,11 +158,11 @@ export class RegionCore {
   }
 
   /**
-   * @param entry whose caller made the hold, as the stack has it
+   * @param entry the function whose caller made the hold: the stack begins there
    * @throws PinfoldError `ERR_REGION_CLOSED`, also while holds are refused
    */
   hold(reason: HoldReason, entry: Caller = this.hold): () => void {
-    // First, since it may run the program's own Error.prepareStackTrace, which may close the region.
+    // Before the checks, since this may run the program's Error.prepareStackTrace, which may close the region.
     const stack = holdStacks.capture(entry)
     this.requireOpen('hold')
     if (this.#refusals > 0) {
@@ -179,7 +179,7 @@ export class RegionCore {
     return release
   }
 
-  /** Gives no more holds, for whoever is about to close; returns what gives them again. */
+  /** Refuses new holds, for a caller that is about to close. Returns the function that allows them again. */
   refuseHolds(): () => void {
     this.#refusals += 1
     return () => {
@@ -188,22 +188,22 @@ export class RegionCore {
   }
 
   /**
-   * Resolves when no hold is out (any more), but for those that `besides` ends.
+   * Resolves when every hold is released, except those that `except` releases.
    *
    * @throws the signal's reason when it is aborted first
    */
-  released(signal: AbortSignal | undefined, besides: () => ReadonlySet<() => void> = none): Promise<void> {
+  released(signal: AbortSignal | undefined, except: () => ReadonlySet<() => void> = none): Promise<void> {
     return new Promise((resolve, reject) => {
       throwIfAborted(signal)
-      const isReleased = () => this.#holders.size === 0 || this.holders(besides()).length === 0
+      const isReleased = () => this.#holders.size === 0 || this.holders(except()).length === 0
       if (isReleased()) return resolve()
       const released = () => {
         if (!isReleased()) return
         this.#onRelease.delete(released)
         resolve()
-        deafen()
+        stopListening()
       }
-      const deafen = onAbort(signal, () => {
+      const stopListening = onAbort(signal, () => {
         this.#onRelease.delete(released)
         reject(abortReason(signal))
       })
@@ -221,7 +221,7 @@ export class RegionCore {
   }
 
   /**
-   * Gives this thread's attachment up; once only. A second call does what the first had no stack left for.
+   * Ends this thread's attachment. If the first call ended in a stack overflow, the next call completes it.
    *
    * @throws PinfoldError `ERR_REGION_HELD` that names the holders; nothing is changed then
    */
@@ -238,17 +238,19 @@ export class RegionCore {
     try {
       native.close(this.#attachment)
     } finally {
-      // Whatever became of it, this thread has given it up, and who counts it must know.
+      // Also if native code failed: this thread has given up the attachment, and the listeners must know.
       for (let at = this.#onClose.length - 1; at >= 0; at = this.#onClose.length - 1) {
         this.#onClose[at]?.()
-        // It is gone already when the listener has called close() itself.
+        // If the listener has called close() itself, it is removed already.
         if (this.#onClose.length > at) this.#onClose.length = at
       }
     }
     this.#done = true
   }
 
-  /** The window that contains a view which does not lie in the first. No window starts at the very end of the region. */
+  /**
+   * The window that contains a view which does not lie in the first. No window starts at the very end of the region.
+   */
   #laterWindow(offset: number): number {
     return Math.min(Math.floor(offset / windowStep), Math.ceil(this.size / windowStep) - 1)
   }
@@ -261,7 +263,10 @@ export class RegionCore {
   }
 }
 
-/** Why there is no ArrayBuffer: a runtime that refuses external ones (V8's sandbox, as in Electron), or something else. */
+/**
+ * The error for a window that cannot be made. Some runtimes refuse external ArrayBuffers (V8's sandbox, as in
+ * Electron).
+ */
 export function windowFailure(error: unknown): PinfoldError {
   // native/addon/window.cc: this errno stands for napi_no_external_buffers_allowed.
   const isRefused = isSystemFailure(error) && error.errno === constants.errno.EOPNOTSUPP

@@ -18,14 +18,14 @@ const handleSchema = z.lazy(() =>
 /**
  * Names an open region of this process; plain data, so that postMessage and workerData carry it.
  *
- * - `pinfold`: 'region', which tells it from other data.
- * - `process`: a random number of the process that has the region; not its pid.
+ * - `pinfold`: 'region', which distinguishes a handle from other data.
+ * - `process`: a random number of the region's process; not its pid.
  * - `region`: the region's number in that process, never used again.
  * - `name`, `size`: the region's.
  */
 export type RegionHandle = Readonly<z.infer<typeof handleSchema>>
 
-/** What another thread attaches the region by. @throws PinfoldError `ERR_REGION_CLOSED` */
+/** The handle by which another thread attaches the region. @throws PinfoldError `ERR_REGION_CLOSED` */
 export function handleOf(core: RegionCore): RegionHandle {
   core.requireOpen('handle')
   const { id: region, name, size } = core
@@ -35,11 +35,11 @@ export function handleOf(core: RegionCore): RegionHandle {
 /**
  * This thread's own attachment to the region that `handle` names.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no handle, `ERR_REGION_UNKNOWN` when it is of another process,
- *   or its region is closed in every thread
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no handle, `ERR_REGION_UNKNOWN` when the handle belongs to
+ *   another process, or its region is closed in every thread
  */
 export function attachCore(handle: RegionHandle): RegionCore {
-  const { process, region, name, size } = understood(handle)
+  const { process, region, name, size } = checkedHandle(handle)
   const isOurs = process === native.processToken()
   const attached = isOurs ? native.attach(region) : undefined
   if (attached !== undefined && attached.name === name && attached.size === size) {
@@ -68,8 +68,8 @@ export function attachCore(handle: RegionHandle): RegionCore {
   )
 }
 
-/** @throws PinfoldError `ERR_INVALID_ARGUMENT`; a Region, or what postMessage makes of one, is no handle */
-function understood(given: unknown): RegionHandle {
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT`; neither a Region nor a Region after postMessage is a handle */
+function checkedHandle(given: unknown): RegionHandle {
   try {
     return checked('attachRegion', handleSchema, given)
   } catch (error) {

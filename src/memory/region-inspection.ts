@@ -1,8 +1,8 @@
 import { type MappingUse, readNumaMaps, readSmaps } from '../system/smaps.js'
 
-/** What the kernel says of a region; bytes. */
+/** The use of a region's memory, in bytes, as the kernel counts it. */
 export interface RegionUse extends MappingUse {
-  /** Bytes on each NUMA node, by node (numa(7)); a kernel without NUMA has node 0 alone. */
+  /** Bytes on each NUMA node, by the node's number (numa(7)); a kernel without NUMA has node 0 alone. */
   readonly nodes: Readonly<Record<number, number>>
 }
 

@@ -65,8 +65,9 @@ export abstract class RegionMemory {
   abstract get bytes(): Uint8Array<ArrayBuffer>
 
   /**
-   * A view of `length` bytes, up to 2 GiB, that starts at `offset`; without a length it runs to the end. Views that start
-   * in the same 4 GiB window of a region share one ArrayBuffer. The view's length is 0 after the region was closed.
+   * A view of `length` bytes, up to 2 GiB, that starts at `offset`; without a length it runs to the end. Views that
+   * start in the same 4 GiB window of a region share one ArrayBuffer. The view's length is 0 after the region was
+   * closed.
    *
    * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_OUT_OF_RANGE`, `ERR_REGION_TOO_LARGE`, `ERR_EXTERNAL_BUFFERS`,
    *   `ERR_SYSTEM`

@@ -2,9 +2,9 @@ import * as z from 'zod'
 import { checked, list, longestPath, optionsObject, signalOption, sizeOption, text } from '../options.js'
 import { type PagesKind, parsePages } from './page-kinds.js'
 
-// Schemas of options are made when they are first asked for: importing the package would take a quarter longer otherwise.
+// Schemas of options are made at their first use: otherwise importing the package would take a quarter longer.
 
-/** More than the kernel has kinds of pages. */
+/** The kernel has fewer kinds of pages. */
 const mostPreferences = 64
 
 const pages = z.lazy(() =>
@@ -52,7 +52,7 @@ const backing = z.lazy(() =>
   ),
 )
 
-/** The options of a region; {@link RegionOptions} tells them. */
+/** The options of a region; {@link RegionOptions} documents them. */
 export const regionShape = () => ({
   size: sizeOption,
   pages: z
@@ -79,27 +79,29 @@ export const regionOptions = z.lazy(() => optionsObject(regionShape()))
 export type CheckedRegionOptions = z.output<typeof regionOptions>
 
 /**
- * What a region is to be. Unknown options are refused.
+ * The options of a region. Unknown options are refused.
  *
- * - `size`: 1 to 2^53 - 1 bytes, or with a unit ('64MiB'). Rounded up to whole pages: `region.size` tells.
+ * - `size`: 1 to 2^53 - 1 bytes, or with a unit ('64MiB'). Rounded up to whole pages, see `region.size`.
  * - `pages`: a kind, or a list in order of preference: '1GiB', '2MiB' and every other hugetlb size of the machine,
  *   'transparent', 'base' (also by its size). By default the hugetlb sizes that divide `size`, largest first, then
- *   'transparent' from its huge page's size on, then 'base'. `region.passedOver` tells why earlier ones were not had.
+ *   'transparent' from its huge page's size on, then 'base'. `region.passedOver` says why the region has none of the
+ *   earlier kinds.
  * - `numa`: `bind` takes pages from these nodes only, `prefer` from these if it can, `interleave` from each in turn,
  *   `local` from the node of the calling thread (and takes no `nodes`). `nodes` are ids, 0 to 1023, of nodes with
  *   memory. `strict` (default true for bind, else false) makes a page from elsewhere an error; `bind` with
  *   `strict: false` is a preference for all of these nodes. See set_mempolicy(2).
- * - `threads`: how many threads populate, 1 to 1024; by default one a CPU, up to 8, and no more than one for each 8 MiB.
+ * - `threads`: how many threads populate, 1 to 1024; by default one a CPU, up to 8, and no more than one for each 8
+ *   MiB.
  * - `backing`: 'memfd' (default): shared memory; 'anonymous': private to this process; or a file on a hugetlbfs mount,
  *   by whose path other processes reach it, removed when the region closes unless `keep`. An existing file must have
- *   exactly the region's size; it is another's, so neither resized nor removed. In a file the default of `pages` is
- *   hugetlb sizes alone, and 'transparent' and 'base' are `ERR_UNSUPPORTED`.
+ *   exactly the region's size; it is neither resized nor removed, since another program owns it. In a file the default
+ *   of `pages` is hugetlb sizes alone, and 'transparent' and 'base' are `ERR_UNSUPPORTED`.
  *   Or `{ descriptor, offset, mayShrink }`: memory that another program or library has made, adopted as it is, contents
  *   included. `descriptor` is a file descriptor of it, open for reading and writing: a memfd, a POSIX shared memory
- *   object, a file on a hugetlbfs or tmpfs mount. It is duplicated, so yours to close. The region is `size` bytes from
- *   `offset` (default 0, a multiple of the page size) on, all of which must be there. `pages` are by default what it
- *   has. It is sealed against shrinking (F_SEAL_SHRINK, fcntl(2)); what cannot be sealed is refused unless `mayShrink`,
- *   since touching what was taken away is a SIGBUS.
+ *   object, a file on a hugetlbfs or tmpfs mount. It is duplicated, so that you may close yours. The region is `size`
+ *   bytes from `offset` (default 0, a multiple of the page size) on, all of which must exist. `pages` are by default
+ *   those that it has. The memory is sealed against shrinking (F_SEAL_SHRINK, fcntl(2)); memory that cannot be sealed
+ *   is refused unless `mayShrink`, since touching memory that was taken away is a SIGBUS.
  * - `lock`: mlock2(2), for base and transparent pages (hugetlb pages are never swapped). Default false.
  * - `guard`: an inaccessible page before and after. Default false.
  * - `dump`: contents go into core dumps. Default false (MADV_DONTDUMP).

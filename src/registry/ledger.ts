@@ -22,7 +22,10 @@ import { RegistryCounts, type RegistryStats } from './registry-stats.js'
 interface Line {
   readonly core: RegionCore
   readonly claim: BudgetClaim
-  /** Where the region was allocated, if it is watched. A region that the MemoryRegistry keeps is watched from its loss on. */
+  /**
+   * Where the region was allocated, if it is watched. A region that the MemoryRegistry keeps is watched from its loss
+   * on.
+   */
   readonly stack: string | undefined
   leaked: boolean
 }
@@ -39,8 +42,8 @@ interface Pending {
 /**
  * The regions of a registry: the core of every region that was allocated here, until the region is closed.
  *
- * It refers to none of the program's objects, neither to the MemoryRegistry nor, strongly, to a Region, so that the loss
- * of either is noticed. It belongs to one thread, as its cores do.
+ * It refers to none of the program's objects, neither to the MemoryRegistry nor, strongly, to a Region, so that the
+ * loss of either is noticed. It belongs to one thread, as its cores do.
  */
 export class Ledger {
   readonly #lines = new Map<string, Line>()
@@ -268,8 +271,8 @@ export class Ledger {
   }
 
   /**
-   * Ends the blocking allocations that are not over with the turn in which they began. They were cut off (by a timeout of
-   * node:vm, or Ctrl-C in a REPL), so that no `finally` of ours has run.
+   * Ends the blocking allocations that are not over with the turn in which they began. They were cut off (by a timeout
+   * of node:vm, or Ctrl-C in a REPL), so that no `finally` of ours has run.
    */
   #endCutOff(): void {
     for (const pending of [...this.#pending.values()].filter(({ stop }) => stop === undefined)) {

@@ -8,8 +8,8 @@ import { Region } from './region.js'
 export class RegionFaces {
   /**
    * The Regions that were made in this turn of JavaScript, strongly. A WeakRef keeps its target until the turn is over
-   * anyway, also when the region is closed before. So a region that closes in the turn in which it was made never gets a
-   * WeakRef.
+   * anyway, also when the region is closed before. So a region that closes in the turn in which it was made never gets
+   * a WeakRef.
    */
   readonly #fresh = new Map<RegionCore, Region>()
   readonly #kept = new Map<RegionCore, WeakRef<Region>>()

@@ -15,7 +15,7 @@ import { backingFailure, ofBacking } from './backing-failure.js'
 import { pageChoice, preferences } from './page-choice.js'
 import { type Placement, placementOf } from './placement.js'
 
-/** What a region may take, as its registry's budget decides it. */
+/** Decides whether a region may be made: the budget of its registry. */
 export interface Claim {
   /**
    * Throws to refuse the attempt, or lets it pass. The function that it returns gives back what the attempt took, when
@@ -26,10 +26,10 @@ export interface Claim {
 
 const unlimited: Claim = { admit: () => () => {} }
 
-/** What one try came to. */
+/** The result of one attempt. */
 type Outcome = { readonly region: NativeRegion } | { readonly failure: unknown } | { readonly aborted: unknown }
 
-/** Ends the negotiation with the signal's own reason, whatever that is. */
+/** Ends the negotiation with the reason of the signal, which may be any value. */
 class Aborted {
   readonly reason: unknown
 
@@ -39,11 +39,11 @@ class Aborted {
 }
 
 /**
- * Makes a region of the first of the caller's preferences that can be had; all or nothing. The event loop stays free.
- * Behind the door: name, options and signal were checked by whoever calls it.
+ * Makes a region with the first of the caller's preferences that succeeds; all or nothing. The event loop stays free.
+ * The caller has checked name, options and signal.
  *
- * @throws the signal's reason when it is aborted, else PinfoldError: the first preference's own error when there is but
- *   one, else one with its code that tells them all
+ * @throws the signal's reason when it is aborted, else PinfoldError: the error of the only preference, or an error
+ *   with the code of the first that names them all
  */
 export async function allocateCore(
   name: string,
@@ -51,8 +51,8 @@ export async function allocateCore(
   signal?: AbortSignal,
   claim: Claim = unlimited,
 ): Promise<RegionCore> {
-  const tries = negotiate(name, options, claim)
-  let step = tries.next()
+  const attempts = negotiate(name, options, claim)
+  let step = attempts.next()
   while (!step.done) {
     let outcome: Outcome
     try {
@@ -60,15 +60,15 @@ export async function allocateCore(
     } catch (failure) {
       outcome = isAborted(signal) ? { aborted: abortReason(signal) } : { failure }
     }
-    step = tries.next(outcome)
+    step = attempts.next(outcome)
   }
   return step.value
 }
 
-/** As {@link allocateCore}, blocking this thread until every page is there. */
+/** As {@link allocateCore}; blocks this thread until every page is present. */
 export function allocateCoreSync(name: string, options: CheckedRegionOptions, claim: Claim = unlimited): RegionCore {
-  const tries = negotiate(name, options, claim)
-  let step = tries.next()
+  const attempts = negotiate(name, options, claim)
+  let step = attempts.next()
   while (!step.done) {
     let outcome: Outcome
     try {
@@ -76,7 +76,7 @@ export function allocateCoreSync(name: string, options: CheckedRegionOptions, cl
     } catch (failure) {
       outcome = { failure }
     }
-    step = tries.next(outcome)
+    step = attempts.next(outcome)
   }
   return step.value
 }
@@ -85,10 +85,10 @@ function populate(request: NativeRequest, signal: AbortSignal | undefined): Prom
   return new Promise((resolve, reject) => {
     throwIfAborted(signal)
     let ticket: number | undefined
-    const deafen = onAbort(signal, () => {
+    const stopListening = onAbort(signal, () => {
       if (ticket !== undefined) native.cancelAllocation(ticket)
     })
-    // Last: with the job under way nothing may throw, or nobody would own the region that it brings.
+    // Last: nothing may throw while the job is under way, or its region would have no owner.
     ticket = native.allocateAsync(request, (error, region) => {
       if (region === undefined) reject(error)
       else if (!isAborted(signal)) resolve(region)
@@ -96,12 +96,12 @@ function populate(request: NativeRequest, signal: AbortSignal | undefined): Prom
         native.close(region.attachment)
         reject(abortReason(signal))
       }
-      deafen()
+      stopListening()
     })
   })
 }
 
-/** The tries, one after the other: yields what to ask of the kernel, is told what came of it, returns the region. */
+/** Makes one attempt after the other: yields a request for the kernel, receives its outcome, returns the region. */
 function* negotiate(
   name: string,
   options: CheckedRegionOptions,
@@ -123,7 +123,7 @@ function* negotiate(
       if ('failure' in outcome) throw explain(outcome.failure, attempt)
       const core = new RegionCore(outcome.region, description)
       core.onClose(release)
-      release = undefined // the core's from here on
+      release = undefined // from here on the core calls it
       try {
         if (placement.verify) verifyNodes(core, placement)
       } catch (error) {

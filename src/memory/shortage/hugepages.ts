@@ -5,31 +5,33 @@ import { type Attempt, pageCount } from '../allocate/attempt.js'
 import { type Placement, strictNodes } from '../allocate/placement.js'
 import type { Shortage } from './reason.js'
 
-/** What the kernel tells of the pools of one page size. */
+/** The kernel's counters of the pools of one page size. */
 export interface PoolCounters {
   readonly machine: HugepagePool
-  /** One for each node with memory; none on a kernel without NUMA. */
+  /** The pool of each node with memory; empty on a kernel without NUMA. */
   readonly nodes: readonly HugepagePool[]
-  /** The nodes that this process's cpuset lets it take pages from. */
+  /** The nodes from which the cpuset of this process allows pages. */
   readonly allowedNodes: readonly number[]
-  /** How many more pages a pool could get, at the very most. */
+  /** An upper bound of the pages that a pool could gain. */
   readonly growth: (pool: HugepagePool) => number
 }
 
-/** How many pages a mapping could have now, and where. */
+/** How many pages a mapping could get now, and where. */
 export interface PoolRoom {
-  /** Pages that nobody has or was promised, on the nodes that count, with what overcommit would add. */
+  /** Pages on the nodes that count that are neither used nor promised, and those that overcommit would add. */
   readonly available: number
   /** The nodes that count, where a strict policy or the cpuset names some; undefined: the machine as a whole. */
   readonly nodes: readonly number[] | undefined
 }
 
-/** Where the pages may come from: a strict policy and the cpuset narrow it, every other policy only prefers. */
+/**
+ * The pages that a placement can get: a strict policy and the cpuset exclude nodes, any other policy only prefers some.
+ */
 export function poolRoom(placement: Pick<Placement, 'policy' | 'nodes'>, counters: PoolCounters): PoolRoom {
   const { machine, nodes, allowedNodes } = counters
-  // Pages that the kernel would make on demand (nr_overcommit_hugepages), for as long as it finds memory for them.
+  // Pages that the kernel would make on demand (nr_overcommit_hugepages), as long as it finds memory for them.
   const onDemand = Math.max(0, (machine.overcommit ?? 0) - machine.surplus)
-  // A promise (reservation) is kept by the machine as a whole: the kernel counts none per node.
+  // The kernel counts promised pages (reservations) for the whole machine, not for each node.
   const onMachine = Math.max(0, machine.free - (machine.reserved ?? 0))
   const bound = strictNodes(placement)
   const usable = nodes.filter(({ node }) => isIn(allowedNodes, node) && (bound === undefined || isIn(bound, node)))
@@ -42,13 +44,13 @@ export function poolRoom(placement: Pick<Placement, 'policy' | 'nodes'>, counter
   }
 }
 
-/** Why the pools cannot give what is wanted, undefined when they can. */
+/** Why the pools have too few pages for the attempt; undefined when they have enough. */
 export function poolShortage(attempt: Attempt, counters: PoolCounters): Shortage | undefined {
   const { available } = poolRoom(attempt.placement, counters)
   return pageCount(attempt) <= available ? undefined : describePools(attempt, counters, available)
 }
 
-/** The same for when the pools look sufficient by now, and yet nothing but them can have been short. */
+/** The same when the pools have enough pages by now, although only they can have been short. */
 export function passedPoolShortage(attempt: Attempt, counters: PoolCounters): Shortage {
   const { available } = poolRoom(attempt.placement, counters)
   const { hint: _, ...shortage } = describePools(attempt, counters, available)
@@ -63,7 +65,7 @@ function describePools(attempt: Attempt, counters: PoolCounters, available: numb
   const counted = nodes === undefined ? [machine] : allNodes.filter(({ node }) => isIn(nodes, node))
   const sum = (count: (pool: HugepagePool) => number) => counted.reduce((total, pool) => total + count(pool), 0)
   const [total, free] = [sum((pool) => pool.total), sum((pool) => pool.free)]
-  // Pages that are free on these nodes and yet not to be had, since the machine has promised them to others.
+  // Pages that are free on these nodes, but that the machine has promised to others.
   const reserved = Math.max(0, free - Math.max(0, Math.min(free, machine.free - (machine.reserved ?? 0))))
   const inPool = [
     total === 0 ? 'none in the pool' : `${total} in the pool`,
@@ -83,8 +85,8 @@ function describePools(attempt: Attempt, counters: PoolCounters, available: numb
 }
 
 /**
- * The command that adds what is missing to the pool that counts, of several nodes to that with the most pages. None when
- * the machine has no memory for so many.
+ * The command that adds the missing pages to the pool that counts; of several nodes, to the pool with the most pages.
+ * undefined when the machine has no memory for so many.
  */
 function mend(pools: readonly HugepagePool[], missing: number, { growth }: PoolCounters): string | undefined {
   const [pool] = pools.filter((pool) => missing <= growth(pool)).sort((one, other) => other.total - one.total)

@@ -11,23 +11,23 @@ import type { Shortage } from './reason.js'
 
 const { EFAULT, ENOMEM } = constants.errno
 
-/** Bytes that base and transparent pages can be made of. */
+/** Bytes that can become base and transparent pages. */
 export interface FreeMemory {
-  /** Free, or easily made free, on the nodes that count. */
+  /** Memory on the nodes that count that is free, or easily freed. */
   readonly available: number
-  /** Free swap, into which other memory can go. */
+  /** Free swap, to which other memory can move. */
   readonly swap: number
   /** The nodes that count, where a strict policy or the cpuset names some; undefined: the machine as a whole. */
   readonly nodes: readonly number[] | undefined
 }
 
-/** What this process may still map. Infinity where nothing limits it. */
+/** How much this process may still map. Infinity without a limit. */
 export interface MapRoom {
   /** Bytes left under RLIMIT_AS. */
   readonly addressSpace: number
   /** Bytes left under RLIMIT_DATA, which counts private memory. */
   readonly data: number
-  /** What may still be committed, where the kernel does not overcommit (vm.overcommit_memory is 2). */
+  /** How much may still be committed, if the kernel does not overcommit (vm.overcommit_memory is 2). */
   readonly commit: CommitRoom | undefined
 }
 
@@ -41,7 +41,7 @@ export interface CommitRoom {
   readonly committed: number
 }
 
-/** The memory of the nodes from which a request may take it: of those it is bound to, as far as the cpuset allows. */
+/** The memory of the nodes that a placement may use: those that it is bound to, as far as the cpuset allows them. */
 export function freeMemory(placement: Pick<Placement, 'policy' | 'nodes'>): FreeMemory {
   const text = readKernelFile('/proc/meminfo') ?? ''
   const swap = parseMemory(text, 'SwapFree')
@@ -57,7 +57,7 @@ export function freeMemory(placement: Pick<Placement, 'policy' | 'nodes'>): Free
   return { available, swap, nodes: usable }
 }
 
-/** A line of /proc/meminfo in bytes, 0 where there is none. */
+/** A line of /proc/meminfo in bytes; 0 if there is no such line. */
 export function parseMemory(text: string, name: string): number {
   return Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0) * 1024
 }
@@ -84,8 +84,8 @@ function commitRoom(virtual: number): CommitRoom {
 }
 
 /**
- * Why there is too little memory for the attempt; undefined when there is enough. Call it before the kernel is asked: the
- * kernel grants base pages that it does not have, and kills the process when they are touched.
+ * Why there is too little memory for the attempt; undefined when there is enough. Call it before the kernel is asked:
+ * the kernel grants base pages that it does not have, and kills the process when they are touched.
  */
 export function memoryShortage(
   attempt: Attempt,
@@ -120,7 +120,8 @@ export function mappingShortage({
 }
 
 /**
- * Why this process may not map so much, though the machine may have it; undefined when no limit of the process forbids it.
+ * Why this process may not map so much, though the machine may have it; undefined when no limit of the process forbids
+ * it.
  *
  * @param errno ENOMEM of mmap, or EFAULT of populating: a memfd is committed page by page, as it is touched
  */
@@ -153,7 +154,7 @@ export function mapShortage({ size, choice }: Attempt, has: MapRoom, errno: numb
   return undefined
 }
 
-/** More than is missing, since others commit memory, too. */
+/** The hint asks for so much more than is missing, since other processes commit memory too. */
 const commitSlack = 64 * MiB
 
 function commitShortage(size: number, { available, limit, swap, committed }: CommitRoom): Shortage {
@@ -162,7 +163,7 @@ function commitShortage(size: number, { available, limit, swap, committed }: Com
     code: 'ERR_MEMORY_SHORT',
     message: `${spaced(size)} wanted, ${spaced(available)} left to commit (vm.overcommit_memory is 2, CommitLimit ${spaced(limit)}, Committed_AS ${spaced(committed)})`,
     values: { wanted: size, available, commitLimit: limit, committed },
-    // Of the limit, swap is added to what this says.
+    // The kernel adds swap to this value to get the limit.
     hint: `sudo sysctl -w vm.overcommit_kbytes=${Math.ceil((limit - swap + missing + commitSlack) / 1024)}`,
   }
 }

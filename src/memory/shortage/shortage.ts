@@ -26,8 +26,8 @@ const { EACCES, EFAULT, EMFILE, ENOMEM, ENOSPC, EPERM } = constants.errno
 
 /**
  * Why the kernel refused memory, by its counters. The errno does not say why: an empty pool is ENOMEM from mmap, EFAULT
- * from madvise and ENOSPC from fallocate, and so are a cgroup's limits. Call it when the failed attempt is undone, so that
- * the counters are those that the next attempt would meet.
+ * from madvise and ENOSPC from fallocate, and so are a cgroup's limits. Call it when the failed attempt is undone, so
+ * that the counters are those that the next attempt would meet.
  *
  * @returns `ERR_HUGEPAGES_SHORT`, `ERR_CGROUP_LIMIT`, `ERR_MEMLOCK_LIMIT`, `ERR_MEMORY_SHORT`, `ERR_UNSUPPORTED` (a
  *   node without memory), `ERR_PERMISSION`, or `ERR_SYSTEM` when the counters show no reason
@@ -36,10 +36,10 @@ export function explainShortage(failure: SystemFailure, attempt: Attempt): Pinfo
   const errno = Math.abs(failure.errno)
   const { syscall } = failure
   if (errno === EPERM || errno === EACCES) return toPinfoldError(failure, 'ERR_PERMISSION')
-  // Each memfd takes a descriptor. Without one there is no looking at counters either.
+  // Each memfd takes a descriptor. Without a free one, the counters cannot be read either.
   if (errno === EMFILE) return toPinfoldError(failure, 'ERR_SYSTEM', descriptorHint())
   const counted = failure.values?.maxMappings === undefined ? undefined : mappingShortage(failure.values)
-  // mlock(2) says so itself; CAP_IPC_LOCK of a user namespace does not lift the limit.
+  // A failure of mlock(2) means the limit: CAP_IPC_LOCK of a user namespace does not lift it.
   const lock = isLocked(attempt) && (syscall.startsWith('mlock') || !capabilities().has('CAP_IPC_LOCK'))
   const shortage =
     counted ??
@@ -47,13 +47,13 @@ export function explainShortage(failure: SystemFailure, attempt: Attempt): Pinfo
     (lock ? memlockShortage(attempt) : undefined) ??
     tooLittle(attempt) ??
     (errno === ENOMEM || errno === EFAULT ? mapShortage(attempt, mapRoom(), errno) : undefined) ??
-    passed(errno, attempt)
+    passedShortage(errno, attempt)
   if (shortage === undefined) return toPinfoldError(failure)
   const { code, message, values, hint } = affordable(shortage, attempt)
   return new PinfoldError(message, { code, syscall, errno, values, hint, cause: failure })
 }
 
-/** Without a hint that asks for more than the machine has: to raise a limit gives no memory. */
+/** Removes a hint that asks for more than the machine has: a higher limit gives no memory. */
 function affordable(shortage: Shortage, attempt: Attempt): Shortage {
   if (shortage.code !== 'ERR_CGROUP_LIMIT' && shortage.code !== 'ERR_MEMLOCK_LIMIT') return shortage
   const ofMachine =
@@ -69,15 +69,15 @@ function affordable(shortage: Shortage, attempt: Attempt): Shortage {
 }
 
 /**
- * Looks whether there is enough memory now for base or transparent pages: the kernel answers their shortage by killing a
- * process, not by an errno. What other threads are about to populate counts as used.
+ * Checks whether there is enough memory now for base or transparent pages: the kernel answers their shortage by killing
+ * a process, not by an errno. Memory that other threads are about to populate counts as used.
  *
  * @returns `mostAnnounced` of native.ts, for which this holds
  * @throws PinfoldError the shortage that the kernel would meet
  */
 export function requireMemory(attempt: Attempt): number {
   const lock = isLocked(attempt) && !capabilities().has('CAP_IPC_LOCK')
-  // First: what is populated while the counters are read is then counted twice, and never not at all.
+  // Read first: memory that is populated meanwhile is then counted twice, instead of not at all.
   const [underWay, announced] = native.memoryUnderWay()
   const limits = memoryLimits()
   const free = freeMemory(attempt.placement)
@@ -94,7 +94,9 @@ export function requireMemory(attempt: Attempt): number {
   return announced + Math.max(0, room - underWay - chargeOf(attempt))
 }
 
-/** What a cgroup is charged: of memory other than hugetlb also for page tables, and for the file's index of its pages. */
+/**
+ * The charge to a cgroup. Memory other than hugetlb is also charged for page tables and for the file's index of pages.
+ */
 function chargeOf({ size, choice }: Attempt): number {
   return choice.kind === pageKind.hugetlb ? size : size + Math.ceil(size / 128)
 }
@@ -104,7 +106,7 @@ function descriptorHint(): string {
   return `${soft * 2 <= hard ? '' : 'sudo '}prlimit --pid ${process.pid} --nofile=${soft * 2}${soft * 2 <= hard ? ':' : ''}`
 }
 
-/** What the machine and its cgroups have too little of. */
+/** The shortage of the machine or its cgroups, if there is one. */
 function tooLittle(attempt: Attempt): Shortage | undefined {
   if (attempt.choice.kind !== pageKind.hugetlb) {
     const [underWay] = native.memoryUnderWay()
@@ -126,14 +128,14 @@ function poolCounters(pageSize: number): PoolCounters {
   return { machine: readPool(pageSize), nodes, allowedNodes: allowedNodes(), growth: mostGrowth }
 }
 
-/** Nothing but pools and hugetlb cgroups makes these calls fail so: another had the pages, and has let go since. */
-function passed(errno: number, attempt: Attempt): Shortage | undefined {
+/** Only pools and hugetlb cgroups cause these errors: another process had the pages, and has freed them since. */
+function passedShortage(errno: number, attempt: Attempt): Shortage | undefined {
   const isShortage = errno === ENOMEM || errno === EFAULT || errno === ENOSPC
   if (!isShortage || attempt.choice.kind !== pageKind.hugetlb) return undefined
   return passedPoolShortage(attempt, poolCounters(attempt.choice.bytes))
 }
 
-/** Whether a cgroup's limit stands in the way; `limits` have the tightest first. */
+/** The cgroup limit that forbids the attempt, if one does. `limits` begins with the tightest. */
 export function cgroupShortage(attempt: Attempt, limits: readonly CgroupLimit[], underWay = 0): Shortage | undefined {
   const { size, choice } = attempt
   const [tightest] = limits
@@ -151,7 +153,7 @@ export function cgroupShortage(attempt: Attempt, limits: readonly CgroupLimit[],
     ...(kept > 0 ? [`${spaced(kept)} kept for other use`] : []),
   ]
   const limitText = tightest.kind === 'high' ? 'before it is throttled ' : ''
-  // What else the cgroup's processes do meanwhile; more of a larger limit is kept, too.
+  // For other memory of the cgroup's processes; of a larger limit, more is kept for other use, too.
   const slack = choice.kind === pageKind.hugetlb ? 0 : 32 * MiB
   return {
     code: 'ERR_CGROUP_LIMIT',
@@ -161,7 +163,7 @@ export function cgroupShortage(attempt: Attempt, limits: readonly CgroupLimit[],
   }
 }
 
-/** Whether RLIMIT_MEMLOCK stands in the way. */
+/** The shortage under RLIMIT_MEMLOCK, if there is one. */
 function memlockShortage({ size }: Attempt): Shortage | undefined {
   const { soft, hard } = memlockLimit()
   const { locked } = processMemory()
@@ -172,7 +174,7 @@ function memlockShortage({ size }: Attempt): Shortage | undefined {
     code: 'ERR_MEMLOCK_LIMIT',
     message: `${spaced(size)} to be locked, ${spaced(left)} more allowed (RLIMIT_MEMLOCK ${spaced(soft)}, ${spaced(locked)} locked)`,
     values: { wanted: size, limit: soft, locked },
-    // Up to the hard limit a process's own user may raise it; the colon leaves the hard limit as it is.
+    // The process's own user may raise it up to the hard limit. The colon leaves the hard limit as it is.
     hint:
       needed <= hard
         ? `prlimit --pid ${process.pid} --memlock=${needed}:`
@@ -181,8 +183,9 @@ function memlockShortage({ size }: Attempt): Shortage | undefined {
 }
 
 /**
- * Whether a hugetlbfs mount with a size of its own is full. Most have none, and tell 0 blocks. No command mends it: the
- * kernel does not resize such a mount (remount is taken and does nothing), and a new one has none of its files.
+ * The shortage of a hugetlbfs mount that has a size of its own, if it is full. Most mounts have no size, and report 0
+ * blocks. No command repairs it: the kernel does not resize such a mount (it accepts a remount and does nothing), and a
+ * new mount has none of its files.
  */
 function mountShortage(attempt: Attempt): Shortage | undefined {
   const path = fileOf(attempt.options)?.file
@@ -200,7 +203,7 @@ function mountShortage(attempt: Attempt): Shortage | undefined {
   }
 }
 
-/** The directory at which the file system of a file is mounted. */
+/** The directory on which the file system of a file is mounted. */
 function mountPointOf(path: string): string {
   let directory = dirname(resolve(path))
   const { dev } = statSync(directory)
@@ -208,12 +211,12 @@ function mountPointOf(path: string): string {
   return directory
 }
 
-/** Whether the placement names nodes from which this process can have nothing. */
+/** The shortage of a placement that names only nodes from which this process gets no memory. */
 function missingNodes({ placement: { nodes } }: Attempt): Shortage | undefined {
   if (nodes.length === 0) return undefined
   const [withMemory, allowed] = [memoryNodes(), allowedNodes()]
   const missing = nodes.filter((node) => !withMemory.includes(node) || !allowed.includes(node))
-  // The kernel passes over nodes that it has not, unless none is left.
+  // The kernel skips nodes that do not exist, unless no other node is left.
   if (missing.length < nodes.length) return undefined
   return {
     code: 'ERR_UNSUPPORTED',
