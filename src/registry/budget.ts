@@ -4,7 +4,7 @@ import type { Attempt } from '../memory/allocate/attempt.js'
 import { formatSize } from '../sizes.js'
 import { allowedNodes } from '../system/numa.js'
 
-/** Most bytes that a registry's open regions may have together. What has no limit is not listed. */
+/** The most bytes that the open regions of a registry may have together. A missing entry means no limit. */
 export interface BudgetLimits {
   readonly total?: number | undefined
   /** By kind of pages, as `region.pages` names them: '1GiB', '2MiB', 'transparent', 'base'. */
@@ -13,22 +13,22 @@ export interface BudgetLimits {
   readonly perNode: ReadonlyMap<number, number>
 }
 
-/** What a region would take. */
+/** The memory that a region would take. */
 export interface BudgetRequest {
   /** As `region.pages`. */
   readonly pages: string
   readonly bytes: number
-  /** Most bytes that may come to lie on each node. Nodes without a limit need not be told. */
+  /** The most bytes that may lie on each node. Nodes without a limit may be left out. */
   readonly perNode: ReadonlyMap<number, number>
 }
 
-/** One limit and what stands against it, in bytes. */
+/** One limit and the bytes that count against it. */
 export interface BudgetUse {
   readonly limit: number
   readonly used: number
 }
 
-/** Every limit of a budget by what it limits; plain numbers. */
+/** Every limit of a budget; plain numbers. */
 export interface BudgetStats {
   readonly total?: BudgetUse
   readonly perPageSize: Readonly<Record<string, BudgetUse>>
@@ -55,7 +55,7 @@ interface Charge {
 }
 
 /**
- * A registry's budget: limits, and the claims that stand against them.
+ * A registry's budget: limits, and the claims that count against them.
  *
  * A claim is charged before the kernel is asked and for as long as the region is open, so allocations that are under
  * way at the same time cannot pass a limit together.
@@ -75,12 +75,12 @@ export class Budget {
     }
   }
 
-  /** Whether it matters on which nodes a region lies. */
+  /** True if the nodes on which a region lies matter. */
   get limitsNodes(): boolean {
     return this.#perNode.size > 0
   }
 
-  /** A claim of nothing yet; see {@link BudgetClaim.cover}. */
+  /** A claim that is empty yet; see {@link BudgetClaim.cover}. */
   claim(): BudgetClaim {
     return new BudgetClaim(this.limitsNodes, (request) => this.#charges(request))
   }
@@ -132,9 +132,9 @@ export class BudgetClaim implements Claim {
   }
 
   /**
-   * Claims what `request` takes, in place of what this claim had.
+   * Claims the bytes of `request`, in place of those that this claim had.
    *
-   * @throws PinfoldError `ERR_BUDGET_EXCEEDED` when a limit stands in the way; the claim then has nothing.
+   * @throws PinfoldError `ERR_BUDGET_EXCEEDED` when the request exceeds a limit; the claim is empty then.
    */
   cover(request: BudgetRequest): void {
     this.release()
@@ -146,7 +146,7 @@ export class BudgetClaim implements Claim {
     this.#charges = charges
   }
 
-  /** Gives back what it has; nothing when it has nothing. */
+  /** Gives back all bytes of this claim. */
   release(): void {
     for (const { account, bytes } of this.#charges) account.used -= bytes
     this.#charges = []
@@ -154,8 +154,8 @@ export class BudgetClaim implements Claim {
 }
 
 /**
- * Most bytes that a placement may put on each node: an even share in whole pages where they are interleaved, else all
- * of them on any one of `nodes`.
+ * The most bytes that a placement may put on each node: an even share in whole pages if they are interleaved, otherwise
+ * all bytes on any of `nodes`.
  */
 export function nodeShares(
   bytes: number,

@@ -21,13 +21,13 @@ export const registryChannels = {
   leak: 'pinfold:region:leak',
 } as const
 
-/** What every message tells of its region. */
+/** The part of every message that describes its region. */
 export interface RegionMessage {
   readonly name: string
   readonly address: VirtualAddress
   /** Bytes. */
   readonly size: number
-  /** What backs it: '1GiB', '2MiB', 'transparent' or 'base'. */
+  /** The kind of its pages: '1GiB', '2MiB', 'transparent' or 'base'. */
   readonly pages: PagesName
   /** Bytes of the smallest page that can be in it. */
   readonly pageSize: number
@@ -62,7 +62,7 @@ const closeChannel = channel(registryChannels.close)
 const fallbackChannel = channel(registryChannels.fallback)
 const leakChannel = channel(registryChannels.leak)
 
-/** Publishes that `region` is there, and what was passed over for it. `started` is a time of performance.now(). */
+/** Publishes a new region and the kinds of pages that were passed over for it. `started` is a performance.now(). */
 export function publishAllocate(region: Region, started: number): void {
   if (region.passedOver.length > 0 && fallbackChannel.hasSubscribers) {
     const message: RegionFallbackMessage = { ...described(region), passedOver: region.passedOver }
@@ -81,7 +81,7 @@ export function publishClose(region: RegionCore): void {
   closeChannel.publish(message)
 }
 
-/** A leak that nobody listens for is told as a process warning, since else nobody would ever know. */
+/** Without a subscriber, a leak is a process warning: otherwise no one would ever learn of it. */
 export function publishLeak(region: RegionCore, stack: string): void {
   if (leakChannel.hasSubscribers) {
     const message: RegionLeakMessage = { ...described(region), stack }

@@ -6,16 +6,16 @@ import { type Caller, captureStack } from '../memory/call-stack.js'
  */
 export type LeakLevel = 'off' | 'sampled' | 'all'
 
-/** Of how many regions one is watched at the level 'sampled'. */
+/** The level 'sampled' watches one region in so many. */
 export const sampleInterval = 128
 
 interface Watch {
-  /** Told when the object was collected. Must not lead to the object, or it never is. */
+  /** Called when the object was collected. It must not refer to the object, which would then never be collected. */
   readonly report: () => void
 }
 
-// Of the module, not of a registry: a FinalizationRegistry that is collected together with what it watches tells
-// nothing. What it holds for an object lives as long as the object does.
+// One for the module, not for each registry: a FinalizationRegistry that is collected together with the objects that it
+// watches calls nothing. Its entry for an object lives as long as the object does.
 const watches = new FinalizationRegistry<Watch>((watch) => watch.report())
 
 /**

@@ -77,25 +77,25 @@ export class Ledger {
     return this.#closed
   }
 
-  /** Notices when `registry`, whose ledger this is, is dropped while it is open. */
+  /** Notices when the program drops `registry`, which this ledger belongs to, while it is open. */
   watchRegistry(registry: object): void {
     if (this.#detector.level !== 'off') this.#detector.watch(registry, this, () => this.#abandon())
   }
 
-  /** Where `entry` was called, if the region that it is to allocate is to be watched. Before anything is awaited. */
+  /** The stack above `entry`, if the region that it allocates will be watched. Call it before anything is awaited. */
   captureStack(entry: Caller): string | undefined {
     return this.#detector.capture(entry)
   }
 
   async allocate(name: string, { options, signal }: CheckedAllocation, stack: string | undefined): Promise<Region> {
-    // One for each allocation, since both the caller and the close of the registry may stop it.
+    // Its own for each allocation, since both the caller and the close of the registry may stop it.
     const stop = new AbortController()
     const pending = this.#begin(name, stack, stop)
     const relay = () => stop.abort(abortReason(signal))
-    let deafen = () => {}
+    let stopListening = () => {}
     try {
       if (isAborted(signal)) relay()
-      deafen = onAbort(signal, relay)
+      stopListening = onAbort(signal, relay)
       const core = await allocateCore(name, options, stop.signal, pending.claim)
       return this.#enter(core, pending)
     } catch (error) {
@@ -103,7 +103,7 @@ export class Ledger {
       throw error
     } finally {
       this.#end(pending)
-      deafen()
+      stopListening()
     }
   }
 
@@ -148,7 +148,7 @@ export class Ledger {
     })
   }
 
-  /** Closes every region, and stops what is under way. All or nothing: with one held, nothing is closed. */
+  /** Closes every region, and stops the allocations that are under way. If one region is held, nothing is closed. */
   close(): void {
     if (!this.#closed) this.#closing.requireReleased()
     this.registrations.close()
@@ -200,7 +200,7 @@ export class Ledger {
     if (this.#pending.size === 0) for (const listener of this.#onIdle.splice(0)) listener()
   }
 
-  /** Writes the region down, or closes it again. */
+  /** Adds the region to the registry, or closes it if that fails. */
   #enter(core: RegionCore, { stack, started, claim }: Pending): Region {
     try {
       if (this.#closed) throw registryClosed(core.name)
@@ -222,15 +222,15 @@ export class Ledger {
     }
   }
 
-  /** Charges the region to the nodes where its pages came to lie, in place of those where they might have. */
+  /** Counts the region against the nodes of its pages, in place of the nodes that its pages might have come from. */
   #settle({ pages, address, size }: RegionCore, claim: BudgetClaim): void {
     if (!this.#budget.limitsNodes || allowedNodes().length === 1) return
     const { nodes } = readRegionUse(address, size)
     claim.cover({ pages, bytes: size, perNode: new Map(Object.entries(nodes).map(([node, on]) => [Number(node), on])) })
   }
 
-  // These two stand apart from where a Region is at hand: a closure keeps every variable that any closure of its scope
-  // uses, and these live longer than the Region.
+  // The closures of these two methods live longer than the Region. They are made here, where no Region is in scope,
+  // since a closure keeps every variable that any closure of its scope uses.
 
   #follow(line: Line): void {
     line.core.onClose(() => this.#strike(line))
@@ -252,7 +252,7 @@ export class Ledger {
     publishClose(core)
   }
 
-  /** The region stays open, and here: finalizers come too late to free, and views of it may be in use. */
+  /** Reports a leak. The region stays open: finalizers run too late to free it, and views of it may be used. */
   #leak(line: Line): void {
     if (line.leaked || line.core.closed) return
     line.leaked = true

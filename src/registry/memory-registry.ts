@@ -32,9 +32,9 @@ const regionArgument = z.custom<Region | undefined>((value) => value === undefin
  * A registry belongs to the thread that opened it. A region that another thread has attached stays open there when its
  * registry closes, and lives until that thread, too, has closed it or died.
  *
- * It keeps the regions that it was opened with. Of those that `allocate` makes the program keeps the Region: one that is
- * dropped while it is open is reported as a leak, once, on the channel 'pinfold:region:leak' or else as a process warning,
- * and stays open until the registry closes.
+ * The registry keeps the regions that it was opened with. The program keeps the Region of each region that `allocate`
+ * makes. If the program drops a Region while it is open, this is reported as a leak, once, on the channel
+ * 'pinfold:region:leak' or otherwise as a process warning; the region stays open until the registry closes.
  */
 export class MemoryRegistry<Names extends string = never> {
   /** The regions that the registry was opened with, by name. One that was closed by itself stays here, closed. */
@@ -48,7 +48,7 @@ export class MemoryRegistry<Names extends string = never> {
     ledger.watchRegistry(this)
   }
 
-  /** Whether it was closed. */
+  /** True after the registry was closed. */
   get closed(): boolean {
     return this.#ledger.closed
   }
@@ -58,8 +58,8 @@ export class MemoryRegistry<Names extends string = never> {
    *
    * @param name - 1 to 200 printable ASCII characters without spaces or '/'; unique among this registry's open regions
    * @param options - see {@link RegionOptions}; `signal` stops it while it is being populated
-   * @throws the signal's reason when it is aborted, else PinfoldError: `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (a node
-   *   without memory), `ERR_REGION_EXISTS`, `ERR_REGISTRY_CLOSED`, `ERR_BUDGET_EXCEEDED`, `ERR_UNSUPPORTED`,
+   * @throws the signal's reason when it is aborted, else PinfoldError: `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (a
+   *   node without memory), `ERR_REGION_EXISTS`, `ERR_REGISTRY_CLOSED`, `ERR_BUDGET_EXCEEDED`, `ERR_UNSUPPORTED`,
    *   `ERR_PERMISSION`; of shortage `ERR_HUGEPAGES_SHORT`, `ERR_CGROUP_LIMIT`, `ERR_MEMLOCK_LIMIT`, `ERR_MEMORY_SHORT`,
    *   `ERR_NODE_MISMATCH`; else `ERR_SYSTEM`
    */
@@ -80,7 +80,7 @@ export class MemoryRegistry<Names extends string = never> {
   /**
    * The open region of that name; undefined when there is none (yet, or any more).
    *
-   * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no name that a region can have
+   * @throws PinfoldError `ERR_INVALID_ARGUMENT` when no region can have this name
    */
   get(name: string): Region | undefined {
     return this.#ledger.get(checked('get: name', regionName, name))
@@ -101,15 +101,15 @@ export class MemoryRegistry<Names extends string = never> {
   }
 
   /**
-   * Makes memory known to a device, beside the event loop, since pinning gigabytes takes long: to the byte, and with local
-   * reading only unless `access` gives more. The registration belongs to this registry: it keeps its region open, and is
-   * closed before the regions are.
+   * Registers memory with a device, byte for byte. The event loop stays free, since pinning gigabytes takes long.
+   * Without more rights in `access`, only local reading is allowed. The registration belongs to this registry: it keeps
+   * its region open, and is closed before the regions are.
    *
-   * @param memory - a region or a slice of one, this registry's or one that this thread has attached
-   * @param access - what may be done with it, see {@link Access}
+   * @param memory - a region or a slice, of this registry or attached by this thread
+   * @param access - the rights of the device and its peers, see {@link Access}
    * @throws PinfoldError `ERR_INVALID_ARGUMENT` (also remote writing without 'localWrite'), `ERR_REGION_CLOSED`,
-   *   `ERR_REGISTRY_CLOSED`, `ERR_OBJECT_CLOSED` (the domain), `ERR_MEMLOCK_LIMIT`, `ERR_UNSUPPORTED` (access, or an
-   *   `address`, that this device has not), `ERR_DEVICE_REFUSED`, `ERR_DEVICE_REMOVED`
+   *   `ERR_REGISTRY_CLOSED`, `ERR_OBJECT_CLOSED` (the domain), `ERR_MEMLOCK_LIMIT`, `ERR_UNSUPPORTED` (the device lacks
+   *   these rights, or `address`), `ERR_DEVICE_REFUSED`, `ERR_DEVICE_REMOVED`
    */
   async register(
     memory: RegionMemory,
@@ -119,7 +119,7 @@ export class MemoryRegistry<Names extends string = never> {
   ): Promise<Registration> {
     this.#ledger.requireOpen('register')
     const registration = await registerMemoryAsync(memory, domain, access, options)
-    // Its region was held meanwhile, but it may be no region of this registry.
+    // The region was held meanwhile, but it may belong to another registry, or to none.
     if (this.#ledger.closed) registration.close()
     this.#ledger.requireOpen('register')
     this.#ledger.registrations.add(registration, () => rangeNow(registration))
@@ -150,21 +150,21 @@ export class MemoryRegistry<Names extends string = never> {
    * The open registrations, in the order in which they were made.
    *
    * @param region - only those of this region
-   * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no Region
+   * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no Region
    */
   registrations(region?: Region): Registration[] {
     checked('registrations: region', regionArgument, region)
     return this.#ledger.registrations.list(region && coreOf(region)).filter(isRegistration)
   }
 
-  /** What it has and has done, as plain numbers. */
+  /** The state and history of the registry, as plain numbers. */
   stats(): RegistryStats {
     return this.#ledger.stats()
   }
 
   /**
-   * Closes every region that is open, and stops allocations that are under way: they fail with `ERR_REGISTRY_CLOSED`, and
-   * what they have populated is given back soon after. Once only: a second call does nothing.
+   * Closes every open region, and stops the allocations that are under way: they fail with `ERR_REGISTRY_CLOSED`, and
+   * give their pages back soon after. A second call does nothing.
    *
    * @throws PinfoldError `ERR_REGION_HELD` that names the regions and their holders; nothing is changed then
    */
@@ -173,9 +173,9 @@ export class MemoryRegistry<Names extends string = never> {
   }
 
   /**
-   * Waits until no region is held, then closes the registry, and waits until allocations that it stopped have given back
-   * what they had. Meanwhile no hold is given and no region made. The process stays alive while it waits; after one second a
-   * process warning (code 'PINFOLD_HELD') tells once who is waited for, with the stack of each hold.
+   * Waits until no region is held, then closes the registry, and waits until the allocations that it stopped have given
+   * their pages back. New holds and regions are refused meanwhile. The process stays alive while it waits; after one
+   * second a process warning (code 'PINFOLD_HELD') names the holders once, with the stack of each hold.
    *
    * @throws the signal's reason when it is aborted while a region is held (all stays as it was), PinfoldError
    *   `ERR_INVALID_ARGUMENT`
@@ -195,8 +195,8 @@ export class MemoryRegistry<Names extends string = never> {
   }
 
   /**
-   * As `using` does, and waits until allocations that it stopped have given back what they had. It waits for no hold, since
-   * a block that ends by an error may never release it; `closeWhenReleased` does.
+   * As `using` does, and waits until the allocations that it stopped have given their pages back. It does not wait for
+   * holds, since a block that ends by an error may never release one; `closeWhenReleased` does.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this[Symbol.dispose]()

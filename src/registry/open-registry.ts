@@ -10,9 +10,9 @@ import {
 } from './registry-options.js'
 
 /**
- * Opens a registry, with the regions that `options.regions` declares: its `regions` has them by name, and a name that was
- * not declared does not compile. All or nothing: when one of them cannot be had, those before it are gone again when the
- * error arrives.
+ * Opens a registry with the regions that `options.regions` declares. Its property `regions` contains them by name; a
+ * name that was not declared does not compile. All or nothing: when one region cannot be made, the regions before it
+ * are closed again when the error arrives.
  *
  * @throws the signal's reason when it is aborted, else PinfoldError `ERR_INVALID_ARGUMENT`, and as
  *   `MemoryRegistry.allocate`
@@ -35,7 +35,7 @@ export async function openRegistry<Names extends string = never>(
 }
 
 /**
- * As `openRegistry`, but this thread waits until every page is there.
+ * As `openRegistry`, but this thread waits until every page is present.
  *
  * @throws PinfoldError as `openRegistry`
  */
@@ -57,7 +57,7 @@ export function openRegistrySync<Names extends string = never>(
 }
 
 function registryOf<Names extends string>(ledger: Ledger, made: readonly [string, Region][]): MemoryRegistry<Names> {
-  // The door where names become types: `made` has each name that was declared, and no other.
+  // The door at which names become types: `made` contains exactly the declared names.
   const regions = Object.freeze(Object.fromEntries(made)) as Readonly<Record<Names, Region>>
   return new MemoryRegistry(ledger, regions)
 }

@@ -26,8 +26,8 @@ export let isRegion: (value: unknown) => value is Region
  * Memory that devices can use: whole pages, all present, never forked, with their contents kept out of core dumps
  * unless `dump`.
  *
- * A region belongs to the thread that allocated or attached it. The pages live until the last thread has closed its own
- * or died; only then do they go back to the kernel.
+ * A Region belongs to the thread that allocated or attached it. The pages go back to the kernel when the last thread
+ * has closed its Region or died.
  */
 export class Region extends RegionMemory {
   /** All objects of this thread for this region share it. Private, so that no program changes it. */
@@ -44,42 +44,42 @@ export class Region extends RegionMemory {
   }
 
   /**
-   * As given when it was allocated. /proc/self/maps shows a memfd region (the default) as `/memfd:pinfold:<name>`, and
-   * one in a file by the file's path. An anonymous one is `[anon:pinfold:<name>]` only where the kernel names it (Linux
-   * 5.17 with CONFIG_ANON_VMA_NAME, at most 79 bytes: prctl(2), PR_SET_VMA_ANON_NAME).
+   * The name that was given when the region was allocated. /proc/self/maps shows a memfd region (the default) as
+   * `/memfd:pinfold:<name>`, and one in a file by the file's path. An anonymous one is `[anon:pinfold:<name>]` only
+   * where the kernel names it (Linux 5.17 with CONFIG_ANON_VMA_NAME, at most 79 bytes: prctl(2), PR_SET_VMA_ANON_NAME).
    */
   get name(): string {
     return this.#core.name
   }
 
-  /** Bytes: the size asked for, rounded up to whole pages. */
+  /** Bytes: the requested size, rounded up to whole pages. */
   get size(): number {
     return this.#core.size
   }
 
-  /** What backs it: a hugetlb size ('2MiB'), 'transparent' or 'base'. */
+  /** The kind of its pages: a hugetlb size ('2MiB'), 'transparent' or 'base'. */
   get pages(): PagesName {
     return this.#core.pages
   }
 
-  /** Bytes of the smallest page that can be in it: of a transparent region the base page, see `hugeShare`. */
+  /** Bytes of the smallest page that can be in it: for a transparent region, of the base page; see `hugeShare`. */
   get pageSize(): number {
     return this.#core.pageSize
   }
 
-  /** The kinds of pages that came first in the caller's list, and why the region has not got them. */
+  /** The kinds of pages that came earlier in the caller's list, and the reason why the region has other pages. */
   get passedOver(): readonly PassedOver[] {
     return this.#core.passedOver
   }
 
-  /** Whether it was closed in this thread. */
+  /** True after the region was closed in this thread. */
   get closed(): boolean {
     return this.#core.closed
   }
 
   /**
-   * The NUMA nodes that its pages are on, ascending: read back at the first call, unless the machine has but one node with
-   * memory. Pages may move later, which `inspect().nodes` tells.
+   * The NUMA nodes of its pages, ascending. They are read at the first call, unless the machine has only one node with
+   * memory. Pages may move later: `inspect().nodes` reads the nodes again.
    *
    * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_SYSTEM`
    */
@@ -90,8 +90,8 @@ export class Region extends RegionMemory {
   }
 
   /**
-   * The part of it that is on huge pages now, 0 to 1, read from /proc/self/smaps: 1 for hugetlb pages, 0 for base pages,
-   * anything for transparent ones.
+   * The share of its bytes that is on huge pages now, 0 to 1, read from /proc/self/smaps: 1 for hugetlb pages, 0 for
+   * base pages, any share for transparent ones.
    *
    * @throws PinfoldError as `inspect`
    */
@@ -102,7 +102,7 @@ export class Region extends RegionMemory {
   }
 
   /**
-   * All of it, for regions of up to 4 GiB; always on the same ArrayBuffer. Its length is 0 after `close()`.
+   * All bytes of a region of up to 4 GiB, always on the same ArrayBuffer. The length is 0 after `close()`.
    *
    * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_REGION_TOO_LARGE` (use `view`), `ERR_EXTERNAL_BUFFERS`, `ERR_SYSTEM`
    */
@@ -121,9 +121,9 @@ export class Region extends RegionMemory {
   }
 
   /**
-   * Keeps it open for work that is under way: until the hold is released, `close()` in this thread is refused.
+   * Keeps the region open for work that is under way: until the hold is released, `close()` in this thread is refused.
    *
-   * @param reason who holds it and why, named by the error that `close()` throws; up to 200 characters
+   * @param reason the holder and its purpose, for the error that `close()` throws; up to 200 characters
    * @throws PinfoldError `ERR_REGION_CLOSED` (also while `closeWhenReleased` waits), `ERR_INVALID_ARGUMENT`
    */
   hold(reason = 'a hold without a reason'): Hold {
@@ -132,8 +132,8 @@ export class Region extends RegionMemory {
   }
 
   /**
-   * What the kernel says of it now: resident, huge and locked bytes, page sizes, and bytes on each NUMA node. It
-   * costs milliseconds in a large process.
+   * The kernel's counters of the region now: resident, huge and locked bytes, page sizes, and bytes on each NUMA node.
+   * It costs milliseconds in a large process.
    *
    * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_SYSTEM` where /proc/self cannot be read
    */
@@ -143,8 +143,9 @@ export class Region extends RegionMemory {
   }
 
   /**
-   * Where its pages are in physical memory, read now. A snapshot: `verify()` tells what has moved since.
-   * A page whose address is not known (swapped, or hidden without CAP_SYS_ADMIN) is an error only where it is asked for.
+   * The physical addresses of its pages, read now. A snapshot: `verify()` finds the pages that have moved since.
+   * A page whose address is not known (swapped, or hidden without CAP_SYS_ADMIN) is an error only at the call that asks
+   * for it.
    *
    * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_SYSTEM` where /proc/self/pagemap cannot be read
    */
@@ -164,10 +165,10 @@ export class Region extends RegionMemory {
   }
 
   /**
-   * Closes it in this thread: its views have length 0 from now on. When no other thread has it open, the pages go back to
-   * the kernel at once; whatever still reaches its bytes (a job on the threadpool, a buffer transferred away) reads zeros.
-   * Once only: a second call does nothing. A device that still has its addresses must be stopped before: it would write
-   * into memory that is somebody else's by then.
+   * Closes the region in this thread: its views have length 0 from now on. When no other thread has the region open,
+   * the pages go back to the kernel at once; a job on the threadpool, or another holder of its bytes, then reads zeros.
+   * A second call does nothing. Stop every device that still knows its addresses before: the device would write into
+   * memory that belongs to another owner by then.
    *
    * @throws PinfoldError `ERR_REGION_HELD` that names the holders; nothing is changed then
    */
@@ -176,8 +177,9 @@ export class Region extends RegionMemory {
   }
 
   /**
-   * Waits until nobody holds it, then closes it. No new hold is given meanwhile. The process stays alive while it waits;
-   * after one second a process warning (code 'PINFOLD_HELD') tells once who is waited for, with the stack of each hold.
+   * Waits until every hold is released, then closes the region. New holds are refused meanwhile. The process stays
+   * alive while it waits; after one second a process warning (code 'PINFOLD_HELD') names the holders once, with the
+   * stack of each hold.
    *
    * @throws the signal's reason when it is aborted first (the region stays open), PinfoldError `ERR_INVALID_ARGUMENT`
    */
@@ -228,11 +230,11 @@ export class Region extends RegionMemory {
 }
 
 /**
- * This thread's own Region on the memory that `handle` names, which another thread of this process has open. To be closed
- * like any other; the memory lives until the last thread has closed its own or died.
+ * Makes this thread's own Region on the memory that `handle` names, which another thread of this process has open.
+ * Close it like any other Region: the memory lives until the last thread has closed its own or died.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no handle, `ERR_REGION_UNKNOWN` when it is of another process,
- *   or its region is closed in every thread
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no handle, `ERR_REGION_UNKNOWN` when it belongs to
+ *   another process, or its region is closed in every thread
  */
 export function attachRegion(handle: RegionHandle): Region {
   return new Region(attachCore(handle))

@@ -25,7 +25,7 @@ const limit = z.lazy(() =>
   }),
 )
 
-/** One for each NUMA node that there can be. */
+/** At most one limit for each possible NUMA node. */
 const limitsByKey = z.lazy(() => table(text(100), limit, { most: 1024, expected: 'expected limits by their keys' }))
 const budgetLimits = z.lazy(() =>
   optionsObject({
@@ -37,7 +37,7 @@ const budgetLimits = z.lazy(() =>
 
 const levels = ['off', 'sampled', 'all'] as const satisfies readonly LeakLevel[]
 
-// These two are checked further on their own, so that an error names the option inside. A z.record would pass over a
+// `budget` and `regions` are checked on their own, so that an error names the option inside. A z.record would skip a
 // region that is named '__proto__'.
 const registryShape = () => ({
   budget: z.unknown().optional(),
@@ -54,19 +54,20 @@ const openOptions = z.lazy(() => optionsObject({ ...registryShape(), signal: sig
  *
  * - `total`: all of them.
  * - `perPageSize`: by kind of pages: '1GiB', '2MiB' and other hugetlb sizes, 'transparent', 'base'.
- * - `perNode`: by NUMA node. Until a region is there, it is charged to the nodes that its options name (each in full, but
- *   interleaved ones evenly), or in full to each node that this process may use where they name none; then to where its
- *   pages are. One whose pages came to lie where the budget does not allow them is closed again.
+ * - `perNode`: by NUMA node. While a region is being made, it counts against the nodes that its options name: in full
+ *   against each, or evenly if it is interleaved. If they name none, it counts in full against each node that this
+ *   process may use. Then it counts against the nodes of its pages. A region whose pages lie where the budget does not
+ *   allow them is closed again.
  */
 export type BudgetOption = z.input<typeof sizeOption> | Readonly<z.input<typeof budgetLimits>>
 
 /**
- * What a registry is to be.
+ * The options of a registry.
  *
  * - `budget`: see {@link BudgetOption}; none by default.
  * - `regions`: regions to begin with, by name; allocated in this order, all or none.
- * - `leaks`: which regions are watched for being dropped while they are open: 'off', 'sampled' (one in 128, the default)
- *   or 'all'. A watched one costs some microseconds and 1 KiB.
+ * - `leaks`: which regions are watched for being dropped while they are open: 'off', 'sampled' (one in 128, the
+ *   default) or 'all'. A watched region costs some microseconds and 1 KiB.
  */
 export interface RegistryOptions<Names extends string = string> {
   readonly budget?: BudgetOption | undefined
@@ -74,12 +75,12 @@ export interface RegistryOptions<Names extends string = string> {
   readonly leaks?: LeakLevel | undefined
 }
 
-/** {@link RegistryOptions}, and what stops the regions that are being populated. */
+/** {@link RegistryOptions}, and the signal that stops the regions while they are being populated. */
 export interface OpenOptions<Names extends string = string> extends RegistryOptions<Names> {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Options that were checked. */
+/** The options, checked. */
 export interface CheckedRegistryOptions {
   readonly budget: BudgetLimits
   /** In the caller's order. */
@@ -89,19 +90,19 @@ export interface CheckedRegistryOptions {
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` that names the first wrong option; nothing has been allocated then */
 export function checkedRegistryOptions(subject: string, options: RegistryOptions): CheckedRegistryOptions {
-  return understood(subject, checked(subject, registryOptions, options))
+  return settingsOf(subject, checked(subject, registryOptions, options))
 }
 
-/** As {@link checkedRegistryOptions}, of a registry that may be stopped while it opens. */
+/** As {@link checkedRegistryOptions}, for a registry that a signal may stop while it opens. */
 export function checkedOpenOptions(
   subject: string,
   given: OpenOptions,
 ): { options: CheckedRegistryOptions; signal: AbortSignal | undefined } {
   const { signal, ...options } = checked(subject, openOptions, given)
-  return { options: understood(subject, options), signal }
+  return { options: settingsOf(subject, options), signal }
 }
 
-function understood(
+function settingsOf(
   subject: string,
   { budget, regions = {}, leaks = 'sampled' }: z.output<typeof registryOptions>,
 ): CheckedRegistryOptions {
@@ -126,7 +127,7 @@ function budgetOf(subject: string, budget: unknown): BudgetLimits {
   }
 }
 
-/** The limits by what their keys mean. Two keys that mean the same are a contradiction, so refused. */
+/** The limits by the meanings of their keys. Two keys with the same meaning contradict each other, and are refused. */
 function keyed<Key>(
   subject: string,
   limits: ReadonlyMap<string, number>,
@@ -167,7 +168,7 @@ function regionsOf(subject: string, regions: object): ReadonlyMap<string, Checke
   return byName
 }
 
-/** Each takes a mapping, of which a process has 65,530 (vm.max_map_count). */
+/** Each region takes a mapping, of which a process may have 65,530 (vm.max_map_count). */
 const mostRegions = 2 ** 16
 
 function entriesOf(subject: string, regions: object): [string, unknown][] {

@@ -7,7 +7,7 @@ export interface PagesStats {
   readonly bytes: number
 }
 
-/** What a registry has and has done, for metrics: numbers and nothing else; sizes are bytes. */
+/** The state and history of a registry, for metrics: numbers only; sizes are bytes. */
 export interface RegistryStats {
   /** Open now. */
   readonly regions: number
@@ -18,23 +18,23 @@ export interface RegistryStats {
   readonly pending: number
   /** Registrations with devices that are open. */
   readonly registrations: number
-  /** Open now, by what backs them: '2MiB', 'transparent', 'base', … */
+  /** Open now, by their kind of pages: '2MiB', 'transparent', 'base', … */
   readonly pages: Readonly<Record<string, PagesStats>>
   /** Since the registry was opened: regions that were allocated. */
   readonly allocated: number
   /** Allocations that failed or were aborted. */
   readonly failed: number
-  /** Regions that got other pages than their first preference. */
+  /** Regions that have other pages than their first preference. */
   readonly fallbacks: number
   /** Regions that were closed. */
   readonly closed: number
-  /** Regions whose Region object was collected while they were open, as far as they were watched. */
+  /** Watched regions whose Region object was collected while they were open. */
   readonly leaked: number
-  /** The limits that there are, and what stands against them. */
+  /** The limits, and the bytes that count against them. */
   readonly budget: BudgetStats
 }
 
-/** The numbers of a registry that only ever grow, and those of what is open. */
+/** The numbers of a registry that only grow, and those of its open regions. */
 export class RegistryCounts {
   readonly #pages = new Map<string, PagesStats>()
   #regions = 0
@@ -78,7 +78,7 @@ export class RegistryCounts {
   #change(pages: string, regions: number, bytes: number): void {
     this.#regions += regions
     this.#bytes += bytes
-    // A kind that was there stays with its zeros, so that a metric does not vanish between two looks.
+    // A kind without open regions stays listed with zeros, so that its metric does not vanish.
     const before = this.#pages.get(pages) ?? { regions: 0, bytes: 0 }
     this.#pages.set(pages, { regions: before.regions + regions, bytes: before.bytes + bytes })
   }
