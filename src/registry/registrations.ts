@@ -4,7 +4,7 @@ import type { RegionRegistration, RegisteredRange } from '../memory/region-regis
 /** The range that a registration covers now; undefined for memory of no region. It changes when memory is exchanged. */
 type RangeNow = () => RegisteredRange | undefined
 
-/** The registrations that a registry has made. Each keeps its region open, and is closed before it. */
+/** The open registrations of a registry, of every kind. Each keeps its region open, and is closed before it. */
 export class Registrations {
   readonly #open = new Map<RegionRegistration, RangeNow>()
 
@@ -12,7 +12,7 @@ export class Registrations {
     return this.#open.size
   }
 
-  /** The functions that release the holds of the registrations on their regions. */
+  /** The functions that end the holds of the registrations on their regions. */
   get holds(): ReadonlySet<() => void> {
     return new Set([...this.#open.values()].flatMap((rangeNow) => rangeNow()?.release ?? []))
   }
