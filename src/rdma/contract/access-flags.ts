@@ -3,7 +3,7 @@ import { PinfoldError } from '../../errors.js'
 import { checked, list } from '../../options.js'
 import { bitsOf, names } from './enum-names.js'
 
-/** `enum ibv_access_flags` (infiniband/verbs.h), without those of flushing: nothing here asks for a flush. */
+/** `enum ibv_access_flags` (infiniband/verbs.h), without the flags of flushing: no operation here asks for a flush. */
 export const accessFlags = names({
   localWrite: 1 << 0,
   remoteWrite: 1 << 1,
@@ -17,20 +17,21 @@ export const accessFlags = names({
 })
 
 /**
- * What may be done with registered memory. Reading by this process's own work requests is always allowed; all else is
- * given by name:
+ * A right on registered memory. Work requests of this process may always read it. Every other right is given by name:
  *
- * - 'localWrite': the device writes into it for our own requests: receives, results of reads and atomics.
- * - 'remoteWrite', 'remoteRead', 'remoteAtomic': the peers that know its rkey do. Writing needs 'localWrite' beside it.
+ * - 'localWrite': our own requests may write into it: receives, results of reads and atomics.
+ * - 'remoteWrite', 'remoteRead', 'remoteAtomic': peers that know its rkey may do this. A remote right that changes memory
+ *   needs 'localWrite', too.
  * - 'bindWindow': memory windows may be bound to it.
  * - 'zeroBased': its IOVA is 0.
- * - 'onDemand': pages are faulted by the device (ODP), not pinned.
+ * - 'onDemand': the device faults the pages in (ODP). They are not pinned.
  * - 'hugePages': an on-demand registration consists of huge pages.
- * - 'relaxedOrdering': PCIe may reorder its writes; ignored by a device that cannot (IBV_ACCESS_OPTIONAL_RANGE).
+ * - 'relaxedOrdering': PCIe may reorder the writes. A device that cannot do this ignores the right
+ *   (IBV_ACCESS_OPTIONAL_RANGE).
  */
 export type Access = keyof typeof accessFlags.byName
 
-/** Each may be named several times. */
+/** Most names in an array of rights: a right may be named several times. */
 const mostNamed = 64
 
 export const accessOption = list(z.enum(accessFlags.all), {
@@ -38,21 +39,21 @@ export const accessOption = list(z.enum(accessFlags.all), {
   expected: `expected an array of access rights (${accessFlags.all.join(', ')})`,
 })
 
-/** The bits of what remote peers may do that changes memory, and so needs 'localWrite'. */
+/** The bits of the remote rights that change memory, and so need 'localWrite'. */
 const changing = accessFlags.byName.remoteWrite | accessFlags.byName.remoteAtomic
 
-/** Rights that a caller has given, by name and as the device takes them. */
+/** The rights that a caller has given: by name, and as bits for the device. */
 export interface Rights {
   readonly names: readonly Access[]
   readonly bits: number
 }
 
 /**
- * The rights of a registration. They are read once: an array may have getters, or be a Proxy, and say something else when
- * it is asked again.
+ * The rights of a registration. The array is read once: it may contain getters, or be a Proxy, and give another answer the
+ * second time.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no right, and for remote writes without local ones, which the
- *   verbs specification forbids (ibv_reg_mr(3)) and devices refuse late, if at all
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` for a value that is no right, and for a remote right that changes memory
+ *   without 'localWrite': the specification forbids it (ibv_reg_mr(3)), and devices refuse it late or never
  */
 export function rightsOf(subject: string, access: readonly Access[]): Rights {
   const names = knownRights(access) ?? checked(`${subject}: access`, accessOption, access)
@@ -67,12 +68,12 @@ export function rightsOf(subject: string, access: readonly Access[]): Rights {
   return { names, bits }
 }
 
-/** As `rightsOf`, where the names do not matter any more. @throws PinfoldError as `rightsOf` */
+/** As `rightsOf`, for a caller that needs only the bits. @throws PinfoldError as `rightsOf` */
 export function accessBits(subject: string, access: readonly Access[]): number {
   return rightsOf(subject, access).bits
 }
 
-/** Undefined unless they are all rights: what is wrong with them is then told by the schema, which costs a microsecond. */
+/** Undefined unless all of them are rights. The schema, which costs a microsecond, then tells what is wrong. */
 function knownRights(access: readonly Access[]): readonly Access[] | undefined {
   try {
     if (!isArray(access)) return undefined
@@ -86,11 +87,11 @@ function knownRights(access: readonly Access[]): readonly Access[] | undefined {
     }
     return names
   } catch {
-    return undefined // a Proxy whose trap threw: the schema tells of it
+    return undefined // a trap of a Proxy threw: the schema tells it
   }
 }
 
-/** As Array.isArray, which would make elements of any type of them. */
+/** As Array.isArray, which would give the elements the type `any`. */
 function isArray(value: readonly Access[]): boolean {
   return Array.isArray(value)
 }

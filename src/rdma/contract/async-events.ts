@@ -1,6 +1,6 @@
 import { names } from './enum-names.js'
 
-/** `enum ibv_event_type`, without its IBV_EVENT_; the last is of rdma-core 60 and newer. */
+/** `enum ibv_event_type`, without its IBV_EVENT_; the last came with rdma-core 60. */
 export const eventTypes = names({
   CQ_ERR: 0,
   QP_FATAL: 1,
@@ -25,10 +25,10 @@ export const eventTypes = names({
   DEVICE_SPEED_CHANGE: 20,
 })
 
-/** What has happened; a number that the headers do not name is itself. */
+/** The type of an event. A number without a name in the headers stands for itself. */
 export type EventType = keyof typeof eventTypes.byName | `${number}`
 
-/** What an event is about. */
+/** The kind of object that an event is about. */
 export type EventSubject = 'device' | 'port' | 'completionQueue' | 'queuePair' | 'sharedReceiveQueue' | 'workQueue'
 
 const subjects: Readonly<Record<keyof typeof eventTypes.byName, EventSubject>> = {
@@ -55,7 +55,7 @@ const subjects: Readonly<Record<keyof typeof eventTypes.byName, EventSubject>> =
   DEVICE_SPEED_CHANGE: 'port',
 }
 
-/** What events of a type are about (ibv_get_async_event(3)); of a type that is not known here, the device. */
+/** The kind of object that events of a type are about (ibv_get_async_event(3)); the device for an unknown type. */
 export function subjectOf(type: number): EventSubject {
   const name = eventTypes.nameOf(type)
   return isKnown(name) ? subjects[name] : 'device'

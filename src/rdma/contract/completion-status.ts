@@ -30,45 +30,44 @@ export const completionStatuses = names({
   TM_RNDV_INCOMPLETE: 23,
 })
 
-/** How a work request ended; `explainStatus` says what each means. A number that the headers do not name is itself. */
+/** How a work request ended; `explainStatus` says what each means. A number without a name in the headers stands for itself. */
 export type CompletionStatus = keyof typeof completionStatuses.byName | `${number}`
 
-/** What each status means and where to look, after ibv_poll_cq(3) and InfiniBand Architecture Specification 1, 11.6.2. */
+/** The meaning of each status and where to look, after ibv_poll_cq(3) and InfiniBand Architecture Specification 1, 11.6.2. */
 const explanations: Readonly<Record<keyof typeof completionStatuses.byName, string>> = {
   SUCCESS: 'the request was carried out',
   LOC_LEN_ERR:
     'a message was longer than the receive that it arrived in, or than the port can send; the receiver sees this status',
-  LOC_QP_OP_ERR:
-    'the queue pair cannot do this request, or it was inconsistent: the device found a fault of its own side',
-  LOC_EEC_OP_ERR: 'the end-to-end context (RD transport) is inconsistent; no current device has these',
+  LOC_QP_OP_ERR: 'the queue pair cannot do this request, or the request was inconsistent: the fault is on our side',
+  LOC_EEC_OP_ERR: 'the end-to-end context (RD transport) is inconsistent; no current device uses it',
   LOC_PROT_ERR:
     'a scatter entry names memory that is not registered in the domain of the queue pair, or with too few rights, such as a receive into memory without localWrite',
-  WR_FLUSH_ERR: 'the queue pair was in, or went into, its error state before the request was carried out',
+  WR_FLUSH_ERR: 'the queue pair was in its error state, or entered it, before the request was carried out',
   MW_BIND_ERR: 'the window could not be bound: registration without bindWindow, range outside it, or too few rights',
   BAD_RESP_ERR: 'the peer answered with something that the protocol does not allow here',
   LOC_ACCESS_ERR: 'a local protection fault while the data of a remote write with immediate arrived',
   REM_INV_REQ_ERR:
     'the peer could not accept the request: message too long for its receive, an operation its queue pair does not allow, a misaligned atomic',
-  REM_ACCESS_ERR:
-    'the peer refused the access: unknown or stale rkey, a range outside it, or a right that was not given',
-  REM_OP_ERR: 'the peer could not finish the request, for a fault on its side',
-  RETRY_EXC_ERR: 'the peer did not answer in time, retries included: wrong address or queue pair, or it is gone',
+  REM_ACCESS_ERR: 'the peer refused the access: unknown or stale rkey, a range outside it, or a missing right',
+  REM_OP_ERR: 'the peer could not finish the request because of a fault on its side',
+  RETRY_EXC_ERR:
+    'the peer did not answer in time, retries included: the address or queue pair is wrong, or the peer is gone',
   RNR_RETRY_EXC_ERR: 'the peer had no receive posted, through all retries (rnrRetry)',
-  LOC_RDD_VIOL_ERR: 'domains do not match (RD transport); no current device has these',
-  REM_INV_RD_REQ_ERR: 'the peer refused the request as invalid (RD transport); no current device has these',
-  REM_ABORT_ERR: 'the peer gave the request up, or the context was destroyed',
-  INV_EECN_ERR: 'invalid end-to-end context number (RD transport); no current device has these',
-  INV_EEC_STATE_ERR: 'invalid state of an end-to-end context (RD transport); no current device has these',
+  LOC_RDD_VIOL_ERR: 'domains do not match (RD transport); no current device uses it',
+  REM_INV_RD_REQ_ERR: 'the peer refused the request as invalid (RD transport); no current device uses it',
+  REM_ABORT_ERR: 'the peer aborted the request, or the context was destroyed',
+  INV_EECN_ERR: 'invalid end-to-end context number (RD transport); no current device uses it',
+  INV_EEC_STATE_ERR: 'invalid state of an end-to-end context (RD transport); no current device uses it',
   FATAL_ERR: 'the device itself failed; it may be about to be removed',
   RESP_TIMEOUT_ERR: 'the peer did not answer an atomic or read in time',
-  GENERAL_ERR: 'an error of the transport that has no name of its own',
+  GENERAL_ERR: 'an error of the transport without a status of its own',
   TM_ERR: 'a tag matching operation failed',
-  TM_RNDV_INCOMPLETE: 'a tag matching rendezvous has arrived, but its data has to be fetched by software',
+  TM_RNDV_INCOMPLETE: 'a tag matching rendezvous has arrived, but software must fetch its data',
 }
 
 const statusArgument = z.lazy(() => z.string({ error: 'expected the name of a status' }))
 
-/** What a status means, and what usually causes it, in a sentence. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+/** The meaning of a status and its usual cause, in one sentence. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function explainStatus(status: CompletionStatus): string {
   return (
     explanationOf(checked('explainStatus: status', statusArgument, status)) ??

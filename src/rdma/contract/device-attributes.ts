@@ -31,7 +31,7 @@ export const deviceCapabilities = names({
   PCI_WRITE_END_PADDING: 2 ** 36,
 })
 
-/** What a device can do, without its IBV_DEVICE_. */
+/** A capability of a device, without its IBV_DEVICE_. */
 export type DeviceCapability = keyof typeof deviceCapabilities.byName
 
 /** `enum ibv_atomic_cap` */
@@ -40,16 +40,16 @@ export const atomicCapabilities = names({ NONE: 0, HCA: 1, GLOB: 2 })
 /** `enum ibv_odp_transport_cap_bits` */
 export const onDemandOperations = names({ send: 1, receive: 2, write: 4, read: 8, atomic: 16, sharedReceive: 32 })
 
-/** An operation that may use memory which was registered on demand. */
+/** An operation that can use memory that was registered on demand. */
 export type OnDemandOperation = keyof typeof onDemandOperations.byName
 
-/** `enum ibv_fork_status` (ibv_is_fork_initialized(3)), and a library too old to tell. */
+/** `enum ibv_fork_status` (ibv_is_fork_initialized(3)); 'unknown' when the library is too old to tell. */
 export type ForkStatus = 'disabled' | 'enabled' | 'unneeded' | 'unknown'
 
 /** A device as it is listed, without being opened. */
 export interface DeviceListing {
   readonly name: string
-  /** What keeps the contract: libibverbs, or this process itself. */
+  /** Who implements the device: libibverbs, or this process itself. */
   readonly kind: DeviceKind
   /** Node GUID: '0050:56ff:fe00:0001'. */
   readonly guid: string
@@ -57,14 +57,14 @@ export interface DeviceListing {
   readonly transport: string
   /** 'CA', 'RNIC', …: `enum ibv_node_type`. */
   readonly nodeType: string
-  /** NUMA node that it is attached to; undefined when it is attached to none, or nobody tells. */
+  /** NUMA node that it is attached to; undefined when there is none, or the kernel does not tell. */
   readonly numaNode: number | undefined
 }
 
-/** What keeps the contract of a device: libibverbs, or this process itself. */
+/** Who implements a device: libibverbs, or this process itself. */
 export type DeviceKind = 'verbs' | 'loopback'
 
-/** What a device can do: ibv_query_device_ex(3). Counts are the most that the device has; sizes are bytes. */
+/** The attributes of a device: ibv_query_device_ex(3). A count is the most that the device can have; a size is in bytes. */
 export interface DeviceAttributes {
   readonly firmware: string
   readonly nodeGuid: string
@@ -82,7 +82,7 @@ export interface DeviceAttributes {
   readonly maxQueuePairs: number
   /** Outstanding requests of one work queue. */
   readonly maxRequests: number
-  /** Scatter entries of a request; of a read. */
+  /** Scatter entries of a request, and of a read. */
   readonly maxEntries: number
   readonly maxReadEntries: number
   readonly maxCompletionQueues: number
@@ -91,7 +91,7 @@ export interface DeviceAttributes {
   readonly maxDomains: number
   readonly maxWindows: number
   readonly maxAddressHandles: number
-  /** Reads and atomics that a queue pair serves at once; has under way at once. */
+  /** Reads and atomics that a queue pair can serve at once, and that it can start at once. */
   readonly maxReadsServed: number
   readonly maxReadsStarted: number
   readonly maxSharedReceiveQueues: number
@@ -125,7 +125,7 @@ export interface PortAttributes {
   readonly state: PortState
   /** 'Ethernet' (RoCE), 'InfiniBand' or 'unspecified'. */
   readonly linkLayer: 'Ethernet' | 'InfiniBand' | 'unspecified'
-  /** Bytes of payload in a packet: what it is now, and the most. */
+  /** Bytes of payload in a packet: now, and at most. */
   readonly activeMtu: number
   readonly maxMtu: number
   readonly maxMessageSize: number
@@ -137,7 +137,7 @@ export interface PortAttributes {
   readonly lidMaskControl: number
   /** `enum ibv_port_cap_flags` as a bit set. */
   readonly capabilityFlags: number
-  /** Gbit/s: lanes times their rate; 0 when the numbers are not known here. */
+  /** Gbit/s: the lanes times their rate; 0 for numbers that are not known here. */
   readonly gigabits: number
   /** As the kernel numbers them: `active_width`, `active_speed`, `phys_state`. */
   readonly activeWidth: number
@@ -145,7 +145,7 @@ export interface PortAttributes {
   readonly physicalState: number
 }
 
-/** An entry of the GID table: ibv_query_gid_table(3). Empty ones are not listed. */
+/** An entry of the GID table: ibv_query_gid_table(3). Empty entries are not listed. */
 export interface GidEntry {
   readonly port: number
   readonly index: number
@@ -153,6 +153,6 @@ export interface GidEntry {
   readonly gid: string
   /** 'RoCE v2' is what routable RoCE uses. 'unknown' when the kernel does not tell. */
   readonly type: 'IB' | 'RoCE v1' | 'RoCE v2' | 'unknown'
-  /** The network interface that it belongs to; undefined where there is none, or nobody tells. */
+  /** The network interface that it belongs to; undefined when there is none, or the kernel does not tell. */
   readonly interface: string | undefined
 }

@@ -9,17 +9,24 @@ import type {
 } from './device-attributes.js'
 
 /**
- * Names an object of one open device. 32 bits: the low 20 are its place, the high 12 its generation (1 and up), so that
- * one whose object is gone is refused, though the place is taken again. 0 names nothing.
+ * Names an object of one open device, in 32 bits: the low 20 are its place, the high 12 the generation of that place (from
+ * 1 on). So a handle of an object that is gone is refused, also when another object has its place. 0 names nothing.
  */
 export type Handle = number
 
-/** What a registration is on its device. Keys are 32-bit numbers. */
+/** A range of a region of this thread. It was checked that the range lies in the region. */
+export interface MemoryRange {
+  readonly core: RegionCore
+  readonly offset: number
+  readonly length: number
+}
+
+/** A registration as the device knows it. Keys are 32-bit numbers. */
 export interface RegisteredKeys {
   readonly handle: Handle
   readonly lkey: number
   readonly rkey: number
-  /** The IOVA of its first byte: what peers and work requests call it by. */
+  /** The IOVA of its first byte: the address that peers and work requests use. */
   readonly address: bigint
 }
 
@@ -27,14 +34,14 @@ export interface CompletionQueueRequest {
   readonly entries: number
   /** Handle of a completion channel; 0 for none. */
   readonly channel: Handle
-  /** `comp_vector`: which of the device's interrupts. */
+  /** `comp_vector`: the number of the device's interrupt. */
   readonly vector: number
   /** An extended queue (ibv_create_cq_ex), with timestamps when `timestamps`. */
   readonly extended: boolean
   readonly timestamps: boolean
 }
 
-/** `struct ibv_qp_cap`: asked for, and given, which may be more. */
+/** `struct ibv_qp_cap`: as requested, or as granted. A device may grant more than was requested. */
 export interface QueuePairCapacity {
   readonly sendRequests: number
   readonly receiveRequests: number
@@ -78,14 +85,14 @@ export interface PathAttributes {
 }
 
 /**
- * Attributes of a queue pair that are to change, in the units of `struct ibv_qp_attr`; only what is there is changed,
- * and that is `attr_mask`.
+ * Attributes of a queue pair that are to be changed, in the units of `struct ibv_qp_attr`. An attribute that is left out
+ * stays as it is; those that are present make up the `attr_mask`.
  */
 export interface QueuePairChange {
   readonly state?: number
   readonly currentState?: number
   readonly drainNotify?: boolean
-  /** IBV_ACCESS_ bits that peers have through this queue pair. */
+  /** IBV_ACCESS_ bits: the rights of the peer of this queue pair. */
   readonly access?: number
   readonly partitionKeyIndex?: number
   readonly port?: number
@@ -93,10 +100,10 @@ export interface QueuePairChange {
   readonly path?: PathAttributes
   /** `enum ibv_mtu` */
   readonly mtu?: number
-  /** 4.096 µs * 2^timeout; 0 waits for ever. */
+  /** 4.096 µs * 2^timeout; 0 waits without a limit. */
   readonly timeout?: number
   readonly retryCount?: number
-  /** 7 is for ever. */
+  /** 7 retries without a limit. */
   readonly rnrRetry?: number
   readonly receivePsn?: number
   readonly sendPsn?: number
@@ -107,7 +114,7 @@ export interface QueuePairChange {
   readonly remoteQueuePair?: number
 }
 
-/** What ibv_query_qp(3) tells. */
+/** The result of ibv_query_qp(3). */
 export type QueuePairStatus = Required<Omit<QueuePairChange, 'currentState' | 'drainNotify' | 'path'>> & {
   readonly capacity: QueuePairCapacity
   readonly path: PathAttributes
@@ -117,11 +124,11 @@ export type QueuePairStatus = Required<Omit<QueuePairChange, 'currentState' | 'd
 export interface SharedReceiveCapacity {
   readonly requests: number
   readonly entries: number
-  /** Below so many posted receives there is an event SRQ_LIMIT_REACHED, once; 0 for none. */
+  /** An event SRQ_LIMIT_REACHED comes once when fewer receives than this are posted; 0 for no event. */
   readonly limit: number
 }
 
-/** What a device tells by itself. Each call comes from the event loop, never from inside another call. */
+/** Receives the events of a device. Each call comes from the event loop, never from inside another call. */
 export interface DeviceListener {
   /** A completion channel has an event of this completion queue; it was acknowledged. */
   completion(queue: Handle): void
@@ -130,14 +137,14 @@ export interface DeviceListener {
 }
 
 /**
- * The contract of an open device, call by call, as libibverbs has it: what the classes of this room stand on, and what
- * `verbs/` and `loopback/` keep. Arguments were checked, so that they have the right types and ranges of numbers; what
- * only a device can know (states, keys, rights, limits, stale handles) is the device's to refuse.
+ * The contract of an open device, one call for each verb of libibverbs. `verbs/` and `loopback/` implement it; the classes
+ * of src/rdma use it. The caller has checked the types of all arguments and the ranges of numbers. The device refuses
+ * whatever only a device can know: states, keys, rights, limits, stale handles.
  *
- * Calls throw PinfoldError, with `syscall` the verb (`ibv_reg_mr`) and its errno where libibverbs would set one:
- * `ERR_UNSUPPORTED` for what this device or library cannot do, `ERR_DEVICE_REFUSED` for what it refuses (EINVAL, …),
- * `ERR_QUEUE_FULL`, `ERR_OBJECT_BUSY` (EBUSY), `ERR_MEMLOCK_LIMIT`, `ERR_DEVICE_REMOVED` (EIO, ENODEV). A call that
- * throws has changed nothing, but for `post…`, which says in `values.posted` how many requests it took before.
+ * A call throws PinfoldError. Its `syscall` is the verb (`ibv_reg_mr`), and its `errno` is that of libibverbs, if any. The
+ * codes are `ERR_UNSUPPORTED` (this device or library cannot do it), `ERR_DEVICE_REFUSED` (EINVAL, …), `ERR_QUEUE_FULL`,
+ * `ERR_OBJECT_BUSY` (EBUSY), `ERR_MEMLOCK_LIMIT` and `ERR_DEVICE_REMOVED` (EIO, ENODEV). A call that throws has changed
+ * nothing. Only `post…` may have posted requests before: `values.posted` counts them.
  */
 export interface DeviceCalls {
   query(): DeviceAttributes
@@ -148,11 +155,11 @@ export interface DeviceCalls {
   queryPartitionKey(port: number, index: number): number
   forkStatus(): ForkStatus
 
-  /** Who is told of events from now on. */
+  /** Sets the listener of events. */
   listen(listener: DeviceListener): void
   /** Whether waiting for events keeps the process alive. At first it does not. */
   keepAlive(wanted: boolean): void
-  /** Closes the context; whatever is still open on it goes before, in the order that the objects depend on each other. */
+  /** Closes the context, and before it all objects that are still open on it, in the closing order (closing-order.ts). */
   close(): void
 
   allocateDomain(): Handle
@@ -160,23 +167,23 @@ export interface DeviceCalls {
 
   /** Byte-exact. `address` chooses the IOVA; undefined makes it the virtual address (or 0 when zero based). */
   register(domain: Handle, memory: MemoryRange, address: bigint | undefined, access: number): RegisteredKeys
-  /** As `register`, beside the event loop. The memory is kept, and the result undone if the thread ends first. */
+  /** As `register`, on another thread. The memory stays open meanwhile; if this thread ends first, the result is undone. */
   registerAsync(
     domain: Handle,
     memory: MemoryRange,
     address: bigint | undefined,
     access: number,
   ): Promise<RegisteredKeys>
-  /** ibv_rereg_mr(3); what is undefined stays. */
+  /** ibv_rereg_mr(3). Whatever is undefined stays as it is. */
   reregister(
     registration: Handle,
     change: { readonly domain?: Handle; readonly memory?: MemoryRange; readonly access?: number },
   ): RegisteredKeys
   /** A registration of the whole address space, on demand. Scatter entries reach memory through `cover` alone. */
   registerImplicit(domain: Handle, access: number): RegisteredKeys
-  /** A range of a region under the key of an implicit registration; to be given back by `deregister`. */
+  /** A range of a region under the key of an implicit registration. `deregister` ends it. */
   cover(implicit: Handle, memory: MemoryRange): RegisteredKeys
-  /** ibv_alloc_null_mr: reads zeros, drops writes. Its length is without limit. */
+  /** ibv_alloc_null_mr: reads give zeros, writes are dropped. It has no length limit. */
   registerNull(domain: Handle): RegisteredKeys
   registerDmabuf(
     domain: Handle,
@@ -203,18 +210,18 @@ export interface DeviceCalls {
 
   /** `type` 1 or 2. */
   allocateWindow(domain: Handle, type: number): { readonly handle: Handle; readonly rkey: number }
-  /** The key that it has now: a window of type 1 gets a new one with each bind. */
+  /** The current key: a window of type 1 gets a new one with each bind. */
   windowKey(window: Handle): number
   freeWindow(window: Handle): void
 
   createChannel(): Handle
   destroyChannel(channel: Handle): void
-  /** `entries` of the result may be more than was asked for. */
+  /** The result may have more `entries` than requested. */
   createCompletionQueue(request: CompletionQueueRequest): { readonly handle: Handle; readonly entries: number }
   resizeCompletionQueue(queue: Handle, entries: number): number
   /** The next completion (with `solicitedOnly`: solicited or failed) makes one event on the queue's channel. */
   requestNotification(queue: Handle, solicitedOnly: boolean): void
-  /** Fills in up to `most` completions from the start of `words`; how many. */
+  /** Writes up to `most` completions to the start of `words`. @returns how many */
   poll(queue: Handle, words: Uint32Array, most: number): number
   destroyCompletionQueue(queue: Handle): void
 
@@ -241,10 +248,10 @@ export interface DeviceCalls {
   destroyAddressHandle(handle: Handle): void
 }
 
-/** Where devices come from. */
+/** A source of devices. */
 export interface DeviceProvider {
   readonly kind: DeviceKind
-  /** The devices there are. @throws PinfoldError when there is no telling (library missing, …) */
+  /** Lists its devices. @throws PinfoldError when it cannot know them (library missing, …) */
   list(): DeviceListing[]
   /** @throws PinfoldError `ERR_DEVICE_UNKNOWN`, `ERR_PERMISSION`, … */
   open(name: string): DeviceCalls

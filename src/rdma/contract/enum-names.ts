@@ -1,4 +1,4 @@
-/** The names of an enumeration of libibverbs, both ways. A number that has none here is named by itself: '42'. */
+/** Names and numbers of an enumeration. A number without a name stands for itself: '42'. */
 export interface Names<Name extends string> {
   readonly byName: Readonly<Record<Name, number>>
   readonly all: readonly Name[]
@@ -20,7 +20,7 @@ export function bitNames<Name extends string>({ byName, all }: Names<Name>, valu
   return all.filter((name) => (BigInt(value) & BigInt(byName[name])) !== 0n)
 }
 
-/** The bits of names, together. */
+/** The bits of several names, combined. */
 export function bitsOf<Name extends string>({ byName }: Names<Name>, chosen: Iterable<Name>): number {
   let bits = 0
   for (const name of chosen) bits |= byName[name]

@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net'
 import * as z from 'zod'
 import { checked, optionsObject } from '../../options.js'
 
-// A GID is 16 bytes. Inside of this library it has one spelling, the full one: eight groups of four lower-case digits.
+// A GID is 16 bytes. Inside this library it has one spelling, the full one: eight groups of four lower-case digits.
 
 const expected = "expected a GID such as 'fe80::5054:ff:fe12:3456', '::ffff:10.77.0.1', or 32 hex digits"
 
@@ -19,14 +19,14 @@ const formatOptions = z.lazy(() =>
   optionsObject({ spelling: z.enum(spellings, { error: `expected one of ${spellings.join(', ')}` }).optional() }),
 )
 
-/** How a GID is written: 'fe80::1', 'fe80:0000:0000:0000:0000:0000:0000:0001', or as 32 hex digits. */
+/** A spelling of a GID: 'fe80::1', 'fe80:0000:0000:0000:0000:0000:0000:0001', or as 32 hex digits. */
 export type GidSpelling = (typeof spellings)[number]
 
 /**
- * A GID in the spelling of your choice.
+ * A GID in one of three spellings.
  *
  * - 'short', the default: as an IPv6 address (RFC 5952): 'fe80::1', '::ffff:10.77.0.1'.
- * - 'full': all eight groups with all digits, as `device.gids` has it.
+ * - 'full': all eight groups with all digits, as in `device.gids`.
  * - 'digits': the 32 hex digits that ibv_rc_pingpong and its kin send to each other.
  *
  * @param gid in any of these spellings, in upper or lower case
@@ -54,10 +54,10 @@ export function fullGid(digits: string): string {
   return digits.replace(/.{4}(?=.)/g, '$&:')
 }
 
-/** The 32 digits of a GID in any spelling; undefined when it is none. */
+/** The 32 digits of a GID in any spelling; undefined for a text that is no GID. */
 function digitsOf(text: string): string | undefined {
   if (/^[0-9a-f]{32}$/i.test(text)) return text.toLowerCase()
-  // A zone ('%eth0') is no part of the address.
+  // A zone ('%eth0') is not part of the address.
   if (!isIPv6(text) || text.includes('%')) return undefined
   const [before = '', after = ''] = text
     .toLowerCase()

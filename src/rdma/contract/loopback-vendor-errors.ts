@@ -3,7 +3,7 @@ import { checked } from '../../options.js'
 import type { DeviceKind } from './device-attributes.js'
 import { word32 } from './number-options.js'
 
-/** What the loopback says as `vendorError`: which of its checks failed. The peer's numbers tell of the peer's check. */
+/** The `vendorError` of the loopback: the check that failed, on this side or at the peer. */
 export const loopbackVendorErrors = {
   none: 0,
   unknownKey: 1,
@@ -25,35 +25,38 @@ export const loopbackVendorErrors = {
 } as const
 
 const explanations: ReadonlyMap<number, string> = new Map([
-  [loopbackVendorErrors.unknownKey, 'no registration or window has that rkey (any more)'],
-  [loopbackVendorErrors.otherDomain, 'the rkey is of another domain than the queue pair that the request came to'],
-  [loopbackVendorErrors.outOfRange, 'the range is not inside of what the rkey stands for'],
+  [loopbackVendorErrors.unknownKey, 'no registration or window has that rkey'],
+  [
+    loopbackVendorErrors.otherDomain,
+    'the rkey belongs to another domain than the queue pair that received the request',
+  ],
+  [loopbackVendorErrors.outOfRange, 'the range is not inside the memory of the rkey'],
   [loopbackVendorErrors.missingRight, 'the registration or window does not give this right'],
   [loopbackVendorErrors.windowNotBound, 'the window is bound to nothing, or to another queue pair'],
   [
     loopbackVendorErrors.queuePairRight,
-    'the queue pair that the request came to does not give this right (its access)',
+    'the queue pair that received the request does not give this right (its access)',
   ],
   [loopbackVendorErrors.noReceive, 'no receive was posted'],
   [loopbackVendorErrors.receiveTooSmall, 'the message is longer than the receive'],
-  [loopbackVendorErrors.noLocalWrite, 'the memory to be written was registered without localWrite'],
-  [loopbackVendorErrors.localDomain, 'a scatter entry is of another domain than the queue pair'],
+  [loopbackVendorErrors.noLocalWrite, 'the memory that was to be written was registered without localWrite'],
+  [loopbackVendorErrors.localDomain, 'a scatter entry belongs to another domain than the queue pair'],
   [loopbackVendorErrors.noAnswer, 'no queue pair of that number is connected to this one and ready to receive'],
   [loopbackVendorErrors.regionClosed, 'the region of a registration was closed'],
-  [loopbackVendorErrors.cannotInvalidate, 'the rkey is of no window of type 2 that is bound'],
+  [loopbackVendorErrors.cannotInvalidate, 'the rkey does not belong to a bound window of type 2'],
   [
     loopbackVendorErrors.cannotBind,
-    'the window cannot be bound so: registration, range, rights, or it is bound already',
+    'the window cannot be bound in this way: wrong registration, range or rights, or it is already bound',
   ],
   [loopbackVendorErrors.noReads, 'the peer serves no reads and atomics (maxReadsServed is 0)'],
-  [loopbackVendorErrors.localRange, 'a scatter entry is not inside of its registration any more'],
+  [loopbackVendorErrors.localRange, 'a scatter entry is no longer inside its registration'],
 ])
 
 const kindArgument = z.lazy(() => z.enum(['verbs', 'loopback'], { error: "expected 'verbs' or 'loopback'" }))
 
 /**
- * What a `vendorError` means, as far as it is known. The numbers of hardware are its vendor's, and documented in part at
- * best; Soft-RoCE always says 0.
+ * The meaning of a `vendorError`, if it is known. Hardware vendors document their numbers in part or not at all. Soft-RoCE
+ * always gives 0.
  *
  * @param kind of the device that the completion came from: `device.kind`
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 
-// Schemas of the numbers that the verbs have, each with its range in its message.
+// Schemas of the numbers of verbs. Each message names the range.
 
 export const count = whole(0, 2 ** 31 - 1)
 export const positiveCount = whole(1, 2 ** 31 - 1)

@@ -1,6 +1,6 @@
 import { names } from './enum-names.js'
 
-/** `enum ibv_wr_opcode`: what a send request asks for. */
+/** `enum ibv_wr_opcode`: the operations of send requests. */
 export const requestOpcodes = names({
   write: 0,
   writeWithImmediate: 1,
@@ -14,13 +14,13 @@ export const requestOpcodes = names({
   sendWithInvalidate: 9,
 })
 
-/** What a send request asks for. */
+/** The operation of a send request. */
 export type RequestOperation = keyof typeof requestOpcodes.byName
 
 /** `enum ibv_send_flags` */
 export const sendFlags = { fence: 1 << 0, signaled: 1 << 1, solicited: 1 << 2, inline: 1 << 3 } as const
 
-/** `enum ibv_wc_opcode`: what a completion says was done. Undefined in the completion of a request that failed. */
+/** `enum ibv_wc_opcode`: the operations of completions. A device does not set it for a request that failed. */
 export const completionOpcodes = names({
   send: 0,
   write: 1,

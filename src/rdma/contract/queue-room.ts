@@ -1,6 +1,6 @@
 /**
- * What mends ERR_QUEUE_FULL of a device, by the verb that it refused: requests leave a queue as they complete, and whoever
- * makes the queue chooses its size.
+ * The hint of an ERR_QUEUE_FULL that a device answered, by the verb that it refused. Requests leave a queue when their
+ * completions are polled, and the program chooses the size of a queue when it creates it.
  */
 export function roomHint(verb: string): string {
   if (verb === 'ibv_post_srq_recv') {
@@ -9,6 +9,6 @@ export function roomHint(verb: string): string {
   if (verb === 'ibv_post_recv') {
     return 'poll completions until receives are used up, or createQueuePair({ receiveRequests }) with more'
   }
-  // Requests that make no completion of their own leave only with a later one that does.
+  // A request without a completion of its own leaves the queue with a later request that makes one.
   return 'poll completions (of unsignaled requests, those of a later signaled one), or createQueuePair({ sendRequests }) with more'
 }

@@ -4,9 +4,9 @@ import { names } from './enum-names.js'
 export const queuePairStates = names({ RESET: 0, INIT: 1, RTR: 2, RTS: 3, SQD: 4, SQE: 5, ERR: 6, UNKNOWN: 7 })
 
 /**
- * Where a queue pair is in its life (ibv_modify_qp(3)): RESET → INIT (receives may be posted) → RTR, ready to receive →
- * RTS, ready to send. SQD: its send queue is drained. SQE: its send queue stands after an error (UC, UD). ERR: whatever
- * is posted is flushed.
+ * The state of a queue pair (ibv_modify_qp(3)): RESET → INIT (receives may be posted) → RTR, ready to receive → RTS, ready
+ * to send. SQD: the send queue is drained. SQE: the send queue has stopped after an error (UC, UD). ERR: all requests are
+ * flushed.
  */
 export type QueuePairState = keyof typeof queuePairStates.byName
 
@@ -19,7 +19,7 @@ export type QueuePairType = keyof typeof queuePairTypes.byName
 /** `enum ibv_port_state` */
 export const portStates = names({ NOP: 0, DOWN: 1, INIT: 2, ARMED: 3, ACTIVE: 4, ACTIVE_DEFER: 5 })
 
-/** Where a port is in its life: 'ACTIVE' is ready. A number that the headers do not name is itself. */
+/** The state of a port: 'ACTIVE' is ready. A number without a name in the headers stands for itself. */
 export type PortState = keyof typeof portStates.byName | `${number}`
 
 /** `enum ibv_mtu`: the number for each payload size in bytes. */
@@ -31,7 +31,7 @@ export const mtus = new Map([
   [4096, 5],
 ])
 
-/** Bytes of an `enum ibv_mtu`; 0 for a number that is none. */
+/** Bytes of an `enum ibv_mtu`; 0 for a number that is not one of them. */
 export function mtuBytes(mtu: number): number {
   return mtu >= 1 && mtu <= 5 ? 128 << mtu : 0
 }

@@ -1,6 +1,6 @@
 // Work requests and completions as they cross from JavaScript to a device, in 32-bit words of this machine's byte order.
-// The same numbers and names stand in native/verbs/work_layout.h; a test compares them. Memory and objects are named by handle, never by pointer; 64-bit
-// values take two words, the low one first.
+// The same numbers and names stand in native/verbs/work_layout.h; a test compares them. Memory and objects are named by
+// handle, never by pointer. 64-bit values take two words, the low one first.
 
 /** Words of a send request before its scatter entries. */
 export const sendWord = {
@@ -12,7 +12,7 @@ export const sendWord = {
   immediate: 5,
   rkey: 6,
   remoteAddress: 7, // 2 words
-  /** Compare value, or what is added. 2 words. */
+  /** The value that is compared with, or that is added. 2 words. */
   compareAdd: 9,
   swap: 11, // 2 words
   /** UD: handle of the address handle, then the peer's queue pair and its key. */
@@ -25,7 +25,7 @@ export const sendWord = {
   bindOffset: 18, // 2 words, from the start of the registration
   bindLength: 20, // 2 words
   bindAccess: 22,
-  /** The rkey that a window of type 2 gets: the high 24 bits are its own, the low 8 the program's choice. */
+  /** The rkey that a window of type 2 gets: the window keeps its high 24 bits, the program chooses the low 8. */
   bindKey: 23,
 } as const
 export const sendHeaderWords = 24
@@ -44,7 +44,7 @@ export const completionWord = {
   status: 2,
   opcode: 3,
   vendorError: 4,
-  /** Bytes that were received, or written by a read. */
+  /** Bytes that were received or read. */
   bytes: 5,
   /** Number of the queue pair (qp_num). */
   queuePair: 6,
