@@ -25,17 +25,17 @@ const pathOptions = z.lazy(() =>
 )
 
 /**
- * A way to a peer (`struct ibv_ah_attr`).
+ * A path to a peer (`struct ibv_ah_attr`).
  *
- * - `gid`: the peer's; always with RoCE, and through routers. Without one the way is a `lid` of this subnet.
- * - `gidIndex`: which of our GIDs sends; with RoCE it chooses the version, and the network. The best by default.
- * - `hopLimit`: routers on the way, 64 by default; `trafficClass`, `flowLabel`: of the IPv6 or IPv4 header.
- * - `lid`, `serviceLevel`, `pathBits`: InfiniBand's.
+ * - `gid`: the GID of the peer. RoCE and paths through routers need it. Without a GID the path is a `lid` of this subnet.
+ * - `gidIndex`: the index of our GID that sends. With RoCE it chooses the version and the network. The best by default.
+ * - `hopLimit`: routers on the path, 64 by default; `trafficClass`, `flowLabel`: of the IPv6 or IPv4 header.
+ * - `lid`, `serviceLevel`, `pathBits`: for InfiniBand.
  * - `port`: our port, 1 by default.
  */
 export type PathOptions = Readonly<z.input<typeof pathOptions>>
 
-/** The options with what was left out. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+/** The options with all defaults filled in. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function pathAttributes(subject: string, device: Device, options: PathOptions): PathAttributes {
   const given = checked(subject, pathOptions, options)
   const { gid = '', port = 1 } = given
@@ -74,7 +74,7 @@ const headerArgument = z.lazy(() =>
 const answerOptions = z.lazy(() => optionsObject({ port: positiveCount.optional() }))
 
 /**
- * The way back to the sender of a datagram: ibv_init_ah_from_wc(3).
+ * The path back to the sender of a datagram: ibv_init_ah_from_wc(3).
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`
  */
@@ -101,11 +101,11 @@ export function answerPath(
     })
   }
   const { source: gid, trafficClass, flowLabel } = way
-  // What is left of the sender's hop limit says nothing of the way back; the kernel takes the most, too.
+  // The rest of the sender's hop limit says nothing about the path back. The kernel takes the highest limit, too.
   return { gid, gidIndex: own.index, hopLimit: 255, trafficClass, flowLabel, lid, serviceLevel, pathBits, port }
 }
 
-/** A way that datagrams can take (ibv_ah). Requests name it; it must stay open until they have completed. */
+/** A path of datagrams (ibv_ah). Requests name it. It must stay open until they have completed. */
 export class AddressHandle extends DeviceObject {
   readonly domain: ProtectionDomain
 

@@ -7,7 +7,7 @@ import { asSlice, type RegistrationSlice, type WorkMemory, workMemory } from './
 export const advices = names({ prefetch: 0, prefetchWrite: 1, prefetchNoFault: 2 })
 export type Advice = keyof typeof advices.byName
 
-/** What is to be prefetched: an on-demand registration, or a part of one. */
+/** Memory to prefetch: an on-demand registration, or a part of one. */
 export type AdvisedRange = WorkMemory
 
 const adviceArgument = z.enum(advices.all, { error: `expected one of ${advices.all.join(', ')}` })

@@ -10,8 +10,8 @@ import { Waiters } from './waiters.js'
 const waitOptions = z.lazy(() => optionsObject({ signal: signalOption.optional() }))
 
 /**
- * Gathers the events of completion queues (ibv_comp_channel), for a program that waits for several at once. Where each is
- * waited for by itself, `queue.wait()` needs none of it.
+ * Collects the events of completion queues (ibv_comp_channel), for a program that waits for several queues at once. A program
+ * that waits for one queue uses `queue.wait()` and needs no channel.
  */
 export class CompletionChannel extends DeviceObject {
   readonly device: Device
@@ -25,8 +25,8 @@ export class CompletionChannel extends DeviceObject {
   }
 
   /**
-   * Waits until one of its queues has an event, which that queue's `requestNotification` has asked for. The queue is to
-   * be polled then, and asked for the next event.
+   * Waits until one of its queues has an event, which that queue's `requestNotification` has requested. The program then
+   * polls the queue, and requests the next event.
    *
    * @throws the signal's reason when it is aborted; PinfoldError `ERR_OBJECT_CLOSED` also when it is closed meanwhile
    */
@@ -42,7 +42,7 @@ export class CompletionChannel extends DeviceObject {
     }
   }
 
-  /** @internal A queue of it has an event. */
+  /** @internal One of its queues has an event. */
   notified(queue: CompletionQueue): void {
     this.#pending.add(queue)
     this.#waiters.wake()

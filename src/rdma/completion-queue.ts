@@ -25,11 +25,12 @@ const queueOptions = z.lazy(() =>
 /**
  * A completion queue's options.
  *
- * - `entries`: completions that it has room for; the device may give more. It has to hold all that may be outstanding: the
- *   requests of its queue pairs and of their shared receive queues. One that overruns is dead (`ERR_QUEUE_OVERRUN`).
- * - `channel`: where its events go; the device's own by default.
- * - `vector`: which of the device's interrupts, 0 by default.
- * - `extended`: polled as ibv_create_cq_ex(3) has it; `timestamps` brings each completion's device time, and is extended.
+ * - `entries`: completions that it has room for; the device may grant more. It needs room for all requests that may be
+ *   outstanding: those of its queue pairs and of their shared receive queues. A queue that overruns is dead
+ *   (`ERR_QUEUE_OVERRUN`).
+ * - `channel`: the channel of its events; by default a channel of the device itself.
+ * - `vector`: the number of the device's interrupt, 0 by default.
+ * - `extended`: a queue of ibv_create_cq_ex(3). `timestamps`: each completion has its device time; this implies `extended`.
  */
 export type CompletionQueueOptions = Readonly<z.input<typeof queueOptions>>
 
@@ -39,11 +40,11 @@ const waitOptions = z.lazy(() => optionsObject({ signal: signalOption.optional()
 const completionsArgument = z.custom<Completions>(Completions.isMade, { error: 'expected a Completions' })
 
 /**
- * Where queue pairs say how their work requests ended (ibv_cq).
+ * Receives the completions of the work requests of queue pairs (ibv_cq).
  *
- * When more completes than it has room for, it has overrun: the device tells CQ_ERR, and from then on all calls but
- * `resize` and `close` throw `ERR_QUEUE_OVERRUN`. What it still holds is not handed out: completions are missing, no device
- * promises the others, and nobody could tell where the gap is.
+ * A queue overruns when more requests complete than it has room for. The device reports CQ_ERR, and from then on all calls
+ * but `resize` and `close` throw `ERR_QUEUE_OVERRUN`. The completions that it still holds are not handed out: some are
+ * missing, and nobody can tell which.
  */
 export class CompletionQueue extends DeviceObject {
   readonly device: Device
@@ -71,9 +72,9 @@ export class CompletionQueue extends DeviceObject {
   }
 
   /**
-   * What has completed, oldest first; an empty array when nothing has.
+   * Takes the completions, oldest first; an empty array when there are none.
    *
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_QUEUE_OVERRUN`; what the device refuses
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_QUEUE_OVERRUN`; errors of the device
    */
   poll(most = 16): Completion[] {
     checked('poll: most', pollMost, most)
@@ -85,9 +86,9 @@ export class CompletionQueue extends DeviceObject {
   }
 
   /**
-   * As `poll`, into room that the program keeps: nothing is allocated.
+   * As `poll`, into an object that the program keeps: nothing is allocated.
    *
-   * @returns how many came, which is `completions.count` as well
+   * @returns the number of completions, which is also `completions.count`
    * @throws PinfoldError as `poll`
    */
   pollInto(completions: Completions): number {
@@ -98,7 +99,7 @@ export class CompletionQueue extends DeviceObject {
   }
 
   /**
-   * Waits until something has completed, without spinning; then the same as `poll`. Keeps the process alive meanwhile.
+   * Waits for a completion without spinning, then does the same as `poll`. Keeps the process alive meanwhile.
    *
    * @throws the signal's reason when it is aborted; PinfoldError `ERR_OBJECT_CLOSED` and `ERR_QUEUE_OVERRUN` also when it is
    *   closed, or overruns, meanwhile
@@ -116,7 +117,7 @@ export class CompletionQueue extends DeviceObject {
     }
   }
 
-  /** What completed before the request makes no event, so it is looked for once more. */
+  /** A completion from before the request makes no event, so the queue is polled once more. */
   #askForEvent(most: number, event: Wait): Completion[] {
     let missed: Completion[] = []
     let isAsked = false
@@ -131,9 +132,9 @@ export class CompletionQueue extends DeviceObject {
   }
 
   /**
-   * The next completion makes one event: on the channel, and for whoever waits here.
+   * The next completion makes one event: on the channel, and for a caller of `wait`.
    *
-   * @param options `solicitedOnly`: the next that the sender has marked so, or that failed
+   * @param options `solicitedOnly`: the next completion that the sender has marked as solicited, or that failed
    * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_QUEUE_OVERRUN`
    */
   requestNotification(options: { readonly solicitedOnly?: boolean | undefined } = {}): void {
@@ -149,20 +150,20 @@ export class CompletionQueue extends DeviceObject {
     this.#entries = callsOf(this).resizeCompletionQueue(handleOf(this), entries)
   }
 
-  /** @internal The device has told of an event. */
+  /** @internal The device has reported an event. */
   notified(): void {
     this.channel.notified(this)
     this.#waiters.wake()
   }
 
-  /** @internal The device has told that it lost completions (CQ_ERR). A channel that is waited for gives the queue, too. */
+  /** @internal The device has reported lost completions (CQ_ERR). A waiter at the channel gets the queue, too. */
   overran(): void {
     this.#hasOverrun = true
     this.channel.notified(this)
     this.#waiters.fail(this.#overrun('wait'))
   }
 
-  /** @internal Warns, once, when the requests that may be outstanding are more than it has room for. */
+  /** @internal Warns once when more requests may be outstanding than it has room for. */
   warnIfTooSmall(subject: string): void {
     const requests = this.expected.total
     if (this.#hasWarned || requests <= this.#entries) return
@@ -172,7 +173,7 @@ export class CompletionQueue extends DeviceObject {
       {
         type: 'PinfoldQueueWarning',
         code: 'PINFOLD_QUEUE_ENTRIES',
-        detail: `When it overruns, it is dead (ERR_QUEUE_OVERRUN). Make it with { entries: ${requests} } or more.`,
+        detail: `A queue that overruns is dead (ERR_QUEUE_OVERRUN). Create it with { entries: ${requests} } or more.`,
       },
     )
   }
@@ -198,7 +199,7 @@ export class CompletionQueue extends DeviceObject {
     return new PinfoldError(`${subject}: ${this.label} has overrun its ${entries} entries, and completions are lost`, {
       code: 'ERR_QUEUE_OVERRUN',
       values: { object: this.label, entries, requests: this.expected.total },
-      hint: 'close its queue pairs and make a queue with an entry for each request that may be outstanding',
+      hint: 'close its queue pairs and create a queue with an entry for each request that may be outstanding',
     })
   }
 

@@ -4,45 +4,45 @@ import { positiveCount } from './contract/number-options.js'
 import { type CompletionOperation, completionFlags, completionOpcodes } from './contract/operations.js'
 import { completionWord, completionWords } from './contract/work-layout.js'
 
-/** How a work request ended, or what was received: `struct ibv_wc`. */
+/** The completion of a work request: `struct ibv_wc`. */
 export interface Completion {
-  /** As the request was given. */
+  /** The id of the request. */
   readonly id: number
   readonly status: CompletionStatus
   /** Whether the status is SUCCESS. */
   readonly ok: boolean
-  /** What was done; undefined after a failure, of which the device does not tell. */
+  /** The operation; undefined after a failure, since devices do not tell it then. */
   readonly operation: CompletionOperation | undefined
-  /** Bytes that were received, read, or swapped; 0 where that does not apply, and after a failure. */
+  /** Bytes that were received, read or swapped; 0 for other operations, and after a failure. */
   readonly bytes: number
-  /** The vendor's word on a failure: `explainVendorError`. 0 when there is none. */
+  /** The vendor's number for a failure: `explainVendorError` tells its meaning. 0 when there is none. */
   readonly vendorError: number
-  /** Number of the queue pair that did it (qp_num). */
+  /** Number of the queue pair of the request (qp_num). */
   readonly queuePair: number
-  /** Of the message that was received; undefined when it had none. */
+  /** Immediate data of the message that was received; undefined when it had none. */
   readonly immediate: number | undefined
-  /** The key that the peer had invalidated; undefined when it had not. */
+  /** The key that the peer has invalidated; undefined when it has invalidated none. */
   readonly invalidated: number | undefined
   /** Number of the queue pair that sent a datagram; 0 for connections. */
   readonly sourceQueuePair: number
-  /** Of a datagram: LID of its sender, the service level, and the low bits of our LID that it was sent to; 0 with RoCE. */
+  /** Of a datagram: the LID of its sender, the service level, and the low bits of our LID; 0 with RoCE. */
   readonly sourceLid: number
   readonly serviceLevel: number
   readonly pathBits: number
   /** Whether a 40-byte global route header stands before a datagram; false for connections. */
   readonly hasHeader: boolean
-  /** Device time, where the queue was made with timestamps. */
+  /** Device time, if the queue was created with timestamps. */
   readonly timestamp: bigint | undefined
 }
 
 /**
- * Room for completions, allocated once: `queue.pollInto(completions)` fills it from the start. What each of its methods
- * takes is an index below `count`; beyond it they tell of whatever was there before.
+ * Room for completions, allocated once: `queue.pollInto(completions)` fills it from the start. Its methods take an index below
+ * `count`. Above `count` they give the data of earlier polls.
  */
 export class Completions {
-  /** Most that one poll brings. */
+  /** The most completions of one poll. */
   readonly capacity: number
-  /** How many the last poll brought. */
+  /** The number of completions of the last poll. */
   count = 0
   /** @internal */
   readonly words: Uint32Array
@@ -80,19 +80,19 @@ export class Completions {
     return this.#word(index, completionWord.queuePair)
   }
 
-  /** In host order; meaningless when the message had none. */
+  /** In host order. It has no meaning when the message had no immediate data. */
   immediate(index: number): number {
     return this.#word(index, completionWord.immediate)
   }
 
-  /** @internal The key that the peer had invalidated; undefined when it had not, and after a failure. */
+  /** @internal The key that the peer has invalidated; undefined when it has invalidated none, and after a failure. */
   invalidated(index: number): number | undefined {
     const isSo =
       this.statusCode(index) === 0 && (this.#word(index, completionWord.flags) & completionFlags.invalidated) !== 0
     return isSo ? this.immediate(index) : undefined
   }
 
-  /** All of it, as an object. */
+  /** The completion as an object. */
   at(index: number): Completion {
     const statusCode = this.statusCode(index)
     const ok = statusCode === 0

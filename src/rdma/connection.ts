@@ -25,16 +25,16 @@ const descriptionSchema = z.lazy(() =>
 )
 
 /**
- * What a peer needs to connect to a queue pair, or to send datagrams to it: plain data for JSON. A peer that is not pinfold
- * gives what it has; `connect` and `parseQueuePair` fill in what may be left out.
+ * The data with which a peer connects to a queue pair or sends datagrams to it: plain data for JSON. A peer that is not
+ * pinfold gives the data that it has; `connect` and `parseQueuePair` fill in the rest.
  *
  * - `type`: 'RC', 'UC', 'UD'; `number`: qp_num; `psn`: the packet sequence number that it sends from.
- * - `gid`: where its port is, in any spelling that `formatGid` writes. `lid`: the same within an InfiniBand subnet; 0 by
- *   default, as RoCE has it.
- * - `mtu`: the most bytes of payload that its port carries.
+ * - `gid`: the address of its port, in any spelling of `formatGid`. `lid`: its address within an InfiniBand subnet; 0, the
+ *   default, for RoCE.
+ * - `mtu`: the most bytes of payload in a packet of its port.
  * - `maxReads`: reads and atomics of the peer that it serves at once; 1 by default, which every RC queue pair that serves
- *   any can do.
- * - `queueKey`: UD: the key that datagrams to it must have; 0 by default, and for the other types.
+ *   reads can do.
+ * - `queueKey`: UD: the key of datagrams to it; 0 by default and for the other types.
  * - `pinfold`: the mark of a description by pinfold. It may be left out.
  */
 export type QueuePairDescription = Readonly<z.infer<typeof descriptionSchema>>
@@ -66,8 +66,9 @@ const describeOptions = z.lazy(() =>
 )
 
 /**
- * How a queue pair is prepared: `port` (1 by default), `partitionKeyIndex` (0), and what peers may do through it: `access`,
- * of 'remoteWrite', 'remoteRead', 'remoteAtomic'; none by default. One for datagrams has no `access`.
+ * Options of `initialize`: `port` (1 by default), `partitionKeyIndex` (0 by default) and `access`, the rights of peers through
+ * this queue pair: 'remoteWrite', 'remoteRead', 'remoteAtomic'; none by default. A queue pair for datagrams takes no
+ * `access`.
  */
 export interface InitializeOptions {
   readonly port?: number | undefined
@@ -76,30 +77,30 @@ export interface InitializeOptions {
 }
 
 /**
- * What a description tells of a queue pair that could be otherwise.
+ * Options of `describe`.
  *
- * - `port` and `gidIndex`: where peers find it; by default the port that it was initialized with, before that port 1, and the
- *   best GID there, as in ConnectOptions.
- * - `maxReads`: how many reads and atomics the peer may have under way; by default as many as the device serves, up to 16.
+ * - `port` and `gidIndex`: the address for peers. By default the port that it was initialized with, or port 1 before that, and
+ *   the best GID of the port, as in ConnectOptions.
+ * - `maxReads`: reads and atomics that the peer may start at once; by default as many as the device serves, up to 16.
  *   It must not be more than the `maxReadsServed` of `connect()`.
  */
 export type DescribeOptions = Readonly<z.input<typeof describeOptions>>
 
 /**
- * How a connection is made; all may be left out.
+ * Options of `connect`; each has a default.
  *
- * - `access`: what the peer may do through this queue pair, where memory is registered for it. `port`,
- *   `partitionKeyIndex`. By default what `initialize()` was given; without it no access, port 1, and index 0.
- * - `gidIndex`: the best by default: RoCE v2 with an IPv4 address, else RoCE v2, else the first.
- * - `mtu`: the lower of both ports' by default.
- * - RC: `timeout` 14 (67 ms), `retryCount` 7, `rnrRetry` 7 (for ever), `minRnrTimer` 12 (0.64 ms): as in
- *   QueuePairAttributes. `maxReadsStarted` (max_rd_atomic): reads and atomics that we have under way; by default as many as
- *   the peer says that it serves. `maxReadsServed` (max_dest_rd_atomic): those of the peer that we serve; by default as
- *   many as the device does, up to 16, which is what `describe()` tells the peer.
+ * - `access`: the rights of the peer through this queue pair, on memory that was registered with the same rights; `port`;
+ *   `partitionKeyIndex`. The default is the value of `initialize()`; without it no access, port 1 and index 0.
+ * - `gidIndex`: by default the best GID: RoCE v2 with an IPv4 address, else RoCE v2, else the first.
+ * - `mtu`: by default the lower MTU of the two ports.
+ * - RC: `timeout` 14 (67 ms), `retryCount` 7, `rnrRetry` 7 (without a limit), `minRnrTimer` 12 (0.64 ms): as in
+ *   QueuePairAttributes. `maxReadsStarted` (max_rd_atomic): reads and atomics that we start at once; by default as many as
+ *   the description of the peer allows. `maxReadsServed` (max_dest_rd_atomic): reads and atomics of the peer that we serve
+ *   at once; by default as many as the device serves, up to 16, and `describe()` tells the peer this number.
  */
 export type ConnectOptions = InitializeOptions & Readonly<Omit<z.input<typeof connectOptions>, 'access'>>
 
-/** The description, which inspection and logs may show: it holds no key but a datagram's. */
+/** The description of a queue pair. Inspections and logs may show it: it contains no key but that of datagrams. */
 export function describeQueuePair(queuePair: QueuePair, options: DescribeOptions): QueuePairDescription {
   const { device } = queuePair
   const given = checked('describe', describeOptions, options)
@@ -123,18 +124,18 @@ export function describeQueuePair(queuePair: QueuePair, options: DescribeOptions
   return description
 }
 
-/** The port that it was initialized with; before, the one that it will be unless another is named. */
+/** The port that it was initialized with; before that, the default port. */
 function portOf(queuePair: QueuePair): number {
   return queuePair.state === 'RESET' ? 1 : queuePair.query().port
 }
 
-/** As many reads and atomics of a peer as are served unless somebody asks for fewer. */
+/** Reads and atomics of a peer that are served by default. */
 function readsServed(device: Device): number {
   return Math.min(device.attributes.maxReadsServed, 16)
 }
 
 /**
- * A description that came from outside, checked; what it may leave out is filled in, and its GID has the full spelling.
+ * Checks a description that came from outside, fills in what it may leave out, and gives its GID the full spelling.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
@@ -182,8 +183,8 @@ export function connect(queuePair: QueuePair, remote: unknown, options: ConnectO
 }
 
 /**
- * Brings a queue pair to INIT with what was given. In INIT already, it changes what was given alone: ibv_modify_qp(3)
- * allows port, partition key and access there.
+ * Brings a queue pair to INIT with the given values. If it is in INIT already, this changes only the given values:
+ * ibv_modify_qp(3) allows port, partition key and access there.
  */
 function prepare(queuePair: QueuePair, { port, partitionKeyIndex, access }: InitializeOptions): void {
   if (queuePair.state === 'INIT') {
@@ -195,7 +196,7 @@ function prepare(queuePair: QueuePair, { port, partitionKeyIndex, access }: Init
   queuePair.modify({ state: 'INIT', port: port ?? 1, partitionKeyIndex: partitionKeyIndex ?? 0, ...rights })
 }
 
-/** Runs the way from RESET or INIT to RTS. What fails leaves the queue pair in RESET. */
+/** Runs the steps from RESET or INIT to RTS. After a failure the queue pair is in RESET. */
 function orReset(queuePair: QueuePair, way: () => void): void {
   const isIdle = queuePair.state === 'RESET' || queuePair.state === 'INIT'
   try {
@@ -210,7 +211,7 @@ function reset(queuePair: QueuePair): void {
   try {
     queuePair.modify({ state: 'RESET' })
   } catch {
-    // The device refuses this, too. The caller is told why it could not be connected.
+    // The device refuses this, too. The caller gets the first error, which says why it could not be connected.
   }
 }
 
@@ -251,7 +252,7 @@ function makeReady(queuePair: QueuePair, peer: QueuePairDescription, given: z.ou
   })
 }
 
-/** One for datagrams gives nobody access, and its verb would refuse the attribute. */
+/** A queue pair for datagrams gives access to nobody, and its verb would refuse the attribute. */
 function requireNoAccess(subject: string, queuePair: QueuePair, { access }: InitializeOptions): void {
   requireType(subject, queuePair, queuePair.type !== 'UD' || access === undefined, 'RC or UC: it has no access rights')
 }

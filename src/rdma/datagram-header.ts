@@ -5,7 +5,7 @@ import { fullGid, isGroup, isMapped } from './contract/gids.js'
 /** Bytes that stand before a datagram: a global route header. */
 export const headerBytes = 40
 
-/** What the header before a datagram tells of its way here. */
+/** The contents of the header before a datagram. */
 interface DatagramWay {
   /** GIDs, in the full spelling. */
   readonly source: string
@@ -17,14 +17,14 @@ interface DatagramWay {
 }
 
 const udp = 17
-/** Next header of InfiniBand's own global route header, which RoCE v1 has too (IBTA 8.3). */
+/** The next header of a global route header of InfiniBand or RoCE v1 (IBTA 8.3). */
 const infiniBand = 0x1b
 
 /**
  * Reads the header: a global route header or the IPv6 header of RoCE v2, which have the same layout, or the IPv4 header of
  * RoCE v2 in the last 20 bytes (IBTA annex A17).
  *
- * @param bytes 40 of them, which nobody else writes to
+ * @param bytes 40 bytes that no other thread writes to
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
 export function readDatagramHeader(subject: string, bytes: Uint8Array): DatagramWay {
@@ -57,8 +57,8 @@ export function readDatagramHeader(subject: string, bytes: Uint8Array): Datagram
 }
 
 /**
- * Which of a port's GIDs an answer is sent from: the one that the datagram was sent to. One to a group does not tell, and
- * any of the same address family can answer.
+ * The GID of a port from which an answer is sent: the GID that the datagram was sent to. A datagram to a group does not name
+ * one of ours; then any GID of the same address family can answer.
  */
 export function answeringGid(gids: readonly GidEntry[], port: number, way: DatagramWay): GidEntry | undefined {
   const usable = gids.filter((entry) => entry.port === port && way.types.includes(entry.type))
@@ -73,7 +73,7 @@ function isToGroup({ destination }: DatagramWay): boolean {
 }
 
 /**
- * Whether an IPv4 header without options stands in the last 20 bytes. What is before it is undefined, and may look like
+ * Whether an IPv4 header without options stands in the last 20 bytes. The bytes before it are undefined, and may look like
  * version 6; then the checksum decides, as in rdma-core (get_grh_header_version).
  */
 function hasIpv4(view: DataView, isVersion6: boolean): boolean {

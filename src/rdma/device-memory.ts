@@ -7,8 +7,8 @@ import { callsOf, DeviceObject, handleOf } from './device-object.js'
 const bytesArgument = z.instanceof(Uint8Array, { error: 'expected a Uint8Array' })
 
 /**
- * Memory on the device itself (ibv_alloc_dm(3)): reached by work requests after `domain.registerDeviceMemory`, and by this
- * process through copies.
+ * Memory on the device itself (ibv_alloc_dm(3)). Work requests reach it after `domain.registerDeviceMemory`; this process
+ * copies bytes to it and from it.
  */
 export class DeviceMemory extends DeviceObject {
   readonly device: Device
@@ -29,7 +29,7 @@ export class DeviceMemory extends DeviceObject {
     callsOf(this).writeDeviceMemory(handleOf(this), offset, bytes)
   }
 
-  /** Fills `bytes` from it, from `offset` on. @throws PinfoldError as `write` */
+  /** Copies from it to `bytes`, from `offset` on. @throws PinfoldError as `write` */
   read(offset: number, bytes: Uint8Array): void {
     this.requireOpen('read')
     checkRange('read', offset, checked('read: bytes', bytesArgument, bytes).byteLength, this.size)

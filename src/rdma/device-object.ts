@@ -12,7 +12,7 @@ import type { SharedReceiveQueue } from './shared-receive-queue.js'
 
 const closeOptions = z.lazy(() => optionsObject({ force: z.boolean().optional() }))
 
-/** How `close()` treats what stands on the object: refuses (the default), or closes that, too. */
+/** `force`: `close()` also closes the objects that stand on this one. By default it refuses while there are any. */
 export interface CloseOptions {
   readonly force?: boolean | undefined
 }
@@ -21,45 +21,45 @@ const none: ReadonlySet<never> = new Set()
 
 let created = 0
 
-/** What the objects of one device share, and no program reaches. */
+/** The state that the objects of one device share. Programs cannot reach it. */
 export interface DeviceInternals {
   readonly calls: DeviceCalls
-  /** By what the device calls them, for its events. */
+  /** By handle, for the events of the device. */
   readonly queues: Map<Handle, CompletionQueue>
   readonly queuePairs: Map<Handle, QueuePair>
   readonly sharedReceiveQueues: Map<Handle, SharedReceiveQueue>
-  /** Windows of type 2 that are bound, by key: a completion may say that a peer has closed one. */
+  /** Bound windows of type 2, by key: a completion may report that a peer has closed one. */
   readonly boundWindows: Map<number, MemoryWindow>
 }
 
-// How the modules of this library reach what is private to an object of a device.
+// The modules of this library reach the private state of an object through these functions.
 
-/** What the device knows an object by. */
+/** The handle of an object at its device. */
 export let handleOf: (object: DeviceObject) => Handle
 /** The calls of an object's device. */
 export let callsOf: (object: DeviceObject) => DeviceCalls
-/** What an object shares with the others of its device. */
+/** The state that an object shares with the other objects of its device. */
 export let internalsOf: (object: DeviceObject) => DeviceInternals
 /** The kind of an object that this library made; undefined for every other value, a Proxy of such an object included. */
 export let kindOf: (value: unknown) => ObjectKind | undefined
 
 /**
- * An object of a device, which is one thread's. It stands on its parents, which refuse to close before it, unless told to
- * take it along (`force`). Closing it again does nothing.
+ * An object of a device. It belongs to one thread. It stands on its parents: a parent refuses to close before its children,
+ * or closes them, too (`force`). Closing an object again does nothing.
  *
- * A parent keeps its children: one that the program has dropped is closed with the device, or with the thread.
+ * A parent keeps its children alive: an object that the program has dropped is closed with the device, or with the thread.
  */
 export abstract class DeviceObject {
-  /** A number of its own in this thread, as messages and listings name it; never used again. */
+  /** Its number in this thread, in messages and listings. No other object gets the same number. */
   readonly number: number = ++created
-  /** What the device knows it by. Private like the rest: with another's handle a program would act on that object. */
+  /** Its handle at the device. It is private: with the handle of another object a program would act on that object. */
   readonly #handle: Handle
   readonly #kind: ObjectKind
   readonly #shared: DeviceInternals
   #parents: readonly DeviceObject[]
-  // Made when something comes in: most objects never have either.
+  // Both sets are created on first use: most objects never need them.
   #children: Set<DeviceObject> | undefined
-  /** Calls that are under way on it, each by what is told of it. */
+  /** Calls that are under way on it. */
   #underWay: Set<{ readonly label: string }> | undefined
   readonly #onClose: (() => void)[] = []
   #closed = false
@@ -71,7 +71,7 @@ export abstract class DeviceObject {
     kindOf = (value) => (typeof value === 'object' && value !== null && #kind in value ? value.#kind : undefined)
   }
 
-  /** @param shared the device's; of its parents where they are given */
+  /** @param shared the state of the device; by default that of the first parent */
   protected constructor(
     objectKind: ObjectKind,
     handle: Handle,
@@ -80,7 +80,7 @@ export abstract class DeviceObject {
   ) {
     const [first] = parents
     const internals = shared ?? (first === undefined ? undefined : first.#shared)
-    if (internals === undefined) throw new TypeError(`a ${objectKind} of no device`)
+    if (internals === undefined) throw new TypeError(`a ${objectKind} without a device`)
     this.#kind = objectKind
     this.#handle = handle
     this.#shared = internals
@@ -88,7 +88,7 @@ export abstract class DeviceObject {
     for (const parent of parents) parent.#adopt(this)
   }
 
-  /** Destroys it at the device. What throws leaves it open. */
+  /** Destroys it at the device. If this throws, the object stays open. */
   protected abstract destroy(): void
 
   get objectKind(): ObjectKind {
@@ -99,28 +99,28 @@ export abstract class DeviceObject {
     return this.#closed
   }
 
-  /** What stands on it, in the order in which it would be closed. */
+  /** The objects that stand on it, in closing order. */
   get children(): DeviceObject[] {
     return inClosingOrder(this.#children ?? none)
   }
 
-  /** As listings and messages name it: 'queue pair 7'. */
+  /** Its name in listings and messages: 'queue pair 7'. */
   get label(): string {
     return `${this.objectKind} ${this.number}`
   }
 
   /**
-   * Destroys it. Once only: a second call does nothing.
+   * Destroys it. A second call does nothing.
    *
-   * @param options `force` closes what stands on it before, in the order of dependence
-   * @throws PinfoldError `ERR_OBJECT_BUSY` that lists what stands on it (nothing is changed then); what the device refuses
+   * @param options `force` closes the objects that stand on it before, in closing order
+   * @throws PinfoldError `ERR_OBJECT_BUSY` that lists the objects on it (nothing is changed then); errors of the device
    */
   close(options?: CloseOptions): void {
     const force = options !== undefined && checked('close', closeOptions, options).force === true
     if (this.#closed) return
     this.#requireIdle()
     if (!force && this.#hasChildren) this.#refuseChildren()
-    // Nothing stands on most objects; to walk and to sort nothing took a fifth of a registration.
+    // Most objects have no children; sorting an empty set took a fifth of the time of a registration.
     if (force && (this.#hasChildren || this.boundObjects.size > 0)) {
       // All below it in one order: a queue's queue pairs must wait for the windows of their domain.
       for (const object of inClosingOrder(new Set(this.#descendants()))) object.close()
@@ -130,23 +130,23 @@ export abstract class DeviceObject {
     for (const listener of this.#onClose.splice(0)) listener()
   }
 
-  /** Closes it, and what stands on it: at the end of its block, nobody has it any more. @throws PinfoldError as `close` */
+  /** Closes it and the objects that stand on it, since its block has ended. @throws PinfoldError as `close` */
   [Symbol.dispose](): void {
     disposeBy(() => this.close({ force: true }))
   }
 
-  /** What a forced close takes along beside what stands on it: windows that are bound to it. */
+  /** Objects that a forced close closes in addition to its children: windows that are bound to it. */
   protected get boundObjects(): ReadonlySet<DeviceObject> {
     return none
   }
 
-  /** It is closed, and stands on nothing any more; also where its constructor fails in the midst. */
+  /** Marks it as closed, and leaves its parents. A constructor that fails half-way calls this, too. */
   protected leaveParents(): void {
     this.#closed = true
     for (const parent of this.#parents) parent.#children?.delete(this)
   }
 
-  /** It stands on `to` from now on, in place of `from`. */
+  /** Replaces its parent `from` by `to`. */
   protected exchangeParent(from: DeviceObject, to: DeviceObject): void {
     if (!this.#parents.includes(from)) return
     from.#children?.delete(this)
@@ -154,7 +154,7 @@ export abstract class DeviceObject {
     to.#adopt(this)
   }
 
-  /** @internal Something is under way on it: it cannot be closed before what is returned was called. */
+  /** @internal A call is under way on it: it cannot be closed until the returned function is called. */
   underWay(label: string): () => void {
     const call = { label }
     this.#underWay ??= new Set()
@@ -162,7 +162,7 @@ export abstract class DeviceObject {
     return () => this.#underWay?.delete(call)
   }
 
-  /** @internal Called once it was closed. */
+  /** @internal Calls `listener` after it was closed. */
   onClose(listener: () => void): void {
     this.#onClose.push(listener)
   }
@@ -191,22 +191,22 @@ export abstract class DeviceObject {
 
   #refuseChildren(): never {
     const children = this.children.map(({ label }) => label)
-    throw new PinfoldError(`close: on ${this.label} stand ${listed(children)}`, {
+    throw new PinfoldError(`close: ${this.label} is used by ${listed(children)}`, {
       code: 'ERR_OBJECT_BUSY',
       values: { object: this.label, children },
-      hint: 'close them before, or close({ force: true })',
+      hint: 'close them first, or call close({ force: true })',
     })
   }
 
-  /** What is under way cannot be cascaded into: it has no object yet. */
+  /** A call that is under way has no object yet, so a forced close cannot close it. */
   #requireIdle(): void {
     if (!this.#hasChildren && this.#underWay === undefined) return
     for (const object of [this, ...this.#descendants()]) {
       for (const { label } of object.#underWay ?? none) {
-        throw new PinfoldError(`close: on ${object.label} there is ${label}`, {
+        throw new PinfoldError(`close: ${object.label} is used by ${label}`, {
           code: 'ERR_OBJECT_BUSY',
           values: { object: object.label, underWay: label },
-          hint: 'wait for it before',
+          hint: 'wait for it first',
         })
       }
     }
@@ -227,7 +227,7 @@ function inClosingOrder(objects: ReadonlySet<DeviceObject>): DeviceObject[] {
   return [...objects].sort((one, other) => rank(one) - rank(other) || other.number - one.number)
 }
 
-/** Some of many, so that a message stays readable. */
+/** At most eight labels, so that a message stays readable. */
 function listed(labels: readonly string[]): string {
   const most = 8
   const more = labels.length - most
@@ -235,7 +235,7 @@ function listed(labels: readonly string[]): string {
 }
 
 /**
- * Checks that objects that are to work together are open and of the same device.
+ * Checks that objects that will work together are open and belong to the same device.
  *
  * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_DOMAIN_MISMATCH`
  */
@@ -248,7 +248,7 @@ export function requireSameDevice(
   for (const object of objects) {
     object.requireOpen(subject)
     if (object.device === device) continue
-    throw new PinfoldError(`${subject}: ${object.label} is of ${object.device.label}, not of ${device.label}`, {
+    throw new PinfoldError(`${subject}: ${object.label} belongs to ${object.device.label}, not to ${device.label}`, {
       code: 'ERR_DOMAIN_MISMATCH',
       values: { object: object.label, device: device.label },
     })

@@ -25,18 +25,18 @@ import { Waiters } from './waiters.js'
 const eventOptions = z.lazy(() => optionsObject({ signal: signalOption.optional() }))
 const deviceMemoryOptions = z.lazy(() => optionsObject({ size: sizeOption, alignment: positiveCount.optional() }))
 
-/** `alignment`: of its place on the device, a power of two of bytes; 1 by default. */
+/** `alignment`: the alignment on the device, in bytes, a power of two; 1 by default. */
 export type DeviceMemoryOptions = Readonly<z.input<typeof deviceMemoryOptions>>
 
-/** Events that are kept for an iterator that does not take them; older ones are dropped. */
+/** Events that are kept for an iterator that does not take them. Older events are dropped. */
 const mostEvents = 1024
 
-/** An RDMA device that was opened (ibv_context): a real one, or the loopback. Of one thread, like all that is made on it. */
+/** An open RDMA device (ibv_context): a real one, or the loopback. It belongs to one thread, like all its objects. */
 export class Device extends DeviceObject {
   readonly name: string
-  /** 'verbs' for a real one, 'loopback' for the one in this process. */
+  /** 'verbs' for a real device, 'loopback' for the device in this process. */
   readonly kind: DeviceKind
-  /** What it can do, as of when it was opened. */
+  /** Its attributes at the time when it was opened. */
   readonly attributes: DeviceAttributes
   readonly #iterators = new Set<DeviceEvent[]>()
   readonly #waiters = new Waiters()
@@ -102,9 +102,9 @@ export class Device extends DeviceObject {
   }
 
   /**
-   * The GID that connections use unless they name one: RoCE v2 with an IPv4 address, else RoCE v2, else the first.
+   * The GID that connections use by default: RoCE v2 with an IPv4 address, else RoCE v2, else the first.
    *
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_OUT_OF_RANGE` when the port has none (its network interface is down?)
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_OUT_OF_RANGE` when the port has none (is its network interface down?)
    */
   bestGid(port: number): GidEntry {
     this.#requirePort('bestGid', port)
@@ -131,13 +131,13 @@ export class Device extends DeviceObject {
     return callsOf(this).forkStatus()
   }
 
-  /** @throws PinfoldError `ERR_OBJECT_CLOSED`; what the device refuses */
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED`; errors of the device */
   createDomain(): ProtectionDomain {
     this.requireOpen('createDomain')
     return new ProtectionDomain(this, callsOf(this).allocateDomain())
   }
 
-  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses */
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; errors of the device */
   createCompletionQueue(options: CompletionQueueOptions): CompletionQueue {
     return createCompletionQueue(this, options)
   }
@@ -166,36 +166,36 @@ export class Device extends DeviceObject {
   }
 
   /**
-   * What the device tells from now on: `for await (const event of device.events())`. Keeps the process alive while it is
-   * waited for. Ends when the device is closed. Of an iterator that is not asked, the last 1,024 events are kept.
+   * The events of the device from now on: `for await (const event of device.events())`. The process stays alive while the
+   * program waits for an event. The iteration ends when the device is closed. The last 1,024 events are kept for it.
    *
    * @throws the signal's reason when it is aborted; PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`
    */
   events(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncGenerator<DeviceEvent, void> {
     const { signal } = checked('events', eventOptions, options)
     this.requireOpen('events')
-    // From now on, and not only from the first time that the iterator is asked.
+    // Events are kept from now on, not only from the first call of next() on.
     const kept: DeviceEvent[] = []
     this.#iterators.add(kept)
     return this.#iterate(kept, signal)
   }
 
   /**
-   * Closes it. @throws PinfoldError `ERR_OBJECT_BUSY` that lists what stands on it, unless `force` closes that, too
+   * Closes it. @throws PinfoldError `ERR_OBJECT_BUSY` that lists the objects on it, unless `force` closes them, too
    */
   override close(options?: CloseOptions): void {
-    // Ours, so nobody else would close it.
+    // This object owns its channel, so nobody else closes it.
     if (this.#ownChannel !== undefined && this.#ownChannel.children.length === 0) this.#ownChannel.close()
     super.close(options)
   }
 
-  /** @internal The channel of the queues that name none. */
+  /** @internal The channel of queues that were created without one. */
   ownChannel(): CompletionChannel {
     if (this.#ownChannel === undefined || this.#ownChannel.closed) this.#ownChannel = this.createCompletionChannel()
     return this.#ownChannel
   }
 
-  /** @internal The process stays alive until what is returned was called. */
+  /** @internal Keeps the process alive until the returned function is called. */
   stayAlive(): () => void {
     this.#waiting += 1
     if (this.#waiting === 1) callsOf(this).keepAlive(true)

@@ -1,12 +1,12 @@
 import type { SharedReceiveQueue } from './shared-receive-queue.js'
 
 /**
- * How many requests may complete on a queue before anybody polls it, as programs have asked for them: devices round that
- * up, and nobody posts more for it. Receives of a shared queue count once, however many queue pairs take from it.
+ * The number of requests that may complete on a queue before the program polls it, as the program has requested them.
+ * Devices may grant more. Receives of a shared queue count once, also when several queue pairs take from it.
  */
 export class ExpectedCompletions {
   #own = 0
-  /** With the number of queue pairs that take from each. */
+  /** The number of queue pairs that take from each. */
   readonly #shared = new Map<SharedReceiveQueue, number>()
 
   get total(): number {
@@ -15,12 +15,12 @@ export class ExpectedCompletions {
     return total
   }
 
-  /** `requests` more, or fewer where it is below 0. */
+  /** Adds `requests`, or removes them if the number is negative. */
   add(requests: number): void {
     this.#own += requests
   }
 
-  /** `queuePairs` more take from `queue`, or fewer where it is below 0. */
+  /** One queue pair more takes from `queue`, or one fewer. */
   addShared(queue: SharedReceiveQueue, queuePairs: 1 | -1): void {
     const now = (this.#shared.get(queue) ?? 0) + queuePairs
     if (now === 0) this.#shared.delete(queue)

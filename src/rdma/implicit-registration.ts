@@ -7,8 +7,8 @@ import type { ProtectionDomain } from './protection-domain.js'
 import { Registration } from './registration.js'
 
 /**
- * All of the address space, registered once with on-demand paging: making a part of it usable then costs no call of the
- * device. Work requests reach memory through `cover` alone, so that they stay inside of regions.
+ * The whole address space, registered once with on-demand paging. Registering a part of it then needs no call of the device.
+ * Work requests reach memory only through `cover`, so that they stay inside regions.
  */
 export class ImplicitRegistration extends DeviceObject {
   readonly domain: ProtectionDomain
@@ -26,7 +26,7 @@ export class ImplicitRegistration extends DeviceObject {
   }
 
   /**
-   * A region, or a part of one, under the key of this registration. It keeps the region open until it is closed.
+   * Registers a region, or a part of one, under the key of this registration. The result keeps the region open.
    *
    * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
    */

@@ -10,19 +10,19 @@ import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js
 let bindings = 0
 
 /**
- * A window on a registration: remote access that is given and taken back by work requests, much faster than registering.
+ * A window on a registration: work requests give and take back remote access, much faster than a registration.
  *
- * Type 1 gets its key from the device with each bind, and is closed by a bind of length 0. Type 2 belongs to the queue
- * pair that bound it, the low byte of its key is the program's, and it is closed by an invalidate, ours or the peer's:
- * by the peer's it is bound to nothing once the completion that names its key was polled.
- * One of type 2 is best invalidated, or closed, before that queue pair: Soft-RoCE waits 50 seconds for it otherwise.
+ * A window of type 1 gets its key from the device with each bind. A bind of length 0 closes it. A window of type 2 belongs to
+ * the queue pair that bound it, and the program chooses the low byte of its key. An invalidate closes it, by us or by the
+ * peer. After an invalidate by the peer it is unbound as soon as the program polls the completion that names its key.
+ * Invalidate or close a window of type 2 before its queue pair is closed: otherwise Soft-RoCE waits 50 seconds for it.
  */
 export class MemoryWindow extends DeviceObject {
   readonly domain: ProtectionDomain
   readonly type: 1 | 2
   #rkey: number
   #bound: { readonly memory: RegistrationSlice; readonly start: bigint; readonly generation: number } | undefined
-  /** What knows that it is bound to it: the registration, and with type 2 the queue pair. */
+  /** The objects that list it as bound to them: the registration, and with type 2 the queue pair. */
   #boundTo: readonly { readonly windows: Set<MemoryWindow> }[] = []
 
   /** Made by `domain.allocateWindow()`. */
@@ -37,25 +37,25 @@ export class MemoryWindow extends DeviceObject {
     return this.domain.device
   }
 
-  /** Its key, as of the last bind that was posted. Shown by no log and no inspection. */
+  /** Its key after the last bind that was posted. No log and no inspection shows it. */
   get rkey(): number {
     return this.#rkey
   }
 
-  /** The registration of the last bind that was posted; undefined when there was none, or it was closed since. */
+  /** The registration of the last bind that was posted; undefined when there is none, or the window was closed since. */
   get registration(): Registration | undefined {
     return this.#bound?.memory.registration
   }
 
   /**
-   * What a peer needs to use it, once the bind has completed.
+   * The description with which a peer can use it, once the bind has completed.
    *
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`; `ERR_INVALID_ARGUMENT` when it is bound to nothing
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`; `ERR_INVALID_ARGUMENT` when it is not bound
    */
   describe(): RemoteMemoryDescription {
     this.requireOpen('describe')
     if (this.#bound === undefined) {
-      throw new PinfoldError(`describe: ${this.label} is bound to nothing`, {
+      throw new PinfoldError(`describe: ${this.label} is not bound`, {
         code: 'ERR_INVALID_ARGUMENT',
         values: { object: this.label },
       })
@@ -65,15 +65,15 @@ export class MemoryWindow extends DeviceObject {
   }
 
   /**
-   * @internal The key that so many binds from now on give a window of type 2: each another low byte (ibv_inc_rkey).
+   * @internal The key of a window of type 2 after that many binds: each bind takes the next low byte (ibv_inc_rkey).
    */
   keyAfter(binds: number): number {
     return ((this.#rkey & 0xffff_ff00) | ((this.#rkey + binds) & 0xff)) >>> 0
   }
 
   /**
-   * @internal A bind to `memory` was posted on `queuePair`; undefined: one of length 0, or an invalidate. Peers count from 0
-   * in a window that is zero based, else as in the registration.
+   * @internal A bind to `memory` was posted on `queuePair`; undefined: a bind of length 0, or an invalidate. The addresses in
+   * a window that is zero based start at 0, in any other as in the registration.
    */
   posted(memory: RegistrationSlice | undefined, isZeroBased: boolean, queuePair: QueuePair): void {
     this.unbind()
@@ -86,7 +86,7 @@ export class MemoryWindow extends DeviceObject {
     if (this.type === 2) internalsOf(this).boundWindows.set(this.#rkey, this)
   }
 
-  /** @internal It is bound to nothing any more: its key is dead, whoever has invalidated it. */
+  /** @internal It is no longer bound: it was invalidated here or by the peer, and its key is dead. */
   unbind(): void {
     const { boundWindows } = internalsOf(this)
     if (boundWindows.get(this.#rkey) === this) boundWindows.delete(this.#rkey)

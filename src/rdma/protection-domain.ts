@@ -39,14 +39,12 @@ const windowOptions = z.lazy(() =>
 )
 
 /**
- * Which part of a dma-buf to register: `descriptor` is its file descriptor; `address` the IOVA, which is `offset` when left
- * out.
+ * The part of a dma-buf that is registered: `descriptor` is its file descriptor; `address` is the IOVA, by default `offset`.
  */
 export type DmabufOptions = Readonly<z.input<typeof dmabufOptions>>
 
 /**
- * A protection domain (ibv_pd): what is in it can work together. Queue pairs use registrations, windows and address
- * handles of their own domain only.
+ * A protection domain (ibv_pd). Queue pairs use only registrations, windows and address handles of their own domain.
  */
 export class ProtectionDomain extends DeviceObject {
   readonly device: Device
@@ -57,12 +55,12 @@ export class ProtectionDomain extends DeviceObject {
     this.device = device
   }
 
-  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_DOMAIN_MISMATCH`; what the device refuses */
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_DOMAIN_MISMATCH`; errors of the device */
   createQueuePair(options: QueuePairOptions): QueuePair {
     return createQueuePair(this, options)
   }
 
-  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses */
+  /** @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; errors of the device */
   createSharedReceiveQueue(options: SharedReceiveQueueOptions = {}): SharedReceiveQueue {
     return createSharedReceiveQueue(this, options)
   }
@@ -75,7 +73,7 @@ export class ProtectionDomain extends DeviceObject {
     return new MemoryWindow(this, type, handle, rkey)
   }
 
-  /** Where datagrams go. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; what the device refuses */
+  /** Creates a path for datagrams. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; errors of the device */
   createAddressHandle(path: PathOptions): AddressHandle {
     const attributes = pathAttributes('createAddressHandle', this.device, path)
     this.requireOpen('createAddressHandle')
@@ -83,14 +81,14 @@ export class ProtectionDomain extends DeviceObject {
   }
 
   /**
-   * The way back to the sender of a datagram (ibv_create_ah_from_wc(3)); `completion.sourceQueuePair` is its queue pair. A
-   * server keeps one for each sender: making it is a system call.
+   * Creates the path back to the sender of a datagram (ibv_create_ah_from_wc(3)); `completion.sourceQueuePair` is the queue
+   * pair of the sender. A server keeps one for each sender, since creating it is a system call.
    *
    * @param completion of the receive
-   * @param header the 40 bytes that stand before the datagram, or more from there on
-   * @param options `port`: our port that it came to, 1 by default
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`; `ERR_INVALID_ARGUMENT` for a completion of anything else, and for bytes that
-   *   are no header; `ERR_OUT_OF_RANGE` when the port has no GID that it was sent to; what the device refuses
+   * @param header the 40 bytes before the datagram; more bytes may follow
+   * @param options `port`: our port that has received it, 1 by default
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`; `ERR_INVALID_ARGUMENT` for a completion that is not of a datagram, and for
+   *   bytes that are no header; `ERR_OUT_OF_RANGE` when the port has no GID that it was sent to; errors of the device
    */
   answerHandle(
     completion: Completion,
@@ -123,10 +121,10 @@ export class ProtectionDomain extends DeviceObject {
   }
 
   /**
-   * Registers memory of another device (a GPU) that the kernel shares as a dma-buf. The caller keeps the buffer's owner
+   * Registers memory of another device (a GPU) that the kernel shares as a dma-buf. The caller keeps the owner of the buffer
    * alive.
    *
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED`; what the device refuses
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED`; errors of the device
    */
   registerDmabuf(options: DmabufOptions, access: readonly Access[]): Registration {
     const {
@@ -142,7 +140,7 @@ export class ProtectionDomain extends DeviceObject {
   }
 
   /**
-   * A registration of nothing: reads of it give zeros, writes to it are dropped. To leave bytes of a message out.
+   * Creates a registration without memory: reads of it give zeros, writes to it are dropped. It skips bytes of a message.
    *
    * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_UNSUPPORTED`
    */
@@ -155,15 +153,15 @@ export class ProtectionDomain extends DeviceObject {
   /**
    * Registers the whole address space, on demand (implicit ODP); see {@link ImplicitRegistration}.
    *
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT` for remote rights: a peer would reach all of this
-   *   process; `ERR_UNSUPPORTED`
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT` for remote rights, since a peer would reach all memory
+   *   of this process; `ERR_UNSUPPORTED`
    */
   registerImplicit(access: readonly Access[]): ImplicitRegistration {
     const local = checked(
       'registerImplicit: access',
       list(
         z.enum(['localWrite', 'onDemand', 'hugePages', 'relaxedOrdering'], {
-          error: 'expected local rights only: with remote ones a peer would reach all of this process',
+          error: 'expected only local rights: with a remote right a peer would reach all memory of this process',
         }),
         { most: 64, expected: 'expected an array of access rights' },
       ),
@@ -175,10 +173,10 @@ export class ProtectionDomain extends DeviceObject {
   }
 
   /**
-   * Asks for the pages of on-demand registrations before they are used (ibv_advise_mr(3)).
+   * Prefetches the pages of on-demand registrations (ibv_advise_mr(3)).
    *
-   * @param advice 'prefetch' (to be read), 'prefetchWrite', or 'prefetchNoFault' (only what is present already)
-   * @param options `flush`: returns when it is done, not when it is asked for
+   * @param advice 'prefetch' (for reading), 'prefetchWrite', or 'prefetchNoFault' (only pages that are present)
+   * @param options `flush`: returns when the pages are there, not when they are requested
    * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED`, `ERR_DOMAIN_MISMATCH`
    */
   advise(

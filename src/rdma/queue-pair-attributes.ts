@@ -41,18 +41,18 @@ const modifyOptions = z.lazy(() =>
 )
 
 /**
- * Attributes of a queue pair (`struct ibv_qp_attr`); what is left out is not changed. Which of them a change of state
- * needs, and which it allows, stands in ibv_modify_qp(3).
+ * Attributes of a queue pair (`struct ibv_qp_attr`). An attribute that is left out is not changed. ibv_modify_qp(3) lists the
+ * attributes that each change of state needs and allows.
  *
- * - `access`: what peers may do through this queue pair: 'remoteWrite', 'remoteRead', 'remoteAtomic'.
- * - `mtu`: bytes. `timeout`: 4.096 µs * 2^timeout, 0 for ever. `rnrRetry`: 7 for ever. `minRnrTimer`: the code of a delay.
+ * - `access`: the rights of peers through this queue pair: 'remoteWrite', 'remoteRead', 'remoteAtomic'.
+ * - `mtu`: bytes. `timeout`: 4.096 µs * 2^timeout, 0 without a limit. `rnrRetry`: 7 without a limit. `minRnrTimer`: the code of a delay.
  */
 export type QueuePairAttributes = Readonly<Omit<z.input<typeof modifyOptions>, 'path' | 'access'>> & {
   readonly path?: PathOptions | undefined
   readonly access?: readonly Access[] | undefined
 }
 
-/** What the device is to change. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+/** The attributes as the device takes them. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function queuePairChange(device: Device, attributes: QueuePairAttributes): QueuePairChange {
   const { state, currentState, access, path, mtu, ...numbers } = checked('modify', modifyOptions, attributes)
   const given = Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== undefined))
@@ -66,7 +66,7 @@ export function queuePairChange(device: Device, attributes: QueuePairAttributes)
   }
 }
 
-/** What a device says of a queue pair: ibv_query_qp(3). What is not set yet is 0. */
+/** The attributes of a queue pair as the device tells them: ibv_query_qp(3). An attribute that is not set yet is 0. */
 export interface QueuePairInformation {
   readonly state: QueuePairState | `${number}`
   readonly capacity: QueuePairCapacity

@@ -56,37 +56,37 @@ const queuePairOptions = z.lazy(() =>
  * A queue pair's options.
  *
  * - `type`: 'RC' (the default), 'UC' or 'UD'.
- * - `sendQueue`: where sends complete; `receiveQueue`: where receives do, the same by default.
- * - `sharedReceiveQueue`: where receives are taken from, in place of its own.
- * - `sendRequests`, `receiveRequests`: how many may be outstanding; 64 by default. `sendEntries`, `receiveEntries`: scatter
- *   entries of one, 4 by default. `inlineBytes`: 0 by default. The device may give more: `capacity`.
- * - `signalAll`: every send makes a completion, whatever it says.
- * - `psn`: the sequence number that it sends from; random by default. `queueKey`: UD: the key of datagrams to it; random.
+ * - `sendQueue`: the completion queue of sends; `receiveQueue`: that of receives, by default the same.
+ * - `sharedReceiveQueue`: it takes receives from there, and has none of its own.
+ * - `sendRequests`, `receiveRequests`: requests that may be outstanding; 64 by default. `sendEntries`, `receiveEntries`: scatter
+ *   entries of a request, 4 by default. `inlineBytes`: 0 by default. The device may grant more: `capacity`.
+ * - `signalAll`: every send makes a completion, also an unsignaled one.
+ * - `psn`: its first sequence number; random by default. `queueKey`: UD: the key of datagrams to it; random by default.
  */
 export type QueuePairOptions = Readonly<z.input<typeof queuePairOptions>>
 
 const idle = new Set<string>(['RESET', 'INIT', 'RTR'])
 const groupArguments = z.lazy(() => optionsObject({ gid: gidOption, lid: word16.optional() }))
 
-/** A send queue and a receive queue (ibv_qp), which requests are posted to. */
+/** A send queue and a receive queue (ibv_qp). Requests are posted to it. */
 export class QueuePair extends DeviceObject {
   readonly domain: ProtectionDomain
   readonly type: QueuePairType
   readonly sendQueue: CompletionQueue
   readonly receiveQueue: CompletionQueue
   readonly sharedReceiveQueue: SharedReceiveQueue | undefined
-  /** Its number at the device (qp_num), as completions and peers name it. */
+  /** Its number at the device (qp_num), in completions and for peers. */
   readonly queuePairNumber: number
-  /** What it has room for, which may be more than was asked for. */
+  /** Its capacity. The device may grant more than was requested. */
   readonly capacity: QueuePairCapacity
-  /** The packet sequence number that it sends from. */
+  /** Its first packet sequence number. */
   readonly psn: number
-  /** UD: the key that datagrams to it must have; 0 otherwise. */
+  /** UD: the key of datagrams to it; 0 otherwise. */
   readonly queueKey: number
   /** @internal The windows of type 2 that were last bound by it. */
   readonly windows = new Set<MemoryWindow>()
   #state: QueuePairState = 'RESET'
-  /** What it is attached to. */
+  /** The groups that it is attached to. */
   readonly #groups = new Map<string, { readonly gid: string; readonly lid: number }>()
   #sends: SendBatch | undefined
   #receives: ReceiveBatch | undefined
@@ -121,14 +121,14 @@ export class QueuePair extends DeviceObject {
   }
 
   /**
-   * The state that it was last brought to here, or that `query()` has found. A device moves it to ERR or SQE by itself when
-   * a request fails.
+   * The last state that this program has brought it to, or that `query()` has found. The device itself moves it to ERR or SQE
+   * when a request fails.
    */
   get state(): QueuePairState {
     return this.#state
   }
 
-  /** Asks the device. @throws PinfoldError `ERR_OBJECT_CLOSED`; what the device refuses */
+  /** Queries the device. @throws PinfoldError `ERR_OBJECT_CLOSED`; errors of the device */
   query(): QueuePairInformation {
     this.requireOpen('query')
     const status = callsOf(this).queryQueuePair(handleOf(this))
@@ -150,16 +150,16 @@ export class QueuePair extends DeviceObject {
   }
 
   /**
-   * RESET → INIT: receives may be posted from now on. In INIT it changes what is given, and nothing else.
+   * RESET → INIT: receives may be posted from now on. In INIT it changes only the given values.
    *
-   * @throws PinfoldError as `modify`; `ERR_INVALID_ARGUMENT` for `access` of one for datagrams
+   * @throws PinfoldError as `modify`; `ERR_INVALID_ARGUMENT` for `access` of a queue pair for datagrams
    */
   initialize(options: InitializeOptions = {}): void {
     this.requireOpen('initialize')
     initialize(this, options)
   }
 
-  /** What a peer needs to connect to it. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT` */
+  /** The description with which a peer connects to it. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT` */
   describe(options: DescribeOptions = {}): QueuePairDescription {
     this.requireOpen('describe')
     return describeQueuePair(this, options)
@@ -168,23 +168,23 @@ export class QueuePair extends DeviceObject {
   /**
    * Connects it: RESET or INIT → RTR → RTS. The peer does the same with our description.
    *
-   * @param remote what the peer's `describe()` gave, or another program has told (QueuePairDescription says what may be
-   *   left out); checked, since it comes from outside
-   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`: nothing is changed then. What the device refuses: one
-   *   that was in RESET or INIT is in RESET then, and receives that were posted are gone
+   * @param remote the result of the peer's `describe()`, or data of another program (QueuePairDescription says what may be
+   *   left out). It comes from outside, so it is checked
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`: nothing is changed then. Errors of the device: a
+   *   queue pair that was in RESET or INIT is in RESET then, and receives that were posted are gone
    */
   connect(remote: unknown, options: ConnectOptions = {}): void {
     this.requireOpen('connect')
     connect(this, remote, options)
   }
 
-  /** Brings one for datagrams to RTS; it needs no peer. @throws PinfoldError as `connect` */
+  /** Brings a queue pair for datagrams to RTS; it needs no peer. @throws PinfoldError as `connect` */
   activate(options: InitializeOptions = {}): void {
     this.requireOpen('activate')
     activate(this, options)
   }
 
-  /** The batch that `post()` of it hands over: for many requests, without an object for each. */
+  /** A batch of send requests: for many requests, without an object for each. Its `post()` posts them. */
   get sends(): SendBatch {
     this.#sends ??= new SendBatch(this)
     return this.#sends
@@ -199,10 +199,10 @@ export class QueuePair extends DeviceObject {
   /**
    * Posts requests, in order, as one batch.
    *
-   * @returns how many were posted
+   * @returns the number of requests that were posted
    * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (too many entries), `ERR_OBJECT_CLOSED`,
-   *   `ERR_DOMAIN_MISMATCH`, `ERR_QUEUE_PAIR_STATE` before RTS: nothing is posted then. `ERR_QUEUE_FULL`, and what the device
-   *   refuses: those before, `values.posted`, are posted
+   *   `ERR_DOMAIN_MISMATCH`, `ERR_QUEUE_PAIR_STATE` before RTS: nothing is posted then. `ERR_QUEUE_FULL`, and errors of the
+   *   device: the requests before, `values.posted`, are posted
    */
   post(requests: SendRequest | readonly SendRequest[]): number {
     const understood = understoodRequests('post', requests)
@@ -219,7 +219,7 @@ export class QueuePair extends DeviceObject {
     return batch.post()
   }
 
-  /** UD: receives what is sent to the group, too: ibv_attach_mcast(3). @throws PinfoldError; what the device refuses */
+  /** UD: receives datagrams to the group, too: ibv_attach_mcast(3). @throws PinfoldError; errors of the device */
   attachMulticast(group: { readonly gid: string; readonly lid?: number | undefined }): void {
     const { gid, lid = 0 } = checked('attachMulticast', groupArguments, group)
     this.requireOpen('attachMulticast')
@@ -262,7 +262,7 @@ export class QueuePair extends DeviceObject {
   }
 
   protected override destroy(): void {
-    // One that is attached to a group is busy (ibv_destroy_qp(3)).
+    // A queue pair that is attached to a group is busy (ibv_destroy_qp(3)).
     const detached: { readonly gid: string; readonly lid: number }[] = []
     try {
       for (const group of [...this.#groups.values()]) if (this.#leave(group)) detached.push(group)
@@ -274,7 +274,7 @@ export class QueuePair extends DeviceObject {
     internalsOf(this).queuePairs.delete(handleOf(this))
   }
 
-  /** @returns false when the device is gone, and so the group: whether the queue pair goes then is not this call's to say */
+  /** @returns false when the device is gone, and the group with it */
   #leave(group: { readonly gid: string; readonly lid: number }): boolean {
     try {
       this.detachMulticast(group)
@@ -285,13 +285,13 @@ export class QueuePair extends DeviceObject {
     }
   }
 
-  /** It stays open, and receives what it did before. */
+  /** The queue pair stays open, and receives the datagrams of its groups again. */
   #rejoin(groups: readonly { readonly gid: string; readonly lid: number }[]): void {
     for (const group of groups) {
       try {
         this.attachMulticast(group)
       } catch {
-        return // the device refuses this, too: why it does not close is what is told
+        return // the device refuses this, too; the caller gets the first error
       }
     }
   }

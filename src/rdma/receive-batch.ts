@@ -18,17 +18,16 @@ const receiveRequest = z.lazy(() =>
 )
 
 /**
- * Where a message is to be received: `struct ibv_recv_wr`. Without memory only a write with immediate, or an empty message,
- * can be received.
+ * Receives one message: `struct ibv_recv_wr`. Without memory it can receive only a write with immediate, or an empty message.
  */
 export interface ReceiveRequest {
-  /** Comes back in the completion: a whole number, up to 2^53 - 1. 0 by default. */
+  /** The id of the completion: a whole number, up to 2^53 - 1. 0 by default. */
   readonly id?: number | undefined
-  /** Filled in this order. UD: 40 bytes more than the message, for the global route header. */
+  /** Memory for the message, filled in this order. UD: 40 bytes more, for the global route header. */
   readonly memory?: WorkMemory | readonly WorkMemory[] | undefined
 }
 
-/** What a batch of receives needs of its queue. */
+/** A queue that a batch of receives can be posted to. */
 export interface ReceiveQueue {
   readonly device: Device
   requireReceiving(subject: string): void
@@ -37,7 +36,7 @@ export interface ReceiveQueue {
 
 /** A batch of receive requests: as {@link SendBatch}, for receives. */
 export class ReceiveBatch {
-  /** Most requests of one batch. */
+  /** The most requests of one batch. */
   readonly capacity: number
   readonly #queue: ReceiveQueue
   readonly #words: Uint32Array
@@ -54,7 +53,7 @@ export class ReceiveBatch {
     this.#entries = { subject: 'receive', device: queue.device, words: this.#words, most: entries }
   }
 
-  /** Requests that `post` would hand over. */
+  /** The number of requests in the batch. */
   get staged(): number {
     return this.#staged
   }
@@ -65,7 +64,7 @@ export class ReceiveBatch {
       throw new PinfoldError(`receive: the batch is full with ${this.capacity} requests`, {
         code: 'ERR_QUEUE_FULL',
         values: { capacity: this.capacity },
-        hint: 'post() or clear() it before',
+        hint: 'call post() or clear() first',
       })
     }
     if (!(Number.isSafeInteger(id) && id >= 0)) {
@@ -97,9 +96,9 @@ export class ReceiveBatch {
   /**
    * Hands the batch to the device, in one call. The batch is empty afterwards, also when the device refused it.
    *
-   * @returns how many requests were posted
-   * @throws PinfoldError `ERR_QUEUE_PAIR_STATE`, `ERR_QUEUE_FULL`, `ERR_OBJECT_CLOSED`; what the device refuses. Those before
-   *   the one that was refused, `values.posted`, are posted
+   * @returns the number of requests that were posted
+   * @throws PinfoldError `ERR_QUEUE_PAIR_STATE`, `ERR_QUEUE_FULL`, `ERR_OBJECT_CLOSED`; errors of the device. The
+   *   `values.posted` requests before the refused one are posted
    */
   post(): number {
     const staged = this.#staged

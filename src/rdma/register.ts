@@ -14,16 +14,16 @@ import { Registration } from './registration.js'
 const domainArgument = deviceObject('domain')
 const registerOptions = z.lazy(() => optionsObject({ address: address64.optional() }))
 
-/** `address`: the IOVA of the first byte, in place of the virtual address: what peers call it by (ibv_reg_mr_iova2). */
+/** `address`: the IOVA of the first byte, in place of the virtual address (ibv_reg_mr_iova2). Peers use it. */
 export interface RegisterOptions {
   readonly address?: bigint | undefined
 }
 
 /**
- * Registers memory of a region, byte for byte.
+ * Registers exactly the given bytes of a region.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE`, `ERR_REGION_CLOSED`, `ERR_OBJECT_CLOSED`,
- *   `ERR_MEMLOCK_LIMIT`, `ERR_UNSUPPORTED`; what the device refuses
+ *   `ERR_MEMLOCK_LIMIT`, `ERR_UNSUPPORTED`; errors of the device
  */
 export function registerMemory(
   memory: RegionMemory,
@@ -36,7 +36,7 @@ export function registerMemory(
   return made(domain, range, rights, keys)
 }
 
-/** As `registerMemory`, beside the event loop. The region and the domain stay open meanwhile. */
+/** As `registerMemory`, on another thread. The region and the domain stay open meanwhile. */
 export async function registerMemoryAsync(
   memory: RegionMemory,
   domain: ProtectionDomain,
@@ -67,7 +67,7 @@ function understood(
   const address = options === undefined ? undefined : checked('register', registerOptions, options).address
   if (address !== undefined && address + BigInt(range.length) > 2n ** 64n) {
     throw new PinfoldError(
-      `register: address: ${range.length} bytes from ${formatAddress(address)} on reach beyond 64 bits`,
+      `register: address: ${range.length} bytes from ${formatAddress(address)} on go beyond 64 bits`,
       {
         code: 'ERR_OUT_OF_RANGE',
         values: { address, length: range.length },

@@ -22,14 +22,14 @@ const reregisterOptions = z.lazy(() =>
   }),
 )
 
-/** What `reregister` changes; what is left out stays. */
+/** The changes of `reregister`. Whatever is left out stays as it is. */
 export interface ReregisterOptions {
   readonly domain?: ProtectionDomain | undefined
   readonly memory?: RegionMemory | undefined
   readonly access?: readonly Access[] | undefined
 }
 
-/** What was registered. */
+/** The memory that was registered. */
 export type RegistrationSource =
   | { readonly kind: 'region'; readonly memory: MemoryRange }
   | { readonly kind: 'device memory' | 'dma-buf' | 'null'; readonly length: number }
@@ -42,10 +42,10 @@ let registrations = 0
 export let rangeNow: (registration: Registration) => RegisteredRange | undefined
 
 /**
- * Memory that a device may use: verbs calls it a memory region (ibv_mr). Made by `registry.register`, or by the domain for
- * memory that is no region's.
+ * Memory that a device may use: verbs calls it a memory region (ibv_mr). `registry.register` makes it, or the domain for
+ * memory of no region.
  *
- * It keeps its region open until it is closed: the device never reaches memory that was freed.
+ * It keeps its region open until it is closed, so the device never reaches memory that was freed.
  */
 export class Registration extends DeviceObject implements RegionRegistration {
   #domain: ProtectionDomain
@@ -81,7 +81,7 @@ export class Registration extends DeviceObject implements RegionRegistration {
     try {
       this.#releaseRegion = this.#holdRegion(source)
     } catch (error) {
-      // Its region is about to close. Whoever makes it takes it back at the device.
+      // Its region is about to close. The caller deregisters it at the device.
       this.leaveParents()
       throw error
     }
@@ -95,27 +95,27 @@ export class Registration extends DeviceObject implements RegionRegistration {
     return this.#domain
   }
 
-  /** What was registered: a region's memory, device memory, a dma-buf, or nothing (null). */
+  /** The kind of memory: of a region, device memory, a dma-buf, or none (null). */
   get source(): RegistrationSource['kind'] {
     return this.#source.kind
   }
 
-  /** The name of its region; undefined for memory that is no region's. */
+  /** The name of its region; undefined for memory of no region. */
   get regionName(): string | undefined {
     return this.#source.kind === 'region' ? this.#source.memory.core.name : undefined
   }
 
-  /** Where it starts in its region, in bytes; 0 for memory that is no region's. */
+  /** Where it starts in its region, in bytes; 0 for memory of no region. */
   get offset(): number {
     return this.#source.kind === 'region' ? this.#source.memory.offset : 0
   }
 
-  /** Bytes, exactly as many as were to be registered. */
+  /** Bytes, exactly as many as were requested. */
   get length(): number {
     return this.#source.kind === 'region' ? this.#source.memory.length : this.#source.length
   }
 
-  /** IOVA of its first byte: how peers call it. The virtual address unless another was chosen. */
+  /** IOVA of its first byte, for peers: the virtual address unless another was chosen. */
   get address(): bigint {
     return this.#keys.address
   }
@@ -124,22 +124,22 @@ export class Registration extends DeviceObject implements RegionRegistration {
     return this.#access
   }
 
-  /** Local key, 32 bits; requests name a registration by itself, so that programs seldom need it. */
+  /** Local key, 32 bits. Requests name the registration itself, so programs seldom need the key. */
   get lkey(): number {
     return this.#keys.lkey
   }
 
-  /** Remote key, 32 bits. Shown by no log and no inspection. */
+  /** Remote key, 32 bits. No log and no inspection shows it. */
   get rkey(): number {
     return this.#keys.rkey
   }
 
-  /** Which of this thread's registrations it is; another after `reregister`. */
+  /** Its number among the registrations of this thread; it changes with `reregister`. */
   get generation(): number {
     return this.#generation
   }
 
-  /** @internal The windows that were last bound to it. */
+  /** @internal The windows that are bound to it. */
   get windows(): Set<MemoryWindow> {
     this.#windows ??= new Set()
     return this.#windows
@@ -158,10 +158,10 @@ export class Registration extends DeviceObject implements RegionRegistration {
   }
 
   /**
-   * Changes what is registered, where and how, without closing it (ibv_rereg_mr(3)). Its keys may be others afterwards.
+   * Changes its memory, domain or rights without closing it (ibv_rereg_mr(3)). Its keys may change, too.
    *
-   * @throws PinfoldError `ERR_UNSUPPORTED` where the provider cannot, `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`,
-   *   `ERR_DOMAIN_MISMATCH`, `ERR_REGION_CLOSED`; all stays as it was then
+   * @throws PinfoldError `ERR_UNSUPPORTED` if the provider cannot do it, `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`,
+   *   `ERR_DOMAIN_MISMATCH`, `ERR_REGION_CLOSED`; nothing is changed then
    */
   reregister(options: ReregisterOptions): void {
     const { domain, memory, access } = checked('reregister', reregisterOptions, options)
@@ -217,7 +217,7 @@ export class Registration extends DeviceObject implements RegionRegistration {
   }
 }
 
-/** A range of a registration, as a scatter entry of a work request names it. */
+/** A range of a registration, for a scatter entry of a work request. */
 export class RegistrationSlice {
   readonly registration: Registration
   /** From the start of the registration, in bytes. */
@@ -225,7 +225,7 @@ export class RegistrationSlice {
   /** Bytes. */
   readonly length: number
 
-  /** Made by `registration.slice()`, which has checked the range. */
+  /** Made by `registration.slice()`, which checks the range. */
   constructor(registration: Registration, offset: number, length: number) {
     this.registration = registration
     this.offset = offset
@@ -239,10 +239,10 @@ export class RegistrationSlice {
   }
 }
 
-/** A range of registered memory, as a work request names it. */
+/** A range of registered memory, for a work request. */
 export type WorkMemory = Registration | RegistrationSlice
 
-/** A schema of it. */
+/** A schema of WorkMemory. */
 export const workMemory = z.custom<WorkMemory>((value) => isRegistrationSlice(value) || isRegistration(value), {
   error: 'expected a Registration or a RegistrationSlice',
 })
@@ -251,7 +251,7 @@ export function isRegistration(value: unknown): value is Registration {
   return isObject(value, 'registration')
 }
 
-/** As `instanceof`; a Proxy whose trap throws is none. */
+/** As `instanceof`; false for a Proxy whose trap throws. */
 export function isRegistrationSlice(value: unknown): value is RegistrationSlice {
   try {
     return value instanceof RegistrationSlice
@@ -260,7 +260,7 @@ export function isRegistrationSlice(value: unknown): value is RegistrationSlice 
   }
 }
 
-/** A registration as the slice that is all of it. */
+/** The slice that covers a whole registration, or the given slice. */
 export function asSlice(memory: WorkMemory): RegistrationSlice {
   return isRegistrationSlice(memory) ? memory : new RegistrationSlice(memory, 0, memory.length)
 }

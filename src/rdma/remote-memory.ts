@@ -18,14 +18,14 @@ const remoteMemorySchema = z.lazy(() =>
 )
 
 /**
- * What a peer needs to reach registered memory, and no more: plain data for JSON. A peer that is not pinfold gives what it
- * has; `parseRemoteMemory` also takes its address as a bigint, and fills in the `generation`.
+ * The data with which a peer reaches registered memory: plain data for JSON. A peer that is not pinfold gives the data that it
+ * has; `parseRemoteMemory` also takes an address as a bigint, and fills in the `generation`.
  *
  * - `address`: IOVA of the first byte, in hex ('0x7f…'), since JSON has no 64-bit numbers.
  * - `length`: bytes.
- * - `rkey`: the key, 32 bits. Whoever has it, and a queue pair in the same domain, has the access that it gives.
- * - `generation`: counts the registrations of the process that made it, from 1, so that two of the same place can be told
- *   apart; 0 of a peer that does not count.
+ * - `rkey`: the key, 32 bits. A peer with this key and a queue pair in the same domain has the access that the key gives.
+ * - `generation`: the number of the registration in its process, from 1 on. It tells two registrations of the same place
+ *   apart. 0 if the peer does not count.
  */
 export interface RemoteMemoryDescription {
   readonly address: string
@@ -34,14 +34,14 @@ export interface RemoteMemoryDescription {
   readonly generation: number
 }
 
-/** Memory of a peer, as it was described: where a one-sided request goes. Immutable. */
+/** Memory of a peer, as the peer described it: the target of one-sided requests. Immutable. */
 export class RemoteMemory {
   /** IOVA of the first byte. */
   readonly address: bigint
   /** Bytes. */
   readonly length: number
   readonly generation: number
-  /** @internal The address again, in halves: requests are written in 32-bit words. */
+  /** @internal The two halves of the address: requests are written in 32-bit words. */
   readonly low: number
   /** @internal */
   readonly high: number
@@ -56,7 +56,7 @@ export class RemoteMemory {
     this.#rkey = rkey
   }
 
-  /** Shown by no log and no inspection. */
+  /** No log and no inspection shows it. */
   get rkey(): number {
     return this.#rkey
   }
@@ -76,7 +76,7 @@ export class RemoteMemory {
   }
 }
 
-/** A range of a peer's memory, checked to lie in it. */
+/** A range of a peer's memory. It was checked that the range lies in the memory. */
 export class RemoteSlice {
   readonly memory: RemoteMemory
   /** From the start of the memory, in bytes. */
@@ -84,7 +84,7 @@ export class RemoteSlice {
   /** Bytes. */
   readonly length: number
 
-  /** Made by `slice()`, which has checked the range. */
+  /** Made by `slice()`, which checks the range. */
   constructor(memory: RemoteMemory, offset: number, length: number) {
     this.memory = memory
     this.offset = offset
@@ -98,7 +98,7 @@ export class RemoteSlice {
   }
 }
 
-/** As `instanceof`; a Proxy whose trap throws is none. */
+/** As `instanceof`; false for a Proxy whose trap throws. */
 export function isRemoteMemory(value: unknown): value is RemoteMemory {
   try {
     return value instanceof RemoteMemory
@@ -117,9 +117,9 @@ export function isRemoteSlice(value: unknown): value is RemoteSlice {
 }
 
 /**
- * The memory that a peer has described, checked since it comes from outside.
+ * The memory that a peer has described. The description comes from outside, so it is checked.
  *
- * @param description what `describe()` gave there, after JSON or postMessage, or what another program has told
+ * @param description the result of `describe()` at the peer, after JSON or postMessage, or data of another program
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
 export function parseRemoteMemory(description: unknown): RemoteMemory {
@@ -127,7 +127,7 @@ export function parseRemoteMemory(description: unknown): RemoteMemory {
   return new RemoteMemory(address, length, rkey, generation)
 }
 
-/** Plain data for a peer; an inspection or log of it does not show the key. */
+/** Plain data for a peer. An inspection or log of it does not show the key. */
 export function describeMemory(
   address: bigint,
   length: number,

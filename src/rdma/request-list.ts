@@ -1,10 +1,10 @@
 import { PinfoldError } from '../errors.js'
 import { unreadable } from '../options.js'
 
-/** Most requests of one batch: more than the queue of any device has. */
+/** The most requests of one call: more than the queue of any device holds. */
 const mostRequests = 2 ** 16
 
-/** What was given as one or several, in an array of our own: a caller's may change while it is looked at. */
+/** One value or several as an array of our own: the caller's array may change while it is read. */
 export function listOf<Item>(subject: string, given: Item | readonly Item[]): readonly Item[] {
   let length: number
   try {

@@ -73,7 +73,7 @@ function requireUsable({ subject, device }: ScatterTarget, registration: Registr
   registration.requireOpen(subject)
   if (registration.device !== device) {
     throw new PinfoldError(
-      `${subject}: ${registration.label} is with ${registration.device.name}, not ${device.name}`,
+      `${subject}: ${registration.label} is with ${registration.device.name}, not with ${device.name}`,
       { code: 'ERR_DOMAIN_MISMATCH', values: { object: registration.label, device: device.name } },
     )
   }
@@ -89,6 +89,6 @@ function tooMany({ subject, most }: ScatterTarget, entries: number): PinfoldErro
   return new PinfoldError(`${subject}: memory: expected at most ${most} entries, received ${entries}`, {
     code: 'ERR_OUT_OF_RANGE',
     values: { entries, most },
-    hint: 'ask for more when the queue is created: sendEntries, receiveEntries, entries',
+    hint: 'create the queue with more: sendEntries, receiveEntries, entries',
   })
 }

@@ -13,7 +13,7 @@ import { type SendRequest, understoodRequests } from './send-request.js'
 
 const everyFlag = Object.values(sendFlags).reduce((all, flag) => all | flag, 0)
 
-/** What a request does to a window, once it is posted. */
+/** The change of a window by a request, once it is posted. */
 interface StagedWindow {
   readonly window: MemoryWindow
   /** Undefined when it is closed. */
@@ -27,13 +27,13 @@ interface StagedWindow {
  * in one call. `queuePair.post()` does both for requests that are objects.
  */
 export class SendBatch {
-  /** Most requests of one batch. */
+  /** The most requests of one batch. */
   readonly capacity: number
   readonly #queuePair: QueuePair
   readonly #words: Uint32Array
   readonly #stride: number
   readonly #entries: ScatterTarget
-  /** What is to happen to windows when the batch is posted. */
+  /** The changes of windows when the batch is posted. */
   #windows: StagedWindow[] = []
   #staged = 0
 
@@ -47,7 +47,7 @@ export class SendBatch {
     this.#entries = { subject: 'post', device: queuePair.device, words: this.#words, most: sendEntries }
   }
 
-  /** Requests that `post` would hand over. */
+  /** The number of requests in the batch. */
   get staged(): number {
     return this.#staged
   }
@@ -123,8 +123,8 @@ export class SendBatch {
   /**
    * Hands the batch to the device, in one call. The batch is empty afterwards, also when the device refused it.
    *
-   * @returns how many requests were posted
-   * @throws PinfoldError as `queuePair.post`; `values.posted` requests, those before the one that was refused, are under way
+   * @returns the number of requests that were posted
+   * @throws PinfoldError as `queuePair.post`; the `values.posted` requests before the refused one are under way
    */
   post(): number {
     const staged = this.#staged
@@ -159,13 +159,13 @@ export class SendBatch {
     return this.#stage()
   }
 
-  /** Starts a request; it counts only once it is staged, so that what throws between leaves the batch as it was. */
+  /** Starts a request. It counts only once it is staged, so an error in between leaves the batch as it was. */
   #begin(operation: RequestOperation, id: number, flags: number): number {
     if (this.#staged === this.capacity) {
       throw new PinfoldError(`${operation}: the batch is full with ${this.capacity} requests`, {
         code: 'ERR_QUEUE_FULL',
         values: { capacity: this.capacity },
-        hint: 'post() or clear() it before',
+        hint: 'call post() or clear() first',
       })
     }
     if (!(Number.isSafeInteger(id) && id >= 0)) {
@@ -183,7 +183,7 @@ export class SendBatch {
     const words = this.#words
     const at = this.#staged * this.#stride
     const opcode = requestOpcodes.byName[operation]
-    // Writes and reads use the same words each time. (A loop, since a call of fill() takes longer than all that follows.)
+    // Writes and reads use the same words each time. (A loop, since a call of fill() takes longer than the rest.)
     if (words[at + sendWord.opcode] !== opcode || !isOneSided(opcode)) {
       for (let word = at; word < at + sendHeaderWords; word++) words[word] = 0
     }
@@ -254,7 +254,7 @@ export class SendBatch {
     this.#windows.push({ window, bound, isZeroBased: access.includes('zeroBased'), at: this.#staged })
   }
 
-  /** How often this batch binds a window already: each time it has another key. */
+  /** How often this batch binds a window already: each bind changes its key. */
   #bindsOf(window: MemoryWindow): number {
     if (window.type === 1) return 0
     return this.#windows.filter((staged) => staged.window === window && staged.bound !== undefined).length
@@ -263,7 +263,7 @@ export class SendBatch {
   #requireSame(object: { readonly label: string; readonly device: { readonly name: string } }): void {
     const { device } = this.#queuePair
     if (object.device === device) return
-    throw new PinfoldError(`post: ${object.label} is with ${object.device.name}, not ${device.name}`, {
+    throw new PinfoldError(`post: ${object.label} is with ${object.device.name}, not with ${device.name}`, {
       code: 'ERR_DOMAIN_MISMATCH',
       values: { object: object.label, device: device.name },
     })

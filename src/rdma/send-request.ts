@@ -13,7 +13,7 @@ const requestExpected = 'expected a request with an operation: send, write, read
 /** More scatter entries than any device takes for one request. */
 const mostEntries = 1024
 
-/** Made when it is first asked for: it has many parts, and importing the package is to take no time. */
+/** Made on first use: it has many parts, and importing the package must be fast. */
 export const sendRequest = z.lazy(() => {
   const memory = z.union(
     [workMemory, list(workMemory, { most: mostEntries, expected: 'expected an array of memory' })],
@@ -79,29 +79,29 @@ export const sendRequest = z.lazy(() => {
   return record<z.input<typeof request>>(requestExpected).pipe(request)
 })
 
-/** The same checks for whoever posts one or several. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+/** Checks one request or several. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function understoodRequests(subject: string, requests: SendRequest | readonly SendRequest[]): SendRequest[] {
   return listOf(subject, requests).map((request) => checked(subject, sendRequest, request))
 }
 
-/** What every send request may have. */
+/** Options of every send request. */
 interface RequestFlags {
-  /** Comes back in the completion: a whole number, up to 2^53 - 1. 0 by default. */
+  /** The id of the completion: a whole number, up to 2^53 - 1. 0 by default. */
   readonly id?: number | undefined
-  /** Whether it makes a completion when it succeeds: true by default. When it fails it always does. */
+  /** Whether it makes a completion when it succeeds: true by default. A failure always makes one. */
   readonly signaled?: boolean | undefined
-  /** Begins only when all reads and atomics before it are done. */
+  /** It begins only after all reads and atomics before it are done. */
   readonly fence?: boolean | undefined
 }
 
 interface Message extends RequestFlags {
-  /** Where the bytes are: gathered from several places in this order. */
+  /** The memory of the bytes: gathered from several places in this order. */
   readonly memory: WorkMemory | readonly WorkMemory[]
-  /** Copies the bytes while it is posted: the memory may change at once. Up to the queue pair's `inlineBytes`. */
+  /** Copies the bytes while it is posted, so the memory may change at once. Up to the queue pair's `inlineBytes`. */
   readonly inline?: boolean | undefined
-  /** Makes an event also for a receiver that waits for solicited ones only. */
+  /** Makes an event also for a receiver that waits only for solicited completions. */
   readonly solicited?: boolean | undefined
-  /** UD: whom it goes to. */
+  /** UD: the receiver. */
   readonly to?:
     | { readonly addressHandle: AddressHandle; readonly queuePair: number; readonly queueKey: number }
     | undefined
@@ -109,11 +109,11 @@ interface Message extends RequestFlags {
 
 interface OneSided extends RequestFlags {
   readonly memory: WorkMemory | readonly WorkMemory[]
-  /** Where in the peer's memory. Of a RemoteMemory the start. */
+  /** The place in the peer's memory. For a RemoteMemory this is its start. */
   readonly remote: RemoteSlice | RemoteMemory
 }
 
-/** What a queue pair is to do: `struct ibv_send_wr`. Immediate data and keys are 32-bit numbers, in host order. */
+/** A request to a queue pair: `struct ibv_send_wr`. Immediate data and keys are 32-bit numbers, in host order. */
 export type SendRequest =
   | ({ readonly operation: 'send' } & Message)
   | ({ readonly operation: 'sendWithImmediate'; readonly immediate: number } & Message)
@@ -127,10 +127,10 @@ export type SendRequest =
       readonly solicited?: boolean | undefined
     } & OneSided)
   | ({ readonly operation: 'read' } & OneSided)
-  /** 8 bytes on a multiple of 8: swapped when they are `compare`. What was there comes into `memory`. Host order. */
+  /** 8 bytes on a multiple of 8: swapped if they equal `compare`. The former value is written to `memory`. Host order. */
   | ({ readonly operation: 'compareAndSwap'; readonly compare: bigint; readonly swap: bigint } & OneSided)
   | ({ readonly operation: 'fetchAndAdd'; readonly add: bigint } & OneSided)
-  /** Closes one of our own windows of type 2, or takes the rkey out of use. */
+  /** Closes one of our own windows of type 2, given as the window or by its rkey. */
   | ({ readonly operation: 'invalidate'; readonly target: MemoryWindow | number } & RequestFlags)
   /** Opens a window on a registration. Without `memory` a window of type 1 is closed. */
   | ({

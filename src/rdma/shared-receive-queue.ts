@@ -18,13 +18,13 @@ const sharedOptions = z.lazy(() =>
 const modifyOptions = z.lazy(() => optionsObject({ requests: positiveCount.optional(), limit: count.optional() }))
 
 /**
- * - `requests`: receives that may be outstanding, 64 by default; `entries`: scatter entries of one, 4 by default.
- * - `limit`: below so many posted receives the device tells, once: SRQ_LIMIT_REACHED. 0, the default, is never. It counts
- *   from `modify` on: devices ignore it when the queue is created (ibv_create_srq(3)).
+ * - `requests`: receives that may be outstanding, 64 by default; `entries`: scatter entries of a receive, 4 by default.
+ * - `limit`: when fewer receives than this are posted, the device reports SRQ_LIMIT_REACHED, once. 0, the default: never.
+ *   `modify` sets it, too: a device may ignore it when the queue is created (ibv_create_srq(3)).
  */
 export type SharedReceiveQueueOptions = Readonly<z.input<typeof sharedOptions>>
 
-/** Receives that several queue pairs take from (ibv_srq). */
+/** A queue of receives for several queue pairs (ibv_srq). */
 export class SharedReceiveQueue extends DeviceObject {
   readonly domain: ProtectionDomain
   #requests: number
@@ -44,17 +44,17 @@ export class SharedReceiveQueue extends DeviceObject {
     return this.domain.device
   }
 
-  /** @internal Receives that the program has asked room for. */
+  /** @internal The number of receives that the program has requested. */
   get requests(): number {
     return this.#requests
   }
 
-  /** What it has room for, which may be more than was asked for. */
+  /** Its capacity. The device may grant more than was requested. */
   get capacity(): SharedReceiveCapacity {
     return this.#capacity
   }
 
-  /** The batch of receives that `post()` of it hands over. */
+  /** A batch of receives: for many receives, without an object for each. Its `post()` posts them. */
   get receives(): ReceiveBatch {
     this.#receives ??= new ReceiveBatch(this, this.#capacity.requests, this.#capacity.entries)
     return this.#receives
@@ -68,7 +68,7 @@ export class SharedReceiveQueue extends DeviceObject {
     return batch.post()
   }
 
-  /** Arms the limit, or changes the room. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, … */
+  /** Arms the limit, or changes the number of receives. @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, … */
   modify(options: { readonly requests?: number | undefined; readonly limit?: number | undefined }): void {
     const { requests, limit } = checked('modify', modifyOptions, options)
     this.requireOpen('modify')
@@ -82,7 +82,7 @@ export class SharedReceiveQueue extends DeviceObject {
     this.#receives = undefined
   }
 
-  /** Asks the device. @throws PinfoldError `ERR_OBJECT_CLOSED`; what the device refuses */
+  /** Queries the device. @throws PinfoldError `ERR_OBJECT_CLOSED`; errors of the device */
   query(): SharedReceiveCapacity {
     this.requireOpen('query')
     return callsOf(this).querySharedReceiveQueue(handleOf(this))

@@ -1,17 +1,17 @@
 import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 
-/** What keeps the process alive while somebody waits; the device counts. */
+/** Keeps the process alive while somebody waits. The device counts the waiters. */
 export interface Alive {
   stayAlive(): () => void
 }
 
-/** A wait that can be given up without anybody being told. */
+/** A wait that can be cancelled. Its promise then resolves. */
 export interface Wait {
   readonly promise: Promise<void>
   cancel(): void
 }
 
-/** Those who wait for the same thing to happen. */
+/** The waiters for one kind of event. */
 export class Waiters {
   readonly #waiting = new Set<{ readonly resolve: () => void; readonly reject: (reason: unknown) => void }>()
 
@@ -19,7 +19,7 @@ export class Waiters {
     return this.#waiting.size > 0
   }
 
-  /** Resolves at the next `wake`. @throws the signal's reason when it is aborted already */
+  /** Resolves at the next `wake`. @throws the signal's reason when it is already aborted */
   next(signal: AbortSignal | undefined, alive: Alive): Wait {
     throwIfAborted(signal)
     let cancel = () => {}

@@ -9,14 +9,14 @@ export class CompletionStore {
   readonly channel: Handle
   readonly #hasTimestamps: boolean
   #size: number
-  /** Completions that there is room for now. */
+  /** Completions that the storage has room for now. */
   #slots: number
   #words: Uint32Array
   #head = 0
   #count = 0
   #armed: 'no' | 'solicited' | 'any' = 'no'
   #overran = false
-  /** Queue pairs that complete here. */
+  /** The number of queue pairs that complete here. */
   uses = 0
 
   constructor(context: LoopbackContext, size: number, channel: Handle, hasTimestamps: boolean) {
@@ -43,13 +43,13 @@ export class CompletionStore {
     return true
   }
 
-  /** As ibv_req_notify_cq(3): the next completion makes an event. What is there already does not. */
+  /** As ibv_req_notify_cq(3): the next completion makes an event. Completions that are already there make none. */
   arm(solicitedOnly: boolean): void {
     if (this.#armed === 'any') return
     this.#armed = solicitedOnly ? 'solicited' : 'any'
   }
 
-  /** @returns false when there was no room: the queue has overrun */
+  /** @returns false when there is no room: the queue has overrun */
   push(
     idLow: number,
     idHigh: number,

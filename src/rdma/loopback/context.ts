@@ -12,7 +12,7 @@ export interface OwnMemory {
   uses: number
 }
 
-/** One open loopback device: its objects, and whoever is told of its events. */
+/** One open loopback device: its objects, and the listener of its events. */
 export class LoopbackContext {
   readonly domains = new HandleTable<Domain>('domain')
   readonly registrations = new HandleTable<RegisteredMemory>('registration')
@@ -63,7 +63,7 @@ export class LoopbackContext {
     this.#listener = undefined
   }
 
-  /** From the event loop, as a device would: never from inside the call that caused it. */
+  /** Calls from the event loop, as a device does: never from inside the call that caused the event. */
   #later(call: () => void): void {
     if (this.#pending.push(call) > 1) return
     setImmediate(() => {

@@ -1,12 +1,12 @@
-/** What a null registration is read from, in parts; what is written there is dropped. */
+/** The bytes of a null registration, read in parts. Bytes that are written there are dropped. */
 export const nothing = new Uint8Array(64 * 1024)
 
-/** Below this a loop is faster than a call of the runtime with a view made for it. */
+/** For fewer bytes a loop is faster than making a view and calling the runtime. */
 const fewBytes = 32
 /** A copy of so many bytes drives more out of the cache than it costs to defer it. */
 const muchBytes = 4096
 
-/** Views of the same memory are the same object here (registered-memory.ts), so that overlap is seen. */
+/** Copies bytes that may overlap: views of the same memory are the same object here (registered-memory.ts). */
 export function move(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
   if (target === nothing) return
   if (length < fewBytes && (source !== target || to + length <= from || from + length <= to)) {

@@ -7,13 +7,13 @@ import { accept, isReceiving } from './responder.js'
 import type { LoadedSend } from './send-request.js'
 import { groupNumber, loopbackGid, wire } from './wire.js'
 
-/** Bytes of payload that the port carries in a packet. */
+/** Bytes of payload in a packet of the port. */
 export const portMtu = 4096
 const headerBytes = 40
 
 /**
- * Delivers a datagram to whoever it is for. Nobody tells the sender what became of it: a wrong key, or a missing
- * receive, drops it (IBTA 9.8.3), and so does a length of more than a packet (C10-93.1.1).
+ * Delivers a datagram to its receivers. The sender gets no answer. A datagram with a wrong key, without a receive (IBTA
+ * 9.8.3), or longer than a packet (C10-93.1.1) is dropped.
  */
 export function sendDatagram(
   queuePair: QueuePairEndpoint,
@@ -22,7 +22,7 @@ export function sendDatagram(
 ): void {
   const { path, local } = send
   if (path === undefined || local.total > portMtu) return
-  // A key with its high bit set stands for the queue pair's own (IBTA 10.2.5).
+  // A key with the high bit set stands for the key of the sending queue pair (IBTA 10.2.5).
   const key = send.remoteKey >= 2 ** 31 ? queuePair.attributes.queueKey : send.remoteKey
   const { gid } = path.attributes
   const hasImmediate = send.opcode === requestOpcodes.byName.sendWithImmediate
@@ -48,12 +48,12 @@ function receivers(gid: string, number: number): Iterable<QueuePairEndpoint> {
   return target === undefined ? [] : [target]
 }
 
-/** What RoCE v2 sends around a payload, behind the IPv6 header: UDP, BTH, DETH, the immediate data, padding, ICRC. */
+/** Bytes of a RoCE v2 packet after the IPv6 header: UDP, BTH, DETH, the immediate data, payload, padding, ICRC. */
 function wireBytes(payload: number, hasImmediate: boolean): number {
   return 8 + 12 + 8 + (hasImmediate ? 4 : 0) + Math.ceil(payload / 4) * 4 + 4
 }
 
-/** What stands before a datagram in RoCE v2: its IPv6 header, behind which UDP follows (IBTA annex A17). */
+/** The header before a datagram in RoCE v2: its IPv6 header, with UDP as the next header (IBTA annex A17). */
 function header({ trafficClass, flowLabel, hopLimit }: PathAttributes, gid: string, length: number): Uint8Array {
   const udp = 17
   const bytes = new Uint8Array(headerBytes)

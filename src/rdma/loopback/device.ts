@@ -11,7 +11,7 @@ import { registrationCalls } from './registrations.js'
 import { windowCalls } from './windows.js'
 import { loopbackGid } from './wire.js'
 
-/** Opens a loopback device. All that are open in this thread are joined by one wire. */
+/** Opens a loopback device. One wire joins all loopback devices of this thread. */
 export function openLoopback(): DeviceCalls {
   const context = new LoopbackContext()
   /** Objects of the other kinds are known to this context alone, and go with it. */

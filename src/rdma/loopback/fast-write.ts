@@ -11,8 +11,8 @@ const { remoteWrite } = accessFlags.byName
 const fastFlags = sendFlags.signaled | sendFlags.fence | sendFlags.solicited
 
 /**
- * The peer whose memory `writeAtOnce` may write into; undefined where each request needs a closer look. It stays so until
- * a request has gone the long way.
+ * The peer whose memory `writeAtOnce` may write to; undefined if each request must go the general path. The answer holds until
+ * a request has gone the general path.
  */
 export function peerAtOnce(queuePair: QueuePairEndpoint, stride: number): QueuePairEndpoint | undefined {
   const { type, capacity } = queuePair.request
@@ -24,9 +24,11 @@ export function peerAtOnce(queuePair: QueuePairEndpoint, stride: number): QueueP
 }
 
 /**
- * Carries out the most common request, a write from one place to registered memory of the peer, where all is as it should
- * be. Whatever is otherwise goes the long way (send-request.ts, requester.ts), which decides, and says what is wrong;
- * nothing was done then. The checks are the same, in half of the time.
+ * The fast path of the most common request: a write from one place to registered memory of the peer that passes all checks.
+ * Every other request goes the general path (send-request.ts, requester.ts), which decides and tells what is wrong. The
+ * checks are the same; test/property/loopback.test.ts compares the two paths.
+ *
+ * @returns false, with nothing done, for a request that must go the general path
  */
 export function writeAtOnce(
   queuePair: QueuePairEndpoint,

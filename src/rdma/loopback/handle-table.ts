@@ -6,15 +6,15 @@ const places = 2 ** placeBits
 const generations = 2 ** 12
 
 /**
- * Objects by handle: the low 20 bits are a place, the high 12 its generation. A place whose generations are used up is
- * never taken again, so no handle ever names two objects.
+ * Objects by handle: the low 20 bits are a place, the high 12 the generation of that place. A place whose generations are
+ * used up is not used again, so no handle ever names two objects.
  */
 export class HandleTable<Value> {
   readonly #what: string
   readonly #values: (Value | undefined)[] = []
   readonly #generations: number[] = []
   readonly #free: number[] = []
-  /** What was found last, of which batches are full. 0 is no handle. */
+  /** The last look-up: most requests of a batch name the same objects. 0 is no handle. */
   #lastHandle: Handle = 0
   #last: Value | undefined
 
@@ -28,7 +28,7 @@ export class HandleTable<Value> {
 
   add(value: Value): Handle {
     const place = this.#free.pop() ?? this.#values.length
-    if (place === places) throw refusal('loopback', `a million times as many ${this.#what}s as there can be`)
+    if (place === places) throw refusal('loopback', `all ${places} handles of ${this.#what}s are in use or used up`)
     const generation = (this.#generations[place] ?? 0) + 1
     this.#generations[place] = generation
     this.#values[place] = value
@@ -46,11 +46,11 @@ export class HandleTable<Value> {
     return found
   }
 
-  /** @throws PinfoldError `ERR_DEVICE_REFUSED` when there is no such object (any more) */
+  /** @throws PinfoldError `ERR_DEVICE_REFUSED` when no open object has this handle */
   get(verb: string, handle: Handle): Value {
     const found = this.find(handle)
     if (found !== undefined) return found
-    throw refusal(verb, `there is no ${this.#what} of that handle`, { handle })
+    throw refusal(verb, `no open ${this.#what} has that handle`, { handle })
   }
 
   remove(verb: string, handle: Handle): Value {

@@ -1,4 +1,4 @@
-/** What the loopback has of everything: as much as a mid-range adapter, so that a program that fits here fits there. */
+/** The limits of the loopback: those of a mid-range adapter, so that a program that fits here fits there, too. */
 export const limits = {
   requests: 16_384,
   entries: 32,

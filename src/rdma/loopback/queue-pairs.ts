@@ -123,7 +123,7 @@ export function queuePairCalls(context: LoopbackContext) {
   } satisfies Partial<DeviceCalls>
 }
 
-/** Checks what it stands on, and its size. */
+/** Checks the objects that it stands on, and its size. */
 function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEndpoint {
   const verb = 'ibv_create_qp'
   const { type, capacity } = request
@@ -134,7 +134,7 @@ function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEn
     capacity.sendEntries > limits.entries ||
     capacity.receiveEntries > limits.entries ||
     capacity.inlineBytes > limits.inlineBytes
-  if (tooMuch) throw refusal(verb, 'more than the device has', { ...capacity })
+  if (tooMuch) throw refusal(verb, 'more than the device can give', { ...capacity })
   return {
     handle: 0,
     context,

@@ -52,7 +52,7 @@ export function queueCalls(context: LoopbackContext) {
       const verb = 'ibv_create_srq'
       const of = context.domains.get(verb, domain)
       if (capacity.requests > limits.sharedRequests || capacity.entries > limits.entries) {
-        throw refusal(verb, 'more than the device has', { ...capacity })
+        throw refusal(verb, 'more than the device can give', { ...capacity })
       }
       const queue: SharedReceives = {
         handle: 0,

@@ -39,7 +39,7 @@ export function nextReceive({ shared, receives }: QueuePairEndpoint): PostedRece
   return (shared?.receives ?? receives)[0]
 }
 
-/** Takes it out of its queue; a shared one tells when it has become low. */
+/** Takes that receive out of its queue. A shared queue reports when it has fallen below its limit. */
 export function takeReceive({ shared, receives }: QueuePairEndpoint): void {
   if (shared === undefined) {
     receives.shift()
@@ -52,10 +52,10 @@ export function takeReceive({ shared, receives }: QueuePairEndpoint): void {
 }
 
 /**
- * Lays out the bytes of a receive that a message of `needed` bytes fills. Entries that it does not reach are not looked
- * at, as in Soft-RoCE (copy_data).
+ * Collects the memory of a receive for a message of `needed` bytes. Entries after that are not checked, as in Soft-RoCE
+ * (copy_data).
  *
- * @returns 0, or the vendor error that says why it cannot be filled
+ * @returns 0, or the vendor error of the check that failed
  */
 export function layOut(
   { entries }: PostedReceive,
@@ -72,7 +72,7 @@ export function layOut(
     if (part === 0) continue
     if (memory.domain !== domain || memory.handle === 0) return why.localDomain
     if ((memory.access & localWrite) === 0) return why.noLocalWrite
-    // It was checked when it was posted; what was registered may have changed since.
+    // The range was checked when the receive was posted, but the registration may have changed since.
     if (offset + length > memory.length) return why.localRange
     if (!memory.addTo(segments, offset, part)) return why.regionClosed
   }

@@ -3,7 +3,7 @@ import type { CompletionStore } from './completion-store.js'
 import type { LoopbackContext } from './context.js'
 import type { RegisteredMemory } from './registered-memory.js'
 
-/** A protection domain: what is in it counts, since it cannot be freed before. */
+/** A protection domain. It cannot be freed while objects use it. */
 export interface Domain {
   handle: Handle
   uses: number
@@ -16,17 +16,17 @@ export interface Window {
   readonly domain: Domain
   readonly type: number
   rkey: number
-  /** Undefined while it is not bound. */
+  /** The memory that it is bound to; undefined while it is not bound. */
   memory: RegisteredMemory | undefined
-  /** Where it starts: in the registration, and for peers, in halves. */
+  /** Its start in the registration, and its address for peers in two halves. */
   offset: number
   low: number
   high: number
   length: number
   access: number
-  /** What the last bind that was posted named. */
+  /** The registration of the last bind that was posted. */
   named: RegisteredMemory | undefined
-  /** The queue pair that bound it: only that can use one of type 2. */
+  /** The queue pair that bound it. Only this queue pair can use a window of type 2. */
   queuePair: QueuePairEndpoint | undefined
 }
 
@@ -50,7 +50,7 @@ export interface PostedSend {
   readonly inline: Uint8Array | undefined
 }
 
-/** A way that datagrams take. */
+/** A path of datagrams: an address handle. */
 export interface Path {
   handle: Handle
   readonly domain: Domain
@@ -69,7 +69,7 @@ export interface SharedReceives {
   readonly context: LoopbackContext
 }
 
-/** What a queue pair is to the wire. */
+/** A queue pair, as the wire knows it. */
 export interface QueuePairEndpoint {
   handle: Handle
   readonly context: LoopbackContext
@@ -82,13 +82,13 @@ export interface QueuePairEndpoint {
   state: number
   readonly attributes: Required<Omit<QueuePairChange, 'state' | 'currentState' | 'drainNotify'>>
   readonly receives: PostedReceive[]
-  /** Sends that wait: for a receive of the peer, for its answer, or for the queue to be let go (SQD). */
+  /** Sends that wait for a receive of the peer, for its answer, or for the end of SQD. */
   readonly pending: PostedSend[]
-  /** Retries that are left of the first that waits. */
+  /** Retries that are left for the first of them. */
   rnrLeft: number
   retriesLeft: number
   timer: NodeJS.Timeout | undefined
   readonly groups: Set<string>
-  /** Whether a request of its peer has come. */
+  /** Whether a request of its peer has arrived. */
   isEstablished: boolean
 }

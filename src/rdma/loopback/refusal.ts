@@ -5,7 +5,7 @@ import { roomHint } from '../contract/queue-room.js'
 
 const { EINVAL, ENOMEM, EBUSY, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno
 
-/** What libibverbs would return, as the error that the contract names. */
+/** The error of the contract for a refusal of libibverbs. */
 export function refusal(
   verb: string,
   why: string,
@@ -25,12 +25,12 @@ export function busy(verb: string, why: string): PinfoldError {
   return refusal(verb, why, {}, 'ERR_OBJECT_BUSY', EBUSY)
 }
 
-/** An index that the GID table has nothing at. */
+/** The index names an empty entry of the GID table. */
 export function noGid(verb: string, index: number): PinfoldError {
   return refusal(verb, `entry ${index} of the GID table is empty`, { index }, 'ERR_DEVICE_REFUSED', ENODATA)
 }
 
-/** A GID that is not on the network of this thread's loopback devices. The kernel says the same when nobody answers there. */
+/** The GID is not on the network of this thread's loopback devices. The kernel gives the same errno when nobody answers. */
 export function foreign(verb: string, gid: string, own: string): PinfoldError {
   const spoken = formatGid(gid)
   const message = `${verb}: the peer ${spoken} is not on the loopback network of this thread, which is ${formatGid(own)}: it belongs to another thread or process, or to a real device`

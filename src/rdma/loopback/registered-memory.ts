@@ -5,38 +5,38 @@ import { nothing } from './copies.js'
 import type { Domain } from './records.js'
 import type { Segments } from './segments.js'
 
-/** Where the bytes of a registration are. */
+/** The place of the bytes of a registration. */
 export type Storage =
   | { readonly kind: 'region'; readonly range: MemoryRange }
   | {
       readonly kind: 'device'
       readonly bytes: Uint8Array
       readonly offset: number
-      /** The device memory that it is of, which counts its registrations. */
+      /** The device memory, which counts its registrations. */
       readonly owner: { uses: number }
     }
   | { readonly kind: 'null' }
 
-/** A registration as the device knows it: what is checked before any byte moves. */
+/** A registration as the device knows it, with all that is checked before a byte is copied. */
 export class RegisteredMemory {
   readonly isWindow = false
   handle: Handle = 0
-  /** Its number in the switch; the low byte of its key is drawn anew each time. */
+  /** Its key on the wire, which is its lkey and rkey. */
   key: number
   domain: Domain
   access: number
   storage: Storage
   length: number
-  /** IOVA of the first byte, and its halves: requests have theirs in two words. */
+  /** IOVA of the first byte, and its two halves, since requests have their address in two words. */
   address = 0n
   low = 0
   high = 0
-  /** Whether it stands for the whole address space, which nothing reaches but through `cover`. */
+  /** Whether it stands for the whole address space. Requests reach its memory only through `cover`. */
   readonly isImplicit: boolean
-  /** Windows that are bound to it. */
+  /** The number of windows that are bound to it. */
   windows = 0
   #views: (Uint8Array | undefined)[]
-  /** The view of the one window that all of it lies in, once it was used, and where it starts there. */
+  /** The view that contains all of it, once it was used, and its start in that view. */
   #view: Uint8Array | undefined
   #viewStart = 0
   #core: RegionCore | undefined
@@ -74,7 +74,7 @@ export class RegisteredMemory {
     this.high = Number(address >> 32n)
   }
 
-  /** The view that all of it lies in, from `viewStart` on; undefined where it takes a closer look. */
+  /** The view that contains all of it, from `viewStart` on; undefined if it must be looked up. */
   get view(): Uint8Array | undefined {
     const view = this.#view
     return view === undefined || view.length === 0 || this.#core?.closed === true ? undefined : view
@@ -85,9 +85,9 @@ export class RegisteredMemory {
   }
 
   /**
-   * Adds a range, which was checked to lie in the registration, to `segments`.
+   * Adds a range to `segments`. The caller has checked that the range lies in the registration.
    *
-   * @returns whether there are bytes: a region that was closed has none
+   * @returns false when the bytes are gone, since the region was closed
    */
   addTo(segments: Segments, offset: number, length: number): boolean {
     const { view } = this
@@ -133,8 +133,8 @@ export class RegisteredMemory {
 }
 
 /**
- * A Uint8Array of each window of a region, the same for all of its registrations: bytes that two of them share are then
- * seen to be the same.
+ * A Uint8Array of each window of a region, the same for all registrations of the region. So two registrations that share bytes
+ * have the same object for them.
  */
 const viewsOf = new WeakMap<RegionCore, (Uint8Array | undefined)[]>()
 
@@ -146,7 +146,7 @@ function viewOf(core: RegionCore, views: (Uint8Array | undefined)[], window: num
     views[window] = made
     return made
   } catch {
-    // No ArrayBuffer is to be had. A device does not throw in the midst of its work: the request fails, as it says.
+    // The runtime refuses the ArrayBuffer. A device does not throw while it works: the request fails instead.
     return undefined
   }
 }

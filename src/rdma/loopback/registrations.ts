@@ -9,9 +9,9 @@ import { RegisteredMemory, type Storage } from './registered-memory.js'
 import { wire } from './wire.js'
 
 const { zeroBased, localWrite, remoteWrite, remoteRead, remoteAtomic, onDemand, hugePages } = accessFlags.byName
-/** Enough for a message of any length. */
+/** The length of a null registration: enough for a message of any length. */
 const nullLength = 2 ** 31
-/** Linux asks of every device that a chosen address is at the same place of its page as the memory. */
+/** Linux requires that a chosen address has the same offset in its page as the memory. */
 const pageBytes = 4096n
 
 export function registrationCalls(context: LoopbackContext) {
@@ -26,7 +26,7 @@ export function registrationCalls(context: LoopbackContext) {
   ): RegisteredKeys => {
     const of = context.domains.get(verb, domain)
     if ((access & hugePages) !== 0 && (access & onDemand) === 0) {
-      throw refusal(verb, 'huge pages are for registrations on demand', { access })
+      throw refusal(verb, 'hugePages needs onDemand', { access })
     }
     requireLocalWrite(verb, access)
     const memory = new RegisteredMemory(of, wire.newKey(), storage, length, address, access, isImplicit)
@@ -52,7 +52,7 @@ export function registrationCalls(context: LoopbackContext) {
       const to = domain === undefined ? memory.domain : context.domains.get(verb, domain)
       const rights = access ?? memory.access
       requireLocalWrite(verb, rights)
-      // Without other memory it keeps its address, also a chosen one.
+      // While its memory stays the same it keeps its address, also a chosen one.
       if (range !== undefined) {
         memory.replace({ kind: 'region', range }, range.length, addressOf(range, undefined, rights))
       }
@@ -67,14 +67,14 @@ export function registrationCalls(context: LoopbackContext) {
     },
     registerImplicit(domain, access) {
       if ((access & (remoteWrite | remoteRead | remoteAtomic)) !== 0) {
-        throw refusal('ibv_reg_mr', 'the whole address space is not for peers', { access })
+        throw refusal('ibv_reg_mr', 'a registration of the whole address space cannot have remote rights', { access })
       }
       return register('ibv_reg_mr', domain, { kind: 'null' }, 0, 0n, access, true)
     },
     cover(handle, range) {
       const implicit = context.registrations.get('ibv_reg_mr', handle)
-      if (!implicit.isImplicit) throw refusal('ibv_reg_mr', 'it is no implicit registration')
-      // The device's word for it is that of the whole; only its range is its own.
+      if (!implicit.isImplicit) throw refusal('ibv_reg_mr', 'the handle is not of an implicit registration')
+      // It has the key of the implicit registration. Only its range is its own.
       return register(
         'ibv_reg_mr',
         implicit.domain.handle,
@@ -88,7 +88,7 @@ export function registrationCalls(context: LoopbackContext) {
       return register('ibv_alloc_null_mr', domain, { kind: 'null' }, nullLength, 0n, localWrite)
     },
     registerDmabuf() {
-      throw unsupported('ibv_reg_dmabuf_mr', 'the loopback reaches the memory of this process only')
+      throw unsupported('ibv_reg_dmabuf_mr', 'the loopback reaches only memory of this process')
     },
     deregister(handle) {
       const memory = context.registrations.get('ibv_dereg_mr', handle)
@@ -133,7 +133,7 @@ export function registrationCalls(context: LoopbackContext) {
     registerDeviceMemory(domain, handle, offset, length, access) {
       const owner = context.deviceMemory.get('ibv_reg_dm_mr', handle)
       if (offset + length > owner.bytes.length) {
-        throw refusal('ibv_reg_dm_mr', 'the range is not inside of the device memory', { offset, length })
+        throw refusal('ibv_reg_dm_mr', 'the range is not inside the device memory', { offset, length })
       }
       const storage: Storage = { kind: 'device', bytes: owner.bytes, offset, owner }
       const keys = register('ibv_reg_dm_mr', domain, storage, length, 0n, access | zeroBased)
@@ -143,15 +143,15 @@ export function registrationCalls(context: LoopbackContext) {
   } satisfies Partial<DeviceCalls>
 }
 
-/** As Linux asks of every device: ib_check_mr_access. */
+/** Linux requires this of every device: ib_check_mr_access. */
 function requireLocalWrite(verb: string, access: number): void {
   if ((access & (remoteWrite | remoteAtomic)) === 0 || (access & localWrite) !== 0) return
-  throw refusal(verb, 'remote writes need localWrite', { access })
+  throw refusal(verb, 'remoteWrite and remoteAtomic need localWrite', { access })
 }
 
 function addressOf({ core, offset }: MemoryRange, chosen: bigint | undefined, access: number): bigint {
   if (chosen !== undefined && (chosen - core.address - BigInt(offset)) % pageBytes !== 0n) {
-    throw refusal('ibv_reg_mr', 'the chosen address is at another place of its page than the memory', { chosen })
+    throw refusal('ibv_reg_mr', 'the chosen address must have the same offset in its page as the memory', { chosen })
   }
   return chosen ?? ((access & zeroBased) === 0 ? core.address + BigInt(offset) : 0n)
 }

@@ -7,12 +7,12 @@ import { wire } from './wire.js'
 const { remoteWrite, remoteRead, remoteAtomic } = accessFlags.byName
 
 /**
- * Whether a request that came to `target` may have the bytes that it names, as a device decides it: by key, domain, rights
- * and range. (No byte needs no key: IBTA 9.7.4.1.5; Soft-RoCE does likewise.)
+ * Checks whether a request to `target` may use the bytes that it names, as a device does: by key, domain, rights and range. (A
+ * request without bytes needs no key: IBTA 9.7.4.1.5; Soft-RoCE does the same.)
  *
- * @param access the one right that is needed
- * @param segments gets the bytes
- * @returns 0, or the vendor error that says why not
+ * @param access the right that the request needs
+ * @param segments receives the bytes
+ * @returns 0, or the vendor error of the check that failed
  */
 export function reach(
   target: QueuePairEndpoint,
@@ -31,7 +31,7 @@ export function reach(
   const memory = keyed.isWindow ? keyed.memory : keyed
   if (memory === undefined || (keyed.isWindow && !mayUse(keyed, target))) return why.windowNotBound
   if ((keyed.access & access) === 0) return why.missingRight
-  // Exact as long as it can be in range; else so far off that it is out of it.
+  // Exact for every offset that can be in range. An inexact offset is always out of range.
   const offset = (high - keyed.high) * 2 ** 32 + (low - keyed.low)
   if (!(offset >= 0 && offset + length <= keyed.length)) return why.outOfRange
   const start = keyed.isWindow ? keyed.offset + offset : offset
@@ -43,5 +43,5 @@ function mayUse(window: Window, target: QueuePairEndpoint): boolean {
   return window.type === 1 || window.queuePair === target
 }
 
-/** The right that a request needs, of memory and of the queue pair that it comes to. */
+/** The right that a request needs, both of the memory and of the queue pair that receives it. */
 export const rightOf = { write: remoteWrite, read: remoteRead, atomic: remoteAtomic } as const

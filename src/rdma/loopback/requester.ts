@@ -17,7 +17,7 @@ const opcodes = requestOpcodes.byName
 const status = completionStatuses.byName
 const completed = completionOpcodes.byName
 const { RTR } = queuePairStates.byName
-/** What a request's completion calls it. */
+/** The opcode of the completion, by the opcode of the request. */
 const completionOpcode: readonly number[] = Object.assign([], {
   [opcodes.write]: completed.write,
   [opcodes.writeWithImmediate]: completed.write,
@@ -32,8 +32,8 @@ const completionOpcode: readonly number[] = Object.assign([], {
 })
 
 /**
- * How an attempt to carry a request out went: it has completed, the peer has no receive, nobody answers, or this side may
- * have no reads under way.
+ * The result of an attempt to carry a request out: it has completed, the peer has no receive, nobody answers, or this side may
+ * not start reads.
  */
 export type Attempt = 'done' | 'no receive' | 'no answer' | 'no reads'
 
@@ -43,10 +43,10 @@ function noteFailure({ context }: QueuePairEndpoint): void {
 }
 
 /**
- * Carries a request out, if it can be now, and completes it. It decides as Soft-RoCE does (rxe_req.c, rxe_resp.c,
- * rxe_comp.c): which side finds a fault, and with which status.
+ * Carries a request out, if this is possible now, and completes it. Faults are found on the same side and with the same status
+ * as in Soft-RoCE (rxe_req.c, rxe_resp.c, rxe_comp.c).
  *
- * @param fail brings a queue pair into its error state, after the request that brought it there has completed
+ * @param fail brings a queue pair into its error state, after the failed request has completed
  */
 export function attempt(
   queuePair: QueuePairEndpoint,
@@ -72,7 +72,7 @@ export function attempt(
     sendDatagram(queuePair, send, fail)
     return finish(queuePair, send, status.SUCCESS, 0, fail)
   }
-  // rxe_req.c, check_init_depth: without credit it stays where it is.
+  // rxe_req.c, check_init_depth: without credit the request waits.
   if (fills && queuePair.attributes.maxReadsStarted === 0) return 'no reads'
   const target = peerOf(queuePair)
   if (target === undefined) {
@@ -93,8 +93,8 @@ export function attempt(
 }
 
 /**
- * The queue pair that this one is connected to, if it is connected back and serves requests. Packets of another type are
- * dropped, and so are those of a reliable connection that are out of sequence.
+ * The queue pair that this one is connected to, if that one is connected back and serves requests. Packets of another type
+ * are dropped, and so are packets of a reliable connection that are out of sequence.
  */
 export function peerOf({ attributes, number, request }: QueuePairEndpoint): QueuePairEndpoint | undefined {
   const target = wire.queuePair(attributes.remoteQueuePair)
@@ -104,13 +104,13 @@ export function peerOf({ attributes, number, request }: QueuePairEndpoint): Queu
   return isInSequence || request.type === queuePairTypes.byName.UC ? target : undefined
 }
 
-/** The first request came before the program has brought the queue pair to RTS (IBTA 11.6.3.2). */
+/** A request has arrived before the program has brought the queue pair to RTS (IBTA 11.6.3.2). */
 function establish(target: QueuePairEndpoint): void {
   target.isEstablished = true
   target.context.tell(eventTypes.byName.COMM_EST, target.handle)
 }
 
-/** What happens at the other side; the answer says how it went. */
+/** Serves the request at the other side. `scratch.answer` receives the result. */
 function serve(
   queuePair: QueuePairEndpoint,
   target: QueuePairEndpoint,
@@ -152,7 +152,7 @@ function write(
   }
   const refused = reach(target, send.rkey, send.low, send.high, total, rightOf.write, remote)
   if (refused !== 0) {
-    // What takes several packets needs the receive with the last of them only.
+    // A request of several packets takes the receive only with the last packet.
     const isTaken = hasImmediate && total <= mtuBytes(target.attributes.mtu)
     if (isTaken && isReliable(target)) failReceive(target, status.REM_ACCESS_ERR, refused)
     refuse(scratch, target, status.REM_ACCESS_ERR, refused, fail)
@@ -189,7 +189,7 @@ function swap(
   if (canFill(scratch, send)) before.copyTo(send.local, 8)
 }
 
-/** Reads and atomics need room at the side that serves them. */
+/** Whether the peer serves reads and atomics at all. */
 function servesReads(
   scratch: Scratch,
   target: QueuePairEndpoint,
@@ -200,7 +200,7 @@ function servesReads(
   return false
 }
 
-/** Whether the peer lets the request have its memory; `scratch.remote` has the bytes then. */
+/** Whether the request may use the memory of the peer. `scratch.remote` then has the bytes. */
 function allowed(
   scratch: Scratch,
   target: QueuePairEndpoint,
@@ -216,7 +216,7 @@ function allowed(
   return false
 }
 
-/** Whether the queue pair lets its peer do this at all. */
+/** Whether the queue pair gives its peer this right. */
 function givesRight(
   scratch: Scratch,
   target: QueuePairEndpoint,
@@ -233,8 +233,8 @@ function isReliable({ request }: QueuePairEndpoint): boolean {
 }
 
 /**
- * A reliable peer answers with an error, tells its program, which has no completion of it (IBTA 11.6.3.3), and goes into
- * its error state; an unreliable one drops the request.
+ * Refuses a request. A reliable peer answers with an error, reports an event to its program, since there is no completion (IBTA
+ * 11.6.3.3), and enters its error state. An unreliable peer drops the request.
  */
 function refuse(
   { answer }: Scratch,
@@ -251,7 +251,7 @@ function refuse(
   fail(target)
 }
 
-/** Whether the answer of a read or atomic can be written here. */
+/** Whether the result of a read or atomic can be written on this side. */
 function canFill({ answer }: Scratch, send: LoadedSend): boolean {
   if (!send.isForeign && !send.isReadOnly && !send.isGone) return true
   answer.status = status.LOC_PROT_ERR
@@ -293,7 +293,7 @@ function finish(
   return 'done'
 }
 
-/** Tells the program how a request ended. */
+/** Adds the completion of a request. */
 export function complete(
   queuePair: QueuePairEndpoint,
   idLow: number,

@@ -10,9 +10,9 @@ import { invalidateByKey } from './windows.js'
 const status = completionStatuses.byName
 const { RTR, ERR } = queuePairStates.byName
 
-/** What the sender of a message gets to know of it. */
+/** The answer to the sender of a request. */
 export interface Answer {
-  /** Of `enum ibv_wc_status`; -1 when there was no receive. */
+  /** A number of `enum ibv_wc_status`; -1 when no receive was posted. */
   status: number
   vendorError: number
 }
@@ -30,15 +30,15 @@ export interface Message {
   readonly header: Uint8Array | undefined
 }
 
-/** Whether requests are served in this state: RTR and whatever comes after, but for the error state. */
+/** Whether requests are served in this state: in RTR and later, but not in the error state. */
 export function isReceiving({ state }: QueuePairEndpoint): boolean {
   return state >= RTR && state < ERR
 }
 
 /**
- * Takes a message in, as Soft-RoCE does (rxe_resp.c): a receive that it does not fit into, and one whose memory cannot be
- * written, are this side's fault, an operation error. A reliable peer gets to know of it, an unreliable one does not;
- * either way the queue pair that has received goes into its error state.
+ * Receives a message, as Soft-RoCE does (rxe_resp.c). If the receive is too small, or its memory cannot be written, the fault is
+ * on this side: an operation error. A reliable sender gets an answer, an unreliable one does not. In both cases the receiving
+ * queue pair enters its error state.
  *
  * @param fail brings the queue pair into its error state
  */
@@ -68,7 +68,7 @@ export function accept(
   } else {
     fill(message, receive)
     if ((message.flags & completionFlags.invalidated) !== 0 && !invalidateByKey(target, message.immediate)) {
-      // Found out after the message was taken: its sender is told nothing (class J, IBTA 9.9.3).
+      // This is found after the message was taken, so the sender gets no error (class J, IBTA 9.9.3).
       outcome = status.REM_INV_REQ_ERR
       vendorError = why.cannotInvalidate
     }
@@ -106,8 +106,8 @@ function fill({ source, bytes, header, length }: Message, receive: Segments): vo
 }
 
 /**
- * Completes the receive of a write with immediate data whose memory was refused: Soft-RoCE has taken it out of the queue
- * by then (rxe_resp.c: check_resource goes before check_rkey).
+ * Completes the receive of a write with immediate data whose memory was refused: Soft-RoCE takes the receive out of the queue
+ * before it checks the memory (rxe_resp.c: check_resource before check_rkey).
  */
 export function failReceive(target: QueuePairEndpoint, outcome: number, vendorError: number): void {
   const posted = nextReceive(target)

@@ -1,15 +1,15 @@
 import { type DeferredCopies, move, nothing } from './copies.js'
 
 /**
- * Bytes in several places, in order: what the scatter entries of a request come down to. Kept and filled anew for each
- * request, so that moving bytes allocates nothing.
+ * Bytes in several places, in order: the memory of the scatter entries of a request. The object is kept and filled again for
+ * each request, so that copying allocates nothing.
  */
 export class Segments {
-  /** The first part stands by itself: most requests have no other, and an array is more memory to look at. */
+  /** The first part has fields of its own: most requests have only one part, and an array costs more memory accesses. */
   #first: Uint8Array = nothing
   #firstStart = 0
   #firstLength = 0
-  /** The others, by number from 1 on, below `count`. */
+  /** The other parts, by index from 1 on, below `count`. */
   readonly #bytes: Uint8Array[] = []
   readonly #starts: number[] = []
   readonly #lengths: number[] = []
@@ -22,7 +22,7 @@ export class Segments {
     this.#copies = copies
   }
 
-  /** Refers to no memory any more, so that what was closed can go. */
+  /** Drops all references to memory, so that closed memory can be collected. */
   clear(): void {
     this.#first = nothing
     if (this.count > 1) this.#bytes.length = 0
@@ -55,7 +55,7 @@ export class Segments {
     }
   }
 
-  /** As `copyTo`, at the end of the batch or before whatever is moved next; nothing else may be done with the bytes before. */
+  /** As `copyTo`, but a large copy may be deferred to the end of the batch (copies.ts). */
   copyLater(to: Segments, length: number): void {
     if (this.count === 1 && to.count === 1) {
       this.#copies.copy(this.#first, this.#firstStart, to.#first, to.#firstStart, length)
@@ -98,13 +98,13 @@ export class Segments {
     return part === 0 ? this.#firstStart : (this.#starts[part] ?? 0)
   }
 
-  /** 0 beyond the last. */
+  /** 0 after the last part. */
   #lengthOf(part: number): number {
     if (part >= this.count) return 0
     return part === 0 ? this.#firstLength : (this.#lengths[part] ?? 0)
   }
 
-  /** Copies what is here elsewhere, and refers to that from now on: the memory may change. */
+  /** A copy of the bytes. */
   keep(): Uint8Array {
     const kept = new Uint8Array(this.total)
     const own = new Segments(this.#copies)

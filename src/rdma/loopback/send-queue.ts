@@ -16,7 +16,7 @@ import { wire } from './wire.js'
 const { RTS, SQD, ERR } = queuePairStates.byName
 const { WR_FLUSH_ERR, RETRY_EXC_ERR, RNR_RETRY_EXC_ERR } = completionStatuses.byName
 
-/** Takes a batch of requests, and carries out those that can be now. */
+/** Takes a batch of requests, and carries out those that need not wait. */
 export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
   try {
     postEach(queuePair, words, stride, count)
@@ -59,7 +59,7 @@ function postEach(queuePair: QueuePairEndpoint, words: Uint32Array, stride: numb
   }
 }
 
-/** libibverbs itself looks whether a window of type 1 is bound within its domain (ibv_bind_mw). */
+/** libibverbs itself checks that a window of type 1 and its memory are of one domain (ibv_bind_mw). */
 function requireOwnDomain({ opcode, window, bindMemory }: LoadedSend, posted: number): void {
   if (opcode !== requestOpcodes.byName.bind || window?.type !== 1 || bindMemory === undefined) return
   if (bindMemory.domain === window.domain) return
@@ -67,7 +67,7 @@ function requireOwnDomain({ opcode, window, bindMemory }: LoadedSend, posted: nu
   throw refusal('ibv_bind_mw', why, { posted, index: posted }, 'ERR_DEVICE_REFUSED', constants.errno.EPERM)
 }
 
-/** Carries on with what waits, as far as it goes. */
+/** Carries out waiting requests until one has to wait again. */
 export function resume(queuePair: QueuePairEndpoint): void {
   resumeEach(queuePair)
   queuePair.context.scratch.settle()
@@ -80,7 +80,7 @@ function resumeEach(queuePair: QueuePairEndpoint): void {
     if (first === undefined) return
     const refused = send.load(queuePair, first.words, 0, first.words.length, first.inline)
     if (refused !== undefined) {
-      // Something that it names was closed meanwhile.
+      // An object that the request names was closed meanwhile.
       queuePair.pending.shift()
       const { LOC_QP_OP_ERR } = completionStatuses.byName
       complete(queuePair, send.idLow, send.idHigh, LOC_QP_OP_ERR, why.localDomain, send.opcode, 0)
@@ -96,7 +96,7 @@ function resumeEach(queuePair: QueuePairEndpoint): void {
   }
 }
 
-/** The first that waits leaves the queue before it completes, since what fails flushes the rest. */
+/** The first waiting request leaves the queue before it completes, since a failure flushes the rest. */
 function tryFirst(queuePair: QueuePairEndpoint): Attempt {
   const first = queuePair.pending.shift()
   const went = attempt(queuePair, queuePair.context.scratch.send, enterError)
@@ -104,7 +104,7 @@ function tryFirst(queuePair: QueuePairEndpoint): Attempt {
   return went
 }
 
-/** Flushes what is outstanding, and whatever is posted from now on. */
+/** Flushes all outstanding requests, and all that are posted from now on. */
 export function enterError(queuePair: QueuePairEndpoint): void {
   if (queuePair.state === ERR) return
   queuePair.state = ERR
@@ -113,7 +113,7 @@ export function enterError(queuePair: QueuePairEndpoint): void {
     flush(queuePair, words[sendWord.id] ?? 0, words[sendWord.id + 1] ?? 0, words[sendWord.opcode] ?? 0)
   }
   flushReceives(queuePair)
-  // Receives of a shared queue stay there: this says that none is in use by this queue pair any more.
+  // Receives of a shared queue stay there. The event says that this queue pair uses none of them any more.
   if (queuePair.shared !== undefined) {
     queuePair.context.tell(eventTypes.byName.QP_LAST_WQE_REACHED, queuePair.handle)
   }
@@ -130,7 +130,7 @@ function flush(queuePair: QueuePairEndpoint, idLow: number, idHigh: number, opco
   complete(queuePair, idLow, idHigh, WR_FLUSH_ERR, 0, opcode, 0)
 }
 
-/** A request has all its retries before it. */
+/** Gives a request all its retries. */
 function begin(queuePair: QueuePairEndpoint): void {
   queuePair.rnrLeft = queuePair.attributes.rnrRetry
   queuePair.retriesLeft = queuePair.attributes.retryCount
@@ -141,7 +141,7 @@ function keep(send: LoadedSend, words: Uint32Array, at: number, stride: number) 
   return { words: words.slice(at, at + stride), inline: isInline ? send.local.keep() : undefined }
 }
 
-/** Tries again when it is time, unless that was often enough. */
+/** Schedules the next attempt, or gives up when no retry is left. */
 function wait(queuePair: QueuePairEndpoint, went: Exclude<Attempt, 'done'>): void {
   if (went === 'no receive') awaitReceive(queuePair)
   else if (went === 'no answer') awaitAnswer(queuePair)
@@ -153,14 +153,14 @@ function awaitReceive(queuePair: QueuePairEndpoint): void {
     return
   }
   if (queuePair.rnrLeft < 7) queuePair.rnrLeft -= 1
-  // The peer says how long: a code of its own.
+  // The peer chooses the delay, by a code.
   const peer = wire.queuePair(queuePair.attributes.remoteQueuePair)
   schedule(queuePair, rnrMilliseconds(peer?.attributes.minRnrTimer ?? 0))
 }
 
 function awaitAnswer(queuePair: QueuePairEndpoint): void {
   const { timeout } = queuePair.attributes
-  // 0 waits for an answer for ever (IBTA 9.9.2.1.1).
+  // 0 waits for an answer without a limit (IBTA 9.9.2.1.1).
   if (timeout === 0) return
   if (queuePair.retriesLeft < 0) {
     giveUp(queuePair, RETRY_EXC_ERR, why.noAnswer)
@@ -184,7 +184,7 @@ function schedule(queuePair: QueuePairEndpoint, milliseconds: number): void {
   queuePair.timer = setTimeout(() => resume(queuePair), milliseconds).unref()
 }
 
-/** The delay that a code of 5 bits asks for (IBTA 9.7.5.2.8). */
+/** The delay of a code of 5 bits (IBTA 9.7.5.2.8). */
 function rnrMilliseconds(code: number): number {
   if (code === 0) return 655.36
   if (code < 5) return code * 0.01

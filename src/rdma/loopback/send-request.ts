@@ -12,7 +12,7 @@ const { RC, UC, UD } = queuePairTypes.byName
 
 const bits = (...of: readonly number[]) => of.reduce((all, opcode) => all | (1 << opcode), 0)
 
-/** What each type of queue pair can do (ibv_post_send(3)): a bit for each opcode, by the number of the type. */
+/** The operations of each type of queue pair (ibv_post_send(3)): a bit for each opcode, by the number of the type. */
 const possible: number[] = []
 possible[RC] = bits(...Object.values(opcodes))
 possible[UC] = bits(
@@ -40,8 +40,8 @@ export const longestEntry = 2 ** 31
 const isAtomic = (opcode: number) => opcode === opcodes.compareAndSwap || opcode === opcodes.fetchAndAdd
 
 /**
- * A send request as it was read out of the words of a batch: each word once, since others may write there. One is filled
- * anew for each request.
+ * A send request as it was read out of the words of a batch. Each word is read once, since another thread may write there. One
+ * object is filled again for each request.
  */
 export class LoadedSend {
   idLow = 0
@@ -57,7 +57,7 @@ export class LoadedSend {
   swapLow = 0
   swapHigh = 0
   path: Path | undefined
-  /** Whether the address handle is of another domain. */
+  /** Whether the address handle belongs to another domain. */
   isPathForeign = false
   remoteQueuePair = 0
   remoteKey = 0
@@ -67,9 +67,9 @@ export class LoadedSend {
   bindLength = 0
   bindAccess = 0
   bindKey = 0
-  /** The bytes here: to be sent, or to be filled. */
+  /** The memory on this side: bytes that are sent, or that are filled. */
   readonly local: Segments
-  /** Whether a scatter entry is of another domain, or lacks 'localWrite'; devices find out when they use it. */
+  /** Faults of scatter entries that devices find only when they use them: another domain, no 'localWrite', a closed region. */
   isForeign = false
   isReadOnly = false
   isGone = false
@@ -79,9 +79,9 @@ export class LoadedSend {
   }
 
   /**
-   * Reads a request and checks what a driver checks when it is posted.
+   * Reads a request, and makes the checks that a driver makes when a request is posted.
    *
-   * @param inline the bytes of an inline send that was posted before
+   * @param inline the bytes of an inline send that was posted earlier and has waited
    * @returns the reason why it is refused; undefined when it is taken
    */
   load(
@@ -139,7 +139,7 @@ export class LoadedSend {
       const offset = (words[at + entryWord.offset] ?? 0) + (words[at + entryWord.offset + 1] ?? 0) * 2 ** 32
       if (memory === undefined || memory.isImplicit) return 'entryRegistration'
       if (!(offset + length <= memory.length && length <= longestEntry)) return 'entryRange'
-      // The processor reads such bytes itself, by their virtual address.
+      // The processor reads inline bytes itself, by their virtual address.
       if (isInline && memory.storage.kind !== 'region') return 'inlineMemory'
       if (length === 0) continue
       if (memory.domain !== domain) this.isForeign = true
@@ -171,7 +171,7 @@ export class LoadedSend {
     if (this.window === undefined) return 'bindWindow'
     this.bindOffset = (words[at + sendWord.bindOffset] ?? 0) + (words[at + sendWord.bindOffset + 1] ?? 0) * 2 ** 32
     this.bindLength = (words[at + sendWord.bindLength] ?? 0) + (words[at + sendWord.bindLength + 1] ?? 0) * 2 ** 32
-    // Providers look into the registration also when a window is closed: it is the one that it was bound to.
+    // Providers read the registration also when a window is closed: it is the registration that the window was bound to.
     const isClosing = this.window.type === 1 && this.bindLength === 0
     const registration = context.registrations.find(words[at + sendWord.bindRegistration] ?? 0)
     this.bindMemory = isClosing ? this.window.named : registration

@@ -15,7 +15,7 @@ function transition(required: readonly Attribute[], optional: readonly Attribute
   return { required, optional }
 }
 
-/** What is the same for several types. */
+/** A transition for each type of queue pair. */
 function byType(rc: Transition, uc: Transition, ud: Transition): ReadonlyMap<number, Transition> {
   return new Map([
     [RC, rc],
@@ -36,9 +36,9 @@ const sending = (rc: readonly Attribute[]) =>
   )
 
 /**
- * Which attributes a change of state needs, and which it allows beside them: the tables of ibv_modify_qp(3), and of
- * InfiniBand Architecture Specification 1, 11.2.5.2. Every state may go to RESET, and to ERR, with
- * nothing else; but Linux does not let RESET go to ERR.
+ * The attributes that each change of state needs, and those that it allows in addition: the tables of ibv_modify_qp(3) and
+ * of InfiniBand Architecture Specification 1, 11.2.5.2. Every state may change to RESET and to ERR without other attributes,
+ * but Linux does not allow RESET to ERR.
  */
 const table: Readonly<Record<string, ReadonlyMap<number, Transition>>> = {
   'RESET INIT': byType(

@@ -16,7 +16,7 @@ function release(window: Window): void {
   window.access = 0
 }
 
-/** Takes remote access back. @returns false for a window that is not bound, or of type 1, which a bind closes */
+/** Ends the remote access. @returns false for a window that is not bound, and for one of type 1, which a bind closes */
 function invalidateWindow(window: Window): boolean {
   if (window.type === 1 || window.memory === undefined) return false
   release(window)
@@ -24,9 +24,9 @@ function invalidateWindow(window: Window): boolean {
 }
 
 /**
- * Binds as InfiniBand Architecture Specification 1, 10.6.7.2 and Soft-RoCE have it.
+ * Binds a window, by the rules of InfiniBand Architecture Specification 1, 10.6.7.2 and of Soft-RoCE.
  *
- * @returns false when it cannot be; nothing is changed then
+ * @returns false when this is not possible; nothing is changed then
  */
 export function bindTo(queuePair: QueuePairEndpoint, send: LoadedSend): boolean {
   const { window, bindMemory: memory, bindOffset: offset, bindLength: length, bindAccess: access, bindKey } = send
@@ -102,7 +102,7 @@ export function windowCalls(context: LoopbackContext) {
   } satisfies Partial<DeviceCalls>
 }
 
-/** Takes back what a key of the domain of `queuePair` gives. @returns false when it is of no window that can be */
+/** Invalidates the window of a key in the domain of `queuePair`. @returns false when no window of type 2 is bound by it */
 export function invalidateByKey(queuePair: QueuePairEndpoint, rkey: number): boolean {
   const keyed = wire.byKey(rkey)
   if (keyed === undefined || !keyed.isWindow || keyed.domain !== queuePair.domain) return false

@@ -8,41 +8,41 @@ import type { RegisteredMemory } from './registered-memory.js'
 const { ENOMEM } = constants.errno
 
 /**
- * GID of the one port that the loopback devices of this thread have: link-local, with an interface identifier of its own
- * (RFC 7217). It is random, so that a peer of another thread or process is known by its GID.
+ * The GID of the port of all loopback devices of this thread: link-local, with a random interface identifier (RFC 7217). So a
+ * peer of another thread or process is known by its GID.
  */
 export const loopbackGid = fullGid(`fe80${'0'.repeat(12)}${randomBytes(8).toString('hex')}`)
 
-/** Number that datagrams to a group are sent to (IBTA 10.5.2.1). */
+/** The queue pair number of datagrams to a group (IBTA 10.5.2.1). */
 export const groupNumber = 0xff_ffff
 
 /**
- * What joins the queue pairs of all loopback devices of this thread: their numbers, the keys of registered memory, the
- * groups of multicast.
+ * Joins the queue pairs of all loopback devices of this thread: it knows their numbers, the keys of registered memory, and
+ * the multicast groups.
  */
 class Wire {
   readonly #queuePairs = new Map<number, QueuePairEndpoint>()
   readonly #keys = new Map<number, RegisteredMemory | Window>()
   readonly #groups = new Map<string, Set<QueuePairEndpoint>>()
-  // What was looked for last: most batches are for one peer and one memory of it.
+  // The last look-ups: most batches go to one peer and one registration of it.
   #lastKey = 0
   #lastKeyed: RegisteredMemory | Window | undefined
   #last: QueuePairEndpoint | undefined
   #nextNumber = randomInt(0x11, 2 ** 16)
   #nextKey = randomInt(1, 2 ** 16)
 
-  /** A number for a queue pair that is not in use, and was not for the last 2^24. */
+  /** A queue pair number that is not in use. It is not given again before all other numbers were. */
   number(): number {
     for (let tries = 0; tries < groupNumber; tries++) {
       this.#nextNumber = (this.#nextNumber + 1) % groupNumber
       if (this.#nextNumber >= 2 && !this.#queuePairs.has(this.#nextNumber)) return this.#nextNumber
     }
-    throw refusal('ibv_create_qp', 'every number is in use', {}, 'ERR_DEVICE_REFUSED', ENOMEM)
+    throw refusal('ibv_create_qp', 'all queue pair numbers are in use', {}, 'ERR_DEVICE_REFUSED', ENOMEM)
   }
 
   /**
-   * A key that is not in use: 23 bits that count, and a low byte by chance. So a stale key is found again only after
-   * 8 million registrations, and then with one chance in 256. (With the highest bit V8 would have to box it.)
+   * A key that is not in use: a count of 23 bits and a random low byte. So a stale key can be valid again only after
+   * 8 million registrations, and then with a probability of 1 in 256. (V8 would have to box a key with the highest bit.)
    */
   newKey(): number {
     for (let tries = 0; tries < 2 ** 23; tries++) {
@@ -50,7 +50,7 @@ class Wire {
       const key = this.#nextKey * 256 + randomInt(256)
       if (this.#nextKey !== 0 && !this.#keys.has(key)) return key
     }
-    throw refusal('ibv_reg_mr', 'every key is in use', {}, 'ERR_DEVICE_REFUSED', ENOMEM)
+    throw refusal('ibv_reg_mr', 'all keys are in use', {}, 'ERR_DEVICE_REFUSED', ENOMEM)
   }
 
   plug(queuePair: QueuePairEndpoint): void {

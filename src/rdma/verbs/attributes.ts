@@ -85,7 +85,7 @@ export function portAttributes(number: number, port: NativePort): PortAttributes
 
 function linkLayer(value: number): PortAttributes['linkLayer'] {
   if (value === 2) return 'Ethernet'
-  // Drivers from before there was a choice say nothing, and are InfiniBand (ibv_query_port(3)).
+  // Drivers that are older than this field do not set it. Their ports are InfiniBand (ibv_query_port(3)).
   return value === 0 || value === 1 ? 'InfiniBand' : 'unspecified'
 }
 
@@ -116,7 +116,7 @@ const kernelTypes = new Map<string, GidEntry['type']>([
   ['RoCE v2', 'RoCE v2'],
 ])
 
-/** Reading the entry of an index that has none is EINVAL. */
+/** Reading an empty entry fails with EINVAL. */
 function readQuietly(path: string): string | undefined {
   try {
     return readKernelFile(path)?.trim()

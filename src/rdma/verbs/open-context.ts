@@ -5,15 +5,15 @@ import { eventKind, keyWords } from '../../native-verbs.js'
 import type { DeviceListener, RegisteredKeys } from '../contract/device-calls.js'
 import { attempted } from './refusal.js'
 
-/** The devices that this thread has open, by the number that events carry. */
+/** The open devices of this thread, by the number of their context. Events carry this number. */
 const open = new Map<number, OpenContext>()
 
-/** An open device as native code knows it, and who is told of its events. */
+/** An open device as native code knows it, with the listener of its events. */
 export class OpenContext {
   readonly name: string
   readonly #number: number
   #listener: DeviceListener | undefined
-  /** Where native code writes what a registration is; read before the next call. */
+  /** Native code writes handle and keys of a registration here. They are read before the next call. */
   readonly keys = new Uint32Array(keyWords)
 
   /** Opens the device. @throws PinfoldError `ERR_DEVICE_UNKNOWN`, `ERR_DEVICE_PERMISSION`, … */
@@ -52,7 +52,7 @@ export class OpenContext {
     open.delete(number)
   }
 
-  /** What native code has written into `keys`. */
+  /** The registration that native code has written into `keys`. */
   registered(keys: Uint32Array = this.keys): RegisteredKeys {
     const [handle = 0, lkey = 0, rkey = 0, low = 0, high = 0] = keys
     return { handle, lkey, rkey, address: (BigInt(high) << 32n) | BigInt(low) }
@@ -65,6 +65,6 @@ export function rangeArguments({ core, offset, length }: MemoryRange): [number, 
 }
 
 function dispatch(context: number, kind: number, element: number, type: number): void {
-  // One that was closed meanwhile has nobody to tell.
+  // A device that was closed meanwhile has no listener.
   open.get(context)?.told(kind, element, type)
 }

@@ -53,7 +53,7 @@ export function queueCalls(context: OpenContext): QueueCalls {
     createSharedReceiveQueue(domain, { requests, entries, limit }) {
       const words = Uint32Array.of(requests, entries, limit)
       const handle = attempted(() => verbs.createSharedReceiveQueue(context.number, domain, words))
-      // The limit of ibv_create_srq is ignored (ibv_create_srq(3)): it is set by a change.
+      // ibv_create_srq(3) ignores the limit, so a change sets it.
       if (limit > 0) {
         try {
           attempted(() => verbs.modifySharedReceiveQueue(context.number, handle, undefined, limit))

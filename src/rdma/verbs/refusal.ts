@@ -10,17 +10,17 @@ import { reasonOf, refusedRequest } from '../contract/refusal-reasons.js'
 const { EACCES, EBUSY, EIO, ENODEV, ENOENT, ENOMEM, ENOSYS, ENXIO, EOPNOTSUPP, EPERM, EPROTONOSUPPORT } =
   constants.errno
 
-/** What a refusal was about, where that tells more than the errno. */
+/** The arguments of a refused call that explain more than its errno. */
 export interface Attempt {
   /** The device that was to be opened. */
   readonly device?: string
   /** Bytes that were to be registered. */
   readonly length?: number
-  /** What the device has said that it cannot do, whatever errno it gives for it. */
+  /** A capability that the device does not have, whatever errno it answers. */
   readonly unsupported?: string
 }
 
-/** Runs a call of native code; what it throws becomes the error that the contract names. */
+/** Runs a call of native code. An error of it becomes the error of the contract. */
 export function attempted<Result>(call: () => Result, attempt: Attempt = {}): Result {
   try {
     return call()
@@ -29,7 +29,7 @@ export function attempted<Result>(call: () => Result, attempt: Attempt = {}): Re
   }
 }
 
-/** The error of the contract for what native code has thrown (device-calls.ts). */
+/** The error of the contract (device-calls.ts) for an error of native code. */
 export function explainRefusal(error: unknown, attempt: Attempt): PinfoldError {
   if (error instanceof PinfoldError) return error
   if (!isSystemFailure(error)) {
@@ -90,7 +90,7 @@ function installCommand(): string | undefined {
   return undefined
 }
 
-/** The subject is the function, and its version where that matters; the library's own version is in its file's name. */
+/** The subject is the function, with its version if that matters. The file name of the library contains its version. */
 function symbolMissing(failure: SystemFailure): PinfoldError {
   return refused(
     failure,
@@ -117,7 +117,7 @@ function notOpened(failure: SystemFailure, { device = '' }: Attempt): PinfoldErr
   return refused(failure, 'ERR_DEVICE_PERMISSION', message, hint)
 }
 
-/** The character device of an RDMA device: the kernel numbers them on their own. */
+/** The character device of an RDMA device. Its number is not that of the device. */
 function verbsNode(device: string): string | undefined {
   const root = '/sys/class/infiniband_verbs'
   const name = listKernelDirectory(root).find((entry) => readKernelFile(`${root}/${entry}/ibdev`)?.trim() === device)
@@ -133,12 +133,12 @@ function canBe(path: string, mode: number): boolean {
     accessSync(path, mode)
     return true
   } catch {
-    // Absent or forbidden: either way it cannot, which is what was asked.
+    // Absent or forbidden: in both cases the answer is no.
     return false
   }
 }
 
-/** Registering pins, and what a process may pin is limited; the kernel says ENOMEM for that, and for all else. */
+/** Registering pins memory, and RLIMIT_MEMLOCK limits that. The kernel answers ENOMEM for this and for other reasons. */
 function noMemory(failure: SystemFailure, { length = 0 }: Attempt): PinfoldError {
   const { soft, hard } = memlockLimit()
   const { pinned } = processMemory()
@@ -150,7 +150,7 @@ function noMemory(failure: SystemFailure, { length = 0 }: Attempt): PinfoldError
     syscall: failure.syscall,
     errno: failure.errno,
     values: { wanted: length, limit: soft, pinned },
-    // Up to the hard limit a process's own user may raise it; the colon leaves the hard limit as it is.
+    // The user of a process may raise the soft limit up to the hard limit. The colon leaves the hard limit as it is.
     hint: `${needed <= hard ? '' : 'sudo '}prlimit --pid ${process.pid} --memlock=${needed}${needed <= hard ? ':' : ''}`,
     cause: failure,
   })

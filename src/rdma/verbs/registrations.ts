@@ -56,7 +56,7 @@ export function registrationCalls(context: OpenContext): RegistrationCalls {
       try {
         verbs.registerImplicit(number, domain, access, keys)
       } catch (error) {
-        // A device that has none of it refuses the address as a wrong one.
+        // A device without implicit registrations refuses the address as invalid.
         const { implicit } = deviceAttributes(attempted(() => verbs.query(number))).onDemand
         throw explainRefusal(error, implicit ? {} : { unsupported: 'registrations of the whole address space' })
       }

@@ -14,7 +14,7 @@ import { type Act, Actor, type Outcome } from './region-actor.js'
 
 const [seed, limit, path] = process.argv.slice(2)
 const threadCount = 4
-const program = await compiled('./region-model-worker.ts')
+const program = compiled('region-model-worker.ts')
 
 // A step that never ends is told by its name, and not by whoever waits for this process.
 let current = 'the start'
