@@ -5,7 +5,11 @@ import {
   parseRemoteMemory,
   type QueuePair,
   type QueuePairDescription,
+  type ReceiveBatch,
+  type ReceiveRing,
   type RemoteMemory,
+  type SendBatch,
+  type SendRing,
 } from '../../src/index.js'
 
 // Checked by the compiler. What is in a function here is never called.
@@ -36,4 +40,10 @@ test('an option that would do nothing does not compile', () => {
     formatGid('::1', { spelling: 'long' })
   }
   expectTypeOf(wrong).toBeFunction()
+})
+
+test('the former names of batches are aliases', () => {
+  expectTypeOf<SendRing>().toEqualTypeOf<SendBatch>()
+  expectTypeOf<ReceiveRing>().toEqualTypeOf<ReceiveBatch>()
+  expectTypeOf<QueuePair['sends']>().toEqualTypeOf<SendBatch>()
 })

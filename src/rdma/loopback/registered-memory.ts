@@ -21,7 +21,7 @@ export type Storage =
 export class RegisteredMemory {
   readonly isWindow = false
   handle: Handle = 0
-  /** Its key on the wire, which is its lkey and rkey. */
+  /** Its lkey and rkey: a new one after each `reregister`. */
   key: number
   domain: Domain
   access: number
