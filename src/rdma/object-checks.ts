@@ -43,11 +43,13 @@ const classNames: Readonly<Record<ObjectKind, string>> = {
 }
 
 /** Whether a value is an object of that kind. A Proxy of one is not, and neither is an object with the same prototype. */
-export function isObject<Kind extends ObjectKind>(value: unknown, kind: Kind): value is ObjectOfKind[Kind] {
+export function isObjectOfKind<Kind extends ObjectKind>(value: unknown, kind: Kind): value is ObjectOfKind[Kind] {
   return kindOf(value) === kind
 }
 
 /** A schema of the objects of a kind. */
 export function deviceObject<Kind extends ObjectKind>(kind: Kind): z.ZodType<ObjectOfKind[Kind], ObjectOfKind[Kind]> {
-  return z.custom<ObjectOfKind[Kind]>((value) => isObject(value, kind), { error: `expected a ${classNames[kind]}` })
+  return z.custom<ObjectOfKind[Kind]>((value) => isObjectOfKind(value, kind), {
+    error: `expected a ${classNames[kind]}`,
+  })
 }

@@ -7,7 +7,7 @@ import { type Access, type Rights, rightsOf } from './contract/access-flags.js'
 import type { RegisteredKeys } from './contract/device-calls.js'
 import { address64 } from './contract/number-options.js'
 import { callsOf, handleOf } from './device-object.js'
-import { deviceObject, isObject } from './object-checks.js'
+import { deviceObject, isObjectOfKind } from './object-checks.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import { Registration } from './registration.js'
 
@@ -61,7 +61,7 @@ function understood(
   access: readonly Access[],
   options: RegisterOptions | undefined,
 ): { readonly range: MemoryRange; readonly rights: Rights; readonly address: bigint | undefined } {
-  if (!isObject(domain, 'domain')) checked('register: domain', domainArgument, domain)
+  if (!isObjectOfKind(domain, 'domain')) checked('register: domain', domainArgument, domain)
   const range = filledRange('register', memory)
   const rights = rightsOf('register', access)
   const address = options === undefined ? undefined : checked('register', registerOptions, options).address

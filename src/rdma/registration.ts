@@ -10,7 +10,7 @@ import type { RegisteredKeys } from './contract/device-calls.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, requireSameDevice } from './device-object.js'
 import type { MemoryWindow } from './memory-window.js'
-import { deviceObject, isObject } from './object-checks.js'
+import { deviceObject, isObjectOfKind } from './object-checks.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js'
 
@@ -248,7 +248,7 @@ export const workMemory = z.custom<WorkMemory>((value) => isRegistrationSlice(va
 })
 
 export function isRegistration(value: unknown): value is Registration {
-  return isObject(value, 'registration')
+  return isObjectOfKind(value, 'registration')
 }
 
 /** As `instanceof`; false for a Proxy whose trap throws. */
