@@ -75,18 +75,28 @@ struct Words : std::vector<std::uint32_t> {
   std::uint32_t& at(std::size_t request, std::size_t word) { return (*this)[request * kStride + word]; }
 };
 
-// errno of the refusal, 0 for none; `posted` tells how many went before.
-int post(Bench& bench, const Words& words, double* posted = nullptr, std::size_t stride = kStride) {
+struct Refused {
+  int error = 0;
+  double posted = -1;
+  Refusal reason = Refusal::None;
+};
+
+// How the requests were refused; error 0 if they were not.
+Refused refusalOf(Bench& bench, const Words& words) {
   try {
-    bench.qp().postSend(words, stride, words.size() / kStride);
+    bench.qp().postSend(words, kStride, words.size() / kStride);
   } catch (const os::SystemError& error) {
+    Refused refused{.error = error.error()};
     for (const auto& [name, value] : error.values()) {
-      if (name == "posted" && posted != nullptr) *posted = value;
+      if (name == "posted") refused.posted = value;
+      if (name == "reason") refused.reason = static_cast<Refusal>(value);
     }
-    return error.error();
+    return refused;
   }
-  return 0;
+  return {};
 }
+
+int post(Bench& bench, const Words& words) { return refusalOf(bench, words).error; }
 
 TEST("a burst of more requests than a batch is posted whole") {
   Bench bench;
@@ -100,9 +110,10 @@ TEST("a wrong request stops a burst: those before it are posted, and counted") {
   for (const std::size_t wrong : {std::size_t{0}, std::size_t{5}, std::size_t{31}, std::size_t{32}, std::size_t{70}}) {
     Words words(bench, 80);
     words.at(wrong, send_word::kOpcode) = 99;
-    double posted = -1;
-    CHECK_EQUAL(post(bench, words, &posted), EINVAL);
-    CHECK_EQUAL(posted, static_cast<double>(wrong));
+    const Refused refused = refusalOf(bench, words);
+    CHECK_EQUAL(refused.error, EINVAL);
+    CHECK(refused.reason == Refusal::Operation);
+    CHECK_EQUAL(refused.posted, static_cast<double>(wrong));
     CHECK_EQUAL(bench.completions(), wrong);
   }
 }
@@ -114,26 +125,29 @@ TEST("what a request must not say is refused before libibverbs is called") {
   struct Wrong {
     std::size_t word;
     std::uint32_t value;
+    Refusal reason;
   };
-  for (const auto& [word, value] : std::initializer_list<Wrong>{
-           {send_word::kOpcode, IBV_WR_TSO},
-           {send_word::kOpcode, UINT32_MAX},
-           {send_word::kFlags, 1U << 4U},
-           {send_word::kEntries, kEntries + 1},
-           {send_word::kEntries, UINT32_MAX},
-           {entry + entry_word::kRegistration, 0},
-           {entry + entry_word::kRegistration, bench.domain},
-           {entry + entry_word::kRegistration, bench.registration + ObjectTable::kPlaces},
-           {entry + entry_word::kLength, size + 1},
-           {entry + entry_word::kLength, UINT32_MAX},
-           {entry + entry_word::kOffset, size - 7},
-           {entry + entry_word::kOffset, UINT32_MAX},
-           {entry + entry_word::kOffset + 1, 1},
-           {entry + entry_word::kOffset + 1, UINT32_MAX},
+  for (const auto& [word, value, reason] : std::initializer_list<Wrong>{
+           {send_word::kOpcode, IBV_WR_TSO, Refusal::Operation},
+           {send_word::kOpcode, UINT32_MAX, Refusal::Operation},
+           {send_word::kFlags, 1U << 4U, Refusal::Flags},
+           {send_word::kEntries, kEntries + 1, Refusal::Entries},
+           {send_word::kEntries, UINT32_MAX, Refusal::Entries},
+           {entry + entry_word::kRegistration, 0, Refusal::EntryRegistration},
+           {entry + entry_word::kRegistration, bench.domain, Refusal::EntryRegistration},
+           {entry + entry_word::kRegistration, bench.registration + ObjectTable::kPlaces, Refusal::EntryRegistration},
+           {entry + entry_word::kLength, size + 1, Refusal::EntryRange},
+           {entry + entry_word::kLength, UINT32_MAX, Refusal::EntryRange},
+           {entry + entry_word::kOffset, size - 7, Refusal::EntryRange},
+           {entry + entry_word::kOffset, UINT32_MAX, Refusal::EntryRange},
+           {entry + entry_word::kOffset + 1, 1, Refusal::EntryRange},
+           {entry + entry_word::kOffset + 1, UINT32_MAX, Refusal::EntryRange},
        }) {
     Words words(bench);
     words.at(0, word) = value;
-    CHECK_EQUAL(post(bench, words), EINVAL);
+    const Refused refused = refusalOf(bench, words);
+    CHECK_EQUAL(refused.error, EINVAL);
+    CHECK(refused.reason == reason);
   }
   CHECK_EQUAL(bench.faults->calls()["ibv_post_send"], 0U);
 }
@@ -269,9 +283,10 @@ TEST("a window is bound to memory that can be bound to, and one of type 1 closed
 TEST("what libibverbs refuses half-way is told with how many it took") {
   Bench bench;
   bench.faults->inject("ibv_post_send", 2, ENOMEM);
-  double posted = -1;
-  CHECK_EQUAL(post(bench, Words(bench, 80), &posted), ENOMEM);
-  CHECK_EQUAL(posted, static_cast<double>(kBatch));
+  const Refused refused = refusalOf(bench, Words(bench, 80));
+  CHECK_EQUAL(refused.error, ENOMEM);
+  CHECK(refused.reason == Refusal::None);
+  CHECK_EQUAL(refused.posted, static_cast<double>(kBatch));
 }
 
 TEST("receives are checked as sends are") {
