@@ -49,7 +49,7 @@ export function openLoopback(): DeviceCalls {
     },
     freeDomain(handle) {
       const domain = context.domains.get('ibv_dealloc_pd', handle)
-      if (domain.uses > 0) throw busy('ibv_dealloc_pd', `${domain.uses} objects are in it`)
+      if (domain.uses > 0) throw busy('ibv_dealloc_pd', `${domain.uses} objects use the domain`)
       context.domains.remove('ibv_dealloc_pd', handle)
     },
     createAddressHandle(handle, path) {

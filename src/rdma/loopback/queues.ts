@@ -31,7 +31,7 @@ export function queueCalls(context: LoopbackContext) {
     resizeCompletionQueue(handle, entries) {
       const queue = context.completionQueues.get('ibv_resize_cq', handle)
       if (entries > limits.completions || !queue.resize(entries)) {
-        throw refusal('ibv_resize_cq', `${queue.count} completions are in it`, { entries })
+        throw refusal('ibv_resize_cq', `the queue holds ${queue.count} completions`, { entries })
       }
       return entries
     },
@@ -72,7 +72,10 @@ export function queueCalls(context: LoopbackContext) {
       const queue = context.shared.get('ibv_modify_srq', handle)
       const size = requests ?? queue.capacity
       if (size > limits.sharedRequests || size < queue.receives.length || (limit ?? 0) > size) {
-        throw refusal('ibv_modify_srq', `${queue.receives.length} receives are posted, of ${size}`, { requests, limit })
+        throw refusal('ibv_modify_srq', `${queue.receives.length} receives are posted, and ${size} were requested`, {
+          requests,
+          limit,
+        })
       }
       queue.capacity = size
       queue.limit = limit ?? queue.limit

@@ -102,11 +102,11 @@ export function whyNotChange(type: number, from: number, change: QueuePairChange
       ? none
       : table[`${names.nameOf(from)} ${names.nameOf(to)}`]?.get(type)
   const way = `${names.nameOf(from)} to ${names.nameOf(to)}`
-  if (found === undefined) return `a queue pair of this type cannot go from ${way}`
+  if (found === undefined) return `a queue pair of this type cannot change from ${way}`
   const given = new Set(Object.keys(change).filter((name) => name !== 'state'))
   const missing = found.required.find((name) => !given.has(name))
-  if (missing !== undefined) return `from ${way} '${missing}' is needed`
+  if (missing !== undefined) return `the change from ${way} needs '${missing}'`
   const allowed = new Set<string>([...found.required, ...found.optional])
   const extra = [...given].find((name) => !allowed.has(name))
-  return extra === undefined ? undefined : `from ${way} '${extra}' cannot be changed`
+  return extra === undefined ? undefined : `the change from ${way} does not allow '${extra}'`
 }
