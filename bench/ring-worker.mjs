@@ -1,5 +1,5 @@
-// A thread with a ring (workloads/ring.ts), alone or at one end of it: told how many rounds, it answers the seconds that
-// they took. An isolate of its own, so that V8 has seen no other ring, nor another burst.
+// A thread with a ring (workloads/ring.ts), alone or at one end of it. It is told a number of rounds, and answers the seconds
+// that they took. It is an isolate of its own, so that V8 has seen no other ring and no other burst.
 import { readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -8,64 +8,76 @@ import { attachRegion, attachRing } from 'pinfold'
 const { handle, work, barrier } = workerData
 const ring = attachRing(attachRegion(handle))
 const ready = new Int32Array(barrier ?? new SharedArrayBuffer(4))
-const values = Uint32Array.from({ length: 32 }, (_, index) => index)
-const out = new Uint32Array(32)
 
 function startTogether() {
   Atomics.add(ready, 0, 1)
   while (Atomics.load(ready, 0) < 2);
 }
 
-const works = {
-  produce(rounds) {
-    for (let round = 0; round < rounds; round++) {
-      values[0] = round
-      while (ring.enqueueBulk(values, 32) === 0);
-    }
-    return 0
-  },
-  consume(rounds) {
-    let sum = 0
-    for (let round = 0; round < rounds; round++) {
-      while (ring.dequeueBulk(values, 32) === 0);
-      sum += values[0]
-    }
-    return sum
-  },
-  1(rounds) {
-    let sum = 0
-    for (let round = 0; round < rounds; round++) {
-      ring.enqueue(round)
-      sum += ring.dequeue()
-    }
-    return sum
-  },
-  8(rounds) {
-    let sum = 0
-    for (let round = 0; round < rounds; round++) {
-      values[0] = round
-      sum += ring.enqueueBulk(values, 8)
-      sum += ring.dequeueBulk(out, 8)
-      sum += out[0]
-    }
-    return sum
-  },
-  32(rounds) {
-    let sum = 0
-    for (let round = 0; round < rounds; round++) {
-      values[0] = round
-      sum += ring.enqueueBulk(values, 32)
-      sum += ring.dequeueBulk(out, 32)
-      sum += out[0]
-    }
-    return sum
-  },
+function produce(rounds) {
+  const values = Uint32Array.from({ length: 32 }, (_, index) => index)
+  for (let round = 0; round < rounds; round++) {
+    values[0] = round
+    while (ring.enqueueBulk(values, 32) === 0);
+  }
+  return 0
 }
 
-parentPort.on('message', (rounds) => {
+function consume(rounds) {
+  const values = new Uint32Array(32)
+  let sum = 0
+  for (let round = 0; round < rounds; round++) {
+    while (ring.dequeueBulk(values, 32) === 0);
+    sum += values[0]
+  }
+  return sum
+}
+
+function passSingle(rounds) {
+  let sum = 0
+  for (let round = 0; round < rounds; round++) {
+    ring.enqueue(round)
+    sum += ring.dequeue()
+  }
+  return sum
+}
+
+/**
+ * Passes bursts through the ring. The size of a burst is a constant of a program, so each size has a loop of its own text:
+ * V8 would treat a variable of a loop that is shared as a variable.
+ */
+function passBursts({ burst, call, arrays }) {
+  const from = Array.from({ length: arrays }, () => Uint32Array.from({ length: burst }, (_, index) => index))
+  const to = Array.from({ length: arrays }, () => new Uint32Array(burst))
+  const pass = (index) => `
+      from${index}[0] = round
+      sum += ring.enqueue${call}(from${index}, ${burst})
+      sum += ring.dequeue${call}(to${index}, ${burst})
+      sum += to${index}[0]`
+  const loop = `
+    const [from0, from1] = from, [to0, to1] = to
+    return (rounds) => {
+      let sum = 0
+      for (let round = 0; round < rounds; round += ${arrays}) {${from.map((_, index) => pass(index)).join('')}
+      }
+      return sum
+    }`
+  return new Function('ring', 'from', 'to', loop)(ring, from, to)
+}
+
+function passes(shape) {
+  if (!shape.isAligned) {
+    ring.enqueue(0)
+    ring.dequeue()
+  }
+  return shape.call === 'Single' ? passSingle : passBursts(shape)
+}
+
+const rounds = { produce, consume }[work] ?? passes(work)
+parentPort.on('message', (count) => {
   if (barrier !== undefined) startTogether()
   const start = process.hrtime.bigint()
-  const sum = works[work](rounds)
+  const sum = rounds(count)
   const seconds = Number(process.hrtime.bigint() - start) / 1e9
   parentPort.postMessage(Number.isFinite(sum) ? seconds : Number.NaN)
 })

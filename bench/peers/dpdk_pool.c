@@ -27,7 +27,10 @@ static inline __attribute__((always_inline)) double keep_some(unsigned keep_coun
 
 static double keep512_1(uint64_t rounds) { return keep_some(512, 1, rounds); }
 static double keep512_4(uint64_t rounds) { return keep_some(512, 4, rounds); }
+static double keep512_8(uint64_t rounds) { return keep_some(512, 8, rounds); }
+static double keep512_16(uint64_t rounds) { return keep_some(512, 16, rounds); }
 static double keep512_32(uint64_t rounds) { return keep_some(512, 32, rounds); }
+static double keep512_64(uint64_t rounds) { return keep_some(512, 64, rounds); }
 static double keep8192_32(uint64_t rounds) { return keep_some(8192, 32, rounds); }
 
 // Bursts of 32, each element looked at once, and given back.
@@ -53,10 +56,8 @@ int main(int argc, char** argv) {
     errno = rte_errno;
     give_up("rte_mempool_create");
   }
-  const struct workload workloads[] = {{"keep512_1", keep512_1},
-                                       {"keep512_4", keep512_4},
-                                       {"keep512_32", keep512_32},
-                                       {"keep8192_32", keep8192_32},
-                                       {"look_32", look_32}};
+  const struct workload workloads[] = {
+      {"keep512_1", keep512_1},   {"keep512_4", keep512_4},   {"keep512_8", keep512_8},     {"keep512_16", keep512_16},
+      {"keep512_32", keep512_32}, {"keep512_64", keep512_64}, {"keep8192_32", keep8192_32}, {"look_32", look_32}};
   return serve(workloads, sizeof workloads / sizeof *workloads);
 }

@@ -9,34 +9,66 @@
 #include <rte_ring_elem.h>
 #include <stdatomic.h>
 
-#define MOST 32
+#define MOST 64
+#define BETWEEN 32
 
 static struct rte_ring* single;
 static struct rte_ring* shared;
-static uint32_t in[MOST];
-static uint32_t out[MOST];
+// The same, at odd positions.
+static struct rte_ring* single_odd;
+static struct rte_ring* shared_odd;
+static uint32_t in[2][MOST];
+static uint32_t out[2][MOST];
 
-// n is a constant wherever this is called, as it is in a program that has a burst size.
-static inline __attribute__((always_inline)) double pass(struct rte_ring* ring, unsigned n, uint64_t rounds) {
+enum call { BULK, BURST };
+
+// All but the ring and the rounds are constants wherever this is called, as they are in a program that has a burst
+// size.
+static inline __attribute__((always_inline)) double pass(struct rte_ring* ring, unsigned n, enum call call,
+                                                         unsigned arrays, uint64_t rounds) {
   uint64_t sum = 0;
   const double start = now();
   for (uint64_t i = 0; i < rounds; i++) {
-    in[0] = (uint32_t)i;
-    sum += rte_ring_enqueue_bulk_elem(ring, in, sizeof *in, n, NULL);
-    sum += rte_ring_dequeue_bulk_elem(ring, out, sizeof *out, n, NULL);
-    sum += out[0];
+    uint32_t* from = in[i % arrays];
+    uint32_t* to = out[i % arrays];
+    from[0] = (uint32_t)i;
+    if (call == BULK) {
+      sum += rte_ring_enqueue_bulk_elem(ring, from, sizeof *from, n, NULL);
+      sum += rte_ring_dequeue_bulk_elem(ring, to, sizeof *to, n, NULL);
+    } else {
+      sum += rte_ring_enqueue_burst_elem(ring, from, sizeof *from, n, NULL);
+      sum += rte_ring_dequeue_burst_elem(ring, to, sizeof *to, n, NULL);
+    }
+    sum += to[0];
   }
   const double seconds = now() - start;
   keep(sum);
   return seconds;
 }
 
-static double single_1(uint64_t rounds) { return pass(single, 1, rounds); }
-static double single_8(uint64_t rounds) { return pass(single, 8, rounds); }
-static double single_32(uint64_t rounds) { return pass(single, 32, rounds); }
-static double shared_1(uint64_t rounds) { return pass(shared, 1, rounds); }
-static double shared_8(uint64_t rounds) { return pass(shared, 8, rounds); }
-static double shared_32(uint64_t rounds) { return pass(shared, 32, rounds); }
+#define DEFINE_BULK(ring, n) \
+  static double ring##_##n(uint64_t rounds) { return pass(ring, n, BULK, 1, rounds); }
+#define DEFINE_BURST(ring, n) \
+  static double ring##_burst_##n(uint64_t rounds) { return pass(ring, n, BURST, 1, rounds); }
+#define DEFINE_ODD(ring, n) \
+  static double ring##_odd_##n(uint64_t rounds) { return pass(ring##_odd, n, BULK, 1, rounds); }
+#define DEFINE_TWO(ring, n) \
+  static double ring##_two_##n(uint64_t rounds) { return pass(ring, n, BULK, 2, rounds); }
+#define NAME_BULK(ring, n) {#ring "_" #n, ring##_##n},
+#define NAME_BURST(ring, n) {#ring "_burst_" #n, ring##_burst_##n},
+#define NAME_ODD(ring, n) {#ring "_odd_" #n, ring##_odd_##n},
+#define NAME_TWO(ring, n) {#ring "_two_" #n, ring##_two_##n},
+
+#define EACH_SIZE(DO, ring) DO(ring, 1) DO(ring, 4) DO(ring, 8) DO(ring, 16) DO(ring, 32) DO(ring, 64)
+// The rows of bench/workloads/ring.ts.
+#define EACH_ROW(DO)                                                                                     \
+  EACH_SIZE(DO##_BULK, single)                                                                           \
+  EACH_SIZE(DO##_BURST, single)                                                                          \
+  DO##_ODD(single, 4) DO##_ODD(single, 8) DO##_ODD(single, 16) DO##_ODD(single, 32) DO##_ODD(single, 64) \
+      DO##_TWO(single, 4) DO##_TWO(single, 32) EACH_SIZE(DO##_BULK, shared) DO##_BURST(shared, 32)       \
+          DO##_ODD(shared, 32) DO##_TWO(shared, 32)
+
+EACH_ROW(DEFINE)
 
 static int processors[2];
 static atomic_int ready;
@@ -57,24 +89,24 @@ static void start_together(void) {
 static void* produce(void* nothing) {
   (void)nothing;
   pin(processors[0]);
-  uint32_t values[MOST];
-  for (uint32_t i = 0; i < MOST; i++) values[i] = i;
+  uint32_t values[BETWEEN];
+  for (uint32_t i = 0; i < BETWEEN; i++) values[i] = i;
   start_together();
   for (uint64_t i = 0; i < bursts; i++) {
     values[0] = (uint32_t)i;
-    while (rte_ring_enqueue_bulk_elem(single, values, sizeof *values, MOST, NULL) == 0) rte_pause();
+    while (rte_ring_enqueue_bulk_elem(single, values, sizeof *values, BETWEEN, NULL) == 0) rte_pause();
   }
   return NULL;
 }
 
 static void* consume(void* seconds) {
   pin(processors[1]);
-  uint32_t values[MOST];
+  uint32_t values[BETWEEN];
   uint64_t sum = 0;
   start_together();
   const double start = now();
   for (uint64_t i = 0; i < bursts; i++) {
-    while (rte_ring_dequeue_bulk_elem(single, values, sizeof *values, MOST, NULL) == 0) rte_pause();
+    while (rte_ring_dequeue_bulk_elem(single, values, sizeof *values, BETWEEN, NULL) == 0) rte_pause();
     sum += values[0];
   }
   *(double*)seconds = now() - start;
@@ -109,9 +141,11 @@ int main(int argc, char** argv) {
   start_eal();
   single = create("single", count, RING_F_SP_ENQ | RING_F_SC_DEQ);
   shared = create("shared", count, 0);
-  for (uint32_t i = 0; i < MOST; i++) in[i] = i;
-  const struct workload workloads[] = {{"single_1", single_1},    {"single_8", single_8}, {"single_32", single_32},
-                                       {"shared_1", shared_1},    {"shared_8", shared_8}, {"shared_32", shared_32},
-                                       {"between_32", between_32}};
+  single_odd = create("single_odd", count, RING_F_SP_ENQ | RING_F_SC_DEQ);
+  shared_odd = create("shared_odd", count, 0);
+  for (uint32_t i = 0; i < MOST; i++) in[0][i] = in[1][i] = i;
+  pass(single_odd, 1, BULK, 1, 1);
+  pass(shared_odd, 1, BULK, 1, 1);
+  const struct workload workloads[] = {EACH_ROW(NAME){"between_32", between_32}};
   return serve(workloads, sizeof workloads / sizeof *workloads);
 }

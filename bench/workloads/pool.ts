@@ -12,14 +12,20 @@ const nanoseconds = 1e9
 type Pool = ReturnType<typeof pinfold.createBufferPool>
 
 interface Shape {
-  /** Of the peer's workload. */
+  /** The row's part of the suite. */
   readonly name: string
+  /** The peer's workload, if it has another name. */
+  readonly peer?: string
   readonly what: string
   /** Elements a round, and rounds a sample. */
   readonly elements: number
   readonly rounds: number
   readonly ours: (pool: Pool) => Contender
-  readonly target: Target
+  readonly target?: Target
+}
+
+function bulk(count: number, rounds: number): Omit<Shape, 'ours'> {
+  return { name: `keep512_${count}`, what: `getBulk and putBulk, n = ${count}, keep 512`, elements: 512, rounds }
 }
 
 const shapes: readonly Shape[] = [
@@ -31,21 +37,32 @@ const shapes: readonly Shape[] = [
     ours: single,
     target: rateAtLeast(1),
   },
+  { ...bulk(1, 100), name: 'bulk512_1', peer: 'keep512_1', ours: by1 },
+  { ...bulk(4, 200), ours: by4, target: rateAtLeast(0.8) },
+  { ...bulk(8, 300), ours: by8 },
+  { ...bulk(16, 400), ours: by16 },
+  { ...bulk(32, 500), ours: by32, target: rateAtLeast(0.6) },
+  { ...bulk(64, 500), ours: by64 },
   {
-    name: 'keep512_4',
-    what: 'getBulk and putBulk, n = 4, keep 512',
-    elements: 512,
-    rounds: 200,
-    ours: by4,
-    target: rateAtLeast(0.8),
+    ...bulk(4, 200),
+    name: 'odd512_4',
+    peer: 'keep512_4',
+    what: 'getBulk and putBulk, n = 4, keep 512, at odd places of the array',
+    ours: by4AtOdd,
   },
   {
-    name: 'keep512_32',
-    what: 'getBulk and putBulk, n = 32, keep 512',
-    elements: 512,
-    rounds: 500,
-    ours: by32,
-    target: rateAtLeast(0.6),
+    ...bulk(32, 500),
+    name: 'odd512_32',
+    peer: 'keep512_32',
+    what: 'getBulk and putBulk, n = 32, keep 512, at odd places of the array',
+    ours: by32AtOdd,
+  },
+  {
+    ...bulk(32, 500),
+    name: 'two512_32',
+    peer: 'keep512_32',
+    what: 'getBulk and putBulk, n = 32, keep 512, two arrays in turn',
+    ours: by32OfTwo,
   },
   {
     name: 'look_32',
@@ -67,7 +84,7 @@ const shapes: readonly Shape[] = [
 
 export const suite: Suite = {
   about: 'elements taken out of a pool and given back, by one thread, beside rte_mempool of DPDK',
-  // 33 MiB of ours, and what DPDK takes for its 16,384 elements and itself.
+  // 33 MiB for our pool, the others for DPDK and its 16,384 elements.
   hugepages: 64,
   oneProcessor: true,
   parts: shapes.map(({ name }) => name),
@@ -77,12 +94,13 @@ export const suite: Suite = {
   },
 }
 
-async function measure(report: Report, { name, what, elements, rounds, ours, target }: Shape): Promise<void> {
+async function measure(report: Report, shape: Shape): Promise<void> {
+  const { name, peer = name, what, elements, rounds, ours, target } = shape
   using memory = pinfold.openRegistrySync({})
   const region = memory.allocateSync('pool', { size: 34 * MiB, pages: '2MiB' })
   await using dpdk = await Peer.start('dpdk_pool', count, elementSize)
   using pool = pinfold.createBufferPool(region, { elementSize, count })
-  const contenders = { ours: ours(pool), dpdk: dpdk.contender(name) }
+  const contenders = { ours: ours(pool), dpdk: dpdk.contender(peer) }
   const taken = await interleave(contenders, { samples: 401, warmUp: 40, rounds })
   report.add({
     name: `pool ${what}, an element out and in`,
@@ -90,7 +108,7 @@ async function measure(report: Report, { name, what, elements, rounds, ours, tar
     scale: nanoseconds / elements,
     value: taken.of('ours'),
     peer: { name: 'rte_mempool', value: taken.of('dpdk'), ratio: taken.ratio('ours', 'dpdk') },
-    target,
+    ...(target === undefined ? {} : { target }),
   })
 }
 
@@ -107,7 +125,19 @@ function single(pool: Pool): Contender {
   })
 }
 
-// A burst's size is a constant of a program, here as in the peer, so each has a loop of its own.
+// The size of a burst is a constant of a program, here as in the peer, so each size has a loop of its own.
+
+function by1(pool: Pool): Contender {
+  const kept = new Uint32Array(512)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 0; at < 512; at += 1) sum += pool.getBulk(kept, 1, at)
+      for (let at = 0; at < 512; at += 1) pool.putBulk(kept, 1, at)
+    }
+    return sum
+  })
+}
 
 function by4(pool: Pool): Contender {
   const kept = new Uint32Array(512)
@@ -121,6 +151,30 @@ function by4(pool: Pool): Contender {
   })
 }
 
+function by8(pool: Pool): Contender {
+  const kept = new Uint32Array(512)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 0; at < 512; at += 8) sum += pool.getBulk(kept, 8, at)
+      for (let at = 0; at < 512; at += 8) pool.putBulk(kept, 8, at)
+    }
+    return sum
+  })
+}
+
+function by16(pool: Pool): Contender {
+  const kept = new Uint32Array(512)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 0; at < 512; at += 16) sum += pool.getBulk(kept, 16, at)
+      for (let at = 0; at < 512; at += 16) pool.putBulk(kept, 16, at)
+    }
+    return sum
+  })
+}
+
 function by32(pool: Pool): Contender {
   const kept = new Uint32Array(512)
   return timed((rounds) => {
@@ -128,6 +182,58 @@ function by32(pool: Pool): Contender {
     for (let round = 0; round < rounds; round++) {
       for (let at = 0; at < 512; at += 32) sum += pool.getBulk(kept, 32, at)
       for (let at = 0; at < 512; at += 32) pool.putBulk(kept, 32, at)
+    }
+    return sum
+  })
+}
+
+function by64(pool: Pool): Contender {
+  const kept = new Uint32Array(512)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 0; at < 512; at += 64) sum += pool.getBulk(kept, 64, at)
+      for (let at = 0; at < 512; at += 64) pool.putBulk(kept, 64, at)
+    }
+    return sum
+  })
+}
+
+function by4AtOdd(pool: Pool): Contender {
+  const kept = new Uint32Array(513)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 1; at < 513; at += 4) sum += pool.getBulk(kept, 4, at)
+      for (let at = 1; at < 513; at += 4) pool.putBulk(kept, 4, at)
+    }
+    return sum
+  })
+}
+
+function by32AtOdd(pool: Pool): Contender {
+  const kept = new Uint32Array(513)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 1; at < 513; at += 32) sum += pool.getBulk(kept, 32, at)
+      for (let at = 1; at < 513; at += 32) pool.putBulk(kept, 32, at)
+    }
+    return sum
+  })
+}
+
+function by32OfTwo(pool: Pool): Contender {
+  const kept = new Uint32Array(256)
+  const other = new Uint32Array(256)
+  return timed((rounds) => {
+    let sum = 0
+    for (let round = 0; round < rounds; round++) {
+      for (let at = 0; at < 256; at += 32) sum += pool.getBulk(kept, 32, at) + pool.getBulk(other, 32, at)
+      for (let at = 0; at < 256; at += 32) {
+        pool.putBulk(kept, 32, at)
+        pool.putBulk(other, 32, at)
+      }
     }
     return sum
   })

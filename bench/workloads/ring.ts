@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { RegionHandle } from '../../src/index.js'
+import type { Region, RegionHandle } from '../../src/index.js'
 import { MiB } from '../../src/sizes.js'
 import { parseIndexList } from '../../src/system/kernel-files.js'
 import { type Contender, interleave } from '../measure.js'
@@ -15,7 +15,7 @@ const nanoseconds = 1e9
 
 export const suite: Suite = {
   about: 'values through a ring, by one thread and by two, beside rte_ring of DPDK',
-  // One for ours, and what DPDK takes for itself.
+  // One for our rings, the others for DPDK.
   hugepages: 16,
   oneProcessor: true,
   async run(report) {
@@ -24,55 +24,94 @@ export const suite: Suite = {
   },
 }
 
+/** What ring-worker.mjs passes through a ring. */
 interface Shape {
-  readonly name: string
-  readonly threads: 'one' | 'many'
-  readonly burst: 1 | 8 | 32
-  readonly target?: Target
+  /** Values in each call. */
+  readonly burst: 1 | 4 | 8 | 16 | 32 | 64
+  /** enqueue and dequeue; enqueueBulk and dequeueBulk; enqueueBurst and dequeueBurst. */
+  readonly call: 'Single' | 'Bulk' | 'Burst'
+  /** True if the positions in the ring are multiples of the burst; else they are odd. */
+  readonly isAligned: boolean
+  /** The caller's arrays on each side, which it uses in turn. */
+  readonly arrays: 1 | 2
 }
 
-const shapes: readonly Shape[] = [
-  { name: 'single_1', threads: 'one', burst: 1 },
-  { name: 'single_8', threads: 'one', burst: 8 },
-  { name: 'single_32', threads: 'one', burst: 32, target: rateAtLeast(0.9) },
-  // As a program has it before a second thread comes: the first keeps both sides.
-  { name: 'shared_1', threads: 'many', burst: 1, target: rateAtLeast(0.45) },
-  { name: 'shared_8', threads: 'many', burst: 8 },
-  { name: 'shared_32', threads: 'many', burst: 32, target: rateAtLeast(0.55) },
+interface Ring {
+  readonly threads: 'one' | 'many'
+  /** True if a second thread has used the ring before, so that threads take turns: a compare-exchange for each call. */
+  readonly isShared: boolean
+}
+
+const bursts = [1, 4, 8, 16, 32, 64] as const
+const one: Ring = { threads: 'one', isShared: false }
+/** As a program has it before a second thread comes: the first keeps both sides. */
+const manyBefore: Ring = { threads: 'many', isShared: false }
+const manyAfter: Ring = { threads: 'many', isShared: true }
+const plain = { call: 'Bulk', isAligned: true, arrays: 1 } as const
+
+const rows: readonly (readonly [Ring, Shape, (Target | undefined)?])[] = [
+  [one, { ...plain, burst: 1, call: 'Single' }],
+  ...bursts.map((burst) => [one, { ...plain, burst }, burst === 32 ? rateAtLeast(0.9) : undefined] as const),
+  ...bursts.map((burst) => [one, { ...plain, burst, call: 'Burst' }] as const),
+  ...bursts.slice(1).map((burst) => [one, { ...plain, burst, isAligned: false }] as const),
+  ...([4, 32] as const).map((burst) => [one, { ...plain, burst, arrays: 2 }] as const),
+  [manyBefore, { ...plain, burst: 1, call: 'Single' }, rateAtLeast(0.45)],
+  ...bursts.map((burst) => [manyBefore, { ...plain, burst }, burst === 32 ? rateAtLeast(0.55) : undefined] as const),
+  [manyAfter, { ...plain, burst: 1, call: 'Single' }],
+  ...bursts.map((burst) => [manyAfter, { ...plain, burst }] as const),
+  [manyAfter, { ...plain, burst: 32, call: 'Burst' }],
+  [manyAfter, { ...plain, burst: 32, isAligned: false }],
+  [manyAfter, { ...plain, burst: 32, arrays: 2 }],
 ]
 
 async function measureAlone(report: Report): Promise<void> {
-  for (const { name, threads, burst, target } of shapes) {
-    const taken = await measureShape(name, threads, burst, false)
-    report.add({ ...taken, ...(target === undefined ? {} : { target }) })
-  }
-  // How it is once a second thread has come: a compare-exchange for each call.
-  for (const burst of [1, 32] as const) report.add(await measureShape(`shared_${burst}`, 'many', burst, true))
-}
-
-async function measureShape(name: string, threads: 'one' | 'many', burst: 1 | 8 | 32, turns: boolean): Promise<Figure> {
   using memory = pinfold.openRegistrySync({})
   const region = memory.allocateSync('rings', { size: 2 * MiB, pages: '2MiB' })
-  using ring = pinfold.createRing(region, { count, producers: threads, consumers: threads })
   await using dpdk = await Peer.start('dpdk_ring', count)
-  if (turns) {
-    ring.enqueue(0)
-    ring.dequeue()
+  for (const [ring, shape, target] of rows) {
+    const figure = await measureShape(region, dpdk, ring, shape)
+    report.add({ ...figure, ...(target === undefined ? {} : { target }) })
   }
-  await using worker = await RingWorker.start({ handle: region.handle, work: burst })
+}
+
+async function measureShape(region: Region, dpdk: Peer, { threads, isShared }: Ring, shape: Shape): Promise<Figure> {
+  const { burst, call, isAligned, arrays } = shape
+  using ring = pinfold.createRing(region, { count, producers: threads, consumers: threads })
+  if (isShared) {
+    // As many values as the largest burst, so that all positions stay multiples of the burst.
+    ring.enqueueBulk(new Uint32Array(64))
+    ring.dequeueBulk(new Uint32Array(64))
+  }
+  await using worker = await RingWorker.start({ handle: region.handle, work: shape })
+  const place = isAligned ? '' : '_odd'
+  const calls = call === 'Burst' ? '_burst' : ''
+  const workload = `${threads === 'one' ? 'single' : 'shared'}${place}${calls}${arrays === 2 ? '_two' : ''}_${burst}`
   const contenders: Record<'ours' | 'dpdk', Contender> = {
     ours: (rounds) => worker.run(rounds),
-    dpdk: dpdk.contender(name),
+    dpdk: dpdk.contender(workload),
   }
-  const taken = await interleave(contenders, { samples: 401, warmUp: 40, rounds: 20_000 })
-  const shape = `ring ${threads === 'one' ? 'SP/SC' : 'MP/MC'}, n = ${burst}`
+  // As many rounds as make a sample of ours of about half a millisecond.
+  const rounds = burst <= 8 ? 20_000 : Math.ceil(320_000 / burst)
+  const taken = await interleave(contenders, { samples: 401, warmUp: 40, rounds })
   return {
-    name: turns ? `${shape}, after two threads have used it` : `${shape}, a value in and out`,
+    name: nameOf({ threads, isShared }, shape),
     unit: 'ns',
     scale: nanoseconds / burst,
     value: taken.of('ours'),
     peer: { name: 'rte_ring', value: taken.of('dpdk'), ratio: taken.ratio('ours', 'dpdk') },
   }
+}
+
+function nameOf({ threads, isShared }: Ring, { burst, call, isAligned, arrays }: Shape): string {
+  const calls = call === 'Burst' ? ', in bursts' : call === 'Bulk' && burst === 1 ? ', in bulk' : ''
+  return [
+    `ring ${threads === 'one' ? 'SP/SC' : 'MP/MC'}, n = ${burst}${calls}`,
+    isAligned ? '' : 'at an odd place',
+    arrays === 1 ? '' : 'two arrays in turn',
+    isShared ? 'after two threads have used it' : 'a value in and out',
+  ]
+    .filter((part) => part !== '')
+    .join(', ')
 }
 
 async function measureBetween(report: Report): Promise<void> {
@@ -102,7 +141,7 @@ async function measureBetween(report: Report): Promise<void> {
   })
 }
 
-/** Those that this process could use, were it not kept on one. */
+/** The processors that this process could use if the benchmark had not bound it to one. */
 function allowedProcessors(): number[] {
   const shown = spawnSync('taskset', ['--cpu-list', '0-1023', 'cat', '/proc/self/status'], { encoding: 'utf8' })
   return parseIndexList(/^Cpus_allowed_list:\s*(\S+)/m.exec(shown.stdout ?? '')?.[1] ?? '')
@@ -110,10 +149,10 @@ function allowedProcessors(): number[] {
 
 interface RingWork {
   readonly handle: RegionHandle
-  /** What ring-worker.mjs does with the ring; a number is a burst that goes in and out. */
-  readonly work: 'produce' | 'consume' | 1 | 8 | 32
+  /** What ring-worker.mjs does with the ring. */
+  readonly work: 'produce' | 'consume' | Shape
   readonly barrier?: SharedArrayBuffer
-  /** The processor that it is to run on. */
+  /** The processor on which it runs. */
   readonly processor?: number
 }
 
@@ -132,7 +171,7 @@ class RingWorker {
     return new RingWorker(worker)
   }
 
-  /** Seconds that so many rounds took. */
+  /** Runs so many rounds; returns their seconds. */
   async run(rounds: number): Promise<number> {
     const answer = once(this.#worker, 'message')
     this.#worker.postMessage(rounds)

@@ -6,7 +6,7 @@ export interface PoolViews {
   readonly words: Int32Array
   /** The words from the third on: a magazine's numbers start in it at the place where its count stands in `words`. */
   readonly spans: Uint32Array
-  /** The same as `spans`, two numbers in each element (arrays/pairs.ts). */
+  /** The same as `spans`, two in an element (arrays/pairs.ts). */
   readonly pairs: Float64Array
   /** With tracking, a byte for each element: the thread that has taken it. */
   readonly states: Uint8Array

@@ -38,7 +38,7 @@ const run = fc.record({
   acts: fc.array(fc.tuple(fc.nat(1), act), { maxLength: 120 }),
 })
 
-/** What lies where in the header (ring-layout.ts). */
+/** What lies where in the header (src/ring/layout.ts). */
 const sideWords = { producers: 32, consumers: 64, index: 1, limit: 2, turns: 3 } as const
 
 test('a ring is a queue, whichever way values go through it', () => {

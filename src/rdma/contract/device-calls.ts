@@ -14,13 +14,6 @@ import type {
  */
 export type Handle = number
 
-/** A range of a region of this thread. It was checked that the range lies in the region. */
-export interface MemoryRange {
-  readonly core: RegionCore
-  readonly offset: number
-  readonly length: number
-}
-
 /** A registration as the device knows it. Keys are 32-bit numbers. */
 export interface RegisteredKeys {
   readonly handle: Handle

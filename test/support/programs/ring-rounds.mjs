@@ -10,7 +10,7 @@ const memory = openRegistrySync({ leaks: 'off' })
 const region = memory.allocateSync('ring', { size: ringBytes(1024), pages: 'base' })
 const ring = createRing(region, { count: 1024, producers: side, consumers: side })
 if (keeping === 'turns') {
-  // As a second thread leaves it.
+  // As a second thread leaves it (src/ring/layout.ts).
   const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
   for (const side of [producerWord, consumerWord]) words[side + SideWord.turns] = 1
 }
