@@ -1,13 +1,15 @@
 import { requireUint32Array } from './number-array.js'
 
-// V8 copies 32-bit numbers fastest two at a time, as elements of 64 bits: 2 to 3 times as fast as one by one, 5 times in
-// bursts of 4. There are two types of such elements, since neither serves all:
+// V8 copies 32-bit numbers fastest two at a time, as elements of 64 bits: 2 to 3 times as fast as one by one, 5 times
+// in bursts of 4. There are two types of such elements, since neither serves all:
 //
-// - `Pairs`, floats, for numbers of elements. A number above 0x7fefffff in the high half could make the pair a NaN, whose
-//   bits V8 may change; numbers of elements are below 2^30. A float needs no conversion, so this is the faster type.
+// - `Pairs`, floats, for numbers of elements. A number above 0x7fefffff in the high half could make the pair a NaN,
+//   whose bits V8 may change; numbers of elements are below 2^30. A float needs no conversion, so this is the faster
+//   type.
 // - `ValuePairs`, 64-bit integers, for the values of a ring, which may be any 32 bits.
 //
-// Each type has its own copy loop: V8 would compile one loop for both types to slower code, as soon as both have used it.
+// Each type has its own copy loop: V8 would compile one loop for both types to slower code, as soon as both have used
+// it.
 
 /** Pairs of numbers of elements. */
 export type Pairs = Float64Array
@@ -19,8 +21,8 @@ export const noPairs: Pairs = new Float64Array(0)
 export const noValuePairs: ValuePairs = new BigUint64Array(0)
 
 /**
- * The memory of an array viewed as pairs. There are none if the array does not start at a multiple of 8 bytes, or if its
- * buffer can grow, and so outgrow its view.
+ * The memory of an array viewed as pairs. There are none if the array does not start at a multiple of 8 bytes, or if
+ * its buffer can grow, and so outgrow its view.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` if `values` is not a Uint32Array
  */
@@ -31,7 +33,10 @@ export const valuePairsOf = keptViews(
   (buffer, byteOffset, length) => new BigUint64Array(buffer, byteOffset, length),
 )
 
-/** A view is made once for each array and kept with it, so that a program that alternates between two arrays makes no more. */
+/**
+ * A view is made once for each array and kept with it, so that a program that alternates between two arrays makes no
+ * more.
+ */
 function keptViews<View>(
   none: View,
   make: (buffer: ArrayBufferLike, byteOffset: number, length: number) => View,
@@ -52,8 +57,8 @@ function keptViews<View>(
 
 /** Copies `count` pairs of numbers of elements. */
 export function copyPairs(to: Pairs, at: number, from: Pairs, first: number, count: number): void {
-  // Small, so that V8 inlines both this and its caller into the loop of a program: its limit is 920 bytes of bytecode, all
-  // together.
+  // Small, so that V8 inlines both this and its caller into the loop of a program: its limit is 920 bytes of bytecode,
+  // all together.
   const end = at + count
   for (; at + 4 <= end; at += 4) {
     to[at] = from[first]
@@ -116,8 +121,9 @@ export function copyValues(to: Uint32Array, at: number, from: Uint32Array, first
 }
 
 /**
- * Copies `count` numbers of elements in pairs, from any place to any place, but not in order: a number that does not fit
- * into the pairs is written to the other end. `fromPairs` and `toPairs` are the memory of `from` and `to`, or `noPairs`.
+ * Copies `count` numbers of elements in pairs, from any place to any place, but not in order: a number that does not
+ * fit into the pairs is written to the other end. `fromPairs` and `toPairs` are the memory of `from` and `to`, or
+ * `noPairs`.
  */
 export function moveNumbers(
   to: Uint32Array,

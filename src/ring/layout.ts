@@ -21,8 +21,8 @@ export const headerWord = { magic: 0, version: 1, count: 2, modes: 3, highWaterm
 /** Where the words of the two sides start. */
 export const producerWord = 2 * lineWords
 export const consumerWord = 4 * lineWords
-// An enum, since esbuild writes its numbers into the bundle. V8 would read a constant from memory each time, and a name would
-// count as bytecode when V8 decides what to inline.
+// An enum, since esbuild writes its numbers into the bundle. V8 would read a constant from memory each time, and a name
+// would count as bytecode when V8 decides what to inline.
 export enum SideWord {
   /** 0 if the side is free; else the owner's ticket and state (side-ownership.ts). */
   owner = 0,
@@ -121,8 +121,8 @@ export function writeRing(words: Int32Array, shape: RingShape): void {
 }
 
 /**
- * The shape of the ring in the memory. It is read once: whatever is written there later, a thread stays within the shape
- * that was checked.
+ * The shape of the ring in the memory. It is read once: whatever is written there later, a thread stays within the
+ * shape that was checked.
  *
  * @throws PinfoldError `ERR_RING_LAYOUT` if there is no ring, or one of another version, or one that is larger than the
  *   memory; as `region.view`

@@ -26,8 +26,8 @@ const createOptions = z.lazy(() =>
 /** How a thread uses a ring. */
 export interface RingAttachOptions {
   /**
-   * Milliseconds that a call waits for a living thread that owns its side. After that it throws `ERR_RING_BUSY`. Default:
-   * 1000.
+   * Milliseconds that a call waits for a living thread that owns its side. After that it throws `ERR_RING_BUSY`.
+   * Default: 1000.
    */
   readonly patience?: number | undefined
 }

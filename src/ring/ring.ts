@@ -14,24 +14,24 @@ import { never } from './side-ownership.js'
 const noValues = new Uint32Array(0)
 
 /**
- * A queue of 32-bit values, of fixed size, in the memory of a region. Any thread that has the region attaches its own Ring
- * to it. No call that passes values allocates memory or calls native code.
+ * A queue of 32-bit values, of fixed size, in the memory of a region. Any thread that has the region attaches its own
+ * Ring to it. No call that passes values allocates memory or calls native code.
  *
- * A thread may die at any moment, also within a call. The values that it was enqueueing are then not in the ring, the values
- * that it was dequeueing still are, and the other threads go on.
+ * A thread may die at any moment, also within a call. The values that it was enqueueing are then not in the ring, the
+ * values that it was dequeueing still are, and the other threads go on.
  */
 export class Ring {
-  // Each call has three implementations: a fast path that V8 can inline, in the four commonest calls; a general path for
-  // even counts (`put`, `get`); and RingSide for everything else. The fast paths are small enough for V8 to inline two
-  // into a loop; `put` and `get` are too large to be inlined, which would leave no room for the fast paths. Both use plain
-  // stores: the fast paths on a side that this thread keeps, `put` and `get` also where threads take turns.
+  // Each call has three implementations: a fast path that V8 can inline, in the four commonest calls; a general path
+  // for even counts (`put`, `get`); and RingSide for everything else. The fast paths are small enough for V8 to inline
+  // two into a loop; `put` and `get` are too large to be inlined, which would leave no room for the fast paths. Both
+  // use plain stores: the fast paths on a side that this thread keeps, `put` and `get` also where threads take turns.
   //
-  // Order of stores: the labels are those of side.ts (A0, R0, A1, R1) and side-ownership.ts (K0, K1, R2). Plain loads and
-  // stores have the order that they need only on x86-64 (isPlain). Elsewhere no owner's word equals `keepsProducers`,
-  // `keepsConsumers` or `turnTicket`, so all calls use RingSide.
+  // Order of stores: the labels are those of side.ts (A0, R0, A1, R1) and side-ownership.ts (K0, K1, R2). Plain loads
+  // and stores have the order that they need only on x86-64 (isPlain). Elsewhere no owner's word equals
+  // `keepsProducers`, `keepsConsumers` or `turnTicket`, so all calls use RingSide.
   //
-  // On a closed ring, the views have a length of 0. A word is then undefined, which is no owner's word, so all calls use
-  // RingSide, which throws.
+  // On a closed ring, the views have a length of 0. A word is then undefined, which is no owner's word, so all calls
+  // use RingSide, which throws.
   //
   // The fields that these calls use are not # fields, which V8 checks at each access.
 
@@ -141,8 +141,8 @@ export class Ring {
    * @param count default: all values from `at` on
    * @returns `count` or 0
    * @throws PinfoldError `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARGUMENT`; `ERR_RING_CLAIMED` if another thread is the one
-   *   producer of the ring; `ERR_RING_BUSY` if a living thread owns the side for too long; `ERR_RING_RESERVATION` while this
-   *   thread has a reservation; `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
+   *   producer of the ring; `ERR_RING_BUSY` if a living thread owns the side for too long; `ERR_RING_RESERVATION` while
+   *   this thread has a reservation; `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
    */
   enqueueBulk(values: Uint32Array, count?: number, at = 0): number {
     const mine = this.mine
@@ -224,8 +224,8 @@ export class Ring {
   }
 
   /**
-   * True from the moment that the ring is filled to `highWatermark` until it is emptied to `lowWatermark`. This Ring looks
-   * when it is asked: it does not know what happened between two questions.
+   * True from the moment that the ring is filled to `highWatermark` until it is emptied to `lowWatermark`. This Ring
+   * looks when it is asked: it does not know what happened between two questions.
    */
   get congested(): boolean {
     const { count } = this
@@ -240,8 +240,8 @@ export class Ring {
   }
 
   /**
-   * Reserves `count` free slots, or none if fewer are free. Write the values into `slots`, then call `commitEnqueue`. Until
-   * then none of them is in the ring, and no other thread can enqueue.
+   * Reserves `count` free slots, or none if fewer are free. Write the values into `slots`, then call `commitEnqueue`.
+   * Until then none of them is in the ring, and no other thread can enqueue.
    *
    * @returns the slots; its `length` is 0 if none are reserved
    * @throws PinfoldError as `enqueueBulk`
@@ -265,8 +265,8 @@ export class Ring {
   }
 
   /**
-   * Reserves `count` values, or none if there are fewer. Read them in `slots`, then call `commitDequeue`. Until then they
-   * are in the ring, and no other thread can dequeue.
+   * Reserves `count` values, or none if there are fewer. Read them in `slots`, then call `commitDequeue`. Until then
+   * they are in the ring, and no other thread can dequeue.
    *
    * @throws PinfoldError as `dequeueBulk`
    */
@@ -289,8 +289,8 @@ export class Ring {
   }
 
   /**
-   * Ends this thread's use of the ring: its reservation is void, and another thread can become the one producer or consumer.
-   * The values stay. A second call does nothing.
+   * Ends this thread's use of the ring: its reservation is void, and another thread can become the one producer or
+   * consumer. The values stay. A second call does nothing.
    */
   close(): void {
     if (this.#closed) return

@@ -46,13 +46,13 @@ function abandoned(found: number): number {
  *
  * A side of one thread is kept by the first thread that uses it, until that thread closes its ring or dies.
  *
- * A side of many threads is kept by the first thread too, which pays nothing but plain stores: it stores that it is within a
- * call (in its participant's line), and then loads the owner's word to see whether it is still the owner. A compare-exchange
- * would take 9 ns, since V8 calls a function for it. The second thread writes itself into the owner's word, asks the kernel
- * for a barrier in every thread, and waits for the end of the keeper's call. After the barrier, either the keeper sees that
- * it is not the owner any more, or the second thread sees that the keeper is within a call. (This is biased locking. The
- * barrier gives the order of store and load which the keeper's plain code lacks.) From then on, threads take turns, by a
- * compare-exchange for each call.
+ * A side of many threads is kept by the first thread too, which pays nothing but plain stores: it stores that it is
+ * within a call (in its participant's line), and then loads the owner's word to see whether it is still the owner. A
+ * compare-exchange would take 9 ns, since V8 calls a function for it. The second thread writes itself into the owner's
+ * word, asks the kernel for a barrier in every thread, and waits for the end of the keeper's call. After the barrier,
+ * either the keeper sees that it is not the owner any more, or the second thread sees that the keeper is within a call.
+ * (This is biased locking. The barrier gives the order of store and load which the keeper's plain code lacks.) From
+ * then on, threads take turns, by a compare-exchange for each call.
  *
  * Order of stores (`enter` of side.ts and the calls of ring.ts have the keeper's points):
  *
@@ -65,7 +65,8 @@ function abandoned(found: number): number {
  *          threads sees the store of the other
  *     A2   V2 once it sees the end of the call. It pairs with R2, so the second thread sees the keeper's last index
  *     V3   then it stores that threads take turns
- *     R1   then it becomes the owner for one call. V3 comes before it, so whoever finds the side free (A1) knows of the turns
+ *     R1   then it becomes the owner for one call. V3 comes before it, so a thread that finds the side free (A1) sees
+ *          it
  *
  * The owner's word is in one of these states. T is the ticket of the thread that is named, K the line of a keeper.
  *
@@ -76,23 +77,25 @@ function abandoned(found: number): number {
  *     revoking     T revoking K  T waits for the end of K's call, and nobody is the owner until then
  *     abandoned    revoking K    as revoking, but no thread waits: a call of K may still go on
  *
- * One thread at a time may change the word: the one whose ticket it contains. Other threads may change it if it is free,
- * abandoned or kept, by a compare-exchange of the whole word, and if the thread that is named is dead.
+ * One thread at a time may change the word: the one whose ticket it contains. Other threads may change it if it is
+ * free, abandoned or kept, by a compare-exchange of the whole word, and if the thread that is named is dead.
  *
  *     free       -> turn        by a call (-> kept, while threads do not yet take turns)
  *     turn       -> free        the call ends. If T dies, the thread that finds out makes it free
  *     kept       -> revoking    by a second thread. If T dies: free
  *     reserved   -> free, kept  by the commit. If T dies: free, as nothing that it wrote is in the ring
- *     revoking   -> turn        K's call has ended, or K is dead; T goes on with its call, and nobody keeps the side again
- *                -> kept        T's patience is over, or it may not ask for barriers, and T itself found K as the keeper
+ *     revoking   -> turn        K's call has ended, or K is dead; T goes on with its call, and nobody keeps the side
+ *                               again
+ *                -> kept        T's patience is over, or it may not ask for barriers, and T itself found K as the
+ *                               keeper
  *                -> abandoned   the same, but T had replaced another waiter; or T closes its Ring
  *     T revoking -> U revoking  T died while it waited, and U waits in its place
  *     abandoned  -> U revoking  U comes. It waits for K, unless it is K itself
  *
- * So the word does not contain the ticket of a thread that was told that the side is busy: a waiter takes its own ticket out
- * again. If K's call ends while the word is abandoned, nothing happens until the next call, of K or of any other thread,
- * which then acquires the side at once. The death of a keeper matters in no state: its line tells of it, in place of the end
- * of its call.
+ * So the word does not contain the ticket of a thread that was told that the side is busy: a waiter takes its own
+ * ticket out again. If K's call ends while the word is abandoned, nothing happens until the next call, of K or of any
+ * other thread, which then acquires the side at once. The death of a keeper matters in no state: its line tells of it,
+ * in place of the end of its call.
  */
 export class SideOwnership implements OwnerRules<boolean> {
   /** The owner's word while this thread keeps the side; `never` if it cannot keep it. */
@@ -119,7 +122,8 @@ export class SideOwnership implements OwnerRules<boolean> {
   /**
    * Makes this thread the owner.
    *
-   * @returns false for this call; true if this thread keeps the side, and has to look again (K0, K1) whether it still does
+   * @returns false for this call; true if this thread keeps the side, and has to look again (K0, K1) whether it still
+   *   does
    * @throws PinfoldError `ERR_RING_CLAIMED`, `ERR_RING_BUSY`, `ERR_RING_RESERVATION`
    */
   acquire(words: Int32Array): boolean {
@@ -146,8 +150,8 @@ export class SideOwnership implements OwnerRules<boolean> {
 
   take(words: Int32Array, at: number, found: number): boolean | undefined {
     this.#refuseReserved(found)
-    // Our own ticket is that of a call that used up the stack. If it waited for a keeper, we wait again; else it had done
-    // nothing.
+    // Our own ticket is that of a call that used up the stack. If it waited for a keeper, we wait again; else it had
+    // done nothing.
     const revoked = revokedLine(found)
     if (revoked !== never) return this.#revoke(words, found, revoked, abandoned(found))
     const keeps = !this.#isShared || (this.kept !== never && atomicLoad(words, this.#side + SideWord.turns) === 0)
@@ -171,8 +175,8 @@ export class SideOwnership implements OwnerRules<boolean> {
   }
 
   /**
-   * Revokes the keeper's ownership, and waits until no call of the keeper goes on. False if this thread owns the side then,
-   * for this call; undefined if another thread changed the word first.
+   * Revokes the keeper's ownership, and waits until no call of the keeper goes on. False if this thread owns the side
+   * then, for this call; undefined if another thread changed the word first.
    *
    * @param found the owner's word, which becomes this thread's
    * @param revoked the line of the keeper
@@ -201,7 +205,7 @@ export class SideOwnership implements OwnerRules<boolean> {
     // V1
     if (!barrierEverywhere()) {
       throw new PinfoldError(
-        `ring: the ${this.#name}s' side cannot be taken from the thread that keeps it: the kernel refused membarrier(2)`,
+        `ring: the ${this.#name}s' side cannot be taken from its keeper: the kernel refused membarrier(2)`,
         { code: 'ERR_UNSUPPORTED', values: { side: this.#name } },
       )
     }

@@ -8,8 +8,8 @@ import { participantLine, type RingViews, SideWord } from './layout.js'
 import { reservedBit, type SideName, SideOwnership } from './side-ownership.js'
 
 /**
- * Reserved slots: `length` from `first` on, then `rest` from slot 0 on. Each side of a Ring has one such object, which each
- * reservation overwrites.
+ * Reserved slots: `length` from `first` on, then `rest` from slot 0 on. Each side of a Ring has one such object, which
+ * each reservation overwrites.
  */
 export interface RingSpan {
   readonly first: number
@@ -18,8 +18,8 @@ export interface RingSpan {
 }
 
 /**
- * How often a call acquires a side in vain. Once is possible: a side is kept until a second thread comes, and never again, so
- * a call can lose it once, between acquiring and using it.
+ * How often a call acquires a side in vain. Once is possible: a side is kept until a second thread comes, and never
+ * again, so a call can lose it once, between acquiring and using it.
  */
 const mostTries = 100
 
@@ -53,16 +53,17 @@ export interface SideSettings {
 /**
  * One thread's access to one side of a ring: the producers' or the consumers'.
  *
- * A side has one index, which its owner alone moves, by one store. So a call is done in full or, if its thread dies, not at
- * all: a producer's values are not in the ring, and a consumer's still are.
+ * A side has one index, which its owner alone moves, by one store. So a call is done in full or, if its thread dies,
+ * not at all: a producer's values are not in the ring, and a consumer's still are.
  *
  * Order of stores (the calls of ring.ts have the same points):
  *
  *     A0  the load of the other side's index (`look`), before the slots are used
- *     R0  the store of this side's index, after the slots were used. It pairs with A0 of the other side: a consumer that
- *         sees the producers' index sees the values, and a producer that sees the consumers' index knows that they were read
- *     R1  the store that frees the side, after R0. It pairs with A1, the compare-exchange that acquires the side: the next
- *         owner sees the index and the limit of the last one
+ *     R0  the store of this side's index, after the slots were used. It pairs with A0 of the other side: a consumer
+ *         that sees the producers' index sees the values, and a producer that sees the consumers' index knows that they
+ *         were read
+ *     R1  the store that frees the side, after R0. It pairs with A1, the compare-exchange that acquires the side: the
+ *         next owner sees the index and the limit of the last one
  *     K0, K1, R2  the points of the keeper of a side (side-ownership.ts)
  */
 export class RingSide {
@@ -168,7 +169,8 @@ export class RingSide {
    * Acquires the side for up to `count` values, if at least `least` can pass. `advance` has to follow.
    *
    * @returns how many can pass; if 0, the side is not acquired
-   * @throws PinfoldError `ERR_RING_CLAIMED`, `ERR_RING_BUSY`, `ERR_RING_RESERVATION`, `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
+   * @throws PinfoldError `ERR_RING_CLAIMED`, `ERR_RING_BUSY`, `ERR_RING_RESERVATION`, `ERR_RING_CLOSED`,
+   *   `ERR_REGION_CLOSED`
    */
   private take(count: number, least: number): number {
     this.enter()

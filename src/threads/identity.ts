@@ -3,12 +3,13 @@ import { PinfoldError } from '../errors.js'
 import { parseStatField, readKernelFile } from '../system/kernel-files.js'
 
 /**
- * The kernel's names of a thread, as the thread writes them down, so that the threads of any process can look up whether it
- * lives.
+ * The kernel's names of a thread, as the thread writes them down, so that the threads of any process can look up
+ * whether it lives.
  *
- * A number alone is not enough: the kernel gives it out again, and it means another thread in each pid namespace. The time
- * of the start distinguishes a thread from a later one of the same number, but that clock has an offset in each time
- * namespace (time_namespaces(7)). The first namespaces have the same inodes on every machine, which only the boot tells apart.
+ * A number alone is not enough: the kernel gives it out again, and it means another thread in each pid namespace. The
+ * time of the start distinguishes a thread from a later one of the same number, but that clock has an offset in each
+ * time namespace (time_namespaces(7)). The first namespaces have the same inodes on every machine, which only the boot
+ * tells apart.
  */
 export interface ThreadIdentity {
   /** The thread's number (gettid(2)) in its own pid namespace. */
@@ -132,8 +133,8 @@ function isSeeing(): boolean {
 }
 
 /**
- * The stat of a thread; undefined if /proc does not show it. It is read as that of a thread of its process, since qemu-user
- * answers /proc/PID/stat, when PID is its own, with the start of the thread that reads.
+ * The stat of a thread; undefined if /proc does not show it. It is read as that of a thread of its process, since
+ * qemu-user answers /proc/PID/stat, when PID is its own, with the start of the thread that reads.
  */
 function statOf(number: number): string | undefined {
   try {

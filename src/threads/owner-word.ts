@@ -2,17 +2,18 @@ import { atomicLoad, atomicWait, compareExchange, now } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { doubtAbout, isAlive, threadOf } from './participants.js'
 
-// An owner's word is a lock that survives the death of its owner: it contains the owner's ticket, so a waiter can look up
-// whether the owner still lives. It is acquired by one compare-exchange from the word that was found. Therefore a waiter has
-// written nothing, and leaves nothing behind if it gives up.
+// An owner's word is a lock that survives the death of its owner: it contains the owner's ticket, so a waiter can look
+// up whether the owner still lives. It is acquired by one compare-exchange from the word that was found. Therefore a
+// waiter has written nothing, and leaves nothing behind if it gives up.
 //
 // Order of stores:
 //
-//     A1  the compare-exchange that acquires the word. It pairs with R1, so the new owner sees all that the last one wrote.
+//     A1  the compare-exchange that acquires the word. It pairs with R1, so the new owner sees all that the last one
+//         wrote.
 //     R1  the store that frees the word, after all other stores of its owner (`Depot.close`; the sides of a ring).
 //
-// An owner that died has no R1. Its stores were made in the order of the program, and the kernel reports a thread as dead
-// only after its last store, so whoever reads the death in /proc sees them.
+// An owner that died has no R1. Its stores were made in the order of the program, and the kernel reports a thread as
+// dead only after its last store, so a thread that reads of the death in /proc sees them.
 
 /** How often a waiting thread looks at a word before it sleeps. */
 export const spins = 200
@@ -29,8 +30,8 @@ export function sleep(milliseconds: number): void {
 }
 
 /**
- * The rules of one kind of owner's word. `at` is its place in the words of the thing that threads share, `found` is what it
- * contained, `ticket` is this thread's.
+ * The rules of one kind of owner's word. `at` is its place in the words of the thing that threads share, `found` is
+ * what it contained, `ticket` is this thread's.
  */
 export interface OwnerRules<Owned> {
   /** True if this thread may acquire the word at once: it is free, or an earlier call of this thread left it behind. */
@@ -48,7 +49,8 @@ export interface OwnerRules<Owned> {
 }
 
 /**
- * Acquires an owner's word: from nobody, from a dead owner, or from one that keeps it. Waits while a living owner uses it.
+ * Acquires an owner's word: from nobody, from a dead owner, or from one that keeps it. Waits while a living owner uses
+ * it.
  *
  * @param patience milliseconds that the call waits for a living owner
  * @throws PinfoldError `rules.busy` after that; what `rules.takeFromKeeper` throws
@@ -87,7 +89,9 @@ export function takeOver<Owned>(
   }
 }
 
-/** How this thread acquired the word: it was free, or its last owner died, or an exception cut the owner's call short. */
+/**
+ * How this thread acquired the word: it was free, or its last owner died, or an exception cut the owner's call short.
+ */
 export type Taken = 'free' | 'left behind'
 
 /** The word of an owner whose call an exception cut short. It is no thread's ticket, so no owner counts as alive. */
@@ -127,8 +131,8 @@ export function takeOwnership(words: Int32Array, at: number, ticket: number, pat
   return compareExchange(words, at, 0, ticket) === 0 ? 'free' : waited(words, at, ticket, patience) // A1
 }
 
-// A function of its own, so that `takeOwnership` needs little stack: test/host/pool-stack.test.ts lets the stack end in the
-// calls that follow it.
+// A function of its own, so that `takeOwnership` needs little stack: test/host/pool-stack.test.ts lets the stack end in
+// the calls that follow it.
 function waited(words: Int32Array, at: number, ticket: number, patience: number): Taken {
   return takeOver(depotRules, words, at, ticket, patience)
 }

@@ -11,12 +11,12 @@ import {
 } from './identity.js'
 
 /**
- * The threads that share a ring or a pool. Each owns a line, which contains the kernel's names of the thread, so that any
- * thread of any process can look up whether it still lives. A thread that acquires something writes its ticket there, by
- * the same compare-exchange that acquires it. Therefore nothing is ever owned by an unknown thread.
+ * The threads that share a ring or a pool. Each owns a line, which contains the kernel's names of the thread, so that
+ * any thread of any process can look up whether it still lives. A thread that acquires something writes its ticket
+ * there, by the same compare-exchange that acquires it. Therefore nothing is ever owned by an unknown thread.
  *
- * A ticket is made of the number of the line and of the count of its owners. So the ticket of an earlier owner differs from
- * that of the present one, whatever has become of either.
+ * A ticket is made of the number of the line and of the count of its owners. So the ticket of an earlier owner differs
+ * from that of the present one, whatever has become of either.
  *
  * A line has these stores, in this order, and these loads:
  *
@@ -27,13 +27,13 @@ import {
  *         sees 0, the owner is writing its line (or died while it did), and only its number is known
  *     W2  `leave` clears the start, both halves
  *     R4  then it frees the line, by the number
- *     A4  the load of the number in `join`, after the loads of the start (A5). A start that was loaded before the number
- *         cannot be that of a later owner, so W0, which compares, does not clear the start of a living thread
+ *     A4  the load of the number in `join`, after the loads of the start (A5). A start that was loaded before the
+ *         number cannot be that of a later owner, so W0, which compares, does not clear the start of a living thread
  */
 const lineWord = {
   /**
-   * 0 if the line is free. The low bits are the thread's number, which the kernel keeps below 2^22. The high bits are a mark
-   * of its boot and pid namespace, since the number means another thread in another namespace.
+   * 0 if the line is free. The low bits are the thread's number, which the kernel keeps below 2^22. The high bits are a
+   * mark of its boot and pid namespace, since the number means another thread in another namespace.
    */
   thread: 0,
   /** How often the line was claimed. */
@@ -47,7 +47,10 @@ const lineWord = {
   timeNamespace: 8,
   boot: 9,
 } as const
-/** Words of the same line: not 0 while the thread is within a call on a side of a ring that it keeps. (An enum, as SideWord.) */
+/**
+ * Words of the same line: not 0 while the thread is within a call on a side of a ring that it keeps. (An enum, as
+ * SideWord.)
+ */
 export enum CallWord {
   producers = 6,
   consumers = 7,
@@ -63,7 +66,10 @@ const numberBits = 22
 const numberMask = (1 << numberBits) - 1
 const markMask = (1 << (31 - numberBits)) - 1
 
-/** A mark of a thread's boot and pid namespace. Two marks are rarely equal, and matter only while a line is being written. */
+/**
+ * A mark of a thread's boot and pid namespace. Two marks are rarely equal, and matter only while a line is being
+ * written.
+ */
 function markOf({ boot, pidNamespace }: ThreadIdentity): number {
   const mixed = Math.imul(boot ^ pidNamespace, 0x9e3779b1)
   return (mixed >>> numberBits) & markMask
@@ -213,8 +219,8 @@ function claim(
   [low, high]: readonly [number, number],
   self: ThreadIdentity,
 ): boolean {
-  // Clear the dead thread's start first: combined with our number it would look like a dead thread. By compare-exchange, in
-  // case another thread has just claimed the line, and written its own start.
+  // Clear the dead thread's start first: combined with our number it would look like a dead thread. By
+  // compare-exchange, in case another thread has just claimed the line, and written its own start.
   if (found !== 0) {
     compareExchange(words, at + lineWord.startLow, low, 0) // W0
     compareExchange(words, at + lineWord.startHigh, high, 0) // W0
