@@ -1,7 +1,7 @@
 import { atomicAdd } from '../builtins.js'
+import type { RegionMemory } from '../memory/region-memory.js'
 import { dataOf } from './data.js'
 import { packetShared } from './errors.js'
-import type { RegionMemory } from '../memory/region-memory.js'
 import { externalRange } from './external-buffers.js'
 import { mostReferences, oneSharer, recordWord, usesOther } from './layout.js'
 import { dropBuffer, requireRoom, settle } from './references.js'

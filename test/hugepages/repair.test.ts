@@ -4,8 +4,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ownPages, readPool, repairLoans } from '../../src/hugepages/index.js'
 import { Child, type Program } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
-import { needs, whyNotBuilt, whyNotPools } from '../support/requirements.js'
 import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
+import { needs, whyNotBuilt, whyNotPools } from '../support/requirements.js'
 
 // What dead borrowers leave, and what living ones keep: each is a process that is killed for it.
 

@@ -6,8 +6,8 @@ import {
   type PacketsOptions,
   packetsBytes,
 } from '../../src/index.js'
-import { needs, whyNotTransfer } from '../support/requirements.js'
 import { kept } from '../support/registries.js'
+import { needs, whyNotTransfer } from '../support/requirements.js'
 
 // Calls that are refused or cut off half-way, and callers who do something else in the middle of one.
 
