@@ -144,6 +144,12 @@ describe('a pool', () => {
     expect(bytes.byteLength).toBe(128)
     expect(() => from.getBulk(values, 4)).toThrow(/expected a whole number/)
     expect(() => from.putBulk(values, 4)).toThrow(/expected a whole number/)
+    // An array that was detached before the pool saw it.
+    const unknown = new Uint32Array(8)
+    structuredClone(unknown.buffer, { transfer: [unknown.buffer] })
+    expect(from.getBulk(unknown)).toBe(0)
+    expect(() => from.getBulk(unknown, 4)).toThrow(/expected a whole number/)
+    expect(() => from.putBulk(unknown, 4)).toThrow(/expected a whole number/)
     expect(from.available).toBe(100)
   })
 
