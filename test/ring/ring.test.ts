@@ -104,8 +104,8 @@ describe.each(bothModes)('a ring for %s', (_, modes) => {
     using queue = createRing(region, { count: 4, ...modes })
     const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
     // The indexes, and the producers' limit, as they are before the last three of the first 2^32 (src/ring/layout.ts).
-    for (const word of [32, 64]) words[word + 1] = words[word + 2] = -3
-    words[32 + 2] = 1
+    for (const side of [producerWord, consumerWord]) words[side + SideWord.index] = words[side + SideWord.limit] = -3
+    words[producerWord + SideWord.limit] = 1
     for (let value = 0; value < 10; value++) {
       expect(queue.enqueue(value)).toBe(true)
       expect(queue.enqueue(value)).toBe(true)
@@ -139,7 +139,7 @@ describe('a ring', () => {
 
   describe('of which a call was cut off while it waited for the thread that had kept the side', () => {
     // As it stands in memory (src/ring/layout.ts): the owner's word has the ticket, a bit, and the line of that thread.
-    const revoking = (ticket: number, line: number) => (ticket & (2 ** 21 - 1)) | (1 << 30) | (line << 21)
+    const revoking = (ticket: number, line: number) => (ticket & ticketMask) | revokingBit | (line << revokedShift)
     const line = 7
     const firstWord = participantAt(line)
     const ownerWord = producerWord + SideWord.owner
