@@ -7,10 +7,10 @@ import { ownPages, readPool, repairLoans } from '../../src/hugepages/index.js'
 import type { RegionCore } from '../../src/memory/region-core.js'
 import { formatSize, KiB, MiB } from '../../src/sizes.js'
 import { transparentPageSize } from '../../src/system/page-sizes.js'
-import { allocateCoreSync } from '../region-cores.js'
 import { asNobody } from '../support/child-process.js'
 import { jsonOf, pinfold, RunningCommand } from '../support/command-line.js'
 import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../support/region-cores.js'
 import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../support/requirements.js'
 
 const hugetlb = formatSize(pageSize)

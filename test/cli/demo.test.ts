@@ -5,10 +5,10 @@ import { ownPages, readPool, repairLoans } from '../../src/hugepages/index.js'
 import type { RegionCore } from '../../src/memory/region-core.js'
 import { listDevices } from '../../src/rdma/devices/open-device.js'
 import { formatSize } from '../../src/sizes.js'
-import { allocateCoreSync } from '../region-cores.js'
 import { asNobody } from '../support/child-process.js'
 import { jsonOf, pinfold, RunningCommand } from '../support/command-line.js'
 import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../support/region-cores.js'
 import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../support/requirements.js'
 
 const reason = whyNotBuilt ?? whyNotPools()

@@ -9,10 +9,10 @@ import { borrowHugepages, ownPages, readPool, repairLoans } from '../../src/huge
 import { formatSize } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
 import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
-import { allocateCoreSync } from '../region-cores.js'
 import { asNobody } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
 import { pageSize, poolPages } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../support/region-cores.js'
 import { needs, whyNotBuilt, whyNotNobody, whyNotPools } from '../support/requirements.js'
 
 const reason = whyNotBuilt ?? whyNotPools()

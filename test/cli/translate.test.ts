@@ -6,9 +6,9 @@ import { z } from 'zod'
 import { parseMappings } from '../../src/cli/translate/process-mappings.js'
 import { Region } from '../../src/registry/region.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
-import { allocateCoreSync } from '../region-cores.js'
 import { asNobody } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
+import { allocateCoreSync } from '../support/region-cores.js'
 import { needs, whyNotBuilt, whyNotNobody, whyNotPhysical } from '../support/requirements.js'
 
 const hex = z.string().regex(/^0x[0-9a-f]+$/)

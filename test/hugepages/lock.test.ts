@@ -4,10 +4,10 @@ import { ownPages, readPool, repairLoans } from '../../src/hugepages/index.js'
 import { poolLockFile } from '../../src/hugepages/lock.js'
 import { withPoolLock } from '../../src/hugepages/open-loans.js'
 import { formatSize } from '../../src/sizes.js'
-import { allocateCoreSync } from '../region-cores.js'
 import { Child, Program } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
 import { pageSize } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../support/region-cores.js'
 import { needs, whyNotBuilt, whyNotPools } from '../support/requirements.js'
 
 beforeEach((context) => {

@@ -13,9 +13,9 @@ import { withPoolLock } from '../../src/hugepages/open-loans.js'
 import { formatSize } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
 import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
-import { allocateCoreSync } from '../region-cores.js'
 import { asNobody, Child } from '../support/child-process.js'
 import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../support/region-cores.js'
 import { needs, whyNotNobody, whyNotPools } from '../support/requirements.js'
 
 const reason = whyNotPools()

@@ -12,10 +12,10 @@ import { hugetlbLimits, memoryLimits, room, sizeName } from '../../src/system/cg
 import { memoryNodes } from '../../src/system/numa.js'
 import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
 import { memlockLimit } from '../../src/system/process-limits.js'
-import { allocateCore, allocateCoreSync, attemptOf } from '../region-cores.js'
 import { makeCgroup } from '../support/cgroups.js'
 import { Child, root } from '../support/child-process.js'
 import { mountHugetlbfs, pageSize } from '../support/hugepage-pools.js'
+import { allocateCore, allocateCoreSync, attemptOf } from '../support/region-cores.js'
 import { needs, whyNotPools } from '../support/requirements.js'
 
 // Each shortage is made in earnest, told, and then mended by the very command that the error names.

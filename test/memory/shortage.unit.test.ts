@@ -8,7 +8,7 @@ import { mappingShortage, mapShortage, memoryShortage } from '../../src/memory/s
 import { cgroupShortage } from '../../src/memory/shortage/shortage.js'
 import { policyKind } from '../../src/native.js'
 import { GiB, KiB, MiB } from '../../src/sizes.js'
-import { attemptOf } from '../region-cores.js'
+import { attemptOf } from '../support/region-cores.js'
 
 const pageSize = 2 * MiB
 

@@ -7,8 +7,8 @@ import { allowedNodes, memoryNodes, numaNodes } from '../../src/system/numa.js'
 import { basePageSize, hugetlbPageSizes, transparentModes, transparentPageSize } from '../../src/system/page-sizes.js'
 import { capabilities, memlockLimit, processMemory } from '../../src/system/process-limits.js'
 import { readNumaMaps, readSmaps } from '../../src/system/smaps.js'
-import { allocateCoreSync } from '../region-cores.js'
 import { pageSize } from '../support/hugepage-pools.js'
+import { allocateCoreSync } from '../support/region-cores.js'
 import { needs, whyNotPools, whyNotRoot, whyNotTransparent } from '../support/requirements.js'
 
 describe('page sizes', () => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { PinfoldError } from '../../../src/errors.js'
-import { allocateCoreSync } from '../../region-cores.js'
+import { allocateCoreSync } from '../region-cores.js'
 
 // Locks memory, prints what came of it, and tries again when it is told to. Some may be locked all along.
 

@@ -1,10 +1,10 @@
-import * as behindTheDoor from '../src/memory/allocate/allocate.js'
-import type { Attempt } from '../src/memory/allocate/attempt.js'
-import type { PagesKind } from '../src/memory/page-kinds.js'
-import type { RegionCore } from '../src/memory/region-core.js'
-import { type RegionOptions, regionOptions } from '../src/memory/region-options.js'
-import { policyKind } from '../src/native.js'
-import { checked } from '../src/options.js'
+import * as behindTheDoor from '../../src/memory/allocate/allocate.js'
+import type { Attempt } from '../../src/memory/allocate/attempt.js'
+import type { PagesKind } from '../../src/memory/page-kinds.js'
+import type { RegionCore } from '../../src/memory/region-core.js'
+import { type RegionOptions, regionOptions } from '../../src/memory/region-options.js'
+import { policyKind } from '../../src/native.js'
+import { checked } from '../../src/options.js'
 
 /** A region without a registry, with the options that a program would write. */
 export function allocateCoreSync(name: string, options: RegionOptions): RegionCore {
