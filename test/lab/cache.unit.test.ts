@@ -167,10 +167,10 @@ test('what a package lets others write to, they cannot', async () => {
   expect(statSync(join(made, 'program')).mode & 0o777).toBe(0o755)
 })
 
-test.each(['-o', '--', '/tmp/evil.deb', '../unit/evil.deb', 'name=1', 'name/sid', 'name-', 'Name', 'a b', '^name', ''])(
+test.each(['-o', '--', '/tmp/evil.deb', './evil.deb', 'name=1', 'name/sid', 'name-', 'Name', 'a b', '^name', ''])(
   'apt is never given %j as the name of a package',
   (name) => {
-    expect(() => named(['qemu-system-x86', name])).toThrow(expect.objectContaining({ code: 'ERR_LAB_UNAVAILABLE' }))
+    expect(() => named(['qemu-system-x86', name])).toThrowCode('ERR_LAB_UNAVAILABLE')
   },
 )
 

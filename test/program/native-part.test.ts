@@ -23,7 +23,7 @@ function packageWithoutAddon(): string {
 /** The error that importing the library there ends with. */
 function importIn(folder: string): unknown {
   const program = `
-    import('../host/dist/index.js').then(
+    import('./dist/index.js').then(
       () => console.log('{}'),
       ({ name, code, message, values, hint }) => console.log(JSON.stringify({ name, code, message, values, hint })))`
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', program], {

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 /** What the first call of verbs gives in a process with that library. */
 function listed(library: string): { readonly code?: string; readonly message?: string; readonly hint?: string } {
   const program = `
-    import { verbsProvider } from '../../host/src/rdma/verbs/index.ts'
+    import { verbsProvider } from './src/rdma/verbs/index.ts'
     try {
       console.log(JSON.stringify({ found: verbsProvider.list() }))
     } catch ({ code, message, hint }) {
