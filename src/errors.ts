@@ -10,6 +10,7 @@ export type ErrorCode =
   // State
   | 'ERR_REGION_CLOSED'
   | 'ERR_REGION_HELD' // close() while hold()s are out; the message names the holders
+  | 'ERR_RANGE_IN_USE' // a ring, buffer pool, packets or heap of this thread works on that memory
   | 'ERR_REGION_EXISTS' // the name is taken in this registry
   | 'ERR_REGION_UNKNOWN' // a handle of another process, or of a region that is gone
   | 'ERR_REGION_TOO_LARGE' // one view or `bytes` of more than an ArrayBuffer holds

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { PinfoldError } from '../errors.js'
 import { OpenOnce } from '../memory/open-once.js'
-import { type AlignedMemory, alignedMemory, type RegionMemory } from '../memory/region-memory.js'
+import { alignedMemory, type MemoryRange, type RegionMemory } from '../memory/region-memory.js'
 import { checked } from '../options.js'
 import { formatSize, GiB } from '../sizes.js'
 import { Granule, Word } from './block-table.js'
@@ -42,7 +42,7 @@ const fewestBlocks = 256
  * A heap holds its region until it is closed.
  */
 export class Heap {
-  readonly #part: AlignedMemory
+  readonly #part: MemoryRange
   readonly #release: () => void
   /** Bytes behind each block that no program may write to; 0 without red zones. */
   readonly #redZone: number
@@ -53,13 +53,13 @@ export class Heap {
   #failures = 0
 
   /** Made by `createHeap()`, which has checked the arguments. */
-  constructor(part: AlignedMemory, blocks: number, redZone: number) {
+  constructor(part: MemoryRange, blocks: number, redZone: number, release: () => void) {
     this.#part = part
     this.#redZone = redZone
     const address = part.core.address + BigInt(part.offset)
     const skew = Number((address % BigInt(largestAlignment)) / BigInt(Granule.bytes))
     this.#fit = new SegregatedFit(Math.floor(part.length / Granule.bytes), skew, blocks)
-    this.#release = part.core.hold('a heap')
+    this.#release = release
   }
 
   /** Bytes that the heap manages: those of its memory, rounded down to a multiple of 16; 0 when it is closed. */
@@ -371,5 +371,8 @@ export function createHeap(memory: RegionMemory, options: HeapOptions = {}): Hea
   if (open.find(range) !== undefined) {
     throw new PinfoldError('createHeap: this thread has a heap open there', { code: 'ERR_POOL_OPEN' })
   }
-  return open.add(range, new Heap(range, blocks, redZones ? redZoneBytes : 0))
+  const wanted = { subject: 'createHeap', kind: 'heap', ...range } as const
+  return range.core.claims.claim(wanted, (release) =>
+    open.add(range, new Heap(range, blocks, redZones ? redZoneBytes : 0, release)),
+  )
 }

@@ -6,6 +6,7 @@ import { checkRange } from '../options.js'
 import { formatSize, GiB } from '../sizes.js'
 import type { PagesName } from '../system/page-sizes.js'
 import { type Caller, StackSampler } from './call-stack.js'
+import { RangeClaims } from './range-claims.js'
 
 /** A kind of pages that came earlier in the caller's list, and the reason why the region has other pages. */
 export interface PassedOver {
@@ -69,6 +70,8 @@ export class RegionCore {
   readonly pages: PagesName
   readonly pageSize: number
   readonly passedOver: readonly PassedOver[]
+  /** The ranges that this thread has given to rings, buffer pools, packets and heaps. */
+  readonly claims = new RangeClaims(this)
   readonly #attachment: number
   readonly #windows: (ArrayBuffer | undefined)[] = []
   /** The holds that are not released, by the function that releases each. */

@@ -13,9 +13,13 @@ export interface MemoryRange {
   readonly length: number
 }
 
-/** A range whose start is aligned, and the object that the caller gave for it. */
-export interface AlignedMemory extends MemoryRange {
-  readonly memory: RegionMemory
+/**
+ * A view of `length` bytes of a range, from its byte `at` on.
+ *
+ * @throws PinfoldError as `region.view`
+ */
+export function viewIn({ core, offset }: MemoryRange, at: number, length: number): Uint8Array<ArrayBuffer> {
+  return core.view(offset + at, length)
 }
 
 /** True for every RegionMemory. Runs no code of the value; a Proxy, or an object with the same prototype, is none. */
@@ -118,9 +122,9 @@ export function filledRange(subject: string, memory: RegionMemory): MemoryRange 
  * @param alignment in bytes; by default a cache line
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
  */
-export function alignedMemory(subject: string, memory: RegionMemory, alignment = 64): AlignedMemory {
+export function alignedMemory(subject: string, memory: RegionMemory, alignment = 64): MemoryRange {
   const range = openRange(subject, memory)
-  if (range.offset % alignment === 0) return { ...range, memory }
+  if (range.offset % alignment === 0) return range
   throw new PinfoldError(`${subject}: expected a multiple of ${alignment} as offset, received ${range.offset}`, {
     code: 'ERR_INVALID_ARGUMENT',
     values: { offset: range.offset, alignment },

@@ -1,6 +1,6 @@
 import { atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { RegionMemory } from '../memory/region-memory.js'
+import { type MemoryRange, viewIn } from '../memory/region-memory.js'
 
 /**
  * The layout of packets in memory, in 32-bit words of the machine's byte order. Nothing in it depends on one process.
@@ -129,9 +129,9 @@ export interface PacketViews {
 }
 
 /** @throws PinfoldError as `region.view` */
-export function packetViews(memory: RegionMemory, shape: PacketShape): PacketViews {
+export function packetViews(range: MemoryRange, shape: PacketShape): PacketViews {
   const places = packetPlaces(shape)
-  const { buffer, byteOffset } = memory.view(0, places.end)
+  const { buffer, byteOffset } = viewIn(range, 0, places.end)
   const count = shape.capacity * recordWords
   const details = shape.capacity * shape.details
   return {
@@ -144,9 +144,9 @@ export function packetViews(memory: RegionMemory, shape: PacketShape): PacketVie
 }
 
 /** Writes free packets over memory that may hold anything. The magic number comes last, by `publishPackets`. */
-export function writePackets(memory: RegionMemory, shape: PacketShape): void {
-  const bytes = memory.view(0, packetPlaces(shape).end)
-  const words = headerOf(memory)
+export function writePackets(range: MemoryRange, shape: PacketShape): void {
+  const bytes = viewIn(range, 0, packetPlaces(shape).end)
+  const words = headerOf(range)
   atomicStore(words, headerWord.magic, 0)
   bytes.fill(0)
   words[headerWord.version] = version
@@ -162,8 +162,8 @@ export function writePackets(memory: RegionMemory, shape: PacketShape): void {
 }
 
 /** From now on other threads can attach. */
-export function publishPackets(memory: RegionMemory): void {
-  atomicStore(headerOf(memory), headerWord.magic, magic)
+export function publishPackets(range: MemoryRange): void {
+  atomicStore(headerOf(range), headerWord.magic, magic)
 }
 
 /**
@@ -173,9 +173,10 @@ export function publishPackets(memory: RegionMemory): void {
  * @throws PinfoldError `ERR_PACKETS_LAYOUT` when there are no packets of this version, or they do not fit; as
  *   `region.view`
  */
-export function readPackets(memory: RegionMemory, bytes: number): PacketShape {
+export function readPackets(range: MemoryRange): PacketShape {
+  const { length: bytes } = range
   if (bytes < slotsAt) throw noPackets(`${bytes} bytes are too few`, { bytes })
-  const words = headerOf(memory).slice()
+  const words = headerOf(range).slice()
   if (words[headerWord.magic] !== magic) throw noPackets('it does not start with their header', {})
   const found = words[headerWord.version]
   if (found !== version) throw noPackets(`they are of version ${found}, not ${version}`, { version: found })
@@ -198,15 +199,15 @@ export function readPackets(memory: RegionMemory, bytes: number): PacketShape {
     packetPlaces(shape).end <= shape.pool &&
     shape.pool < bytes
   if (!isPossible) throw noPackets('their header contradicts itself', { ...shape, bytes })
-  return { ...shape, declaration: Buffer.from(memory.view(lineBytes, declared)).toString('latin1') }
+  return { ...shape, declaration: Buffer.from(viewIn(range, lineBytes, declared)).toString('latin1') }
 }
 
 export function noPackets(why: string, values: Readonly<Record<string, unknown>>): PinfoldError {
   return new PinfoldError(`attachPackets: no packets in this memory: ${why}`, { code: 'ERR_PACKETS_LAYOUT', values })
 }
 
-function headerOf(memory: RegionMemory): Int32Array {
-  const { buffer, byteOffset } = memory.view(0, lineBytes)
+function headerOf(range: MemoryRange): Int32Array {
+  const { buffer, byteOffset } = viewIn(range, 0, lineBytes)
   return new Int32Array(buffer, byteOffset, lineBytes / 4)
 }
 

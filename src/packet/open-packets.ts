@@ -1,8 +1,16 @@
 import { PinfoldError } from '../errors.js'
 import { OpenOnce } from '../memory/open-once.js'
-import { type AlignedMemory, alignedMemory, type RegionMemory } from '../memory/region-memory.js'
+import { alignedMemory, type MemoryRange, type RegionMemory, viewIn } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
-import { attachBufferPool, bufferPoolBytes, createBufferPool } from '../pool/open-pool.js'
+import {
+  bufferPoolBytes,
+  findPool,
+  makePool,
+  openPool,
+  type PoolPlan,
+  bytesOf as poolBytes,
+  poolFor,
+} from '../pool/open-pool.js'
 import type { BufferPoolOptions } from '../pool/options.js'
 import { ExternalSlots } from './external-buffers.js'
 import { PacketFields } from './fields.js'
@@ -29,22 +37,42 @@ const open = new OpenOnce<Packets>()
  */
 export function createPackets(memory: RegionMemory, options: PacketsOptions = {}): Packets {
   const range = alignedMemory('createPackets', memory)
-  const asked = checkedPackets('createPackets', options)
+  const { asked, shape, place, pool, length } = packetsFor(range, options)
   if (open.find(range) !== undefined) {
     throw new PinfoldError('createPackets: this thread has packets open there', { code: 'ERR_POOL_OPEN' })
   }
+  // Before the pool is made: the records of very many packets may be more than one view can show, which throws.
+  viewIn(range, 0, shape.pool)
+  return range.core.claims.claim({ ...range, subject: 'createPackets', kind: 'packets', length }, (release) => {
+    const made = makePool(place, pool, release)
+    writePackets(range, shape)
+    publishPackets(range)
+    return opened(range, shape, { pool: made, fields: asked.fields, release })
+  })
+}
+
+/** Packets that can be made. */
+interface PacketsPlan {
+  readonly asked: CheckedPackets
+  readonly shape: PacketShape
+  /** The range of their pool. */
+  readonly place: MemoryRange
+  readonly pool: PoolPlan
+  /** Bytes of the whole, with the pool. */
+  readonly length: number
+}
+
+/** Packets of these options in the range. @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` */
+export function packetsFor(range: MemoryRange, options: PacketsOptions): PacketsPlan {
+  const asked = checkedPackets('createPackets', options)
   const { pageSize } = range.core
   const capacity = asked.count ?? mostThatFit(asked, range.length, pageSize)
   const shape = shapeOf(asked, Math.max(1, capacity))
-  const bytesNeeded = bytesOf(asked, shape.capacity, pageSize)
-  const room = { count: shape.capacity, bytesNeeded, bytes: range.length }
+  const room = { count: shape.capacity, bytesNeeded: bytesOf(asked, shape.capacity, pageSize), bytes: range.length }
   if (capacity < 1 || shape.pool >= range.length) throw doNotFit(room)
-  // Before the pool is made: the records of very many packets may be more than one view can show, which throws.
-  memory.view(0, shape.pool)
-  const pool = poolIn(memory.slice(shape.pool, range.length - shape.pool), { ...asked.pool, count: capacity }, room)
-  writePackets(memory, shape)
-  publishPackets(memory)
-  return opened(range, shape, pool, asked.fields)
+  const place = partOf(range, shape)
+  const pool = planIn(place, { ...asked.pool, count: capacity }, room)
+  return { asked, shape, place, pool, length: shape.pool + poolBytes(pool.shape) }
 }
 
 /**
@@ -55,17 +83,25 @@ export function createPackets(memory: RegionMemory, options: PacketsOptions = {}
  */
 export function attachPackets(memory: RegionMemory): Packets {
   const range = alignedMemory('attachPackets', memory)
-  const shape = readPackets(memory, range.length)
+  const shape = readPackets(range)
   const fields = PacketFields.parse(shape.declaration)
   if (fields === undefined || fields.bytes + shape.privateSize > shape.details) {
     throw noPackets('their header declares no valid fields', { declaration: shape.declaration })
   }
   const known = open.find(range)
   if (known !== undefined) return known
-  const pool = attachBufferPool(memory.slice(shape.pool, range.length - shape.pool))
-  if (pool.capacity === shape.capacity && shape.headroom <= pool.elementSize) return opened(range, shape, pool, fields)
-  pool.close()
-  throw noPackets('the pool behind their header is not theirs', { capacity: shape.capacity, elements: pool.capacity })
+  const place = partOf(range, shape)
+  const plan = findPool(place)
+  const { capacity, elementSize } = plan.shape
+  if (capacity !== shape.capacity || shape.headroom > elementSize) {
+    throw noPackets('the pool behind their header is not theirs', { capacity: shape.capacity, elements: capacity })
+  }
+  const length = shape.pool + poolBytes(plan.shape)
+  const wanted = { ...range, subject: 'attachPackets', kind: 'packets', length, part: plan.known } as const
+  return range.core.claims.claim(wanted, (release) => {
+    const pool = plan.known ?? openPool(place, plan, release)
+    return opened(range, shape, { pool, fields, release })
+  })
 }
 
 /**
@@ -82,10 +118,15 @@ export function packetsBytes(options: PacketsOptions & { readonly count: number 
   })
 }
 
-/** The pool, which alone knows exactly how many bytes it takes at its place in the region. @throws PinfoldError */
-function poolIn(memory: RegionMemory, options: BufferPoolOptions, room: Room): BufferPool {
+/** The range of the packets' pool. */
+function partOf({ core, offset, length }: MemoryRange, { pool }: PacketShape): MemoryRange {
+  return { core, offset: offset + pool, length: length - pool }
+}
+
+/** The plan of the pool, which alone knows exactly how many bytes it takes at its place. @throws PinfoldError */
+function planIn(place: MemoryRange, options: BufferPoolOptions, room: Room): PoolPlan {
   try {
-    return createBufferPool(memory, options)
+    return poolFor(place, options)
   } catch (error) {
     throw error instanceof PinfoldError && error.code === 'ERR_OUT_OF_RANGE' ? doNotFit(room) : error
   }
@@ -125,6 +166,12 @@ function mostThatFit(asked: CheckedPackets, bytes: number, pageSize: number): nu
   return low
 }
 
-function opened(range: AlignedMemory, shape: PacketShape, pool: Packets['pool'], fields: PacketFields): Packets {
-  return open.add(range, new Packets(range, shape, pool, { fields, externals: new ExternalSlots() }))
+interface OpenedWith {
+  readonly pool: BufferPool
+  readonly fields: PacketFields
+  readonly release: () => void
+}
+
+function opened(range: MemoryRange, shape: PacketShape, { pool, fields, release }: OpenedWith): Packets {
+  return open.add(range, new Packets(range, shape, pool, { fields, externals: new ExternalSlots(), release }))
 }

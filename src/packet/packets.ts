@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { isRange } from '../arrays/number-array.js'
 import type { Pairs } from '../arrays/pairs.js'
-import type { AlignedMemory, RegionMemory } from '../memory/region-memory.js'
+import type { MemoryRange, RegionMemory } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
 import type { Registers } from '../pool/elements.js'
 import { countOf, numbersOf } from './bulk-arrays.js'
@@ -15,6 +15,11 @@ import * as references from './references.js'
 import * as segments from './segments.js'
 import * as sharing from './sharing.js'
 import { type BesidePool, detailsOf, type PacketTable, packetTable, viewsNow } from './table.js'
+
+interface Releasing {
+  /** Releases the packets' claim on their range; a second call does nothing. */
+  readonly release: () => void
+}
 
 /**
  * Packet buffers, as DPDK's rte_mbuf. A packet is a number from 0 to `capacity` - 1, the same in every thread that has
@@ -41,14 +46,17 @@ export class Packets {
   declare private readonly counts: number
   declare private readonly place: number
   declare private readonly table: PacketTable
+  /** Releases its claim on the range. */
+  readonly #release: () => void
 
   /** Made by `createPackets` and `attachPackets`. */
-  constructor(range: AlignedMemory, shape: PacketShape, pool: BufferPool, beside: BesidePool) {
+  constructor(range: MemoryRange, shape: PacketShape, pool: BufferPool, beside: BesidePool & Releasing) {
     this.pool = pool
     this.capacity = shape.capacity
     this.headroom = shape.headroom
     this.bufferSize = pool.elementSize
     this.table = packetTable(range, shape, pool, beside)
+    this.#release = beside.release
     this.pairs = this.table.views.pairs
     const [counts, place] = newRecord(shape.headroom)
     this.counts = counts
@@ -427,6 +435,7 @@ export class Packets {
   close(): void {
     if (!this.closed) references.returnOlder(this.table)
     this.pool.close()
+    this.#release()
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,5 @@
 import { PinfoldError } from '../errors.js'
-import type { AlignedMemory } from '../memory/region-memory.js'
+import type { MemoryRange } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
 import { damaged, noPacket, notFirst, packetFree } from './errors.js'
 import type { ExternalSlots } from './external-buffers.js'
@@ -30,7 +30,7 @@ export interface BesidePool {
  * these calls the views are not empty, and the number is an index into them.
  */
 export interface PacketTable extends BesidePool {
-  readonly range: AlignedMemory
+  readonly range: MemoryRange
   readonly shape: PacketShape
   /** The pool that the packets' own buffers are elements of. */
   readonly pool: BufferPool
@@ -44,12 +44,12 @@ export interface PacketTable extends BesidePool {
 
 /** @throws PinfoldError as `region.view` */
 export function packetTable(
-  range: AlignedMemory,
+  range: MemoryRange,
   shape: PacketShape,
   pool: BufferPool,
   { fields, externals }: BesidePool,
 ): PacketTable {
-  const views = packetViews(range.memory, shape)
+  const views = packetViews(range, shape)
   return { range, shape, pool, fields, externals, views, unreturned: [], unreleased: [] }
 }
 
@@ -57,7 +57,7 @@ export function packetTable(
 export function viewsNow(table: PacketTable): PacketViews {
   if (table.pool.closed) throw new PinfoldError('these Packets are closed', { code: 'ERR_POOL_CLOSED' })
   // A view of a closed region throws. If the region is open, a program has transferred its ArrayBuffer away.
-  if (table.views.records.length === 0) table.views = packetViews(table.range.memory, table.shape)
+  if (table.views.records.length === 0) table.views = packetViews(table.range, table.shape)
   return table.views
 }
 

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
 import { copyPairs, moveNumbers, type Pairs, pairsOf } from '../arrays/pairs.js'
 import { PinfoldError } from '../errors.js'
-import type { AlignedMemory } from '../memory/region-memory.js'
+import type { MemoryRange } from '../memory/region-memory.js'
 import { checkRange } from '../options.js'
 import { describe } from '../sizes.js'
 import { PoolCache } from './cache.js'
@@ -14,6 +14,15 @@ import { Tracking } from './tracking.js'
 import type { PoolWaitOptions } from './waiting.js'
 
 const noValues = new Uint32Array(0)
+
+/** How this thread uses a pool. */
+export interface PoolUse {
+  readonly isCounting: boolean
+  /** In a pool with tracking: of how many calls the stack of one is kept. */
+  readonly oneIn?: number
+  /** Releases the pool's claim on its range; a second call does nothing. */
+  readonly release: () => void
+}
 
 /**
  * Elements of equal size in the memory of a region. Any thread that has the region takes elements and gives them back.
@@ -59,16 +68,15 @@ export class BufferPool {
   declare private targetPairs: Pairs | undefined
   declare private source: Uint32Array
   declare private sourcePairs: Pairs | undefined
-  readonly #range: AlignedMemory
+  readonly #range: MemoryRange
+  /** Releases its claim on the range. */
+  readonly #release: () => void
   readonly #depot: Depot
 
-  /**
-   * Programs call `createBufferPool` and `attachBufferPool`.
-   *
-   * @param oneIn in a pool with tracking: of how many calls the stack of one is kept
-   */
-  constructor(range: AlignedMemory, shape: PoolShape, depot: Depot, isCounting: boolean, oneIn?: number) {
+  /** Programs call `createBufferPool` and `attachBufferPool`. */
+  constructor(range: MemoryRange, shape: PoolShape, depot: Depot, { isCounting, oneIn, release }: PoolUse) {
     this.#range = range
+    this.#release = release
     this.#depot = depot
     this.capacity = shape.capacity
     this.elementSize = shape.elementSize
@@ -92,8 +100,8 @@ export class BufferPool {
       },
     })
     this.asked = this.cache.thread + threadWord.isAsked
-    this.elements = new PoolElements(range.memory, shape)
-    if (oneIn !== undefined) this.#track(new Tracking(range.memory, this.cache, this.elements, oneIn))
+    this.elements = new PoolElements(range, shape)
+    if (oneIn !== undefined) this.#track(new Tracking(range, this.cache, this.elements, oneIn))
   }
 
   /**
@@ -405,6 +413,7 @@ export class BufferPool {
    */
   close(): void {
     this.cache.close()
+    this.#release()
   }
 
   [Symbol.dispose](): void {

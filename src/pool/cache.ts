@@ -1,7 +1,7 @@
 import { moveNumbers, type Pairs } from '../arrays/pairs.js'
 import { atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { AlignedMemory } from '../memory/region-memory.js'
+import type { MemoryRange } from '../memory/region-memory.js'
 import { leftBehind } from '../threads/owner-word.js'
 import { isAlive, Participant } from '../threads/participants.js'
 import { publish } from '../threads/publication.js'
@@ -65,11 +65,11 @@ export class PoolCache {
   /** Where this thread's words start. */
   readonly thread: number
   readonly shape: PoolShape
-  readonly #range: AlignedMemory
+  readonly #range: MemoryRange
   declare private readonly pool: PoolOfCache
 
-  constructor(range: AlignedMemory, shape: PoolShape, depot: Depot, pool: PoolOfCache) {
-    const { words, pairs, spans } = poolViews(range.memory, shape)
+  constructor(range: MemoryRange, shape: PoolShape, depot: Depot, pool: PoolOfCache) {
+    const { words, pairs, spans } = poolViews(range, shape)
     this.#range = range
     this.shape = shape
     this.pool = pool
@@ -106,7 +106,7 @@ export class PoolCache {
     if (this.closed) throw new PinfoldError('this BufferPool is closed', { code: 'ERR_POOL_CLOSED' })
     if (this.words.length > 0) return this.words
     // A closed region throws here. A region that is open has lost its ArrayBuffer: the program has transferred it away.
-    const { words, pairs, spans } = poolViews(this.#range.memory, this.shape)
+    const { words, pairs, spans } = poolViews(this.#range, this.shape)
     this.words = words
     this.pairs = pairs
     this.spans = spans

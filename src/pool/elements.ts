@@ -1,5 +1,5 @@
 import { PinfoldError } from '../errors.js'
-import type { RegionMemory } from '../memory/region-memory.js'
+import { type MemoryRange, viewIn } from '../memory/region-memory.js'
 import { describe } from '../sizes.js'
 import type { PoolShape } from './layout.js'
 
@@ -24,12 +24,12 @@ export class PoolElements {
   declare private readonly stride: number
   declare private readonly perPage: number
   declare private readonly pageSize: number
-  declare private readonly memory: RegionMemory
+  declare private readonly range: MemoryRange
   /** The views that were made. A plain field: V8 checks a # field at each access. */
   declare private readonly views: Uint8Array<ArrayBuffer>[]
 
-  constructor(memory: RegionMemory, { capacity, elementSize, elements, stride, perPage, pageShift }: PoolShape) {
-    this.memory = memory
+  constructor(range: MemoryRange, { capacity, elementSize, elements, stride, perPage, pageShift }: PoolShape) {
+    this.range = range
     this.views = []
     this.capacity = capacity
     this.size = elementSize
@@ -75,7 +75,7 @@ export class PoolElements {
   view(index: number): Uint8Array<ArrayBuffer> {
     const kept = this.views[index]
     if (kept !== undefined && kept.byteLength > 0) return kept
-    const made = this.memory.view(this.offset(index), this.size)
+    const made = viewIn(this.range, this.offset(index), this.size)
     this.views[index] = made
     return made
   }

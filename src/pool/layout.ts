@@ -1,6 +1,6 @@
 import { atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { RegionMemory } from '../memory/region-memory.js'
+import { type MemoryRange, viewIn } from '../memory/region-memory.js'
 import { mostParticipants, participantAt } from '../threads/participants.js'
 
 /**
@@ -177,9 +177,10 @@ export function publishPool(words: Int32Array): void {
  * @throws PinfoldError `ERR_POOL_LAYOUT` when there is no pool, or one of another version, or it is larger than the
  *   memory; as `region.view`
  */
-export function readPool(memory: RegionMemory, bytes: number): PoolShape {
+export function readPool(range: MemoryRange): PoolShape {
+  const { length: bytes } = range
   if (bytes < stacksWord * 4) throw noPool(`${bytes} bytes are too few for one`, { bytes })
-  const { buffer, byteOffset } = memory.view(0, lineBytes)
+  const { buffer, byteOffset } = viewIn(range, 0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)
   const word = (at: number) => words[at]
   const mark = atomicLoad(words, headerWord.magic) // L2: acquire, before all else, pairs with L1 in `publishPool`

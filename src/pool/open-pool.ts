@@ -1,6 +1,6 @@
 import { PinfoldError } from '../errors.js'
 import { OpenOnce } from '../memory/open-once.js'
-import { type AlignedMemory, alignedMemory, type RegionMemory } from '../memory/region-memory.js'
+import { alignedMemory, type MemoryRange, type RegionMemory } from '../memory/region-memory.js'
 import { BufferPool } from './buffer-pool.js'
 import { Depot } from './depot.js'
 import { depotWord, magazineWord, type PoolShape, placesOf, publishPool, readPool, writePool } from './layout.js'
@@ -24,22 +24,9 @@ const open = new OpenOnce<BufferPool>()
  */
 export function createBufferPool(memory: RegionMemory, options: BufferPoolOptions): BufferPool {
   const range = alignedMemory('createBufferPool', memory)
-  const { shape, use } = checkedCreate(options, {
-    offset: range.offset,
-    bytes: range.length,
-    pageSize: range.core.pageSize,
-  })
-  if (open.find(range) !== undefined) {
-    throw new PinfoldError('createBufferPool: this thread has a pool open in this memory; close it first', {
-      code: 'ERR_POOL_OPEN',
-    })
-  }
-  const { words, states } = poolViews(memory, shape)
-  writePool(words, shape)
-  states.fill(0)
-  fillMagazines(words, shape)
-  publishPool(words)
-  return opened(range, shape, use)
+  const plan = planPool(range, options)
+  const wanted = { ...range, subject: 'createBufferPool', kind: 'buffer pool', length: bytesOf(plan.shape) } as const
+  return range.core.claims.claim(wanted, (release) => makePool(range, plan, release))
 }
 
 /**
@@ -52,8 +39,55 @@ export function createBufferPool(memory: RegionMemory, options: BufferPoolOption
 export function attachBufferPool(memory: RegionMemory, options: BufferPoolAttachOptions = {}): BufferPool {
   const range = alignedMemory('attachBufferPool', memory)
   const use = checkedAttach(options)
-  const shape = readPool(memory, range.length)
-  return open.find(range) ?? opened(range, shape, use)
+  const shape = readPool(range)
+  const known = open.find(range)
+  if (known !== undefined) return known
+  const wanted = { ...range, subject: 'attachBufferPool', kind: 'buffer pool', length: bytesOf(shape) } as const
+  return range.core.claims.claim(wanted, (release) => openPool(range, { shape, use }, release))
+}
+
+/** A pool that can be made: its shape, and how this thread will use it. */
+export interface PoolPlan {
+  readonly shape: PoolShape
+  readonly use: CheckedUse
+}
+
+/** A pool of these options in the range. @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` */
+export function poolFor({ core, offset, length: bytes }: MemoryRange, options: BufferPoolOptions): PoolPlan {
+  return checkedCreate(options, { offset, bytes, pageSize: core.pageSize })
+}
+
+/**
+ * A pool of these options that this thread can make in the range.
+ *
+ * @throws PinfoldError as `createBufferPool`
+ */
+export function planPool(range: MemoryRange, options: BufferPoolOptions): PoolPlan {
+  const plan = poolFor(range, options)
+  if (open.find(range) === undefined) return plan
+  throw new PinfoldError('createBufferPool: this thread has a pool open in this memory; close it first', {
+    code: 'ERR_POOL_OPEN',
+  })
+}
+
+/** Makes the pool. The caller has claimed the range. @throws PinfoldError as `createBufferPool` */
+export function makePool(range: MemoryRange, plan: PoolPlan, release: () => void): BufferPool {
+  const { shape } = plan
+  const { words, states } = poolViews(range, shape)
+  writePool(words, shape)
+  states.fill(0)
+  fillMagazines(words, shape)
+  publishPool(words)
+  return openPool(range, plan, release)
+}
+
+/**
+ * The pool that is in the range, and the object that this thread has for it, if it is open.
+ *
+ * @throws PinfoldError `ERR_POOL_LAYOUT`; as `region.view`
+ */
+export function findPool(range: MemoryRange): PoolPlan & { readonly known: BufferPool | undefined } {
+  return { shape: readPool(range), use: checkedAttach({}), known: open.find(range) }
 }
 
 /**
@@ -62,18 +96,25 @@ export function attachBufferPool(memory: RegionMemory, options: BufferPoolAttach
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
 export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: number }, pageSize = 4096): number {
-  const { shape } = checkedCreate(options, { bytes: Number.MAX_SAFE_INTEGER, offset: 0, pageSize })
+  return bytesOf(checkedCreate(options, { bytes: Number.MAX_SAFE_INTEGER, offset: 0, pageSize }).shape)
+}
+
+/** Bytes that a pool takes, from the start of its memory to the end of its last element. */
+export function bytesOf(shape: PoolShape): number {
   const { capacity } = shape
   const last = shape.perPage === 0 ? capacity - 1 : Math.floor((capacity - 1) / shape.perPage)
   const bytes = shape.perPage === 0 ? last * shape.stride + shape.elementSize : (last + 1) * 2 ** shape.pageShift
   return shape.elements + bytes
 }
 
-function opened(range: AlignedMemory, shape: PoolShape, { patience, oneIn, statistics }: CheckedUse): BufferPool {
+/** An object for a pool that is in the range. The caller has claimed the range. @throws PinfoldError as `attachBufferPool` */
+export function openPool(range: MemoryRange, { shape, use }: PoolPlan, release: () => void): BufferPool {
+  const { patience, oneIn, statistics } = use
   const depot = new Depot(placesOf(shape), shape, patience)
+  const isCounting = statistics || shape.tracking
   // A pool that was made with tracking tracks, whatever this thread asks for.
-  const stacks = shape.tracking ? (oneIn ?? 1) : undefined
-  return open.add(range, new BufferPool(range, shape, depot, statistics || shape.tracking, stacks))
+  const tracks = shape.tracking ? { oneIn: oneIn ?? 1 } : {}
+  return open.add(range, new BufferPool(range, shape, depot, { isCounting, ...tracks, release }))
 }
 
 /** Puts all elements into the depot. */

@@ -2,7 +2,7 @@ import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
 import { pairsOf } from '../arrays/pairs.js'
 import { atomicLoad, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { RegionMemory } from '../memory/region-memory.js'
+import type { MemoryRange } from '../memory/region-memory.js'
 import type { PoolCache } from './cache.js'
 import type { PoolElements } from './elements.js'
 import { writtenOver } from './magazines.js'
@@ -46,7 +46,7 @@ type Entry = (...args: never[]) => unknown
  *                         its own state
  */
 export class Tracking {
-  readonly #memory: RegionMemory
+  readonly #range: MemoryRange
   readonly #cache: PoolCache
   readonly #elements: PoolElements
   readonly #oneIn: number
@@ -57,13 +57,13 @@ export class Tracking {
   #turn = 0
 
   /** @param oneIn of how many calls the stack of one is kept */
-  constructor(memory: RegionMemory, cache: PoolCache, elements: PoolElements, oneIn: number) {
-    this.#memory = memory
+  constructor(range: MemoryRange, cache: PoolCache, elements: PoolElements, oneIn: number) {
+    this.#range = range
     this.#cache = cache
     this.#elements = elements
     this.#oneIn = oneIn
     this.#own = cache.participant.line + 1
-    this.#states = poolViews(memory, cache.shape).states
+    this.#states = poolViews(range, cache.shape).states
     // Elements that are still marked with our line belong to its dead previous owner.
     for (const own of [this.#own, isReturning | this.#own]) {
       for (let from = 0; from < elements.capacity; from++) {
@@ -235,7 +235,7 @@ export class Tracking {
   #statesNow(): Uint8Array {
     if (this.#states.length === 0) {
       this.#cache.wordsNow()
-      this.#states = poolViews(this.#memory, this.#cache.shape).states
+      this.#states = poolViews(this.#range, this.#cache.shape).states
     }
     return this.#states
   }

@@ -1,4 +1,4 @@
-import type { RegionMemory } from '../memory/region-memory.js'
+import { type MemoryRange, viewIn } from '../memory/region-memory.js'
 import { magazineWord, type PoolShape, placesOf } from './layout.js'
 
 /** The views of a pool that a thread works on; all on one ArrayBuffer. */
@@ -13,9 +13,9 @@ export interface PoolViews {
 }
 
 /** @throws PinfoldError as `region.view` */
-export function poolViews(memory: RegionMemory, shape: PoolShape): PoolViews {
+export function poolViews(range: MemoryRange, shape: PoolShape): PoolViews {
   const { states, end } = placesOf(shape)
-  const { buffer, byteOffset } = memory.view(0, end)
+  const { buffer, byteOffset } = viewIn(range, 0, end)
   return {
     words: new Int32Array(buffer, byteOffset, states / 4),
     spans: new Uint32Array(buffer, byteOffset - magazineWord.count * 4, states / 4 + magazineWord.count),

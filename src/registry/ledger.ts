@@ -54,7 +54,7 @@ export class Ledger {
   readonly registrations = new Registrations()
   readonly #closing = new RegistryClosing({
     cores: () => this.#cores(),
-    ownHolds: () => this.registrations.holds,
+    ownHolds: () => new Set([...this.registrations.holds, ...this.#cores().flatMap((core) => [...core.claims.holds])]),
   })
   readonly #counts = new RegistryCounts()
   readonly #budget: Budget
@@ -152,6 +152,7 @@ export class Ledger {
   close(): void {
     if (!this.#closed) this.#closing.requireReleased()
     this.registrations.close()
+    for (const core of this.#cores()) core.claims.close()
     this.#closed = true
     this.#detector.forget(this)
     // Otherwise a subscriber to the close of one region could hold another.

@@ -1,6 +1,6 @@
 import { atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { RegionMemory } from '../memory/region-memory.js'
+import { type MemoryRange, viewIn } from '../memory/region-memory.js'
 import { lineWords, mostParticipants, participantAt } from '../threads/participants.js'
 
 /**
@@ -94,8 +94,8 @@ export function countThatFits(bytes: number): number {
 }
 
 /** @throws PinfoldError as `region.view` */
-export function viewsOf(memory: RegionMemory, count: number): RingViews {
-  const { buffer, byteOffset } = memory.view(0, ringBytes(count))
+export function viewsOf(range: MemoryRange, count: number): RingViews {
+  const { buffer, byteOffset } = viewIn(range, 0, ringBytes(count))
   const slots = byteOffset + headerBytes
   return {
     words: new Int32Array(buffer, byteOffset, headerWords),
@@ -127,9 +127,10 @@ export function writeRing(words: Int32Array, shape: RingShape): void {
  * @throws PinfoldError `ERR_RING_LAYOUT` if there is no ring, or one of another version, or one that is larger than the
  *   memory; as `region.view`
  */
-export function readShape(memory: RegionMemory, bytes: number): RingShape {
+export function readShape(range: MemoryRange): RingShape {
+  const { length: bytes } = range
   if (bytes < headerBytes) throw noRing(`it has only ${bytes} bytes`, { bytes })
-  const { buffer, byteOffset } = memory.view(0, lineBytes)
+  const { buffer, byteOffset } = viewIn(range, 0, lineBytes)
   const words = new Int32Array(buffer, byteOffset, lineWords)
   if (atomicLoad(words, headerWord.magic) !== magic) throw noRing('it does not begin with the mark of a ring', {})
   if (words[headerWord.version] !== version) {

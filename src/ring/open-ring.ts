@@ -1,5 +1,5 @@
-import { alignedMemory, type RegionMemory } from '../memory/region-memory.js'
-import { ringBytes as bytesOf, readShape, viewsOf, writeRing } from './layout.js'
+import { alignedMemory, type MemoryRange, type RegionMemory } from '../memory/region-memory.js'
+import { ringBytes as bytesOf, type RingShape, readShape, viewsOf, writeRing } from './layout.js'
 import { checkedAttach, checkedCount, checkedCreate, type RingAttachOptions, type RingOptions } from './options.js'
 import { Ring } from './ring.js'
 
@@ -19,11 +19,14 @@ export function ringBytes(count: number): number {
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` if the ring does not fit, `ERR_REGION_CLOSED`
  */
 export function createRing(memory: RegionMemory, options: RingOptions = {}): Ring {
-  const { length: bytes } = alignedMemory('createRing', memory)
-  const { shape, patience } = checkedCreate(options, bytes)
-  const views = viewsOf(memory, shape.count)
-  writeRing(views.words, shape)
-  return new Ring(memory, shape, patience, views)
+  const range = alignedMemory('createRing', memory)
+  const { shape, patience } = checkedCreate(options, range.length)
+  const views = viewsOf(range, shape.count)
+  const wanted = { ...rangeFor('createRing', range, shape), isShared: false }
+  return range.core.claims.claim(wanted, (release) => {
+    writeRing(views.words, shape)
+    return new Ring(range, shape, patience, views, release)
+  })
 }
 
 /**
@@ -33,8 +36,15 @@ export function createRing(memory: RegionMemory, options: RingOptions = {}): Rin
  *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
  */
 export function attachRing(memory: RegionMemory, options: RingAttachOptions = {}): Ring {
-  const { length: bytes } = alignedMemory('attachRing', memory)
+  const range = alignedMemory('attachRing', memory)
   const patience = checkedAttach(options)
-  const shape = readShape(memory, bytes)
-  return new Ring(memory, shape, patience, viewsOf(memory, shape.count))
+  const shape = readShape(range)
+  const views = viewsOf(range, shape.count)
+  const wanted = { ...rangeFor('attachRing', range, shape), isShared: true }
+  return range.core.claims.claim(wanted, (release) => new Ring(range, shape, patience, views, release))
+}
+
+/** The bytes that a ring takes of the memory that it was given. */
+function rangeFor(subject: string, { core, offset }: MemoryRange, { count }: RingShape) {
+  return { subject, kind: 'ring', core, offset, length: bytesOf(count) } as const
 }

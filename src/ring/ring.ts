@@ -3,7 +3,7 @@ import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
 import { copySixteen, noValuePairs, type ValuePairs, valuePairsOf } from '../arrays/pairs.js'
 import { compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import type { RegionMemory } from '../memory/region-memory.js'
+import type { MemoryRange } from '../memory/region-memory.js'
 import { describe } from '../sizes.js'
 import { CallWord, Participant } from '../threads/participants.js'
 import { isPlain, published } from '../threads/publication.js'
@@ -57,7 +57,9 @@ export class Ring {
   declare private targetPairs: ValuePairs
   declare private readonly producing: RingSide
   declare private readonly consuming: RingSide
-  readonly #memory: RegionMemory
+  readonly #range: MemoryRange
+  /** Releases its claim on the range. */
+  readonly #release: () => void
   readonly #shape: RingShape
   readonly #participant: Participant
   #views: RingViews
@@ -65,7 +67,7 @@ export class Ring {
   #closed = false
 
   /** Made by `createRing` and `attachRing`. */
-  constructor(memory: RegionMemory, shape: RingShape, patience: number, views: RingViews) {
+  constructor(range: MemoryRange, shape: RingShape, patience: number, views: RingViews, release: () => void) {
     const participant = Participant.join(views.words, 'ring')
     const { ticket } = participant
     this.capacity = shape.count
@@ -84,7 +86,8 @@ export class Ring {
     this.keepsProducers = isPlain ? this.producing.kept : never
     this.turnTicket = isPlain ? ticket : never
     this.keepsConsumers = isPlain ? this.consuming.kept : never
-    this.#memory = memory
+    this.#range = range
+    this.#release = release
     this.#shape = shape
     this.#views = views
     this.#participant = participant
@@ -301,6 +304,7 @@ export class Ring {
       this.#participant.leave(this.#views.words)
     }
     this.#use(noViews)
+    this.#release()
   }
 
   [Symbol.dispose](): void {
@@ -453,7 +457,7 @@ export class Ring {
     if (this.#views.words.length > 0) return
     if (this.#closed) throw new PinfoldError('this Ring is closed', { code: 'ERR_RING_CLOSED' })
     // A closed region throws. An open one has lost its ArrayBuffer: the program has transferred it away.
-    this.#use(viewsOf(this.#memory, this.capacity))
+    this.#use(viewsOf(this.#range, this.capacity))
   }
 
   /** Uses new views of the same memory, or empty ones. */

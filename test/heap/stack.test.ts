@@ -26,7 +26,7 @@ test('calls that the end of the stack cuts short leave a heap right, or one that
       deep.check()
     } catch (error) {
       expect(error).toEqual(damaged)
-      expect(() => deep.check()).toThrow(damaged)
+      expect(() => deep.check()).toThrowCode('ERR_HEAP_DAMAGED')
     }
   }
 })

@@ -119,13 +119,10 @@ describe('a handle', () => {
     ['the handle as text', (region: Region): unknown => JSON.stringify(region.handle)],
   ])('is not %s, and the error says what to post', (_, given) => {
     const region = registry().allocateSync('shared', base)
-    expect(() => Reflect.apply(attachRegion, undefined, [given(region)])).toThrow(
-      expect.objectContaining({
-        code: 'ERR_INVALID_ARGUMENT',
-        message: expect.stringContaining('post region.handle'),
-        hint: expect.stringContaining('region.handle'),
-      }),
-    )
+    expect(() => Reflect.apply(attachRegion, undefined, [given(region)])).toThrowCode('ERR_INVALID_ARGUMENT', {
+      message: expect.stringContaining('post region.handle'),
+      hint: expect.stringContaining('region.handle'),
+    })
     region.close()
     expect(mappedRegions()).toEqual([])
   })
@@ -134,7 +131,7 @@ describe('a handle', () => {
     const region = registry().allocateSync('shared', base)
     const { handle } = region
     region.close()
-    expect(() => attachRegion(handle)).toThrow(expect.objectContaining({ code: 'ERR_REGION_UNKNOWN' }))
+    expect(() => attachRegion(handle)).toThrowCode('ERR_REGION_UNKNOWN')
   })
 
   test.each([
@@ -144,9 +141,7 @@ describe('a handle', () => {
     ['another size', { size: 4096 }],
   ])('that names %s is refused, and attaches nothing', (_, forged) => {
     const region = registry().allocateSync('shared', base)
-    expect(() => attachRegion({ ...region.handle, ...forged })).toThrow(
-      expect.objectContaining({ code: 'ERR_REGION_UNKNOWN' }),
-    )
+    expect(() => attachRegion({ ...region.handle, ...forged })).toThrowCode('ERR_REGION_UNKNOWN')
     region.close()
     expect(mappedRegions()).toEqual([])
   })

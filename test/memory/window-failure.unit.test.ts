@@ -26,5 +26,5 @@ test('a window that fails otherwise is not', () => {
     description: '',
   }
   const core = new RegionCore(region, { pages: 'base', pageSize: 1, passedOver: [] })
-  expect(() => core.window(0)).toThrow(expect.objectContaining({ name: 'PinfoldError', code: 'ERR_SYSTEM' }))
+  expect(() => core.window(0)).toThrowCode('ERR_SYSTEM', { name: 'PinfoldError' })
 })

@@ -66,7 +66,7 @@ class AllocateSync extends Step {
     const options = { size: this.pages * basePageSize, pages: 'base' } as const
     const code = refusal(model, this.name, this.pages)
     if (code !== undefined) {
-      expect(() => memory.allocateSync(this.name, options)).toThrow(expect.objectContaining({ code }))
+      expect(() => memory.allocateSync(this.name, options)).toThrowCode(code)
       return
     }
     const region = memory.allocateSync(this.name, options)
@@ -119,7 +119,7 @@ class Close extends Step {
     const region = model.open.get(this.name)
     if (region === undefined) return
     if (model.holds.some(({ name }) => name === this.name)) {
-      expect(() => region.close()).toThrow(expect.objectContaining({ code: 'ERR_REGION_HELD' }))
+      expect(() => region.close()).toThrowCode('ERR_REGION_HELD')
       return
     }
     region.close()
@@ -149,7 +149,7 @@ class Release extends Step {
 class CloseHeldRegistry extends Step {
   act(model: Model, { memory }: Real): void {
     if (model.holds.length === 0) return
-    expect(() => memory.close()).toThrow(expect.objectContaining({ code: 'ERR_REGION_HELD' }))
+    expect(() => memory.close()).toThrowCode('ERR_REGION_HELD')
   }
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { attachRing, createRing, openRegistrySync, type Region, type Ring } from '../../src/index.js'
+import { rangeOf } from '../../src/memory/region-memory.js'
 import { SideWord, viewsOf } from '../../src/ring/layout.js'
 import { readKernelFile } from '../../src/system/kernel-files.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
@@ -84,7 +85,7 @@ test('a process that lives and does not commit is waited for as long as patience
 test('a waiter that gives up in the place of a dead waiter does not keep the side', { timeout: 120_000 }, async () => {
   const count = 2 ** 19
   const { region, path } = shared(count, 4 * count + size)
-  const { words, producers } = viewsOf(region, count)
+  const { words, producers } = viewsOf(rangeOf(region), count)
   const ownerWord = () => Atomics.load(producers, SideWord.owner)
   await using owner = new Child('ring-process.ts', [path, region.size, 'bursts'])
   expect(await owner.line()).toBe('copying')

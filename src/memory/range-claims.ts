@@ -1,0 +1,104 @@
+import { PinfoldError } from '../errors.js'
+import type { RegionCore } from './region-core.js'
+import type { MemoryRange } from './region-memory.js'
+
+/** What a range of a region can be given to. */
+export type ClaimKind = 'ring' | 'buffer pool' | 'packets' | 'heap'
+
+/** An object that works on a range of a region. Disposing it closes it, whatever state it is in, and releases its claim. */
+interface Claimant {
+  [Symbol.dispose](): void
+}
+
+interface Claim {
+  readonly kind: ClaimKind
+  /** Where it starts in the region, in bytes. */
+  readonly offset: number
+  /** Bytes. */
+  readonly length: number
+  readonly claimant: Claimant
+}
+
+/** The range that a call wants for an object that it is about to make. */
+export interface WantedRange extends MemoryRange {
+  /** The function that the program called: errors begin with it. */
+  readonly subject: string
+  readonly kind: ClaimKind
+  /** True for an object that another one of the same kind may share its range with, to the byte: a second Ring of a ring. */
+  readonly isShared?: boolean
+  /** An object within the range that belongs to the new one: the buffer pool of packets. */
+  readonly part?: Claimant | undefined
+}
+
+/**
+ * The ranges of a region that this thread has given to rings, buffer pools, packets and heaps. Each of them holds the region
+ * until it is closed, and no two overlap. What other threads and processes do with the same memory is not known here.
+ */
+export class RangeClaims {
+  readonly #core: RegionCore
+  /** By the function that ends the hold of each. */
+  readonly #claims = new Map<() => void, Claim>()
+
+  constructor(core: RegionCore) {
+    this.#core = core
+  }
+
+  /** The functions that end the holds of the claims on the region. */
+  get holds(): ReadonlySet<() => void> {
+    return new Set(this.#claims.keys())
+  }
+
+  /**
+   * Claims a range for the object that `make` returns. `make` gets the function that releases the claim, for the object's
+   * `close`. Nothing is claimed if it throws.
+   *
+   * @throws PinfoldError `ERR_RANGE_IN_USE` that names both, before `make` is called; `ERR_REGION_CLOSED`; as `make`
+   */
+  claim<Made extends Claimant>(wanted: WantedRange, make: (release: () => void) => Made): Made {
+    this.#requireFree(wanted)
+    const { kind, offset, length } = wanted
+    const endHold = this.#core.hold(textOf(wanted))
+    const release = () => {
+      this.#claims.delete(endHold)
+      endHold()
+    }
+    try {
+      const claimant = make(release)
+      this.#claims.set(endHold, { kind, offset, length, claimant })
+      return claimant
+    } catch (error) {
+      endHold()
+      throw error
+    }
+  }
+
+  /** Closes all of them, the newest first. */
+  close(): void {
+    for (const { claimant } of [...this.#claims.values()].reverse()) claimant[Symbol.dispose]()
+  }
+
+  #requireFree(wanted: WantedRange): void {
+    const { subject, kind, offset, length, isShared, part } = wanted
+    for (const other of this.#claims.values()) {
+      if (other.claimant === part) continue
+      if (offset + length <= other.offset || other.offset + other.length <= offset) continue
+      const isSame = other.kind === kind && other.offset === offset && other.length === length
+      if (isShared && isSame) continue
+      throw new PinfoldError(
+        `${subject}: ${textOf(wanted)} of region '${this.#core.name}' would overlap ${textOf(other)}`,
+        {
+          code: 'ERR_RANGE_IN_USE',
+          values: {
+            ...{ name: this.#core.name, kind, offset, length },
+            inUse: { kind: other.kind, offset: other.offset, length: other.length },
+          },
+          hint: 'close the other one, or give this one another slice of the region',
+        },
+      )
+    }
+  }
+}
+
+function textOf({ kind, offset, length }: Pick<Claim, 'kind' | 'offset' | 'length'>): string {
+  return `${kind === 'packets' ? kind : `a ${kind}`} (bytes ${offset} to ${offset + length - 1})`
+}

@@ -1,0 +1,131 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import {
+  attachBufferPool,
+  attachPackets,
+  attachRing,
+  createBufferPool,
+  createHeap,
+  createPackets,
+  createRing,
+  type MemoryRegistry,
+  openRegistrySync,
+  type Region,
+  type RegistrableMemory,
+} from '../../src/index.js'
+import { coreOf, rangeOf } from '../../src/memory/region-memory.js'
+import { readPackets } from '../../src/packet/layout.js'
+import { kept } from '../support/registries.js'
+
+// Which ranges of a region this thread has given to rings, buffer pools, packets and heaps.
+
+let memory: MemoryRegistry
+let region: Region
+
+beforeEach(() => {
+  memory = kept(openRegistrySync())
+  region = memory.allocateSync('rx', { size: '4MiB', pages: 'base' })
+})
+
+const things = [
+  { kind: 'ring', text: 'a ring', make: (place: RegistrableMemory) => createRing(place, { count: 16 }) },
+  {
+    kind: 'buffer pool',
+    text: 'a buffer pool',
+    make: (place: RegistrableMemory) => createBufferPool(place, { elementSize: 64, count: 16 }),
+  },
+  { kind: 'packets', text: 'packets', make: (place: RegistrableMemory) => createPackets(place, { count: 16 }) },
+  { kind: 'heap', text: 'a heap', make: (place: RegistrableMemory) => createHeap(place) },
+] as const
+const place = (at: number) => region.slice(at, 1024 * 1024)
+
+describe.each(things)('$text', ({ kind, text, make }) => {
+  test('keeps its region open until it is closed, and is named by the refusal', () => {
+    const thing = make(place(4096))
+    expect(() => region.close()).toThrowCode('ERR_REGION_HELD', {
+      message: expect.stringMatching(`^region 'rx' is held: ${text} \\(bytes 4096 to \\d+\\)$`),
+    })
+    expect(region.closed).toBe(false)
+    thing.close()
+    thing.close()
+    region.close()
+  })
+
+  test('is closed by its registry before the region', () => {
+    const thing = make(place(0))
+    memory.close()
+    expect([thing.closed, region.closed]).toEqual([true, true])
+  })
+
+  test.each(things)('is not made over the middle of $text of this thread, and leaves it as it was', (other) => {
+    const first = other.make(place(0))
+    const before = region.bytes.slice()
+    expect(() => make(place(1024))).toThrowCode('ERR_RANGE_IN_USE', {
+      message: expect.stringMatching(`${text} \\(bytes 1024 to .*${other.text} \\(bytes 0 to `),
+      values: expect.objectContaining({
+        ...{ name: 'rx', kind, offset: 1024 },
+        inUse: expect.objectContaining({ kind: other.kind, offset: 0 }),
+      }),
+    })
+    expect(Buffer.compare(before, region.bytes)).toBe(0)
+    expect(coreOf(region).holders()).toHaveLength(1)
+    first.close()
+    make(place(1024)).close()
+  })
+
+  test('leaves the rest of its memory to others', () => {
+    const first = make(place(0))
+    make(place(2 * 1024 * 1024))
+    expect(first.closed).toBe(false)
+    expect(coreOf(region).holders()).toHaveLength(2)
+  })
+
+  test('that cannot be made claims nothing', () => {
+    expect(() => make(region.slice(0, 8))).toThrow()
+    expect(coreOf(region).holders()).toEqual([])
+  })
+})
+
+test('a ring is attached many times, and created once', () => {
+  const ring = createRing(region, { count: 16 })
+  const again = attachRing(region)
+  expect(() => createRing(region, { count: 16 })).toThrowCode('ERR_RANGE_IN_USE')
+  ring.close()
+  expect(() => createRing(region, { count: 16 })).toThrowCode('ERR_RANGE_IN_USE')
+  again.enqueue(1)
+  again.close()
+  expect(attachRing(region).count).toBe(1)
+})
+
+test('a ring does not lie over the buffer pool of packets', () => {
+  const packets = createPackets(region, { count: 16 })
+  const inPool = Math.ceil(packets.pool.offset(3) / 64) * 64
+  expect(() => createRing(region.slice(inPool, 8192), { count: 16 })).toThrowCode('ERR_RANGE_IN_USE', {
+    values: expect.objectContaining({ inUse: expect.objectContaining({ kind: 'packets' }) }),
+  })
+})
+
+test('packets are attached around their buffer pool, which this thread has attached by itself', () => {
+  createPackets(region, { count: 16 }).close()
+  const { pool: ofPackets } = attachPackets(region)
+  const layout = readPackets(rangeOf(region))
+  ofPackets.close()
+  const pool = attachBufferPool(region.slice(layout.pool))
+  const packets = attachPackets(region)
+  expect(packets.pool).toBe(pool)
+  packets.close()
+  expect(coreOf(region).holders()).toEqual([])
+})
+
+test('a buffer pool that packets work on is the same object, and its end ends the claim', () => {
+  const packets = createPackets(region, { count: 16 })
+  packets.pool.close()
+  expect(packets.closed).toBe(true)
+  region.close()
+})
+
+test('a second object for a buffer pool claims nothing more', () => {
+  const pool = createBufferPool(region, { elementSize: 64, count: 16 })
+  expect(attachBufferPool(region)).toBe(pool)
+  pool.close()
+  expect(coreOf(region).holders()).toEqual([])
+})
