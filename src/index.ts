@@ -19,6 +19,14 @@ export {
   repairLoans,
   resizePool,
 } from './hugepages/index.js'
+export {
+  attachLayout,
+  createLayout,
+  type Layout,
+  type LayoutPart,
+  type LayoutParts,
+  layoutBytes,
+} from './layout/layout.js'
 export type { Hold } from './memory/hold.js'
 export type { PassedOver } from './memory/region-core.js'
 export type { RegionHandle } from './memory/region-handle.js'

@@ -22,6 +22,7 @@ const capabilities = [
   'pool',
   'packet',
   'heap',
+  'layout',
   'memory',
   'hugepages',
   'system',
@@ -42,13 +43,14 @@ export const typeScriptRooms: Readonly<Record<string, Room>> = {
   pool: { knows: ['threads', 'arrays', 'memory', 'vocabulary'] },
   packet: { knows: ['pool', 'threads', 'arrays', 'memory', 'vocabulary'] },
   heap: { knows: ['memory', 'vocabulary'] },
+  layout: { knows: ['ring', 'pool', 'packet', 'heap', 'memory', 'vocabulary'] },
   translate: { knows: ['system', 'native.ts', 'vocabulary'] },
   rdma: { knows: ['rdma/contract', 'memory', 'system', 'vocabulary'] },
   'rdma/contract': { knows: ['memory', 'system', 'vocabulary'] },
   'rdma/verbs': { knows: ['rdma/contract', 'memory', 'system', 'native.ts', 'native-verbs.ts', 'vocabulary'] },
   'rdma/loopback': { knows: ['rdma/contract', 'memory', 'system', 'vocabulary'] },
   'rdma/devices': { knows: ['rdma', 'rdma/verbs', 'rdma/loopback', 'rdma/contract', 'vocabulary'] },
-  registry: { knows: ['rdma', 'rdma/contract', 'translate', 'memory', 'system', 'vocabulary'] },
+  registry: { knows: ['layout', 'rdma', 'rdma/contract', 'translate', 'memory', 'system', 'vocabulary'] },
   lab: { knows: ['system', 'native.ts', 'vocabulary'] },
   cli: { knows: [...capabilities, 'lab'] },
   'index.ts': { knows: capabilities },
@@ -92,6 +94,8 @@ export const doors: Readonly<Record<string, string>> = {
   'src/native.ts': 'what the addon returns',
   'src/cli/resolvable.ts': "citty's lazy values, whose type leaves open whether a function is one",
   'src/cli/demo-worker.ts': 'what the other thread handed over',
+  'src/layout/layout.ts':
+    'the options of a part, which the functions of its kind check; and its names as the keys of a type',
   'src/registry/open-registry.ts': 'where the declared names become the keys of a type',
 }
 

@@ -2,6 +2,7 @@ import { type InspectOptionsStylized, inspect } from 'node:util'
 import * as z from 'zod'
 import type { VirtualAddress } from '../addresses.js'
 import { disposeBy } from '../disposal.js'
+import { createLayout, type Layout, type LayoutParts } from '../layout/layout.js'
 import { coreOf, type RegionMemory } from '../memory/region-memory.js'
 import {
   type AllocateOptions,
@@ -155,6 +156,17 @@ export class MemoryRegistry<Names extends string = never> {
   registrations(region?: Region): Registration[] {
     checked('registrations: region', regionArgument, region)
     return this.#ledger.registrations.list(region && coreOf(region)).filter(isRegistration)
+  }
+
+  /**
+   * Places several things in one region and makes them: rings, buffer pools, packets and heaps, each by its name. As
+   * `createLayout`, for memory of a registry that is open.
+   *
+   * @throws PinfoldError `ERR_REGISTRY_CLOSED`; as `createLayout`
+   */
+  layout<const Parts extends LayoutParts<keyof Parts>>(memory: RegionMemory, parts: Parts): Layout<Parts> {
+    this.#ledger.requireOpen('layout')
+    return createLayout(memory, parts)
   }
 
   /** The state and history of the registry, as plain numbers. */

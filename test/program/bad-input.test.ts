@@ -50,6 +50,14 @@ afterAll(() => {
 const wrongWaits = [...wrongObjects({ signal: undefined }), ...option({}, 'signal', wrongSignals())]
 const addresses = [undefined, 5, hugeBigint, -hugeBigint, ...wrongTypes('bigint')]
 const handle = region.handle
+const wrongParts = [
+  ...values([undefined, 7, ...wrongTypes()]),
+  ...option({}, 'ring', [null, 7, ...wrongTypes()]),
+  ...option({}, 'heap', [{}, { size: 'large' }, { size: -1 }, { size: undefined }]),
+  ...option({}, 'pool', [{ count: 4, elementSize: 0 }, { count: -1, elementSize: 64 }, { elementSize: 64 }]),
+  ...option({}, 'packets', [{ count: 0 }, { count: 4, headroom: -1 }]),
+  ...option({}, 'other', [{ count: 4 }, { count: 4, kind: 'queue' }, { count: 3, kind: 'ring' }]),
+]
 const poolRequest = { pageSize: '2MiB', pages: 1 }
 const poolRequests: readonly WrongInput[] = [
   ...wrongObjects(poolRequest),
@@ -208,6 +216,19 @@ const doors: readonly Door[] = [
   { of: slice, name: 'slice', inputs: values(wrongOffsets(slice.length)) },
   { of: slice, name: 'slice', before: [0], inputs: values(wrongLengths(slice.length)) },
 
+  ...[
+    { of: pinfold, name: 'createLayout' },
+    { of: pinfold, name: 'attachLayout' },
+    { of: memory, name: 'layout' },
+  ].flatMap((door) => [
+    {
+      ...door,
+      after: [{ ring: { count: 2 } }],
+      inputs: values([undefined, 7, {}, memory, region.bytes, ...wrongTypes()]),
+    },
+    { ...door, before: [slice], inputs: wrongParts },
+  ]),
+  { of: pinfold, name: 'layoutBytes', inputs: wrongParts },
   { of: pinfold, name: 'createHeap', inputs: values([undefined, 7, {}, memory, region.bytes, ...wrongTypes()]) },
   { of: pinfold, name: 'createHeap', before: [slice], inputs: wrongObjects({ blocks: 5 }) },
   {

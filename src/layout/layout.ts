@@ -1,0 +1,223 @@
+import * as z from 'zod'
+import { disposeBy } from '../disposal.js'
+import { PinfoldError } from '../errors.js'
+import { createHeap, type Heap } from '../heap/heap.js'
+import type { HeapOptions } from '../heap/options.js'
+import { alignedMemory, type MemoryRange, type RegionMemory } from '../memory/region-memory.js'
+import { checked, table } from '../options.js'
+import { attachPackets, createPackets, packetsBytes, packetsFor } from '../packet/open-packets.js'
+import type { PacketsOptions } from '../packet/options.js'
+import type { Packets } from '../packet/packets.js'
+import type { BufferPool } from '../pool/buffer-pool.js'
+import { attachBufferPool, bufferPoolBytes, bytesOf, createBufferPool, poolFor } from '../pool/open-pool.js'
+import type { BufferPoolOptions } from '../pool/options.js'
+import { attachRing, createRing, ringBytes } from '../ring/open-ring.js'
+import type { RingOptions } from '../ring/options.js'
+import type { Ring } from '../ring/ring.js'
+import { parseSize, type Size } from '../sizes.js'
+
+/** The options of each kind of thing. Each says how large the thing is. */
+interface OptionsOf {
+  readonly ring: RingOptions & { readonly count: number }
+  readonly pool: BufferPoolOptions & { readonly count: number }
+  readonly packets: PacketsOptions & { readonly count: number }
+  /** `size`: bytes of the heap, a multiple of 16 or rounded up to one. */
+  readonly heap: HeapOptions & { readonly size: Size }
+}
+
+interface ThingOf {
+  readonly ring: Ring
+  readonly pool: BufferPool
+  readonly packets: Packets
+  readonly heap: Heap
+}
+
+type Kind = keyof OptionsOf
+
+/** A thing of a layout: the options of its kind, and the kind, which may be left out if the name is a kind. */
+export type LayoutPart = { [K in Kind]: OptionsOf[K] & { readonly kind: K } }[Kind]
+
+/** The things of a layout by their names: `{ packets: { count: 512 }, free: { kind: 'ring', count: 1024 } }`. */
+export type LayoutParts<Names extends PropertyKey = string> = {
+  readonly [Name in Names]: LayoutPart | (Name extends Kind ? OptionsOf[Name] & { readonly kind?: undefined } : never)
+}
+
+type KindOf<Name, Part> = Part extends { readonly kind: infer K extends Kind } ? K : Name extends Kind ? Name : never
+
+/** What a layout places, by name. Disposing it closes all of it, the last one first. */
+export type Layout<Parts> = { readonly [Name in keyof Parts]: ThingOf[KindOf<Name, Parts[Name]>] } & Disposable
+
+const alignment = 64
+const mostParts = 256
+const kinds = z.enum(['ring', 'pool', 'packets', 'heap'])
+const name = z.string().min(1).max(200)
+const mostOptions = 64
+// The functions of each kind check the values. Here they are only read, once.
+const options = z.lazy(() => table(z.string(), z.unknown(), { most: mostOptions, expected: 'expected options' }))
+const layoutParts = z.lazy(() => table(name, options, { most: mostParts, expected: 'expected options by names' }))
+
+interface CheckedPart {
+  readonly name: string
+  readonly kind: Kind
+  /** The caller's options, read once. The kind checks them. */
+  readonly options: Readonly<Record<string, unknown>>
+}
+
+/** How things of one kind are placed. Its functions check the options. */
+interface Placement<K extends Kind> {
+  /** An upper bound of its bytes, wherever it starts in a region with pages of this size. */
+  most(options: OptionsOf[K], pageSize: number): number
+  /** Its bytes if it starts where the range does. */
+  exact(options: OptionsOf[K], range: MemoryRange): number
+  create(memory: RegionMemory, options: OptionsOf[K]): ThingOf[K]
+  attach(memory: RegionMemory, options: OptionsOf[K]): ThingOf[K]
+}
+
+const placements: { readonly [K in Kind]: Placement<K> } = {
+  ring: {
+    most: ({ count }) => ringBytes(count),
+    exact: ({ count }) => ringBytes(count),
+    create: createRing,
+    attach: (memory, { patience }) => attachRing(memory, { patience }),
+  },
+  pool: {
+    // It may start in the middle of a page, and its elements a page later.
+    most: (options, pageSize) => bufferPoolBytes(options, pageSize) + pageSize,
+    exact: (options, range) => bytesOf(poolFor(range, options).shape),
+    create: createBufferPool,
+    attach: (memory, { patience, statistics }) => attachBufferPool(memory, { patience, statistics }),
+  },
+  packets: {
+    most: packetsBytes,
+    exact: (options, range) => packetsFor(range, options).length,
+    create: createPackets,
+    attach: attachPackets,
+  },
+  heap: {
+    most: ({ size }) => parseSize(size),
+    exact: ({ size }) => parseSize(size),
+    create: createHeapOf,
+    // What a heap knows of its blocks is not in the region: every thread has a heap of its own, on its own range.
+    attach: createHeapOf,
+  },
+}
+
+function createHeapOf(memory: RegionMemory, { size: _, ...options }: OptionsOf['heap']): Heap {
+  return createHeap(memory, options)
+}
+
+/**
+ * Bytes of a region with pages of `pageSize` bytes that `createLayout` needs for these parts at most.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`
+ */
+export function layoutBytes<const Parts extends LayoutParts<keyof Parts>>(parts: Parts, pageSize = 4096): number {
+  let bytes = 0
+  for (const { kind, options } of checkedParts('layoutBytes', parts)) bytes += aligned(mostOf(kind, options, pageSize))
+  return bytes
+}
+
+/**
+ * Places several things in one memory, one behind the other, and makes them: rings, buffer pools, packets and heaps. All
+ * or nothing.
+ *
+ * @param memory a region, or a slice that starts at a multiple of 64 bytes; `layoutBytes` says how large it must be
+ * @param parts the options of each thing by its name, with its size (`count`, of a heap `size`)
+ * @returns the things by their names. Each is closed like any other; disposing the layout closes all of them
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when they do not fit, `ERR_RANGE_IN_USE`,
+ *   `ERR_REGION_CLOSED`; as the functions that make the things
+ */
+export function createLayout<const Parts extends LayoutParts<keyof Parts>>(
+  memory: RegionMemory,
+  parts: Parts,
+): Layout<Parts> {
+  return placed('createLayout', memory, parts, (kind, slice, options) => createOf(kind, slice, options))
+}
+
+/**
+ * The layout that `createLayout` has made in this memory with the same parts, in another thread or process. A heap belongs
+ * to one thread: give each thread a part of its own for it.
+ *
+ * @throws PinfoldError as the functions that attach the things, when another thing is there
+ */
+export function attachLayout<const Parts extends LayoutParts<keyof Parts>>(
+  memory: RegionMemory,
+  parts: Parts,
+): Layout<Parts> {
+  return placed('attachLayout', memory, parts, (kind, slice, options) => attachOf(kind, slice, options))
+}
+
+type Options = CheckedPart['options']
+
+function placed<Parts>(
+  subject: string,
+  memory: RegionMemory,
+  parts: Parts,
+  open: (kind: Kind, slice: RegionMemory, options: Options) => ThingOf[Kind],
+): Layout<Parts> {
+  const range = alignedMemory(subject, memory)
+  const things = new Map<string, ThingOf[Kind]>()
+  const close = () => {
+    for (const thing of [...things.values()].reverse()) thing[Symbol.dispose]()
+  }
+  try {
+    let at = 0
+    for (const { name, kind, options } of checkedParts(subject, parts)) {
+      const left = { core: range.core, offset: range.offset + at, length: range.length - at }
+      if (left.length <= 0) throw doesNotFit(subject, name, range)
+      const bytes = exactOf(kind, options, left)
+      if (bytes > left.length) throw doesNotFit(subject, name, range)
+      things.set(name, open(kind, memory.slice(at, bytes), options))
+      at += aligned(bytes)
+    }
+  } catch (error) {
+    close()
+    throw error
+  }
+  const layout = { ...Object.fromEntries(things), [Symbol.dispose]: () => disposeBy(close) }
+  return Object.freeze(layout) as unknown as Layout<Parts>
+}
+
+// The options were read once, and are checked by the functions of their kind.
+
+function mostOf(kind: Kind, options: Options, pageSize: number): number {
+  return (placements[kind] as Placement<Kind>).most(options as never, pageSize)
+}
+
+function exactOf(kind: Kind, options: Options, range: MemoryRange): number {
+  return (placements[kind] as Placement<Kind>).exact(options as never, range)
+}
+
+function createOf(kind: Kind, slice: RegionMemory, options: Options): ThingOf[Kind] {
+  return (placements[kind] as Placement<Kind>).create(slice, options as never)
+}
+
+function attachOf(kind: Kind, slice: RegionMemory, options: Options): ThingOf[Kind] {
+  return (placements[kind] as Placement<Kind>).attach(slice, options as never)
+}
+
+function checkedParts(subject: string, parts: unknown): CheckedPart[] {
+  return [...checked(subject, layoutParts, parts)].map(([name, given]) => {
+    const { kind = name, ...options } = Object.fromEntries(given)
+    const size = kind === 'heap' ? 'size' : 'count'
+    if (options[size] === undefined) {
+      throw new PinfoldError(`${subject}: ${name}.${size}: expected a number, received undefined`, {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { option: `${name}.${size}`, received: undefined },
+      })
+    }
+    return { name, kind: checked(`${subject}: ${name}.kind`, kinds, kind), options }
+  })
+}
+
+function doesNotFit(subject: string, name: string, { core, length }: MemoryRange): PinfoldError {
+  return new PinfoldError(`${subject}: ${name} does not fit in the ${length} bytes of region '${core.name}'`, {
+    code: 'ERR_OUT_OF_RANGE',
+    values: { part: name, bytes: length },
+    hint: `layoutBytes(parts, ${core.pageSize}) says how many bytes they need`,
+  })
+}
+
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / alignment) * alignment
+}

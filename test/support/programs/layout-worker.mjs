@@ -1,0 +1,15 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { attachLayout, attachRegion } from '../../../dist/index.js'
+
+// A thread that attaches a layout that its parent has made, and uses what is in it.
+
+const { packets, ring, free, pool } = workerData.parts
+const region = attachRegion(workerData.handle)
+const all = attachLayout(region, { packets, ring, free, pool })
+let value = -1
+while (value < 0) value = all.ring.dequeue()
+all.free.enqueue(9)
+parentPort.postMessage({ ring: value, packets: all.packets.capacity, pool: all.pool.capacity })
+all[Symbol.dispose]?.()
+for (const thing of [all.pool, all.free, all.ring, all.packets]) thing.close()
+region.close()
