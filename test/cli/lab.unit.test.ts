@@ -39,6 +39,6 @@ describe('variables for the command', () => {
   })
 
   test.each(['=x', '1A=x', 'A B=1'])('%j is none', (word) => {
-    expect(() => machineOptions({}, ['--env', word])).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }))
+    expect(() => machineOptions({}, ['--env', word])).toThrowCode('ERR_INVALID_ARGUMENT')
   })
 })

@@ -43,25 +43,19 @@ describe('a holder of the pool lock', () => {
   test('that is stopped is named, with the command that lets it go on', async () => {
     await using holder = await stoppedHolder()
     const patience = { running: 60_000, stopped: 100 }
-    expect(() => withPoolLock(() => {}, { patience })).toThrow(
-      expect.objectContaining({
-        code: 'ERR_POOL_CHANGE_BUSY',
-        message: expect.stringMatching(`^process ${holder.pid} .* and is stopped$`),
-        values: expect.objectContaining({ holder: holder.pid, stopped: true }),
-        hint: `sudo kill -CONT ${holder.pid}`,
-      }),
-    )
+    expect(() => withPoolLock(() => {}, { patience })).toThrowCode('ERR_POOL_CHANGE_BUSY', {
+      message: expect.stringMatching(`^process ${holder.pid} .* and is stopped$`),
+      values: expect.objectContaining({ holder: holder.pid, stopped: true }),
+      hint: `sudo kill -CONT ${holder.pid}`,
+    })
   })
 
   test('that keeps it is waited for no longer than patience lasts', async () => {
     await using holder = await lockHolder()
     const patience = { running: 100, stopped: 60_000 }
-    expect(() => withPoolLock(() => {}, { patience })).toThrow(
-      expect.objectContaining({
-        code: 'ERR_POOL_CHANGE_BUSY',
-        values: expect.objectContaining({ holder: holder.pid, stopped: false }),
-      }),
-    )
+    expect(() => withPoolLock(() => {}, { patience })).toThrowCode('ERR_POOL_CHANGE_BUSY', {
+      values: expect.objectContaining({ holder: holder.pid, stopped: false }),
+    })
   })
 
   test('that is stopped ends a command after some seconds', { timeout: 30_000 }, async (context) => {

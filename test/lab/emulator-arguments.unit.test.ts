@@ -84,8 +84,8 @@ describe('options of a lab', () => {
     [{ kernal: '6.1' }, 'kernal: there is no such option'],
   ])('%j are refused', (options, message) => {
     const given = { command: ['true'], ...options }
-    expect(() => Reflect.apply(checkedLabOptions, undefined, [given])).toThrow(
-      expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', message: expect.stringContaining(message) }),
-    )
+    expect(() => Reflect.apply(checkedLabOptions, undefined, [given])).toThrowCode('ERR_INVALID_ARGUMENT', {
+      message: expect.stringContaining(message),
+    })
   })
 })

@@ -26,9 +26,9 @@ describe('the refusal of a wrong option', () => {
     [{ signal: new EventTarget() }, 'signal: expected an AbortSignal, received a value of type object'],
     [{ sizes: 1 }, 'sizes: there is no such option, received 1 of type number'],
   ])('of %o names it, what is expected and what came, once', (given, message) => {
-    expect(() => checked('allocate', schema, given)).toThrow(
-      expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT', message: `allocate: ${message}` }),
-    )
+    expect(() => checked('allocate', schema, given)).toThrowCode('ERR_INVALID_ARGUMENT', {
+      message: `allocate: ${message}`,
+    })
   })
 })
 
@@ -51,7 +51,7 @@ test.each([
   [0, -1, 'length'],
   [0, Number.NaN, 'length'],
 ])('%d and %d are none, and the error names the value', (offset, length, wrong) => {
-  expect(() => checkRange('view', offset, length, 10)).toThrow(
-    expect.objectContaining({ code: 'ERR_OUT_OF_RANGE', values: { [wrong]: wrong === 'offset' ? offset : length } }),
-  )
+  expect(() => checkRange('view', offset, length, 10)).toThrowCode('ERR_OUT_OF_RANGE', {
+    values: { [wrong]: wrong === 'offset' ? offset : length },
+  })
 })

@@ -19,6 +19,6 @@ describe('a size', () => {
   })
 
   test.each(['4096', '2Mi', '2mib', '2P', '2 constructor', 'M', ''])('%j is refused', (size) => {
-    expect(() => parseSize(size)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }))
+    expect(() => parseSize(size)).toThrowCode('ERR_INVALID_ARGUMENT')
   })
 })

@@ -33,7 +33,7 @@ test('a file that holds words is no number', () => {
 })
 
 test('a failure other than absence is an error with its call', () => {
-  expect(() => readKernelFile('/proc/self')).toThrow(expect.objectContaining({ code: 'ERR_SYSTEM', syscall: 'read' }))
+  expect(() => readKernelFile('/proc/self')).toThrowCode('ERR_SYSTEM', { syscall: 'read' })
 })
 
 test('fields of stat are counted behind a command name with spaces and parentheses', () => {

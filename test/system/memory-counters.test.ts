@@ -131,6 +131,6 @@ describe('smaps', () => {
 
   test('of a process that is not there is a typed error', () => {
     // pid_max is at most 2^22 (proc_sys_kernel(5)).
-    expect(() => readSmaps(0n, 1, 2 ** 22 + 1)).toThrow(expect.objectContaining({ code: 'ERR_PROCESS_UNKNOWN' }))
+    expect(() => readSmaps(0n, 1, 2 ** 22 + 1)).toThrowCode('ERR_PROCESS_UNKNOWN')
   })
 })

@@ -15,7 +15,7 @@ test('a translation that nobody has any more is collected while its region is op
 
   expect(kept.physicalAt(0)).toBe(MiB2)
   range.close()
-  expect(() => kept.physicalAt(0)).toThrow(expect.objectContaining({ code: 'ERR_REGION_CLOSED' }))
+  expect(() => kept.physicalAt(0)).toThrowCode('ERR_REGION_CLOSED')
 })
 
 test('a region asks for one listener, however often it is translated', () => {

@@ -91,9 +91,9 @@ describe('a region', () => {
     const physical = translation.physicalAt(4097)
     expect(translation.offsetOf(physical)).toBe(4097)
     region.close()
-    expect(() => translation.physicalAt(4097)).toThrow(expect.objectContaining({ code: 'ERR_REGION_CLOSED' }))
-    expect(() => translation.offsetOf(physical)).toThrow(expect.objectContaining({ code: 'ERR_REGION_CLOSED' }))
-    expect(() => translation.verify()).toThrow(expect.objectContaining({ code: 'ERR_REGION_CLOSED' }))
+    expect(() => translation.physicalAt(4097)).toThrowCode('ERR_REGION_CLOSED')
+    expect(() => translation.offsetOf(physical)).toThrowCode('ERR_REGION_CLOSED')
+    expect(() => translation.verify()).toThrowCode('ERR_REGION_CLOSED')
     expect(inspect(translation)).toContain("'closing'")
   })
 })
@@ -125,10 +125,10 @@ describe('verify', () => {
     expect(translation.physicalAt(first)).toBe(before[0])
     const meanwhile = region.translate()
     expect(meanwhile.states).toMatchObject({ present: 62, swapped: 2 })
-    expect(() => meanwhile.physicalAt(first + 5)).toThrow(
-      expect.objectContaining({ code: 'ERR_PAGE_SWAPPED', values: expect.objectContaining({ offset: first + 5 }) }),
-    )
-    expect(() => meanwhile.runs()).toThrow(expect.objectContaining({ code: 'ERR_PAGE_SWAPPED' }))
+    expect(() => meanwhile.physicalAt(first + 5)).toThrowCode('ERR_PAGE_SWAPPED', {
+      values: expect.objectContaining({ offset: first + 5 }),
+    })
+    expect(() => meanwhile.runs()).toThrowCode('ERR_PAGE_SWAPPED')
     expect(meanwhile.runs({ within: [0, first] }).length).toBeGreaterThan(0)
 
     expect(region.bytes[first]).toBe(7)
@@ -158,9 +158,9 @@ describe('verify', () => {
     expect(dropped.moves.map(({ to }) => to)).toEqual(dropped.moves.map(() => 'absent'))
     expect(dropped.moves.reduce((sum, { length }) => sum + length, 0)).toBe(hole.length)
     expect(region.translate().states).toMatchObject({ present: 44, absent: 20 })
-    expect(() => region.translate().physicalAt(hole.offset)).toThrow(
-      expect.objectContaining({ code: 'ERR_PAGE_ABSENT', values: expect.objectContaining({ offset: hole.offset }) }),
-    )
+    expect(() => region.translate().physicalAt(hole.offset)).toThrowCode('ERR_PAGE_ABSENT', {
+      values: expect.objectContaining({ offset: hole.offset }),
+    })
 
     // A page that is touched again may get its old frame; not all twenty, over and over.
     const touch = () => {
@@ -230,7 +230,7 @@ describe('page flags', () => {
   test('refuse what is not in the region', () => {
     const { flags } = flagsOf({ size: basePageSize, pages: 'base' })
     for (const offset of [-1, 0.5, basePageSize, Number.NaN]) {
-      expect(() => flags.at(offset)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }))
+      expect(() => flags.at(offset)).toThrowCode('ERR_OUT_OF_RANGE')
     }
   })
 })

@@ -50,7 +50,7 @@ describe('a registration of a region', () => {
   })
 
   test('is refused remote writes without localWrite', () => {
-    expect(() => register(0, 64, 0b0010)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_REFUSED', errno: 22 }))
+    expect(() => register(0, 64, 0b0010)).toThrowCode('ERR_DEVICE_REFUSED', { errno: 22 })
   })
 
   test.each([0, sendFlags.inline])(
