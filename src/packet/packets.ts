@@ -14,12 +14,7 @@ import { Packet } from './packet.js'
 import * as references from './references.js'
 import * as segments from './segments.js'
 import * as sharing from './sharing.js'
-import { type BesidePool, detailsOf, type PacketTable, packetTable, viewsNow } from './table.js'
-
-interface Releasing {
-  /** Releases the packets' claim on their range; a second call does nothing. */
-  readonly release: () => void
-}
+import { detailsOf, type OpenedPackets, type PacketTable, packetTable, viewsNow } from './table.js'
 
 /**
  * Packet buffers, as DPDK's rte_mbuf. A packet is a number from 0 to `capacity` - 1, the same in every thread that has
@@ -50,7 +45,7 @@ export class Packets {
   readonly #release: () => void
 
   /** Made by `createPackets` and `attachPackets`. */
-  constructor(range: MemoryRange, shape: PacketShape, pool: BufferPool, beside: BesidePool & Releasing) {
+  constructor(range: MemoryRange, shape: PacketShape, pool: BufferPool, beside: OpenedPackets) {
     this.pool = pool
     this.capacity = shape.capacity
     this.headroom = shape.headroom

@@ -22,6 +22,12 @@ export interface BesidePool {
   readonly externals: ExternalSlots
 }
 
+/** What an object for packets is made with. */
+export interface OpenedPackets extends BesidePool {
+  /** Releases the packets' claim on their range; a second call does nothing. */
+  readonly release: () => void
+}
+
 /**
  * What one thread knows of its packets: the views of their memory, and the work that a call left for a later one. The
  * other files of this folder are functions on it; `Packets` is the class that programs use.
