@@ -18,7 +18,7 @@ const suitesOfNode: Readonly<Record<string, readonly string[]>> = {
   '22': ['unit', 'threads'],
   '24': ['unit', 'host', 'threads', 'exit'],
 }
-/** Of these suites, what is the kernel's doing, or long programs of what others test by itself. */
+/** Test files that are left out here: they test the kernel's behaviour, or repeat in a long program what others test. */
 const sameOnEveryNode = [
   'hugepages/loan',
   'hugepages/lock',

@@ -58,7 +58,7 @@ export async function run(command: string, args: readonly string[], options: Run
     timers.push(setTimeout(() => signalGroup(child, 'SIGKILL'), limit + 10_000))
   }
   child.on('error', (error) => resolve({ status: 127, output: `${command}: ${error.message}` }))
-  // Whoever outlives the command would write into a later suite's pools: nothing does.
+  // Kill every process that the command has left running: it could change the hugepage pools under a later suite.
   child.on('exit', () => signalGroup(child, 'SIGKILL'))
   child.on('close', (status, signal) => {
     resolve({ status: status ?? 128 + (signal ? constants.signals[signal] : 0), output })

@@ -9,7 +9,7 @@ export type ErrorCode =
   | 'ERR_OUT_OF_RANGE' // an offset, length or address outside what it indexes
   // State
   | 'ERR_REGION_CLOSED'
-  | 'ERR_REGION_HELD' // close() while hold()s are out; the message names the holders
+  | 'ERR_REGION_HELD' // close() of a region that a hold, a registration, a ring, a buffer pool, packets or a heap keeps open
   | 'ERR_RANGE_IN_USE' // a ring, buffer pool, packets or heap of this thread works on that memory
   | 'ERR_REGION_EXISTS' // the name is taken in this registry
   | 'ERR_REGION_UNKNOWN' // a handle of another process, or of a region that is gone
@@ -75,10 +75,10 @@ export type ErrorCode =
   | 'ERR_PACKETS_EXHAUSTED' // no packet, or no slot of an external buffer, is free
   | 'ERR_PACKET_FREE' // a packet that nobody has: freed twice, or never allocated
   | 'ERR_PACKET_SEGMENT' // a later segment, where a packet is asked for
-  | 'ERR_PACKET_SHARED' // what one must have for himself is had or used by others
+  | 'ERR_PACKET_SHARED' // a call needs a packet with one holder and a buffer of its own, and this packet is shared
   | 'ERR_PACKET_HEADROOM'
   | 'ERR_PACKET_TAILROOM'
-  | 'ERR_PACKET_DAMAGED' // what stands in a packet's record cannot be
+  | 'ERR_PACKET_DAMAGED' // a packet's record contains impossible values
   // The lab
   | 'ERR_LAB_UNAVAILABLE' // what a virtual machine needs is not here, and could not be fetched
   | 'ERR_LAB_FAILED' // a virtual machine did not start, or stopped before its command had ended

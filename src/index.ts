@@ -20,6 +20,7 @@ export {
   resizePool,
 } from './hugepages/index.js'
 export {
+  type AttachedLayout,
   attachLayout,
   createLayout,
   type Layout,

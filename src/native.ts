@@ -13,8 +13,8 @@ export const mappingFlag = { lock: 1, guard: 2, dump: 4, keepFile: 8 } as const
 /** NUMA policies (native/memory/placement.h). */
 export const policyKind = { none: 0, bind: 1, prefer: 2, interleave: 3, local: 4, preferMany: 5, bindLocal: 6 } as const
 /**
- * What stands for a page whose physical address is not known (native/translate/pagemap.h): so far below 0 that no offset
- * which is added makes an address of it.
+ * Values in place of the physical address of a page whose address is not known (native/translate/pagemap.h). They are so far
+ * below 0 that the sum with any offset is still negative.
  */
 export const pageState = { absent: -1 * 2 ** 60, swapped: -2 * 2 ** 60, hidden: -3 * 2 ** 60 } as const
 
@@ -40,8 +40,9 @@ export interface NativeRequest {
   /** Threads that populate, 1 or more. */
   readonly threads: number
   /**
-   * What `memoryUnderWay()[1]` may be when this begins, by the kernel's counters; undefined when nobody has looked at
-   * them. Base and transparent pages only. Else it fails with EAGAIN of 'announce': look, and try again.
+   * The largest value that `memoryUnderWay()[1]` may have when the allocation begins. The caller has computed it from the
+   * kernel's counters; undefined if it has not read them. For base and transparent pages only. If the value is larger, the
+   * allocation fails with EAGAIN of 'announce': read the counters, and try again.
    */
   readonly mostAnnounced: number | undefined
   /** Kept with the region for whoever attaches; opaque to native code. */

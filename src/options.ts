@@ -199,7 +199,10 @@ function refused(subject: string, error: z.ZodError, value: unknown): PinfoldErr
 
 type Issue = z.core.$ZodIssue
 
-/** Of a union's choices the one that was meant, as it has the fewest problems, and those inside of it. */
+/**
+ * The choice of a union that the caller probably meant: the only one with the fewest problems, all of them inside the value.
+ * Otherwise the issue itself.
+ */
 function meant(issue: Issue | undefined): Issue | undefined {
   if (issue?.code !== 'invalid_union') return issue
   const fewest = Math.min(...issue.errors.map(({ length }) => length))

@@ -1,7 +1,8 @@
 /**
- * The rooms of the house and their arrows, as data. docs/design.md says why; lint.ts holds them.
+ * The modules of docs/design.md and what each may import, as data. A module is called a room here. lint.ts checks every import.
  *
- *     cli → registry → rdma, ring, pool, packet, heap, translate → memory → hugepages → system → native.ts
+ *     cli → registry → layout → packet → pool → memory → hugepages → system → native.ts
+ *     Beside packet: ring and heap. Below registry, too: rdma, on memory; and translate, on system.
  */
 
 export interface Room {

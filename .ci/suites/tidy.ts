@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { Checks, type Outcome } from '../outcome.js'
 import { run } from '../processes.js'
 
-/** What clang-tidy finds in native/, looked for by so many of it at once. */
+/** Runs clang-tidy on native/, in `workers` processes at a time. */
 export async function tidy(workers: number): Promise<Outcome> {
   const checks = new Checks('tidy')
   checks.add('clang-tidy', await clangTidy(workers))

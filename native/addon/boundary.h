@@ -1,5 +1,5 @@
-// Where the core's failures become JavaScript errors: the single place that knows both (design.md, "Failure has one
-// way").
+// Where the core's failures become JavaScript errors: the single place that knows both (design.md, "Failures flow in
+// one direction").
 //
 // node-addon-api is built with its own exceptions off: while a worker is being terminated every Node-API call may fail,
 // and a failure then is no error of ours. Such a call leaves a pending exception or an empty value, and a bound

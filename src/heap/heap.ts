@@ -355,7 +355,7 @@ const open = new OpenOnce<Heap>()
  *
  * @param memory from 16 bytes to 32 GiB; a slice starts at a multiple of 16
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`; `ERR_POOL_OPEN` when this thread has a heap open
- *   that starts there; `ERR_MEMORY_SHORT` when there is no memory for the table of so many blocks
+ *   that starts there; `ERR_RANGE_IN_USE`; `ERR_MEMORY_SHORT` when there is no memory for the table of so many blocks
  */
 export function createHeap(memory: RegionMemory, options: HeapOptions = {}): Heap {
   const range = alignedMemory('createHeap', memory, Granule.bytes)
@@ -369,7 +369,9 @@ export function createHeap(memory: RegionMemory, options: HeapOptions = {}): Hea
   const { blocks = fewestBlocks, redZones = false } = checked('createHeap', heapOptions, options)
   // Two heaps would allocate the same bytes, since each has its own table beside the memory.
   if (open.find(range) !== undefined) {
-    throw new PinfoldError('createHeap: this thread has a heap open there', { code: 'ERR_POOL_OPEN' })
+    throw new PinfoldError('createHeap: this thread has a heap open in this memory; close it first', {
+      code: 'ERR_POOL_OPEN',
+    })
   }
   const wanted = { subject: 'createHeap', kind: 'heap', ...range } as const
   return range.core.claims.claim(wanted, (release) =>

@@ -10,7 +10,8 @@ interface Wanted {
 }
 
 /**
- * The folder that is $LAB_OUT in the guests. One that nobody has written into, and that a run has made, goes again.
+ * The folder that is $LAB_OUT in the guests. If a run has made the folder, and no program has written into it, the run removes
+ * it.
  *
  * Several runs may have the same folder. Each holds a shared lock on it (flock(2)) until it ends, and only a run that is
  * alone removes it: a guest of another would find no folder to write into.

@@ -47,6 +47,14 @@ type KindOf<Name, Part> = Part extends { readonly kind: infer K extends Kind } ?
 /** What a layout places, by name. Disposing it closes all of it, the last one first. */
 export type Layout<Parts> = { readonly [Name in keyof Parts]: ThingOf[KindOf<Name, Parts[Name]>] } & Disposable
 
+/** A layout without its heaps. */
+export type AttachedLayout<Parts> = {
+  readonly [Name in keyof Parts as KindOf<Name, Parts[Name]> extends 'heap' ? never : Name]: ThingOf[KindOf<
+    Name,
+    Parts[Name]
+  >]
+} & Disposable
+
 const alignment = 64
 const mostParts = 256
 const kinds = z.enum(['ring', 'pool', 'packets', 'heap'])
@@ -70,7 +78,8 @@ interface Placement<K extends Kind> {
   /** Its bytes if it starts where the range does. */
   exact(options: OptionsOf[K], range: MemoryRange): number
   create(memory: RegionMemory, options: OptionsOf[K]): ThingOf[K]
-  attach(memory: RegionMemory, options: OptionsOf[K]): ThingOf[K]
+  /** Undefined if a thing of this kind belongs to the thread that made it. */
+  attach(memory: RegionMemory, options: OptionsOf[K]): ThingOf[K] | undefined
 }
 
 const placements: { readonly [K in Kind]: Placement<K> } = {
@@ -97,8 +106,8 @@ const placements: { readonly [K in Kind]: Placement<K> } = {
     most: ({ size }) => parseSize(size),
     exact: ({ size }) => parseSize(size),
     create: createHeapOf,
-    // What a heap knows of its blocks is not in the region: every thread has a heap of its own, on its own range.
-    attach: createHeapOf,
+    // A heap's records are not in the region. A second heap over the same bytes would allocate them again.
+    attach: () => undefined,
   },
 }
 
@@ -131,20 +140,20 @@ export function createLayout<const Parts extends LayoutParts<keyof Parts>>(
   memory: RegionMemory,
   parts: Parts,
 ): Layout<Parts> {
-  return placed('createLayout', memory, parts, (kind, slice, options) => createOf(kind, slice, options))
+  return placed('createLayout', memory, parts, createOf) as Layout<Parts>
 }
 
 /**
- * The layout that `createLayout` has made in this memory with the same parts, in another thread or process. A heap belongs
- * to one thread: give each thread a part of its own for it.
+ * The layout that `createLayout` has made in this memory with the same parts, in another thread or process. Heaps are left
+ * out: a heap belongs to the thread that made it.
  *
  * @throws PinfoldError as the functions that attach the things, when another thing is there
  */
 export function attachLayout<const Parts extends LayoutParts<keyof Parts>>(
   memory: RegionMemory,
   parts: Parts,
-): Layout<Parts> {
-  return placed('attachLayout', memory, parts, (kind, slice, options) => attachOf(kind, slice, options))
+): AttachedLayout<Parts> {
+  return placed('attachLayout', memory, parts, attachOf) as AttachedLayout<Parts>
 }
 
 type Options = CheckedPart['options']
@@ -153,8 +162,8 @@ function placed<Parts>(
   subject: string,
   memory: RegionMemory,
   parts: Parts,
-  open: (kind: Kind, slice: RegionMemory, options: Options) => ThingOf[Kind],
-): Layout<Parts> {
+  open: (kind: Kind, slice: RegionMemory, options: Options) => ThingOf[Kind] | undefined,
+): unknown {
   const range = alignedMemory(subject, memory)
   const things = new Map<string, ThingOf[Kind]>()
   const close = () => {
@@ -167,7 +176,8 @@ function placed<Parts>(
       if (left.length <= 0) throw doesNotFit(subject, name, range)
       const bytes = exactOf(kind, options, left)
       if (bytes > left.length) throw doesNotFit(subject, name, range)
-      things.set(name, open(kind, memory.slice(at, bytes), options))
+      const thing = open(kind, memory.slice(at, bytes), options)
+      if (thing !== undefined) things.set(name, thing)
       at += aligned(bytes)
     }
   } catch (error) {
@@ -175,7 +185,7 @@ function placed<Parts>(
     throw error
   }
   const layout = { ...Object.fromEntries(things), [Symbol.dispose]: () => disposeBy(close) }
-  return Object.freeze(layout) as unknown as Layout<Parts>
+  return Object.freeze(layout)
 }
 
 // The options were read once, and are checked by the functions of their kind.
@@ -192,7 +202,7 @@ function createOf(kind: Kind, slice: RegionMemory, options: Options): ThingOf[Ki
   return (placements[kind] as Placement<Kind>).create(slice, options as never)
 }
 
-function attachOf(kind: Kind, slice: RegionMemory, options: Options): ThingOf[Kind] {
+function attachOf(kind: Kind, slice: RegionMemory, options: Options): ThingOf[Kind] | undefined {
   return (placements[kind] as Placement<Kind>).attach(slice, options as never)
 }
 

@@ -57,7 +57,7 @@ export class RangeClaims {
   claim<Made extends Claimant>(wanted: WantedRange, make: (release: () => void) => Made): Made {
     this.#requireFree(wanted)
     const { kind, offset, length } = wanted
-    const endHold = this.#core.hold(textOf(wanted))
+    const endHold = this.#core.hold(textOf(wanted), this.claim, wanted.subject)
     const release = () => {
       this.#claims.delete(endHold)
       endHold()

@@ -162,14 +162,15 @@ export class RegionCore {
 
   /**
    * @param entry the function whose caller made the hold: the stack begins there
+   * @param subject the function that the program called: errors begin with it
    * @throws PinfoldError `ERR_REGION_CLOSED`, also while holds are refused
    */
-  hold(reason: HoldReason, entry: Caller = this.hold): () => void {
+  hold(reason: HoldReason, entry: Caller = this.hold, subject = 'hold'): () => void {
     // Before the checks, since this may run the program's Error.prepareStackTrace, which may close the region.
     const stack = holdStacks.capture(entry)
-    this.requireOpen('hold')
+    this.requireOpen(subject)
     if (this.#refusals > 0) {
-      throw new PinfoldError(`hold: region '${this.name}' is being closed`, {
+      throw new PinfoldError(`${subject}: region '${this.name}' is being closed`, {
         code: 'ERR_REGION_CLOSED',
         values: { name: this.name },
       })

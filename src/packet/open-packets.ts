@@ -33,13 +33,15 @@ const open = new OpenOnce<Packets>()
  *
  * @param memory a region, or a slice that starts at a multiple of 64 bytes
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when they do not fit, `ERR_POOL_OPEN` when this
- *   thread has packets open there, `ERR_REGION_CLOSED`
+ *   thread has packets open there, `ERR_RANGE_IN_USE`, `ERR_REGION_CLOSED`
  */
 export function createPackets(memory: RegionMemory, options: PacketsOptions = {}): Packets {
   const range = alignedMemory('createPackets', memory)
   const { asked, shape, place, pool, length } = packetsFor(range, options)
   if (open.find(range) !== undefined) {
-    throw new PinfoldError('createPackets: this thread has packets open there', { code: 'ERR_POOL_OPEN' })
+    throw new PinfoldError('createPackets: this thread has packets open in this memory; close them first', {
+      code: 'ERR_POOL_OPEN',
+    })
   }
   // Before the pool is made: the records of very many packets may be more than one view can show, which throws.
   viewIn(range, 0, shape.pool)

@@ -20,7 +20,7 @@ const open = new OpenOnce<BufferPool>()
  *
  * @param memory a region, or a slice that starts at a multiple of 64 bytes
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit, `ERR_POOL_OPEN` when this
- *   thread has a pool open there, `ERR_REGION_CLOSED`
+ *   thread has a pool open there, `ERR_RANGE_IN_USE`, `ERR_REGION_CLOSED`
  */
 export function createBufferPool(memory: RegionMemory, options: BufferPoolOptions): BufferPool {
   const range = alignedMemory('createBufferPool', memory)
@@ -34,7 +34,7 @@ export function createBufferPool(memory: RegionMemory, options: BufferPoolOption
  * A thread has one object for each pool: attaching again returns the same object.
  *
  * @throws PinfoldError `ERR_POOL_LAYOUT` when there is none, `ERR_RING_CLAIMED` when 64 living threads use it,
- *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
+ *   `ERR_INVALID_ARGUMENT`, `ERR_RANGE_IN_USE`, `ERR_REGION_CLOSED`
  */
 export function attachBufferPool(memory: RegionMemory, options: BufferPoolAttachOptions = {}): BufferPool {
   const range = alignedMemory('attachBufferPool', memory)

@@ -160,7 +160,7 @@ export class MemoryRegistry<Names extends string = never> {
 
   /**
    * Places several things in one region and makes them: rings, buffer pools, packets and heaps, each by its name. As
-   * `createLayout`, for memory of a registry that is open.
+   * `createLayout`. This registry must be open; the memory may be of any region of this thread.
    *
    * @throws PinfoldError `ERR_REGISTRY_CLOSED`; as `createLayout`
    */
@@ -175,7 +175,7 @@ export class MemoryRegistry<Names extends string = never> {
   }
 
   /**
-   * Closes every open region, and stops the allocations that are under way: they fail with `ERR_REGISTRY_CLOSED`, and
+   * Closes the registrations, rings, buffer pools, packets and heaps of every open region, then the regions, and stops the allocations that are under way: they fail with `ERR_REGISTRY_CLOSED`, and
    * give their pages back soon after. A second call does nothing.
    *
    * @throws PinfoldError `ERR_REGION_HELD` that names the regions and their holders; nothing is changed then

@@ -7,7 +7,7 @@ import type { RegionCore } from '../memory/region-core.js'
 export interface ClosedTogether {
   /** The cores of the regions that are open now. */
   cores(): RegionCore[]
-  /** The functions that end the registry's own holds: those of its registrations. They never delay a close. */
+  /** The functions that end the registry's own holds: those of its registrations, and those of the rings, buffer pools, packets and heaps in its regions. They never delay a close. */
   ownHolds(): ReadonlySet<() => void>
 }
 

@@ -16,7 +16,8 @@ export function ringBytes(count: number): number {
  * Makes an empty ring in `memory`, whatever the memory contains. No thread may be attached to a ring there.
  *
  * @param memory a region, or a slice that starts at a multiple of 64 bytes
- * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` if the ring does not fit, `ERR_REGION_CLOSED`
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` if the ring does not fit, `ERR_RANGE_IN_USE`,
+ *   `ERR_REGION_CLOSED`
  */
 export function createRing(memory: RegionMemory, options: RingOptions = {}): Ring {
   const range = alignedMemory('createRing', memory)
@@ -33,7 +34,7 @@ export function createRing(memory: RegionMemory, options: RingOptions = {}): Rin
  * Attaches to the ring that `createRing` made in this memory, in this or another thread or process.
  *
  * @throws PinfoldError `ERR_RING_LAYOUT` if there is no ring, `ERR_RING_CLAIMED` if 64 living threads are attached,
- *   `ERR_INVALID_ARGUMENT`, `ERR_REGION_CLOSED`
+ *   `ERR_INVALID_ARGUMENT`, `ERR_RANGE_IN_USE`, `ERR_REGION_CLOSED`
  */
 export function attachRing(memory: RegionMemory, options: RingAttachOptions = {}): Ring {
   const range = alignedMemory('attachRing', memory)

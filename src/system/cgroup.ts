@@ -24,7 +24,10 @@ export interface CgroupLimit {
   readonly kind: 'usage' | 'rsvd' | 'high'
   /** Of `usage`, what the kernel can drop: file pages. 0 for hugetlb. */
   readonly reclaimable: number
-  /** What regions leave alone of it, for what JavaScript and the kernel take meanwhile; 0 where going over kills nobody. */
+  /**
+   * Bytes of the limit that regions do not use, since JavaScript and the kernel need memory meanwhile. 0 if exceeding the
+   * limit kills no process.
+   */
   readonly kept: number
 }
 

@@ -103,7 +103,8 @@ function exchange(words: Int32Array, at: number, found: number, ticket: number):
 }
 
 const depotRules: OwnerRules<Taken> = {
-  // This thread's own ticket is left behind by a call that used up the stack, so far that it could not even say so.
+  // A call of this thread that used up the stack may leave the thread's own ticket in the word, without having stored
+  // `leftBehind`.
   isFree: (found, ticket) => found === 0 || found === ticket,
   take: exchange,
   takeFromDead: exchange,
@@ -131,7 +132,7 @@ export function takeOwnership(words: Int32Array, at: number, ticket: number, pat
   return compareExchange(words, at, 0, ticket) === 0 ? 'free' : waited(words, at, ticket, patience) // A1
 }
 
-// A function of its own, so that `takeOwnership` needs little stack: test/host/pool-stack.test.ts lets the stack end in
+// A function of its own, so that `takeOwnership` needs little stack: test/pool/stack.test.ts lets the stack end in
 // the calls that follow it.
 function waited(words: Int32Array, at: number, ticket: number, patience: number): Taken {
   return takeOver(depotRules, words, at, ticket, patience)

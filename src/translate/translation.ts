@@ -103,8 +103,9 @@ export class Translation {
    * `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED` or `ERR_PFN_HIDDEN` that names the offset; `ERR_REGION_CLOSED`
    */
   physicalAt(offset: number): PhysicalAddress {
-    // One comparison refuses what is negative, fractional, not a number or beyond 32 bits; past the end, the element is
-    // undefined and the sum NaN; of an unknown page it is negative. The type is known where this is inlined: free.
+    // The first comparison rejects offsets that are negative, fractional, not numbers, or longer than 32 bits. Past the end
+    // the element is undefined, so the sum is NaN; for an unknown page the sum is negative. The second comparison rejects
+    // both. Where V8 inlines this, it knows the type, and the typeof costs nothing.
     if (typeof offset === 'number') {
       const low = offset >>> 0
       if (low === offset) {

@@ -70,7 +70,9 @@ describe('a layout', () => {
 
   test('is attached by the same parts, in this thread and in another', async () => {
     using all = memory.layout(region, parts)
-    using again = attachLayout(region, { packets: parts.packets, ring: parts.ring })
+    using again = attachLayout(region, parts)
+    expectTypeOf(again).not.toHaveProperty('blocks')
+    expect(Object.keys(again)).toEqual(['packets', 'ring', 'free', 'pool'])
     expect(again.packets).toBe(all.packets)
     all.ring.enqueue(7)
     expect(again.ring.dequeue()).toBe(7)

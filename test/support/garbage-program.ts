@@ -5,7 +5,7 @@ import { program } from './returned-pages.js'
 
 const report = z.object({ growth: z.array(z.number()), passed: z.number() })
 
-/** Asserts that so many rounds of a program of test/children make no garbage; it says how much came out of them. */
+/** Asserts that so many rounds of a program of test/support/programs make no garbage; it says how much came out of them. */
 export async function expectNoGarbage(rounds: number, script: string, args: readonly string[] = []): Promise<void> {
   await using child = new Program(program(script, [...args, rounds], ['--expose-gc']))
   const { growth, passed } = report.parse(JSON.parse(await child.line()))

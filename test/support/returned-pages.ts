@@ -25,7 +25,7 @@ export function poolAsItIs(): () => Promise<void> {
   }
 }
 
-/** The command line of a program of test/children that uses the package as it is built. */
+/** The command line of a program of test/support/programs that uses the package as it is built. */
 export function program(script: string, args: readonly (string | number)[] = [], flags: readonly string[] = []) {
   return [process.execPath, ...flags, `test/support/programs/${script}`, ...args.map(String)]
 }

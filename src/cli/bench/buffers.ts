@@ -13,9 +13,9 @@ const headroom = 128
 const wordsInLine = 64 / Uint32Array.BYTES_PER_ELEMENT
 
 /**
- * What a packet costs before anybody does anything with it: it is allocated, given its length, each of its lines is written
- * as by whoever receives, and it is freed when 4,096 others have been allocated, so that its lines have left the caches that
- * they do not fit into. Packets lie in random order, as they do when they have been used for a while.
+ * The cost of a packet before a program uses its data. The packet is allocated and gets its length, and one word is written
+ * into each of its cache lines, as a receiver would do. It is freed after 4,096 other packets were allocated: by then its
+ * lines have left the smaller caches. Packets lie in random order, as they do when they have been used for a while.
  */
 export const buffers: Benchmark = {
   name: 'buffers',

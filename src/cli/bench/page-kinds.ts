@@ -37,9 +37,9 @@ export interface Supplies {
 }
 
 /**
- * The regions of a run, which all benchmarks share. None is closed before the end: V8 looks at each access whether an
- * array was detached from the first time on that one was, as those of a region are that closes, and what was measured
- * after that would not compare with what was measured before (bursts of a pool took up to twice as long).
+ * The regions of a run, which all benchmarks share. No region is closed before the end. Closing a region detaches its
+ * arrays. After the first detached array, V8 checks every access, so later figures could not be compared with earlier ones
+ * (bursts of a buffer pool took up to twice as long).
  */
 export class PageSupply implements Disposable {
   readonly #memory: MemoryRegistry

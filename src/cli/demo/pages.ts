@@ -56,7 +56,7 @@ export function supplyPages(size: number, repaired: readonly RepairedLoan[]): Pa
   return { pool: pools[0], enough: false, loan: undefined, repaired, refusals }
 }
 
-/** Free pages that nobody has a claim to: what another program has borrowed it may not have mapped yet. */
+/** Free pages that are neither reserved nor lent. A borrower may not have mapped its pages yet, so they still count as free. */
 export function unclaimed({ pageSize, free, reserved = 0 }: HugepagePool): number {
   const lent = openLoans().filter((loan) => loan.pageSize === pageSize)
   return free - reserved - lent.reduce((sum, { pages }) => sum + pages, 0)

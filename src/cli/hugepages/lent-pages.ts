@@ -12,7 +12,7 @@ export function lentPages({ pageSize, node }: Pick<HugepagePool, 'pageSize' | 'n
     .reduce((sum, { pages, nodes }) => sum + (node === undefined ? pages : (nodes[node] ?? 0)), 0)
 }
 
-/** Of which loans of these pages nobody here can know whether the borrower lives: they count as out. */
+/** The loans of these pages whose borrower may live or not: this process cannot know. They count as lent. */
 export function unknownLoans({ pageSize }: Pick<HugepagePool, 'pageSize'>): OpenLoan[] {
   return openLoans().filter((loan) => loan.pageSize === pageSize && loan.owner === 'unknown')
 }

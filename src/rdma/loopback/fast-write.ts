@@ -26,7 +26,7 @@ export function peerAtOnce(queuePair: QueuePairEndpoint, stride: number): QueueP
 /**
  * The fast path of the most common request: a write from one place to registered memory of the peer that passes all checks.
  * Every other request goes the general path (send-request.ts, requester.ts), which decides and tells what is wrong. The
- * checks are the same; test/property/loopback.test.ts compares the two paths.
+ * checks are the same; test/rdma/loopback/loopback.property.test.ts compares the two paths.
  *
  * @returns false, with nothing done, for a request that must go the general path
  */

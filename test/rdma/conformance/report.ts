@@ -12,7 +12,7 @@ export interface Column {
 const introduction = [
   '# RDMA conformance',
   '',
-  'What every device behind `openDevice()` does, and how it fails: the cases of `test/conformance`, and what came of them on',
+  'What every device behind `openDevice()` does, and how it fails: the cases of `test/rdma/conformance/cases`, and what came of them on',
   'the loopback, which is in this process, and on Soft-RoCE, the RDMA device of the Linux kernel, in the',
   '[lab](lab.md). Where the two differ, the loopback is wrong, and is mended.',
   '',

@@ -3,9 +3,8 @@ import { attachLayout, attachRegion } from '../../../dist/index.js'
 
 // A thread that attaches a layout that its parent has made, and uses what is in it.
 
-const { packets, ring, free, pool } = workerData.parts
 const region = attachRegion(workerData.handle)
-const all = attachLayout(region, { packets, ring, free, pool })
+const all = attachLayout(region, workerData.parts)
 let value = -1
 while (value < 0) value = all.ring.dequeue()
 all.free.enqueue(9)
