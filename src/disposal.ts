@@ -24,6 +24,19 @@ export function disposeBy(close: () => void): void {
   }
 }
 
+/** Disposes all of them, in this order. What one throws keeps none of the others open: the first error is thrown at the end. */
+export function disposeAll(things: Iterable<{ [Symbol.dispose](): void }>): void {
+  const failures: unknown[] = []
+  for (const thing of things) {
+    try {
+      thing[Symbol.dispose]()
+    } catch (error) {
+      failures.push(error) // thrown below
+    }
+  }
+  if (failures.length > 0) throw failures[0]
+}
+
 /** Disposals of one block that throw nest: each SuppressedError has the one before as its `suppressed`. */
 function showSuppressed(uncaught: unknown): void {
   const nested: object[] = []

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { disposeBy } from '../disposal.js'
+import { disposeAll, disposeBy } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
 import { createHeap, type Heap } from '../heap/heap.js'
 import type { HeapOptions } from '../heap/options.js'
@@ -57,6 +57,10 @@ export type AttachedLayout<Parts> = {
 
 const alignment = 64
 const mostParts = 256
+const pageBytes = z
+  .int()
+  .min(4096)
+  .max(2 ** 40)
 const kinds = z.enum(['ring', 'pool', 'packets', 'heap'])
 const name = z.string().min(1).max(200)
 const mostOptions = 64
@@ -90,11 +94,12 @@ const placements: { readonly [K in Kind]: Placement<K> } = {
     attach: (memory, { patience }) => attachRing(memory, { patience }),
   },
   pool: {
-    // It may start in the middle of a page, and its elements a page later.
-    most: (options, pageSize) => bufferPoolBytes(options, pageSize) + pageSize,
+    // It may start in the middle of a page, and its elements a page, or their alignment, later.
+    most: (options, pageSize) => bufferPoolBytes(options, pageSize) + Math.max(pageSize, options.align ?? 0),
     exact: (options, range) => bytesOf(poolFor(range, options).shape),
     create: createBufferPool,
-    attach: (memory, { patience, statistics }) => attachBufferPool(memory, { patience, statistics }),
+    attach: (memory, { patience, statistics, tracking }) =>
+      attachBufferPool(memory, { patience, statistics, tracking }),
   },
   packets: {
     most: packetsBytes,
@@ -103,12 +108,16 @@ const placements: { readonly [K in Kind]: Placement<K> } = {
     attach: attachPackets,
   },
   heap: {
-    most: ({ size }) => parseSize(size),
-    exact: ({ size }) => parseSize(size),
+    most: ({ size }) => heapBytes(size),
+    exact: ({ size }) => heapBytes(size),
     create: createHeapOf,
     // A heap's records are not in the region. A second heap over the same bytes would allocate them again.
     attach: () => undefined,
   },
+}
+
+function heapBytes(size: Size): number {
+  return Math.ceil(parseSize(size) / 16) * 16
 }
 
 function createHeapOf(memory: RegionMemory, { size: _, ...options }: OptionsOf['heap']): Heap {
@@ -121,6 +130,7 @@ function createHeapOf(memory: RegionMemory, { size: _, ...options }: OptionsOf['
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
 export function layoutBytes<const Parts extends LayoutParts<keyof Parts>>(parts: Parts, pageSize = 4096): number {
+  checked('layoutBytes: pageSize', pageBytes, pageSize)
   let bytes = 0
   for (const { kind, options } of checkedParts('layoutBytes', parts)) bytes += aligned(mostOf(kind, options, pageSize))
   return bytes
@@ -166,9 +176,9 @@ function placed<Parts>(
 ): unknown {
   const range = alignedMemory(subject, memory)
   const things = new Map<string, ThingOf[Kind]>()
-  const close = () => {
-    for (const thing of [...things.values()].reverse()) thing[Symbol.dispose]()
-  }
+  // A pool or packets that this thread has open already are the program's to close.
+  const before = range.core.claims.claimants
+  const close = () => disposeAll([...things.values()].filter((thing) => !before.has(thing)).reverse())
   try {
     let at = 0
     for (const { name, kind, options } of checkedParts(subject, parts)) {
@@ -181,7 +191,11 @@ function placed<Parts>(
       at += aligned(bytes)
     }
   } catch (error) {
-    close()
+    try {
+      close()
+    } catch {
+      // The first error says more. A thing that cannot be closed now is closed with the region's registry.
+    }
     throw error
   }
   const layout = { ...Object.fromEntries(things), [Symbol.dispose]: () => disposeBy(close) }

@@ -1,3 +1,4 @@
+import { disposeAll } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
 import type { RegionCore } from './region-core.js'
 import type { MemoryRange } from './region-memory.js'
@@ -5,8 +6,9 @@ import type { MemoryRange } from './region-memory.js'
 /** What a range of a region can be given to. */
 export type ClaimKind = 'ring' | 'buffer pool' | 'packets' | 'heap'
 
-/** An object that works on a range of a region. Disposing it closes it, whatever state it is in, and releases its claim. */
-interface Claimant {
+/** An object that works on a range of a region. Disposing it closes it and releases its claim. */
+export interface Claimant {
+  readonly closed: boolean
   [Symbol.dispose](): void
 }
 
@@ -48,6 +50,11 @@ export class RangeClaims {
     return new Set(this.#claims.keys())
   }
 
+  /** The objects that have a claim. */
+  get claimants(): ReadonlySet<Claimant> {
+    return new Set([...this.#claims.values()].map(({ claimant }) => claimant))
+  }
+
   /**
    * Claims a range for the object that `make` returns. `make` gets the function that releases the claim, for the object's
    * `close`. Nothing is claimed if it throws.
@@ -55,14 +62,15 @@ export class RangeClaims {
    * @throws PinfoldError `ERR_RANGE_IN_USE` that names both, before `make` is called; `ERR_REGION_CLOSED`; as `make`
    */
   claim<Made extends Claimant>(wanted: WantedRange, make: (release: () => void) => Made): Made {
-    this.#requireFree(wanted)
     const { kind, offset, length } = wanted
+    // First, since it may run the program's own Error.prepareStackTrace, which may claim the range.
     const endHold = this.#core.hold(textOf(wanted), this.claim, wanted.subject)
     const release = () => {
       this.#claims.delete(endHold)
       endHold()
     }
     try {
+      this.#requireFree(wanted)
       const claimant = make(release)
       this.#claims.set(endHold, { kind, offset, length, claimant })
       return claimant
@@ -72,15 +80,20 @@ export class RangeClaims {
     }
   }
 
-  /** Closes all of them, the newest first. */
+  /** Closes all of them, the newest first. @throws the first error of those that cannot be closed; they stay open */
   close(): void {
-    for (const { claimant } of [...this.#claims.values()].reverse()) claimant[Symbol.dispose]()
+    disposeAll([...this.claimants].reverse())
   }
 
   #requireFree(wanted: WantedRange): void {
     const { subject, kind, offset, length, isShared, part } = wanted
-    for (const other of this.#claims.values()) {
+    for (const other of [...this.#claims.values()]) {
       if (other.claimant === part) continue
+      if (other.claimant.closed) {
+        // Packets whose buffer pool the program has closed by itself.
+        other.claimant[Symbol.dispose]()
+        continue
+      }
       if (offset + length <= other.offset || other.offset + other.length <= offset) continue
       const isSame = other.kind === kind && other.offset === offset && other.length === length
       if (isShared && isSame) continue

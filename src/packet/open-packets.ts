@@ -47,9 +47,11 @@ export function createPackets(memory: RegionMemory, options: PacketsOptions = {}
   viewIn(range, 0, shape.pool)
   return range.core.claims.claim({ ...range, subject: 'createPackets', kind: 'packets', length }, (release) => {
     const made = makePool(place, pool, release)
-    writePackets(range, shape)
-    publishPackets(range)
-    return opened(range, shape, { pool: made, fields: asked.fields, release })
+    return closingUnless(made, () => {
+      writePackets(range, shape)
+      publishPackets(range)
+      return opened(range, shape, { pool: made, fields: asked.fields, release })
+    })
   })
 }
 
@@ -101,8 +103,9 @@ export function attachPackets(memory: RegionMemory): Packets {
   const length = shape.pool + poolBytes(plan.shape)
   const wanted = { ...range, subject: 'attachPackets', kind: 'packets', length, part: plan.known } as const
   return range.core.claims.claim(wanted, (release) => {
-    const pool = plan.known ?? openPool(place, plan, release)
-    return opened(range, shape, { pool, fields, release })
+    if (plan.known !== undefined) return opened(range, shape, { pool: plan.known, fields, release })
+    const pool = openPool(place, plan, release)
+    return closingUnless(pool, () => opened(range, shape, { pool, fields, release }))
   })
 }
 
@@ -146,8 +149,9 @@ function doNotFit(room: Room): PinfoldError {
 }
 
 function bytesOf(asked: CheckedPackets, count: number, pageSize: number): number {
-  // The pool starts in the middle of a page, so its elements may begin up to a page later.
-  return shapeOf(asked, count).pool + bufferPoolBytes({ ...asked.pool, count }, pageSize) + pageSize
+  // The pool starts in the middle of a page, so its elements may begin up to a page, or their alignment, later.
+  const later = Math.max(pageSize, asked.pool.align ?? 0)
+  return shapeOf(asked, count).pool + bufferPoolBytes({ ...asked.pool, count }, pageSize) + later
 }
 
 function shapeOf({ headroom, privateSize, fields, externals }: CheckedPackets, capacity: number): PacketShape {
@@ -166,6 +170,16 @@ function mostThatFit(asked: CheckedPackets, bytes: number, pageSize: number): nu
     else high = middle - 1
   }
   return low
+}
+
+/** What `make` returns. The pool is closed if it throws. */
+function closingUnless<Made>(pool: BufferPool, make: () => Made): Made {
+  try {
+    return make()
+  } catch (error) {
+    pool.close()
+    throw error
+  }
 }
 
 interface OpenedWith {

@@ -277,7 +277,7 @@ export class PoolCache {
    */
   close(): void {
     if (!this.closed) {
-      if (this.words.length > 0) {
+      if (!this.#range.core.closed) {
         this.exchanged(leave)
         this.participant.leave(this.words)
       }

@@ -3,7 +3,16 @@ import { OpenOnce } from '../memory/open-once.js'
 import { alignedMemory, type MemoryRange, type RegionMemory } from '../memory/region-memory.js'
 import { BufferPool } from './buffer-pool.js'
 import { Depot } from './depot.js'
-import { depotWord, magazineWord, type PoolShape, placesOf, publishPool, readPool, writePool } from './layout.js'
+import {
+  depotWord,
+  elementBytes,
+  magazineWord,
+  type PoolShape,
+  placesOf,
+  publishPool,
+  readPool,
+  writePool,
+} from './layout.js'
 import {
   type BufferPoolAttachOptions,
   type BufferPoolOptions,
@@ -96,15 +105,15 @@ export function findPool(range: MemoryRange): PoolPlan & { readonly known: Buffe
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
 export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: number }, pageSize = 4096): number {
-  return bytesOf(checkedCreate(options, { bytes: Number.MAX_SAFE_INTEGER, offset: 0, pageSize }).shape)
+  const { shape } = checkedCreate(options, { bytes: Number.MAX_SAFE_INTEGER, offset: 0, pageSize })
+  const { capacity, perPage, pageShift, elements } = shape
+  // To the end of its last page.
+  return perPage === 0 ? bytesOf(shape) : elements + Math.ceil(capacity / perPage) * 2 ** pageShift
 }
 
 /** Bytes that a pool takes, from the start of its memory to the end of its last element. */
 export function bytesOf(shape: PoolShape): number {
-  const { capacity } = shape
-  const last = shape.perPage === 0 ? capacity - 1 : Math.floor((capacity - 1) / shape.perPage)
-  const bytes = shape.perPage === 0 ? last * shape.stride + shape.elementSize : (last + 1) * 2 ** shape.pageShift
-  return shape.elements + bytes
+  return shape.elements + elementBytes(shape)
 }
 
 /** An object for a pool that is in the range. The caller has claimed the range. @throws PinfoldError as `attachBufferPool` */

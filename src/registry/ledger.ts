@@ -1,4 +1,5 @@
 import { abortReason, isAborted, onAbort } from '../abort.js'
+import { disposeAll } from '../disposal.js'
 import { PinfoldError, toPinfoldError } from '../errors.js'
 import { allocateCore, allocateCoreSync } from '../memory/allocate/allocate.js'
 import type { Caller } from '../memory/call-stack.js'
@@ -152,7 +153,7 @@ export class Ledger {
   close(): void {
     if (!this.#closed) this.#closing.requireReleased()
     this.registrations.close()
-    for (const core of this.#cores()) core.claims.close()
+    disposeAll(this.#cores().map((core) => ({ [Symbol.dispose]: () => core.claims.close() })))
     this.#closed = true
     this.#detector.forget(this)
     // Otherwise a subscriber to the close of one region could hold another.

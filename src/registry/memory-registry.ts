@@ -178,7 +178,9 @@ export class MemoryRegistry<Names extends string = never> {
    * Closes the registrations, rings, buffer pools, packets and heaps of every open region, then the regions, and stops the allocations that are under way: they fail with `ERR_REGISTRY_CLOSED`, and
    * give their pages back soon after. A second call does nothing.
    *
-   * @throws PinfoldError `ERR_REGION_HELD` that names the regions and their holders; nothing is changed then
+   * @throws PinfoldError `ERR_REGION_HELD` that names the regions and their holders; nothing is changed then. If a pool
+   *   cannot be closed (`ERR_POOL_BUSY`) or a release callback of packets throws, that error; the regions stay open, and the
+   *   call can be repeated
    */
   close(): void {
     this.#ledger.close()

@@ -64,6 +64,8 @@ export class Ring {
   readonly #participant: Participant
   #views: RingViews
   #congested = false
+  /** Whether other threads know that this Ring is closed. */
+  #hasLeft = false
   #closed = false
 
   /** Made by `createRing` and `attachRing`. */
@@ -297,14 +299,17 @@ export class Ring {
    */
   close(): void {
     if (this.#closed) return
-    this.#closed = true
-    if (this.#views.words.length > 0) {
+    if (!this.#hasLeft && !this.#range.core.closed) {
+      this.#requireOpen()
       this.producing.leave()
       this.consuming.leave()
       this.#participant.leave(this.#views.words)
     }
+    // A call that the end of the stack cuts off goes on here the next time.
+    this.#hasLeft = true
     this.#use(noViews)
     this.#release()
+    this.#closed = true
   }
 
   [Symbol.dispose](): void {

@@ -85,6 +85,22 @@ describe('a layout', () => {
     expect(all.free.dequeue()).toBe(9)
   })
 
+  test('leaves open what was open before it was attached', () => {
+    using all = memory.layout(region, parts)
+    attachLayout(region, parts)[Symbol.dispose]()
+    const wrong = { ...parts, ring: { count: 512 } }
+    expect(() => attachLayout(region, wrong)).toThrow()
+    expect([all.packets.closed, all.pool.closed, all.ring.closed]).toEqual([false, false, false])
+  })
+
+  test('is as large as layoutBytes says, also with elements at large multiples', () => {
+    const large = { pool: { elementSize: 64, count: 3, align: 65_536, cache: 2 }, heap: { size: 100 } } as const
+    const larger = memory.allocateSync('larger', { size: layoutBytes(large), pages: 'base' })
+    using all = memory.layout(larger, large)
+    expect(all.heap.size).toBe(112)
+    expect(() => layoutBytes(large, Number.NaN)).toThrowCode('ERR_INVALID_ARGUMENT')
+  })
+
   test('lies in a slice, too', () => {
     const larger = memory.allocateSync('larger', { size: layoutBytes(parts) + 8192, pages: 'base' })
     using all = createLayout(larger.slice(64), parts)

@@ -14,6 +14,7 @@ import {
 } from '../../src/index.js'
 import { coreOf, rangeOf } from '../../src/memory/region-memory.js'
 import { readPackets } from '../../src/packet/layout.js'
+import { mostParticipants, participantAt } from '../../src/threads/participants.js'
 import { kept } from '../support/registries.js'
 
 // Which ranges of a region this thread has given to rings, buffer pools, packets and heaps.
@@ -128,4 +129,52 @@ test('a second object for a buffer pool claims nothing more', () => {
   expect(attachBufferPool(region)).toBe(pool)
   pool.close()
   expect(coreOf(region).holders()).toEqual([])
+})
+
+test('the end of a claim is the end of the last element, not of its page', () => {
+  const options = { elementSize: 1500, count: 50, cache: 4 }
+  const pool = createBufferPool(region, options)
+  const end = Math.ceil((pool.offset(49) + 1500) / 64) * 64
+  expect(createRing(region.slice(end, 8192), { count: 16 }).capacity).toBe(16)
+})
+
+test('packets whose buffer pool the program has closed by itself do not keep their memory', () => {
+  createPackets(region, { count: 16 }).close()
+  const { pool: poolAt } = readPackets(rangeOf(region))
+  const pool = attachBufferPool(region.slice(poolAt))
+  const packets = attachPackets(region)
+  pool.close()
+  expect(packets.closed).toBe(true)
+  expect(attachPackets(region)).not.toBe(packets)
+})
+
+test('a ring and a pool that are closed right after their ArrayBuffer was moved away leave nothing behind', () => {
+  const shapes = { count: 16, producers: 'one', consumers: 'one' } as const
+  const ring = createRing(place(0), shapes)
+  ring.enqueue(1)
+  const pool = createBufferPool(place(2 * 1024 * 1024), { elementSize: 64, count: 16, cache: 8 })
+  pool.put(pool.get())
+  structuredClone(region.bytes.buffer, { transfer: [region.bytes.buffer] })
+  ring.close()
+  pool.close()
+  const again = attachRing(place(0))
+  expect([again.enqueue(2), again.dequeue(), again.dequeue()]).toEqual([true, 1, 2])
+  const lines = new Int32Array(place(0).bytes.buffer, place(0).bytes.byteOffset)
+  again.close()
+  for (let line = 0; line < mostParticipants; line++) expect(lines[participantAt(line)]).toBe(0)
+  expect(attachBufferPool(place(2 * 1024 * 1024)).available).toBe(16)
+})
+
+test('an object that cannot be closed keeps no other open', () => {
+  const one = createRing(place(0), { count: 16 })
+  const packets = createPackets(place(1024 * 1024), { count: 16 })
+  const other = createRing(region.slice(3 * 1024 * 1024, 8192), { count: 16 })
+  packets.close = () => {
+    throw new Error('not now')
+  }
+  expect(() => memory.close()).toThrow('not now')
+  expect([one.closed, other.closed, packets.closed, region.closed]).toEqual([true, true, false, false])
+  Reflect.deleteProperty(packets, 'close')
+  memory.close()
+  expect([packets.closed, region.closed]).toEqual([true, true])
 })
