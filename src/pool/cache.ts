@@ -77,7 +77,8 @@ export class PoolCache {
     this.pairs = pairs
     this.spans = spans
     this.level = -1
-    this.size = shape.magazineSize
+    // Loops end by it, so a program that reaches the cache must not change it.
+    Object.defineProperty(this, 'size', { value: shape.magazineSize, enumerable: true })
     this.closed = false
     this.taken = 0
     this.participant = Participant.join(words, 'buffer pool')
