@@ -150,8 +150,8 @@ function doNotFit(room: Room): PinfoldError {
 
 function bytesOf(asked: CheckedPackets, count: number, pageSize: number): number {
   // The pool starts in the middle of a page, so its elements may begin up to a page, or their alignment, later.
-  const later = Math.max(pageSize, asked.pool.align ?? 0)
-  return shapeOf(asked, count).pool + bufferPoolBytes({ ...asked.pool, count }, pageSize) + later
+  const ofPool = bufferPoolBytes({ ...asked.pool, count }, pageSize) // checks the options of the pool
+  return shapeOf(asked, count).pool + ofPool + Math.max(pageSize, asked.pool.align ?? 0)
 }
 
 function shapeOf({ headroom, privateSize, fields, externals }: CheckedPackets, capacity: number): PacketShape {
