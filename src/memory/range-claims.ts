@@ -34,7 +34,8 @@ export interface WantedRange extends MemoryRange {
 
 /**
  * The ranges of a region that this thread has given to rings, buffer pools, packets and heaps. Each of them holds the region
- * until it is closed, and no two overlap. What other threads and processes do with the same memory is not known here.
+ * until it is closed. No two overlap, except several Ring objects of one ring. A claim is unknown to other threads and
+ * processes, and to a second attachment of the region in this thread.
  */
 export class RangeClaims {
   readonly #core: RegionCore
