@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { relative } from 'node:path'
+import { cases, cycleCases } from '../modules/cases.js'
+import { lintCycles, lintFile, type Violation } from '../modules/lint.js'
 import { Checks, type Outcome } from '../outcome.js'
 import { run } from '../processes.js'
-import { cases, cycleCases } from '../rooms/cases.js'
-import { lintCycles, lintFile, type Violation } from '../rooms/lint.js'
 
-/** Format and lint of everything, and the arrows between the rooms. */
+/** Format and lint of everything, and the dependencies between the modules. */
 export async function lint(): Promise<Outcome> {
   const checks = new Checks('lint')
   const files = await repositoryFiles()
@@ -19,15 +19,15 @@ export async function lint(): Promise<Outcome> {
     await checkCommand(checks, `.ci/${script} is bash`, 'bash', ['-n', `.ci/${script}`])
   }
   for (const { says, file, text, expects } of cases) {
-    checks.add(`the rooms lint sees: ${says}`, mistaken(lintFile(file, text), expects))
+    checks.add(`the lint of modules sees: ${says}`, mistaken(lintFile(file, text), expects))
   }
   for (const { says, files, expects } of cycleCases) {
-    checks.add(`the rooms lint sees: ${says}`, mistaken(lintCycles(new Map(Object.entries(files))), expects))
+    checks.add(`the lint of modules sees: ${says}`, mistaken(lintCycles(new Map(Object.entries(files))), expects))
   }
   const sources = new Map(files.filter(isSource).map((file) => [file, readFileSync(file, 'utf8')]))
   const violations = [...sources].flatMap(([file, text]) => lintFile(file, text))
-  checks.add('rooms: arrows, doors, length of files', told(violations))
-  checks.add('rooms: no cycles of values', told(lintCycles(sources)))
+  checks.add('modules: dependencies, casts, length of files', told(violations))
+  checks.add('modules: no cycles of values', told(lintCycles(sources)))
   return checks.outcome()
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the rooms lint must find, and what it must leave alone: the lint suite runs these before it trusts the lint.
+ * Cases of what the lint of modules must find, and of what it must accept: the lint suite runs these before it trusts the lint.
  * Each case is one file with the words that must appear in its violations, in order; an empty list means none.
  */
 export interface Case {
@@ -47,34 +47,34 @@ export const cases: readonly Case[] = [
     expects: ['rdma/loopback → rdma/verbs'],
   },
   {
-    says: 'a device does not know the objects that programs have',
+    says: 'rdma/verbs may not import rdma',
     file: 'src/rdma/verbs/queues.ts',
     text: "import { x } from '../queue-pair.js'\n",
     expects: ['rdma/verbs → rdma'],
   },
   {
-    says: 'translate knows the machine, and not the regions',
+    says: 'translate may import system, but not memory',
     file: 'src/translate/runs.ts',
     text: "import { x } from '../system/page-sizes.js'\nimport { y } from '../memory/region-memory.js'\n",
     expects: ['translate → memory'],
   },
   {
-    says: 'a room with an entry is entered there',
+    says: 'of a module with an entry file, only the entry file is imported',
     file: 'src/memory/region.ts',
     text: "import { x } from '../hugepages/index.js'\nimport { y } from '../hugepages/counters.js'\n",
     expects: ['src/hugepages/counters.ts is inside hugepages'],
   },
   {
-    says: 'rdma does not know the registry',
+    says: 'rdma may not import registry',
     file: 'src/rdma/device.ts',
     text: "import { x } from '../registry/registry.js'\n",
     expects: ['rdma → registry'],
   },
   {
-    says: 'a file outside every room is found',
+    says: 'a file that belongs to no module is found',
     file: 'src/helpers.ts',
     text: 'export {}\n',
-    expects: ['lies in no room'],
+    expects: ['belongs to no module'],
   },
   {
     says: 'shipped code imports no undeclared package, and citty only in cli',
@@ -92,7 +92,7 @@ export const cases: readonly Case[] = [
     says: 'a cast is found; as const, import renames and words in comments are none',
     file: 'src/memory/region.ts',
     text: "import { x as y } from './a.js'\n// y as any\nexport const a = ['x'] as const\nexport const b = y as string\n",
-    expects: ['a cast outside the doors'],
+    expects: ['a cast: narrow by a check'],
   },
   {
     says: 'a comment that silences the compiler is found',
@@ -101,13 +101,13 @@ export const cases: readonly Case[] = [
     expects: ['@ts-expect-error'],
   },
   {
-    says: 'native.ts is a door',
+    says: 'native.ts may cast',
     file: 'src/native.ts',
     text: "export const a = JSON.parse('1') as number\n",
     expects: [],
   },
   {
-    says: 'index.ts gathers, and has no code',
+    says: 'index.ts only re-exports',
     file: 'src/index.ts',
     text: "export { a } from './sizes.js'\nexport type { B } from './errors.js'\nexport const c = 1\n",
     expects: ['only re-exports'],
@@ -119,13 +119,13 @@ export const cases: readonly Case[] = [
     expects: [],
   },
   {
-    says: 'os includes nothing of the other rooms',
+    says: 'os includes nothing of the other modules',
     file: 'native/os/error.cc',
     text: '#include "memory/mapping.h"\n',
     expects: ['os → memory'],
   },
   {
-    says: 'nobody knows addon',
+    says: 'no module may include addon',
     file: 'native/test/boundary_test.cc',
     text: '#include "addon/boundary.h"\n',
     expects: ['test → addon'],

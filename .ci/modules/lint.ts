@@ -35,19 +35,19 @@ function lintTypeScript(file: string, text: string): Violation[] {
   const broken = parsed.errors[0]
   if (broken) report(broken.labels[0]?.start ?? 0, `does not parse: ${broken.message}`)
 
-  const room = typeScriptRoomOf(file)
-  if (!room) report(0, `lies in no room: name its room in .ci/rooms/plan.ts, or move it (${roomNames()})`)
+  const module = typeScriptModuleOf(file)
+  if (!module) report(0, `belongs to no module: name it in .ci/modules/plan.ts, or move it (${moduleNames()})`)
 
   for (const { specifier, offset } of importsOf(parsed.module, text)) {
-    const message = room && judgeImport(file, room, specifier)
+    const message = module && judgeImport(file, module, specifier)
     if (message) report(offset, message)
   }
   if (file === 'src/index.ts') {
-    for (const offset of codeIn(parsed.program)) report(offset, 'index.ts only re-exports: move the code into a room')
+    for (const offset of codeIn(parsed.program)) report(offset, 'index.ts only re-exports: move the code into a module')
   }
-  if (!(file in plan.doors)) {
+  if (!(file in plan.untyped)) {
     for (const offset of castsIn(parsed.program)) {
-      report(offset, 'a cast outside the doors: narrow by a check, or parse with zod (doors: .ci/rooms/plan.ts)')
+      report(offset, 'a cast: narrow by a check, or parse with zod (files that may cast: .ci/modules/plan.ts)')
     }
   }
   for (const comment of parsed.comments) {
@@ -57,48 +57,48 @@ function lintTypeScript(file: string, text: string): Violation[] {
   return found
 }
 
-export function typeScriptRoomOf(file: string): string | undefined {
+export function typeScriptModuleOf(file: string): string | undefined {
   const path = file.replace(/^src\//, '')
   if (plan.vocabulary.includes(path)) return 'vocabulary'
-  if (!path.includes('/')) return path in plan.typeScriptRooms ? path : undefined
+  if (!path.includes('/')) return path in plan.typeScriptModules ? path : undefined
   const folders = posix.dirname(path).split('/')
   for (let length = folders.length; length > 0; length--) {
     const candidate = folders.slice(0, length).join('/')
-    if (candidate in plan.typeScriptRooms) return candidate
+    if (candidate in plan.typeScriptModules) return candidate
   }
   return undefined
 }
 
-function roomNames(): string {
-  return Object.keys(plan.typeScriptRooms).join(', ')
+function moduleNames(): string {
+  return Object.keys(plan.typeScriptModules).join(', ')
 }
 
-function judgeImport(file: string, room: string, specifier: string): string | undefined {
+function judgeImport(file: string, module: string, specifier: string): string | undefined {
   if (specifier.startsWith('node:')) return undefined
-  if (!specifier.startsWith('.')) return judgePackage(room, specifier)
+  if (!specifier.startsWith('.')) return judgePackage(module, specifier)
 
   const target = posix.join(posix.dirname(file), specifier).replace(/\.js$/, '.ts')
   if (!target.startsWith('src/')) return `'${specifier}' leaves src/, and so the package`
-  const targetRoom = typeScriptRoomOf(target)
-  if (!targetRoom) return `'${specifier}' leads to ${target}, which lies in no room`
-  if (targetRoom === room) return undefined
-  if (plan.typeScriptRooms[room]?.knows.includes(targetRoom)) return judgeEntry(targetRoom, target)
-  const allowed = plan.typeScriptRooms[room]?.knows.join(', ') || 'nothing but itself'
-  return `${room} → ${targetRoom} ('${specifier}') is against the arrows: ${room} knows ${allowed}`
+  const targetModule = typeScriptModuleOf(target)
+  if (!targetModule) return `'${specifier}' leads to ${target}, which belongs to no module`
+  if (targetModule === module) return undefined
+  if (plan.typeScriptModules[module]?.mayImport.includes(targetModule)) return judgeEntry(targetModule, target)
+  const allowed = plan.typeScriptModules[module]?.mayImport.join(', ') || 'nothing but itself'
+  return `${module} → ${targetModule} ('${specifier}') is not allowed: ${module} may import ${allowed}`
 }
 
-function judgeEntry(room: string, target: string): string | undefined {
-  const entry = plan.typeScriptRooms[room]?.entry
-  if (entry === undefined || target === `src/${room}/${entry}`) return undefined
-  return `${target} is inside ${room}: other rooms import ${room}/${entry}`
+function judgeEntry(module: string, target: string): string | undefined {
+  const entry = plan.typeScriptModules[module]?.entry
+  if (entry === undefined || target === `src/${module}/${entry}`) return undefined
+  return `${target} is inside ${module}: other modules import ${module}/${entry}`
 }
 
-function judgePackage(room: string, specifier: string): string | undefined {
+function judgePackage(module: string, specifier: string): string | undefined {
   const name = specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
   const allowed = plan.packages[name]
-  if (!allowed) return `package '${name}' is not one that shipped code uses (.ci/rooms/plan.ts)`
-  if (allowed === 'every room' || allowed.includes(room)) return undefined
-  return `package '${name}' is for ${allowed.join(', ')}, not for ${room}`
+  if (!allowed) return `package '${name}' is not one that shipped code uses (.ci/modules/plan.ts)`
+  if (allowed === 'every module' || allowed.includes(module)) return undefined
+  return `package '${name}' is for ${allowed.join(', ')}, not for ${module}`
 }
 
 type ParsedModule = ReturnType<typeof parseSync>['module']
@@ -169,14 +169,14 @@ function holeIn(comment: Comment): string | undefined {
  * counted, since the compiler removes them, and neither are dynamic imports, which run later.
  */
 export function lintCycles(files: ReadonlyMap<string, string>): Violation[] {
-  const arrows = new Map<string, ValueImport[]>()
+  const imports = new Map<string, ValueImport[]>()
   for (const [file, text] of files) {
-    if (file.startsWith('src/') && file.endsWith('.ts')) arrows.set(file, valueImportsOf(file, text))
+    if (file.startsWith('src/') && file.endsWith('.ts')) imports.set(file, valueImportsOf(file, text))
   }
-  return knots(arrows).map((knot) => {
-    const cycle = cycleIn(knot, arrows)
+  return knots(imports).map((knot) => {
+    const cycle = cycleIn(knot, imports)
     const [first, second] = cycle
-    const line = arrows.get(first)?.find(({ target }) => target === second)?.line ?? 1
+    const line = imports.get(first)?.find(({ target }) => target === second)?.line ?? 1
     const way = [...cycle, first].join(' → ')
     return { file: first, line, message: `a cycle of values: ${way}: move what both need, or import the type alone` }
   })
@@ -206,7 +206,7 @@ function valueImportsOf(file: string, text: string): ValueImport[] {
 }
 
 /** The sets of files that reach each other (strongly connected components, by Tarjan), each sorted by name. */
-function knots(arrows: ReadonlyMap<string, readonly ValueImport[]>): string[][] {
+function knots(imports: ReadonlyMap<string, readonly ValueImport[]>): string[][] {
   const found: string[][] = []
   const order = new Map<string, number>()
   const lowest = new Map<string, number>()
@@ -215,27 +215,27 @@ function knots(arrows: ReadonlyMap<string, readonly ValueImport[]>): string[][] 
     order.set(file, order.size)
     lowest.set(file, order.get(file) ?? 0)
     open.push(file)
-    for (const { target } of arrows.get(file) ?? []) {
-      if (!arrows.has(target)) continue
+    for (const { target } of imports.get(file) ?? []) {
+      if (!imports.has(target)) continue
       if (!order.has(target)) visit(target)
       if (open.includes(target)) lowest.set(file, Math.min(lowest.get(file) ?? 0, lowest.get(target) ?? 0))
     }
     if (lowest.get(file) !== order.get(file)) return
     const knot = open.splice(open.indexOf(file))
-    const isCycle = knot.length > 1 || arrows.get(file)?.some(({ target }) => target === file)
+    const isCycle = knot.length > 1 || imports.get(file)?.some(({ target }) => target === file)
     if (isCycle) found.push(knot.sort())
   }
-  for (const file of [...arrows.keys()].sort()) if (!order.has(file)) visit(file)
+  for (const file of [...imports.keys()].sort()) if (!order.has(file)) visit(file)
   return found
 }
 
 /** A shortest cycle through the first file of a knot. */
-function cycleIn(knot: readonly string[], arrows: ReadonlyMap<string, readonly ValueImport[]>): [string, ...string[]] {
+function cycleIn(knot: readonly string[], imports: ReadonlyMap<string, readonly ValueImport[]>): [string, ...string[]] {
   const first = knot[0] ?? ''
   const ways: [string, ...string[]][] = [[first]]
   const seen = new Set<string>()
   for (const way of ways) {
-    for (const { target } of arrows.get(way.at(-1) ?? '') ?? []) {
+    for (const { target } of imports.get(way.at(-1) ?? '') ?? []) {
       if (target === first) return way
       if (seen.has(target) || !knot.includes(target)) continue
       seen.add(target)
@@ -249,28 +249,34 @@ function cycleIn(knot: readonly string[], arrows: ReadonlyMap<string, readonly V
 
 function lintCpp(file: string, text: string): Violation[] {
   const found: Violation[] = []
-  const room = file.split('/')[1] ?? ''
-  const known = plan.nativeRooms[room]
+  const module = file.split('/')[1] ?? ''
+  const known = plan.nativeModules[module]
   if (!known) {
-    const rooms = Object.keys(plan.nativeRooms).join(', ')
-    found.push({ file, line: 1, message: `lies in no room of native/ (${rooms}): name its room in .ci/rooms/plan.ts` })
+    const modules = Object.keys(plan.nativeModules).join(', ')
+    found.push({
+      file,
+      line: 1,
+      message: `belongs to no module of native/ (${modules}): name it in .ci/modules/plan.ts`,
+    })
   }
   for (const [index, line] of text.split('\n').entries()) {
     const included = line.match(/^\s*#\s*include\s*[<"]([^>"]+)[>"]/)?.[1]
-    const message = included && known && judgeInclude(file, room, known, included, line.includes('"'))
+    const message = included && known && judgeInclude(file, module, known, included, line.includes('"'))
     if (message) found.push({ file, line: index + 1, message })
   }
   return found
 }
 
-function judgeInclude(file: string, room: string, known: plan.Room, included: string, quoted: boolean) {
+function judgeInclude(file: string, module: string, known: plan.Module, included: string, quoted: boolean) {
   if (plan.nodeHeaders.includes(posix.basename(included))) {
-    return room === 'addon' ? undefined : `<${included}> is for native/addon alone: ${room} knows nothing of Node`
+    return module === 'addon'
+      ? undefined
+      : `<${included}> is for native/addon alone: ${module} depends on nothing of Node`
   }
   if (!quoted) return undefined
-  if (included.startsWith('.')) return `"${included}": include by the path from native/, as "room/file.h"`
+  if (included.startsWith('.')) return `"${included}": include by the path from native/, as "module/file.h"`
   const target = included.includes('/') ? (included.split('/')[0] ?? '') : (file.split('/')[1] ?? '')
-  if (target === room || known.knows.includes(target)) return undefined
-  const allowed = known.knows.join(', ') || 'nothing but itself'
-  return `${room} → ${target} ("${included}") is against the arrows: ${room} knows ${allowed}`
+  if (target === module || known.mayImport.includes(target)) return undefined
+  const allowed = known.mayImport.join(', ') || 'nothing but itself'
+  return `${module} → ${target} ("${included}") is not allowed: ${module} may import ${allowed}`
 }
