@@ -96,7 +96,7 @@ const placements: { readonly [K in Kind]: Placement<K> } = {
   pool: {
     // It may start in the middle of a page, and its elements a page, or their alignment, later.
     most: (options, pageSize) => bufferPoolBytes(options, pageSize) + Math.max(pageSize, options.align ?? 0),
-    exact: (options, range) => bytesOf(poolFor(range, options).shape),
+    exact: (options, range) => bytesOf(poolFor('layout', range, options).shape),
     create: createBufferPool,
     attach: (memory, { patience, statistics, tracking }) =>
       attachBufferPool(memory, { patience, statistics, tracking }),

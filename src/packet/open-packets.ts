@@ -131,7 +131,7 @@ function partOf({ core, offset, length }: MemoryRange, { pool }: PacketShape): M
 /** The plan of the pool, which alone knows exactly how many bytes it takes at its place. @throws PinfoldError */
 function planIn(place: MemoryRange, options: BufferPoolOptions, room: Room): PoolPlan {
   try {
-    return poolFor(place, options)
+    return poolFor('createPackets', place, options)
   } catch (error) {
     throw error instanceof PinfoldError && error.code === 'ERR_OUT_OF_RANGE' ? doNotFit(room) : error
   }

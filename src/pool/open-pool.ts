@@ -62,8 +62,12 @@ export interface PoolPlan {
 }
 
 /** A pool of these options in the range. @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` */
-export function poolFor({ core, offset, length: bytes }: MemoryRange, options: BufferPoolOptions): PoolPlan {
-  return checkedCreate(options, { offset, bytes, pageSize: core.pageSize })
+export function poolFor(
+  subject: string,
+  { core, offset, length: bytes }: MemoryRange,
+  options: BufferPoolOptions,
+): PoolPlan {
+  return checkedCreate(subject, options, { offset, bytes, pageSize: core.pageSize })
 }
 
 /**
@@ -72,7 +76,7 @@ export function poolFor({ core, offset, length: bytes }: MemoryRange, options: B
  * @throws PinfoldError as `createBufferPool`
  */
 export function planPool(range: MemoryRange, options: BufferPoolOptions): PoolPlan {
-  const plan = poolFor(range, options)
+  const plan = poolFor('createBufferPool', range, options)
   if (open.find(range) === undefined) return plan
   throw new PinfoldError('createBufferPool: this thread has a pool open in this memory; close it first', {
     code: 'ERR_POOL_OPEN',
@@ -105,7 +109,7 @@ export function findPool(range: MemoryRange): PoolPlan & { readonly known: Buffe
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
 export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: number }, pageSize = 4096): number {
-  const { shape } = checkedCreate(options, { bytes: Number.MAX_SAFE_INTEGER, offset: 0, pageSize })
+  const { shape } = checkedCreate('bufferPoolBytes', options, { bytes: Number.MAX_SAFE_INTEGER, offset: 0, pageSize })
   const { capacity, perPage, pageShift, elements } = shape
   // To the end of its last page.
   return perPage === 0 ? bytesOf(shape) : elements + Math.ceil(capacity / perPage) * 2 ** pageShift

@@ -95,16 +95,17 @@ export function checkedAttach(options: BufferPoolAttachOptions): CheckedUse {
 }
 
 /**
- * Checks the options of a new pool in `bytes` bytes of memory, `offset` bytes behind the start of a region with pages
+ * Checks the options of a new pool, which `subject` is asked for, in `bytes` bytes of memory, `offset` bytes behind the start of a region with pages
  * of `pageSize` bytes.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` when it does not fit
  */
 export function checkedCreate(
+  subject: string,
   options: BufferPoolOptions,
   memory: { readonly bytes: number; readonly offset: number; readonly pageSize: number },
 ): { readonly shape: PoolShape; readonly use: CheckedUse } {
-  const given = checked('createBufferPool', createOptions, options)
+  const given = checked(subject, createOptions, options)
   const { elementSize, align = 64, crossPages, cache = defaultCache } = given
   const stride = roundUp(elementSize, align)
   const staysInPage = crossPages !== true && stride <= memory.pageSize
@@ -135,7 +136,7 @@ export function checkedCreate(
   if (capacity > 0 && fits(capacity)) return { shape, use: use(given) }
   const bytesNeeded = shape.elements + elementBytes(shape)
   const elements = `${shape.capacity} elements of ${elementSize} bytes`
-  const message = `createBufferPool: ${elements} need ${bytesNeeded} bytes, and the memory has ${memory.bytes}`
+  const message = `${subject}: ${elements} need ${bytesNeeded} bytes, and the memory has ${memory.bytes}`
   throw new PinfoldError(message, {
     code: 'ERR_OUT_OF_RANGE',
     values: { count: shape.capacity, elementSize, bytesNeeded, bytes: memory.bytes },

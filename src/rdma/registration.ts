@@ -151,8 +151,8 @@ export class Registration extends DeviceObject implements RegionRegistration {
     return describeMemory(this.address, this.length, this.rkey, this.generation)
   }
 
-  /** A range of it, for work requests. @throws PinfoldError `ERR_OUT_OF_RANGE` */
-  slice(offset: number, length: number): RegistrationSlice {
+  /** A range of it, for work requests; without a length, to the end. @throws PinfoldError `ERR_OUT_OF_RANGE` */
+  slice(offset: number, length = this.length - offset): RegistrationSlice {
     checkRange('slice', offset, length, this.length)
     return new RegistrationSlice(this, offset, length)
   }
@@ -232,8 +232,8 @@ export class RegistrationSlice {
     this.length = length
   }
 
-  /** A range of this range. @throws PinfoldError `ERR_OUT_OF_RANGE` */
-  slice(offset: number, length: number): RegistrationSlice {
+  /** A range of this range; without a length, to its end. @throws PinfoldError `ERR_OUT_OF_RANGE` */
+  slice(offset: number, length = this.length - offset): RegistrationSlice {
     checkRange('slice', offset, length, this.length)
     return new RegistrationSlice(this.registration, this.offset + offset, length)
   }

@@ -62,11 +62,11 @@ export class RemoteMemory {
   }
 
   /**
-   * A range of it.
+   * A range of it; without a length, to the end.
    *
    * @throws PinfoldError `ERR_OUT_OF_RANGE`
    */
-  slice(offset: number, length: number): RemoteSlice {
+  slice(offset: number, length = this.length - offset): RemoteSlice {
     checkRange('slice', offset, length, this.length)
     return new RemoteSlice(this, offset, length)
   }
@@ -91,8 +91,8 @@ export class RemoteSlice {
     this.length = length
   }
 
-  /** A range of this range. @throws PinfoldError `ERR_OUT_OF_RANGE` */
-  slice(offset: number, length: number): RemoteSlice {
+  /** A range of this range; without a length, to its end. @throws PinfoldError `ERR_OUT_OF_RANGE` */
+  slice(offset: number, length = this.length - offset): RemoteSlice {
     checkRange('slice', offset, length, this.length)
     return new RemoteSlice(this.memory, this.offset + offset, length)
   }
