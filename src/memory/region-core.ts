@@ -70,14 +70,13 @@ export class RegionCore {
   readonly pages: PagesName
   readonly pageSize: number
   readonly passedOver: readonly PassedOver[]
-  /** The ranges that this thread has given to rings, buffer pools, packets and heaps. */
-  readonly claims = new RangeClaims(this)
   readonly #attachment: number
   readonly #windows: (ArrayBuffer | undefined)[] = []
   /** The holds that are not released, by the function that releases each. */
   readonly #holders = new Map<() => void, OpenHold>()
   readonly #onClose: (() => void)[] = []
   readonly #onRelease = new Set<() => void>()
+  #claims: RangeClaims | undefined
   #refusals = 0
   #closed = false
   /** True when the close is complete. */
@@ -96,6 +95,12 @@ export class RegionCore {
 
   get closed(): boolean {
     return this.#closed
+  }
+
+  /** The ranges that this thread has given to rings, buffer pools, packets and heaps. */
+  get claims(): RangeClaims {
+    this.#claims ??= new RangeClaims(this)
+    return this.#claims
   }
 
   /** The reasons of the holds, in the order in which they were made, without the holds that `except` releases. */
