@@ -1,4 +1,4 @@
-// The module: made once for each JavaScript thread that loads it.
+// The addon module. It is initialized once for each JavaScript thread that loads it.
 #include <napi.h>
 
 #include "addon/bindings.h"

@@ -17,7 +17,7 @@ class AllocateJob : public Job {
 
  private:
   void rest() noexcept override {
-    request_.adopted.reset();  // the descriptor
+    request_.adopted.reset();  // drops the duplicate descriptor
     request_.announcement.reset();
   }
   void work() override { mapping_.emplace(request_, cancelled()); }

@@ -1,4 +1,4 @@
-// One function a subsystem, each of which hangs its functions on the module's exports.
+// One function for each subsystem. It adds the subsystem's functions to the module's exports.
 #pragma once
 
 #include <napi.h>

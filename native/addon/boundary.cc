@@ -35,7 +35,7 @@ std::uint64_t wholeNumber(const Napi::Value& value, const char* name, std::uint6
 std::string text(const Napi::Value& value, const char* name) {
   if (value.IsEmpty() || !value.IsString()) throw ArgumentError(std::string(name) + " is no string");
   std::string result = value.As<Napi::String>().Utf8Value();
-  // The kernel would take what comes before it for the whole.
+  // The kernel would read only the bytes before the NUL.
   if (result.find('\0') != std::string::npos) throw ArgumentError(std::string(name) + " has a NUL in it");
   return result;
 }

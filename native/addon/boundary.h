@@ -1,8 +1,8 @@
-// Where the core's failures become JavaScript errors: the single place that knows both (design.md, "Failures flow in
-// one direction").
+// The boundary turns failures of the core into JavaScript errors. Only this file knows both (design.md, "Failures flow
+// in one direction").
 //
-// node-addon-api is built with its own exceptions off: while a worker is being terminated every Node-API call may fail,
-// and a failure then is no error of ours. Such a call leaves a pending exception or an empty value, and a bound
+// node-addon-api is built without its own exceptions: while a worker is being terminated, every Node-API call may fail,
+// and such a failure is not an error of pinfold. The call leaves a pending exception or an empty value, and the bound
 // function returns at once.
 #pragma once
 
@@ -19,19 +19,20 @@
 
 namespace pinfold::addon {
 
-// The words of a caller that src/ should have checked: a defect of ours, but never a crash.
+// An argument is wrong that src/ should have checked. This is a defect of pinfold, but never a crash.
 class ArgumentError : public std::invalid_argument {
  public:
   using std::invalid_argument::invalid_argument;
 };
 
-// A Node-API call did not go through; its exception, if any, is pending already.
+// A Node-API call failed. Its exception, if there is one, is already pending.
 class CallFailed : public std::exception {};
 
-// `error` as JavaScript sees it: message, and syscall, errno, values where the core named them.
+// Converts `error` to a JavaScript error with its message. For a SystemError the result also contains syscall, errno
+// and values, and the subject if there is one.
 Napi::Value toJavaScript(Napi::Env env, const std::exception& error);
 
-// Makes a bound function of `function`: what it throws becomes a pending JavaScript exception.
+// Makes a bound function from `function`: its exceptions become pending JavaScript exceptions.
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>
 Napi::Value guarded(const Napi::CallbackInfo& info) {
   try {
@@ -66,7 +67,7 @@ std::span<Element> elements(const Napi::Value& value, napi_typedarray_type type,
   return {static_cast<Element*>(data), length};
 }
 
-// Whether this JavaScript thread is being stopped: every call that might run JavaScript then fails.
+// True if this JavaScript thread is being stopped. Then every call that might run JavaScript fails.
 bool isStopping(Napi::Env env);
 
 }  // namespace pinfold::addon

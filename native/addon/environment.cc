@@ -9,7 +9,8 @@
 namespace pinfold::addon {
 namespace {
 
-// A window that JavaScript has moved away may have gone to a thread that outlives this one.
+// Keeps the address range if JavaScript has moved a window: the window may have gone to a thread that outlives this
+// one.
 void keepIfMoved(Attachment& attachment) noexcept {
   const bool moved =
       std::ranges::any_of(attachment.windows, [](const auto& window) { return window && window->isMoved(); });
@@ -26,7 +27,7 @@ Napi::Value Environment::adopt(memory::RegionUser&& user) {
   const std::uint64_t number = nextNumber_++;
   const memory::RegionEntry& entry = user.entry();
   Napi::Object described = Napi::Object::New(env_);
-  if (described.IsEmpty()) throw CallFailed();  // the thread is ending; `user` leaves
+  if (described.IsEmpty()) throw CallFailed();  // the thread is ending; the destructor of `user` leaves the region
   (void)described.Set("attachment", static_cast<double>(number));
   (void)described.Set("region", static_cast<double>(entry.id));
   (void)described.Set("address", static_cast<double>(reinterpret_cast<std::uintptr_t>(entry.begin)));
@@ -55,9 +56,10 @@ Napi::Value Environment::window(Attachment& attachment, std::size_t index, std::
   return window->buffer();
 }
 
-// When a thread ends, Node detaches its external buffers before it runs any cleanup hook, and after that a moved window
-// looks like the others. It begins with the newest buffer; so the newest is a sentinel, which says that the end has
-// come. (If a Node began elsewhere, windows would be taken for moved, which only costs their address range.)
+// When a thread ends, Node detaches its external buffers before it runs any cleanup hook. After that, a moved window
+// looks like the others. Node begins with the newest buffer. So the newest buffer is a sentinel, whose finalizer tells
+// that the thread is ending. (If a Node version began with another buffer, windows would count as moved. This would
+// cost only their address ranges.)
 void Environment::watchEnd() {
   static std::byte byte{};
   const auto finalize = [](napi_env, void*, void* hint) {
@@ -70,7 +72,8 @@ void Environment::watchEnd() {
   auto made = std::make_unique<Sentinel>();
   napi_value buffer = nullptr;
   const napi_status status = napi_create_external_arraybuffer(env_, &byte, 1, finalize, made.get(), &buffer);
-  // Whether a failed call finalizes depends on where it failed (window.cc), so its few bytes are left to it.
+  // After a failed call, the finalizer may run or may not (window.cc). So the few bytes of the sentinel are not freed
+  // here.
   Sentinel* const sentinel = made.release();
   require(status);
   napi_ref reference = nullptr;
@@ -98,7 +101,7 @@ bool Environment::giveUp(std::uint64_t number) {
   for (std::optional<Window>& window : attachment.windows) {
     if (window) window->detach();
   }
-  return true;  // the user leaves with `node`
+  return true;  // the destructor of `node` leaves the region
 }
 
 std::uint64_t Environment::announce(Job& job) {

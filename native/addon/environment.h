@@ -1,7 +1,8 @@
-// What one JavaScript thread holds: its attachments to regions, and its jobs under way, and its RDMA devices.
+// An Environment keeps everything that belongs to one JavaScript thread: its attachments to regions, its running jobs,
+// and its RDMA devices.
 //
-// It is the environment's instance data, so it goes when the thread ends, however it ends; every attachment then leaves
-// its region, and what nobody else uses is closed.
+// It is the instance data of the Node-API environment. So it is destroyed when the thread ends, however the thread
+// ends. Then every attachment leaves its region, and a region without other users is closed.
 #pragma once
 
 #include <napi.h>
@@ -21,10 +22,11 @@ class Environment;
 class Job;
 class VerbsEnvironment;
 
-// What the finalizer of a sentinel buffer owns (environment.cc, watchEnd). Node runs that finalizer before the
-// environment goes, other runtimes (Deno) after it, so it may reach the environment by nothing but this.
+// The finalizer of a sentinel buffer owns a Sentinel (environment.cc, watchEnd). Node runs that finalizer before the
+// Environment is destroyed, and other runtimes (Deno) after it. So the finalizer may reach the Environment only through
+// this pointer.
 struct Sentinel {
-  Environment* environment = nullptr;  // null once there is a newer sentinel, or no environment any more
+  Environment* environment = nullptr;  // null once a newer sentinel exists or the Environment is destroyed
 };
 
 // One Region object of this thread.
@@ -42,13 +44,15 @@ class Environment {
   Environment& operator=(const Environment&) = delete;
   ~Environment();
 
-  // Takes a user over and describes it to JavaScript (src/native.ts, NativeRegion).
+  // Takes over a user of a region, and returns a description for JavaScript (src/native.ts, NativeRegion).
   Napi::Value adopt(memory::RegionUser&& user);
   // Throws ArgumentError when there is no such attachment.
   Attachment& attachment(std::uint64_t number);
-  // The ArrayBuffer of a window of the attachment: made at first use, and again when JavaScript has moved it away.
+  // The ArrayBuffer of a window of the attachment. It is made at first use, and again after JavaScript has moved it
+  // away.
   Napi::Value window(Attachment& attachment, std::size_t index, std::size_t offset, std::size_t length);
-  // Detaches the attachment's ArrayBuffers, then leaves the region. False when it was given up before.
+  // Detaches the attachment's ArrayBuffers, then leaves the region. Returns false when the attachment was given up
+  // before.
   bool giveUp(std::uint64_t number);
 
   VerbsEnvironment& verbs() noexcept { return *verbs_; }
@@ -59,8 +63,8 @@ class Environment {
 
  private:
   void watchEnd();
-  void endWatch() noexcept;   // of the newest sentinel
-  void keepMoved() noexcept;  // the ranges of which a window was moved away
+  void endWatch() noexcept;   // drops the newest sentinel
+  void keepMoved() noexcept;  // keeps the address ranges of regions with moved windows
 
   napi_env env_;
   std::uint64_t nextNumber_ = 1;
@@ -68,7 +72,7 @@ class Environment {
   napi_ref sentinelBuffer_ = nullptr;
   Sentinel* sentinel_ = nullptr;  // the newest; null once its finalizer has run
   std::unique_ptr<VerbsEnvironment> verbs_;
-  std::unordered_map<std::uint64_t, Job*> jobs_;  // each forgets itself before it goes
+  std::unordered_map<std::uint64_t, Job*> jobs_;  // the destructor of each job removes it
 };
 
 }  // namespace pinfold::addon

@@ -21,7 +21,7 @@ std::uint64_t Job::start(Napi::Env env, std::unique_ptr<Job> job, const char* na
   job->ticket_ = job->owner_.announce(*job);
   require(napi_create_threadsafe_function(env, settle, nullptr, Napi::String::New(env, name), 0, 1, job.get(), finalize,
                                           job.get(), call, &job->function_));
-  Job& started = *job.release();  // the finalizer's from here on
+  Job& started = *job.release();  // the finalizer owns the job from here on
   try {
     started.thread_ = std::thread([&started] { started.run(); });
   } catch (const std::exception& error) {
@@ -45,7 +45,7 @@ void Job::run() noexcept {
   } catch (const std::exception&) {
     failure_.emplace("malloc", ENOMEM);
   }
-  // Refused only when the JavaScript thread is ending; the finalizer then drops what was made.
+  // The call fails only when the JavaScript thread is ending. Then the finalizer destroys the result.
   if (napi_call_threadsafe_function(function_, nullptr, napi_tsfn_blocking) != napi_ok) return;
   (void)napi_release_threadsafe_function(function_, napi_tsfn_release);
 }
@@ -69,7 +69,7 @@ void Job::settle(Napi::Env env, napi_value callback) {
       (void)function.Call({env.Null(), made});
     }
   } catch (const std::exception&) {
-    // The thread is ending (CallFailed): nobody is left to tell, and what was made goes with its owner.
+    // The thread is ending (CallFailed), so the callback cannot be called. The owner of the result destroys it.
   }
 }
 

@@ -1,10 +1,12 @@
-// Work that runs beside the event loop: a thread of its own does it and hands the result to JavaScript.
+// A Job is work beside the event loop: it runs on its own thread, and passes the result to JavaScript.
 //
-// Not the runtime's threadpool: process.exit and a worker's end wait for that, and gigabytes take seconds.
+// It does not use the runtime's thread pool: process.exit and a worker's end wait for the pool, and gigabytes take
+// seconds.
 //
-// Lifetime: the job belongs to its thread-safe function, whose finalizer, on the JavaScript thread, cancels and joins
-// the thread and deletes the job. That is one order for every end: settled, cancelled, worker terminated. (On Node 20 a
-// thread-safe function is freed at teardown even while a thread still holds it, so the join must come first.)
+// Lifetime: the thread-safe function owns the job. Its finalizer runs on the JavaScript thread; it cancels and joins
+// the thread, and deletes the job. Every job ends in this way, whether it is settled, it is cancelled, or the worker is
+// terminated. (At teardown, Node 20 frees a thread-safe function even while a thread still uses it. So the join must
+// come first.)
 #pragma once
 
 #include <napi.h>
@@ -28,7 +30,7 @@ class Job {
 
   Job(const Job&) = delete;
   Job& operator=(const Job&) = delete;
-  virtual ~Job();  // the thread has ended by then
+  virtual ~Job();  // runs after the job's thread has ended
 
   void cancel() noexcept { cancelled_.store(true); }
 
@@ -39,9 +41,10 @@ class Job {
   const std::atomic<bool>& cancelled() const noexcept { return cancelled_; }
 
  private:
-  // Before JavaScript is told: lets go of what was kept for the work alone. Not called when the thread ends first.
+  // Releases everything that only the work needed. Called before JavaScript gets the result, but not when the
+  // JavaScript thread ends first.
   virtual void rest() noexcept {}
-  virtual void work() = 0;                        // on the job's thread; what it throws settles the job
+  virtual void work() = 0;                        // on the job's thread; an exception becomes the job's failure
   virtual Napi::Value result(Napi::Env env) = 0;  // on the JavaScript thread, after work()
 
   void run() noexcept;
@@ -51,7 +54,7 @@ class Job {
   Environment& owner_;
   std::uint64_t ticket_ = 0;
   std::atomic<bool> cancelled_ = false;
-  std::optional<os::SystemError> failure_;  // written by the thread before it calls, read after
+  std::optional<os::SystemError> failure_;  // written by the job's thread before it calls back
   napi_threadsafe_function function_ = nullptr;
   std::thread thread_;
 };

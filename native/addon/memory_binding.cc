@@ -30,8 +30,8 @@
 namespace pinfold::addon {
 namespace {
 
-// A window is what one ArrayBuffer shows: at most 4 GiB, the most that a typed array of Node 20 holds. Windows start
-// every 2 GiB, so that any view of up to 2 GiB lies inside one.
+// A window is the memory of one ArrayBuffer: at most 4 GiB, the largest typed array of Node 20. Each window starts 2
+// GiB after the one before, so any view of up to 2 GiB lies inside of one window.
 constexpr std::size_t kWindowSize = std::size_t{4} << 30;
 constexpr std::size_t kWindowStep = std::size_t{2} << 30;
 
@@ -44,9 +44,9 @@ constexpr std::uint64_t kKeepFile = 8;
 constexpr std::uint64_t kAll = kLock | kGuard | kDump | kKeepFile;
 }  // namespace mapping_flag
 
-constexpr std::uint64_t kLargestSize = std::uint64_t{1} << 56U;  // what five-level page tables give a process
+constexpr std::uint64_t kLargestSize = std::uint64_t{1} << 56U;  // the address space of five-level page tables
 
-// What takes some 20 ms to populate is not worth a thread to watch it.
+// Memory of this size is populated in about 20 ms, so it is not worth a second thread (mapWatchfully).
 constexpr std::size_t kUnwatched = std::size_t{64} << 20;
 
 struct Request {
@@ -62,7 +62,7 @@ memory::PageSize pageSizeOf(const Napi::Object& from) {
   return {static_cast<memory::PageKind>(kind), bytes};
 }
 
-// src/native.ts, NativeRequest: a descriptor of the caller's, or -1.
+// src/native.ts, NativeRequest: `descriptor` is read only for adopted memory.
 std::shared_ptr<const memory::AdoptedMemory> adoptedOf(const Napi::Object& from, std::size_t unit) {
   const std::size_t offset = wholeNumber(from.Get("offset"), "offset", kLargestSize);
   if (offset % unit != 0) throw ArgumentError("offset is no multiple of the page size");
@@ -75,14 +75,14 @@ memory::Placement placementOf(const Napi::Object& from) {
   constexpr std::uint32_t kHighestNode = 1023;  // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, at most 2^10
   const std::uint64_t kind = wholeNumber(from.Get("policy"), "policy", 6);
   const auto given = elements<std::uint32_t>(from.Get("nodes"), napi_uint32_array, "nodes");
-  std::vector<std::uint32_t> nodes(given.begin(), given.end());  // before it is checked: another thread may write there
+  std::vector<std::uint32_t> nodes(given.begin(), given.end());  // copied first: another thread may write there
   if (std::ranges::any_of(nodes, [](std::uint32_t node) { return node > kHighestNode; })) {
     throw ArgumentError("nodes has a node above 1023");
   }
   return memory::resolved({static_cast<memory::PlacementKind>(kind), std::move(nodes)});
 }
 
-// src/native.ts, NativeRequest: undefined when nobody has looked.
+// src/native.ts, NativeRequest: undefined when the kernel's counters were not read.
 std::optional<std::uint64_t> mostAnnouncedOf(const Napi::Value& value) {
   if (value.IsUndefined()) return std::nullopt;
   return wholeNumber(value, "mostAnnounced");
@@ -115,15 +115,15 @@ Request requestOf(const Napi::Value& value) {
           mostAnnouncedOf(from.Get("mostAnnounced"))};
 }
 
-// Last before the work begins, since it may be refused. What is adopted is there already, for the most part, and of
-// hugetlb pages a shortage is an errno.
+// Announces the memory under way (under_way.h). This comes last before the work begins, since it may be refused.
+// Adopted memory mostly exists already, and a shortage of hugetlb pages is an errno, so neither is announced.
 void announce(Request& request) {
   memory::MappingRequest& mapping = request.mapping;
   if (mapping.page.kind == memory::PageKind::Hugetlb || mapping.adopted != nullptr) return;
   mapping.announcement = std::make_shared<memory::Announcement>(mapping.size, request.mostAnnounced);
 }
 
-// Populates gigabytes on another thread, so that this one sees when it is terminated, or the process exits.
+// Populates on another thread, so that this thread notices that it is terminated, or that the process exits.
 memory::Mapping mapWatchfully(Napi::Env env, const memory::MappingRequest& request) {
   constexpr std::chrono::milliseconds kLook(10);
   std::atomic<bool> cancelled = false;
@@ -208,7 +208,7 @@ Napi::Value basePageSize(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(memory::basePageSize()));
 }
 
-// Drawn when the first thread asks. Workers share it, since they share the addon.
+// The token is drawn at the first call. Workers share it, since they share the addon.
 Napi::Value processToken(const Napi::CallbackInfo& info) {
   static const double token = [] {
     std::uint64_t random = 0;
@@ -218,7 +218,7 @@ Napi::Value processToken(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), token);
 }
 
-// In batches, so that a region of millions of pages needs no array of as many pointers.
+// Pages are queried in batches, so that a region of millions of pages does not need an array of millions of pointers.
 Napi::Value pageNodes(const Napi::CallbackInfo& info) {
   constexpr std::size_t kBatch = 4096;
   const std::uint64_t address = wholeNumber(info[0], "address");

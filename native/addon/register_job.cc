@@ -15,13 +15,13 @@ RegisterJob::RegisterJob(Environment& owner, verbs::Context& context, verbs::Pro
 
 RegisterJob::~RegisterJob() {
   if (made_ && context_.verbs().deregMr(made_->made) != 0) {
-    range_->user.remain();  // the device may use it still
+    range_->user.remain();  // the device may still use the memory
   }
   if (keepsDomain_) domain_.letGo();
 }
 
 void RegisterJob::rest() noexcept {
-  range_.reset();  // adopted by now, unless nothing was made of it
+  range_.reset();  // taken over by the registration, unless that failed
   if (std::exchange(keepsDomain_, false)) domain_.letGo();
 }
 
@@ -31,7 +31,7 @@ Napi::Value RegisterJob::result(Napi::Env env) {
   Napi::Uint32Array keys = Napi::Uint32Array::New(env, kKeyWords);
   if (keys.IsEmpty()) throw CallFailed();
   const verbs::RegisteredRange made = *made_;
-  made_.reset();  // adopted, or deregistered when that fails
+  made_.reset();  // adopt() takes it over, or deregisters it when it throws
   const verbs::Handle handle = verbs::Registration::adopt(context_, domain_, std::move(*range_), made);
   (void)writeKeys(env, context_, handle, {keys.Data(), kKeyWords});
   return keys;

@@ -1,7 +1,7 @@
-// A registration that runs beside the event loop: pinning gigabytes takes the kernel a while.
+// A registration that runs beside the event loop, since pinning gigabytes takes the kernel long.
 //
-// Its domain and its region are kept meanwhile. What was registered and is not taken over, since the thread ends first,
-// is deregistered again.
+// The job keeps the domain and the region meanwhile. If the JavaScript thread ends before the registration is taken
+// over, the job deregisters it.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The few system calls that Node has no word for. Each function is declared in src/native.ts.
+// The few system calls that Node does not offer. Each function is declared in src/native.ts.
 #include <napi.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -23,10 +23,10 @@
 namespace pinfold::addon {
 namespace {
 
-// flock(2), LOCK_EX. Without a second argument it does not wait. Else that is a function, called again and again while
-// another has the lock: waiting ends when it throws. It ends too, with EINTR, when a signal comes that the program
-// listens to: no listener of JavaScript's can run before this returns. And it never waits in the kernel, since
-// process.exit and a worker's end would wait for such a thread.
+// flock(2) with LOCK_EX. Without a second argument it does not wait. Otherwise the second argument is a function, which
+// is called again and again while another owner holds the lock. The wait ends when the function throws. The wait also
+// ends, with EINTR, when a signal comes that the program listens to, since no JavaScript listener can run before this
+// function returns. It never waits in the kernel, since process.exit and a worker's end would wait for such a thread.
 Napi::Value lockFile(const Napi::CallbackInfo& info) {
   constexpr std::chrono::milliseconds kLook(10);
   constexpr int kLooksPerCall = 10;

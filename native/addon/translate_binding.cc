@@ -22,9 +22,9 @@ std::uint64_t read(int pid, std::uint64_t address) {
   return pid == 0 ? translate::Pagemap::self().entry(address) : translate::Pagemap(pid).entry(address);
 }
 
-// Where one pagemap entry goes to: its two halves, low first, then those of its address. To pass an array with each
-// call would cost a sixth of the read. Each thread has one, and it is never freed: whatever JavaScript does with the
-// ArrayBuffer that shows it, what is written here is ours.
+// A Cell receives one pagemap entry: its two halves, low first, and then the halves of its address. Passing an array
+// with each call would cost a sixth of the read. Each thread owns one Cell, which is never freed. So writing to it is
+// safe, whatever JavaScript does with the ArrayBuffer that shows it.
 struct alignas(64) Cell : std::array<std::uint32_t, 4> {};
 
 void store(const Napi::CallbackInfo& info, std::uint64_t entry, std::uint64_t address) {
@@ -42,7 +42,7 @@ struct View {
 View viewOf(const Napi::Value& value) {
   void* data = nullptr;
   std::size_t length = 0;
-  // Each of the two refuses what the other takes.
+  // Each of the two calls refuses the views that the other one accepts.
   if (napi_get_typedarray_info(value.Env(), value, nullptr, &length, &data, nullptr, nullptr) != napi_ok &&
       napi_get_dataview_info(value.Env(), value, &length, &data, nullptr, nullptr) != napi_ok) {
     throw ArgumentError("view is no ArrayBufferView");
@@ -97,11 +97,11 @@ Napi::Value readPageWords(const Napi::CallbackInfo& info) {
 
 void bindCell(Napi::Object exports) {
   const Napi::Env env = exports.Env();
-  Cell* const cell = new Cell();  // NOLINT(cppcoreguidelines-owning-memory): for good
+  Cell* const cell = new Cell();  // NOLINT(cppcoreguidelines-owning-memory): never freed
   napi_value buffer = nullptr;
   const napi_status status =
       napi_create_external_arraybuffer(env, cell, cell->size() * sizeof cell->front(), nullptr, nullptr, &buffer);
-  // Otherwise the thread is ending, or the runtime has no external buffers; src/ then finds no cell.
+  // If this fails, the thread is ending, or the runtime has no external buffers. src/ then finds no cell.
   if (status == napi_ok) (void)exports.Set("pagemapCell", Napi::Value(env, buffer));
   const auto bindWithCell = [&](const char* name, auto function) {
     (void)exports.Set(name, Napi::Function::New(env, function, name, cell));

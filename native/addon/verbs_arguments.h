@@ -12,7 +12,7 @@
 
 namespace pinfold::addon {
 
-// The device that a call is about: always the first argument.
+// The device of a call: always the first argument.
 verbs::Context& contextOf(const Napi::CallbackInfo& info);
 verbs::Handle handleOf(const Napi::Value& value, const char* name);
 int integer(const Napi::Value& value, const char* name);
@@ -20,10 +20,10 @@ std::uint32_t word(const Napi::Value& value, const char* name);
 // A bigint in [0, 2^64).
 std::uint64_t wide(const Napi::Value& value, const char* name);
 std::optional<std::uint64_t> optionalWide(const Napi::Value& value, const char* name);
-// `size` words at least, of a Uint32Array.
+// The words of a Uint32Array that contains at least `size` words.
 std::span<std::uint32_t> words(const Napi::Value& value, const char* name, std::size_t size);
 
-// A new object of JavaScript, and its numbers.
+// Makes a JavaScript object, and sets its properties.
 Napi::Object object(Napi::Env env);
 void set(Napi::Object& object, const char* name, double value);
 void setWide(Napi::Object& object, const char* name, std::uint64_t value);
@@ -31,7 +31,7 @@ void setText(Napi::Object& object, const char* name, const std::string& value);
 
 Napi::Value number(Napi::Env env, std::uint64_t value);
 
-// What src/native-verbs.ts calls keys: handle, lkey, rkey, and the address in two words.
+// The `keys` of src/native-verbs.ts: handle, lkey, rkey, and the address in two words.
 constexpr std::size_t kKeyWords = 5;
 Napi::Value writeKeys(Napi::Env env, verbs::Context& context, verbs::Handle handle, std::span<std::uint32_t> keys);
 

@@ -122,7 +122,7 @@ Napi::Value queryPort(const Napi::CallbackInfo& info) {
   return found;
 }
 
-// Entry by entry, as a library without ibv_query_gid_table has it; empty ones are all zeros.
+// Reads the table entry by entry, for a library without ibv_query_gid_table. An empty entry is all zeros.
 std::vector<ibv_gid_entry> gidsOfOldLibrary(verbs::Context& context) {
   std::vector<ibv_gid_entry> entries;
   ibv_device_attr_ex device{};
@@ -145,7 +145,7 @@ std::vector<ibv_gid_entry> gidsOf(verbs::Context& context) {
   constexpr std::size_t kFirst = 64;
   constexpr std::size_t kMost = 65536;
   if (!context.verbs().queryGidTable) return gidsOfOldLibrary(context);
-  // A table that is too short is refused, so it is asked for with more room.
+  // The library refuses an array that is too short, so a refused query is repeated with a longer one.
   for (std::size_t room = kFirst;; room *= 4) {
     std::vector<ibv_gid_entry> entries(room);
     std::size_t count = 0;
@@ -184,7 +184,7 @@ Napi::Value queryPartitionKey(const Napi::CallbackInfo& info) {
   return number(info.Env(), key);
 }
 
-// -1 where the library is too old to tell.
+// Returns -1 when the library is too old to tell.
 Napi::Value forkStatus(const Napi::CallbackInfo& info) {
   const verbs::Functions functions = verbs::ChosenLibrary::process().functions();
   int status = -1;

@@ -55,7 +55,7 @@ void VerbsEnvironment::listen(const Napi::Function& dispatch) {
   (void)napi_unref_threadsafe_function(env_, function_);
 }
 
-// Refused only when the JavaScript thread is ending: nobody is left to tell.
+// The call fails only when the JavaScript thread is ending. Then nobody needs the events.
 void VerbsEnvironment::wake() noexcept {
   (void)napi_call_threadsafe_function(function_, nullptr, napi_tsfn_nonblocking);
 }
@@ -67,7 +67,7 @@ void VerbsEnvironment::tell(Napi::Env env, napi_value dispatch) {
     (void)function.Call({Napi::Number::New(env, static_cast<double>(event.context)),
                          Napi::Number::New(env, static_cast<double>(event.kind)), Napi::Number::New(env, event.element),
                          Napi::Number::New(env, event.type)});
-    if (env.IsExceptionPending()) return;  // the thread is ending: `dispatch` throws nothing of its own
+    if (env.IsExceptionPending()) return;  // the thread is ending: `dispatch` itself never throws
   }
 }
 

@@ -1,7 +1,7 @@
-// The RDMA devices that one JavaScript thread has open, and the way of their events to it.
+// The open RDMA devices of one JavaScript thread, and the path of their events to JavaScript.
 //
-// It goes with the thread, as its regions do: every device is closed, and everything on it before. By then the
-// finalizer of the thread-safe function has stopped the event thread, which is what Node 20 needs (job.h).
+// When the thread ends, every device is closed, after the objects on it. Before that, the finalizer of the thread-safe
+// function has stopped the event thread, as Node 20 requires (job.h).
 #pragma once
 
 #include <napi.h>
@@ -23,13 +23,13 @@ class VerbsEnvironment {
   VerbsEnvironment(const VerbsEnvironment&) = delete;
   VerbsEnvironment& operator=(const VerbsEnvironment&) = delete;
 
-  // Opens a device. `dispatch(context, kind, element, type)` is called for each event of any of them; that of the first
-  // call is used.
+  // Opens a device. `dispatch(context, kind, element, type)` is called for each event of any device. Only the
+  // `dispatch` of the first call is used.
   std::uint64_t open(const std::string& name, const Napi::Function& dispatch);
-  // Throws ArgumentError when there is none of that number.
+  // Throws ArgumentError when no device of that number is open.
   verbs::Context& context(std::uint64_t number);
   void close(std::uint64_t number);
-  // Whether the process stays alive for events of a device.
+  // Sets whether the process stays alive for events of a device.
   void keepAlive(std::uint64_t number, bool wanted);
 
  private:
@@ -44,7 +44,7 @@ class VerbsEnvironment {
   bool keepsAlive_ = false;
   std::unordered_set<std::uint64_t> awaited_;
   verbs::EventThread events_;
-  std::unordered_map<std::uint64_t, std::unique_ptr<verbs::Context>> contexts_;  // goes before the thread
+  std::unordered_map<std::uint64_t, std::unique_ptr<verbs::Context>> contexts_;  // destroyed before `events_`
 };
 
 }  // namespace pinfold::addon

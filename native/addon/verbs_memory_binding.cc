@@ -1,4 +1,5 @@
-// Domains, registrations, windows and device memory for JavaScript. Each function is declared in src/native-verbs.ts.
+// Domains, registrations, memory windows and device memory for JavaScript. Each function is declared in
+// src/native-verbs.ts.
 #include <napi.h>
 
 #include <utility>
@@ -17,7 +18,7 @@
 namespace pinfold::addon {
 namespace {
 
-// region, offset, length from argument `first` on.
+// Reads region, offset and length from argument `first` on.
 verbs::RegionRange rangeFrom(const Napi::CallbackInfo& info, std::size_t first, const char* call) {
   return verbs::regionRange(call, wholeNumber(info[first], "region"), wholeNumber(info[first + 1], "offset"),
                             wholeNumber(info[first + 2], "length"));
@@ -124,7 +125,7 @@ Napi::Value advise(const Napi::CallbackInfo& info) {
   for (std::size_t i = 0; i + kRange <= copy.size(); i += kRange) {
     for (std::size_t at = i; at < i + kRange; ++at) {
       if (!(copy[at] >= 0 && copy[at] < static_cast<double>(std::uint64_t{1} << 53U))) {
-        throw ArgumentError("ranges has what is no whole number");
+        throw ArgumentError("ranges contains a value that is no whole number in range");
       }
     }
     ranges.push_back({static_cast<verbs::Handle>(copy[i]), static_cast<std::uint64_t>(copy[i + 1]),

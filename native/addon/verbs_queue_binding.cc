@@ -1,4 +1,4 @@
-// Queues, queue pairs and what is posted to them, for JavaScript. Each function is declared in src/native-verbs.ts.
+// Queues, queue pairs and their requests, for JavaScript. Each function is declared in src/native-verbs.ts.
 #include <napi.h>
 
 #include <array>
@@ -35,7 +35,7 @@ QueuePair& pairOf(const Napi::CallbackInfo& info, const char* call) {
   return contextOf(info).objects().get<QueuePair>(call, handleOf(info[1], "queuePair"));
 }
 
-// Words of JavaScript as they are now: another thread may write there.
+// Copies words of JavaScript, since another thread may write to them.
 template <std::size_t size>
 std::array<std::uint32_t, size> copyOf(const Napi::Value& value, const char* name) {
   std::array<std::uint32_t, size> copy{};
@@ -85,7 +85,7 @@ Napi::Value destroyCompletionQueue(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value createSharedReceiveQueue(const Napi::CallbackInfo& info) {
-  constexpr std::size_t kCapacity = 3;  // requests, entries, limit; filled in with what was given
+  constexpr std::size_t kCapacity = 3;  // requests, entries, limit; the first two become the granted values
   const auto capacity = words(info[2], "capacity", kCapacity);
   ibv_srq_attr attributes{capacity[0], capacity[1], capacity[2]};
   const verbs::Handle handle = SharedReceiveQueue::create(contextOf(info), handleOf(info[1], "domain"), attributes);
@@ -146,7 +146,7 @@ constexpr std::size_t kNumber = 11;
 }  // namespace queue_pair_word
 constexpr std::size_t kQueuePairWords = 12;
 
-// The capacity is filled in as it was granted, and so is the number of the queue pair.
+// Writes the granted capacity and the number of the queue pair into the words of the request.
 Napi::Value createQueuePair(const Napi::CallbackInfo& info) {
   namespace at = queue_pair_word;
   const auto given = words(info[1], "request", kQueuePairWords);

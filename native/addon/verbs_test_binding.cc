@@ -1,4 +1,4 @@
-// For tests: devices that fail on demand, and one that does nothing. Nothing here can make memory unsafe.
+// For tests: devices that fail on demand, and a device that does nothing. No function here can make memory unsafe.
 #include <napi.h>
 
 #include <cstdint>
@@ -36,7 +36,7 @@ Napi::Value remove(const Napi::CallbackInfo& info) {
 
 Napi::Value happen(const Napi::CallbackInfo& info) {
   const auto type = static_cast<ibv_event_type>(wholeNumber(info[0], "type", UINT8_MAX));
-  // Events of objects need an object.
+  // Events of objects are refused, since they need an object.
   if (type < IBV_EVENT_DEVICE_FATAL || (type > IBV_EVENT_SM_CHANGE && type < IBV_EVENT_CLIENT_REREGISTER) ||
       type > IBV_EVENT_GID_CHANGE) {
     throw ArgumentError("type is no event of a device or port");

@@ -23,10 +23,10 @@ Window::Window(napi_env env, const memory::RegionUser& user, std::size_t offset,
                                                               ofBackingStore.get(), &buffer);
   Share* const given = ofBackingStore.release();
   if (status != napi_ok) {
-    // Whether a failed call has finalized, will, or never does depends on where in the runtime it failed (a worker may
-    // be ending). So the few bytes of the share are left to it, but not the range: nobody has seen the buffer.
+    // After a failed call, the finalizer may have run, may run later, or may never run (a worker may be ending). So the
+    // few bytes of the share are not freed here. The address range is given back, since nobody has seen the buffer.
     if (lent.use_count() > 1) given->reset();
-    // Runtimes with a V8 sandbox (Electron): src/ turns this into ERR_EXTERNAL_BUFFERS.
+    // Runtimes with a V8 sandbox (Electron) refuse external buffers. src/ turns this into ERR_EXTERNAL_BUFFERS.
     if (status == napi_no_external_buffers_allowed) {
       throw os::SystemError("napi_create_external_arraybuffer", EOPNOTSUPP);
     }
@@ -34,7 +34,7 @@ Window::Window(napi_env env, const memory::RegionUser& user, std::size_t offset,
   }
   auto ofObject = std::make_unique<Share>(lent);
   require(napi_add_finalizer(env, buffer, ofObject.get(), dropShare, ofObject.get(), nullptr));
-  (void)ofObject.release();  // the finalizer's from here on
+  (void)ofObject.release();  // the finalizer owns the share from here on
   require(napi_create_reference(env, buffer, 1, &buffer_));
 }
 
@@ -56,14 +56,14 @@ Napi::Value Window::buffer() const {
 bool Window::isMoved() const noexcept {
   const Napi::HandleScope scope(env_);
   napi_value buffer = value();
-  bool detached = true;  // the safe answer, when there is none
+  bool detached = true;  // the safe answer if the call fails
   return buffer == nullptr || napi_is_detached_arraybuffer(env_, buffer, &detached) != napi_ok || detached;
 }
 
 void Window::detach() noexcept {
   const Napi::HandleScope scope(env_);
   napi_value buffer = value();
-  if (buffer != nullptr) (void)napi_detach_arraybuffer(env_, buffer);  // one that cannot be detached reads zeros
+  if (buffer != nullptr) (void)napi_detach_arraybuffer(env_, buffer);  // a buffer that stays attached reads zeros
 }
 
 }  // namespace pinfold::addon

@@ -1,12 +1,14 @@
-// A window of a region: one ArrayBuffer of one JavaScript thread.
+// A window of a region is one ArrayBuffer of one JavaScript thread.
 //
-// The region's address range must outlive everything that reaches the bytes through it:
-// - the ArrayBuffer as an object. A zlib or fs job of the runtime keeps that object and a bare pointer, nothing else,
-//   and detaching frees the backing store under it;
-// - the backing store. A crypto job keeps that, and not the object;
-// - whatever JavaScript has moved the backing store to (ArrayBuffer.prototype.transfer, a read of a byte stream). That
-//   may belong to another thread by now, outlive this one, and have jobs of the first kind. Nothing tells of its end.
-// So a range is lent until both the object and the backing store are gone, and kept for ever once a window was moved.
+// The region's address range must outlive everything that can reach the bytes through the window:
+// - the ArrayBuffer object. A zlib or fs job of the runtime keeps only that object and a bare pointer, and detaching
+//   frees the backing store during the job;
+// - the backing store. A crypto job keeps the backing store, and not the object;
+// - the new owner of a backing store that JavaScript has moved (ArrayBuffer.prototype.transfer, a read of a byte
+//   stream). The new owner may belong to another thread, outlive this thread, and start jobs of the first kind. Nothing
+//   tells when it ends.
+// So a range is lent until both the object and the backing store are gone. Once a window was moved, the range is kept
+// for ever.
 #pragma once
 
 #include <napi.h>
@@ -30,16 +32,16 @@ class Window {
   ~Window();
 
   Napi::Value buffer() const;
-  // Whether JavaScript has moved its backing store away: it is detached, and not by us.
+  // True if JavaScript has moved the backing store away: the buffer is detached, and not by detach().
   bool isMoved() const noexcept;
-  // Its views have length 0 from now on. Only of one that was not moved.
+  // Detaches the buffer: its views have length 0 from now on. Does nothing if the window was moved.
   void detach() noexcept;
 
  private:
   napi_value value() const noexcept;  // null when the call fails
 
   napi_env env_;
-  napi_ref buffer_ = nullptr;  // strong, so that a moved one can be told from a collected one
+  napi_ref buffer_ = nullptr;  // strong, since a collected buffer would look like a moved one
 };
 
 }  // namespace pinfold::addon

@@ -23,7 +23,7 @@ bool unmapped(std::uintptr_t begin, std::size_t size) noexcept {
 
 bool unmapped(Ranges::const_reference range) noexcept { return unmapped(range.first, range.second); }
 
-// The ranges that the kernel would not take back yet; neighbours are always joined.
+// Ranges that munmap could not release yet. Neighbouring ranges are always joined.
 class Pending {
  public:
   bool empty() const noexcept { return count_.load() == 0; }
@@ -38,7 +38,8 @@ class Pending {
         retry();
       }
     } catch (const std::bad_alloc&) {
-      // No memory for a note: unmapped now, or mapped for good, but never given out twice.
+      // There is no memory to record the range. Either munmap succeeds now, or the range stays mapped for ever. In both
+      // cases it never gets a second owner.
       (void)unmapped(begin, size);
     }
     count_.store(ranges_.size());
@@ -59,8 +60,9 @@ class Pending {
     return joined;
   }
 
-  // What was given back may have made room for another split, or for many. The first refusal ends the round, else a
-  // thousand ranges that wait would cost a thousand calls each time; the next round begins behind it.
+  // A released range may have made room for further splits, so the waiting ranges are tried again. The first refusal
+  // ends the round; otherwise a thousand waiting ranges would cost a thousand calls each time. The next round begins
+  // behind the refused range.
   void retry() noexcept {
     for (std::size_t left = ranges_.size(); left > 0; --left) {
       auto range = ranges_.lower_bound(next_);
@@ -85,7 +87,7 @@ void AddressRange::release() noexcept {
   if (size_ == 0) return;
   const auto begin = reinterpret_cast<std::uintptr_t>(std::exchange(begin_, nullptr));
   const std::size_t size = std::exchange(size_, 0);
-  // Without the lock, as long as nobody waits: the kernel needs a while for gigabytes of small pages.
+  // While no range waits, munmap runs without the lock, since the kernel needs long for gigabytes of small pages.
   if (pending().empty() && unmapped(begin, size)) return;
   pending().release(begin, size);
 }

@@ -1,9 +1,9 @@
-// An AddressRange owns a stretch of this process's address space, from the moment the kernel gives it until munmap,
-// whatever is mapped there meanwhile.
+// An AddressRange owns a range of this process's address space, from mmap until munmap. The mappings inside of the
+// range may change meanwhile.
 //
-// munmap can fail: giving back the middle of a merged mapping splits it, and a process has at most vm.max_map_count
-// mappings. A range that cannot be given back now is remembered, joined with its neighbours as those go, and tried
-// again as later ones go, so that it is never lost and never given out twice.
+// munmap can fail: unmapping the middle of a merged mapping splits it, and vm.max_map_count limits the mappings of a
+// process. A range that cannot be unmapped yet is recorded. It is joined with neighbours that cannot be unmapped
+// either, and is tried again when a later range is released. So a range is never lost and never gets a second owner.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ namespace pinfold::memory {
 class AddressRange {
  public:
   AddressRange() noexcept = default;
-  // Takes over what is mapped there.
+  // Takes over the mappings that exist in the range.
   AddressRange(std::byte* begin, std::size_t size) noexcept : begin_(begin), size_(size) {}
   AddressRange(AddressRange&& other) noexcept
       : begin_(std::exchange(other.begin_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -35,7 +35,7 @@ class AddressRange {
 
   void release() noexcept;
 
-  // Splits `size` bytes off, which the returned range then owns.
+  // Splits off `size` bytes. The returned range owns them.
   AddressRange takeFront(std::size_t size) noexcept {
     AddressRange front(begin_, size);
     begin_ += size;
@@ -46,13 +46,13 @@ class AddressRange {
     size_ -= size;
     return {begin_ + size_, size};
   }
-  // Owns no more what it was given; whoever calls this does.
+  // Gives up the range without unmapping it. The caller owns it from now on.
   void disown() noexcept {
     begin_ = nullptr;
     size_ = 0;
   }
 
-  // Ranges that the kernel would not take back yet.
+  // The number of ranges that munmap could not release yet, after joining neighbours.
   static std::size_t pendingCount() noexcept;
 
  private:

@@ -20,7 +20,7 @@ void requireReadWrite(int file) {
   if ((flags & O_ACCMODE) != O_RDWR) throw os::SystemError("fcntl", EACCES);
 }
 
-// A device or a pipe may have its name on a tmpfs, and is no memory all the same.
+// A device or a pipe can lie on a tmpfs, but is not memory. So only regular files are accepted.
 void requirePages(int file, const PageSize& page) {
   struct stat node = {};
   if (::fstat(file, &node) != 0) os::throwErrno("fstat");
@@ -35,7 +35,7 @@ void requirePages(int file, const PageSize& page) {
                         {{"hugetlbfs", isHugetlbfs ? 1 : 0}, {"tmpfs", isTmpfs ? 1 : 0}, {"pageSize", number(found)}});
 }
 
-// The last page of a file reaches beyond its end, and is there as a whole.
+// If a file ends inside of a page, the whole page can be mapped.
 void requireSize(int file, std::size_t offset, std::size_t size) {
   struct stat status = {};
   if (::fstat(file, &status) != 0) os::throwErrno("fstat");
@@ -59,7 +59,7 @@ AdoptedMemory::AdoptedMemory(int descriptor, const Range& range)
   if (!descriptor_.valid()) os::throwErrno("fcntl", {{"descriptor", static_cast<double>(descriptor)}});
 }
 
-// Sealed before it is measured, so that the measure holds.
+// The seal comes before the size check, so that a sealed file cannot shrink after the check.
 void AdoptedMemory::require(std::size_t size, const PageSize& page) const {
   requireReadWrite(number());
   requirePages(number(), page);

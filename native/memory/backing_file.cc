@@ -20,16 +20,18 @@
 namespace pinfold::memory {
 namespace {
 
-// The files that are ours to remove. process.exit destroys no region, so what is left here goes in an exit handler.
+// The files that this process must remove. process.exit destroys no region, so an exit handler removes the files that
+// are left.
 class Removals {
  public:
   Removals() {
-    // Never refused in practice (atexit(3): at least 32 of them); then an exit leaves the file, as a kill does.
+    // In practice atexit never fails (atexit(3): at least 32 handlers). If it failed, an exit would leave the files, as
+    // a kill does.
     (void)std::atexit([] { processWide<Removals>().runAll(); });
   }
 
-  // By its absolute path, since the working directory may change; by its inode, since another file may have taken the
-  // path meanwhile, and would not be ours.
+  // The path is stored as an absolute path, since the working directory may change. The inode is stored, too: another
+  // file may take the path meanwhile, and that file must not be removed.
   std::uint64_t add(const std::string& path, int file) {
     std::error_code failure;
     std::string absolute = std::filesystem::absolute(path, failure).string();
@@ -64,7 +66,7 @@ class Removals {
 
   static void remove(const File& file) noexcept {
     struct stat status = {};
-    if (::lstat(file.path.c_str(), &status) != 0) return;  // somebody else removed it already
+    if (::lstat(file.path.c_str(), &status) != 0) return;  // the file was removed already
     if (status.st_dev == file.device && status.st_ino == file.inode) (void)::unlink(file.path.c_str());
   }
 
@@ -79,7 +81,7 @@ class Removals {
   std::unordered_map<std::uint64_t, File> files_;
 };
 
-// Not a hugetlbfs, or one of another page size: EINVAL, with what was found.
+// Throws EINVAL, with the values found, unless the file is on a hugetlbfs of this page size.
 void requireHugetlbfs(int file, std::size_t pageSize) {
   struct statfs status = {};
   if (::fstatfs(file, &status) != 0) os::throwErrno("fstatfs");
@@ -99,7 +101,7 @@ void requireSize(int file, std::size_t size) {
 
 }  // namespace
 
-// O_NONBLOCK and O_NOFOLLOW: a FIFO or a link at that path is refused, not waited for or followed.
+// O_NONBLOCK: a FIFO at the path is refused, and open does not wait for it. O_NOFOLLOW: a link is refused.
 BackingFile::BackingFile(const Request& request) {
   const char* const path = request.path.c_str();
   constexpr int kFlags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
@@ -109,7 +111,7 @@ BackingFile::BackingFile(const Request& request) {
   if (!descriptor_.valid()) os::throwErrno("open");
   try {
     requireHugetlbfs(number(), request.pageSize);
-    // Another's file is never resized and never removed.
+    // A file that existed before is never resized and never removed.
     if (!made) {
       requireSize(number(), request.size);
     } else if (::ftruncate(number(), static_cast<off_t>(request.size)) != 0) {

@@ -1,5 +1,5 @@
-// A hugetlbfs file by path. One that was made here is removed again when its owner goes, or when the process exits
-// before that, unless the owner has said that it stays. Only a process that is killed leaves it behind.
+// A file on a hugetlbfs mount. If BackingFile created the file, the destructor removes it, or an exit handler if the
+// process exits first. keep() prevents this. A process that is killed leaves the file behind.
 #pragma once
 
 #include <cstddef>
@@ -18,9 +18,9 @@ class BackingFile {
     std::size_t pageSize;
   };
 
-  // Makes the file, or opens one that somebody else made of just this size.
-  // Throws SystemError("open" ...), ("fstatfs", EINVAL) when it is on no hugetlbfs of this page size, and
-  // ("fstat", EEXIST) when it is there with another size.
+  // Creates the file, or opens an existing file of exactly this size.
+  // Throws SystemError("open" ...), ("fstatfs", EINVAL) when the file is not on a hugetlbfs of this page size, and
+  // ("fstat", EEXIST) when a file of another size exists.
   explicit BackingFile(const Request& request);
   BackingFile(BackingFile&& other) noexcept;
   BackingFile& operator=(BackingFile&&) = delete;
@@ -28,11 +28,11 @@ class BackingFile {
 
   int number() const noexcept { return descriptor_.number(); }
 
-  // It stays, also when it was made here.
+  // The file is not removed, even if BackingFile created it.
   void keep() noexcept;
 
  private:
-  std::uint64_t removal_ = 0;  // 0 when the file is not ours to remove
+  std::uint64_t removal_ = 0;  // 0 when the file must not be removed
   os::Descriptor descriptor_;
 };
 

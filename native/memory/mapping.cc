@@ -30,7 +30,7 @@ os::Descriptor makeMemfd(const MappingRequest& request) {
   if (::ftruncate(memory.number(), static_cast<off_t>(request.size)) != 0) {
     os::throwErrno("ftruncate", {{"size", number(request.size)}});
   }
-  // Nobody with the descriptor, such as fs.truncate of /proc/self/fd/N, can take pages from under the mapping.
+  // The seals prevent truncation of the mapped file, for example by fs.truncate of /proc/self/fd/N.
   if (::fcntl(memory.number(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) os::throwErrno("fcntl");
   return memory;
 }
@@ -65,14 +65,14 @@ std::byte* map(void* address, std::size_t size, const Source& source, int flags)
   return got == MAP_FAILED ? nullptr : static_cast<std::byte*>(got);
 }
 
-// The kernel aligns hugetlb and base mappings by itself; they lie side by side, so closed ones merge.
+// The kernel itself aligns hugetlb and base mappings. It places them side by side, so closed ranges merge.
 Placed mapAnywhere(std::size_t size, const Source& source) {
   std::byte* const begin = map(nullptr, size, source, 0);
   if (begin == nullptr) os::throwErrno("mmap", {{"size", number(size)}});
   return {AddressRange(begin, size), begin};
 }
 
-// Three neighbours as one range; the outer two may be empty.
+// Joins three neighbouring ranges. The outer two may be empty.
 AddressRange joined(AddressRange& low, AddressRange& middle, AddressRange& high) {
   std::byte* const begin = low.size() == 0 ? middle.begin() : low.begin();
   const std::size_t size = low.size() + middle.size() + high.size();
@@ -80,14 +80,16 @@ AddressRange joined(AddressRange& low, AddressRange& middle, AddressRange& high)
   return {begin, size};
 }
 
-// The kernel merges neighbouring anonymous mappings into one, whose use it then tells as one; guards keep ours apart.
+// The kernel merges neighbouring anonymous mappings, and then reports their memory use as one. Guards keep regions
+// apart.
 bool needsGuard(const MappingRequest& request) {
   return request.guard || (request.backing == Backing::Anonymous && request.page.kind != PageKind::Hugetlb);
 }
 
-// Finds an aligned place by reserving more than is needed, then maps into it. MAP_FIXED over a reservation of ours
-// would not do: a failing mmap may leave a hole there that another thread takes, and that we would unmap under it
-// later. So the place is given back first and asked for by MAP_FIXED_NOREPLACE; losing the race means trying again.
+// Reserves more address space than is needed, finds an aligned place in it, and maps there. MAP_FIXED over our own
+// reservation is not safe: a failing mmap may leave a hole. Another thread could map into the hole, and our later
+// munmap would remove its mapping. So the place is unmapped first, and then mapped with MAP_FIXED_NOREPLACE. If another
+// thread takes the place in between, the search starts again.
 Placed mapAligned(const MappingRequest& request, const Source& source) {
   constexpr int kTries = 64;
   const std::size_t base = basePageSize();
@@ -101,8 +103,8 @@ Placed mapAligned(const MappingRequest& request, const Source& source) {
     if (got == MAP_FAILED) os::throwErrno("mmap", {{"size", number(reserved)}});
     AddressRange place(static_cast<std::byte*>(got), reserved);
     const auto address = reinterpret_cast<std::uintptr_t>(got);
-    // The highest place that fits, and all of it up to the next that is aligned: successive regions then touch, and
-    // their closed ranges merge.
+    // The region takes the highest aligned place that fits. Without guards, its range reaches up to the next aligned
+    // address. So successive regions touch, and their closed ranges merge.
     const std::uintptr_t aligned = (address + reserved - guard - span) / request.page.bytes * request.page.bytes;
     AddressRange low = place.takeFront(aligned - address);
     AddressRange high = place.takeBack(place.size() - size);
@@ -117,7 +119,8 @@ Placed mapAligned(const MappingRequest& request, const Source& source) {
     AddressRange mapped(begin, begin == nullptr ? 0 : size);
     if (begin == wanted) return {joined(low, mapped, high), begin};
     if (begin == nullptr && error != EEXIST) throw os::SystemError("mmap", error, {{"size", number(size)}});
-    // Another thread was faster (or a kernel before 4.17 took the address for a hint, and `mapped` gives it back).
+    // Another thread took the place. (A kernel before 4.17 takes the address for a hint, and may map elsewhere;
+    // `mapped` then unmaps that.)
   }
   throw os::SystemError("mmap", EEXIST, {{"size", number(size)}});
 }
@@ -126,17 +129,17 @@ void advise(std::byte* begin, std::size_t size, int advice) {
   if (::madvise(begin, size, advice) != 0) os::throwErrno("madvise", {{"advice", static_cast<double>(advice)}});
 }
 
-// Collapsing does not heed a placement: huge pages that are to be interleaved are spread by who populates them.
+// MADV_COLLAPSE ignores the placement. So the threads that populate must spread huge pages that are to be interleaved.
 bool isSpread(const MappingRequest& request) {
   return request.page.kind == PageKind::Transparent && request.placement.kind == PlacementKind::Interleave;
 }
 
 void prepare(std::byte* begin, const MappingRequest& request) {
   const std::size_t size = request.size;
-  // A fork copies a private page on the next write, and the device would go on with the other copy.
+  // After a fork, the next write to a private page copies it, and the device would continue with the other copy.
   advise(begin, size, MADV_DONTFORK);
   if (!request.dump) advise(begin, size, MADV_DONTDUMP);
-  // EINVAL from a kernel without transparent pages: then all are base pages, which is what the region will report.
+  // A kernel without transparent pages answers EINVAL. Then all pages are base pages, and the region reports that.
   if (request.page.kind == PageKind::Transparent) (void)::madvise(begin, size, MADV_HUGEPAGE);
   if (request.page.kind == PageKind::Base) (void)::madvise(begin, size, MADV_NOHUGEPAGE);
   if (request.backing == Backing::Anonymous) (void)os::nameAnonymous(begin, size, ("pinfold:" + request.name).c_str());
@@ -169,12 +172,13 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
             .mayHoldData = request.backing == Backing::File || request.backing == Backing::Adopted},
            cancelled);
   if (isSpread(request)) place(begin_, size_, request.placement);  // for pages that come later, after a swap
-  if (file_ && request.keepFile) file_->keep();                    // only now: what fails half-way leaves no file
+  if (file_ && request.keepFile) file_->keep();                    // last, so that a failure leaves no file
 }
 
-// The empty memory is made elsewhere and moved over the range, since mmap(MAP_FIXED) would not do: before Linux 6.12 it
-// unmaps first, and may then be refused (vm.overcommit_memory = 2 counts MAP_NORESERVE, too). That would leave a hole,
-// for late readers to fall into and for other threads to map into. mremap(2) has nothing left to refuse by then.
+// Empty memory is mapped elsewhere, and then moved over the range. mmap(MAP_FIXED) over the range is not safe: before
+// Linux 6.12 it unmaps first, and may fail after that (vm.overcommit_memory = 2 counts MAP_NORESERVE, too). A hole
+// would remain. A late reader would get SIGSEGV, and another thread could map into the hole. When mremap(2) unmaps the
+// range, nothing is left that the kernel could refuse.
 void Mapping::retire() noexcept {
   const std::size_t size = whole_.size();
   void* const empty = ::mmap(nullptr, size, kReadWrite, kEmpty, -1, 0);
@@ -183,8 +187,8 @@ void Mapping::retire() noexcept {
     AddressRange(static_cast<std::byte*>(empty), size).release();
     return;
   }
-  // Kept out of forks and dumps like the pages were; equal flags let neighbouring closed ranges merge. Either failing
-  // costs only that.
+  // The empty memory stays out of forks and core dumps. Closed ranges with equal flags merge. If a call fails, only
+  // these effects are lost.
   (void)::madvise(whole_.begin(), size, MADV_DONTFORK);
   (void)::madvise(whole_.begin(), size, MADV_DONTDUMP);
   memory_.reset();

@@ -1,8 +1,8 @@
-// A Mapping owns a region's pages. It is made whole or not at all: when the constructor returns, every page is present
-// (populate.h), or it has thrown and nothing is left, neither page nor descriptor nor file.
+// A Mapping owns a region's pages. When the constructor returns, every page is present (populate.h). When it throws,
+// nothing is left: no page, no descriptor and no file.
 //
-// Three states of its address range (design.md, law 1): live from the constructor on; closed by retire(), which drops
-// the pages and keeps the range readable as zeros; released by the destructor.
+// The address range has three states (design.md, law 1). It is live from the constructor on. retire() closes it: the
+// pages are dropped, and the range reads as zeros. The destructor releases it.
 #pragma once
 
 #include <atomic>
@@ -37,7 +37,7 @@ struct MappingRequest {
   Placement placement;
   unsigned threads;
   std::shared_ptr<const AdoptedMemory> adopted = nullptr;  // Backing::Adopted; shared by copies of the request
-  std::shared_ptr<Announcement> announcement = nullptr;    // of base and transparent pages; shared likewise
+  std::shared_ptr<Announcement> announcement = nullptr;    // for base and transparent pages; shared, too
 };
 
 class Mapping {
@@ -51,21 +51,21 @@ class Mapping {
   std::byte* begin() const noexcept { return begin_; }
   std::size_t size() const noexcept { return size_; }
 
-  // Replaces the pages in place and atomically by anonymous NORESERVE memory: the kernel has its hugepages back at
-  // once, late readers see zeros. Guards go too, so that neighbouring closed ranges merge into one kernel mapping. If
-  // the kernel refuses (RLIMIT_DATA, RLIMIT_AS, vm.max_map_count, strict overcommit), the pages stay until the range is
-  // released.
+  // Atomically replaces the pages by anonymous NORESERVE memory. The kernel gets its hugepages back at once, and late
+  // readers see zeros. The guards are replaced, too, so that neighbouring closed ranges merge into one kernel mapping.
+  // If the kernel refuses (RLIMIT_DATA, RLIMIT_AS, vm.max_map_count, strict overcommit), the pages stay until the range
+  // is released.
   void retire() noexcept;
 
-  // The range, in whichever state it is, stays until the process ends; the rest goes with this.
+  // The range stays mapped until the process ends, live or closed. The destructor releases only the rest.
   void disownRange() noexcept { whole_.disown(); }
 
  private:
   std::byte* begin_ = nullptr;
   std::size_t size_ = 0;
-  os::Descriptor memory_;  // memfd: kept, since it is what another process would be given
+  os::Descriptor memory_;  // memfd; kept, since another process would get this descriptor
   std::optional<BackingFile> file_;
-  AddressRange whole_;  // guards included; the last member, so that the range goes before file and descriptor
+  AddressRange whole_;  // with its guards; the last member, so it is unmapped before the file is closed
 };
 
 }  // namespace pinfold::memory

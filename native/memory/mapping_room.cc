@@ -18,13 +18,14 @@
 namespace pinfold::memory {
 namespace {
 
-// A region, a guard on both sides, the mapping that it splits, and the stack and guard of the thread that populates.
+// The mappings that one region may add: 1 for itself, 2 for guards, 1 for the mapping that it splits, and 2 for the
+// stack and the guard of a thread that populates.
 constexpr long kMappingsOfRegion = 6;
 
-// Room for so many is handed out at once also near the limit, where counting would else come with every region.
+// Near the limit, one count gives room for up to this many regions. Otherwise every region would need its own count.
 constexpr long kFewest = 16;
 
-// As much of the file as there is place for; 0 when it cannot be read.
+// Reads as much of the file as `buffer` can take. Returns 0 at the end, or when the file cannot be read.
 std::size_t readSome(const os::Descriptor& file, std::span<char> buffer) {
   const ssize_t got = ::read(file.number(), buffer.data(), buffer.size());
   return got > 0 ? static_cast<std::size_t>(got) : 0;
@@ -45,11 +46,12 @@ long countMappings() {
   return count;
 }
 
-// Counting takes the kernel a microsecond a mapping. So it is done again only when the regions made since the last time
-// may have used up a quarter of the room that was left then; the rest is for what the program maps meanwhile.
+// Counting takes the kernel a microsecond for each mapping. So mappings are counted again only when the regions since
+// the last count may have used a quarter of the room that was left. The rest is for mappings that the program makes
+// meanwhile.
 struct Room {
   std::mutex mutex;
-  long regions = 0;  // that there is room for without counting again
+  long regions = 0;  // the number of regions that can be made without a new count
 };
 
 }  // namespace

@@ -1,10 +1,11 @@
-// How many mappings a process may have, vm.max_map_count, is a limit that the runtime shares with us and does not
-// survive: V8 aborts when it is given no memory. So regions leave the last eighth of it alone.
+// vm.max_map_count limits the mappings of a process. The JavaScript runtime shares this limit, and does not survive it:
+// V8 aborts when it gets no memory. So regions leave the last eighth of the limit unused.
 #pragma once
 
 namespace pinfold::memory {
 
-// To be asked before each mapping is made. Throws SystemError("mmap", ENOMEM) when the process has too many mappings.
+// Call this before each mapping is made. Throws SystemError("mmap", ENOMEM) when the process contains too many
+// mappings.
 void requireMappingRoom();
 
 }  // namespace pinfold::memory

@@ -1,4 +1,4 @@
-// What backs a mapping: hugetlb pages of one size, transparent huge pages, or base pages.
+// The pages that back a mapping: hugetlb pages of one size, transparent huge pages, or base pages.
 #pragma once
 
 #include <bit>
@@ -11,7 +11,7 @@ enum class PageKind : std::uint8_t { Base = 0, Transparent = 1, Hugetlb = 2 };  
 
 struct PageSize {
   PageKind kind;
-  std::size_t bytes;  // hugetlb: the page; transparent: the huge page aimed at, which aligns; base: the base page
+  std::size_t bytes;  // hugetlb: the page; transparent: the huge page, which is also the alignment; base: the base page
 
   // The flag bits by which memfd_create(2) and mmap(2) choose a hugetlb size.
   unsigned encoded(unsigned shift) const noexcept { return static_cast<unsigned>(std::countr_zero(bytes)) << shift; }

@@ -1,4 +1,4 @@
-// Where pages come from: a NUMA policy over a mapping, set before the first page is there.
+// A placement is the NUMA policy of a mapping. It is set before the first page is present.
 #pragma once
 
 #include <cstddef>
@@ -24,15 +24,16 @@ struct Placement {
   std::vector<std::uint32_t> nodes;
 };
 
-// The placement as the kernel can be told from any thread: `Local` and `BindLocal` mean the calling thread's own node,
-// since the threads that populate may run elsewhere.
+// For `Local` and `BindLocal`, replaces the nodes by the calling thread's own node, since the threads that populate may
+// run on other nodes.
 Placement resolved(Placement placement);
 
-// mbind(2) on a mapping. A kernel without MPOL_PREFERRED_MANY (before 5.15) is given the first node as preferred.
+// Calls mbind(2) on a mapping. On a kernel without MPOL_PREFERRED_MANY (before 5.15), only the first node is preferred.
 // Throws SystemError("mbind").
 void place(void* address, std::size_t length, const Placement& placement);
 
-// Where this thread's new pages come from, in memory without a placement, for as long as it lives; then as before.
+// Sets the policy for new pages of this thread, in memory without a placement. The destructor restores the previous
+// policy.
 class ThreadPlacement {
  public:
   ThreadPlacement() noexcept : before_(os::threadPolicy()) {}
@@ -40,7 +41,7 @@ class ThreadPlacement {
   ThreadPlacement(const ThreadPlacement&) = delete;
   ThreadPlacement& operator=(const ThreadPlacement&) = delete;
 
-  // Other nodes help out when it has none left. Best effort: what the kernel refuses changes nothing.
+  // If `node` has no free page, other nodes give one. Best effort: if the kernel refuses, nothing changes.
   void prefer(std::uint32_t node) noexcept;
 
   // Throws SystemError("set_mempolicy").

@@ -29,7 +29,8 @@ int populatePart(const Populate& request, std::byte* begin, std::size_t length) 
     if (error != 0) return error;
     break;
   }
-  // Best effort: what could not be collapsed stays on base pages, and the region reports its share from smaps.
+  // Best effort: memory that cannot be collapsed stays on base pages. The region reports its share of huge pages from
+  // smaps.
   if (request.page.kind == PageKind::Transparent) (void)::madvise(begin, length, os::kMadvCollapse);
   return 0;
 }
@@ -45,7 +46,7 @@ int populateChunk(const Populate& request, std::size_t offset, std::size_t lengt
   return 0;
 }
 
-// The chunks of one mapping, handed out to threads in order; the first failure stops all.
+// Hands the chunks of one mapping to threads, in order. The first failure stops all threads.
 class Chunks {
  public:
   Chunks(const Populate& request, const std::atomic<bool>& cancelled) : request_(request), cancelled_(cancelled) {}
@@ -82,7 +83,8 @@ class Chunks {
 }  // namespace
 
 int touchThroughKernel(std::byte* begin, std::size_t length, std::size_t pageSize, Touch touch) {
-  // Reading: whatever is written to a file is read from memory; one page of a memfd takes it all, over and over.
+  // For Touch::Read, the kernel writes the bytes to a memfd, and must read them for that. All writes go to the same
+  // page.
   const os::Descriptor other(touch == Touch::Write ? ::open("/dev/zero", O_RDONLY | O_CLOEXEC)
                                                    : ::memfd_create("pinfold:touch", MFD_CLOEXEC));
   if (!other.valid()) return errno;
@@ -98,8 +100,8 @@ int touchThroughKernel(std::byte* begin, std::size_t length, std::size_t pageSiz
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return errno;
     if (got == 0) return EFAULT;
-    // Fewer than asked for: a page that cannot be had, of which the next round is told alone. (A kernel may also stop
-    // for a signal between pages; then the next round goes on.)
+    // A short count means that a page is missing. The next round begins with that page, and fails. (A kernel may also
+    // stop between pages for a signal. Then the next round continues.)
     offset += static_cast<std::size_t>(got) * pageSize;
   }
   return 0;
@@ -114,7 +116,7 @@ void populate(const Populate& request, const std::atomic<bool>& cancelled) {
     try {
       for (std::size_t i = 0; i < helpers; ++i) threads.emplace_back([&chunks] { chunks.work(); });
     } catch (const std::system_error&) {
-      // No further thread to be had (pids limit): the ones that are there do the work.
+      // No further thread can be started (pids limit). The threads that exist do the work.
     }
     chunks.work();
   }

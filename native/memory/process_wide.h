@@ -1,5 +1,5 @@
-// The process's one instance of a type, made at first use and never destroyed: other threads may still use it while
-// exit() runs the destructors of statics.
+// The only instance of a type in the process. It is made at first use and never destroyed, since other threads may
+// still use it while exit() runs the destructors of statics.
 #pragma once
 
 #include <cstddef>

@@ -59,9 +59,9 @@ void RegionTable::lend(RegionEntry& entry) {
   ++buffers_;
 }
 
-// Giving gigabytes of small pages back takes the kernel milliseconds, so it happens outside the lock: from the moment
-// that the entry is out of `live_`, only this thread and late buffers know it, and `retiring_` keeps those from
-// releasing what is being retired.
+// Releasing gigabytes of small pages takes the kernel milliseconds, so it happens outside of the lock. Once the entry
+// is erased from `live_`, only this thread and late buffers can reach it. `retiring_` prevents a late buffer from
+// releasing the mapping while it is being retired.
 void RegionTable::leave(RegionEntry& entry) noexcept {
   std::unique_ptr<Mapping> released;
   {
@@ -75,7 +75,7 @@ void RegionTable::leave(RegionEntry& entry) noexcept {
       ++closed_;
     }
   }
-  if (released) return;  // unmapped when `released` goes, outside the lock
+  if (released) return;  // the destructor of `released` unmaps, outside of the lock
   entry.mapping_->retire();
   {
     const std::scoped_lock lock(mutex_);

@@ -1,9 +1,12 @@
-// The regions of this process, shared by all its threads, and who uses them.
+// The table contains the regions of this process, and counts their users. All threads share it.
 //
-// A region has users (each thread's attachment, each native job on its memory, later each registration) and lent
-// buffers (each thread's ArrayBuffers, which JavaScript may keep longer than it keeps the region). The last user to
-// leave closes it: the pages go back to the kernel. The last buffer to come back after that releases the address range.
-// So a job of the runtime that still works on a closed region's bytes finds zeros, never an unmapped address.
+// The table counts two things for each region. A user is a thread's attachment, a native job on the region's memory, or
+// a registration. A lent buffer is an ArrayBuffer of a thread, or a range that an implicit registration has reached.
+// JavaScript may keep an ArrayBuffer longer than the region.
+//
+// The last user that leaves closes the region: its pages go back to the kernel. The last buffer that comes back after
+// that releases the address range. So a job of the runtime that still works on a closed region's bytes finds zeros,
+// never an unmapped address.
 #pragma once
 
 #include <atomic>
@@ -21,13 +24,13 @@ namespace pinfold::memory {
 
 class RegionTable;
 
-// One region. Constant but for its counts, which the table's lock guards.
+// One region. Its public fields never change. The table's lock guards its counts.
 struct RegionEntry {
   RegionEntry(std::uint64_t number, Mapping&& pages, const MappingRequest& request, std::string text);
 
   const std::uint64_t id;
   const std::string name;
-  const std::string description;  // opaque: what the maker wants to tell whoever attaches
+  const std::string description;  // opaque text from the maker, for the threads that attach
   const std::size_t pageSize;
   std::byte* const begin;
   const std::size_t size;
@@ -35,14 +38,14 @@ struct RegionEntry {
  private:
   friend class RegionTable;
   std::unique_ptr<Mapping> mapping_;     // null once released
-  std::shared_ptr<RegionEntry> itself_;  // of one that a user has left behind for ever
+  std::shared_ptr<RegionEntry> itself_;  // set by remain(): the entry then lives for ever
   std::size_t users_ = 0;
   std::size_t buffers_ = 0;
   bool retiring_ = false;
   bool isKept_ = false;
 };
 
-// One user of a region; leaving is the destructor's.
+// One user of a region. The destructor leaves the region.
 class RegionUser {
  public:
   RegionUser(RegionUser&& other) noexcept = default;
@@ -50,9 +53,10 @@ class RegionUser {
   ~RegionUser();
 
   const RegionEntry& entry() const noexcept { return *entry_; }
-  // Something that cannot be counted reaches the bytes: once closed, the range is never released. Its pages are.
+  // Call this when something that is not counted can reach the bytes. A closed region then releases its pages, but
+  // never its address range.
   void keepRange() noexcept;
-  // A device may use the pages for as long as the process lives: this user never leaves. Nothing else is to be called.
+  // Call this when a device may use the pages until the process ends: this user never leaves. Call nothing after it.
   void remain() noexcept;
 
  private:
@@ -62,7 +66,7 @@ class RegionUser {
   std::shared_ptr<RegionEntry> entry_;  // null when moved from
 };
 
-// Keeps a region's address range from being released, though not its pages.
+// Keeps a region's address range from being released. It does not keep the pages.
 class LentBuffer {
  public:
   explicit LentBuffer(const RegionUser& user);
@@ -82,11 +86,11 @@ class RegionTable {
     std::size_t buffers;
   };
 
-  // Static mutable state, the only one: a process has one address space.
+  // The table belongs to the process, since a process has one address space.
   static RegionTable& process();
 
   RegionUser add(Mapping&& mapping, const MappingRequest& request, std::string description);
-  // Nothing when the region is closed or never was.
+  // Returns nothing when the region is closed or never existed.
   std::optional<RegionUser> attach(std::uint64_t id);
   Counts counts() const;
 

@@ -13,7 +13,7 @@ namespace {
 struct Counts {
   std::mutex mutex;
   UnderWay underWay{};
-  std::uint64_t unlooked = 0;  // announced since somebody looked
+  std::uint64_t unlooked = 0;  // bytes announced since the kernel's counters were last read
 };
 
 }  // namespace

@@ -1,9 +1,9 @@
-// Memory that is about to be populated, by any thread of this process. The kernel charges pages when they are touched,
-// so its counters do not have it yet; whoever looks at them to see whether there is enough must add it.
+// Memory under way is memory that a thread of this process is about to populate. The kernel charges pages when they are
+// touched, so its counters do not contain this memory yet. A check for enough memory must add it to the counters.
 //
-// The kernel answers a shortage of base and transparent pages by killing a process, so somebody looks before each of
-// them is populated. Looking takes 0.2 ms. So regions that are smaller than what that is worth go without, until they
-// are as large together.
+// The kernel answers a shortage of base and transparent pages by killing a process. So the kernel's counters are read
+// before such pages are populated. This takes 0.2 ms, too long for small regions: these are populated without it, until
+// they add up to kUnlooked bytes.
 #pragma once
 
 #include <cstddef>
@@ -12,28 +12,30 @@
 
 namespace pinfold::memory {
 
-// What regions may be together that nobody looks for. Looking keeps more than that free (src/system/cgroup.ts).
+// Regions may add up to this many bytes without a look at the counters. The check keeps more than that free
+// (src/system/cgroup.ts).
 constexpr std::size_t kUnlooked = std::size_t{1} << 20U;
 
 struct UnderWay {
   std::uint64_t bytes;      // announced, and not yet populated
-  std::uint64_t announced;  // bytes in all, since the process began: only grows
+  std::uint64_t announced;  // all bytes since the process began; only grows
 };
 
 UnderWay underWay();
 
-// One region's, from before it is mapped until it is populated, or has failed.
+// The announcement of one region. It exists from before the region is mapped until it is populated, or has failed.
 class Announcement {
  public:
-  // `most` is what underWay().announced may be now, by the counters that somebody has looked at; nothing: nobody has.
-  // Throws SystemError("announce", EAGAIN) when others were faster, or too much was announced without a look: look, and
-  // try again.
+  // `most` is the highest value of underWay().announced for which there is enough memory, by the counters that the
+  // caller has read. It is empty if the caller has not read them. Throws SystemError("announce", EAGAIN) when other
+  // threads announced more meanwhile, or when too much was announced without reading the counters. Then read the
+  // counters, and try again.
   Announcement(std::size_t size, std::optional<std::uint64_t> most);
   Announcement(const Announcement&) = delete;
   Announcement& operator=(const Announcement&) = delete;
   ~Announcement();
 
-  // So many bytes more are there, and the kernel has counted them. From any thread.
+  // `size` more bytes are present, and the kernel has counted them. Any thread may call this.
   void populated(std::size_t size) noexcept;
 
  private:

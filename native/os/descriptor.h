@@ -1,4 +1,4 @@
-// An owned file descriptor: closed once, when its owner goes.
+// An owned file descriptor. The destructor closes it.
 #pragma once
 
 #include <unistd.h>

@@ -13,7 +13,7 @@
 namespace pinfold::os {
 namespace {
 
-// One base page to try things on.
+// One base page for the probes.
 class Page {
  public:
   Page()
@@ -35,7 +35,8 @@ class Page {
 
 bool canMakeMemfd(unsigned flags) { return Descriptor(::memfd_create("pinfold:probe", MFD_CLOEXEC | flags)).valid(); }
 
-// The kernel refuses an unknown advice with EINVAL before it looks at the range, and an empty range is a success.
+// The kernel refuses an unknown advice with EINVAL before it checks the range. For an empty range, a known advice
+// succeeds.
 bool knowsAdvice(void* address, int advice) { return ::madvise(address, 0, advice) == 0; }
 
 bool knowsPolicy(const Page& page, Policy policy) {

@@ -1,4 +1,4 @@
-// What this kernel can do, found by trying.
+// Features of the running kernel. Each one is found by trying it.
 #pragma once
 
 namespace pinfold::os {

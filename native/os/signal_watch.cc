@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
 
-// A signal's handler reaches nothing but what is static. Written by the main thread alone; the handler may run on any.
+// A signal handler can reach only static data. The main thread alone writes `before` and `isOurs`. The handler may run
+// on any thread, and writes `last`.
 struct Caught {
   std::array<struct sigaction, kSignals.size()> before{};
   std::array<bool, kSignals.size()> isOurs{};
@@ -34,7 +35,8 @@ void onSignal(int number, siginfo_t* info, void* context) {
   }
 }
 
-// The default action and Node's handler that ends the process (which resets itself) need no help.
+// True if the program listens to the signal. The default action does not count, and neither does Node's own handler
+// that ends the process (it resets itself: SA_RESETHAND).
 bool isListenedTo(const struct sigaction& action) {
   if ((action.sa_flags & SA_RESETHAND) != 0) return false;
   return (action.sa_flags & SA_SIGINFO) != 0 || (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);

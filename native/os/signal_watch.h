@@ -1,8 +1,10 @@
-// A SignalWatch tells whether a signal came, of those that ask a program to end, to which the program listens. Node's
-// own handler only notes it for the event loop, so that a call that waits on the event loop's thread would be deaf.
+// A SignalWatch tells whether a signal came that asks the program to end (SIGINT, SIGTERM, SIGHUP). It watches only
+// signals that the program listens to. Node's own handler only records a signal for the event loop, so a call that
+// blocks the event loop's thread would not notice the signal.
 //
-// Of the main thread alone: on any other one the event loop goes on, and a watch sees nothing. While it lives, the
-// handler of each such signal is one that counts it and then calls the one from before.
+// A SignalWatch works only on the main thread. On another thread it sees nothing, since the event loop of the main
+// thread continues meanwhile. While it lives, its own handler replaces the handler of each such signal: it records the
+// signal, and then calls the previous handler.
 #pragma once
 
 namespace pinfold::os {
@@ -14,7 +16,7 @@ class SignalWatch {
   SignalWatch& operator=(const SignalWatch&) = delete;
   ~SignalWatch();
 
-  // The number of the last one that came since the watch began, 0 when none did.
+  // The number of the last signal that came since the watch began, or 0 if none came.
   int caught() const noexcept;
 
  private:

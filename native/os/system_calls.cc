@@ -16,7 +16,7 @@ constexpr int kMembarrierRegisterGlobalExpedited = 1 << 2;
 
 constexpr unsigned long kMlockOnfault = 1;  // include/uapi/asm-generic/mman.h
 
-// The kernel reads maxnode - 1 bits (mm/mempolicy.c, get_nodes), hence the one more.
+// The kernel reads maxnode - 1 bits (mm/mempolicy.c, get_nodes), so 1 is added.
 unsigned long maxNode(std::span<const unsigned long> nodeMask) noexcept {
   return nodeMask.size() * sizeof(unsigned long) * 8 + 1;
 }

@@ -21,11 +21,11 @@ constexpr unsigned kHugeShift = 26;           // MAP_HUGE_SHIFT and MFD_HUGE_SHI
 // mempolicy.h
 enum class Policy : int { Default = 0, Preferred = 1, Bind = 2, Interleave = 3, PreferredMany = 5 };
 
-// mbind(2). `nodeMask` has one bit a node, lowest word first. Returns errno, 0 for success.
+// mbind(2). `nodeMask` contains one bit for each node, lowest word first. Returns errno, 0 for success.
 int mbind(void* address, std::size_t length, Policy policy, std::span<const unsigned long> nodeMask) noexcept;
 
-// A thread's own policy, for memory that has none: get_mempolicy(2), set_mempolicy(2). Without CONFIG_NUMA it is the
-// default.
+// The policy of a thread, for memory without its own policy: get_mempolicy(2), set_mempolicy(2). On a kernel without
+// CONFIG_NUMA it is the default policy.
 struct ThreadPolicy {
   int mode = 0;
   std::array<unsigned long, 16> nodeMask{};  // 1024 nodes, the most that a kernel is built for
@@ -33,22 +33,24 @@ struct ThreadPolicy {
 ThreadPolicy threadPolicy() noexcept;
 int setThreadPolicy(const ThreadPolicy& policy) noexcept;  // returns errno, 0 for success
 
-// move_pages(2) without moving: the node of each page, or -errno. Returns errno, 0 for success.
+// move_pages(2) without moving pages: writes the node of each page, or -errno, to `nodes`. Returns errno, 0 for
+// success.
 int queryPageNodes(std::span<void* const> pages, std::span<int> nodes) noexcept;
 
 // getcpu(2): the NUMA node that this thread runs on.
 unsigned currentNode() noexcept;
 
-// membarrier(2) over all processes that have registered: whatever thread of them runs, or will run next, has made its
-// stores visible, and its next loads see ours. `registerForBarriers` makes this process one of them. False where the
-// kernel (Linux 4.16 or later) or a filter of system calls has none.
+// membarrier(2) over all processes that have registered. When it returns, each of their threads, running now or later,
+// has made its earlier stores visible, and its next loads see our stores. `registerForBarriers` registers this process.
+// Both functions return false when the kernel or a filter of system calls does not allow membarrier (Linux 4.16 or
+// later).
 bool registerForBarriers() noexcept;
 bool barrierEverywhere() noexcept;
 
-// mlock2(2) with MLOCK_ONFAULT: pages are locked as they come. Returns errno, 0 for success.
+// mlock2(2) with MLOCK_ONFAULT: each page is locked when it is faulted in. Returns errno, 0 for success.
 int lockOnFault(void* address, std::size_t length) noexcept;
 
-// PR_SET_VMA_ANON_NAME: shows `name` in /proc/self/maps. False where the kernel has no such names.
+// PR_SET_VMA_ANON_NAME: shows `name` in /proc/self/maps. Returns false when the kernel does not support such names.
 bool nameAnonymous(void* address, std::size_t length, const char* name) noexcept;
 
 }  // namespace pinfold::os

@@ -1,5 +1,5 @@
-// The one way in which the core fails: a system call, its errno, and the values it was called with.
-// addon/boundary.h turns it into a JavaScript error; nothing else catches it.
+// The core reports every failure as a SystemError: a system call, its errno, and the values of the call.
+// Only addon/boundary.h turns it into a JavaScript error.
 #pragma once
 
 #include <initializer_list>
@@ -16,7 +16,8 @@ class SystemError : public std::runtime_error {
   using Values = std::vector<std::pair<std::string, double>>;
 
   SystemError(std::string_view call, int error, Values values = {});
-  // `subject`: what it was about, where the errno alone does not tell: a path, a name, the words of another library.
+  // `subject` says what the error is about when the errno alone does not tell: a path, a name, or the message of
+  // another library.
   SystemError(std::string_view call, int error, std::string subject);
 
   const std::string& call() const noexcept { return call_; }
@@ -31,7 +32,7 @@ class SystemError : public std::runtime_error {
   std::string subject_;
 };
 
-// Throws the SystemError of `call`, with the errno that it just set.
+// Throws the SystemError of `call`, with the errno that the call has set.
 [[noreturn]] void throwErrno(std::string_view call, SystemError::Values values = {});
 
 }  // namespace pinfold::os

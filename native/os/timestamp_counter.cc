@@ -15,13 +15,14 @@ namespace {
 std::uint64_t now() noexcept {
   constexpr std::uint64_t kSecond = 1'000'000'000;
   timespec time = {};
-  (void)::clock_gettime(CLOCK_MONOTONIC, &time);  // cannot fail: the clock is there, and so is `time`
+  (void)::clock_gettime(CLOCK_MONOTONIC, &time);  // cannot fail: the clock exists, and `time` is valid
   return static_cast<std::uint64_t>(time.tv_sec) * kSecond + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
 }  // namespace
 
-// Of several readings the one that took least between two looks at the clock: it was not interrupted.
+// Takes several readings, each between two readings of the clock. Returns the one that took the shortest time, since it
+// was not interrupted.
 std::optional<TimestampReading> readTimestampCounter() noexcept {
   constexpr int kReadings = 16;
   TimestampReading best{};

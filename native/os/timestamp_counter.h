@@ -1,4 +1,4 @@
-// The processor's timestamp counter (TSC), which an emulated machine reads as its own.
+// The processor's timestamp counter (TSC). An emulated machine of the lab reads this counter as its own.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ struct TimestampReading {
   std::uint64_t nanoseconds;  // CLOCK_MONOTONIC, at the same time
 };
 
-// Empty where the processor is no x86-64.
+// Returns nothing when the processor is not an x86-64.
 std::optional<TimestampReading> readTimestampCounter() noexcept;
 
 }  // namespace pinfold::os

@@ -45,7 +45,7 @@ TEST("released twice, it is unmapped once") {
   range.release();
   CHECK(!isMapped(begin));
   CHECK_EQUAL(range.size(), 0U);
-  // Somebody else's now.
+  // Another owner now maps the same address.
   void* const other = ::mmap(begin, basePageSize(), PROT_READ, kNothing | MAP_FIXED_NOREPLACE, -1, 0);
   CHECK(other == begin);
   range.release();
@@ -91,7 +91,7 @@ TEST("disowned, it stays") {
   CHECK_EQUAL(::munmap(begin, basePageSize()), 0);
 }
 
-// As many kernel mappings as this process may have: pages of which every other one is protected.
+// Fills the address space with as many kernel mappings as the process may have: every second page is protected.
 class FullAddressSpace {
  public:
   FullAddressSpace() {
@@ -109,7 +109,7 @@ class FullAddressSpace {
     throw tap::Failure("the address space is not full");
   }
 
-  // The pages of one kernel mapping, made before: any gap in it then costs a further mapping.
+  // Splits a kernel mapping that was made before into its pages. Each gap in it then needs one more mapping.
   static std::vector<AddressRange> pagesOf(AddressRange whole) {
     std::vector<AddressRange> pages;
     while (whole.size() > 0) pages.push_back(whole.takeFront(basePageSize()));
@@ -132,19 +132,19 @@ TEST("a range that the kernel will not take back yet stays owned, joins its neig
       pages[5].release();
       pages[8].release();
       CHECK_EQUAL(AddressRange::pendingCount(), 3U);
-      pages[4].release();  // 3, 4 and 5 are one now
+      pages[4].release();  // joins 3, 4 and 5
       CHECK_EQUAL(AddressRange::pendingCount(), 2U);
-      // Asked without a look at /proc: in a full address space not even the test can have more memory.
+      // isReadable() does not read /proc: in a full address space, not even the test can get more memory.
       for (const std::size_t i : {3U, 4U, 5U, 8U}) CHECK(test::isReadable(at(i)));
-      pages[2].release();  // before them
-      pages[9].release();  // behind the other
+      pages[2].release();  // joins 3 to 5 at the front
+      pages[9].release();  // joins 8 at the end
       CHECK_EQUAL(AddressRange::pendingCount(), 2U);
-      pages[10].release();  // reaches the end of the mapping: no further one is needed, so 8 to 10 go
+      pages[10].release();  // reaches the end of the mapping, so 8 to 10 are unmapped without a further mapping
       CHECK_EQUAL(AddressRange::pendingCount(), 1U);
       CHECK(!test::isReadable(at(8)));
       CHECK(test::isReadable(at(2)));
     }
-    // Its own mappings waited, too, and made room when they went.
+    // The mappings of `full` are gone, which made room for the ranges that waited.
     CHECK_EQUAL(AddressRange::pendingCount(), 0U);
     for (const std::size_t i : {2U, 3U, 4U, 5U}) CHECK(!isMapped(at(i)));
     for (const std::size_t i : {0U, 1U, 6U, 7U}) CHECK(isMapped(at(i)));

@@ -68,7 +68,7 @@ TEST("a file that is to be kept outlives its owner") {
   onMount([](const test::ScratchHugetlbfs& mount) {
     BackingFile(requestOf(mount.path("rx"))).keep();
     CHECK_EQUAL(mount.files(), 1U);
-    BackingFile(requestOf(mount.path("rx"))).keep();  // another's by now
+    BackingFile(requestOf(mount.path("rx"))).keep();  // the file exists already
     CHECK_EQUAL(mount.files(), 1U);
   });
 }

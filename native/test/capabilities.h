@@ -1,4 +1,4 @@
-// Giving up one capability of this process; for use in a child (child.h).
+// Drops one capability of this process. For use in a child (child.h).
 #pragma once
 
 #include <linux/capability.h>
@@ -11,7 +11,8 @@
 
 namespace pinfold::test {
 
-// capset(2) itself, since libcap is no dependency of ours. Fine when it was not there before.
+// Calls capset(2) directly, since pinfold does not depend on libcap. Succeeds if the process did not have the
+// capability.
 inline void dropCapability(int capability) {
   __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};

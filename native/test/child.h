@@ -1,5 +1,5 @@
-// A part of a test in a process of its own, for what would stay with this one: limits, capabilities, a full address
-// space, mounts. What fails or is skipped there fails or is skipped here.
+// Runs a part of a test in its own process, since some changes would stay with the process of the test: limits,
+// capabilities, a full address space, mounts. If the part fails or is skipped, the test fails or is skipped.
 #pragma once
 
 #include <sys/wait.h>
@@ -34,7 +34,7 @@ void inChild(const Body& body) {
       report = std::string("fail:") + error.what();
     }
     const bool told = ::write(in.number(), report.data(), report.size()) == static_cast<ssize_t>(report.size());
-    ::_exit(told ? 0 : 1);  // no destructor of the parent's statics, no exit handler, no leak check of half a process
+    ::_exit(told ? 0 : 1);  // runs no destructors of the parent's statics, no exit handlers and no leak check
   }
   in.reset();
   std::string report;

@@ -1,4 +1,4 @@
-// The machine's hugepages, and what a test that needs some does without them. The test runner lends some.
+// The hugepages of the machine. A test that needs hugepages is skipped if too few are free. The test runner lends some.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace pinfold::test {
 
-// The pages of that size that a new mapping could have.
+// The number of hugepages of this size that a new mapping could get.
 inline std::size_t availableHugepages(std::size_t pageSize) {
   const std::string pool = "/sys/kernel/mm/hugepages/hugepages-" + std::to_string(pageSize >> 10U) + "kB/";
   const std::size_t free = numberIn(pool + "free_hugepages");
@@ -18,7 +18,8 @@ inline std::size_t availableHugepages(std::size_t pageSize) {
   return free > reserved ? free - reserved : 0;
 }
 
-// The hugetlb size of this machine that CPUs map by one entry of the second level: 2 MiB on x86-64 and most arm64.
+// The hugetlb size that CPUs of this machine map by one page table entry of the second level: 2 MiB on x86-64 and most
+// arm64.
 inline std::size_t hugepageSize() {
   const std::size_t read = numberIn("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size");
   return read != 0 ? read : std::size_t{2} << 20U;
@@ -30,7 +31,8 @@ inline void requireHugepages(std::size_t wanted) {
   SKIP(std::to_string(wanted) + " free hugepages wanted, " + std::to_string(available) + " there");
 }
 
-// Hugepages of this process alone, in bytes (proc(5), HugetlbPages): others use the pool meanwhile.
+// The hugepages of this process alone, in bytes (proc(5), HugetlbPages). Other processes may use the hugepage pool
+// meanwhile.
 inline std::size_t ownHugepages() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {

@@ -1,4 +1,4 @@
-// What the kernel tells of this process and its memory: tests look here, not at what the core believes.
+// The kernel's view of this process and its memory. Tests check this view, not the records of the core.
 #pragma once
 
 #include <unistd.h>
@@ -25,8 +25,8 @@ struct View {
   std::uintptr_t end = 0;
   std::string permissions;  // "rw-s"
   std::string name;         // file, or "[anon:…]"
-  std::string flags;        // " rd wr … dc dd …", a blank before and after each (proc(5), VmFlags)
-  std::string rest;         // the other lines as they are
+  std::string flags;        // " rd wr … dc dd …", a blank before and after each flag (proc(5), VmFlags)
+  std::string rest;         // the other lines, unchanged
 
   bool has(const std::string& flag) const { return flags.find(" " + flag + " ") != std::string::npos; }
   std::size_t size() const { return end - begin; }
@@ -39,7 +39,7 @@ struct View {
   }
 };
 
-// The mapping that holds `address`; nothing when there is none.
+// The mapping that contains `address`; nothing if there is none.
 inline std::optional<View> viewOf(const void* address) {
   std::ifstream smaps("/proc/self/smaps");
   std::optional<View> found;
@@ -70,7 +70,7 @@ inline std::size_t countOf(const char* directory) {
   return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
 }
 
-// Open descriptors of this process; the one that counts is in it, too.
+// The number of open descriptors of this process, including the descriptor that reads the directory.
 inline std::size_t openDescriptors() { return countOf("/proc/self/fd"); }
 
 inline std::size_t numberIn(const std::string& path) {
@@ -79,7 +79,7 @@ inline std::size_t numberIn(const std::string& path) {
   return number;
 }
 
-// How many kernel mappings have that in their line of /proc/self/maps.
+// The number of kernel mappings whose line in /proc/self/maps contains `name`.
 inline std::size_t mappingsNamed(const std::string& name) {
   std::size_t count = 0;
   std::ifstream maps("/proc/self/maps");
@@ -87,7 +87,7 @@ inline std::size_t mappingsNamed(const std::string& name) {
   return count;
 }
 
-// Asked of the kernel by a system call, which answers EFAULT where an access of ours would be a signal.
+// Asks the kernel by a system call. The call fails with EFAULT where a direct access would cause a signal.
 inline bool isReadable(const void* address) {
   int ends[2] = {};
   if (::pipe(ends) != 0) os::throwErrno("pipe");

@@ -33,7 +33,7 @@ os::SystemError failureOf(const MappingRequest& request, const std::atomic<bool>
   throw tap::Failure("the mapping was made");
 }
 
-// Checks that a request that fails leaves nothing, and returns the failure.
+// Checks that a failing request leaves nothing behind. Returns the failure.
 os::SystemError leavesNothing(MappingRequest request, const std::atomic<bool>& cancelled = never) {
   request.name = "doomed";
   const std::size_t descriptors = test::openDescriptors();
@@ -43,7 +43,7 @@ os::SystemError leavesNothing(MappingRequest request, const std::atomic<bool>& c
   CHECK_EQUAL(test::openDescriptors(), descriptors);
   CHECK_EQUAL(test::ownHugepages(), hugepages);
   CHECK_EQUAL(test::mappingsNamed("pinfold:doomed"), 0U);
-  // The allocator may have grown meanwhile, though not by a region.
+  // The heap may have grown meanwhile, but by less than a region.
   CHECK(test::numberIn("/proc/self/statm") < addressSpace + request.size / basePageSize());
   CHECK_EQUAL(AddressRange::pendingCount(), 0U);
   return error;

@@ -1,4 +1,4 @@
-// What a test asks of the core, unless it says otherwise: four base pages in a memfd, no guards, no lock.
+// The default request of a test: four base pages in a memfd, no guards, no lock.
 #pragma once
 
 #include <atomic>
@@ -35,7 +35,7 @@ inline memory::MappingRequest hugetlbRequest(std::size_t pages) {
   return request;
 }
 
-// As the request says, or SystemError.
+// Makes the mapping of the request, or throws SystemError.
 inline memory::Mapping made(const memory::MappingRequest& request) {
   const std::atomic<bool> never = false;
   return {request, never};

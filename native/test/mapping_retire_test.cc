@@ -22,7 +22,7 @@ bool allZero(const std::byte* begin, std::size_t size) {
   return std::all_of(begin, begin + size, [](std::byte byte) { return byte == std::byte{0}; });
 }
 
-// How many of the kernel's mappings these regions are in.
+// The number of kernel mappings that contain the beginning of a region.
 std::size_t kernelMappingsOf(const std::vector<Mapping>& regions) {
   std::size_t count = 0;
   std::ifstream maps("/proc/self/maps");

@@ -22,7 +22,7 @@ std::size_t mostMappings() {
   return most;
 }
 
-// That many kernel mappings, or one more: pages of which every other one is protected.
+// Makes `count` kernel mappings, or one more: every second page is protected.
 AddressRange mappings(std::size_t count) {
   const std::size_t size = count * basePageSize();
   void* const begin = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -34,7 +34,7 @@ AddressRange mappings(std::size_t count) {
   return range;
 }
 
-// Each in a child, since the process remembers for how many regions it has found room.
+// Each test runs in a child, since the process remembers for how many regions it has found room.
 TEST("a process with few mappings has room for thousands of regions") {
   test::inChild([] {
     if (mostMappings() < 60'000) SKIP("vm.max_map_count is smaller than its default");

@@ -36,7 +36,7 @@ test::View viewOf(const Mapping& mapping) {
 
 bool allPresent(const Mapping& mapping) {
   std::vector<std::uint64_t> entries(mapping.size() / basePageSize());
-  // Not Pagemap::self(), which a child that was forked has of its parent.
+  // Pagemap::self() is not used: in a forked child, it is the pagemap of the parent.
   translate::Pagemap(0).entries(test::numberOf(mapping.begin()), entries);
   return std::ranges::all_of(entries, [](std::uint64_t entry) { return entry >> 63U == 1; });
 }
@@ -97,7 +97,7 @@ TEST("where the kernel collapses, a transparent region is on huge pages, also in
   for (const Backing backing : {Backing::Memfd, Backing::Anonymous}) {
     MappingRequest request = test::transparentRequest(4 * test::hugepageSize());
     request.backing = backing;
-    // Fragmented memory can refuse; then it is base pages, rightly. Out of a few tries one succeeds.
+    // The kernel may refuse if memory is fragmented. Then base pages are the right result. One of a few tries succeeds.
     std::size_t huge = 0;
     for (int i = 0; i < 5 && huge == 0; ++i) {
       const test::View view = viewOf(test::made(request));

@@ -178,7 +178,7 @@ TEST("another process is read by its number") {
   if (child == 0) {
     in.reset();
     char byte = 0;
-    (void)!::read(out.number(), &byte, 1);  // until the parent goes on
+    (void)!::read(out.number(), &byte, 1);  // waits until the parent continues
     ::_exit(0);
   }
   std::vector<std::uint64_t> entries(2);
@@ -186,7 +186,7 @@ TEST("another process is read by its number") {
   in.reset();
   CHECK_EQUAL(::waitpid(child, nullptr, 0), child);
   CHECK_EQUAL(entries[0] >> 63U, 1U);
-  CHECK_EQUAL(entries[1] >> 62U, 0U);  // neither present nor swapped; a kernel with soft-dirty bits sets that one
+  CHECK_EQUAL(entries[1] >> 62U, 0U);  // neither present nor swapped; the soft-dirty bit may be set
 }
 
 TEST("a process that is not there is an error that names it") {

@@ -1,4 +1,4 @@
-// Where pages are physically, by address: what the displacements that the core reads come to.
+// The physical addresses of pages, by virtual address, from the displacements that the core reads.
 #pragma once
 
 #include <cstddef>

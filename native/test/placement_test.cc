@@ -28,7 +28,7 @@ AddressRange somePages() {
   return {static_cast<std::byte*>(begin), size};
 }
 
-// What the kernel says, by get_mempolicy(2).
+// The answer of get_mempolicy(2).
 struct Told {
   int policy = -1;
   unsigned long nodes = 0;  // the first 64

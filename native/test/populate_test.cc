@@ -30,7 +30,7 @@ constexpr std::size_t kChunk = kPopulateChunk;
 AddressRange mapped(std::size_t size, int flags, int file = -1) {
   void* const begin = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, flags, file, 0);
   if (begin == MAP_FAILED) os::throwErrno("mmap");
-  // Of base pages, whatever the machine's THP mode is.
+  // The mapping uses base pages, whatever the machine's THP mode is.
   (void)::madvise(begin, size, MADV_NOHUGEPAGE);
   return {static_cast<std::byte*>(begin), size};
 }
@@ -44,7 +44,7 @@ os::Descriptor memfd(std::size_t size) {
 }
 
 bool present(const AddressRange& range, std::size_t offset) {
-  // Not Pagemap::self(), which a child that was forked has of its parent.
+  // Pagemap::self() is not used: in a forked child, it is the pagemap of the parent.
   return translate::Pagemap(0).entry(test::numberOf(range.begin() + offset)) >> 63U == 1;
 }
 
@@ -58,7 +58,7 @@ Populate all(const AddressRange& range, unsigned threads) {
   return {.begin = range.begin(), .size = range.size(), .page = {PageKind::Base, basePageSize()}, .threads = threads};
 }
 
-// The errno that populate fails with; 0 when it does not.
+// The errno with which populate() fails; 0 if it does not fail.
 int failureOf(const Populate& request, const std::atomic<bool>& cancelled) {
   try {
     populate(request, cancelled);
@@ -88,8 +88,8 @@ TEST("cancelled before it begins, it brings in nothing") {
 
 std::atomic<bool> interrupted = false;
 
-// The signal comes while a chunk takes its processor time, and its handler runs when that chunk is done:
-// however busy the machine is, no other thread has to come to run in time.
+// The timer counts processor time. So the signal comes while a chunk is populated, and its handler runs when that chunk
+// is done. The test does not depend on another thread that must run in time, so it also works on a busy machine.
 TEST("cancelled meanwhile, it ends after the chunk that is under way") {
   test::inChild([] {
     struct sigaction action = {};
@@ -106,7 +106,7 @@ TEST("cancelled meanwhile, it ends after the chunk that is under way") {
 
 TEST("what cannot be had is an error from every thread count, never a signal") {
   for (const unsigned threads : {1U, 3U}) {
-    const os::Descriptor file = memfd(kChunk);  // the mapping's second chunk is past its end
+    const os::Descriptor file = memfd(kChunk);  // the second chunk of the mapping is past the end of the file
     const AddressRange range = mapped(2 * kChunk, MAP_SHARED, file.number());
     CHECK_EQUAL(failureOf(all(range, threads), never), EFAULT);
   }
@@ -118,7 +118,7 @@ TEST("a shortage of hugepages is an error, never a signal") {
     const test::ScratchHugetlbfs mount(2);
     const os::Descriptor file(::open(mount.path("short").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!file.valid() || ::ftruncate(file.number(), static_cast<off_t>(4 * page)) != 0) os::throwErrno("open");
-    // Without a reservation, as in a pool that others empty meanwhile.
+    // The mapping has no reservation, as if other processes emptied the hugepage pool meanwhile.
     const AddressRange range = mapped(4 * page, MAP_SHARED | MAP_NORESERVE, file.number());
     Populate request = all(range, 1);
     request.page = {PageKind::Hugetlb, page};

@@ -22,7 +22,7 @@ RegionUser added(const MappingRequest& request, const std::string& description =
   return RegionTable::process().add(test::made(request), request, description);
 }
 
-// Ranges that were kept for ever by an earlier test.
+// The number of ranges that earlier tests have kept for ever.
 std::size_t kept = 0;
 
 RegionTable::Counts counts() {
@@ -31,7 +31,7 @@ RegionTable::Counts counts() {
   return now;
 }
 
-// Read as another thread may be writing or closing: one byte, by an atomic access that the compiler keeps.
+// Reads one byte while another thread may write or close. The access is atomic, so that the compiler keeps it.
 std::uint8_t load(const std::byte* at) {
   return std::atomic_ref<std::uint8_t>(*reinterpret_cast<std::uint8_t*>(const_cast<std::byte*>(at)))
       .load(std::memory_order_relaxed);
@@ -41,8 +41,8 @@ void store(std::byte* at, std::uint8_t value) {
   std::atomic_ref<std::uint8_t>(*reinterpret_cast<std::uint8_t*>(at)).store(value, std::memory_order_relaxed);
 }
 
-// Bytes of the range that have a page. The kernel's mapping may hold more: it joins closed ranges that touch, and on
-// some kernels what was only read has a page, too.
+// The number of bytes of the range that a page backs. The kernel mapping may contain more pages: it joins closed ranges
+// that touch, and on some kernels memory that was only read is backed by a page, too.
 std::size_t residentAt(const std::byte* begin, std::size_t size) {
   std::vector<unsigned char> pages(size / basePageSize());
   CHECK_EQUAL(::mincore(const_cast<std::byte*>(begin), size, pages.data()), 0);
@@ -111,7 +111,7 @@ TEST("closed while a buffer is lent, it gives its pages back at once and its ran
     CHECK_EQUAL(counts().closed, 1U);
     CHECK_EQUAL(residentAt(begin, size), 0U);
     CHECK_EQUAL(load(begin), 0);
-    store(begin, 9);  // a late writer writes to nobody's memory
+    store(begin, 9);  // a late writer writes to memory without an owner
     buffer.reset();
     CHECK_EQUAL(counts().closed, 0U);
     CHECK_EQUAL(counts().buffers, 0U);
@@ -217,7 +217,7 @@ TEST("a reader that is late finds what was there or zeros, at every moment while
   }
 }
 
-// What one thread does at random: it attaches to regions by their identity, lends, reads, writes, gives back and
+// The random actions of one thread: it attaches to regions by their identity, lends, reads, writes, gives back and
 // leaves.
 class Actor {
  public:
@@ -266,7 +266,7 @@ class Actor {
     if (buffers_.size() < 64) buffers_.push_back({LentBuffer(user), user.entry().begin, user.entry().size});
   }
 
-  // Every byte that a buffer or a user keeps may be touched, whatever the others do meanwhile.
+  // Every byte of a lent buffer or of a region in use may be touched, whatever the other threads do meanwhile.
   void touch() {
     for (const Lent& lent : buffers_) store(lent.begin + random_() % lent.size, load(lent.begin));
     for (const RegionUser& user : users_) store(user.entry().begin + random_() % user.entry().size, 1);
@@ -274,7 +274,7 @@ class Actor {
 
   template <typename T>
   void dropAny(std::vector<T>& all) {
-    // Neither can be assigned, so the others move over into a new vector.
+    // Users and buffers cannot be assigned, so the others are moved into a new vector.
     const std::size_t dropped = random_() % all.size();
     std::vector<T> kept;
     kept.reserve(all.size());

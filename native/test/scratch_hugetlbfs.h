@@ -1,5 +1,5 @@
-// A hugetlbfs mount that only this process sees, for use in a child (child.h). It holds at most `pages` pages, so that
-// a shortage can be had without taking the machine's pool from others.
+// A hugetlbfs mount that only this process sees, for use in a child (child.h). It contains at most `pages` pages. So a
+// test can cause a shortage without taking hugepages from other processes.
 #pragma once
 
 #include <sched.h>

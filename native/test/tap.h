@@ -1,10 +1,10 @@
-// The smallest test harness that a machine can count: each *_test.cc is one program that prints TAP version 13.
+// A small test harness with results that a machine can count: each *_test.cc is one program that prints TAP version 13.
 //
 //   TEST("an empty region has no runs") { CHECK(runs.empty()); }
 //   TAP_MAIN()
 //
-// A test ends at its first failed CHECK; CHECK_EQUAL tells both values. SKIP("why") ends it as skipped, with the reason
-// in the report. An exception that leaves a test is a failure. The exit status is 1 when any failed.
+// A test ends at its first failed CHECK; CHECK_EQUAL also prints both values. SKIP("why") ends the test as skipped,
+// with the reason in the report. An exception that leaves a test is a failure. The exit status is 1 if any test failed.
 #pragma once
 
 #include <exception>
@@ -59,7 +59,7 @@ inline int runAll() {
   std::cout << "TAP version 13\n1.." << tests().size() << std::endl;
   for (const auto& [sentence, body] : tests()) {
     ++number;
-    // Each line is flushed at once: when a sanitizer ends the process, the report says how far it came.
+    // Each line is flushed at once: when a sanitizer ends the process, the report shows how far the test came.
     const auto report = [&, sentence = sentence](bool passed, const std::string& rest) {
       std::cout << (passed ? "ok " : "not ok ") << number << " - " << sentence << rest << std::endl;
     };

@@ -19,7 +19,7 @@
 namespace pinfold::verbs {
 namespace {
 
-// Waits for events as a JavaScript thread does: told that there are some, it takes them.
+// Waits for events as a JavaScript thread does: it is told that there are events, and then takes them.
 class Inbox {
  public:
   void told() {
@@ -137,7 +137,7 @@ TEST("a region whose deregistration fails while its context ends stays for ever"
     (void)registered(*context, ProtectionDomain::allocate(*context), regionOf(users));
     begin = users.back().entry().begin;
     users.clear();
-    bench.faults->remove();  // and nobody says so: it may be a fault of the driver's that will pass
+    bench.faults->remove();  // no event reports this, so it may be a temporary fault of the driver
   }
   CHECK_EQUAL(liveRegions(), 1U);
   CHECK_EQUAL(static_cast<int>(*begin), 0);  // still mapped
@@ -158,7 +158,7 @@ TEST("what a removed device does not destroy goes, and its memory stays until th
   } catch (const os::SystemError& refusal) {
     error = refusal.error();
   }
-  CHECK_EQUAL(error, EIO);  // nobody has said yet that the device is gone
+  CHECK_EQUAL(error, EIO);  // no event has reported yet that the device is gone
   bench.device.happen(IBV_EVENT_DEVICE_FATAL, 0);
   CHECK_EQUAL(bench.inbox.wait(bench.events, 1)[0].type, static_cast<int>(IBV_EVENT_DEVICE_FATAL));
   context->objects().destroy<Registration>("test", handle);

@@ -1,5 +1,5 @@
-// A life of all objects, in which every call of the library fails once. Under the sanitizers this finds what is lost or
-// used on the way; what the life leaves at the device is counted.
+// The life of all objects, in which every call of the library fails once. The sanitizers find memory that is lost, or
+// used after it was freed. The test counts the objects that are left at the device.
 #include <cerrno>
 #include <cstddef>
 #include <filesystem>
@@ -135,7 +135,7 @@ TEST("every call of a life fails once: the error is the call's, and nothing is l
         error = refusal.error();
         ++failed;
       }
-      // A list of devices is freed in silence.
+      // A failure to free the list of devices is not reported.
       const bool isTold = name != "ibv_free_device_list" && name != "ibv_get_device_guid";
       CHECK_EQUAL(error, isTold ? ENOTTY : 0);
       CHECK_EQUAL(call, isTold ? (name == "ibv_reg_mr_iova2" ? "ibv_reg_mr" : name) : "");

@@ -14,7 +14,7 @@ std::vector<int>& destroyed() {
   return all;
 }
 
-// Tells when it goes, and refuses to when it is told to.
+// Records in destroyed() that it was destroyed. Refuses this while `*refuses` is true.
 template <Kind own>
 class Thing : public Object {
  public:

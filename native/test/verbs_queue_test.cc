@@ -15,7 +15,8 @@
 namespace pinfold::verbs {
 namespace {
 
-// A device whose library does as Soft-RoCE's where mmap(2) fails: the kernel has changed a queue's size by then.
+// A device whose library behaves like that of Soft-RoCE when mmap(2) fails: the kernel has already changed the size of
+// the queue.
 struct Bench {
   Bench() : context(std::make_shared<const FunctionTable>(table()), "noop0", events, 1) {}
 
@@ -42,13 +43,13 @@ struct Bench {
   NoOpDevice device;
   int refusal = 0;
   bool isChanged = true;
-  std::uint32_t vendor = 0x2c9;    // one that makes network cards
-  std::optional<ibv_wc> received;  // what the next poll finds
+  std::uint32_t vendor = 0x2c9;    // ID of a maker of network cards
+  std::optional<ibv_wc> received;  // the completion of the next poll
   EventThread events{[] {}};
   Context context;
 };
 
-constexpr int kEntries = 63;  // as Soft-RoCE would give for any from 32 on
+constexpr int kEntries = 63;  // the size that Soft-RoCE grants for 32 to 63 entries
 
 template <typename Call>
 int errorOf(const Call& call) {
@@ -117,7 +118,7 @@ TEST("a completion queue whose size the kernel did not change is polled on") {
   CHECK_EQUAL(queue.poll(), 0);
 }
 
-// The flags that JavaScript sees of a receive with these, and in `more` its sender and its immediate data or key.
+// The flags that JavaScript sees for a receive with `flags`. `more` becomes the sender, and the immediate data or key.
 std::uint32_t flagsSeen(Bench& bench, ibv_qp_type type, unsigned flags, std::array<std::uint32_t, 2>& more) {
   Queue queue(bench, false);
   const Handle domain = ProtectionDomain::allocate(bench.context);

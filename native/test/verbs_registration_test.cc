@@ -24,7 +24,7 @@ struct Bench {
 
 std::size_t keptRanges() { return memory::RegionTable::process().counts().closed; }
 
-// A region that is covered, and then let go of by everybody. Where it was.
+// Covers a region, drops the covering registrations, and closes the region. Returns the address of the region.
 const std::byte* coveredAndClosed(Context& context, Handle implicit) {
   std::optional<memory::RegionUser> user =
       memory::RegionTable::process().add(test::made(test::requestOf()), test::requestOf(), "");

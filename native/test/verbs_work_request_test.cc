@@ -22,7 +22,7 @@ constexpr std::size_t kEntries = 2;
 constexpr std::size_t kStride = kSendHeaderWords + kEntries * kEntryWords;
 constexpr std::uint32_t kInline = 64;
 
-// A queue pair of a type that is ready to send, and memory, on a device that does nothing.
+// A queue pair of the given type that is ready to send, and registered memory, on the device that does nothing.
 struct Bench {
   explicit Bench(ibv_qp_type type = IBV_QPT_RC, const std::function<void(FunctionTable&)>& change = {})
       : faults(std::make_shared<Faults>()),
@@ -81,7 +81,7 @@ struct Refused {
   Refusal reason = Refusal::None;
 };
 
-// How the requests were refused; error 0 if they were not.
+// Posts the requests, and returns how they were refused; error 0 if they were not.
 Refused refusalOf(Bench& bench, const Words& words) {
   try {
     bench.qp().postSend(words, kStride, words.size() / kStride);
@@ -168,7 +168,7 @@ TEST("words without room for the requests that are told of are refused") {
   CHECK(refused(0, 1));
   CHECK(refused(kStride, SIZE_MAX));
   CHECK(refused(SIZE_MAX, 2));
-  CHECK(refused(kSendHeaderWords, 1));  // one entry, and no room for it in the stride
+  CHECK(refused(kSendHeaderWords, 1));  // the stride has no room for the one entry
 }
 
 TEST("an inline request takes bytes where the processor may read them, and no more than there is room for") {
@@ -262,7 +262,7 @@ TEST("a window is bound to memory that can be bound to, and one of type 1 closed
     words.at(0, send_word::kEntries) = 0;
     words.at(0, send_word::kWindow) = window;
     words.at(0, send_word::kBindKey) = made.rkey() + 1;
-    CHECK_EQUAL(post(bench, words), EINVAL);  // of length 0, and it was never bound
+    CHECK_EQUAL(post(bench, words), EINVAL);  // the length is 0, and the window was never bound
     words.at(0, send_word::kBindRegistration) = bench.registration;
     words.at(0, send_word::kBindLength) = 8;
     const std::uint32_t before = made.rkey();

@@ -13,7 +13,7 @@
 namespace pinfold::translate {
 namespace {
 
-// Architectures stop at 52 bits of physical address. Beyond that, and for what is no number, there is no frame.
+// Physical addresses end at 52 bits on every architecture. A larger value, or NaN, names no frame.
 constexpr double kEndOfMemory = 0x1p52;
 constexpr std::uint64_t kNoFrame = ~std::uint64_t{0};
 
@@ -22,7 +22,7 @@ std::uint64_t frameOf(double physical, std::size_t base) {
   return static_cast<std::uint64_t>(physical) / base;
 }
 
-// The words of consecutive frames. The file ends where the machine's memory does: what is past that stays 0.
+// Reads the words of consecutive frames. The file ends with the memory of the machine; words past that end stay 0.
 void readRun(const os::Descriptor& source, std::uint64_t frame, std::span<std::uint64_t> words) {
   while (!words.empty()) {
     const auto offset = static_cast<off_t>(frame * sizeof(std::uint64_t));
@@ -44,10 +44,10 @@ void readPageWords(PageWords file, std::span<const double> physical, std::span<s
   if (!source.valid()) os::throwErrno("open");
   const std::size_t base = memory::basePageSize();
   std::ranges::fill(words, 0);
-  // Each address is read once: it lies in memory of JavaScript's, where another thread may be writing.
+  // Each address is read only once, since it lies in memory of JavaScript, where another thread may write.
   std::uint64_t next = physical.empty() ? kNoFrame : frameOf(physical.front(), base);
   for (std::size_t at = 0; at < physical.size();) {
-    // Frames that are neighbours are read by one call.
+    // One call reads neighbouring frames.
     const std::uint64_t first = next;
     std::size_t count = 0;
     do {

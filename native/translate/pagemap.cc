@@ -21,13 +21,13 @@ constexpr std::uint64_t kInSwap = 1ULL << 62;
 constexpr std::uint64_t kGuard = 1ULL << 58;
 constexpr std::uint64_t kFrameMask = (1ULL << 55) - 1;
 
-// The physical address minus `offset`, or why it is not known.
+// The physical address minus `offset`, or the reason why it is unknown (pagemap.h).
 double placeOf(std::uint64_t entry, std::size_t base, std::uint64_t offset) noexcept {
   if ((entry & kPresent) != 0) {
     const std::uint64_t frame = entry & kFrameMask;
     return frame == 0 ? kHidden : static_cast<double>(static_cast<std::int64_t>(frame * base - offset));
   }
-  // A guard page is kept where a swapped one would be, and so is shown as one.
+  // The kernel stores a guard page in a swap entry, so the pagemap also marks it as swapped.
   return (entry & (kInSwap | kGuard)) == kInSwap ? kSwapped : kAbsent;
 }
 
@@ -56,7 +56,8 @@ void Pagemap::entries(std::uint64_t address, std::span<std::uint64_t> out) const
   const std::size_t base = memory::basePageSize();
   auto offset = static_cast<off_t>(address / base * sizeof(std::uint64_t));
   while (!out.empty()) {
-    // Not pread(3): it is a cancellation point, and what glibc does for that costs 5 % of reading one entry.
+    // The system call is made directly. pread(3) is a cancellation point, and the code of glibc for that costs 5 % of
+    // reading one entry.
     const auto got = ::syscall(SYS_pread64, file_.number(), out.data(), out.size_bytes(), offset);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) os::throwErrno("pread", {{"address", static_cast<double>(address)}});
@@ -71,7 +72,8 @@ void Pagemap::entries(std::uint64_t address, std::span<std::uint64_t> out) const
   }
 }
 
-// The pagemap of a kernel thread or a zombie is merely empty on some kernels (6.1); others say ESRCH.
+// For a kernel thread or a zombie, the pagemap is empty on some kernels (6.1). Other kernels fail with ESRCH, and so
+// does this function.
 void Pagemap::requireMemory() const {
   std::uint64_t first = 0;
   if (::pread(file_.number(), &first, sizeof first, 0) == 0) throw os::SystemError("pread", ESRCH);

@@ -1,6 +1,6 @@
-// Reading /proc/<pid>/pagemap (Documentation/admin-guide/mm/pagemap.rst): one 64-bit entry for each base page of a
-// process, by virtual address. What an entry's bits mean to a caller is src/translate/pagemap.ts's; here only as much
-// as makes a physical address.
+// Reads /proc/<pid>/pagemap (Documentation/admin-guide/mm/pagemap.rst). It contains one 64-bit entry for each base page
+// of a process, by virtual address. src/translate/pagemap.ts explains the bits of an entry to callers. This file uses
+// only the bits that give a physical address.
 #pragma once
 
 #include <cstddef>
@@ -11,30 +11,30 @@
 
 namespace pinfold::translate {
 
-// In place of a physical address: so far below 0 that no offset which is added makes an address of it (src/native.ts,
-// pageState).
+// These values replace a physical address (src/native.ts, pageState). They are so far below 0 that they stay negative
+// when an offset is added.
 constexpr double kAbsent = -0x1p60;
 constexpr double kSwapped = -0x2p60;
 constexpr double kHidden = -0x3p60;
 
 class Pagemap {
  public:
-  // Of another process; this one's for 0. Throws SystemError("open").
+  // Opens the pagemap of process `pid`, or of this process for 0. Throws SystemError("open").
   explicit Pagemap(int pid);
 
-  // This process's, opened once and never closed. Whether it shows page frame numbers was decided by the capabilities
-  // at that moment.
+  // The pagemap of this process. It is opened once and never closed. The capabilities at that moment decide whether it
+  // shows page frame numbers.
   static const Pagemap& self();
 
   // The entry of `address`. Throws SystemError("pread").
   std::uint64_t entry(std::uint64_t address) const;
 
-  // Entries of consecutive base pages from `address` on; 0 past the end of the address space. ESRCH for a process
-  // without memory of its own.
+  // Reads the entries of consecutive base pages from `address` on. They are 0 past the end of the address space. Throws
+  // SystemError("pread"): ESRCH for a process without memory of its own.
   void entries(std::uint64_t address, std::span<std::uint64_t> out) const;
 
-  // The displacement of each page at address + i * stride: its physical address minus offset + i * stride, or one of
-  // the above. Pages in a row are contiguous where theirs are equal (src/translate/displacements.ts).
+  // The displacement of the page at address + i * stride is its physical address minus (offset + i * stride), or one of
+  // the values above. Successive pages with equal displacements are contiguous (src/translate/displacements.ts).
   void displacements(std::uint64_t address, std::size_t stride, std::uint64_t offset, std::span<double> out) const;
 
  private:

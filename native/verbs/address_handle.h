@@ -1,4 +1,4 @@
-// Where datagrams go (ibv_ah).
+// An address handle (ibv_ah): the destination of datagrams.
 #pragma once
 
 #include "verbs/protection_domain.h"

@@ -11,7 +11,7 @@
 namespace pinfold::verbs {
 
 constexpr std::size_t kPathWords = 13;
-// attr_mask, the attributes, the path, and what a query tells of the capacity.
+// attr_mask, the attributes, the path, and the capacity that a query returns.
 constexpr std::size_t kAttributeWords = 36;
 
 ibv_ah_attr pathOf(std::span<const std::uint32_t, kPathWords> words);

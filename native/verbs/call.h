@@ -1,4 +1,4 @@
-// Calls of a FunctionTable, and what becomes of their refusals: a SystemError that names the verb.
+// Calls functions of a FunctionTable. A failure becomes a SystemError that names the function.
 #pragma once
 
 #include <cerrno>
@@ -11,7 +11,7 @@
 
 namespace pinfold::verbs {
 
-// Another libibverbs lacks the function: SystemError("dlvsym", ENOSYS) with its name as the subject.
+// Throws SystemError("dlvsym", ENOSYS) for a function that this libibverbs lacks. The subject contains its name.
 [[noreturn]] void throwMissing(std::string_view name);
 
 template <typename Result, typename... Parameters>
@@ -19,7 +19,7 @@ void requireFunction(const char* name, const std::function<Result(Parameters...)
   if (!function) throwMissing(name);
 }
 
-// Of a function that returns 0 or an error number.
+// Calls a function that returns 0 or an error number.
 template <typename... Parameters, typename... Arguments>
 void call(const char* name, const std::function<int(Parameters...)>& function, Arguments&&... arguments) {
   requireFunction(name, function);
@@ -27,13 +27,13 @@ void call(const char* name, const std::function<int(Parameters...)>& function, A
   if (error != 0) throw os::SystemError(name, error);
 }
 
-// Of a function that makes an object.
+// Calls a function that makes an object.
 template <typename Object, typename... Parameters, typename... Arguments>
 Object* make(const char* name, const std::function<Object*(Parameters...)>& function, Arguments&&... arguments) {
   requireFunction(name, function);
   errno = 0;
   Object* const made = function(std::forward<Arguments>(arguments)...);
-  // Some providers set no errno. (EIO would be a device that is gone.)
+  // Some providers do not set errno. EPROTO stands for that, since EIO would mean that the device is gone.
   if (made == nullptr) throw os::SystemError(name, errno == 0 ? EPROTO : errno);
   return made;
 }

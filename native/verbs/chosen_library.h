@@ -1,5 +1,5 @@
-// Which table devices are opened with: libibverbs, unless a test has asked for another. The switch is the process's;
-// what is open keeps the table that it was opened with.
+// The function table with which devices are opened: libibverbs, unless a test chooses another. The choice holds for the
+// process. An open device keeps the table with which it was opened.
 #pragma once
 
 #include <memory>
@@ -15,11 +15,11 @@ class ChosenLibrary {
  public:
   static ChosenLibrary& process();
 
-  // Throws SystemError as libraryFunctions() does.
+  // Throws the SystemError of libraryFunctions().
   Functions functions();
 
-  // For tests and benchmarks. With `noOp` there is no device but noop0; with `faults` calls can be made to fail, and
-  // are counted, which takes a lock and a look-up for each.
+  // For tests and benchmarks. With `noOp`, noop0 is the only device. With `faults`, calls can be made to fail, and are
+  // counted, which takes a lock and a look-up for each call.
   void choose(bool noOp, bool faults);
   Faults& faults() noexcept { return *faults_; }
   NoOpDevice& noOp();

@@ -30,14 +30,15 @@ void CompletionChannel::destroy() {
   }
 }
 
-// On the event thread.
+// Runs on the event thread.
 int CompletionChannel::readEvent(std::vector<Event>& into) {
   ibv_cq* queue = nullptr;
   void* kept = nullptr;
   const int error = context_.verbs().getCqEvent(made_, &queue, &kept);
   if (error != 0) return error;
   const int failed = context_.verbs().ackCqEvents(queue, 1);
-  into.push_back({context_.number(), EventKind::Completion, ObjectTable::fromContext(kept), 0});  // it needs memory
+  // Last, since it needs memory.
+  into.push_back({context_.number(), EventKind::Completion, ObjectTable::fromContext(kept), 0});
   return failed;
 }
 

@@ -1,4 +1,5 @@
-// Where completion queues put their events (ibv_comp_channel). Read by the event thread alone, without blocking.
+// A completion channel (ibv_comp_channel) receives the events of completion queues. Only the event thread reads it,
+// without blocking.
 #pragma once
 
 #include "verbs/context.h"

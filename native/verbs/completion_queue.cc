@@ -23,11 +23,13 @@ ibv_cq_ex* createExtended(Context& context, ibv_comp_channel* channel, const Com
   return make("ibv_create_cq_ex", context.verbs().createCqEx, context.device(), &attributes);
 }
 
-// Makes a completion tell what verbs.h says, and nothing of a datagram where there was none.
+// Corrects the flags of a completion to those of verbs.h. Removes the header and the sender from a completion that is
+// not of a datagram.
 //
-// Soft-RoCE's kernel writes flags of its own numbering, which its library copies: IB_WC_WITH_INVALIDATE is 1 << 2
-// (ib_verbs.h of the kernel), where verbs.h has IBV_WC_IP_CSUM_OK, which Soft-RoCE never says. And it says for every
-// receive that there is a header (rxe_resp.c, do_complete), as other devices may for connections.
+// The kernel driver of Soft-RoCE writes flags with the numbers of the kernel, and its library copies them. There
+// IB_WC_WITH_INVALIDATE is 1 << 2 (ib_verbs.h of the kernel). In verbs.h this number is IBV_WC_IP_CSUM_OK, a flag that
+// Soft-RoCE never sets. Soft-RoCE also reports a header for every receive (rxe_resp.c, do_complete). Other devices may
+// do so for connections.
 void correct(ibv_wc& work, Context& context) {
   if ((work.wc_flags & IBV_WC_IP_CSUM_OK) != 0 && context.isSoftRoce()) {
     work.wc_flags = (work.wc_flags & ~unsigned{IBV_WC_IP_CSUM_OK}) | IBV_WC_WITH_INV;
@@ -38,7 +40,7 @@ void correct(ibv_wc& work, Context& context) {
   }
 }
 
-// What a failed request leaves undefined is 0.
+// The fields that a failed request leaves undefined become 0.
 void write(const Completion& completion, Context& context, std::uint32_t* words) {
   ibv_wc work = completion.work;
   std::fill_n(words, kCompletionWords, 0U);
@@ -66,9 +68,9 @@ void write(const Completion& completion, Context& context, std::uint32_t* words)
   words[completion_word::kTimestamp + 1] = static_cast<std::uint32_t>(completion.timestamp >> 32U);
 }
 
-// Whether a queue of `before` entries that was to have `wanted` lost its memory when that failed. The size is the
-// library's as soon as the kernel has changed it, which is before the provider maps the memory anew. A size that was to
-// become what it is (providers round up to powers of two) does not tell, and then the errors of mmap(2) do.
+// True if a failed resize from `before` to `wanted` entries lost the memory of the queue. The size in the library
+// (`now`) changes as soon as the kernel has changed it, which is before the provider maps the memory anew. If the new
+// size would be the same (providers round up to powers of two), the size does not tell. Then an error of mmap(2) does.
 bool isLost(int before, int wanted, int now, int error) {
   if (now != before) return true;
   const bool isSame = std::bit_ceil(static_cast<unsigned>(wanted) + 1) == static_cast<unsigned>(before) + 1;

@@ -28,17 +28,17 @@ class CompletionQueue : public Object {
   int entries() const noexcept { return made_->cqe; }
   void destroy() override { (void)context_.end("ibv_destroy_cq", context_.verbs().destroyCq, made_); }
 
-  // Soft-RoCE's library has no memory to poll any more when it could not map that of the new size: from then on poll()
-  // throws SystemError(ENOTRECOVERABLE), until a resize succeeds.
+  // If the library of Soft-RoCE cannot map the memory of the new size, it has no memory left to poll. From then on
+  // poll() throws SystemError(ENOTRECOVERABLE), until a resize succeeds.
   void resize(int entries);
   void requestNotification(bool solicitedOnly);
-  // Fills in completions (work_layout.h) from the start of `words`, at most `most`; how many.
+  // Writes at most `most` completions (work_layout.h) from the start of `words` on. Returns their number.
   std::size_t poll(std::span<std::uint32_t> words, std::size_t most);
 
  private:
   Context& context_;
   const bool timestamps_;
-  ibv_cq_ex* extended_ = nullptr;  // the same object, where it is one
+  ibv_cq_ex* extended_ = nullptr;  // the same object if it is extended, or null
   ibv_cq* made_;
   bool isLost_ = false;
   std::vector<Completion> polled_;  // kept, so that a poll allocates nothing

@@ -5,7 +5,7 @@
 namespace pinfold::verbs {
 namespace {
 
-// The list of devices, while it is looked at: an entry is valid as long as the list, or once it is open.
+// Owns the list of devices. An entry is valid for as long as the list exists, or once its device is open.
 class DeviceList {
  public:
   explicit DeviceList(const FunctionTable& verbs) : verbs_(verbs) {
@@ -13,7 +13,7 @@ class DeviceList {
     list_ = verbs.getDeviceList(&count_);
     if (list_ != nullptr) return;
     count_ = 0;
-    // No RDMA in this kernel: no device is what there is, and no failure.
+    // A kernel without RDMA lists no devices. This is no failure.
     if (errno != ENOSYS && errno != ENOENT && errno != 0) os::throwErrno("ibv_get_device_list");
   }
   DeviceList(const DeviceList&) = delete;
@@ -38,7 +38,7 @@ ibv_context* openDevice(const FunctionTable& verbs, const std::string& name) {
   throw os::SystemError("ibv_get_device_list", ENODEV);
 }
 
-// The handle or port that an event is about. Of a type that is not known here the element is not to be looked at.
+// The handle or port of an event. The element of an event of unknown type must not be read.
 std::uint32_t elementOf(const ibv_async_event& event) {
   constexpr int kSpeedChange = 20;  // IBV_EVENT_DEVICE_SPEED_CHANGE, rdma-core 60
   switch (static_cast<int>(event.event_type)) {
@@ -96,7 +96,7 @@ Context::~Context() {
   events_.remove(source_);
   objects_.destroyAll(false);
   if (verbs_->closeDevice(device_) == 0) return;
-  // It may reach this memory for ever.
+  // The device may use this memory for ever.
   for (memory::RegionUser& user : orphans_) user.remain();
 }
 
@@ -119,13 +119,13 @@ bool Context::isSoftRoce() {
   constexpr std::uint32_t kVendor = 0xffffff;  // rxe_param.h, RXE_VENDOR_ID
   if (!isSoftRoce_) {
     ibv_device_attr_ex attributes{};
-    if (verbs_->queryDevice(device_, &attributes) != 0) return false;  // it is about to go; asked again next time
+    if (verbs_->queryDevice(device_, &attributes) != 0) return false;  // the query failed; the next call asks again
     isSoftRoce_ = attributes.orig_attr.vendor_id == kVendor;
   }
   return *isSoftRoce_;
 }
 
-// On the event thread. What it has read it acknowledges at once: destroying an object waits for that.
+// Runs on the event thread. It acknowledges an event at once, since destroying an object waits for that.
 int Context::readEvent(std::vector<Event>& into) {
   ibv_async_event event{};
   const int error = verbs_->getAsyncEvent(device_, &event);

@@ -1,7 +1,8 @@
-// An open device (ibv_context) and everything that was made on it.
+// An open device (ibv_context), and all objects that were made on it.
 //
-// One JavaScript thread's. Other threads touch two things only: the event thread reads its events, until it is told to
-// stop (event_thread.h), and a registration beside the event loop uses its domain, which it keeps (registration.h).
+// A Context belongs to one JavaScript thread. Other threads use only two things. The event thread reads its events,
+// until it is told to stop (event_thread.h). A registration beside the event loop uses its domain, and keeps the domain
+// (registration.h).
 #pragma once
 
 #include <atomic>
@@ -26,17 +27,17 @@ struct Listing {
   int transportType;
 };
 
-// The devices there are; none where the kernel knows no RDMA.
+// All devices. The list is empty if the kernel does not support RDMA.
 std::vector<Listing> listDevices(const FunctionTable& verbs);
 
 class Context {
  public:
-  // Opens it; its events come by `events`, under `number`. Throws SystemError("ibv_get_device_list", ENODEV) when there
-  // is no device of that name, "ibv_open_device" otherwise.
+  // Opens the device `name`. Its events come through `events`, with `number`. Throws SystemError("ibv_get_device_list",
+  // ENODEV) when no device has this name, and "ibv_open_device" when it cannot be opened.
   Context(Functions verbs, const std::string& name, EventThread& events, std::uint64_t number);
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
-  ~Context();  // destroys what it can
+  ~Context();  // destroys as many objects as possible
 
   const FunctionTable& verbs() const noexcept { return *verbs_; }
   ibv_context* device() const noexcept { return device_; }
@@ -44,15 +45,17 @@ class Context {
   EventThread& events() noexcept { return events_; }
   std::uint64_t number() const noexcept { return number_; }
 
-  // Closes it, and all objects before it. Throws SystemError when the device refuses, and stays open then.
+  // Destroys all objects, and then closes the device. When the device refuses, it throws SystemError, and the device
+  // stays open.
   void close();
 
-  // The device has said that it is gone, or that its driver has given up: what then fails with EIO is gone, too.
+  // The device has reported that it is gone, or that its driver has given up. From now on, an object is gone if
+  // destroying it fails with EIO or ENODEV.
   void markRemoved() noexcept { removed_.store(true); }
   bool removed() const noexcept { return removed_.load(); }
 
-  // Calls what destroys an object. False when the device is gone: the object's kernel part is then gone or going, and
-  // its memory in the library is lost. Throws SystemError when the device refuses.
+  // Calls the function that destroys an object. Returns false when the device is gone: the kernel has freed the object
+  // or will free it, and its memory in the library is lost. Throws SystemError when the device refuses.
   template <typename Made>
   bool end(const char* name, const std::function<int(Made*)>& function, Made* object) {
     requireFunction(name, function);
@@ -62,15 +65,17 @@ class Context {
     throw os::SystemError(name, error);
   }
 
-  // Whether this is Soft-RoCE (rdma_rxe), whose library hands out completions as the kernel writes them. Asked once.
+  // True for Soft-RoCE (rdma_rxe), whose library returns completions as the kernel writes them. The device is asked
+  // once.
   bool isSoftRoce();
 
-  // Numbers of the queue pairs for datagrams: only their completions tell of a sender and of a header.
+  // The numbers of the datagram queue pairs. Only completions of these tell a sender and a header.
   void addDatagramPair(std::uint32_t number) { datagramPairs_.insert(number); }
   void dropDatagramPair(std::uint32_t number) noexcept { datagramPairs_.erase(number); }
   bool isDatagramPair(std::uint32_t number) const { return datagramPairs_.contains(number); }
 
-  // Memory whose registration went with its device: only a closed context proves that the device lets go of it.
+  // Keeps memory whose registration was lost with its device. Only a closed context proves that the device no longer
+  // uses the memory.
   void keepUntilClosed(memory::RegionUser&& user) { orphans_.push_back(std::move(user)); }
 
  private:

@@ -27,7 +27,7 @@ void DeviceMemory::read(std::uint64_t offset, std::span<std::byte> bytes) {
   call("ibv_memcpy_from_dm", context_.verbs().memcpyFromDm, bytes.data(), made_, offset, bytes.size());
 }
 
-// Providers copy without a look at the length.
+// Providers copy without a check of the length.
 void DeviceMemory::requireRange(const char* call, std::uint64_t offset, std::size_t length) const {
   if (offset <= length_ && length <= length_ - offset) return;
   throw os::SystemError(call, EINVAL,

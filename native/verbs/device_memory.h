@@ -23,7 +23,7 @@ class DeviceMemory : public Object {
   std::size_t length() const noexcept { return length_; }
   void destroy() override { (void)context_.end("ibv_free_dm", context_.verbs().freeDm, made_); }
 
-  // Throw SystemError: EINVAL for a range outside it.
+  // Both throw SystemError: EINVAL for a range outside of the memory.
   void write(std::uint64_t offset, std::span<const std::byte> bytes);
   void read(std::uint64_t offset, std::span<std::byte> bytes);
 

@@ -14,9 +14,9 @@ namespace pinfold::verbs {
 namespace {
 
 constexpr std::uint64_t kEnd = 0;
-// Events that are read from one source before the next has its turn.
+// The number of events that are read from one source before the next source gets its turn.
 constexpr int kTurn = 64;
-// A source that fails so often in a row is given up, since epoll would report it for ever.
+// A source that fails this many times in a row is given up, since epoll would report it for ever.
 constexpr int kMostFailures = 16;
 
 void watch(int poll, int descriptor, std::uint64_t number) {
@@ -107,8 +107,8 @@ int EventThread::readAll(const Read& read) noexcept {
     for (int turn = 0; turn < kTurn && error == 0; ++turn) error = read(events_);
     return error;
   } catch (const std::exception&) {
-    // No memory to tell of an event. It was acknowledged, so that nothing waits for it; whoever waits in JavaScript is
-    // told by the next. Those before it are told.
+    // There is no memory to record the event. The event was acknowledged, so destroying its object does not wait for
+    // it. JavaScript code that waits for the event is woken by the next event. Earlier events are delivered.
     return 0;
   }
 }

@@ -1,10 +1,10 @@
-// Waits for what devices tell by themselves: one thread, in epoll, for all devices that a JavaScript thread has open.
+// An event thread waits, in epoll, for the events of all devices that a JavaScript thread has open.
 //
-// One for each JavaScript thread, not for the process: it ends with that thread, by one join, and no event has to find
-// its way between threads. It is started by the first device.
+// Each JavaScript thread has its own event thread. The event thread ends with that thread, by one join, and no event
+// has to be passed between JavaScript threads. The first device starts the event thread.
 //
-// A source is read under a lock, never blocking, and what was read is acknowledged at once. So once remove() has
-// returned, nobody reads there, and no object waits for an acknowledgement that does not come.
+// A source is read under a lock, without blocking, and each event is acknowledged at once. So after remove() has
+// returned, nobody reads the source, and no object waits for an acknowledgement that never comes.
 #pragma once
 
 #include <cstdint>
@@ -32,19 +32,19 @@ class EventThread {
   // Reads one event. Returns 0, EAGAIN when there is none, or another error number.
   using Read = std::function<int(std::vector<Event>&)>;
 
-  // `wake` is called on the thread when there are events to take, and there were none before.
+  // The event thread calls `wake` when there are events to take and there were none before.
   explicit EventThread(std::function<void()> wake) : wake_(std::move(wake)) {}
   EventThread(const EventThread&) = delete;
   EventThread& operator=(const EventThread&) = delete;
   ~EventThread() { stop(); }
 
-  // Reads `descriptor` from now on, which is made non-blocking. Throws SystemError.
+  // Makes `descriptor` non-blocking, and reads it from now on. Returns the number of the source. Throws SystemError.
   std::uint64_t add(int descriptor, Read read);
   void remove(std::uint64_t source) noexcept;
 
   std::vector<Event> take();
 
-  // Joins the thread; sources are read no more. Not to be called on it.
+  // Joins the thread. No source is read after that. The event thread itself must not call this.
   void stop() noexcept;
 
  private:
@@ -57,10 +57,10 @@ class EventThread {
   void start();
   void run() noexcept;
   void read(std::uint64_t number);
-  int readAll(const Read& read) noexcept;  // of one source, as it has its turn
+  int readAll(const Read& read) noexcept;  // reads one source for its turn
 
   const std::function<void()> wake_;
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards the next four members
   std::uint64_t nextSource_ = 1;
   std::unordered_map<std::uint64_t, Source> sources_;
   std::vector<Event> events_;

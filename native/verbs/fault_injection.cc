@@ -13,7 +13,7 @@ bool isOfEvents(std::string_view function) {
          function.starts_with("ibv_ack_");
 }
 
-// What ends a context must work on a removed device, too.
+// The functions that end a context must work on a removed device, too.
 bool outlivesRemoval(std::string_view function) {
   return isOfEvents(function) || function == "ibv_close_device" || function == "ibv_free_device_list";
 }
@@ -37,7 +37,7 @@ void wrap(const char* name, std::function<Result(Parameters...)>& function, cons
       if (made != nullptr && !std::is_same_v<Result, ibv_device**>) faults->made();
       return made;
     } else if constexpr (std::is_same_v<Result, int>) {
-      if (error != 0) return errno = error;  // ibv_rereg_mr says there what has failed
+      if (error != 0) return errno = error;  // ibv_rereg_mr reports its error in errno
       const int result = inner(std::forward<Parameters>(parameters)...);
       if (result == 0 && destroys(name)) faults->destroyed();
       return result;

@@ -1,4 +1,4 @@
-// Makes calls of libibverbs fail on demand, and counts them: for tests, on any table.
+// Makes calls of libibverbs fail on demand, and counts them. For tests, on any table.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,20 @@ namespace pinfold::verbs {
 
 class Faults {
  public:
-  // The `nth` call from now on (1 is the next) of `function` fails with `error`, once. "" is any function, but for
-  // those that the event thread calls when it likes. Takes the place of what was injected before.
+  // The `nth` call of `function` from now on (1 is the next call) fails with `error`, once. "" means any function,
+  // except those that the event thread calls at any time. Replaces an earlier injection.
   void inject(std::string function, std::uint64_t nth, int error);
-  // From now on every call fails with EIO, as on a device that was pulled out; restored by clear().
+  // From now on calls fail with EIO, as on a device that was pulled out. Functions that read events or close the
+  // context still work. clear() ends this.
   void remove();
-  // Injects nothing, and counts from 0. Objects stay counted.
+  // Drops the injected fault and the removal, and counts calls from 0. Objects stay counted.
   void clear();
 
   std::map<std::string, std::uint64_t> calls() const;
-  // Objects that were made and not destroyed.
+  // The number of objects that were made and not destroyed.
   std::int64_t live() const;
 
-  // For the wrapped functions: the error that this call is to fail with; 0 for none.
+  // For the wrapped functions: the error with which this call must fail, 0 for none.
   int next(const char* function);
   void made();
   void destroyed();
@@ -45,7 +46,7 @@ class Faults {
   std::int64_t live_ = 0;
 };
 
-// The same table, each of whose functions asks `faults` first.
+// The same table, in which each function asks `faults` first.
 Functions withFaults(const FunctionTable& table, const std::shared_ptr<Faults>& faults);
 
 }  // namespace pinfold::verbs

@@ -1,10 +1,11 @@
-// The one way to libibverbs: every call goes through a FunctionTable, those too that the header makes inline.
+// A FunctionTable is the only way to libibverbs. Every call goes through it, also the inline functions of the header.
 //
-// library.h makes the real one; no_op_device.h one without any device; fault_injection.h wraps either. All keep one
-// convention: what makes an object returns it, or null with errno set; everything else returns 0 or an error number.
-// A function that the library lacks is empty.
+// library.h makes the table of the real library, no_op_device.h makes one without any device, and fault_injection.h
+// wraps either of them. All tables keep one convention. A function that makes an object returns it, or null with errno
+// set. Every other function, except getDeviceGuid, returns 0 or an error number. A function that the library lacks is
+// empty.
 //
-// A table does not change once it is made, and may be called from any thread, as libibverbs may.
+// A table never changes once it is made. Any thread may call it, as with libibverbs.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -18,7 +19,7 @@
 
 namespace pinfold::verbs {
 
-// A completion as either kind of queue gives it; the timestamp is 0 where there is none.
+// A completion of either kind of queue. The timestamp is 0 if there is none.
 struct Completion {
   ibv_wc work;
   std::uint64_t timestamp;
@@ -95,7 +96,7 @@ struct FunctionTable {
 
 using Functions = std::shared_ptr<const FunctionTable>;
 
-// Calls visit(name as libibverbs has it, member) for each function.
+// Calls visit(name, member) for each function, with its name in libibverbs.
 template <typename Visit>
 void forEachFunction(const Visit& visit) {
   using T = FunctionTable;

@@ -28,7 +28,7 @@ struct Loaded {
 void* openLibrary() {
   const char* const chosen = ::secure_getenv("PINFOLD_LIBIBVERBS");
   const char* const path = chosen == nullptr || *chosen == '\0' ? kName : chosen;
-  // Its own symbols come first in it (DEEPBIND would hide a sanitizer's malloc, so it is not asked for).
+  // RTLD_DEEPBIND is not used, since it would hide the malloc of a sanitizer from the library.
   void* const library = ::dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (library != nullptr) return library;
   const char* const said = ::dlerror();  // NOLINT(concurrency-mt-unsafe): glibc keeps one for each thread
@@ -40,7 +40,7 @@ class Symbols {
  public:
   explicit Symbols(void* library) : library_(library) {}
 
-  // Null where the library has none.
+  // Returns null if the library lacks the function.
   template <typename Signature>
   Signature* find(const char* name, const char* version) const {
     void* const symbol = ::dlvsym(library_, name, version);
@@ -58,7 +58,7 @@ class Symbols {
   void* library_;
 };
 
-// A call that says -1 and sets errno, as one that returns the error number. What is cut short sets none.
+// Turns the -1 of a failed call into the error number from errno. A read that is cut short sets no errno.
 int errnoOf(int result) {
   if (result == 0) return 0;
   return errno == 0 ? EPROTO : errno;

@@ -1,15 +1,16 @@
-// libibverbs, loaded when it is first asked for, and never unloaded: its providers have threads and fork handlers.
+// libibverbs is loaded at its first use and never unloaded, since its providers run threads and register fork handlers.
 //
-// Nothing of it is linked. PINFOLD_LIBIBVERBS names another file to load, except in a process with raised privileges.
+// The addon does not link to it. PINFOLD_LIBIBVERBS names another file to load, except in a process with raised
+// privileges.
 #pragma once
 
 #include "verbs/function_table.h"
 
 namespace pinfold::verbs {
 
-// The real table. Throws SystemError("dlopen", ELIBACC) that tells what the loader said, and SystemError("dlvsym",
-// ENOSYS) when the library is too old to be of use. A failure is not remembered: the library may be installed
-// meanwhile.
+// The table of the real library. Throws SystemError("dlopen", ELIBACC) with the message of the loader, and
+// SystemError("dlvsym", ENOSYS) when the library is too old. A failure is not remembered, since the library may be
+// installed later.
 Functions libraryFunctions();
 
 }  // namespace pinfold::verbs

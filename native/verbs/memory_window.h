@@ -29,7 +29,8 @@ class MemoryWindow : public Object {
   // The registration of its last bind; 0 for none.
   Handle bound() const noexcept { return bound_; }
   void bindTo(Handle registration) noexcept { bound_ = registration; }
-  // A window of type 2 was bound with this key: it is ours to say so, and providers look there at the next bind.
+  // Records the key with which a memory window of type 2 was bound. The program must record it, and providers read it
+  // at the next bind.
   void takeKey(std::uint32_t key) noexcept { made_->rkey = key; }
 
  private:

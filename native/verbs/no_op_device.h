@@ -1,5 +1,6 @@
-// A device that is nothing but memory: 'noop0'. Every object can be made, every request completes at once and moves no
-// byte. On it the life of all objects is tested where there is no RDMA, and what JavaScript itself costs is measured.
+// 'noop0' is a device that consists only of memory. Every object can be made. Every send request is done at once, and
+// moves no bytes. Tests use it to check the life of all objects on machines without RDMA. Benchmarks use it to measure
+// the cost of JavaScript itself.
 #pragma once
 
 #include <memory>
@@ -19,10 +20,10 @@ class NoOpDevice {
   NoOpDevice& operator=(const NoOpDevice&) = delete;
   ~NoOpDevice();
 
-  // Its table, which keeps what it needs of the device alive.
+  // The table of the device. It keeps the parts of the device that it needs.
   const FunctionTable& functions() const noexcept { return table_; }
 
-  // Every context that is open gets an event of the device or of its port.
+  // Every open context gets an event of the device, or of port `port`.
   void happen(ibv_event_type type, int port);
 
  private:

@@ -1,5 +1,5 @@
-// The objects of the device that does nothing (no_op_device.h). A context owns all that was made on it, so that what a
-// removed device does not let be destroyed goes with it.
+// The objects of the device that does nothing (no_op_device.h). A context owns all objects that were made on it. So
+// objects that a removed device refuses to destroy are freed with the context.
 #pragma once
 
 #include <infiniband/verbs.h>
@@ -21,7 +21,7 @@
 
 namespace pinfold::verbs::no_op {
 
-// A count that a descriptor shows to epoll: readable while it is not 0.
+// A count with a descriptor for epoll. The descriptor is readable while the count is not 0.
 class Signal {
  public:
   Signal() : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE)) {}
@@ -36,7 +36,7 @@ class Signal {
   os::Descriptor descriptor_;
 };
 
-// What stands on others keeps them from being destroyed.
+// An object that depends on other objects prevents their destruction.
 struct Made {
   Made(std::initializer_list<Made*> others) {
     for (Made* const parent : others) {
@@ -138,7 +138,7 @@ struct Opened : ibv_context {
 
 inline Opened* opened(ibv_context* context) { return static_cast<Opened*>(context); }
 
-// What all contexts share, under one lock: the event thread comes in between.
+// The state that all contexts share. One lock guards it, since the event thread also uses it.
 struct World {
   World() {
     device.node_type = IBV_NODE_CA;
@@ -153,7 +153,7 @@ struct World {
   std::unordered_map<ibv_context*, std::unique_ptr<Opened>> contexts;
 };
 
-// The function, called under the lock of the device.
+// Wraps `function`, so that it is called under the lock of the device.
 template <typename Function>
 auto underLock(const std::shared_ptr<World>& world, Function function) {
   return [world, function](auto... arguments) {

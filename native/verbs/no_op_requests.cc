@@ -53,7 +53,8 @@ ibv_wc_opcode doneOf(ibv_wr_opcode opcode) {
   }
 }
 
-// The bytes of an inline request are read, as a device's library would: an address that must not be read shows.
+// Reads the bytes of an inline request, as the library of a device would. So a wrong address causes a crash, which a
+// test notices.
 std::uint32_t gather(const ibv_send_wr& request) {
   std::uint32_t bytes = 0;
   for (int i = 0; i < request.num_sge; ++i) {

@@ -1,8 +1,8 @@
-// A verbs object of one open device: made whole or not at all, and destroyed by destroy(), which may be refused.
+// A verbs object of one open device. The constructor makes the whole object, or throws. destroy() destroys it at the
+// device, which may refuse that.
 //
-// An object stands on its parents, which stay while it lives: a parent with children is not destroyed, so a plain
-// pointer to it is safe. All objects of a device are one thread's; the exceptions say so (event_thread.h,
-// registration.h).
+// An object depends on its parents. A parent with children is never destroyed, so a plain pointer to a parent is safe.
+// All objects of a device belong to one thread. event_thread.h and registration.h tell the exceptions.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 
 namespace pinfold::verbs {
 
-// The order in which the objects of a device are closed: that of src/rdma/contract/closing-order.ts, which explains it.
-// An implicit registration is a Registration here.
+// The order in which the objects of a device are closed. It is the order of src/rdma/contract/closing-order.ts, which
+// explains it. Here, an implicit registration is a Registration.
 enum class Kind : std::uint8_t {
   MemoryWindow,
   QueuePair,
@@ -31,21 +31,21 @@ class Object {
  public:
   Object(const Object&) = delete;
   Object& operator=(const Object&) = delete;
-  virtual ~Object();  // the parents lose a child; what was not destroyed at the device is left to it
+  virtual ~Object();  // releases the parents; an object that was not destroyed stays at the device
 
   Kind kind() const noexcept { return kind_; }
   std::size_t children() const noexcept { return children_; }
-  // Something is under way on it, and it must stay: as a child would.
+  // Work on the object is under way, so the object must stay. It counts as a child until letGo().
   void keep() noexcept { ++children_; }
   void letGo() noexcept { --children_; }
 
-  // Destroys it at the device. Throws SystemError, and nothing is changed then. Once it returns only the destructor
-  // may be called.
+  // Destroys the object at the device. Throws SystemError, and then nothing has changed. After it has returned, only
+  // the destructor may be called.
   virtual void destroy() = 0;
 
  protected:
   Object(Kind kind, std::initializer_list<Object*> parents);
-  // It stands on `to` from now on, in place of its first parent.
+  // Replaces the first parent by `to`.
   void moveTo(Object& to) noexcept;
 
  private:

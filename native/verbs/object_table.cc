@@ -19,7 +19,7 @@ Object* ObjectTable::at(Handle handle) const noexcept {
 Handle ObjectTable::take() {
   if (free_.empty()) {
     if (slots_.size() == kPlaces) throw os::SystemError("handle", EMFILE, {{"handles", static_cast<double>(kPlaces)}});
-    // So that giving back needs no memory.
+    // Room for all places is reserved here, so that giveBack() needs no memory.
     if (free_.capacity() <= slots_.size()) free_.reserve(2 * slots_.size() + 8);
     slots_.emplace_back();
     free_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
@@ -49,11 +49,12 @@ void ObjectTable::forget(Handle handle) noexcept {
   giveBack(handle);
 }
 
-// Calls end(object, handle) for each object on which none stands, in order of dependence.
+// Calls end(object, handle) for each object without children, in the order of their kinds.
 template <typename End>
 void ObjectTable::inOrder(const End& end) {
   for (std::size_t kind = 0; kind < kKinds; ++kind) {
-    // Those that stand on others of their kind (a range of an implicit registration) in a first round.
+    // Two rounds: an object that depends on another object of its kind (a range of an implicit registration) comes
+    // first.
     for (int round = 0; round < 2; ++round) {
       for (std::size_t place = 0; place < slots_.size(); ++place) {
         const Slot& slot = slots_[place];

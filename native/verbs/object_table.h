@@ -1,6 +1,6 @@
-// The objects of one open device by handle (src/rdma/contract/device-calls.ts): 20 bits of place, 12 of generation, so
-// that a handle whose object is gone names nothing, though its place is taken again. A place whose generations are used
-// up is never used again.
+// The objects of one open device, by handle (src/rdma/contract/device-calls.ts). A handle consists of 20 bits of place
+// and 12 bits of generation. So the handle of an object that is gone names nothing, even if its place is used again. A
+// place is never used again once its generations are used up.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +22,9 @@ class ObjectTable {
   ObjectTable() = default;
   ObjectTable(const ObjectTable&) = delete;
   ObjectTable& operator=(const ObjectTable&) = delete;
-  ~ObjectTable();  // what could not be destroyed is left to the device, and forgotten in order of dependence
+  ~ObjectTable();  // forgets all objects, children first; objects that were not destroyed stay at the device
 
-  // A handle for an object in the making; gives its place back unless one is put there.
+  // Reserves a handle for a new object. The destructor gives the place back unless an object was put there.
   class Place {
    public:
     explicit Place(ObjectTable& table) : table_(table), handle_(table.take()) {}
@@ -35,7 +35,7 @@ class ObjectTable {
     }
 
     Handle handle() const noexcept { return handle_; }
-    // What libibverbs keeps with an object, and tells with its events.
+    // The handle as a pointer. libibverbs stores it with the object, and returns it with the events of the object.
     void* asContext() const noexcept { return reinterpret_cast<void*>(std::uintptr_t{handle_}); }
     Handle put(std::unique_ptr<Object> object) noexcept {
       table_.slots_[handle_ % kPlaces].object = std::move(object);
@@ -53,13 +53,13 @@ class ObjectTable {
     return static_cast<Handle>(reinterpret_cast<std::uintptr_t>(context));
   }
 
-  // Null when the handle names nothing, or something else.
+  // Returns null when the handle names nothing, or an object of another kind.
   template <typename Kept>
   Kept* find(Handle handle) const noexcept {
     Object* const object = at(handle);
     return object != nullptr && object->kind() == Kept::kKind ? static_cast<Kept*>(object) : nullptr;
   }
-  // Throws SystemError(`call`, EINVAL) in that case.
+  // Like find(), but throws SystemError(`call`, EINVAL) instead of returning null.
   template <typename Kept>
   Kept& get(const char* call, Handle handle) const {
     Kept* const found = find<Kept>(handle);
@@ -67,12 +67,14 @@ class ObjectTable {
     return *found;
   }
 
-  // Destroys an object and forgets it. Throws SystemError: EBUSY while others stand on it, or what the device says.
+  // Destroys an object and forgets it. Throws SystemError: EBUSY while the object has children, or the error of the
+  // device.
   template <typename Kept>
   void destroy(const char* call, Handle handle) {
     destroy(call, handle, get<Kept>(call, handle));
   }
-  // As many as can be, in order of dependence. Throws the first refusal when `throws`; else those objects are left.
+  // Destroys as many objects as possible, children first. If `throws` is true, the first refusal is thrown. Otherwise,
+  // refused objects stay in the table.
   void destroyAll(bool throws);
 
   std::size_t count() const noexcept { return count_; }

@@ -7,7 +7,7 @@
 namespace pinfold::verbs {
 namespace {
 
-// verbs_get_ctx_op of the header: null unless this provider was built with the operation.
+// Does the work of verbs_get_ctx_op of the header. Returns null unless the provider was built with the operation.
 template <typename Operation>
 verbs_context* contextWith(ibv_context* context, Operation verbs_context::*operation) {
   verbs_context* const found = verbs_get_ctx(context);
@@ -30,7 +30,7 @@ Completion read(ibv_cq_ex* queue, bool timestamps) {
   work.opcode = ibv_wc_read_opcode(queue);
   work.wc_flags = ibv_wc_read_wc_flags(queue);
   work.byte_len = ibv_wc_read_byte_len(queue);
-  // With IBV_WC_IP_CSUM_OK too: on Soft-RoCE that stands for IBV_WC_WITH_INV (completion_queue.cc).
+  // IBV_WC_IP_CSUM_OK is included, since it stands for IBV_WC_WITH_INV on Soft-RoCE (completion_queue.cc).
   constexpr unsigned kHasData = IBV_WC_WITH_IMM | IBV_WC_WITH_INV | IBV_WC_IP_CSUM_OK;
   if ((work.wc_flags & kHasData) != 0) work.imm_data = ibv_wc_read_imm_data(queue);
   work.src_qp = ibv_wc_read_src_qp(queue);
@@ -63,7 +63,8 @@ int poll(ibv_cq* queue, std::span<Completion> into, std::size_t* count) {
   while (*count < into.size()) {
     const std::size_t wanted = std::min(kBatch, into.size() - *count);
     const int found = ibv_poll_cq(queue, static_cast<int>(wanted), work);
-    // What was polled already must not be lost; the failure comes again. Providers return numbers of their own.
+    // Completions that were already polled must not be lost, and the failure comes again. Each provider returns its own
+    // number, so the error is EPROTO.
     if (found < 0) return *count > 0 ? 0 : EPROTO;
     for (int i = 0; i < found; ++i) into[(*count)++] = {work[i], 0};
     if (static_cast<std::size_t>(found) < wanted) break;
@@ -71,7 +72,7 @@ int poll(ibv_cq* queue, std::span<Completion> into, std::size_t* count) {
   return 0;
 }
 
-// Soft-RoCE says -ENOMEM, others ENOMEM, and -1 with errno is what the oldest say.
+// Soft-RoCE returns -ENOMEM, other providers return ENOMEM, and the oldest return -1 with errno.
 int errorNumber(int result) {
   if (result == -1 && errno != 0) return errno;
   return result < 0 ? -result : result;

@@ -1,4 +1,4 @@
-// The calls that infiniband/verbs.h makes inline: they go to the device's own provider, through the context.
+// The inline functions of infiniband/verbs.h. They call the provider of the device, through the context.
 #pragma once
 
 #include "verbs/function_table.h"
@@ -10,12 +10,12 @@ namespace pinfold::verbs {
 using OldQueryDevice = int(ibv_context*, ibv_device_attr*);
 using OldQueryPort = int(ibv_context*, std::uint8_t, _compat_ibv_port_attr*);
 
-// ibv_query_device_ex and ___ibv_query_port of the header, which call functions of libibverbs where a provider has no
-// extended ones. Those are handed in, since nothing of it is linked.
+// ibv_query_device_ex and ___ibv_query_port of the header. They call the older function of libibverbs if the provider
+// lacks the extended function. The caller passes it as `old`, since the addon does not link to libibverbs.
 int queryDevice(ibv_context* context, ibv_device_attr_ex* attributes, OldQueryDevice* old);
 int queryPort(ibv_context* context, std::uint8_t port, ibv_port_attr* attributes, OldQueryPort* old);
 
-// Fills in the functions that need nothing but a context.
+// Fills in the functions that need only a context.
 void addProviderCalls(FunctionTable& table);
 
 }  // namespace pinfold::verbs

@@ -34,7 +34,7 @@ QueuePair::QueuePair(Context& context, const Parents& parents, const QueuePairRe
 }
 
 void QueuePair::destroy() {
-  const std::uint32_t gone = number();  // as long as it can be read
+  const std::uint32_t gone = number();  // read before the object is destroyed
   (void)context_.end("ibv_destroy_qp", context_.verbs().destroyQp, made_);
   context_.dropDatagramPair(gone);
 }

@@ -1,4 +1,4 @@
-// A queue pair (ibv_qp), and requests posted to it.
+// A queue pair (ibv_qp), and the requests that are posted to it.
 #pragma once
 
 #include <span>
@@ -46,8 +46,8 @@ class QueuePair : public Object {
   void attach(const ibv_gid& group, std::uint16_t lid);
   void detach(const ibv_gid& group, std::uint16_t lid);
 
-  // Posts `count` requests of `stride` words each, in order. Throws SystemError that tells `posted`, how many were
-  // before the one that was refused, and `index`, which that was.
+  // Posts `count` requests of `stride` words each, in order. Throws SystemError with two values: `posted` is the number
+  // of requests that were posted, and `index` is the index of the refused request.
   void postSend(std::span<const std::uint32_t> words, std::size_t stride, std::size_t count);
   void postReceive(std::span<const std::uint32_t> words, std::size_t stride, std::size_t count);
 

@@ -1,5 +1,6 @@
-// Why a work request is refused before libibverbs is called: the numbers of src/rdma/contract/refusal-reasons.ts, which
-// has a sentence for each. SystemError carries them as the value `reason`, beside EINVAL.
+// The reasons to refuse a work request before libibverbs is called. The numbers are those of
+// src/rdma/contract/refusal-reasons.ts, which contains a sentence for each. A SystemError with EINVAL contains the
+// number as the value `reason`.
 #pragma once
 
 #include <cstdint>

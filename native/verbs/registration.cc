@@ -11,7 +11,7 @@ namespace {
 
 constexpr unsigned kZeroBased = IBV_ACCESS_ZERO_BASED;
 constexpr unsigned kOptional = IBV_ACCESS_OPTIONAL_RANGE;
-// With these a peer would reach all of this process.
+// With these rights, a peer could reach all memory of this process.
 constexpr unsigned kRemote = IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC;
 
 // Ranges that a device may reach for as long as the process lives.
@@ -43,7 +43,7 @@ RegisteredRange registerRange(const FunctionTable& verbs, ibv_pd* domain, const 
     return {make(name, verbs.regMrIova2, domain, static_cast<void*>(range.begin), range.length, wanted, access),
             wanted};
   }
-  // Optional rights are those that an older library may leave out.
+  // Optional rights are left out here, since an older library does not know them.
   return {make("ibv_reg_mr", verbs.regMr, domain, static_cast<void*>(range.begin), range.length,
                static_cast<int>(access & ~kOptional)),
           wanted};
@@ -52,7 +52,7 @@ RegisteredRange registerRange(const FunctionTable& verbs, ibv_pd* domain, const 
 Registration::~Registration() {
   if (!isLetGo_ && !covered_.empty()) keepCovered();
   if (isLetGo_ || !range_ || made_.source == Source::Covered) return;
-  // The device may use the memory still: whoever is left to use it must find it there.
+  // The device may still use the memory, so the pages must stay for as long as the process lives.
   range_->user.remain();
   for (memory::RegionUser& user : others_) user.remain();
 }
@@ -172,7 +172,7 @@ void Registration::reregister(Change&& change) {
                                  change.range ? change.range->length : 0, static_cast<int>(change.access.value_or(0)));
   if (left != 0 && left != IBV_REREG_MR_ERR_DO_FORK_OLD) {
     const int error = errno == 0 ? EINVAL : errno;
-    // What the command has done before it failed is not told, so the device may have either memory.
+    // The error does not tell how far the command came, so the device may use the old memory or the new memory.
     const bool isUntouched = left == IBV_REREG_MR_ERR_INPUT || left == IBV_REREG_MR_ERR_DONT_FORK_NEW ||
                              error == EOPNOTSUPP || error == ENOSYS;
     if (!isUntouched && change.range) others_.push_back(std::move(change.range->user));

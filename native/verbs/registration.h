@@ -1,7 +1,8 @@
-// Memory that the device may use (ibv_mr).
+// A registration (ibv_mr): memory that the device may use.
 //
-// It holds its region (a RegionUser) until the device has let go of the memory: ibv_dereg_mr comes before unmapping,
-// always. Where deregistering fails for good, at a thread's end, the region is kept for as long as the process lives.
+// A registration holds its region (a RegionUser) until the device no longer uses the memory. ibv_dereg_mr always comes
+// before unmapping. If deregistering fails for good at the end of a thread, the region is kept for as long as the
+// process lives.
 #pragma once
 
 #include <cstddef>
@@ -17,18 +18,18 @@
 
 namespace pinfold::verbs {
 
-// A range of a live region, and whose user keeps it so.
+// A range of a live region. `user` keeps the region live.
 struct RegionRange {
   memory::RegionUser user;
   std::byte* begin;
   std::size_t length;
 };
 
-// Throws SystemError(`call`, EINVAL) when there is no such region, or the range is empty or not inside of it.
+// Throws SystemError(`call`, EINVAL) when there is no such region, or the range is empty or not inside of the region.
 RegionRange regionRange(const char* call, std::uint64_t region, std::uint64_t offset, std::uint64_t length);
 
-// ibv_reg_mr of a range, in whatever way the library has it. From any thread. Without an IOVA it is the virtual
-// address, or 0 when the memory is to be zero based.
+// Registers a range by ibv_reg_mr_iova2, or by ibv_reg_mr in an older library. Any thread may call this. If `address`
+// is empty, the IOVA is the virtual address, or 0 for zero-based memory.
 struct RegisteredRange {
   ibv_mr* made;
   std::uint64_t address;
@@ -58,28 +59,29 @@ class Registration : public Object {
   // Each returns the handle of a new registration, or throws SystemError and leaves nothing.
   static Handle ofRegion(Context& context, Handle domain, RegionRange&& range, std::optional<std::uint64_t> address,
                          unsigned access);
-  // Takes over what registerRange has made, of a domain that the caller kept; deregisters it when it throws.
+  // Takes over the result of registerRange, whose domain the caller has kept. If this throws, it deregisters the
+  // memory.
   static Handle adopt(Context& context, ProtectionDomain& domain, RegionRange&& range, const RegisteredRange& made);
   static Handle ofDeviceMemory(Context& context, Handle domain, Handle memory, std::uint64_t offset, std::size_t length,
                                unsigned access);
   static Handle ofDmabuf(Context& context, Handle domain, int descriptor, std::uint64_t offset, std::size_t length,
                          std::uint64_t address, int access);
   static Handle ofNothing(Context& context, Handle domain);
-  // Of the whole address space, for local access only.
+  // Registers the whole address space, for local access only.
   static Handle ofAll(Context& context, Handle domain, unsigned access);
-  // The device cannot be told to let go of a part: a request that is under way reaches it still when the part was
-  // deregistered and its region closed. So the address range stays what it then is, memory of nobody's, until
-  // `implicit` has gone.
+  // Registers a range as a part of `implicit`. The device cannot give up a part: a request that is under way may still
+  // reach the range after the part was deregistered and its region was closed. So the closed address range stays
+  // mapped, without an owner, until `implicit` is gone.
   static Handle cover(Context& context, Handle implicit, RegionRange&& range);
 
   std::uint32_t lkey() const noexcept { return made_.registration->lkey; }
   std::uint32_t rkey() const noexcept { return made_.registration->rkey; }
   std::uint64_t address() const noexcept { return made_.address; }
 
-  // Writes the scatter entry of a range of it, or says why there is none. With `inlined` the address is the
-  // processor's own.
+  // Writes the scatter entry of a range of the registration, or returns the reason why there is none. With `inlined`,
+  // the entry contains the virtual address in place of the IOVA.
   Refusal entry(std::uint64_t offset, std::uint64_t length, bool inlined, ibv_sge& into) const noexcept;
-  // What windows are bound to; null where none can be.
+  // The ibv_mr to which a memory window can be bound, or null if none can.
   ibv_mr* bindable(std::uint64_t offset, std::uint64_t length) const noexcept;
 
   struct Change {
@@ -89,7 +91,7 @@ class Registration : public Object {
   };
   void reregister(Change&& change);
 
-  // ibv_advise_mr of ranges of registrations.
+  // Calls ibv_advise_mr for ranges of registrations.
   struct Advised {
     Handle registration;
     std::uint64_t offset;
@@ -105,9 +107,9 @@ class Registration : public Object {
   Context& context_;
   Made made_;
   std::optional<RegionRange> range_;
-  std::list<memory::LentBuffer> covered_;  // of an implicit one: all that was ever reached through it
+  std::list<memory::LentBuffer> covered_;  // of an implicit registration: all ranges that were reached through it
   std::unordered_set<std::uint64_t> coveredRegions_;
-  std::vector<memory::RegionUser> others_;  // of regions that it may have been moved to, or not
+  std::vector<memory::RegionUser> others_;  // of regions that the device may use after a failed reregister()
   bool isLetGo_ = false;
 };
 

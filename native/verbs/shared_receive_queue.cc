@@ -34,7 +34,8 @@ void SharedReceiveQueue::modify(ibv_srq_attr attributes, int mask) {
   try {
     call("ibv_modify_srq", context_.verbs().modifySrq, made_, &attributes, mask);
   } catch (const os::SystemError& error) {
-    // Who failed is not told, the kernel or mmap(2): then what Linux has of the queue cannot be relied on either.
+    // The error does not tell whether the kernel or mmap(2) failed. The kernel's size of the queue does not tell it,
+    // either.
     if (resizes && (error.error() == ENOMEM || error.error() == EAGAIN)) isLost_ = true;
     throw;
   }

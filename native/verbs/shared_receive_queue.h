@@ -1,4 +1,4 @@
-// Receives that several queue pairs take from (ibv_srq).
+// A shared receive queue (ibv_srq). Several queue pairs take receives from it.
 #pragma once
 
 #include "verbs/protection_domain.h"
@@ -12,13 +12,13 @@ class SharedReceiveQueue : public Object {
 
   SharedReceiveQueue(Context& context, ProtectionDomain& domain, ibv_srq_attr& capacity, void* kept);
 
-  // `capacity` becomes what the device has given.
+  // `capacity` becomes the capacity that the device has granted.
   static Handle create(Context& context, Handle domain, ibv_srq_attr& capacity);
 
   ibv_srq* get() const noexcept { return made_; }
   void destroy() override { (void)context_.end("ibv_destroy_srq", context_.verbs().destroySrq, made_); }
 
-  // Soft-RoCE's library has no memory to post to any more when it could not map that of a new size: from then on
+  // If the library of Soft-RoCE cannot map the memory of a new size, it has no memory left to post to. From then on
   // postReceive() throws SystemError(ENOTRECOVERABLE), until such a change succeeds.
   void modify(ibv_srq_attr attributes, int mask);
   ibv_srq_attr query();

@@ -15,7 +15,7 @@ namespace {
 using Words = std::span<const std::uint32_t>;
 
 constexpr unsigned kKnownFlags = IBV_SEND_FENCE | IBV_SEND_SIGNALED | IBV_SEND_SOLICITED | IBV_SEND_INLINE;
-// IBV_ACCESS_REMOTE_WRITE and the others that a window can give.
+// The rights that a memory window can give.
 constexpr unsigned kWindowAccess =
     IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ | IBV_ACCESS_REMOTE_ATOMIC | IBV_ACCESS_ZERO_BASED;
 
@@ -31,7 +31,7 @@ std::uint64_t wide(Words words, std::size_t at) { return words[at] | (std::uint6
   throw os::SystemError(call, EINVAL, {{"posted", number}, {"index", number}, {"reason", static_cast<double>(reason)}});
 }
 
-// Which operations a queue pair of that type has at all; providers read other fields of the request for each type.
+// True if a queue pair of this type supports the operation. Providers read other fields of the request for each type.
 bool suits(ibv_qp_type type, std::uint32_t opcode) {
   if (type == IBV_QPT_UD) return opcode == IBV_WR_SEND || opcode == IBV_WR_SEND_WITH_IMM;
   if (type == IBV_QPT_UC) {
@@ -43,8 +43,9 @@ bool suits(ibv_qp_type type, std::uint32_t opcode) {
 
 bool canInline(std::uint32_t opcode) { return opcode <= IBV_WR_SEND_WITH_IMM || opcode == IBV_WR_SEND_WITH_INV; }
 
-// Scatter entries of a copied request, from word `at` on; their number was checked. What is left of `into` has bytes,
-// all of it: length 0 means 2 GiB to some devices, of which the key of an implicit registration would not keep them.
+// Reads the scatter entries of a copied request, from word `at` on. Their number was checked before. Entries of length
+// 0 are left out of `into`: some devices take length 0 for 2 GiB, and the key of an implicit registration would allow
+// this.
 Refusal understandEntries(const ObjectTable& objects, Words copy, std::size_t at, bool inlined,
                           std::span<ibv_sge>& into) {
   std::size_t count = 0;
@@ -69,7 +70,7 @@ Refusal understandBind(const ObjectTable& objects, Words copy, SendRequest& requ
   const std::uint64_t length = wide(copy, send_word::kBindLength);
   const bool isFirstType = window->type() == IBV_MW_TYPE_1;
   const bool closes = isFirstType && length == 0;
-  // Providers look into the registration also when a window is closed: it is the one that it was bound to.
+  // Providers read the registration also when a memory window is closed. It is the registration of the last bind.
   const Handle handle = closes ? window->bound() : copy[send_word::kBindRegistration];
   const auto* const registration = objects.find<Registration>(handle);
   if (registration == nullptr) return Refusal::BindRegistration;
@@ -115,7 +116,7 @@ Refusal SendBatch::understand(const ObjectTable& objects, SendRequest& request, 
   if (refusal != Refusal::None) return refusal;
   std::uint64_t bytes = 0;
   for (const ibv_sge& entry : entries) bytes += entry.length;
-  // The processor copies inlined bytes while the request is posted, into room of that size.
+  // The processor copies inline bytes while the request is posted, into a buffer of this size.
   if (inlined && bytes > limits_.inlineBytes) return Refusal::InlineBytes;
   work.sg_list = entries.data();
   work.num_sge = static_cast<int>(entries.size());
@@ -179,7 +180,7 @@ void SendBatch::post(const ObjectTable& objects, Words words, std::size_t stride
       refuse(kCall, refusal, posted);
     }
     if (request.firstTypeWindow == nullptr) {
-      // A bind ends its batch, since another of the same window starts from the key that it takes.
+      // A bind ends its batch, since the next bind of the same memory window starts from the key that this bind sets.
       if (++staged == kBatch || request.window != nullptr) flush();
       continue;
     }

@@ -1,8 +1,8 @@
-// Work requests out of JavaScript's words (work_layout.h).
+// Builds work requests from JavaScript's words (work_layout.h).
 //
-// Another thread may write the words while they are read. So each request is copied once, the copy is checked, and what
-// libibverbs is given is made of the copy alone: objects by live handle, memory by registration and checked range.
-// Requests go to the device in batches that are chained; the room for them is kept with the queue.
+// Another thread may write the words while they are read. So each request is copied once, the copy is checked, and the
+// request for libibverbs is built from the copy alone. Objects come from live handles, and memory from a registration
+// and a checked range. Requests go to the device in chained batches. The memory of the batches belongs to the queue.
 #pragma once
 
 #include <array>
@@ -21,21 +21,22 @@ namespace pinfold::verbs {
 
 constexpr std::size_t kBatch = 32;
 
-// Throws SystemError(`call`, EINVAL) when the words have no room for the requests.
+// Throws SystemError(`call`, EINVAL) when the words are too few for the requests, or the stride is shorter than a
+// header.
 void requireWords(const char* call, std::span<const std::uint32_t> words, std::size_t stride, std::size_t header,
                   std::size_t count);
 
-// What a request must keep to.
+// The limits of a send request.
 struct SendLimits {
   ibv_qp_type type;
   std::uint32_t entries;
   std::uint32_t inlineBytes;
 };
 
-// One send request that was understood. `work` names scatter entries in the batch's own room.
+// One send request that was checked. `work` points to scatter entries of the batch.
 struct SendRequest {
   ibv_send_wr work;
-  // Of a bind to a window of type 1, which is no work request but a call of its own.
+  // Set for a bind of a memory window of type 1, which is not a work request but a separate call.
   MemoryWindow* firstTypeWindow;
   MemoryWindow* window;
   Handle boundTo;
@@ -45,9 +46,9 @@ class SendBatch {
  public:
   SendBatch(ibv_qp_type type, const ibv_qp_cap& capacity);
 
-  // Hands chains to `post`, which returns an error number and the request that it did not take, and windows of type 1
-  // to `bind`. Throws SystemError with posted and index, and with
-  // the reason (refusal.h) where libibverbs was not asked.
+  // Passes chains to `post`, which returns an error number and the request that it did not take. Passes memory windows
+  // of type 1 to `bind`. Throws SystemError with `posted` and `index`. It also contains `reason` (refusal.h) if
+  // libibverbs was not called.
   void post(const ObjectTable& objects, std::span<const std::uint32_t> words, std::size_t stride, std::size_t count,
             const std::function<int(ibv_send_wr*, ibv_send_wr**)>& post,
             const std::function<int(ibv_mw*, ibv_mw_bind*)>& bind);
