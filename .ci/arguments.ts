@@ -1,14 +1,15 @@
 import { parseArgs } from 'node:util'
 
 export interface Wanted {
-  /** The suites or platforms after `--only`, all of them known; empty means everything. */
+  /** The suites or platforms after `--only`, all of them known; empty means all. */
   readonly only: readonly string[]
   /** Whether `--quick` was given. */
   readonly quick: boolean
 }
 
 /**
- * Reads the command line. `--help` prints the usage and ends the process; anything wrong prints it and ends the process with 2.
+ * Reads the command line. `--help` prints the usage and ends the process. A wrong argument prints it, too, and ends the
+ * process with status 2.
  *
  * @param takesQuick whether `--quick` is an option of the command
  */

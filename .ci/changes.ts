@@ -2,8 +2,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { run } from './processes.js'
 
 /**
- * The files that differ from the main branch: committed since this branch left it, changed in the working tree, or new. On the
- * main branch itself, what is not in origin/main, where there is one.
+ * The files that differ from the main branch: committed since this branch left it, changed in the working tree, or new.
+ * On the main branch itself, the files that differ from origin/main, if it exists.
  */
 export async function changedFiles(): Promise<string[]> {
   const base = await startOfBranch()
@@ -22,13 +22,13 @@ async function startOfBranch(): Promise<string> {
   return 'HEAD'
 }
 
-/** The lines that git prints; none when it fails. */
+/** The lines that git prints; none if it fails. */
 async function git(...args: string[]): Promise<string[]> {
   const { status, output } = await run('git', args)
   return status === 0 ? output.split('\n').filter((line) => line !== '') : []
 }
 
-/** Tests of a module lie in the folder of its name. These modules of src and native are tested in that of another. */
+/** The tests of a module lie in the folder with its name, except for these modules of src and native. */
 const testedWith: Readonly<Record<string, string>> = {
   'native/memory': 'memory',
   'native/translate': 'translate',
@@ -49,7 +49,7 @@ export function testsOf(files: readonly string[]): string[] {
     }
     const [top, folder, rest] = file.split('/')
     if (folder === undefined) continue
-    // A file at the top of src is the vocabulary of all: the unit tests look at it.
+    // A file at the top of src belongs to the vocabulary of all modules. The unit tests cover it.
     if (top === 'src' && rest !== undefined) tests.add(`test/${testedWith[folder] ?? folder}/`)
     if (top === 'native') tests.add(`test/${testedWith[`native/${folder}`] ?? 'memory'}/`)
   }

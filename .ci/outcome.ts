@@ -1,4 +1,4 @@
-/** What a suite's runner reported, test by test. Everything that `npm test` counts is one of these. */
+/** The report of a suite's runner, test by test. `npm test` counts only such reports. */
 export interface Outcome {
   readonly suite: string
   readonly passed: number
@@ -9,7 +9,7 @@ export interface Outcome {
 
 export interface Failure {
   readonly name: string
-  /** What a reader needs to mend it; may have several lines. */
+  /** The text that a reader needs to repair the failure; it may have several lines. */
   readonly detail: string
 }
 
@@ -36,7 +36,7 @@ export class Checks {
     else this.#failed.push({ name, detail })
   }
 
-  /** A check that passes when its body returns, and fails with what it throws. */
+  /** Adds a check that passes if `body` returns, and fails if `body` throws. */
   async that(name: string, body: () => Promise<void> | void): Promise<void> {
     try {
       await body()
@@ -56,12 +56,12 @@ export class Checks {
   }
 }
 
-/** A suite that says nothing counts as failed: silence is not success. */
+/** The outcome of a suite that reported nothing, which counts as failed. */
 export function silent(suite: string, why: string, seconds: number): Outcome {
   return { suite, passed: 0, failed: [{ name: 'the suite reports', detail: why }], skipped: [], seconds }
 }
 
-/** Every suite on a line, each failure and each reason for skipping below, and the sum alone on the last line. */
+/** Prints a line for every suite, then each failure and each reason for skipping. The last line is the sum alone. */
 export function printSummary(outcomes: readonly Outcome[]): void {
   const total = { passed: 0, failed: 0, skipped: 0 }
   const width = Math.max(...outcomes.map(({ suite }) => suite.length), 'suite'.length)
@@ -83,7 +83,7 @@ export function printSummary(outcomes: readonly Outcome[]): void {
   console.log(lines.join('\n'))
 }
 
-/** One line for each reason, with how many tests it kept from running in which suites. */
+/** One line for each reason, with the number of tests that were skipped for this reason, and their suites. */
 function reasonsForSkipping(outcomes: readonly Outcome[]): string[] {
   const suitesByReason = new Map<string, string[]>()
   for (const { suite, skipped } of outcomes) {

@@ -1,8 +1,8 @@
 /**
- * `npm run test:platforms`: what may differ by platform, on other Node versions than the one at hand. Set-up
- * (.ci/setup platforms) has been run before. Everything that does not differ is .ci/test.ts's.
+ * `npm run test:platforms` runs the tests that may differ by platform, on Node versions other than the installed one.
+ * The set-up (.ci/setup platforms) has run before. .ci/test.ts runs all other tests.
  *
- * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 when anything failed.
+ * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
  */
 import { readWanted } from './arguments.js'
 import { type Outcome, silent } from './outcome.js'
@@ -11,14 +11,15 @@ import { build } from './suites/build.js'
 import { packedOn } from './suites/packed.js'
 import { nodeOf, vitest } from './suites/vitest.js'
 
-/** The Node versions, and the suites that may differ on them: most on the newest, the language alone on the oldest. */
+/** The Node versions, each with the suites that may differ on it: most suites on the newest, one on the oldest. */
 const suitesOfNode: Readonly<Record<string, readonly string[]>> = {
-  // The oldest release of the major that `npm test` runs everything on. That the package loads on it, `packed` shows.
+  // The oldest supported release of the major version on which `npm test` runs everything. The platform `packed` shows
+  // that the package loads on it.
   '20': ['unit'],
   '22': ['unit', 'threads'],
   '24': ['unit', 'host', 'threads', 'exit'],
 }
-/** Test files that are left out here: they test the kernel's behaviour, or repeat in a long program what others test. */
+/** Test files that are left out here: they test the kernel, or test in a long program the same as other files. */
 const sameOnEveryNode = [
   'hugepages/loan',
   'hugepages/lock',
@@ -51,7 +52,7 @@ npm run test:platforms -- --only PLATFORM[,PLATFORM…]   only these: ${known.jo
 const session = new Session('npm run test:platforms')
 await session.run(async () => {
   await session.runChecks({ build })
-  // With a failed build the tests would run on what an earlier one left, and say nothing about this tree.
+  // After a failed build, the tests would run on the result of an earlier build, and say nothing about this tree.
   if (session.hasFailed('build')) return session.add(silent('tests', 'not run, since the build failed', 0))
   await session.onHugepages(async () => {
     for (const [platform, test] of Object.entries(platforms)) {

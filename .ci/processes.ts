@@ -2,29 +2,29 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 
 export interface Finished {
-  /** Exit status; 128 + the signal's number when a signal ended it, 127 when it could not be started. */
+  /** Exit status; 128 + the signal's number if a signal ended the command, 127 if it could not be started. */
   readonly status: number
-  /** stdout and stderr as they came; empty when they were shown. */
+  /** stdout and stderr as they came; empty if they were shown. */
   readonly output: string
 }
 
 export interface RunOptions {
-  /** Lets the output through to the terminal instead of collecting it. */
+  /** Shows the output on the terminal instead of collecting it. */
   readonly show?: boolean
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
-  /** After this long it and what it started get SIGTERM, and ten seconds later SIGKILL. */
+  /** After this time the command and the processes that it started get SIGTERM, and ten seconds later SIGKILL. */
   readonly minutes?: number
 }
 
 const running = new Set<ChildProcess>()
 
-/** Passes a signal on to everything that runs. */
+/** Passes a signal on to all running commands. */
 export function signalAll(signal: NodeJS.Signals): void {
   for (const child of running) signalGroup(child, signal)
 }
 
-/** Each command leads a process group of its own, so that a signal reaches what it has started, too. */
+/** Each command leads a process group of its own, so a signal also reaches the processes that it has started. */
 function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   if (child.pid === undefined) return
   try {

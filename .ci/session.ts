@@ -4,8 +4,8 @@ import { signalAll } from './processes.js'
 import { Machine } from './suites/machine.js'
 
 /**
- * One run of suites, from the first suite to the summary. It looks at the machine before and after, and passes a signal on to
- * the suite that runs, so that the suite gives back what it borrowed and the summary still says what was run.
+ * One run of suites, from the first suite to the summary. It checks the machine before and after the suites. It passes
+ * a signal on to the running suite, so that the suite gives its hugepages back and the summary still shows what ran.
  */
 export class Session {
   readonly #command: string
@@ -13,7 +13,7 @@ export class Session {
   readonly #outcomes: Outcome[] = []
   #interrupted = false
 
-  /** @param command what a person typed, for the summary */
+  /** @param command the command line, for the summary */
   constructor(command: string) {
     this.#command = command
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -49,9 +49,9 @@ export class Session {
     }
   }
 
-  /** Runs `body` with real hugepages for the tests in it. They are given back whatever happens. */
+  /** Runs `body` with real hugepages for its tests. The hugepages are given back in any case. */
   async onHugepages(body: () => Promise<void>): Promise<void> {
-    // Not before the build: borrowing is pinfold's own, and calls the addon.
+    // This import must come after the build, since pinfold itself borrows the hugepages, and so calls the addon.
     const { BorrowedPages } = await import('../test/support/hugepages.js')
     const pages = new BorrowedPages()
     this.announce('hugepages for the tests')
@@ -63,12 +63,12 @@ export class Session {
     }
   }
 
-  /** Runs `body`, looks at the machine, prints the summary, and sets the exit status: 1 when anything failed. */
+  /** Runs `body`, checks the machine, prints the summary, and sets the exit status: 1 if anything failed. */
   async run(body: () => Promise<void>): Promise<void> {
     try {
       await body()
     } catch (error) {
-      // Whatever breaks the runner itself is a failure like any other, and still ends in a summary.
+      // An error in the runner itself is a failure like any other, and the run still ends with a summary.
       this.add(silent(this.#command, error instanceof Error ? (error.stack ?? error.message) : String(error), 0))
     }
     this.add(await this.#machine.check())

@@ -1,8 +1,8 @@
 /**
- * `npm test`: runs every suite on the Node at hand, and counts what their runners report. Set-up (.ci/setup test) has been run
- * before. Other Node versions and platforms are .ci/platforms.ts's.
+ * `npm test` runs every suite on the installed Node, and counts the reports of their runners. The set-up (.ci/setup
+ * test) has run before. .ci/platforms.ts runs the tests on other Node versions and platforms.
  *
- * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 when anything failed.
+ * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
  */
 import { availableParallelism } from 'node:os'
 import { readWanted } from './arguments.js'
@@ -39,7 +39,7 @@ npm run test:platforms                other Node versions and platforms`,
 const quickSuites: readonly string[] = ['lint', 'types', 'build', 'unit']
 const wanted = (suite: string): boolean => {
   if (quick) return quickSuites.includes(suite)
-  // Tests of a tree that was edited and not built would be tests of another tree.
+  // Without a build, the tests of an edited tree would test an earlier state of it.
   if (suite === 'build') return only.length === 0 || only.some((name) => needsBuild.includes(name))
   return only.length === 0 || only.includes(suite)
 }
@@ -47,7 +47,7 @@ const wanted = (suite: string): boolean => {
 const session = new Session('npm test')
 await session.run(async () => {
   await runChecks(before)
-  // With a failed build the tests would run on what an earlier one left, and say nothing about this tree.
+  // After a failed build, the tests would run on the result of an earlier build, and say nothing about this tree.
   if (session.hasFailed('build')) return session.add(silent('tests', 'not run, since the build failed', 0))
   if ([...Object.keys(sanitized), ...projects].filter(wanted).every((suite) => suite === 'unit')) await runTests()
   else {
@@ -66,9 +66,10 @@ async function runChecks(checks: Checks): Promise<void> {
 
 async function runTests(): Promise<void> {
   const chosen = projects.filter(wanted)
-  // It would take both processors for two minutes. Beside the tests, which use little more than one, it takes the other.
+  // clang-tidy alone would use both processors for two minutes. Beside the tests, which use little more than one
+  // processor, it uses the other.
   const workers = chosen.length > 0 ? 1 : availableParallelism()
-  // The lab looks at nothing of this machine.
+  // The tests of the lab do not look at the state of this machine, so they may run beside the others.
   const lab = chosen.filter((suite) => suite === 'lab')
   const inTurn = chosen.filter((suite) => suite !== 'lab')
   await Promise.all([runVitest(lab).then(() => runChecks({ tidy: () => tidy(workers) })), runVitest(inTurn)])

@@ -4,7 +4,7 @@ import { stripVTControlCharacters } from 'node:util'
 import type { SerializedError } from 'vitest'
 import type { Reporter, TestCase, TestModule } from 'vitest/node'
 
-/** How long each test file took when it last ran here, in seconds, by its path. */
+/** This file contains the seconds of each test file's last run here, by its path. */
 export const durationsFile = 'build/reports/durations.json'
 
 /** One test as `npm test` counts it. */
@@ -13,13 +13,13 @@ export interface TestRecord {
   readonly suite: string
   readonly name: string
   readonly state: 'passed' | 'failed' | 'skipped'
-  /** Of a failure its errors, of a skipped test its reason. */
+  /** The errors of a failed test, or the reason of a skipped test. */
   readonly detail: string
 }
 
 export interface Report {
   readonly records: readonly TestRecord[]
-  /** How long the files of each suite took, loading included. */
+  /** The seconds that the files of each suite took, with their loading. */
   readonly seconds: Readonly<Record<string, number>>
 }
 
@@ -62,7 +62,7 @@ export default class CountingReporter implements Reporter {
 function rememberDurations(modules: readonly TestModule[]): void {
   const known: Record<string, number> = existsSync(durationsFile) ? JSON.parse(readFileSync(durationsFile, 'utf8')) : {}
   for (const module of modules) known[module.relativeModuleId] = secondsOf(module)
-  // Beside and swapped in: another run may be reading it.
+  // The new file is written beside the old one and then replaces it, since another run may be reading it.
   const beside = `${durationsFile}.${process.pid}`
   writeFileSync(beside, JSON.stringify(known))
   renameSync(beside, durationsFile)
@@ -91,15 +91,15 @@ function recordOf(suite: string, test: TestCase): TestRecord {
       return { suite, name, state: 'failed', detail: result.errors.map(describe).join('\n') }
     case 'skipped':
       if (result.note !== undefined) return { suite, name, state: 'skipped', detail: result.note }
-      if (neverRan(test)) return { suite, name, state: 'skipped', detail: 'a hook before it failed' }
-      // Silence is not a reason: a test that nobody runs any more must not go unnoticed.
+      if (neverRan(test)) return { suite, name, state: 'skipped', detail: 'a hook before the test failed' }
+      // A missing reason is a failure, so that a test that nobody runs any more does not go unnoticed.
       return { suite, name, state: 'failed', detail: 'skipped without a reason' }
     case 'pending':
       return { suite, name, state: 'failed', detail: 'the run ended before this test did' }
   }
 }
 
-/** Whether a hook of a group around it failed, which is counted by itself. */
+/** Whether a hook of a group around the test failed. Such a failure is counted by itself. */
 function neverRan(test: TestCase): boolean {
   for (let group = test.parent; ; group = group.parent) {
     if (group.errors().length > 0) return true

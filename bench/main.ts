@@ -47,7 +47,7 @@ async function main(): Promise<number> {
   return command.strict && (missed.length > 0 || rows.some((row) => row.value === null)) ? 1 : 0
 }
 
-/** The checked command, or the exit status when there is nothing to run. */
+/** The checked command, or the exit status if there is nothing to run. */
 async function readCommand(): Promise<Command | number> {
   const options = {
     json: { type: 'string' },
@@ -82,8 +82,8 @@ function refuse(why: string): number {
 }
 
 /**
- * As many hugepages more as the suites need, whatever is free now: others may be about to use that. Where they cannot be
- * had, what is free must do, and rows that find too few say so.
+ * Borrows as many hugepages as the suites need. It does not count on free hugepages, since other programs may be about
+ * to use them. If the hugepages cannot be borrowed, the suites use the free ones, and rows that find too few say so.
  */
 async function borrow(names: readonly string[]): Promise<Disposable> {
   const suites = await Promise.all(names.map(loadSuite))

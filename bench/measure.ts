@@ -3,30 +3,31 @@ import { type Distribution, distribution } from '../src/cli/bench/distribution.j
 export { type Distribution, distribution }
 
 /**
- * Sampling. A machine that others use too gets faster and slower by the second, so a figure is never taken alone: ours
- * and its peers are sampled in turn, in rounds of A B, B A, A B …, and a ratio is the median of the ratios of
- * neighbours. What disturbs one pair disturbs both its halves; what disturbs a few pairs leaves the median.
+ * Sampling. The speed of a machine that others use, too, changes by the second, so no figure is measured alone. Ours
+ * and its peers are sampled in turn, in the order A B, B A, A B …, and a ratio is the median of the ratios of
+ * neighbours. A disturbance of a pair disturbs both its halves. A disturbance of a few pairs does not change the
+ * median.
  *
- * A contender tells the seconds that its rounds took, and holds its own loop, written out. It must: V8 keeps one set of type feedback and one
- * optimized code per function literal, so a loop that is shared, such as `for (…) work()`, sees every `work` there is,
- * inlines none, and measures the call. For the same reason every suite runs in a process of its own, and
- * of those of nanoseconds every row.
+ * A contender returns the seconds that its rounds took, and contains its own loop, written out. V8 keeps one set of
+ * type feedback and one optimized code for each function literal. So a loop that is shared, such as `for (…) work()`,
+ * sees every `work`, inlines none of them, and measures the call. For the same reason every suite runs in a process of
+ * its own, and some suites run every row in one.
  */
 export type Contender = (rounds: number) => number | Promise<number>
 
 export interface Sampling {
-  /** Times that each contender is sampled and counted. */
+  /** How many samples of each contender count. */
   readonly samples: number
-  /** Times that each is sampled first and not counted; what V8 compiles and the kernel caches is then there. */
+  /** How many samples come first and do not count. With them, V8 compiles the code and the kernel fills its caches. */
   readonly warmUp: number
   /**
-   * Rounds in one sample. Many short samples (half a millisecond) are better than few long ones: on a busy machine a
-   * sample longer than the scheduler's time slice is never undisturbed, and then nor is the median.
+   * Rounds in one sample. Many short samples (half a millisecond) are better than few long ones. On a busy machine
+   * every sample that is longer than the scheduler's time slice is disturbed, and so is the median.
    */
   readonly rounds: number
 }
 
-/** A peer that is so much slower that one of `share` rounds is enough of a sample. */
+/** A contender that runs 1 of `share` rounds, and counts its time for all: for peers that are much slower than ours. */
 export function oneIn(share: number, contender: Contender): Contender {
   return async (rounds) => (await contender(Math.ceil(rounds / share))) * (rounds / Math.ceil(rounds / share))
 }
@@ -37,9 +38,10 @@ export function secondsSince(start: bigint): number {
 }
 
 /**
- * A contender that is a loop of JavaScript: `loop` does its rounds and returns the sum of what they gave, so that V8
- * must do them. The loop is a function of its own, without the clock in it: a sum that is live across a call after the
- * loop is kept in memory by V8's register allocator during it, and made look-ups of 0.9 ns seem 3 ns.
+ * A contender that is a loop of JavaScript. `loop` runs its rounds and returns the sum of their results, so that V8
+ * cannot leave them out. The loop is a function of its own, without the clock in it. If the sum is live across a call
+ * after the loop, V8's register allocator keeps it in memory during the loop. Then look-ups of 0.9 ns seemed to take
+ * 3 ns.
  */
 export function timed(loop: (rounds: number) => number): Contender {
   return (rounds) => {
@@ -51,7 +53,7 @@ export function timed(loop: (rounds: number) => number): Contender {
   }
 }
 
-/** Seconds a round of each contender, sample by sample; the nth of one was taken beside the nth of another. */
+/** Seconds a round of each contender, sample by sample. The nth samples of all contenders were taken side by side. */
 export class Measurement<Name extends string> {
   readonly #samples: ReadonlyMap<string, readonly number[]>
 
@@ -81,7 +83,7 @@ export class Measurement<Name extends string> {
   }
 }
 
-/** Samples all contenders in turn, forwards and backwards alternately, so that none is always the one that follows. */
+/** Samples all contenders in turn, alternately forwards and backwards, so that no contender always follows another. */
 export async function interleave<Name extends string>(
   contenders: Readonly<Record<Name, Contender>>,
   { samples, warmUp, rounds }: Sampling,

@@ -9,9 +9,9 @@ const sources = fileURLToPath(new URL('peers/', import.meta.url))
 const binaries = fileURLToPath(new URL('../build/bench/', import.meta.url))
 
 /**
- * A program that does the same work as ours and answers the seconds that it took (peers/line_protocol.h), most often a C
- * program of bench/peers. While it is not asked it waits on its pipe and costs nothing. It ends with its stdin, so it
- * does not outlive this process by any means.
+ * A program that does the same work as ours and answers with the seconds that it took (peers/line_protocol.h). Most
+ * peers are C programs of bench/peers. Between requests a peer waits on its pipe and costs nothing. A peer ends when
+ * its stdin ends, so it never outlives this process.
  */
 export class Peer {
   readonly #name: string
@@ -26,7 +26,7 @@ export class Peer {
     const child = spawn(program, args.map(String), { stdio: ['pipe', 'pipe', 'pipe'] })
     this.#child = child
     this.#write = (line) => child.stdin.write(line)
-    // A write to a peer that has just died: its exit tells why.
+    // A write to a peer that has just died fails. The peer's exit tells why it died.
     child.stdin.on('error', () => {})
     createInterface({ input: child.stdout }).on('line', (line) => this.#answer?.resolve(line))
     child.stderr.on('data', (text) => {
@@ -39,12 +39,12 @@ export class Peer {
     })
   }
 
-  /** Builds a program of bench/peers when its source is newer, starts it, and waits until its memory is ready. */
+  /** Builds a program of bench/peers if its source is newer, starts it, and waits until its memory is ready. */
   static async start(name: string, ...args: (number | string)[]): Promise<Peer> {
     return Peer.launch(name, await compilePeer(name), ...args)
   }
 
-  /** Starts any other program that is driven as those of bench/peers are. */
+  /** Starts any other program that follows the protocol of bench/peers. */
   static async launch(name: string, program: string, ...args: (number | string)[]): Promise<Peer> {
     const peer = new Peer(name, program, args)
     const answer = await peer.#next()
@@ -52,7 +52,7 @@ export class Peer {
     return peer
   }
 
-  /** Seconds that so many rounds of a workload took. */
+  /** Runs rounds of a workload, and returns the seconds that they took. */
   async run(workload: string, rounds: number): Promise<number> {
     const answer = this.#next()
     this.#write(`run ${workload} ${rounds}\n`)
@@ -101,7 +101,7 @@ function withResolvers<T>(): PromiseWithResolvers<T> {
   return { promise, resolve, reject }
 }
 
-/** Builds a program of bench/peers when its source is newer, and tells where it is. */
+/** Builds a program of bench/peers if its source is newer, and returns its path. */
 export async function compilePeer(name: string): Promise<string> {
   const source = `${sources}${name}.c`
   const binary = `${binaries}${name}`
@@ -119,7 +119,7 @@ export async function compilePeer(name: string): Promise<string> {
   return binary
 }
 
-/** The first line with which the compiler or the linker says what is wrong: a missing header, a missing library. */
+/** The first error of the compiler or the linker, such as a missing header or a missing library. */
 function complaintOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
   const [, complaint = text] = /(?:error: |ld: )(.*)/.exec(text) ?? []
@@ -131,7 +131,7 @@ interface Foreign {
   readonly libraries: readonly string[]
 }
 
-/** What a peer that calls another library itself is compiled and linked with; its name begins with the library's. */
+/** The flags and libraries of a peer that calls another library. The peer's name begins with the library's name. */
 async function foreign(name: string): Promise<Foreign> {
   if (name.startsWith('dpdk_')) return dpdk()
   return { cflags: [], libraries: name.startsWith('ibv_') ? ['-libverbs'] : [] }
@@ -143,15 +143,15 @@ async function dpdk(): Promise<Foreign> {
     return stdout.split(/\s+/).filter((flag) => flag !== '')
   }
   try {
-    // Its headers are its own: no warning of ours is about them.
+    // DPDK's headers are system headers here, so our warnings do not apply to them.
     const cflags = (await ask('--cflags')).flatMap((flag) =>
       flag.startsWith('-I') ? ['-isystem', flag.slice('-I'.length)] : [flag],
     )
-    // As DPDK builds itself and its examples.
+    // DPDK builds itself and its examples with -O3.
     return { cflags: ['-O3', ...cflags], libraries: await ask('--libs') }
   } catch (error) {
     const hint = 'apt-get install libdpdk-dev pkg-config'
-    throw Object.assign(new Error('DPDK is not here to compile with', { cause: error }), { hint })
+    throw Object.assign(new Error('DPDK or pkg-config is not installed', { cause: error }), { hint })
   }
 }
 

@@ -1,5 +1,5 @@
-// A thread with a ring (workloads/ring.ts), alone or at one end of it. It is told a number of rounds, and answers the
-// seconds that they took. It is an isolate of its own, so that V8 has seen no other ring and no other burst.
+// A thread with a ring (workloads/ring.ts), alone or at one end of it. It receives a number of rounds, and answers with
+// the seconds that they took. It is an isolate of its own, so V8 has seen no other ring and no other burst.
 import { readlinkSync } from 'node:fs'
 import { basename } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -43,8 +43,8 @@ function passSingle(rounds) {
 }
 
 /**
- * Passes bursts through the ring. The size of a burst is a constant of a program, so each size has a loop of its own
- * text: V8 would treat a variable of a loop that is shared as a variable.
+ * Passes bursts through the ring. In a program the size of a burst is a constant, so each size has a loop of its own,
+ * which is compiled from text. In a shared loop, V8 would treat the size as a variable.
  */
 function passBursts({ burst, call, arrays }) {
   const from = Array.from({ length: arrays }, () => Uint32Array.from({ length: burst }, (_, index) => index))

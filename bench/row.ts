@@ -1,33 +1,33 @@
 import { z } from 'zod'
 
 const figure = z.number().nullable()
-/** 10th and 90th percentile of the samples: eight of ten lie between. */
+/** 10th and 90th percentile of the samples: eight of ten samples lie between them. */
 const spread = z.tuple([z.number(), z.number()]).nullable()
 
-/** One line of the table, and one element of `rows` in the JSON file. What could not be measured is null. */
+/** One line of the table, and one element of `rows` in the JSON file. A figure that could not be measured is null. */
 export const rowSchema = z.strictObject({
   suite: z.string(),
   name: z.string(),
-  /** Median of ours, in `unit`. */
+  /** Median of our samples, in `unit`. */
   value: figure,
   unit: z.string(),
   spread,
-  /** What did the same work beside ours in this run. */
+  /** The peer, which did the same work beside ours in this run. */
   peer: z.string().nullable(),
-  /** Median of the peer's, in the same unit. */
+  /** Median of the peer's samples, in the same unit. */
   peerValue: figure,
-  /** Ours over the peer's, pair by pair; the median of those. */
+  /** The median of the ratios of our samples to the peer's, pair by pair. */
   ratio: figure,
   ratioSpread: spread,
-  /** What must be reached, in words; null for a row that only informs. */
+  /** The target in words; null for a row without a target. */
   target: z.string().nullable(),
   met: z.boolean().nullable(),
-  /** What to know about the figure; the reason, where it was not measured. */
+  /** A remark about the figure, or the reason why it was not measured. */
   note: z.string().optional(),
 })
 export type Row = z.infer<typeof rowSchema>
 
-/** A bound that a row must keep, and how the table says it. */
+/** A bound that a row must keep, and its text in the table. */
 export interface Target {
   readonly text: string
   isMet(value: number, ratio: number | null): boolean
@@ -45,7 +45,7 @@ export function ratioAtMost(limit: number): Target {
   return { text: `<= ${limit} x`, isMet: (_, ratio) => ratio !== null && ratio <= limit }
 }
 
-/** At least so many times the peer's rate, which is as much less of its time. */
+/** At least `share` times the peer's rate, so at most 1 / `share` of its time. */
 export function rateAtLeast(share: number): Target {
   return { text: `>= ${share} x its rate`, isMet: (_, ratio) => ratio !== null && 1 / ratio >= share }
 }

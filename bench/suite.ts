@@ -1,34 +1,34 @@
 import type { Distribution } from './measure.js'
 import type { Row, Target } from './row.js'
 
-/** What a file of bench/workloads exports as `suite`. The file's name is the suite's. */
+/** A suite of benchmarks: the export `suite` of a file of bench/workloads. The file's name is the suite's name. */
 export interface Suite {
   /** One line for `--list`. */
   readonly about: string
-  /** 2 MiB pages that must be free while it runs; they are borrowed when the pool has fewer. */
+  /** How many 2 MiB pages the suite and its peers need at the same time. bench/main.ts borrows them. */
   readonly hugepages: number
-  /** Whether it and its peers take turns on one processor, so that no ratio compares two that differ. */
+  /** Whether the suite and its peers take turns on one processor, so that no ratio compares two processors. */
   readonly oneProcessor: boolean
-  /** Parts that run in a process each, so that V8 knows nothing of the others: what it learns of two pools slows both. */
+  /** Parts that run in a process each: with two buffer pools in one process, V8's type feedback would slow both. */
   readonly parts?: readonly string[]
   /** @param part one of `parts`, if there are any */
   run(report: Report, part: string): Promise<void>
 }
 
-/** A figure in seconds or bytes a round, as measured, with the factor to the unit that people read. */
+/** A figure as it was measured, in seconds or bytes a round, with the factor to the unit that the table shows. */
 export interface Figure {
   readonly name: string
   readonly unit: string
-  /** What 1 second (or byte) is in that unit. */
+  /** 1 second (or byte) in that unit. */
   readonly scale: number
   readonly value: Distribution
-  /** Without a ratio where ours is itself one. */
+  /** There is no ratio if the value itself is a ratio. */
   readonly peer?: { readonly name: string; readonly value: Distribution; readonly ratio?: Distribution }
   readonly target?: Target
   readonly note?: string
 }
 
-/** Where a suite's rows go. */
+/** Turns the figures of a suite into rows, and sends these on. */
 export class Report {
   readonly #suite: string
   readonly #send: (row: Row) => void
@@ -57,7 +57,7 @@ export class Report {
     })
   }
 
-  /** Rows that belong together. When they cannot be measured, one row says so and why, and the suite goes on. */
+  /** Measures rows that belong together. If this fails, one row says why, and the suite goes on. */
   async section(name: string, measure: () => Promise<void>): Promise<void> {
     try {
       await measure()

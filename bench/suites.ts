@@ -3,7 +3,7 @@ import type { Suite } from './suite.js'
 
 const workloads = new URL('workloads/', import.meta.url)
 
-/** The suites there are: the files of bench/workloads. A new file is a new suite. */
+/** The names of all suites: the files of bench/workloads. A new file is a new suite. */
 export function suiteNames(): string[] {
   return readdirSync(workloads)
     .filter((file) => file.endsWith('.ts'))

@@ -3,7 +3,7 @@ import type { Row } from './row.js'
 const headings = ['what', 'measured', 'p10 to p90', 'peer', 'ratio', 'p10 to p90', 'target', 'met'] as const
 const missing = '-'
 
-/** The rows as an aligned table, notes below it. */
+/** The rows as an aligned table, with the notes below it. */
 export function table(rows: readonly Row[]): string {
   const measured = rows.filter((row) => row.value !== null)
   const lines = [[...headings], ...measured.map(cells)]
@@ -30,7 +30,7 @@ function range(spread: Row['spread']): string {
   return spread === null ? missing : spread.map(significant).join(' to ')
 }
 
-/** Three significant digits, written out: what is measured here is not known better. */
+/** Three significant digits, without an exponent. The measurements are not more exact. */
 function significant(value: number): string {
   if (value === 0 || !Number.isFinite(value)) return String(value)
   const decimals = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))))

@@ -1,5 +1,5 @@
-// What is asked of a caller's AbortSignal. By functions taken at import, since its own properties, or a prototype that
-// was patched later, may throw in the midst of an allocation.
+// Reads a caller's AbortSignal by functions that were taken at import. The signal's own properties, or a prototype that
+// is patched later, may throw in the middle of an allocation.
 
 const { apply } = Reflect
 const { addEventListener, removeEventListener } = EventTarget.prototype
@@ -12,7 +12,7 @@ function getter(name: 'aborted' | 'reason'): (this: AbortSignal) => unknown {
   return found
 }
 
-/** Whether it is an AbortSignal in earnest: what merely has its prototype throws when it is asked. */
+/** True for a real AbortSignal. An object that only has the prototype of one throws in the getter. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   try {
     return typeof apply(abortedOf, value, []) === 'boolean'
@@ -34,7 +34,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (isAborted(signal)) throw abortReason(signal)
 }
 
-/** Calls `listener` when the signal is aborted, unless what it returns was called before. */
+/** Calls `listener` when the signal is aborted. The returned function removes the listener. */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => {}
   apply(addEventListener, signal, ['abort', listener, { once: true }])

@@ -1,6 +1,6 @@
 /**
- * Builtin functions as they were when this was imported. A loop that ends by what one of them says ends also in a program
- * that replaces it later.
+ * Built-in functions, as they were when this file was imported. A loop whose end depends on one of them also ends in a
+ * program that replaces that function later.
  */
 export const atomicLoad = Atomics.load
 export const atomicStore = Atomics.store

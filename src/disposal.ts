@@ -1,17 +1,17 @@
-// What `using` calls at the end of a block. When the block ends by an error and the disposal throws another, both come out
-// in one SuppressedError: its `suppressed` is the block's, its `error` is the disposal's.
+// Disposal at the end of a `using` block. If the block ends by an error and the disposal throws another one, JavaScript
+// throws one SuppressedError for both: `suppressed` is the block's error, and `error` is the disposal's.
 
-/** What disposals of ours have thrown in this thread. */
+/** The errors that pinfold's own disposals have thrown in this thread. */
 const refusals = new WeakSet<object>()
 let isWatching = false
 
 /**
  * Closes an object at the end of a block.
  *
- * Of an uncaught error Node prints the enumerable properties, and those of a native SuppressedError are not enumerable
- * (ECMA-262, "SuppressedError Objects"). So a program that ends by one would see neither error, only "An error was
- * suppressed during disposal". From the first disposal of ours on that throws, Node prints both. A program that catches the
- * error sees it unchanged.
+ * Node prints the enumerable properties of an uncaught error. The two errors in a native SuppressedError are not
+ * enumerable (ECMA-262, "SuppressedError Objects"). So Node would print neither, only "An error was suppressed during
+ * disposal". After the first of pinfold's disposals that throws, Node prints both. A program that catches the error
+ * sees it unchanged.
  */
 export function disposeBy(close: () => void): void {
   try {
@@ -24,7 +24,10 @@ export function disposeBy(close: () => void): void {
   }
 }
 
-/** Disposes all of them, in this order. What one throws keeps none of the others open: the first error is thrown at the end. */
+/**
+ * Disposes all things, in this order. If one disposal throws, the others still run. The first error is thrown at the
+ * end.
+ */
 export function disposeAll(things: Iterable<{ [Symbol.dispose](): void }>): void {
   const failures: unknown[] = []
   for (const thing of things) {
@@ -37,7 +40,10 @@ export function disposeAll(things: Iterable<{ [Symbol.dispose](): void }>): void
   if (failures.length > 0) throw failures[0]
 }
 
-/** Disposals of one block that throw nest: each SuppressedError has the one before as its `suppressed`. */
+/**
+ * Makes both errors of a SuppressedError visible to Node. If several disposals of one block throw, each SuppressedError
+ * contains the previous error as its `suppressed`.
+ */
 function showSuppressed(uncaught: unknown): void {
   const nested: object[] = []
   let isOurs = false
@@ -51,7 +57,10 @@ function showSuppressed(uncaught: unknown): void {
   }
 }
 
-/** Whether it is a SuppressedError as the runtime makes it. Those that a compiler makes for an older one hide nothing. */
+/**
+ * True for a SuppressedError whose two errors can be made visible. Only the runtime's own class hides them; the class
+ * that a compiler makes for an older runtime does not.
+ */
 function hidesErrors(error: unknown): error is { readonly error: unknown; readonly suppressed: unknown } {
   if (!(error instanceof Error) || error.name !== 'SuppressedError') return false
   const properties = [

@@ -1,4 +1,4 @@
-// The public surface, and nothing else: what stands here is documented, versioned and tested against bad input.
+// The public API, and nothing else. Each export is documented, versioned and tested against bad input.
 
 export { formatAddress, type PhysicalAddress, type VirtualAddress } from './addresses.js'
 export { type ErrorCode, type ErrorDetails, PinfoldError } from './errors.js'

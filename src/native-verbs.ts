@@ -1,16 +1,18 @@
-// The addon's verbs functions, one to one with libibverbs; native/addon/verbs_*.cc. A failed verb arrives as a
-// `SystemFailure` (errors.ts) whose syscall is the verb.
+// The addon's verbs functions, one for each function of libibverbs (native/addon/verbs_*.cc). A failed verb is thrown
+// as a `SystemFailure` (errors.ts) whose syscall is the verb's name.
 //
-// `context` names an open device, everything else on it is a handle (src/rdma/contract/device-calls.ts). Arrays are filled in
-// before a call returns, and never looked at later.
+// `context` names an open device. Handles name all its other objects (src/rdma/contract/device-calls.ts). Native code
+// fills arrays in before a call returns, and never uses them later.
 
-/** What an event is of: `dispatch(context, kind, element, type)` (native/verbs/event_thread.h). */
+/**
+ * The kinds of objects that events belong to: `dispatch(context, kind, element, type)` (native/verbs/event_thread.h).
+ */
 export const eventKind = { completion: 0, async: 1 } as const
 
-/** Words of `keys`: handle, lkey, rkey, and the IOVA of the first byte, low word first. */
+/** The number of words in `keys`: handle, lkey, rkey, and the IOVA of the first byte, low word first. */
 export const keyWords = 5
 
-/** Type of a GID that an old library does not tell; the others are of `enum ibv_gid_type`. */
+/** The type of a GID if the library is too old to tell it. All other types are those of `enum ibv_gid_type`. */
 export const unknownGidType = 3
 
 export interface NativeListing {
@@ -30,7 +32,7 @@ export interface NativeGid {
   readonly interface: string
 }
 
-/** As `PortAttributes` (src/rdma/contract/device-attributes.ts), in numbers. */
+/** `PortAttributes` (src/rdma/contract/device-attributes.ts) in numbers. */
 export interface NativePort {
   readonly state: number
   readonly linkLayer: number
@@ -48,7 +50,7 @@ export interface NativePort {
   readonly physicalState: number
 }
 
-/** As `DeviceAttributes`, in numbers. */
+/** `DeviceAttributes` in numbers. */
 export interface NativeDevice {
   readonly firmware: string
   readonly nodeGuid: bigint
@@ -90,7 +92,10 @@ export interface NativeDevice {
 
 export interface NativeVerbs {
   list(): NativeListing[]
-  /** `dispatch` is called from the event loop for each event of any device of this thread; the first one given is kept. */
+  /**
+   * `dispatch` is called from the event loop for each event of each device of this thread. Only the `dispatch` of the
+   * thread's first call is used.
+   */
   open(name: string, dispatch: (context: number, kind: number, element: number, type: number) => void): number
   close(context: number): void
   keepAlive(context: number, wanted: boolean): void
@@ -157,7 +162,7 @@ export interface NativeVerbs {
     keys: Uint32Array,
   ): void
   deregister(context: number, registration: number): void
-  /** `ranges`: registration, offset, length of each. */
+  /** `ranges`: registration, offset and length of each range. */
   advise(context: number, domain: number, advice: number, flush: boolean, ranges: Float64Array): void
 
   allocateDeviceMemory(context: number, length: number, alignmentLog2: number): number
@@ -185,7 +190,7 @@ export interface NativeVerbs {
   poll(context: number, queue: number, words: Uint32Array, most: number): number
   destroyCompletionQueue(context: number, queue: number): void
 
-  /** `capacity`: requests, entries, limit; filled in with what was given. */
+  /** `capacity`: requests, entries, limit. The granted values are filled in. */
   createSharedReceiveQueue(context: number, domain: number, capacity: Uint32Array): number
   modifySharedReceiveQueue(
     context: number,
@@ -198,8 +203,8 @@ export interface NativeVerbs {
   postSharedReceive(context: number, queue: number, words: Uint32Array, stride: number, count: number): void
 
   /**
-   * `request`: `queuePairWord` of src/rdma/verbs/attribute-words.ts. The capacity is filled in as it was granted, and so is
-   * the number.
+   * `request`: the words of `queuePairWord` (src/rdma/verbs/attribute-words.ts). The granted capacity and the queue
+   * pair's number are filled in.
    */
   createQueuePair(context: number, request: Uint32Array): number
   /** `attributes`: src/rdma/verbs/attribute-words.ts. */
@@ -208,7 +213,7 @@ export interface NativeVerbs {
   destroyQueuePair(context: number, queuePair: number): void
   postSend(context: number, queuePair: number, words: Uint32Array, stride: number, count: number): void
   postReceive(context: number, queuePair: number, words: Uint32Array, stride: number, count: number): void
-  /** `group`: a path, of which GID and LID count. */
+  /** `group`: a path, of which only GID and LID are used. */
   attachMulticast(context: number, queuePair: number, group: Uint32Array): void
   detachMulticast(context: number, queuePair: number, group: Uint32Array): void
   createAddressHandle(context: number, domain: number, path: Uint32Array): number
@@ -217,19 +222,24 @@ export interface NativeVerbs {
   readonly test: NativeVerbsTest
 }
 
-/** For tests: native/verbs/chosen_library.h. What is chosen counts for all threads, and for devices opened later. */
+/** For tests (native/verbs/chosen_library.h). A choice applies to all threads, and to devices that are opened later. */
 export interface NativeVerbsTest {
-  /** With `noOp` there is no device but 'noop0', which does nothing; with `faults` calls can be made to fail, and are counted. */
+  /**
+   * With `noOp`, the only device is 'noop0', which does nothing. With `faults`, calls can be made to fail, and are
+   * counted.
+   */
   choose(noOp: boolean, faults: boolean): void
-  /** The `nth` call of a function from now on fails, once; '' is any but those that fetch events. */
+  /**
+   * Makes the `nth` call of a function from now on fail, once. '' means any function except those that fetch events.
+   */
   inject(functionName: string, nth: number, errno: number): void
-  /** Injects nothing, and counts calls from 0. */
+  /** Stops injecting errors, and counts calls from 0 again. */
   clear(): void
-  /** The device is pulled out: 'noop0' says so, and every call fails with EIO until `clear`. */
+  /** Pulls the device out: 'noop0' reports that as an event, and every call fails with EIO until `clear`. */
   remove(): void
-  /** 'noop0' tells an event of itself or of its port. */
+  /** Makes 'noop0' report an event of itself or of its port. */
   happen(type: number, port: number): void
   calls(): Readonly<Record<string, number>>
-  /** Objects that were made and not destroyed, open devices included. */
+  /** The number of objects that were made and not destroyed, including open devices. */
   live(): number
 }

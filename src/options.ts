@@ -3,31 +3,31 @@ import { isAbortSignal } from './abort.js'
 import { cut, PinfoldError } from './errors.js'
 import { describe, parseSize } from './sizes.js'
 
-// The door: a caller's words are checked here once, by a schema; behind it there are only plain typed values.
+// A caller's options are checked here once, by a schema. The code behind it works with plain typed values.
 
 const sizeExpected = "expected a size in bytes, or with a unit such as '64MiB'"
 
-/** A size in bytes, or written with its unit ('64MiB'); its output is bytes, a safe positive integer. */
+/** A size in bytes, or a text with its unit ('64MiB'). The output is bytes, a safe positive integer. */
 export const sizeOption = z.lazy(() =>
   z.union([z.number(), text(longestKey)], { error: sizeExpected }).transform((value, context) => {
     try {
       return parseSize(value)
     } catch {
-      // The message is ours, since the door below adds the option's name and what was received.
+      // `checked` adds the option's name and the received value to this message.
       context.addIssue({ code: 'custom', message: sizeExpected })
       return z.NEVER
     }
   }),
 )
 
-// Whatever has a size is bounded before zod looks into it: an array may say that it has 2^32 - 1 elements and take no
-// memory, and zod makes an array of that size, or an error for each element, until the process has no memory left.
+// Every list, object and text is bounded before zod looks into it. An array may claim 2^32 - 1 elements and take no
+// memory. zod would make an array of that size, or an error for each element, until the process has no memory left.
 
-/** Most options of one object, wrong ones included. */
+/** The most options of one object, including wrong ones. */
 const mostOptions = 256
-/** Most characters of the name of an option, or of another key. */
+/** The most characters in the name of an option, or in another key. */
 const longestKey = 1000
-/** Most characters of a path (limits.h, PATH_MAX). */
+/** The most characters of a path (limits.h, PATH_MAX). */
 export const longestPath = 4096
 
 /** An object with these properties and no others. */
@@ -36,7 +36,7 @@ export function optionsObject<Shape extends z.ZodRawShape>(shape: Shape) {
   return record<z.input<typeof options>>('expected an object').pipe(options)
 }
 
-/** An object of few keys: what another schema may look into. */
+/** An object with a bounded number of keys, so that another schema may look into it. */
 export function record<Input>(expected: string) {
   return z.custom<Input>(isRecord, { error: expected, abort: true }).refine(hasBoundedKeys, {
     error: `expected at most ${mostOptions} options, with names of at most ${longestKey} characters`,
@@ -45,18 +45,19 @@ export function record<Input>(expected: string) {
 }
 
 /**
- * Whether it may have been meant as an object of named values. Bytes are none, nor is a boxed string, nor what inherits
- * from them: each element would be looked at as an option, and a region passed by mistake has millions.
+ * True if the caller may have meant the value as an object of named options. Arrays, bytes, boxed strings and objects
+ * that inherit from them are refused: zod would look at each element as an option, and a region that is passed by
+ * mistake has millions.
  */
 export function isRecord(value: unknown): value is object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   return !indexed.some((type) => value instanceof type)
 }
 
-/** What has an own property for each index. */
+/** The types whose values contain elements or bytes instead of named options. */
 const indexed = [Array, Object.getPrototypeOf(Uint8Array), DataView, String]
 
-/** As zod looks for keys that it does not know: inherited ones too. */
+/** Counts the keys as zod looks for unknown keys: inherited ones, too. */
 function hasBoundedKeys(value: unknown): boolean {
   let count = 0
   for (const key in Object(value)) {
@@ -66,7 +67,7 @@ function hasBoundedKeys(value: unknown): boolean {
   return true
 }
 
-/** How many elements an array may have, and what its error says. */
+/** The number of elements that an array may have, and the text of its error. */
 interface Bounds {
   readonly least?: number
   readonly most: number
@@ -74,8 +75,8 @@ interface Bounds {
 }
 
 /**
- * An array of `item`s, as an array of our own: the caller's may change, or be a Proxy. Its length is read once. The first
- * wrong element ends it.
+ * An array of `item`s. The output is a copy, since the caller's array may change or be a Proxy. Its length is read
+ * once. The check ends at the first wrong element.
  */
 export function list<Item extends z.ZodType>(item: Item, { least = 0, most, expected }: Bounds) {
   return z
@@ -106,7 +107,10 @@ function isCount(length: unknown, least: number, most: number): boolean {
   return typeof length === 'number' && length >= least && length <= most
 }
 
-/** An object of `value`s by keys that are not known beforehand, as a Map. The first wrong key or value ends it. */
+/**
+ * An object of `value`s whose keys are not known beforehand. The output is a Map. The check ends at the first wrong key
+ * or value.
+ */
 export function table<Key extends z.ZodType<string>, Value extends z.ZodType>(
   keySchema: Key,
   valueSchema: Value,
@@ -131,7 +135,7 @@ export function table<Key extends z.ZodType<string>, Value extends z.ZodType>(
     })
 }
 
-/** The keys of an object of the caller's; undefined where there are too many. */
+/** The keys of a caller's object; undefined if there are more than `most`. */
 export function boundedKeys(given: object, most: number): readonly string[] | undefined {
   const keys = Object.keys(given)
   return keys.length <= most ? keys : undefined
@@ -141,7 +145,7 @@ export function tooManyKeys(most: number): string {
   return `expected at most ${most} names`
 }
 
-/** What is wrong with an element, as its container's own issue. */
+/** Adds the first problem of an element to the issues of its container. */
 function addWithin(context: z.RefinementCtx, key: PropertyKey, { issues }: z.ZodError): void {
   const [issue] = issues
   if (issue !== undefined) context.issues.push({ ...issue, path: [key, ...issue.path], input: undefined })
@@ -155,9 +159,9 @@ export function text(most: number, error?: string) {
 export const signalOption = z.lazy(() => z.custom<AbortSignal>(isAbortSignal, { error: 'expected an AbortSignal' }))
 
 /**
- * The caller's `value` as `schema` understands it.
+ * Checks a caller's `value` by `schema`, and returns the schema's output.
  *
- * @param subject what it is, as the message names it: 'allocate', 'hold'
+ * @param subject the name of the value in the message: 'allocate', 'hold'
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` that names the first wrong option and what was received
  */
 export function checked<Schema extends z.ZodType>(subject: string, schema: Schema, value: unknown): z.output<Schema> {
@@ -172,7 +176,7 @@ export function checked<Schema extends z.ZodType>(subject: string, schema: Schem
   throw refusal
 }
 
-/** The error for a value of the caller's that threw when it was looked at: it has a getter, or is a Proxy. */
+/** The error for a caller's value that threw when it was read: it has a getter, or is a Proxy. */
 export function unreadable(subject: string, received: unknown, cause: unknown): PinfoldError {
   return new PinfoldError(`${subject}: ${describe(received)} cannot be read: its getter or Proxy threw`, {
     code: 'ERR_INVALID_ARGUMENT',
@@ -200,8 +204,8 @@ function refused(subject: string, error: z.ZodError, value: unknown): PinfoldErr
 type Issue = z.core.$ZodIssue
 
 /**
- * The choice of a union that the caller probably meant: the only one with the fewest problems, all of them inside the value.
- * Otherwise the issue itself.
+ * The problem to report for a union. If exactly one choice of the union has the fewest problems, and all of them are
+ * inside the value, the caller probably meant that choice: its first problem. Otherwise the issue itself.
  */
 function meant(issue: Issue | undefined): Issue | undefined {
   if (issue?.code !== 'invalid_union') return issue
@@ -215,7 +219,10 @@ function isInside({ code, path }: Issue): boolean {
   return path.length > 0 || code === 'unrecognized_keys'
 }
 
-/** Zod's own messages without their heading, and without the type received, which stands in ours with the value. */
+/**
+ * Zod's message without its heading and without the received type. Our own message contains the received value and its
+ * type.
+ */
 function inOurWords(message: string): string {
   return message.replace(/^(?:Invalid|Too) \w+: (?=expected)/, '').replace(/, received \w+$/, '')
 }
@@ -227,7 +234,8 @@ function property(from: unknown, key: PropertyKey): unknown {
 /**
  * Checks that [offset, offset + length) lies in [0, size).
  *
- * @throws PinfoldError `ERR_OUT_OF_RANGE` that names the value: negative, fractional, NaN, of another type, or past the end
+ * @throws PinfoldError `ERR_OUT_OF_RANGE` that names the value: negative, fractional, NaN, of another type, or past the
+ *   end
  */
 export function checkRange(subject: string, offset: number, length: number, size: number): void {
   // Each comparison is written so that NaN and other types fail it.

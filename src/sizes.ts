@@ -26,18 +26,18 @@ const units: Readonly<Record<string, number>> = {
 }
 
 /**
- * A size in options: bytes as a number, or a string with its unit: '64MiB' is 67,108,864, '64MB' 64,000,000.
+ * A size in options: a number of bytes, or a string with a unit. '64MiB' is 67,108,864 bytes, '64MB' is 64,000,000.
  *
- * Units are B; KiB, MiB, GiB, TiB (powers of 1024); K, M, G, T, in either case, which are the same as on the command
- * line and in DPDK ('2M' is '2MiB'); kB or KB, MB, GB, TB (powers of 1000). The case of the others matters, and a string
- * needs a unit: '4096' is refused. A fraction is taken where it makes whole bytes: '1.5GiB'.
+ * Units are B; KiB, MiB, GiB, TiB (powers of 1024); K, M, G, T (the same powers, as on the command line and in DPDK:
+ * '2M' is '2MiB'); kB or KB, MB, GB, TB (powers of 1000). K, M, G and T may be lower-case; the case of all other units
+ * matters. A string needs a unit: '4096' is refused. A fraction is accepted if it makes whole bytes: '1.5GiB'.
  */
 export type Size = number | string
 
 /**
- * A size in bytes.
+ * Parses a size, and returns it in bytes.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no safe positive integer of bytes, or has no known unit.
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` if the result is no safe positive integer, or the unit is not known
  */
 export function parseSize(size: Size): number {
   const bytes = typeof size === 'number' ? size : parseWritten(size)
@@ -48,7 +48,7 @@ export function parseSize(size: Size): number {
   )
 }
 
-/** Longer than any number that is a size. */
+/** The most characters of a size. No valid size is longer. */
 const longestSize = 1000
 
 function parseWritten(text: unknown): number | undefined {
@@ -59,10 +59,10 @@ function parseWritten(text: unknown): number | undefined {
 }
 
 /**
- * A size for people, as pages are named ('2MiB'): in the largest binary unit, up to TiB, that is not above it; with one
- * decimal, rounded, where that does not divide it ('1.5GiB').
+ * Formats a size for people, as pages are named ('2MiB'). It uses the largest binary unit up to TiB that is not above
+ * the size. If the size is no multiple of that unit, it is rounded to one decimal ('1.5GiB').
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` for what is no number
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` for a value that is not a number
  */
 export function formatSize(bytes: number): string {
   if (typeof bytes !== 'number' || Number.isNaN(bytes)) {
@@ -79,8 +79,8 @@ export function formatSize(bytes: number): string {
 }
 
 /**
- * A value as an error message shows it: short, with its type. No text is made of what it is cut from, and no code of the
- * value's (a getter, toString, a Proxy's trap) runs.
+ * A value as an error message shows it: short, with its type. A long value is never converted to text in full. None of
+ * the value's own code runs (a getter, toString, a Proxy's trap).
  */
 export function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value)

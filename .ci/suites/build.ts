@@ -1,7 +1,7 @@
 import { Checks, type Outcome } from '../outcome.js'
 import { run } from '../processes.js'
 
-/** Type check of the sources, the tests, the benchmarks and this tooling. */
+/** Checks the types of the sources, the tests, the benchmarks and this tooling. */
 export async function types(): Promise<Outcome> {
   const checks = new Checks('types')
   const { status, output } = await run('node_modules/.bin/tsc', ['--build', 'tsconfig.json', '--pretty', 'false'])
@@ -9,7 +9,7 @@ export async function types(): Promise<Outcome> {
   return checks.outcome()
 }
 
-/** The addon and dist/, as the demo builds them. */
+/** Builds the addon and dist/, as the demo does. */
 export async function build(): Promise<Outcome> {
   const checks = new Checks('build')
   const { status, output } = await run('bash', ['.ci/setup', 'build'], { minutes: 15 })

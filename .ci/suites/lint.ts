@@ -5,7 +5,7 @@ import { lintCycles, lintFile, type Violation } from '../modules/lint.js'
 import { Checks, type Outcome } from '../outcome.js'
 import { run } from '../processes.js'
 
-/** Format and lint of everything, and the dependencies between the modules. */
+/** Checks the format and lint of all files, and the dependencies between the modules. */
 export async function lint(): Promise<Outcome> {
   const checks = new Checks('lint')
   const files = await repositoryFiles()
@@ -31,7 +31,7 @@ export async function lint(): Promise<Outcome> {
   return checks.outcome()
 }
 
-/** Nothing if the lint has found what a case expects. */
+/** Empty if the lint has found what a case expects. */
 function mistaken(violations: readonly Violation[], expects: readonly string[]): string {
   const found = violations.map(({ message }) => message)
   const right = found.length === expects.length && found.every((message, i) => message.includes(expects[i] ?? ''))
@@ -46,10 +46,10 @@ function isSource(file: string): boolean {
   return /^(src|native|test|bench|\.ci)\//.test(file) && /\.(ts|mts|cc|h|c)$/.test(file)
 }
 
-// In a container the checkout may belong to somebody else, and git would refuse to read it.
+// In a container the checkout may belong to another user, and git would refuse to read it.
 const trusting = ['-c', `safe.directory=${process.cwd()}`]
 
-/** What git tracks or would add: build outputs are ignored, files not yet committed are not. */
+/** The files that git tracks or would add: also files that are not yet committed, but no build outputs. */
 async function repositoryFiles(): Promise<string[]> {
   const { status, output } = await run('git', [...trusting, 'ls-files', '--cached', '--others', '--exclude-standard'])
   if (status !== 0) throw new Error(`git ls-files failed: ${output}`)
@@ -61,7 +61,7 @@ async function checkCommand(checks: Checks, name: string, command: string, args:
   checks.add(name, status === 0 ? '' : output || `${command} ended with status ${status}`)
 }
 
-/** biome's complaints, a line each; its own report shows ten lines for every one. */
+/** biome's complaints, one line each. biome's own report has ten lines for each complaint. */
 async function biome(): Promise<string> {
   const settings = ['--error-on-warnings', '--diagnostic-level=warn', '--max-diagnostics=none', '--reporter=github']
   const { status, output } = await run('node_modules/.bin/biome', ['check', ...settings, '.'])

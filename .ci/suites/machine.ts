@@ -7,7 +7,7 @@ import { Checks, type Outcome } from '../outcome.js'
 const pools = '/sys/kernel/mm/hugepages'
 const journals = '/run/pinfold'
 
-/** The machine as it was before the suites; they are to leave it so. Their temporary files are in a folder of ours. */
+/** The state of the machine before the suites, which they must restore. Their temporary files are in our folder. */
 export class Machine {
   readonly #folder = mkdtempSync(join(tmpdir(), 'pinfold-test-'))
   readonly #before = look()
@@ -18,11 +18,11 @@ export class Machine {
     process.env.TMPDIR = this.#folder
   }
 
-  /** Looks again, and takes the folder away. */
+  /** Compares the machine with its earlier state, and removes the folder. */
   async check(): Promise<Outcome> {
     const checks = new Checks('machine')
     await checks.that('no temporary file of a test is left', () => {
-      // What tools keep there (caches of tsx and vitest) goes with the folder.
+      // The caches that tsx and vitest keep there are removed with the folder.
       assert.deepEqual(
         readdirSync(this.#folder).filter((name) => name.startsWith('pinfold')),
         [],
@@ -39,7 +39,7 @@ export class Machine {
   }
 }
 
-/** Other processes that have lent hugepages, such as another test run: what they change cannot be told from ours. */
+/** Other processes with open loans, such as another test run. Their changes cannot be told apart from ours. */
 function lenders(): number[] {
   const pids = list(journals).map((name) => Number(/^loan-(\d+)-/.exec(name)?.[1]))
   return pids.filter((pid) => pid !== process.pid && existsSync(`/proc/${pid}`))
@@ -63,7 +63,7 @@ function list(folder: string): string[] {
   try {
     return readdirSync(folder)
   } catch {
-    return [] // not there, or root's: then what is in it is nothing that this user could have left
+    return [] // the folder does not exist, or only root may read it: then this user has left nothing in it
   }
 }
 

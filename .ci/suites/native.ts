@@ -8,7 +8,7 @@ const sanitizers = {
   tsan: { flags: 'thread', env: { TSAN_OPTIONS: 'halt_on_error=0:second_deadlock_stack=1' } },
 }
 
-/** The core's own tests, without Node, under a sanitizer. Each program reports TAP. */
+/** Runs the core's own tests, without Node, under a sanitizer. Each program reports TAP. */
 export async function native(sanitizer: keyof typeof sanitizers): Promise<Outcome> {
   const suite = `native-${sanitizer}`
   const started = performance.now()
@@ -21,7 +21,7 @@ export async function native(sanitizer: keyof typeof sanitizers): Promise<Outcom
     ['--build', folder, '--parallel', String(availableParallelism())],
   ]) {
     const { status, output } = await run('cmake', args, { minutes: 15 })
-    // Without make's progress, so that the first lines that are shown are the compiler's.
+    // This removes make's progress, so that the first lines that are shown are the compiler's.
     if (status !== 0) return silent(suite, output.replace(/^\[ *\d+%\].*\n/gm, ''), seconds())
   }
 
@@ -43,15 +43,15 @@ export async function native(sanitizer: keyof typeof sanitizers): Promise<Outcom
 }
 
 /**
- * The sanitizers of GCC 12 map their shadow memory at fixed places, and a kernel that randomizes by 32 bits (since 6.6)
- * now and then puts something else there. setarch -R turns that off, where the container allows it.
+ * The sanitizers of GCC 12 map their shadow memory at fixed places. A kernel that randomizes addresses by 32 bits
+ * (since 6.6) sometimes puts other memory there. setarch -R turns randomization off, if the container allows this.
  */
 async function withoutAddressRandomization(): Promise<string[]> {
   const { status } = await run('setarch', ['-R', 'true'])
   return status === 0 ? ['setarch', '-R'] : []
 }
 
-/** Reads a TAP report; a test that the plan promised and that did not report has failed, and so has a sanitizer. */
+/** Reads a TAP report. Missing reports of planned tests count as a failure, and so does a sanitizer's exit status. */
 export function readTap(program: string, output: string, status: number): Omit<Outcome, 'suite' | 'seconds'> {
   const failed: Failure[] = []
   const skipped: Skipped[] = []

@@ -6,7 +6,7 @@ import { Checks, type Outcome } from '../outcome.js'
 import { run } from '../processes.js'
 import type { Node } from './vitest.js'
 
-/** The tarball as a user's package manager sees it: what is in it, and that it works where nothing else is. */
+/** Checks the tarball as a user's package manager sees it: its contents, and its use in an otherwise empty folder. */
 export function packed(node: Node): Promise<Outcome> {
   return withTarball(async (checks, folder, tarball) => {
     await checkContents(checks, tarball)
@@ -17,7 +17,7 @@ export function packed(node: Node): Promise<Outcome> {
   })
 }
 
-/** The tarball on other Nodes. */
+/** Checks the use of the tarball on other Node versions. */
 export function packedOn(nodes: readonly Node[]): Promise<Outcome> {
   return withTarball(async (checks, folder, tarball) => {
     await install(checks, folder, tarball)
@@ -25,7 +25,7 @@ export function packedOn(nodes: readonly Node[]): Promise<Outcome> {
   })
 }
 
-/** Runs the checks in an empty folder that has the tarball in it. */
+/** Makes the tarball in an empty folder, and runs the checks there. */
 async function withTarball(body: (checks: Checks, folder: string, tarball: string) => Promise<void>): Promise<Outcome> {
   const checks = new Checks('packed')
   const folder = mkdtempSync(join(tmpdir(), 'pinfold-packed-'))
@@ -54,7 +54,7 @@ async function checkContents(checks: Checks, tarball: string): Promise<void> {
       'no prebuilt addon',
     )
     const strangers = files.filter((file) => !/^package\/(dist|docs|prebuilds)\/|^package\/[^/]+$/.test(file))
-    assert.deepEqual(strangers, [], 'what is not for users is packed')
+    assert.deepEqual(strangers, [], 'files that are not for users are packed')
   })
   await checks.that(
     'its library is one file, whose zod comes with its licence: importing it loads no package',
@@ -72,7 +72,7 @@ async function checkContents(checks: Checks, tarball: string): Promise<void> {
         [],
       )
       assert.match(licence, /MIT License/)
-      // One `import { z } from 'zod'` in src/ brings them all: a bundler cannot see into that object.
+      // One `import { z } from 'zod'` in src/ would bring all languages, since a bundler cannot see into that object.
       assert.deepEqual(library.match(/zod\/v4\/locales\/(?!en\.js)\S+/g) ?? [], [], "zod's languages are in it")
     },
   )

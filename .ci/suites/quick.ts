@@ -6,15 +6,16 @@ import { currentNode, vitest } from './vitest.js'
 
 /** Seconds that all of `npm test -- --quick` may take. */
 const budget = 60
-/** Seconds for the start and the end of vitest, and how long a file takes that was never run here. */
+/** Seconds for the start and the end of vitest. */
 const overhead = 4
+/** Seconds of a file that has never run here. */
 const unknown = 5
 
 /**
- * The tests of the modules that differ from the main branch, the shortest first, as many as the time allows; unit tests and those
- * in a virtual machine are not among them. The others count as skipped.
+ * Runs the tests of the modules that differ from the main branch, the shortest first, as many as the time allows. The
+ * others count as skipped. Unit tests and tests in a virtual machine are left out.
  *
- * @param started when the run began, as `performance.now()` has it
+ * @param started the time at which the run began, from `performance.now()`
  */
 export async function quickTests(started: number): Promise<Outcome[]> {
   const files = testsOf(await changedFiles()).filter((file) => !/\.(unit|lab)\.test\.ts$/.test(file))

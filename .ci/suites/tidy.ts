@@ -16,8 +16,8 @@ function sources(): string[] {
 }
 
 /**
- * clang-tidy takes seconds a file, so what passed is remembered by the hash of all that it depends on: the file,
- * what it includes, the settings and the tool.
+ * clang-tidy takes seconds a file, so a file that passed is remembered. The key is a hash of everything on which the
+ * result depends: the file, its includes, the settings and the tool.
  */
 async function clangTidy(workers: number): Promise<string> {
   const configured = await run('cmake', [
@@ -46,12 +46,12 @@ async function clangTidy(workers: number): Promise<string> {
     })
     .filter(({ passed }) => !existsSync(passed))
 
-  // A header's complaint comes up in every file that includes it.
+  // A complaint about a header appears for every file that includes the header.
   const complaints = new Set<string>()
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const { status, output } = await run('clang-tidy', ['-p', 'build/tidy', '--quiet', next.file], { minutes: 5 })
-      // Ended by a signal: whoever interrupts the suites does not wait for the other files.
+      // A signal ended clang-tidy: the suites were interrupted, so the other files are not checked.
       if (status > 128) waiting.length = 0
       if (status === 0) writeFileSync(next.passed, '')
       else for (const complaint of complaintsIn(output)) complaints.add(complaint)
@@ -61,7 +61,7 @@ async function clangTidy(workers: number): Promise<string> {
   return [...complaints].join('\n')
 }
 
-/** The file and every header of ours that it includes, however deep. */
+/** The file and every header of ours that it includes, directly or indirectly. */
 function withIncludes(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file) || !existsSync(file)) return seen
   seen.add(file)
@@ -77,7 +77,7 @@ function complaintsIn(output: string): string[] {
   return text.split(/^(?=\S+:\d+:\d+: (?:error|warning))/m).map((complaint) => complaint.trimEnd())
 }
 
-/** One configuration that knows every native file: the addon, the core and the tests. */
+/** The settings of one configuration for every native file: the addon, the core and the tests. */
 async function tidySettings(): Promise<string[]> {
   const { status, output } = await run('node', [
     '-p',

@@ -11,16 +11,16 @@ export interface VitestRun {
   readonly node: Node
   /** The projects. */
   readonly chosen: readonly string[]
-  /** Files of theirs that are not run. */
+  /** Files of these projects that are not run. */
   readonly without?: readonly string[]
-  /** The only files of theirs that are run; all by default. */
+  /** The only files of these projects that are run. Default: all. */
   readonly files?: readonly string[]
 }
 
 /** Runs vitest projects on one Node, and counts what vitest reported for each of them. */
 export async function vitest({ node, chosen, without = [], files = [] }: VitestRun): Promise<Outcome[]> {
   const started = performance.now()
-  // Named by the process, so that two runs at once do not read each other's.
+  // The name contains the pid, so that two runs at the same time do not read each other's report.
   const file = `build/reports/vitest-${node.label}-${chosen.join('-')}-${process.pid}.json`
   const args = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=.ci/vitest-reporter.ts']
   const which = [
@@ -49,7 +49,7 @@ export async function vitest({ node, chosen, without = [], files = [] }: VitestR
   })
   const others = report.records.filter((record) => !chosen.includes(record.suite))
   if (others.length > 0) outcomes.push(count(`vitest (Node ${node.label})`, others, 0))
-  // Counted failures explain a bad status; without any, something went wrong outside the tests (a teardown, a crash).
+  // Counted failures explain a bad status. Without any, something failed outside the tests (a teardown, a crash).
   if (status !== 0 && outcomes.every(({ failed }) => failed.length === 0)) {
     outcomes.push(silent(`vitest (Node ${node.label})`, `every test passed, but vitest ended with status ${status}`, 0))
   }
@@ -68,14 +68,14 @@ function count(suite: string, records: readonly TestRecord[], seconds: number): 
 }
 
 export interface Node {
-  /** What the summary calls it: its full version. */
+  /** The name in the summary: the full version. */
   readonly label: string
   readonly path: string
 }
 
 export const currentNode: Node = { label: process.versions.node, path: process.execPath }
 
-/** The Node of that major version out of .ci/nodes, where set-up has put it. */
+/** The Node of a major version from .ci/nodes, where the set-up has installed it. */
 export function nodeOf(major: string): Node {
   const folder = `.ci/nodes/node_modules/node-${major}-${process.arch}`
   const { version }: { version: string } = JSON.parse(readFileSync(`${folder}/package.json`, 'utf8'))

@@ -1,6 +1,6 @@
-// In the lab: `register.mjs PEER BYTES`. It is a peer itself (../peers/line_protocol.h) with two workloads, both of which
-// register BYTES of 2 MiB pages with rxe0 and end that again: 'pinfold' does it here, 'verbs' in the C program PEER. So
-// both are sampled in turn, in one machine, by whoever asks from outside.
+// Runs in the lab: `register.mjs PEER BYTES`. It is itself a peer (../peers/line_protocol.h) with two workloads. Both
+// register BYTES of 2 MiB pages with rxe0 and deregister them again: 'pinfold' in this process, 'verbs' in the C
+// program PEER. So the benchmark outside samples both in turn, in one virtual machine.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
@@ -12,12 +12,13 @@ const bytes = Number(size)
 const file = '/dev/hugepages/registered'
 const access = ['localWrite', 'remoteWrite']
 /**
- * Samples of a small region, of which the kernel's part is short, until V8 has compiled ours. Short ones: out of one long
- * loop it compiles that loop, with all that is called in it, and not what the next call of `register` needs.
+ * How many samples of a small region come first, so that V8 compiles our code. The kernel's part of them is short. The
+ * samples are short, too: in one long loop, V8 compiles that loop with everything that it calls, and not the code that
+ * the next call of `register` needs.
  */
 const warmUp = 1000
 
-// Our thread alone, and the peer, which inherits it: they never run at once.
+// This binds only our main thread, and the peer, which inherits the binding. The two never run at the same time.
 spawnSync('taskset', ['-pc', '1', `${process.pid}`])
 writeFileSync('/proc/sys/vm/nr_hugepages', `${bytes / 2 ** 21}`)
 const memory = openRegistrySync({})
@@ -25,7 +26,7 @@ const region = memory.allocateSync('registered', { size: bytes, pages: '2MiB', b
 const device = openDevice('rxe0')
 const domain = device.createDomain()
 
-/** Seconds of so many rounds, after one that is not timed, as in C. */
+/** Runs the rounds, after one that is not timed, as in C. Returns their seconds. */
 function register(whole, rounds) {
   memory.registerSync(whole, domain, access).close()
   const start = process.hrtime.bigint()
@@ -38,7 +39,7 @@ for (let sample = 0; sample < warmUp; sample++) register(small, 3)
 small.close()
 
 const peer = spawn(program, ['rxe0', file], { stdio: ['pipe', 'pipe', 'inherit'] })
-// Why it has ended stands on stderr, or was its answer.
+// The peer has written the reason why it ended to stderr, or as its answer.
 peer.on('close', (status) => {
   if (status !== 0) process.exit(1)
 })

@@ -1,6 +1,6 @@
-// Starts DPDK's environment for a peer that calls DPDK itself: on one processor of those that this process may use, on
-// 2 MiB pages, with no device, and with nothing left of it in /run or on a hugetlbfs mount. Peers whose name begins
-// with dpdk_ are compiled and linked with what pkg-config says of libdpdk (bench/peer.ts).
+// Starts DPDK's environment for a peer that calls DPDK itself. The environment uses one of the processors that this
+// process may use, 2 MiB pages and no device, and leaves nothing in /run or on a hugetlbfs mount. Peers whose name
+// begins with dpdk_ are compiled and linked with the flags of libdpdk from pkg-config (bench/peer.ts).
 #pragma once
 
 #ifndef _GNU_SOURCE
@@ -24,7 +24,7 @@ static inline void start_eal(void) {
   char* arguments[] = {
       "peer",        "--lcores", processor, "--in-memory", "--no-pci", "--no-telemetry", "--single-file-segments",
       "--log-level", "*:error",  NULL};
-  // It makes a folder even for what it keeps in memory alone, and leaves it there; this one goes at once.
+  // DPDK makes a runtime folder even if it keeps everything in memory, and does not remove it. This code removes it.
   char runtime[] = "/tmp/pinfold-dpdk-XXXXXX";
   if (mkdtemp(runtime) == NULL || setenv("RUNTIME_DIRECTORY", runtime, 1) != 0) give_up("mkdtemp");
   const int started = rte_eal_init((int)(sizeof arguments / sizeof *arguments) - 1, arguments);

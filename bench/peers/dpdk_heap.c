@@ -1,5 +1,5 @@
-// rte_malloc and rte_free, called in DPDK itself: of some hundreds of blocks that are kept, one is freed and another is
-// allocated in its place.
+// rte_malloc and rte_free of DPDK itself. The peer keeps some hundreds of blocks. A round frees one of them and
+// allocates another in its place.
 #include "dpdk_eal.h"
 
 #include <rte_malloc.h>
@@ -14,7 +14,7 @@ struct blocks {
 
 static struct blocks small, page, mixed;
 
-// xorshift32 (Marsaglia, "Xorshift RNGs", 2003), since heap.ts draws the very same numbers.
+// xorshift32 (Marsaglia, "Xorshift RNGs", 2003). heap.ts draws the same numbers.
 static inline uint32_t next_word(uint32_t* state) {
   *state ^= *state << 13;
   *state ^= *state >> 17;

@@ -1,6 +1,6 @@
-// rte_mbuf by one thread: packets are allocated until so many are kept, then freed. A round is that, once.
+// rte_mbuf of DPDK itself, by one thread. A round allocates packets until 512 or 32 are kept, then frees them.
 //
-//   dpdk_packet COUNT BYTES    packets, and the size of each one's buffer with its headroom
+//   dpdk_packet COUNT BYTES    packets, and the size of each packet's buffer with its headroom
 #include "dpdk_eal.h"
 
 #include <rte_mbuf.h>

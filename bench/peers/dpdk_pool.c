@@ -1,5 +1,5 @@
-// rte_mempool with a cache of 512, by one thread: elements are taken in bursts until so many are kept, then given back
-// in bursts. A round is that, once.
+// rte_mempool of DPDK itself with a cache of 512, by one thread. A round takes elements in bursts until 512 or 8192 are
+// kept, then gives them back in bursts.
 //
 //   dpdk_pool COUNT BYTES    elements, and the size of each
 #include "dpdk_eal.h"
@@ -12,7 +12,7 @@
 static struct rte_mempool* pool;
 static void* kept[MOST];
 
-// Both are constants wherever this is called, as they are in a program that has a burst size.
+// keep_count and n are constants in each call, as they are in a program with a fixed size of bursts.
 static inline __attribute__((always_inline)) double keep_some(unsigned keep_count, unsigned n, uint64_t rounds) {
   uint64_t sum = 0;
   const double start = now();
@@ -33,7 +33,7 @@ static double keep512_32(uint64_t rounds) { return keep_some(512, 32, rounds); }
 static double keep512_64(uint64_t rounds) { return keep_some(512, 64, rounds); }
 static double keep8192_32(uint64_t rounds) { return keep_some(8192, 32, rounds); }
 
-// Bursts of 32, each element looked at once, and given back.
+// A round takes a burst of 32, reads the address of each element, and gives the burst back.
 static double look_32(uint64_t rounds) {
   uint64_t sum = 0;
   const double start = now();

@@ -1,7 +1,7 @@
-// rte_ring with elements of four bytes, as DPDK has it: values are enqueued in bulk and dequeued again, by one thread.
-// A round is n values in and out.
+// rte_ring of DPDK itself, with elements of four bytes. One thread enqueues values and dequeues them again. A round is
+// n values in and out.
 //
-//   dpdk_ring COUNT [FIRST SECOND]    slots of each ring; the processors of the two threads that pass values on
+//   dpdk_ring COUNT [FIRST SECOND]    slots of each ring; the processors of the two threads of between_32
 #include "dpdk_eal.h"
 
 #include <pthread.h>
@@ -14,7 +14,7 @@
 
 static struct rte_ring* single;
 static struct rte_ring* shared;
-// The same, at odd positions.
+// The same, with odd positions.
 static struct rte_ring* single_odd;
 static struct rte_ring* shared_odd;
 static uint32_t in[2][MOST];
@@ -22,8 +22,8 @@ static uint32_t out[2][MOST];
 
 enum call { BULK, BURST };
 
-// All but the ring and the rounds are constants wherever this is called, as they are in a program that has a burst
-// size.
+// All arguments but the ring and the rounds are constants in each call, as they are in a program with a fixed size of
+// bursts.
 static inline __attribute__((always_inline)) double pass(struct rte_ring* ring, unsigned n, enum call call,
                                                          unsigned arrays, uint64_t rounds) {
   uint64_t sum = 0;

@@ -1,11 +1,11 @@
-// The floor of a registration: ibv_reg_mr(3) and ibv_dereg_mr(3) of all of a file on hugetlbfs. Whoever is measured
-// beside it registers the same file: how the kernel's records of its pages lie in memory decides some percents of the
-// time.
+// The floor of a registration: ibv_reg_mr(3) and ibv_dereg_mr(3) of a whole file on hugetlbfs. The program that is
+// measured beside it registers the same file. The place of the kernel's records of the pages changes the time by some
+// percent.
 //
 //   ibv_reg_mr DEVICE FILE
 //
-// Workload 'register': a round is one registration, and its end. One more comes first, untimed: what was just woken
-// finds its code in no cache.
+// Workload 'register': a round is one registration and its deregistration. One more round comes first and is not timed,
+// since a process that was just woken finds its code in no cache.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <infiniband/verbs.h>
@@ -61,7 +61,7 @@ static void map_file(const char* path) {
 int main(int argc, char** argv) {
   if (argc != 3) {
     errno = EINVAL;
-    give_up("two arguments wanted");
+    give_up("expected two arguments");
   }
   domain = ibv_alloc_pd(open_device(argv[1]));
   if (domain == NULL) give_up("ibv_alloc_pd");

@@ -1,7 +1,7 @@
-// How a peer is driven: it reads lines "run NAME ROUNDS" on stdin and answers each on stdout with "ok SECONDS", the
-// time of that many rounds by its own clock, or "failed WHY". So the harness takes a sample of ours, a sample of the
-// peer's, a sample of ours, in one run on one machine in one mood, and neither pays for the pipe.
-// The first line that a peer writes is "ready", when its memory is mapped and warm.
+// The protocol of a peer. It reads lines "run NAME ROUNDS" on stdin. It answers each line on stdout with "ok SECONDS",
+// the time of these rounds by its own clock, or with "failed WHY". So the harness samples ours and the peer in turn, in
+// one run on one machine, and the time of the pipe counts for neither of them.
+// When its memory is mapped and warm, a peer writes its first line: "ready".
 #pragma once
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 struct workload {
   const char* name;
-  // Seconds that the rounds took; what is not the workload's own (an munmap after a timed mmap) is left out.
+  // Returns the seconds that the rounds took. Work beside the workload (an munmap after a timed mmap) is left out.
   double (*run)(uint64_t rounds);
 };
 
@@ -24,18 +24,18 @@ static inline double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-// Ends a peer that cannot do its work: the harness shows the line as the reason why a row was not measured.
+// Ends a peer that cannot do its work. The harness shows the line as the reason why a row was not measured.
 __attribute__((noreturn)) static inline void give_up(const char* call) {
   printf("failed %s: %s\n", call, strerror(errno));
   fflush(stdout);
   exit(1);
 }
 
-// A result that the compiler must believe to be used.
+// Makes the compiler treat a result as used.
 static inline void keep(uint64_t value) { __asm__ volatile("" : : "r"(value) : "memory"); }
 
-// xorshift64*: the next of a fixed sequence of well-mixed numbers (Vigna, "An experimental exploration of Marsaglia's
-// xorshift generators, scrambled", 2016).
+// xorshift64*: the next number of a fixed sequence of well-mixed numbers (Vigna, "An experimental exploration of
+// Marsaglia's xorshift generators, scrambled", 2016).
 static inline uint64_t next_random(uint64_t* state) {
   *state ^= *state >> 12;
   *state ^= *state << 25;

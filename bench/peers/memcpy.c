@@ -1,9 +1,9 @@
-// The floor of a transfer inside of a process: memcpy(3) from one place of a populated mapping to another.
+// The floor of a transfer inside a process: memcpy(3) from one place of a populated mapping to another.
 //
 //   memcpy BYTES SPAN      populates two stretches of SPAN bytes
 //
-// Workloads, a round being one copy of BYTES: 'same' always between the same two places, which the caches hold;
-// 'through' from each place of a stretch in turn, which they do not.
+// A round of each workload is one copy of BYTES. 'same' always copies between the same two places, which the caches
+// hold. 'through' copies from each place of a stretch in turn, which the caches do not hold.
 #define _GNU_SOURCE
 #include <sys/mman.h>
 #include "line_protocol.h"
@@ -37,7 +37,7 @@ static double through(uint64_t rounds) {
 int main(int argc, char** argv) {
   if (argc != 3) {
     errno = EINVAL;
-    give_up("two arguments wanted");
+    give_up("expected two arguments");
   }
   bytes = strtoull(argv[1], NULL, 10);
   span = strtoull(argv[2], NULL, 10);

@@ -1,13 +1,15 @@
 // The floor of asking the kernel where a page is: reads of /proc/self/pagemap
 // (Documentation/admin-guide/mm/pagemap.rst: one 64-bit entry for each base page of the address space).
 //
-//   pagemap HUGE_PAGES HUGE_PAGE_BYTES [PID ADDRESS BYTES]    populates a memfd of so many hugepages
+//   pagemap HUGE_PAGES HUGE_PAGE_BYTES [PID ADDRESS BYTES]    populates a memfd of HUGE_PAGES hugepages
 //
-// Workloads: 'pread' one entry of a random hugepage through an open descriptor; 'virt2phy' the same as DPDK's
-// rte_mem_virt2phy does it (lib/eal/linux/eal_memory.c: open, lseek, read 8 bytes, close, each time; written for this
-// comparison); 'hugepages' one pread for each hugepage in turn, a round being one page; 'bulk' all entries of a range
-// of another process, a round being the whole range. The range is the very one that ours translates: how fast the
-// kernel is depends on how the pages lie, since it looks at the struct page of each.
+// Workloads:
+//   pread      reads one entry of a random hugepage, through an open descriptor
+//   virt2phy   reads the same as DPDK's rte_mem_virt2phy does (lib/eal/linux/eal_memory.c): open, lseek, read 8 bytes
+//              and close, each time. The code was written for this comparison
+//   hugepages  one pread for each hugepage in turn; a round is one page
+//   bulk       reads all entries of a range of another process; a round is the whole range. It is the range that ours
+//              translates: the kernel looks at the struct page of each page, so its speed depends on where pages lie
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/memfd.h>
@@ -44,7 +46,7 @@ static uint64_t checked(ssize_t got, uint64_t entry) {
   if (got != sizeof entry) give_up("pread of pagemap");
   if (!(entry & PRESENT)) {
     errno = ENXIO;
-    give_up("a page that was populated");
+    give_up("a populated page is not present");
   }
   return (entry & FRAME_MASK) * page_size;
 }
@@ -123,7 +125,7 @@ static void open_others(const char* pid) {
 int main(int argc, char** argv) {
   if (argc != 3 && argc != 6) {
     errno = EINVAL;
-    give_up("two or five arguments wanted");
+    give_up("expected two or five arguments");
   }
   page_size = (uint64_t)sysconf(_SC_PAGESIZE);
   huge_pages = strtoull(argv[1], NULL, 10);

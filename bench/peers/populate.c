@@ -1,13 +1,13 @@
-// The floor of making hugepage memory: nothing but the system calls.
+// The floor of allocating hugepages: only the system calls.
 //
 //   populate BYTES HUGE_PAGE_BYTES
 //
-// Workloads, a round being BYTES each time:
-//   mmap         mmap(MAP_HUGETLB | MAP_POPULATE), the unmapping not timed
-//   memfd-1, -2  a memfd of hugepages populated by MADV_POPULATE_WRITE from one thread, or half each from two; from
-//                memfd_create to the last page, the unmapping not timed
+// Workloads; a round handles BYTES:
+//   mmap         mmap(MAP_HUGETLB | MAP_POPULATE), without the time of munmap
+//   memfd-1, -2  a memfd of hugepages, populated by MADV_POPULATE_WRITE by one thread, or by two threads half each; the
+//                time from memfd_create to the last page, without that of munmap
 //   cycle        mmap(MAP_HUGETLB | MAP_POPULATE) and munmap, both timed: the kernel's own time for a short life
-//   cycle-memfd  the same by way of a memfd: what memory that can be shared costs the kernel
+//   cycle-memfd  the same with a memfd: the kernel's time for memory that can be shared
 #define _GNU_SOURCE
 #include <linux/memfd.h>
 #include <pthread.h>
@@ -23,7 +23,7 @@ static uint64_t bytes;
 static uint64_t page_bytes;
 static unsigned size_code;
 
-// MAP_POPULATE that finds too few pages leaves holes and says nothing (mmap(2)), and would look fast.
+// If MAP_POPULATE finds too few pages, it leaves holes without an error (mmap(2)), and would look fast.
 static void check_whole(void* address) {
   const uint64_t base_page = (uint64_t)sysconf(_SC_PAGESIZE);
   unsigned char state;
@@ -124,7 +124,7 @@ static double cycle_memfd(uint64_t rounds) {
 int main(int argc, char** argv) {
   if (argc != 3) {
     errno = EINVAL;
-    give_up("two arguments wanted");
+    give_up("expected two arguments");
   }
   bytes = strtoull(argv[1], NULL, 10);
   page_bytes = strtoull(argv[2], NULL, 10);

@@ -1,9 +1,11 @@
-// rte_mem_iova2virt: physical to virtual by walking every memory segment, one a hugepage, until one holds the address.
+// rte_mem_iova2virt: physical to virtual. It walks the memory segments, one for each hugepage, until a segment contains
+// the address.
 //
-// Written for this comparison after the algorithm that DPDK publishes (lib/eal/common/eal_common_memory.c,
-// rte_mem_iova2virt and rte_memseg_walk; lib/eal/common/eal_common_fbarray.c, rte_fbarray_find_next_used): under the
-// memory read lock, for each of 128 segment lists that is not empty, the next used segment is found in a bit mask,
-// under that list's own read lock, and handed to a callback that compares. Not the --legacy-mem mode.
+// This code was written for this comparison. The algorithm is the one that DPDK publishes
+// (lib/eal/common/eal_common_memory.c, rte_mem_iova2virt and rte_memseg_walk; lib/eal/common/eal_common_fbarray.c,
+// rte_fbarray_find_next_used), not that of the --legacy-mem mode. The walk holds the memory read lock, and visits each
+// of 128 segment lists that is not empty. It finds the next used segment in a bit mask, under the list's own read lock,
+// and passes the segment to a callback that compares.
 //
 //   rte_mem_iova2virt PAGES    one list of so many 2 MiB segments, at scattered physical addresses
 #include <stdatomic.h>
@@ -23,7 +25,8 @@ struct segment {
   uint32_t channels, ranks, flags;
 };
 
-// A writer holds bit 0; a reader adds 4 and backs out when a writer was there, as rte_rwlock_read_lock does.
+// Bits 0 and 1 belong to writers. A reader adds 4, and subtracts it again if there is a writer, as rte_rwlock_read_lock
+// does.
 typedef _Atomic int32_t read_write_lock;
 
 struct segment_list {
@@ -141,7 +144,7 @@ int main(int argc, char** argv) {
   list->segments = calloc(CAPACITY, sizeof *list->segments);
   if (list->segments == NULL) give_up("calloc");
   for (uint64_t page = 0; page < pages; page++) {
-    // An odd multiplier permutes the pages of a power of two: scattered, and each its own.
+    // An odd multiplier permutes the numbers below a power of two. So the pages are scattered, and no two are the same.
     const uint64_t frame = (page * 40503) & 0xffff;
     list->segments[page] = (struct segment){.iova = (frame + 1) * PAGE_SIZE,
                                             .address = list->base + page * PAGE_SIZE,

@@ -1,9 +1,10 @@
 // spdk_vtophys: virtual to physical through SPDK's two-level table, one 64-bit entry for each 2 MiB of address space.
 //
-// Written for this comparison after the algorithm that SPDK publishes (lib/env_dpdk/memory.c, spdk_mem_map_translate,
-// and lib/env_dpdk/vtophys.c, spdk_vtophys): the top table is indexed by address bits 30 and up, the second by bits 21
-// to 29; an address outside user space, a missing second table and an entry never set all give the error value. It is
-// asked as a driver asks for one address, without the length that would make it look for contiguous neighbours.
+// This code was written for this comparison. The algorithm is the one that SPDK publishes (lib/env_dpdk/memory.c,
+// spdk_mem_map_translate, and lib/env_dpdk/vtophys.c, spdk_vtophys). Address bits from 30 on are the index in the top
+// table, bits 21 to 29 the index in the second. An address outside user space, a missing second table and an entry that
+// was never set give the error value. The call is that of a driver for one address, without the length that would make
+// SPDK look for contiguous neighbours.
 //
 //   spdk_vtophys PAGES    a table of so many 2 MiB pages, at scattered physical addresses
 #include "line_protocol.h"
@@ -30,7 +31,7 @@ static uint64_t base;
 #define OFFSETS 4096
 static uint64_t offsets[OFFSETS];
 
-// Two calls deep, as in the library, where both are exported functions of one object.
+// The two functions are not inlined, as in the library, where both are exported functions of one object.
 __attribute__((noinline)) static uint64_t map_translate(const struct address_map* where, uint64_t address) {
   if (__builtin_expect((address >> ADDRESS_BITS) != 0, 0)) return where->default_translation;
   const struct second_level* table = where->tables[address >> TABLE_SHIFT];
@@ -59,7 +60,7 @@ int main(int argc, char** argv) {
   map = calloc(1, sizeof *map);
   if (map == NULL) give_up("calloc");
   map->default_translation = NOT_FOUND;
-  base = UINT64_C(0x7f0000000000);  // where Linux maps; nothing is read there
+  base = UINT64_C(0x7f0000000000);  // Linux maps memory there; nothing is read from it
   uint64_t state = 88172645463325252;
   for (uint64_t page = 0; page < pages; page++) {
     const uint64_t address = base + (page << PAGE_SHIFT);

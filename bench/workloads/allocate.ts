@@ -21,7 +21,7 @@ export const suite: Suite = {
 async function populate(report: Report): Promise<void> {
   using memory = await pinfold.openRegistry({})
   await using kernel = await Peer.start('populate', GiB, 2 * MiB)
-  // Only the making is timed, here and in C; the closing must happen before the next sample needs the pages.
+  // Only the allocation is timed, here and in C. The region is closed before the next sample needs its pages.
   const allocate = (threads: number) => async (rounds: number) => {
     let seconds = 0
     for (let round = 0; round < rounds; round++) {
@@ -49,7 +49,7 @@ async function populate(report: Report): Promise<void> {
     value: taken.of('one'),
     peer: { name: 'mmap(MAP_POPULATE)', value: taken.of('mmap'), ratio: taken.ratio('one', 'mmap') },
     target: ratioAtMost(1.03),
-    note: `${taken.ratio('one', 'oneInC').median.toFixed(2)} x one C thread that populates a memfd, which ours is`,
+    note: `${taken.ratio('one', 'oneInC').median.toFixed(2)} x one C thread that populates a memfd, as ours does`,
   })
   report.add({
     ...figure,
@@ -75,7 +75,7 @@ async function cycle(report: Report): Promise<void> {
     for (let round = 0; round < rounds; round++) memory.allocateSync('short', { size: 2 * MiB, pages: '2MiB' }).close()
     return rounds
   })
-  // A region whose bytes were seen keeps its address range until the garbage collector has run, and costs more.
+  // A region whose bytes were used keeps its address range until the garbage collector has run, and costs more.
   const used = timed((rounds) => {
     for (let round = 0; round < rounds; round++) {
       const region = memory.allocateSync('short', { size: 2 * MiB, pages: '2MiB' })

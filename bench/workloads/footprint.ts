@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const milliseconds = 1e3
 
 export const suite: Suite = {
-  about: 'what the package costs: time to import it, heap of a region, bytes of a translation',
+  about: 'costs of the package: time to import it, heap of a region, bytes of a translation',
   hugepages: 0,
   oneProcessor: true,
   async run(report) {
@@ -20,7 +20,7 @@ export const suite: Suite = {
   },
 }
 
-/** A plain Node process, without tsx, from start to end; the same with an import less. */
+/** Times a plain Node process, without tsx, from start to end: with the import, and without it. */
 async function importTime(report: Report): Promise<void> {
   const child = (script: string) => async (rounds: number) => {
     const start = process.hrtime.bigint()
@@ -44,11 +44,11 @@ async function importTime(report: Report): Promise<void> {
   })
 }
 
-/** Bytes that are reachable, by their kind, when all garbage has gone. */
+/** Reachable bytes by kind, after all garbage has been collected. */
 async function memoryInUse(): Promise<{ heap: number; buffers: number }> {
   if (globalThis.gc === undefined) throw new Error('run with --expose-gc')
-  // Finalizers run in turns of the event loop after a collection, and V8 sweeps buffers on another thread: what is told
-  // is true when it does not change any more.
+  // Finalizers run in turns of the event loop after a collection, and V8 sweeps buffers on another thread. So the
+  // figures are true when they do not change any more.
   let settled = 0
   let last = process.memoryUsage()
   for (let turn = 0; turn < 100 && settled < 3; turn++) {
@@ -74,7 +74,7 @@ async function heapOfRegion(report: Report): Promise<void> {
     const after = await memoryInUse()
     return (after.heap - before.heap) / regions.length
   }
-  // The first time also pays for what is made once.
+  // The first call also counts everything that is made only once.
   await once()
   const perRegion: number[] = []
   while (perRegion.length < 7) perRegion.push(await once())
@@ -87,20 +87,20 @@ async function heapOfRegion(report: Report): Promise<void> {
   })
 }
 
-/** Of many translations at once: V8's own heap comes and goes by 200 KiB, which must not count. */
+/** Measures many translations at once, since V8's own heap grows and shrinks by 200 KiB, which must not count. */
 async function memoryOfTranslation(report: Report): Promise<void> {
   const count = 100
   using memory = await pinfold.openRegistry({})
   const region = memory.allocateSync('translated', { size: 64 * MiB, pages: 'base' })
   const pages = count * (region.size / region.pageSize)
   type Ask = (translation: ReturnType<typeof region.translate>) => void
-  // A function of its own for each sample: one that goes on keeps its last variables alive.
+  // Each sample is a call of its own, since a function that continues keeps its last variables alive.
   const once = async (ask: Ask) => {
     const before = await memoryInUse()
     const translations = Array.from({ length: count }, () => region.translate())
     for (const translation of translations) ask(translation)
     const after = await memoryInUse()
-    // Used here, so that they were alive when the memory was counted.
+    // This use keeps the translations alive until the memory was counted.
     for (const translation of translations) translation.physicalAt(0)
     return (after.heap + after.buffers - before.heap - before.buffers) / pages
   }
@@ -115,7 +115,7 @@ async function memoryOfTranslation(report: Report): Promise<void> {
     unit: 'B',
     scale: 1,
     value: await bytesForEachPage(() => {}),
-    // Beside the pages there is the Translation itself, some hundred bytes.
+    // The Translation itself takes some hundred bytes in addition.
     target: { text: '8 B', isMet: (bytes) => bytes <= 8.1 },
   })
   report.add({

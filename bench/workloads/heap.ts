@@ -18,7 +18,7 @@ export const suite: Suite = {
   },
 }
 
-/** xorshift32 (Marsaglia, "Xorshift RNGs", 2003), as in dpdk_heap.c, so that both sides have the same numbers. */
+/** xorshift32 (Marsaglia, "Xorshift RNGs", 2003), as in dpdk_heap.c, so that both sides use the same numbers. */
 function* words(state: number): Generator<number, never> {
   for (;;) {
     state ^= state << 13
@@ -45,7 +45,7 @@ async function exchange(report: Report): Promise<void> {
     page: new Int32Array(1024).fill(4096),
     mixed: Int32Array.from({ length: 1024 }, anySize),
   }
-  /** Of some hundreds of blocks that are kept, frees one and allocates another in its place. */
+  /** Keeps some hundreds of blocks. A round frees one of them and allocates another in its place. */
   const exchanging = (name: keyof typeof sizes) => {
     const wanted = sizes[name]
     const offsets = wanted.subarray(0, kept).map((size) => heap.allocate(size))
@@ -67,7 +67,7 @@ async function exchange(report: Report): Promise<void> {
       return sum
     })
   }
-  /** The same with zeroed blocks of mixed sizes: a loop of its own, as every contender has. */
+  /** The same with zeroed blocks of mixed sizes, in a loop of its own (measure.ts says why). */
   const exchangingZeroed = () => {
     const wanted = sizes.mixed
     const offsets = wanted.subarray(0, kept).map((size) => heap.allocateZeroed(size))

@@ -12,7 +12,7 @@ const nanoseconds = 1e9
 type Packets = ReturnType<typeof pinfold.createPackets>
 
 interface Shape {
-  /** Of the peer's workload. */
+  /** Name of the peer's workload, and of this part of the suite. */
   readonly name: string
   readonly what: string
   /** Packets a round, and rounds a sample. */
@@ -59,7 +59,7 @@ const shapes: readonly Shape[] = [
 
 export const suite: Suite = {
   about: 'packets allocated and freed, by one thread, beside rte_mbuf of DPDK',
-  // 42 MiB of ours, and what DPDK takes for its 16,384 packets and itself.
+  // 44 MiB for our packets; the rest for DPDK and its 16,384 packets.
   hugepages: 80,
   oneProcessor: true,
   parts: shapes.map(({ name }) => name),
@@ -86,7 +86,7 @@ async function measure(report: Report, { name, what, packets: size, rounds, ours
   })
 }
 
-// A burst's size is a constant of a program, here as in the peer, so each has a loop of its own.
+// In a program the size of a burst is a constant, as in the peer. So each size has a loop of its own.
 
 function burstSingle(packets: Packets): Contender {
   const kept = new Uint32Array(32)

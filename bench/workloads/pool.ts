@@ -12,9 +12,9 @@ const nanoseconds = 1e9
 type Pool = ReturnType<typeof pinfold.createBufferPool>
 
 interface Shape {
-  /** The row's part of the suite. */
+  /** Name of the part of the suite that measures this row. */
   readonly name: string
-  /** The peer's workload, if it has another name. */
+  /** Name of the peer's workload, if it is another one. */
   readonly peer?: string
   readonly what: string
   /** Elements a round, and rounds a sample. */
@@ -83,8 +83,8 @@ const shapes: readonly Shape[] = [
 ]
 
 export const suite: Suite = {
-  about: 'elements taken out of a pool and given back, by one thread, beside rte_mempool of DPDK',
-  // 33 MiB for our pool, the others for DPDK and its 16,384 elements.
+  about: 'elements taken out of a buffer pool and given back, by one thread, beside rte_mempool of DPDK',
+  // 34 MiB for our buffer pool; the rest for DPDK and its 16,384 elements.
   hugepages: 64,
   oneProcessor: true,
   parts: shapes.map(({ name }) => name),
@@ -125,7 +125,7 @@ function single(pool: Pool): Contender {
   })
 }
 
-// The size of a burst is a constant of a program, here as in the peer, so each size has a loop of its own.
+// In a program the size of a burst is a constant, as in the peer. So each size has a loop of its own.
 
 function by1(pool: Pool): Contender {
   const kept = new Uint32Array(512)

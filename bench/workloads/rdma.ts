@@ -14,7 +14,7 @@ const milliseconds = 1e3
 const microseconds = 1e6
 const writeBytes = 64 * 1024
 const batch = 32
-/** Of each end: more than the caches hold. */
+/** Bytes at each end: more than the caches hold. */
 const span = 32 * MiB
 const registered = 256 * MiB
 const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
@@ -62,7 +62,8 @@ async function measureWrites(report: Report): Promise<void> {
   const arrived = new pinfold.Completions(batch)
   await using peer = await Peer.start('memcpy', writeBytes, span)
 
-  // A round is a write, posted in batches and polled for. The places are those of the first, or each in turn.
+  // A round is one write. Writes are posted in batches, and their completions are polled. With `mask` 0 all writes use
+  // the first place, otherwise they use each place in turn.
   const writes = (mask: number) => {
     let place = 0
     return timed((rounds) => {
@@ -107,7 +108,8 @@ async function measureWrites(report: Report): Promise<void> {
 }
 
 async function measureRegistration(report: Report): Promise<void> {
-  // A table of functions that do nothing in place of libibverbs: what is left is JavaScript, and the way to native code.
+  // A table of functions that do nothing takes the place of libibverbs. So the time is that of JavaScript, and of the
+  // way to native code.
   native.verbs.test.choose(true, false)
   using ends = connected()
   using idle = connected(pinfold.openDevice('noop0'))
@@ -139,12 +141,12 @@ async function measureRegistration(report: Report): Promise<void> {
   }
 }
 
-/** `taskset` with all processors, which a machine may use though this suite keeps to one; then `pinfold lab run`. */
+/** `pinfold lab run`, under `taskset` with all processors: the lab may use them, though this suite is bound to one. */
 function labRun(...words: string[]): [string, ...string[]] {
   return ['taskset', '--cpu-list', '0-1023', process.execPath, command, 'lab', 'run', ...words]
 }
 
-/** A run of its own for each sample; it says itself when the command began. */
+/** Each sample is a run of its own. The report of the lab says after how many seconds the command began. */
 async function measureLab(report: Report): Promise<void> {
   const samples: number[] = []
   let accelerator = ''
@@ -164,7 +166,7 @@ async function measureLab(report: Report): Promise<void> {
   })
 }
 
-/** Both in one machine, in turn, by its clock: a ratio means something there, though a time does not. */
+/** Samples both in turn, in one virtual machine, by its clock. There the ratio has a meaning, but the times do not. */
 async function measureRegistrationInLab(report: Report): Promise<void> {
   const inC = await compilePeer('ibv_reg_mr')
   const [program, ...args] = labRun('--time-limit', '180', '--', process.execPath, registerInLab, inC, `${registered}`)

@@ -15,7 +15,7 @@ const nanoseconds = 1e9
 
 export const suite: Suite = {
   about: 'values through a ring, by one thread and by two, beside rte_ring of DPDK',
-  // One for our rings, the others for DPDK.
+  // One page for our rings, the others for DPDK.
   hugepages: 16,
   oneProcessor: true,
   async run(report) {
@@ -24,7 +24,7 @@ export const suite: Suite = {
   },
 }
 
-/** What ring-worker.mjs passes through a ring. */
+/** The way in which ring-worker.mjs passes values through a ring. */
 interface Shape {
   /** Values in each call. */
   readonly burst: 1 | 4 | 8 | 16 | 32 | 64
@@ -44,7 +44,7 @@ interface Ring {
 
 const bursts = [1, 4, 8, 16, 32, 64] as const
 const one: Ring = { threads: 'one', isShared: false }
-/** As a program has it before a second thread comes: the first keeps both sides. */
+/** The state of a program before a second thread comes: the first thread keeps both sides. */
 const manyBefore: Ring = { threads: 'many', isShared: false }
 const manyAfter: Ring = { threads: 'many', isShared: true }
 const plain = { call: 'Bulk', isAligned: true, arrays: 1 } as const
@@ -78,7 +78,7 @@ async function measureShape(region: Region, dpdk: Peer, { threads, isShared }: R
   const { burst, call, isAligned, arrays } = shape
   using ring = pinfold.createRing(region, { count, producers: threads, consumers: threads })
   if (isShared) {
-    // As many values as the largest burst, so that all positions stay multiples of the burst.
+    // This passes as many values as the largest burst contains, so that all positions stay multiples of the burst.
     ring.enqueueBulk(new Uint32Array(64))
     ring.dequeueBulk(new Uint32Array(64))
   }
@@ -90,7 +90,7 @@ async function measureShape(region: Region, dpdk: Peer, { threads, isShared }: R
     ours: (rounds) => worker.run(rounds),
     dpdk: dpdk.contender(workload),
   }
-  // As many rounds as make a sample of ours of about half a millisecond.
+  // With this many rounds, a sample of ours takes about half a millisecond.
   const rounds = burst <= 8 ? 20_000 : Math.ceil(320_000 / burst)
   const taken = await interleave(contenders, { samples: 401, warmUp: 40, rounds })
   return {
@@ -149,14 +149,14 @@ function allowedProcessors(): number[] {
 
 interface RingWork {
   readonly handle: RegionHandle
-  /** What ring-worker.mjs does with the ring. */
+  /** The work of ring-worker.mjs on the ring. */
   readonly work: 'produce' | 'consume' | Shape
   readonly barrier?: SharedArrayBuffer
-  /** The processor on which it runs. */
+  /** The processor on which the thread runs. */
   readonly processor?: number
 }
 
-/** A thread at one end of the ring that a region begins with. */
+/** A thread that uses the ring at the start of a region. */
 class RingWorker {
   readonly #worker: Worker
 
@@ -171,7 +171,7 @@ class RingWorker {
     return new RingWorker(worker)
   }
 
-  /** Runs so many rounds; returns their seconds. */
+  /** Runs the rounds, and returns the seconds that they took. */
   async run(rounds: number): Promise<number> {
     const answer = once(this.#worker, 'message')
     this.#worker.postMessage(rounds)

@@ -22,9 +22,10 @@ export const suite: Suite = {
   },
 }
 
-/** 1 GiB whose 2 MiB pages lie in no order, as in a pool that has been in use for a while. */
+/** 1 GiB whose 2 MiB pages lie in no order, as from a hugepage pool that has been in use for a while. */
 function scatteredRegion(memory: Awaited<ReturnType<typeof pinfold.openRegistry>>) {
-  // The pool gives its most recently freed page first: pages that are freed in random order come back in that order.
+  // The hugepage pool gives its most recently freed page first. So pages that are freed in random order come back in
+  // random order.
   const singles = Array.from({ length: pages }, (_, page) =>
     memory.allocateSync(`single-${page}`, { size: 2 * MiB, pages: '2MiB' }),
   )
@@ -50,7 +51,7 @@ async function lookUps(report: Report): Promise<void> {
   const runs = translation.runs().length
   const note = `the 512 pages lie in ${runs} runs`
 
-  // Random offsets from a table that both sides read alike; it stays in the first-level cache.
+  // Both sides read random offsets from a table of this size, which stays in the first-level cache.
   const offsets = Uint32Array.from({ length: 4096 }, () => Math.floor(Math.random() * region.size))
   const physicalAt = timed((rounds) => {
     let sum = 0
@@ -90,7 +91,8 @@ async function lookUps(report: Report): Promise<void> {
     note,
   })
 
-  // The slowest of the 512 pages: each is looked up alone, over and over, so that no cheap page hides a dear one.
+  // This finds the slowest of the 512 pages. Each page is looked up alone, many times, so that no fast page hides a
+  // slow one.
   let page = 0
   const samePage = timed((rounds) => {
     const address = translation.physicalAt(page * 2 * MiB)
@@ -127,7 +129,7 @@ async function translateHugepages(report: Report): Promise<void> {
     for (let round = 0; round < rounds; round++) sum += region.translate().pageCount
     return sum
   })
-  // One round of the peer is one page; here it is as many as the region has.
+  // A round of the peer is one page. A round here takes as many of them as the region has pages.
   const preads = async (rounds: number) => kernel.run('hugepages', rounds * pages)
   const taken = await interleave({ translate, preads }, { samples: 301, warmUp: 20, rounds: 2 })
   report.add({

@@ -18,7 +18,7 @@ export const suite: Suite = {
       const region = memory.allocateSync('asked', { size: pages * 2 * MiB, pages: '2MiB' })
       await using kernel = await Peer.start('pagemap', pages, 2 * MiB)
 
-      // Random bytes of the region, as the views and as the addresses that a program would ask for.
+      // Random places in the region, as views and as addresses.
       const offsets = Array.from({ length: 1024 }, () => Math.floor(Math.random() * (region.size - 64)))
       const views = offsets.map((offset) => region.view(offset, 64))
       const addresses = offsets.map((offset) => region.address + BigInt(offset))

@@ -1,12 +1,12 @@
 import { PinfoldError } from '../errors.js'
 import { formatSize, GiB, KiB, MiB, parseSize } from '../sizes.js'
 
-/** The options that every command has. */
+/** The options of every command. */
 export const commonArguments = {
   json: { type: 'boolean', description: 'Print one JSON object instead of text' },
 } as const
 
-/** A word of the command line that cannot be meant so. */
+/** The error for an argument of the command line that is not valid. */
 export function badArgument(message: string, received: unknown): PinfoldError {
   const shown = typeof received === 'string' ? `'${received}'` : String(received)
   const found = received === undefined ? 'nothing' : shown
@@ -42,24 +42,25 @@ const units: ReadonlyMap<string, number> = new Map([
   ['g', GiB],
 ])
 
-/** A page size out of those that the machine has. `2M`, `2MB` and `2048kB` mean 2MiB here, as DPDK and sysfs write it. */
+/** A page size that this machine has. `2M`, `2MB` and `2048kB` mean 2MiB here, as DPDK and sysfs write them. */
 export function parsePageSize(word: string, sizes: readonly number[]): number {
   const match = /^(\d+)\s*([kmg])i?b?$/i.exec(word)
   const size = Number(match?.[1]) * (units.get(match?.[2]?.toLowerCase() ?? '') ?? Number.NaN)
   if (sizes.includes(size)) return size
-  const known = sizes.length > 0 ? sizes.map((known) => `'${formatSize(known)}'`).join(' or ') : 'none: no hugetlb'
+  const known =
+    sizes.length > 0 ? sizes.map((known) => `'${formatSize(known)}'`).join(' or ') : 'none: no hugetlb pages'
   throw badArgument(`a hugepage size of this machine (${known})`, word)
 }
 
-/** Pages, or the size that they make together; '1GiB' is 512 pages of 2MiB. */
+/** A number of pages, written as a number or as the size that they make together: '1GiB' is 512 pages of 2MiB. */
 export function parsePages(word: string, pageSize: number): number {
   if (/^\d+$/.test(word)) return parseCount(word, 'pages')
   const size = parseSize(word)
   if (size % pageSize === 0) return size / pageSize
-  throw badArgument(`pages, or a size that is a multiple of ${formatSize(pageSize)}`, word)
+  throw badArgument(`a number of pages, or a size that is a multiple of ${formatSize(pageSize)}`, word)
 }
 
-/** NUMA nodes: '0', '0,1' or '0-3', each once. */
+/** NUMA nodes, written '0', '0,1' or '0-3'. Each is returned once. */
 export function parseNodes(word: string, known: readonly number[]): number[] {
   const nodes = new Set<number>()
   for (const part of word.split(',')) {

@@ -19,27 +19,35 @@ import { Output } from './output.js'
 const defaultSeconds = 15
 const quickSeconds = 0.5
 
-/** What memory of every kind of pages is worth on this machine. */
+/** Measures what memory of each kind of pages is worth on this machine. */
 export const bench = defineCommand({
   meta: {
     name: 'bench',
-    description: 'Measure memory of this machine by kind of pages: random access, copies, pools, packets',
+    description: 'Measure memory by kind of pages: random access, copies, buffer pools, packets',
   },
   args: {
     benchmark: {
       type: 'positional',
-      description: `One of ${benchmarkNames.join(', ')} (else all)`,
+      description: `One of ${benchmarkNames.join(', ')} (default: all)`,
       required: false,
     },
-    pages: { type: 'string', description: 'Kinds of pages: base,transparent,2MiB,1GiB (else all)', valueHint: 'kinds' },
-    sizes: { type: 'string', description: 'Sizes to measure, of one benchmark: 1MiB,64MiB', valueHint: 'sizes' },
+    pages: {
+      type: 'string',
+      description: 'Kinds of pages: base,transparent,2MiB,1GiB (default: all up to 1GiB)',
+      valueHint: 'kinds',
+    },
+    sizes: {
+      type: 'string',
+      description: 'Sizes to measure, if one benchmark is named: 1MiB,64MiB',
+      valueHint: 'sizes',
+    },
     seconds: {
       type: 'string',
-      description: `How long to sample each benchmark, about (else ${defaultSeconds})`,
+      description: `About how long to sample each benchmark (default: ${defaultSeconds})`,
       valueHint: 'number',
     },
     html: { type: 'string', description: 'Also write a page with charts to this file', valueHint: 'file' },
-    quick: { type: 'boolean', description: 'Few and small sizes, for a second each' },
+    quick: { type: 'boolean', description: 'Measure few and small sizes, each benchmark for half a second' },
     ...commonArguments,
   },
   async run({ args }) {
@@ -98,7 +106,7 @@ function chooseBenchmarks(name: string | undefined): readonly Benchmark[] {
   return [found]
 }
 
-/** Ascending, each once. */
+/** The sizes in ascending order, each once. */
 function parseSizes(word: string, chosen: readonly Benchmark[]): number[] {
   const [benchmark, second] = chosen
   if (benchmark === undefined || second !== undefined) {
@@ -113,11 +121,11 @@ function parseSizes(word: string, chosen: readonly Benchmark[]): number[] {
 }
 
 /**
- * Writes a report into a file as a page. What can be wrong with that is told before anything is measured; and the library
- * that draws is loaded for whoever wants a page.
+ * Returns a function that writes a report to a file as an HTML page. A file that cannot be written is refused here,
+ * before anything is measured. The library that draws charts is loaded only here.
  */
 async function pageWriter(path: string): Promise<(report: BenchReport) => void> {
-  if (!isWritable(path)) throw badArgument('a file in a folder that exists and may be written to with --html', path)
+  if (!isWritable(path)) throw badArgument('a file for --html that can be written, in a folder that exists', path)
   const { renderPage } = await import('./bench/html-page.js')
   return (report) => {
     try {
@@ -138,7 +146,10 @@ function isWritable(path: string): boolean {
   }
 }
 
-/** The sizes that leave half of the available memory to others, when every kind of pages has a region. */
+/**
+ * The sizes whose regions, one for each kind of pages, take at most half of the available memory. The smallest size
+ * always stays.
+ */
 function affordable(sizes: readonly number[], benchmark: Benchmark, kinds: number): readonly number[] {
   const most = process.availableMemory() / 2
   const [least] = sizes

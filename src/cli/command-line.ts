@@ -6,21 +6,21 @@ import { exitCode, exitCodeOf } from './exit-code.js'
 import { Output, plain, type Surroundings, wantsColour } from './output.js'
 import { resolve } from './resolvable.js'
 
-/** A command of any arguments, as citty's own tree of commands has it. */
+/** A command with any arguments, as citty's tree of commands contains it. */
 type AnyCommand = CommandDef<ArgsDef>
 
-/** A command as the words of a command line lead to it. */
+/** A command that the words of a command line lead to. */
 interface FoundCommand {
-  /** The words so far: ['pinfold', 'hugepages', 'show']. */
+  /** The words that lead to the command: ['pinfold', 'hugepages', 'show']. */
   readonly path: readonly string[]
   readonly command: AnyCommand
-  /** The words after it. */
+  /** The words after the command. */
   readonly rest: readonly string[]
 }
 
 /** A command line that was not understood. */
 class UsageError extends PinfoldError {
-  /** How the command is written, on one line, where it was clear which one was meant. */
+  /** The command's usage on one line; undefined if it is not clear which command was meant. */
   readonly usage: string | undefined
 
   constructor(message: string, path: readonly string[], usage?: string) {
@@ -30,10 +30,11 @@ class UsageError extends PinfoldError {
 }
 
 /**
- * Runs the command that the words name, and returns its exit code; a command's `run` returns its own, or nothing.
+ * Runs the command that the words name, and returns its exit code: the number that the command's `run` returns,
+ * otherwise 0.
  *
- * citty holds the commands, their arguments and their usage. What it lets pass is refused here: unknown options,
- * values where none belong, and fewer or more words than the command takes.
+ * citty holds the commands, their arguments and their usage. It accepts unknown options, values of options that take
+ * none, and too few or too many words. All of these are refused here.
  */
 export async function runCommandLine(
   root: AnyCommand,
@@ -64,14 +65,17 @@ export async function runCommandLine(
   }
 }
 
-/** Tells an error: for people on stderr, and under --json as an object on stdout, so that a script reads one stream. */
+/**
+ * Reports an error as text on stderr. With --json, the error is also an object on stdout, so that a script has to read
+ * only one stream.
+ */
 export function complain(error: unknown, output: Output): void {
   const { code, message, syscall, errno, values, hint } = toPinfoldError(error)
   if (output.json) {
     output.report({ schema: 'pinfold/error/1', code, message, syscall, errno, values, hint }, () => '')
   }
   if (!(error instanceof PinfoldError)) {
-    // Not foreseen, so a defect of ours: the stack is what helps.
+    // An unforeseen error is a defect of pinfold. Its stack helps to find it.
     output.complain(error instanceof Error ? (error.stack ?? error.message) : String(error))
     return
   }
@@ -89,7 +93,7 @@ async function findCommand(root: AnyCommand, words: readonly string[]): Promise<
     const subCommands = await resolve(found.command.subCommands)
     if (subCommands === undefined) return found
     const [word] = found.rest
-    // Options before a command are the default command's, or belong to nobody and are refused there.
+    // Options before a command belong to the default command. If there is none, refuseWithUsage refuses them.
     const isDefault = word === undefined || word.startsWith('-')
     const name = isDefault ? await resolve(found.command.default) : word
     if (name === undefined) return found
@@ -102,7 +106,10 @@ async function findCommand(root: AnyCommand, words: readonly string[]): Promise<
   }
 }
 
-/** A command that only gathers others was named alone: its usage on stderr, since nothing was done. */
+/**
+ * Refuses a command that only contains other commands and was named alone. Its usage goes to stderr, since nothing was
+ * done.
+ */
 async function refuseWithUsage(found: FoundCommand, output: Output): Promise<number> {
   const [word] = found.rest
   if (word !== undefined) throw new UsageError(`unknown option '${word}'`, found.path)
@@ -143,11 +150,11 @@ async function refuseWrongWords({ path, command, rest }: FoundCommand): Promise<
   }
 }
 
-/** A refusal of node:util's parser, without its advice after the first sentence. */
+/** The message of node:util's parser, without its advice after the first sentence. */
 function wordsOf(message: string): string {
   const [, option, isAmbiguous] =
     /^Option '(?:-\w, )?(--?[\w-]+)[^']*' argument (?:missing|is (ambiguous))/.exec(message) ?? []
-  if (isAmbiguous) return `${option} is missing its value; one that begins with '-' is written ${option}=VALUE`
+  if (isAmbiguous) return `${option} is missing its value; a value that begins with '-' is written ${option}=VALUE`
   if (option !== undefined) return `${option} is missing its value`
   const [sentence = ''] = message.split(/\.\s/)
   return sentence.replace(/^./, (letter) => letter.toLowerCase()).replace(/\.$/, '')
@@ -155,7 +162,7 @@ function wordsOf(message: string): string {
 
 type Definition = readonly [name: string, ArgsDef[string]]
 
-/** citty's own rule: what is neither optional nor has a default. */
+/** citty's own rule: an operand is required unless it is optional or has a default. */
 function isRequired(operand: ArgsDef[string]): boolean {
   return operand.required !== false && operand.default === undefined
 }
@@ -169,8 +176,8 @@ function synopsis(path: readonly string[], operands: readonly Definition[]): str
 }
 
 /**
- * The words that are this command's to understand: all, unless its first operand is another command, whose own words
- * follow `--`.
+ * The words that this command itself has to understand. These are all words, unless its operand is another command,
+ * whose own words follow `--`.
  */
 function ownWords(definitions: readonly [string, { readonly type?: string }][], rest: readonly string[]) {
   const takesCommand = definitions.some(([name, { type }]) => type === 'positional' && name === 'command')
@@ -194,12 +201,18 @@ function beforeDashes(words: readonly string[]): readonly string[] {
   return dashes < 0 ? words : words.slice(0, dashes)
 }
 
-/** Whether the words ask for JSON, told before they are understood, since a misunderstanding is told as JSON too. */
+/**
+ * True if the words ask for JSON. This is decided before the words are parsed, since a parse error is reported as JSON,
+ * too.
+ */
 function saysJson(words: readonly string[]): boolean {
   return beforeDashes(words).some((word) => word === '--json' || word === '--json=true')
 }
 
-/** citty does not export its error's class. Its messages are about missing words and values out of a choice. */
+/**
+ * citty does not export the class of its errors. Their messages are about missing words and about values that are not
+ * among the choices.
+ */
 function isCittyError(error: unknown): error is Error {
   return error instanceof Error && error.name === 'CLIError'
 }

@@ -8,7 +8,9 @@ import { Output } from './output.js'
 
 const renderers = { bash: renderBash, zsh: renderZsh, fish: renderFish } as const
 
-/** Prints a script that makes a shell complete pinfold's words. It is made of the commands' own definitions. */
+/**
+ * Prints a script that makes a shell complete pinfold's words. The script is made from the definitions of the commands.
+ */
 export const completion = defineCommand({
   meta: { name: 'completion', description: 'Print the completion script of a shell: bash, zsh, fish' },
   subCommands: { bash: forShell('bash'), zsh: forShell('zsh'), fish: forShell('fish') },
@@ -24,7 +26,7 @@ function forShell(shell: keyof typeof renderers) {
     meta: { name: shell, description: `Print the script of ${shell}: ${uses[shell]}` },
     args: commonArguments,
     async run({ args }) {
-      // Loaded here: the tree holds this command too.
+      // Imported here and not above, since the tree contains this command, too.
       const { rootCommand } = await import('./root-command.js')
       const script = renderers[shell](await readCommandTree(rootCommand))
       const report = { schema: 'pinfold/completion/1', shell, use: uses[shell], script } as const

@@ -3,26 +3,26 @@ import type { RegionHandle } from '../memory/region-handle.js'
 import { attachRegion } from '../registry/region.js'
 import { countDifferences, writePattern } from './demo/pattern.js'
 
-/** What the demo gives its worker: a handle, never bytes. */
+/** The task that the demo gives its worker: a handle, never bytes. */
 export interface WorkerTask {
   readonly handle: RegionHandle
   /** The pattern that the worker must find. */
   readonly expected: number
-  /** The pattern that it leaves. */
+  /** The pattern that the worker writes. */
   readonly answer: number
 }
 
-/** What the worker has seen. */
+/** The worker's result. */
 export interface WorkerResult {
   readonly thread: number
-  /** The same as in the main thread, since it is the same mapping. */
+  /** The region's address, the same as in the main thread, since it is the same mapping. */
   readonly address: bigint
-  /** 32-bit words that were not as expected. */
+  /** The number of 32-bit words that were not as expected. */
   readonly differences: number
   readonly milliseconds: number
 }
 
-// The door to another thread: what comes through was made by demo/hand-over.ts.
+// The cast is right: demo/hand-over.ts is the only code that starts this worker, and passes a WorkerTask.
 const { handle, expected, answer } = workerData as WorkerTask
 const begin = performance.now()
 const region = attachRegion(handle)

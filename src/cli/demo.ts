@@ -23,7 +23,7 @@ import {
 import { exitCode } from './exit-code.js'
 import { Output } from './output.js'
 
-/** The main job once, on real memory: every line was measured in this run. */
+/** Does the main job once, on real memory. Every line that it prints was measured in this run. */
 export const demo = defineCommand({
   meta: {
     name: 'demo',
@@ -49,11 +49,11 @@ async function runDemo(output: Output, hold: boolean): Promise<DemoReport> {
   const machine = lookAtMachine()
   output.piece(text.machine(machine))
 
-  // Before anything is counted: what a killed run left is not how the machine was.
+  // This comes before the first count. Pages that a killed run left in a pool would change the numbers.
   const repaired = repairPools()
   openOnce()
   const before = countHoldings()
-  // Given back also on Ctrl-C and on exit; after a kill -9, by the next run.
+  // The loan is given back on Ctrl-C and on exit, too. After a kill -9, the next run gives it back.
   const supply = supplyPages(demoSize, repaired)
   using loan = supply.loan
   const pages = describeSupply(supply)
@@ -111,10 +111,10 @@ async function runDemo(output: Output, hold: boolean): Promise<DemoReport> {
   }
 }
 
-/** Lets a person look at the region from another terminal, until Enter or the end of stdin. */
+/** Waits for Enter or the end of stdin, so that a person can look at the region from another terminal. */
 async function waitForEnter(output: Output, region: Region): Promise<void> {
   const address = formatAddress(region.address)
-  output.piece(`\nheld until Enter; meanwhile, from another terminal:
+  output.piece(`\nheld until Enter is pressed; meanwhile, run in another terminal:
   pinfold translate ${process.pid} ${address} ${formatSize(region.size)}
   grep pinfold: /proc/${process.pid}/maps\n`)
   process.stdin.resume()

@@ -7,11 +7,14 @@ import { exitCode } from './exit-code.js'
 import { type Colour, Output, type Paint, pad } from './output.js'
 import { readPackageVersion } from './package-version.js'
 
-/** Looks at everything that pinfold depends on, says what it saw, and which command mends what is amiss. */
+/** Checks everything that pinfold depends on, and reports what it saw and the commands that repair problems. */
 export const doctor = defineCommand({
-  meta: { name: 'doctor', description: 'Look at what pinfold needs of this machine, and say what mends it' },
+  meta: {
+    name: 'doctor',
+    description: 'Check what pinfold needs of this machine, and show the commands that repair it',
+  },
   args: {
-    only: { type: 'string', description: `Groups to look at: ${examinationGroups.join(',')}`, valueHint: 'groups' },
+    only: { type: 'string', description: `Groups to check: ${examinationGroups.join(',')}`, valueHint: 'groups' },
     strict: { type: 'boolean', description: 'Exit with 3 also for warnings' },
     ...commonArguments,
   },
@@ -53,7 +56,10 @@ const colours: Readonly<Record<FindingStatus, Colour>> = {
   unknown: 'yellow',
 }
 
-/** A line a check, its mend below it, a blank line between groups, and the sum. */
+/**
+ * Renders a line for each check, the command that repairs it below, a blank line between groups, and the counts at the
+ * end.
+ */
 export function renderDoctor({ pinfold, node, kernel, arch, counts, checks }: DoctorReport, paint: Paint): string {
   const statusWidth = Math.max(...checks.map(({ status }) => status.length))
   const idWidth = Math.max(...checks.map(({ id }) => id.length))

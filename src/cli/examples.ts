@@ -1,4 +1,7 @@
-/** What a command's help shows below its options, by the command's words. The guide has the same (docs/command-line.md). */
+/**
+ * The examples that the help of a command shows below its options, by the command's words. docs/command-line.md
+ * describes the commands.
+ */
 export const commandExamples: Readonly<Record<string, readonly string[]>> = {
   pinfold: ['pinfold doctor', 'pinfold hugepages reserve 2MiB 64', 'pinfold demo'],
   'pinfold doctor': [
@@ -23,23 +26,23 @@ export const commandExamples: Readonly<Record<string, readonly string[]>> = {
   ],
   'pinfold hugepages unmount': ['pinfold hugepages unmount /mnt/huge'],
   'pinfold translate': [
-    'pinfold translate 4711 0x7f2a40000000           # the page there',
+    'pinfold translate 4711 0x7f2a40000000           # the page at that address',
     'pinfold translate 4711 0x7f2a40000000 64MiB     # physical runs',
   ],
   'pinfold devices': [
     'pinfold devices',
-    'pinfold devices loopback0 --verbose             # what it can do, as ibv_devinfo -v',
+    'pinfold devices loopback0 --verbose             # all attributes, as ibv_devinfo -v',
     "pinfold devices --json | jq -r '.devices[].ports[]?.gidTable[].gid'",
   ],
   'pinfold lab': ['pinfold lab run -- ibv_devinfo', 'pinfold lab shell'],
   'pinfold lab run': [
-    'pinfold lab run -- ibv_devinfo -v               # rxe0 is there',
-    'pinfold lab run --out results -- npm test       # what it writes into $LAB_OUT comes back',
+    'pinfold lab run -- ibv_devinfo -v               # shows the device rxe0',
+    'pinfold lab run --out results -- npm test       # files in $LAB_OUT appear in results',
     "pinfold lab run --hosts 2 -- sh -c 'ping -c 3 $LAB_PEERS'",
   ],
   'pinfold lab shell': ['pinfold lab shell', 'pinfold lab shell --numa 2 --memory 4GiB'],
   'pinfold bench': [
-    'pinfold bench --html report.html                # all, a minute or two, and charts',
+    'pinfold bench --html report.html                # all benchmarks in a minute or two, with charts',
     'pinfold bench tlb --pages base,2MiB --sizes 64MiB,1GiB',
     "pinfold bench copy --quick --json | jq '.benchmarks[].series[].points[].median'",
   ],

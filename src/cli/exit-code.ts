@@ -1,20 +1,23 @@
 import { type ErrorCode, PinfoldError } from '../errors.js'
 
-/** What the exit code of `pinfold` says. Stable: scripts may switch on them (docs/command-line.md). */
+/** The exit codes of `pinfold`. They are stable: scripts may switch on them (docs/command-line.md). */
 export const exitCode = {
-  /** Done, and all is as it should be. */
+  /** The command succeeded, and everything is as it should be. */
   ok: 0,
-  /** Tried, and failed. */
+  /** The command tried, and failed. */
   failed: 1,
   /** The command line was not understood; nothing was tried. */
   usage: 2,
-  /** The command did its work and found something that fails: `doctor` a check, `demo` something left behind. */
+  /** The command succeeded, and found a problem: a failed check of `doctor`, or something that `demo` left behind. */
   finding: 3,
-  /** This process may not do that: root or a capability is missing. Nothing was changed. */
+  /** The process lacks permission (root or a capability). Nothing was changed. */
   permission: 4,
-  /** Too few pages or too little memory, or a limit in the way. What was begun is undone. */
+  /** There are too few pages or too little memory, or a limit is too low. All changes were undone. */
   short: 5,
-  /** `lab`: no machine was started, or one was lost. As timeout(1) and env(1): what a command of one's own seldom says. */
+  /**
+   * `lab`: no machine was started, or a machine was lost. timeout(1) and env(1) use this code, too, since other
+   * commands seldom return it.
+   */
   lab: 125,
 } as const
 
@@ -33,7 +36,7 @@ const byErrorCode: Partial<Record<ErrorCode, number>> = {
   ERR_LAB_FAILED: exitCode.lab,
 }
 
-/** The exit code that an error ends the command with. */
+/** The exit code of a command that fails with this error. */
 export function exitCodeOf(error: unknown): number {
   return error instanceof PinfoldError ? (byErrorCode[error.code] ?? exitCode.failed) : exitCode.failed
 }

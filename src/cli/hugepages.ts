@@ -1,6 +1,6 @@
 import { defineCommand } from 'citty'
 
-/** Hugepage pools and hugetlbfs mounts of the machine. Named alone, it shows them. */
+/** The machine's hugepage pools and hugetlbfs mounts. `hugepages` without another word runs `show`. */
 export const hugepages = defineCommand({
   meta: { name: 'hugepages', description: 'Show, reserve and release hugepages; mount and unmount hugetlbfs' },
   default: 'show',

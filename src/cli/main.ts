@@ -2,11 +2,12 @@
 import { runCommandLine } from './command-line.js'
 import { rootCommand } from './root-command.js'
 
-// A reader that has seen enough (`pinfold doctor | head -1`) ends the program quietly; 'exit' listeners still run.
+// If the reader of stdout goes away early (`pinfold doctor | head -1`), the program ends quietly. Its 'exit' listeners
+// still run.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   process.exit(process.exitCode ?? 0)
 })
 
-// Not process.exit: a pipe may still be taking what was written.
+// This is not process.exit(), since a pipe may not have taken all of the output yet.
 process.exitCode = await runCommandLine(rootCommand, process.argv.slice(2), process)

@@ -1,7 +1,7 @@
 import { inspect, stripVTControlCharacters } from 'node:util'
 
 export type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
-/** Puts a text in a colour, or returns it as it is where colour is not wanted. */
+/** Colours a text, or returns it unchanged if colour is not wanted. */
 export type Paint = (text: string, colour: Colour) => string
 
 export const plain: Paint = (text) => text
@@ -11,7 +11,7 @@ export const coloured: Paint = (text, colour) => {
   return `\u001b[${open}m${text}\u001b[${close}m`
 }
 
-/** The streams and surroundings that decide how output looks. */
+/** The streams and the environment variables that decide how output looks. */
 export interface Surroundings {
   readonly stdout: { readonly isTTY?: boolean; write(text: string): unknown }
   readonly stderr: { readonly isTTY?: boolean; write(text: string): unknown }
@@ -19,8 +19,8 @@ export interface Surroundings {
 }
 
 /**
- * Whether a stream gets colour: NO_COLOR (no-color.org) wins over everything when it is not empty, FORCE_COLOR over
- * the terminal, and only a terminal that is not dumb gets colour by itself.
+ * True if a stream gets colour. NO_COLOR (no-color.org) decides first, if it is not empty; then FORCE_COLOR. Otherwise
+ * only a terminal gets colour, and only if it is not dumb.
  */
 export function wantsColour(stream: { readonly isTTY?: boolean }, env: Surroundings['env']): boolean {
   if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false
@@ -29,14 +29,17 @@ export function wantsColour(stream: { readonly isTTY?: boolean }, env: Surroundi
 }
 
 /**
- * A report as one JSON object. 64-bit values are bigints in a report and hex strings here, since a JSON reader
- * would round them.
+ * Renders a report as one JSON object. 64-bit values are bigints in a report. They become hex strings here, since a
+ * JSON reader would round numbers.
  */
 export function renderJson(report: object): string {
   return JSON.stringify(report, (_, value) => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value), 2)
 }
 
-/** What a command says: data on stdout, as text or as one JSON object; progress on stderr while somebody watches. */
+/**
+ * The output of a command. Data go to stdout, as text or as one JSON object. Progress goes to stderr, if that is a
+ * terminal.
+ */
 export class Output {
   readonly json: boolean
   readonly paint: Paint
@@ -51,27 +54,30 @@ export class Output {
     this.paintError = wantsColour(around.stderr, around.env) ? coloured : plain
   }
 
-  /** One report: the object itself under --json, else what `render` makes of it. */
+  /** Writes one report: with --json the object itself, otherwise the text that `render` makes of it. */
   report<T extends { readonly schema: string }>(report: T, render: (report: T, paint: Paint) => string): void {
     this.clearProgress()
     this.#around.stdout.write(`${this.json ? renderJson(report) : render(report, this.paint)}\n`)
   }
 
-  /** A piece of a report that grows while it is measured. Nothing under --json: the object comes at the end. */
+  /**
+   * Writes a piece of a report that grows while it is measured. With --json it writes nothing: the object comes at the
+   * end.
+   */
   piece(text: string): void {
     if (this.json) return
     this.clearProgress()
     this.#around.stdout.write(`${text}\n`)
   }
 
-  /** What is being done now. Only a terminal sees it; the next output takes its place. */
+  /** Shows the current step on a terminal. The next output replaces it. */
   progress(text: string): void {
     if (this.#around.stderr.isTTY !== true) return
     this.#around.stderr.write(`\r\u001b[K${this.paintError(text, 'dim')}`)
     this.#progress = true
   }
 
-  /** What went wrong, for people, whether or not the data is JSON. */
+  /** Writes a text for people to stderr, with and without --json. */
   complain(text: string): void {
     this.clearProgress()
     this.#around.stderr.write(`${text}\n`)
@@ -83,13 +89,13 @@ export class Output {
   }
 }
 
-/** A column of a table: its heading, and the side that its cells lean to. Numbers lean right. */
+/** A column of a table: its heading, and the alignment of its cells. Numbers are aligned right. */
 export interface Column {
   readonly title: string
   readonly align?: 'left' | 'right'
 }
 
-/** Rows under dim headings, each column as wide as its widest cell. Cells may carry colour. */
+/** Renders rows under dim headings. Each column is as wide as its widest cell. Cells may contain colour. */
 export function renderTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
@@ -103,13 +109,13 @@ export function renderTable(
   return [paint(heading, 'dim'), ...rows.map(line)].join('\n')
 }
 
-/** Pads to a visible width. */
+/** Pads a text to a visible width. */
 export function pad(text: string, size: number, align: 'left' | 'right' = 'left'): string {
   const fill = ' '.repeat(Math.max(0, size - width(text)))
   return align === 'left' ? text + fill : fill + text
 }
 
-/** How many columns of a terminal a text takes: colour takes none. */
+/** The number of terminal columns that a text takes. Colour takes none. */
 export function width(text: string): number {
   return stripVTControlCharacters(text).length
 }

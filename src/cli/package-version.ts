@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
 import * as z from 'zod'
 
-/** The version in package.json, which lies two folders up in a checkout (src/cli) and in a package (dist/cli) alike. */
+/**
+ * The version in package.json, which is two folders up from this file both in a checkout (src/cli) and in a package
+ * (dist/cli).
+ */
 export function readPackageVersion(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
   return z.object({ version: z.string() }).parse(JSON.parse(text)).version

@@ -1,7 +1,10 @@
 import { defineCommand } from 'citty'
 import { readPackageVersion } from './package-version.js'
 
-/** The tree of commands. Each is loaded when it is named, so that one whose part is missing does not take the rest. */
+/**
+ * The tree of commands. Each command is loaded when it is named, so one that cannot be loaded does not disable the
+ * others.
+ */
 export const rootCommand = defineCommand({
   meta: {
     name: 'pinfold',

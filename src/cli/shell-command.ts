@@ -1,24 +1,27 @@
 import { existsSync } from 'node:fs'
 import { geteuid } from 'node:process'
 
-// Commands as people paste them into a shell. They are only ever shown: pinfold itself starts no shell.
+// Commands that people can paste into a shell. pinfold only shows them. It starts no shell itself.
 
-/** The word that makes a command root's, or nothing for root itself (in a container there is often no sudo). */
+/** The prefix that runs a command as root. It is empty for root itself, since a container often has no sudo. */
 export const sudo: '' | 'sudo ' = geteuid?.() === 0 ? '' : 'sudo '
 
-/** Writes a number or word into a file of root's. Not by a redirection, which would be the caller's and not sudo's. */
+/**
+ * The command that writes a number or word to a file of root. It uses tee, since a redirection would be made with the
+ * caller's rights and not with sudo's.
+ */
 export function writeCommand(path: string, word: string | number): string {
   return `echo ${word} | ${sudo}tee ${path}`
 }
 
-/** Words, each quoted where a shell would take it apart. */
+/** Joins words, and quotes each that a shell would split or interpret. */
 export function quoteWords(words: readonly string[]): string {
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ')
 }
 
 /**
- * Adds options to the kernel command line of the next boot, where this machine's boot loader is one that has a command
- * for it: grubby (Fedora, RHEL), or GRUB with Debian's /etc/default/grub.d.
+ * The command that adds options to the kernel command line of the next boot. It exists for grubby (Fedora, RHEL) and
+ * for GRUB with Debian's /etc/default/grub.d; otherwise undefined.
  */
 export function kernelOptionCommand(options: string, name: string): string | undefined {
   if (existsSync('/usr/sbin/grubby') || existsSync('/sbin/grubby')) {

@@ -12,16 +12,20 @@ import { formatCount, Output, type Paint, renderTable } from './output.js'
 import { type ProcessMapping, readMappings } from './translate/process-mappings.js'
 import { type Stretch, stretchesOf } from './translate/stretches.js'
 
-/** How many stretches the text lists. */
+/** The most stretches that the text lists without --all. */
 const mostLines = 32
 
-/** Where memory of any process is physically, page by page, with what the kernel says of each page. */
+/** Shows the physical place of any process's memory, page by page, with the kernel's information about each page. */
 export const translate = defineCommand({
   meta: { name: 'translate', description: 'Show where memory of a process is: physical runs, page states and flags' },
   args: {
-    pid: { type: 'positional', description: 'The process', required: true },
-    address: { type: 'positional', description: 'A virtual address of it: 0x7f2a40000000', required: true },
-    length: { type: 'positional', description: 'How much from there: 4096, 64MiB (else one byte)', required: false },
+    pid: { type: 'positional', description: 'The pid of the process', required: true },
+    address: { type: 'positional', description: 'A virtual address of that process: 0x7f2a40000000', required: true },
+    length: {
+      type: 'positional',
+      description: 'The length of the range: 4096, 64MiB (default: one byte)',
+      required: false,
+    },
     all: { type: 'boolean', description: `List every stretch, not only the first ${mostLines}` },
     ...commonArguments,
   },
@@ -45,15 +49,15 @@ export interface TranslationReport {
   readonly address: bigint
   /** Bytes. */
   readonly length: number
-  /** Bytes of a base page; larger pages show as stretches of them. */
+  /** Bytes of a base page. A larger page appears as a stretch of base pages. */
   readonly pageSize: number
   readonly states: PageStates
   readonly mappings: readonly ProcessMapping[]
-  /** Physically contiguous, cut to the range that was asked for. */
+  /** Physically contiguous ranges, cut to the range that was asked for. */
   readonly runs: readonly { readonly address: bigint; readonly physicalAddress: bigint; readonly length: number }[]
   /** Whole pages, with their flags. */
   readonly stretches: readonly Stretch[]
-  /** Why there are no kernel flags; null where there are. */
+  /** The reason why there are no kernel flags; null if there are. */
   readonly kernelFlagsUnknown: string | null
 }
 
@@ -75,7 +79,7 @@ function reportTranslation(translation: ProcessTranslation): TranslationReport {
   }
 }
 
-/** Page flags are root's to read: without them the rest is still worth telling. */
+/** Only root can read page flags. Without them, the rest of the report is still useful. */
 function readFrames(translation: ProcessTranslation): { frames?: PageFlags; unknown?: string } {
   try {
     return { frames: translation.pageFlags }
@@ -121,7 +125,7 @@ export function renderTranslation(report: TranslationReport, paint: Paint, most:
   return [...head, renderTable(columns, rows, paint), ...tail].join('\n')
 }
 
-/** For one byte, what was asked is its own address, not its page's. */
+/** For one byte, the report also shows the address of the byte itself, not only that of its page. */
 function exactByte({ runs, length }: TranslationReport): string[] {
   const [run] = runs
   return length === 1 && run !== undefined
@@ -133,7 +137,7 @@ function formatMapping({ start, end, permissions, name }: ProcessMapping): strin
   return `${formatAddress(start)} to ${formatAddress(end)} ${permissions} ${name === '' ? 'anonymous' : name}`
 }
 
-/** 'exclusivelyMapped' is 'exclusively mapped'. */
+/** 'exclusivelyMapped' becomes 'exclusively mapped'. */
 function asWords(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
 }

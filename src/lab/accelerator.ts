@@ -9,14 +9,14 @@ import { emulatorEnvironment } from './processes.js'
 const limit = 5000
 
 /**
- * Whether the processor runs the machine itself (KVM), or QEMU emulates it. /dev/kvm may be there and of no use, so a
- * machine is started to try, once a boot.
+ * Finds out whether the processor can run the machine itself (KVM), or QEMU must emulate it. /dev/kvm may exist and not
+ * work. So a machine is started as a trial, once after each boot.
  */
 export async function findAccelerator(emulator: Program, image: string): Promise<Accelerator> {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK)
   } catch {
-    return 'tcg' // absent or forbidden: either way it cannot be used
+    return 'tcg' // absent or forbidden: in both cases it cannot be used
   }
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
   const folder = await cached(`accelerator-${boot}`, async (making) => {
@@ -25,7 +25,7 @@ export async function findAccelerator(emulator: Program, image: string): Promise
   return readFileSync(join(folder, 'accelerator'), 'utf8') === 'kvm' ? 'kvm' : 'tcg'
 }
 
-/** A kernel that says its first word is enough; it has no root, and ends by a panic. */
+/** True if the kernel writes anything to its console. It has no root file system, and ends by a panic. */
 function startsOnKvm(emulator: Program, image: string): Promise<boolean> {
   const args = [
     ...emulator.data.flatMap((folder) => ['-L', folder]),

@@ -16,7 +16,7 @@ import { makeFolder } from './folders.js'
 import { keepOthersOut, manifestOf } from './manifest.js'
 import { isOurs, requireTrusted, writableByOthers } from './trusted-folder.js'
 
-/** Where what was fetched is kept: the XDG Base Directory Specification's place for it. */
+/** The folder of fetched parts. Its place is that of the XDG Base Directory Specification. */
 export function cacheFolder(): string {
   const { XDG_CACHE_HOME: home } = process.env
   return resolve(home?.startsWith('/') === true ? home : join(homedir(), '.cache'), 'pinfold', 'lab')
@@ -25,16 +25,16 @@ export function cacheFolder(): string {
 const anHour = 3_600_000
 const aMonth = 30 * 24 * anHour
 
-/** What is beside the content of a cached folder: the text by which it is known again. */
+/** The file beside the content of a cached folder. It contains the text by which the content is known again. */
 const manifest = 'manifest'
 
 /**
- * The cached folder of that name; made by `make` when it is not there. It appears whole or not at all: two that make it at
- * the same time each make their own, and the first wins. What a killed one left goes after an hour, what nobody has used
- * after a month.
+ * Returns the cached folder of that name. `make` makes it if it does not exist. The folder appears completely or not at
+ * all: if two processes make it at the same time, each makes its own, and the first wins. Remains of a killed process
+ * are removed after an hour. A folder that nobody has used for a month is removed, too.
  *
- * What is in it gets executed. So nobody else may be able to write to the cache, and what has changed since it was made,
- * or is somebody else's, is made again.
+ * Programs in the cache are executed. So nobody else may be able to write to the cache. A folder is made again if it
+ * has changed since it was made, or if a user other than root and this one owns something in it.
  *
  * @throws PinfoldError `ERR_PERMISSION` for a cache that is not safe
  */
@@ -42,7 +42,7 @@ export async function cached(name: string, make: (folder: string) => Promise<voi
   const cache = cacheFolder()
   requireTrusted(cache)
   makeFolder(cache, 0o700)
-  requireTrusted(cache) // since in a sticky folder another may have been faster
+  requireTrusted(cache) // again, since in a sticky folder another user may have made it first
   const folder = join(cache, name)
   const content = join(folder, 'content')
   if (isAsMade(folder)) {
@@ -62,7 +62,7 @@ export async function cached(name: string, make: (folder: string) => Promise<voi
     try {
       renameSync(making, folder)
     } catch (error) {
-      if (!isAsMade(folder)) throw error // else another was faster, and made the same
+      if (!isAsMade(folder)) throw error // otherwise another process was faster, and made the same
     }
     return content
   } finally {
@@ -70,7 +70,7 @@ export async function cached(name: string, make: (folder: string) => Promise<voi
   }
 }
 
-/** Whether it is there, ours, and as it was when it was made. */
+/** True if the folder exists, belongs to us, and is as it was when it was made. */
 function isAsMade(folder: string): boolean {
   try {
     const written = join(folder, manifest)
@@ -79,17 +79,17 @@ function isAsMade(folder: string): boolean {
       return false
     return manifestOf(join(folder, 'content')) === readFileSync(written, 'utf8')
   } catch {
-    return false // absent, or not readable: then it is made again, and if that cannot be, the error tells
+    return false // absent or unreadable: it is made again, and if that fails, the error says why
   }
 }
 
-/** Its time becomes the one of its last use. */
+/** Sets the time of a folder's last use to now. */
 function touch(folder: string): void {
   const now = new Date()
   try {
     utimesSync(folder, now, now)
   } catch {
-    // a cache that may only be read serves, too
+    // A read-only cache works, too.
   }
 }
 

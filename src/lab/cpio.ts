@@ -1,6 +1,6 @@
 /** A file of an initramfs. A folder has no content. */
 export interface ArchiveEntry {
-  /** Without a leading '/'. Folders stand before what is in them. */
+  /** The path without a leading '/'. A folder comes before its content. */
   readonly path: string
   /** Type and permissions, as in stat(2): 0o100755 is a program. */
   readonly mode: number
@@ -8,7 +8,7 @@ export interface ArchiveEntry {
 }
 
 /**
- * An archive as the kernel unpacks it into its first root: "newc" of cpio(5), see
+ * An archive that the kernel unpacks into its first root: "newc" of cpio(5), see
  * Documentation/driver-api/early-userspace/buffer-format.rst.
  */
 export function archive(entries: readonly ArchiveEntry[]): Buffer {

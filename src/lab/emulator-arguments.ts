@@ -9,8 +9,9 @@ export const ports = ['control', 'stdin', 'stdout', 'stderr'] as const
 export type Port = (typeof ports)[number]
 
 /**
- * QEMU's descriptors, from 3 on. They are pairs of sockets without names, whose other ends this process has (a wire's:
- * the other machine): nobody else can connect to them, nothing is left in the file system, and whoever is killed hangs up.
+ * QEMU's descriptors, from 3 on. Each is one end of a socket pair without a name. This process has the other end; that
+ * of a wire belongs to another machine. So nobody else can connect, and nothing is left in the file system. If one side
+ * is killed, the connection is closed.
  */
 const descriptors = ['log', ...ports, 'terminal'] as const
 export type Descriptor = (typeof descriptors)[number]
@@ -19,20 +20,23 @@ export function descriptorOf(stream: Descriptor): number {
   return 3 + descriptors.indexOf(stream)
 }
 
-/** The descriptors of a machine's wires: machine 0 has one to each of the others, they have the one to it. */
+/**
+ * The descriptors of a machine's wires. Machine 0 has a wire to each other machine, and every other machine has only
+ * that wire.
+ */
 export function wireDescriptors(host: number, hosts: number): number[] {
   const first = 3 + descriptors.length
   return Array.from({ length: host === 0 ? hosts - 1 : 1 }, (_, wire) => first + wire)
 }
 
-/** What a machine is started with. */
+/** The data with which a machine is started. */
 export interface MachinePlan {
   readonly emulator: Program
   readonly accelerator: Accelerator
   readonly image: string
   readonly initramfs: string
   readonly tools: string | undefined
-  /** How fast the machine's timestamp counter runs, in kHz; undefined when its kernel is to find out. */
+  /** The frequency of the machine's timestamp counter in kHz; undefined if the guest's kernel shall measure it. */
   readonly counterKilohertz: number | undefined
   readonly host: number
   readonly options: CheckedLabOptions
@@ -53,7 +57,7 @@ export function emulatorArguments(plan: MachinePlan): string[] {
     ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi', '-cpu', 'max'],
     ...['-smp', `${cpus}`, '-m', `${memory / MiB}M`],
     ...nodes(options),
-    // Before other devices, which it is to stand before.
+    // QEMU needs the IOMMU before the devices that use it.
     ...(iommu ? ['-device', 'intel-iommu,intremap=on,caching-mode=on'] : []),
     ...['-kernel', plan.image, '-initrd', plan.initramfs, '-append', kernelOptions(plan)],
     ...share('host', '/', true),
@@ -86,7 +90,7 @@ function kernelOptions({ counterKilohertz, options, host, out, tools, terminal }
   ].join(' ')
 }
 
-/** Memory and processors spread over NUMA nodes. */
+/** Spreads memory and processors over NUMA nodes. */
 function nodes({ numa, cpus, memory }: CheckedLabOptions): string[] {
   if (numa === 1) return []
   const each = memory / numa / MiB
@@ -109,8 +113,8 @@ function share(tag: string, path: string, isReadOnly: boolean): string[] {
 }
 
 /**
- * Machine 0 is where all wires end: a hub with a port for each other machine. One alone has a hub with nobody on it, so
- * that its interface is up.
+ * All wires end in machine 0, in a hub with a port for each other machine. A single machine has a hub without other
+ * ports, so that its interface is up.
  */
 function network({ host, options }: MachinePlan): string[] {
   const mac = `52:54:00:50:46:${host.toString(16).padStart(2, '0')}`

@@ -1,7 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
-/** Makes a folder, and those above it. mkdirSync's own `recursive` never ends below /proc, on Node 20 to 24. */
+/** Makes a folder, and the folders above it. mkdirSync's own `recursive` never ends below /proc, on Node 20 to 24. */
 export function makeFolder(path: string, mode = 0o777): void {
   try {
     mkdirSync(path, { mode })

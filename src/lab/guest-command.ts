@@ -1,6 +1,9 @@
 import { guestFolder } from './guest-init.js'
 
-/** Variables of this process that a command in the lab gets, too: who, where, and in which language. */
+/**
+ * Variables of this process that a command in the lab gets, too: about the user, the paths, the language and the
+ * terminal.
+ */
 const passedOn = [
   'PATH',
   'HOME',
@@ -20,12 +23,12 @@ const passedOn = [
   'NODE_EXTRA_CA_CERTS',
 ]
 
-/** The address of a host on the labs' own wire. */
+/** The address of a host in the network of the lab's machines. */
 export function hostAddress(host: number): string {
   return `10.77.0.${host + 1}`
 }
 
-/** What tells a host its place among the others. */
+/** The variables that tell a host its number and the addresses of the others. */
 export function labVariables(host: number, hosts: number): Record<string, string> {
   const all = Array.from({ length: hosts }, (_, index) => index)
   return {
@@ -42,8 +45,8 @@ export function labVariables(host: number, hosts: number): Record<string, string
 }
 
 /**
- * The script that runs a command in the guest, in the folder that this process is in. busybox's applets stand behind what
- * the host has.
+ * The script that runs a command in the guest, in the current folder of this process. On the PATH, busybox's applets
+ * come after the host's programs.
  */
 export function commandScript(
   command: readonly string[],
@@ -64,7 +67,7 @@ export function commandScript(
   ].join('\n')
 }
 
-/** A word as a POSIX shell takes it, whatever is in it. */
+/** Quotes a word for a POSIX shell, whatever the word contains. */
 function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`
 }

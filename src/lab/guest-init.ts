@@ -1,12 +1,12 @@
-/** Where the guest keeps what is ours: busybox and its applets, the command, $LAB_OUT. */
+/** The folder in which the guest keeps the lab's own files: busybox and its applets, the command, $LAB_OUT. */
 export const guestFolder = '/run/lab'
 
 /**
  * The first program of the machine: a script of busybox's shell. It loads the modules, puts a writable layer over the
- * host's files, brings up the network and its RDMA device, and takes the command from the host.
+ * host's files, brings up the network and its RDMA device, and receives the command from the host.
  *
- * It talks with the host over virtio ports, one for each stream, so that bytes arrive as they were written. When the host
- * goes away, the control port ends, and so does the machine.
+ * It talks with the host over virtio ports, one for each stream, so that bytes arrive as they were written. When the
+ * host's process ends, the control port is closed, and the machine powers off.
  */
 export const guestInit = `#!/bin/busybox sh
 b=/bin/busybox
@@ -74,7 +74,7 @@ fi
 
 hostname lab$host
 ip link set lo up
-ip link set eth0 mtu 4200 up || fail 'there is no network card'
+ip link set eth0 mtu 4200 up || fail 'has no network card'
 ip addr add 10.77.0.$((host + 1))/24 dev eth0
 other=0
 while [ $other -lt $hosts ]; do
@@ -99,9 +99,9 @@ exec switch_root /root /run/lab/busybox sh /run/lab/main
 `
 
 /**
- * The second, in the root that the command sees. The command's streams are pipes, as in any pipeline, since a program may
- * open /dev/stderr once more, and a port can be opened only once. How many bytes have gone through is told with the
- * status: the host has not yet seen them all by then.
+ * The second program of the machine. It runs in the root that the command sees. The command's streams are pipes, as in
+ * any pipeline: a program may open /dev/stderr again, and a port can be opened only once. The message with the status
+ * also contains the number of bytes of each stream, since the host may not have received all of them yet.
  */
 export const guestMain = `
 cd /run/lab
@@ -129,7 +129,7 @@ else
   err=$!
   (run) < stdin > stdout 2> stderr
   status=$?
-  # What it has left running may have something to say yet, such as the tee of a shell's >(tee file).
+  # Processes that the command left running may still write, such as the tee of a shell's >(tee file).
   for wait in 1 2 3 4 5 6 7 8 9 10; do
     [ -s stdout.through ] && [ -s stderr.through ] && break
     sleep 0.1

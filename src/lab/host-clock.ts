@@ -1,17 +1,18 @@
 import { setTimeout } from 'node:timers/promises'
 import { native } from '../native.js'
 
-/** Milliseconds between two readings, at least: each is right to some 100 ns. */
+/** The least milliseconds between two readings. Each reading is exact to about 100 ns. */
 const span = 20
 
 /**
- * Measures how fast this processor's timestamp counter runs, from now until `kilohertz()` is asked. An emulated machine
- * has that counter for its own, and its kernel would measure it against timers that a busy host serves late.
+ * Measures how fast this processor's timestamp counter runs, from now until `kilohertz()` is called. An emulated
+ * machine uses that counter as its own. Its kernel would measure the counter against timers, which a busy host serves
+ * late.
  */
 export class HostClock {
   readonly #first = native.timestampCounter()
 
-  /** Undefined where the processor has no such counter. */
+  /** The frequency in kHz; undefined if the processor has no such counter. */
   async kilohertz(): Promise<number | undefined> {
     if (this.#first === undefined) return undefined
     const [ticks, nanoseconds] = this.#first

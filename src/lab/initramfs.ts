@@ -11,7 +11,10 @@ const folderMode = 0o040755
 const programMode = 0o100755
 const fileMode = 0o100644
 
-/** What the kernel starts with: busybox, the modules unpacked, and the script. Made once for each kernel and script. */
+/**
+ * The files that the kernel starts with: busybox, the unpacked modules, and the scripts. The archive is made once for
+ * each kernel and each version of the scripts.
+ */
 export async function findInitramfs(
   kernel: Kernel,
   busybox: string,

@@ -6,12 +6,12 @@ import { PinfoldError } from '../errors.js'
 
 /** A module that the machine loads at its start. */
 export interface KernelModule {
-  /** With '_' for '-', as the kernel has it. */
+  /** The name with '_' in place of '-', as the kernel writes it. */
   readonly name: string
   readonly path: string
 }
 
-/** What every machine needs, and who else needs what: the order is the order of loading, dependencies before. */
+/** The modules that every machine needs, in the order of loading. Each is loaded after its dependencies. */
 const always = [
   'virtio_pci',
   'virtio_console',
@@ -33,10 +33,11 @@ export function wantedModules(options: { readonly iommu: boolean; readonly edu: 
 }
 
 /**
- * The files of `wanted` and of all that they depend on, in the order of loading. Dependencies are read out of the modules
- * themselves (their .modinfo), so that an unpacked package needs no depmod. What is built into the kernel has no file.
+ * The files of the `wanted` modules and of all their dependencies, in the order of loading. Dependencies are read from
+ * the modules themselves (.modinfo), so that an unpacked package needs no depmod. A module that is built into the
+ * kernel has no file.
  *
- * @param folder - /lib/modules/<release>, or where else they are
+ * @param folder - /lib/modules/<release>, or another folder of modules
  * @throws PinfoldError `ERR_LAB_UNAVAILABLE` for a module that is neither there nor built in
  */
 export function loadOrder(folder: string, wanted: readonly string[]): KernelModule[] {
@@ -65,7 +66,7 @@ export function isReadable(path: string): boolean {
     accessSync(path, constants.R_OK)
     return true
   } catch {
-    return false // absent or forbidden: either way it cannot be read
+    return false // absent or forbidden: in both cases it cannot be read
   }
 }
 
@@ -86,7 +87,7 @@ function builtInModules(folder: string): string[] {
   return lines.map((line) => basename(line, '.ko').replaceAll('-', '_'))
 }
 
-/** The names that a module's .modinfo has after 'depends='. */
+/** The names after 'depends=' in a module's .modinfo. */
 function dependencies(path: string): string[] {
   const [, names = ''] = /\0depends=([^\0]*)\0/.exec(readModule(path).toString('latin1')) ?? []
   return names.split(',').flatMap((name) => (name === '' ? [] : [name.replaceAll('-', '_')]))
@@ -94,7 +95,7 @@ function dependencies(path: string): string[] {
 
 const contents = new Map<string, Buffer>()
 
-/** A module as the kernel takes it: unpacked. */
+/** The content of a module, unpacked. */
 export function readModule(path: string): Buffer {
   const kept = contents.get(path)
   if (kept !== undefined) return kept

@@ -8,17 +8,18 @@ import { keyOf, unavailable } from './parts.js'
 
 export interface Kernel {
   readonly image: string
-  /** A folder in which, at any depth, its modules are. */
+  /** The folder that contains the modules of the kernel, at any depth. */
   readonly modules: string
   readonly release: string
 }
 
-/** The packages that depend on the newest kernel: Debian's, Ubuntu's. */
+/** The packages that depend on the newest kernel: one of Debian, one of Ubuntu. */
 const kernelPackages = ['linux-image-amd64', 'linux-image-generic']
 
 /**
- * The kernel: a file with `modules` beside it, an installed or fetched one by its release, or the distribution's newest;
- * without apt, the newest that is installed.
+ * Finds the kernel of the machine. `wanted` is the path of an image, whose modules are in `modules`, or the release of
+ * an installed kernel or of a package. Without it, the kernel is the newest of the distribution or, without apt, the
+ * newest that is installed.
  *
  * @throws PinfoldError `ERR_LAB_UNAVAILABLE`
  */
@@ -29,7 +30,7 @@ export async function findKernel(wanted: string | undefined, modules: string | u
   if (installed !== undefined && (wanted !== undefined || !hasApt())) return installed
   if (!hasApt()) {
     throw unavailable(
-      `kernel ${wanted ?? 'that is readable'} with Soft-RoCE (rdma_rxe)`,
+      `kernel ${wanted ?? 'that this user can read,'} with Soft-RoCE (rdma_rxe)`,
       '--kernel <image> --modules <folder>',
     )
   }
@@ -50,14 +51,17 @@ function newestFirst(one: string, other: string): number {
   return numbers.compare(other, one)
 }
 
-/** Keeps the image and the modules that a lab may load, of hundreds of MiB. */
+/**
+ * Fetches a kernel. Of the hundreds of MiB of its packages, it keeps only the image and the modules that a lab may
+ * load.
+ */
 async function fetchKernel(wanted: string): Promise<Kernel> {
   const release = /-[a-z][\w-]*$/.test(wanted) ? wanted : `${wanted}-amd64`
   const all = wantedModules({ iommu: true, edu: true })
   const folder = await cached(`kernel-${release}-${keyOf(all)}`, async (making) => {
     const unpacked = join(making, 'unpacked')
     mkdirSync(unpacked)
-    // Ubuntu has the modules in packages of their own.
+    // Ubuntu's kernels have separate packages for the modules.
     const modules = release.endsWith('-generic') ? [`linux-modules-${release}`, `linux-modules-extra-${release}`] : []
     await unpackPackages([`linux-image-${release}`, ...modules], unpacked)
     const from = ['usr/lib/modules', 'lib/modules'].map((path) => join(unpacked, path, release)).find(existsSync)
@@ -91,7 +95,7 @@ function canLoad(modules: string): boolean {
   try {
     return loadOrder(modules, wantedModules({ iommu: false, edu: false })).length > 0
   } catch (error) {
-    if (error instanceof PinfoldError) return false // one is missing
+    if (error instanceof PinfoldError) return false // a module is missing
     throw error
   }
 }

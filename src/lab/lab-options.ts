@@ -7,10 +7,13 @@ function whole(least: number, most: number) {
   return z.number({ error }).refine((value) => Number.isInteger(value) && value >= least && value <= most, { error })
 }
 
-/** With less the guest does not start, or a program such as Node.js has no room. */
+/** With less memory, the guest does not start, or has no room for a program such as Node.js. */
 const leastMemory = 256 * MiB
 
-/** As long as the kernel lets an argument or a variable be, and as many as fit (execve(2), MAX_ARG_STRLEN). */
+/**
+ * The most characters of an argument or a variable, and the most arguments or variables, that the kernel accepts
+ * (execve(2), MAX_ARG_STRLEN).
+ */
 const longestWord = 128 * KiB
 const mostWords = 2 ** 15
 
@@ -36,17 +39,18 @@ const labOptions = optionsObject({
 })
 
 /**
- * What is to run, and in which machine.
+ * The command to run, and the machines to run it in.
  *
- * - `command`: the program and its arguments; it is found as a shell finds it.
- * - `hosts`: machines joined by a wire, 1 by default, at most 8.
- * - `cpus` (2), `memory` ('3GiB'), `numa`: NUMA nodes that they are spread over (1): of each machine.
+ * - `command`: the program and its arguments. The program is found as a shell finds it.
+ * - `hosts`: the number of machines, which are connected to each other; 1 by default, at most 8.
+ * - `cpus`, `memory`: processors (2 by default) and memory ('3GiB' by default) of each machine. `numa`: the number of
+ *   NUMA nodes that both are spread over, 1 by default.
  * - `iommu`: an Intel IOMMU. `edu`: QEMU's teaching device, a PCI device with a DMA engine.
- * - `kernel`: a version ('6.1.0-56-amd64'), or the path of an image, whose modules are in `modules`.
- * - `out`: the folder of this machine that is $LAB_OUT there, 'lab-out' by default; it is made, and goes
- *   again when nothing was written into it.
+ * - `kernel`: a release ('6.1.0-56-amd64'), or the path of an image, whose modules are in `modules`.
+ * - `out`: the folder of this machine that is $LAB_OUT there, 'lab-out' by default. If the run makes the folder and
+ *   nothing is written into it, the run removes it again.
  * - `env`: variables for the command, beside PATH, HOME, LANG, TERM and a few more that it gets anyway.
- * - `timeLimit`: seconds, from the start of the machine on.
+ * - `timeLimit`: the seconds after the start of the machines after which they are shut down.
  */
 export type LabOptions = Readonly<z.input<typeof labOptions>>
 
@@ -75,7 +79,7 @@ export function checkedLabOptions(options: LabOptions): CheckedLabOptions {
     hosts: given.hosts ?? 1,
     numa,
     cpus: Math.max(given.cpus ?? 2, numa),
-    // In whole MiB, and the same for each node.
+    // The memory is rounded up to whole MiB, the same for each node.
     memory: Math.ceil((given.memory ?? 3 * GiB) / numa / MiB) * numa * MiB,
     iommu: given.iommu ?? false,
     edu: given.edu ?? false,

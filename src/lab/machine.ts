@@ -12,14 +12,14 @@ import {
 } from './emulator-arguments.js'
 import { dyingWithUs, emulatorEnvironment } from './processes.js'
 
-/** Where a machine's streams go; what is left out is read to its end, and dropped. */
+/** The destinations of a machine's streams. Output without a destination is read to its end, and dropped. */
 export interface MachineStreams {
   readonly stdin?: Readable | undefined
   readonly stdout?: Writable | undefined
   readonly stderr?: Writable | undefined
-  /** What the guest's kernel and QEMU say. */
+  /** The messages of the guest's kernel and of QEMU. */
   readonly console?: Writable | undefined
-  /** In place of stdin, stdout and stderr. */
+  /** The terminal that takes the place of stdin, stdout and stderr. */
   readonly terminal?: Terminal | undefined
 }
 
@@ -28,24 +28,27 @@ export interface Terminal {
   readonly input: Readable
   readonly output: Writable
   size(): { readonly rows: number; readonly columns: number }
-  /** @returns what ends it */
+  /** @returns a function that removes the listener */
   onResize(listener: () => void): () => void
 }
 
 /** How a machine's command ended. */
 export interface MachineResult {
-  /** Its exit status; 128 + the number of the signal that ended it. */
+  /** The command's exit status, or 128 + the number of the signal that ended it. */
   readonly status: number
   /** Seconds from the start of the machine until the command began. */
   readonly startSeconds: number
 }
 
-/** What is kept of the guest's console, for when something fails. */
+/** The most characters of the guest's console that are kept for an error message. */
 const mostLog = 16 * 1024
-/** Milliseconds. Twenty times what a start takes under emulation. */
+/** Milliseconds. A start takes far less, even under emulation. */
 const startLimit = 120_000
 
-/** One virtual machine. Its process dies with ours, and it powers off when we have gone. */
+/**
+ * One virtual machine. The kernel kills its process when this process ends. If the kernel does not, the guest notices
+ * the end, and powers off.
+ */
 export class Machine {
   readonly #plan: MachinePlan
   readonly #script: string
@@ -62,14 +65,14 @@ export class Machine {
   #letGo = () => {}
   #resolve: (result: MachineResult) => void = () => {}
 
-  /** The other machines' ends of its wires, until they are handed on. */
+  /** The other machines' ends of its wires, until those machines get them. */
   readonly wires: readonly Socket[]
-  /** Settles when the command has ended. Rejects with `ERR_LAB_FAILED` when the machine ends before. */
+  /** Resolves when the command has ended. Rejects with `ERR_LAB_FAILED` if the machine ends before its command. */
   readonly command: Promise<MachineResult>
-  /** Resolves when nothing of it is left. */
+  /** Resolves when the machine's process has ended and its streams are closed. */
   readonly gone: Promise<void>
 
-  /** @param wire - where its wire ends, in machine 0; undefined for that one itself */
+  /** @param wire - the end of its wire to machine 0; undefined for machine 0 itself */
   constructor(plan: MachinePlan, script: string, streams: MachineStreams, wire: Socket | undefined) {
     this.#plan = plan
     this.#script = script
@@ -84,7 +87,7 @@ export class Machine {
         ...wireEnds.map(() => wire ?? 'pipe'),
       ],
       env: emulatorEnvironment(plan.emulator),
-      // A terminal's Ctrl-C is for us.
+      // A terminal's Ctrl-C must reach only this process, which then stops the machine.
       detached: true,
     })
     this.#child = child
@@ -96,7 +99,7 @@ export class Machine {
       child.on('error', (error) => reject(this.#failure(`could not be started: ${error.message}`)))
       child.on('close', () => reject(this.#failure('ended before its command did')))
     })
-    this.command.catch(() => {}) // whoever waits for it is told
+    this.command.catch(() => {}) // the caller that waits for `command` gets the error
     this.gone = new Promise((resolve) => {
       const end = () => {
         clearTimeout(this.#timer)
@@ -104,13 +107,13 @@ export class Machine {
         resolve()
       }
       child.on('error', end)
-      // With it, all of its streams have been read to their ends.
+      // At 'close', all streams of the process have been read to their ends.
       child.on('close', end)
     })
     this.#connect()
   }
 
-  /** Takes it down at once. */
+  /** Kills the machine at once. */
   stop(): void {
     this.#child.kill('SIGKILL')
     for (const wire of this.wires) wire.destroy()
@@ -118,11 +121,11 @@ export class Machine {
 
   #socket(descriptor: number): Socket | undefined {
     const stream = this.#child.stdio.at(descriptor)
-    return stream instanceof Socket ? stream : undefined // not there when the process could not be started
+    return stream instanceof Socket ? stream : undefined // absent if the process could not be started
   }
 
   #stream(name: Descriptor): Socket | undefined {
-    // Its other end may be killed any time; that is told by the process itself.
+    // The other end may be killed at any time. The events of the process report that.
     return this.#socket(descriptorOf(name))?.on('error', () => {})
   }
 
@@ -159,7 +162,7 @@ export class Machine {
     }
   }
 
-  /** What the guest tells, line by line. */
+  /** Handles the guest's messages, line by line. */
   #follow(control: Socket | undefined): void {
     let text = ''
     control?.setEncoding('utf8').on('data', (more: string) => {
@@ -187,7 +190,7 @@ export class Machine {
     }
   }
 
-  /** The command has ended once its status is here, and all that it has written. */
+  /** Settles `command` when the status of the command and all of its output are here. */
   #settle(): void {
     if (this.#announced === undefined || this.#ready === undefined) return
     const { status, stdout, stderr } = this.#announced
@@ -208,7 +211,7 @@ export class Machine {
   #failure(what: string): PinfoldError {
     const log = this.#log.trim().split('\n').slice(-12).join('\n')
     return new PinfoldError(
-      `lab: the machine ${this.#complaint ?? what}${log === '' ? '' : `; its last words were:\n${log}`}`,
+      `lab: the machine ${this.#complaint ?? what}${log === '' ? '' : `; its last output was:\n${log}`}`,
       {
         code: 'ERR_LAB_FAILED',
         values: { host: this.#plan.host, log },

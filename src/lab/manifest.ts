@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { isOurs, writableByOthers } from './trusted-folder.js'
 
 /**
- * All that is in a folder, as text: a line for each entry, with its permissions and the hash of its content or where it
- * links to. Undefined when something in it is not ours, or is neither a file, a folder nor a link.
+ * Describes all that a folder contains as text. Each line describes one entry: its permissions and the hash of its
+ * content, or the target of a link. Undefined if an entry is not ours, or is neither a file, a folder nor a link.
  */
 export function manifestOf(folder: string): string | undefined {
   const lines: string[] = []
@@ -25,7 +25,7 @@ export function hashOf(content: Uint8Array): string {
   return createHash('sha256').update(content).digest('hex')
 }
 
-/** Takes from everybody else the right to write to what is in a folder: a package may give it. */
+/** Removes the write permission of the group and of others from a folder's entries, since a package may give it. */
 export function keepOthersOut(folder: string): void {
   for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     const stat = lstatSync(join(folder, path))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { cut, PinfoldError } from '../errors.js'
 import { hashOf } from './manifest.js'
 
-/** What a command said; its stdout. @throws PinfoldError `ERR_LAB_UNAVAILABLE` with what it complained of */
+/** Runs a command, and returns its stdout. @throws PinfoldError `ERR_LAB_UNAVAILABLE` with the end of its stderr */
 async function say(command: string, args: readonly string[], folder?: string, hint?: string): Promise<string> {
   const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -32,12 +32,12 @@ async function say(command: string, args: readonly string[], folder?: string, hi
   })
 }
 
-/** Whether packages can be had here as Debian and Ubuntu have them. */
+/** True if packages can be fetched here as on Debian and Ubuntu. */
 export function hasApt(): boolean {
   return existsSync('/usr/bin/apt-get') && existsSync('/usr/bin/dpkg-deb')
 }
 
-/** An image that is fresh has no package lists; root can fetch them. */
+/** Makes sure that there are package lists. A fresh image has none, and root can fetch them. */
 async function requireLists(): Promise<void> {
   const folder = '/var/lib/apt/lists'
   const hasLists = existsSync(folder) && readdirSync(folder).some((name) => name.includes('_Packages'))
@@ -62,8 +62,9 @@ async function updateLists(): Promise<void> {
 }
 
 /**
- * The packages that `apt-get install` would add for these: themselves, and what they depend on, as far as it is not
- * installed. What it would replace by a newer version is left out: the installed one has to do.
+ * The packages that `apt-get install` would add for these: themselves and their dependencies, without those that are
+ * installed. If apt would replace a package by a newer version, the package is left out, and the installed version is
+ * used.
  */
 export async function missingPackages(packages: readonly string[]): Promise<string[]> {
   await requireLists()
@@ -71,7 +72,7 @@ export async function missingPackages(packages: readonly string[]): Promise<stri
   return [...plan.matchAll(/^Inst (\S+) \(/gm)].flatMap(([, name]) => (name === undefined ? [] : [name]))
 }
 
-/** Every package that a version of this one depends on; none when it is not known. */
+/** The packages that any version of this package depends on; empty if the package is not known. */
 export async function dependenciesOf(name: string): Promise<string[]> {
   await requireLists()
   const told = await say('apt-cache', ['search', '--names-only', '--', `^${name}$`])
@@ -82,7 +83,7 @@ export async function dependenciesOf(name: string): Promise<string[]> {
   )
 }
 
-/** apt's lists, and so the hashes in them, must be signed, whatever its configuration says (apt-secure(8)). */
+/** apt's lists, and so the hashes in them, must be signed, whatever apt's configuration says (apt-secure(8)). */
 const onlySigned = ['-o', 'APT::Get::AllowUnauthenticated=false', '-o', 'Acquire::AllowInsecureRepositories=false']
 
 /** The SHA-256 of every version of these packages in apt's lists. */
@@ -92,7 +93,7 @@ async function hashesOf(packages: readonly string[]): Promise<ReadonlySet<string
 }
 
 function notAsListed(file: string): PinfoldError {
-  return new PinfoldError(`lab: ${file} is not what apt's lists say: its SHA-256 is in none of them`, {
+  return new PinfoldError(`lab: ${file} is not in apt's lists: none of them contains its SHA-256`, {
     code: 'ERR_LAB_UNAVAILABLE',
     values: { file },
     hint: 'sudo apt-get update',
@@ -100,15 +101,15 @@ function notAsListed(file: string): PinfoldError {
 }
 
 /**
- * Names of packages, maybe with their architecture (Debian Policy, 5.6.7), and nothing that apt would take for something
- * else: an option, a file, a version, or one to be removed.
+ * Checks names of packages, which may contain an architecture (Debian Policy, 5.6.7). It refuses all words that apt
+ * would take for something else: an option, a file, a version, or a package to remove.
  *
  * @throws PinfoldError `ERR_LAB_UNAVAILABLE`
  */
 export function named(packages: readonly string[]): readonly string[] {
   const wrong = packages.find((name) => !/^[a-z0-9](?:[a-z0-9+.-]*[a-z0-9])?(?:\+\+)?(?::[a-z0-9-]+)?$/.test(name))
   if (wrong === undefined) return packages
-  throw new PinfoldError(`lab: '${cut(wrong)}' is no name of a package`, {
+  throw new PinfoldError(`lab: '${cut(wrong)}' is not the name of a package`, {
     code: 'ERR_LAB_UNAVAILABLE',
     values: { package: wrong },
   })
@@ -127,7 +128,7 @@ export async function unpackPackages(packages: readonly string[], folder: string
     await download()
   } catch (error) {
     if (!isRoot()) throw error
-    // Old lists know only versions that are gone.
+    // Old lists may name only versions that no longer exist.
     await updateLists()
     await download()
   }

@@ -16,21 +16,21 @@ import { PinfoldError } from '../errors.js'
 import { cached } from './cache.js'
 import { hasApt, missingPackages, unpackPackages } from './packages.js'
 
-/** A program, and what it needs around it where it is not installed. */
+/** A program, and the folders that it needs if it is not installed. */
 export interface Program {
   readonly path: string
   /** Folders of shared libraries. */
   readonly libraries: readonly string[]
-  /** Folders where it finds its own data (QEMU's -L). */
+  /** Folders of the program's own data (QEMU's -L). */
   readonly data: readonly string[]
 }
 
 const emulator = 'qemu-system-x86_64'
 
-/** What the guest has of RDMA's tools: what the host lacks of them lies below the host's own files. */
+/** RDMA's tools for the guest. Those that the host lacks are put beneath the host's own files. */
 const guestPackages = ['iproute2', 'ibverbs-providers', 'ibverbs-utils', 'rdmacm-utils', 'perftest']
 
-/** @param hint - the command that mends it */
+/** @param hint - the command that repairs the problem */
 export function unavailable(what: string, hint: string): PinfoldError {
   return new PinfoldError(`lab: there is no ${what} here`, { code: 'ERR_LAB_UNAVAILABLE', values: { what }, hint })
 }
@@ -38,7 +38,7 @@ export function unavailable(what: string, hint: string): PinfoldError {
 /** @throws PinfoldError `ERR_UNSUPPORTED` */
 export function requireArchitecture(): void {
   if (process.platform === 'linux' && arch() === 'x64') return
-  throw new PinfoldError(`lab: it runs on x86-64 Linux only, and this is ${process.platform}-${arch()}`, {
+  throw new PinfoldError(`lab: the lab runs on x86-64 Linux only, and this is ${process.platform}-${arch()}`, {
     code: 'ERR_UNSUPPORTED',
     values: { platform: process.platform, arch: arch() },
   })
@@ -54,11 +54,11 @@ function isProgram(path: string): boolean {
     accessSync(path, constants.X_OK)
     return statSync(path).isFile()
   } catch {
-    return false // absent or forbidden: either way it cannot be run
+    return false // absent or forbidden: in both cases it cannot be run
   }
 }
 
-/** The emulator: the host's own, or one out of the cache. */
+/** The emulator: the host's own, or one from the cache. */
 export async function findEmulator(): Promise<Program> {
   const installed = onPath(emulator)
   if (installed !== undefined) return { path: installed, libraries: [], data: [] }
@@ -72,7 +72,7 @@ export async function findEmulator(): Promise<Program> {
   }
 }
 
-/** A busybox that needs no library: it is all that the machine has before the host's files are there. */
+/** A busybox that needs no library. The machine has nothing else until the host's files are there. */
 export async function findBusybox(): Promise<string> {
   const installed = onPath('busybox')
   if (installed !== undefined && isStatic(installed)) return installed
@@ -81,7 +81,7 @@ export async function findBusybox(): Promise<string> {
   return ['bin', 'usr/bin'].map((path) => join(folder, path, 'busybox')).find(existsSync) ?? join(folder, 'bin/busybox')
 }
 
-/** Whether no dynamic linker is asked for: elf(5), a segment of type PT_INTERP. */
+/** True if a program needs no dynamic linker: it has no segment of type PT_INTERP (elf(5)). */
 function isStatic(path: string): boolean {
   const file = readFileSync(path)
   if (file.length < 64 || file.toString('latin1', 1, 4) !== 'ELF') return false
@@ -91,20 +91,23 @@ function isStatic(path: string): boolean {
   return segments.every((at) => at + 4 <= file.length && file.readUInt32LE(at) !== 3)
 }
 
-/** What the guest sees below the host's own files; undefined where nothing is missing, or nothing can be fetched. */
+/**
+ * The folder of tools that the guest sees beneath the host's own files; undefined without apt. If the tools cannot be
+ * fetched, it is undefined if the host has rdma(8). Otherwise the error is thrown.
+ */
 export async function findGuestTools(): Promise<string | undefined> {
   if (!hasApt()) return undefined
   try {
     return await fetched('tools', guestPackages)
   } catch (error) {
-    if (onPath('rdma') !== undefined) return undefined // the one without which there is no lab
+    if (onPath('rdma') !== undefined) return undefined // the only tool that the lab itself needs
     throw error
   }
 }
 
 /**
- * Packages and those that they need, as far as this machine has them not. What is missing is asked anew when a package
- * was installed or removed, since the question takes a second.
+ * A folder with packages and their dependencies, without those that this machine has. The list of missing packages is
+ * made anew only after a package was installed or removed, since apt takes a second to make it.
  */
 async function fetched(name: string, packages: readonly string[]): Promise<string> {
   const installed = statSync('/var/lib/dpkg/status', { throwIfNoEntry: false })?.mtimeMs ?? 0
@@ -118,12 +121,15 @@ async function fetched(name: string, packages: readonly string[]): Promise<strin
   })
 }
 
-/** The start of a hash, to name what depends on many things. */
+/** The start of a hash, which names a folder whose content depends on several values. */
 export function keyOf(of: unknown): string {
   return createHash('sha256').update(JSON.stringify(of)).digest('hex').slice(0, 16)
 }
 
-/** Where /lib is a link to /usr/lib, a folder /lib below it would not be seen. */
+/**
+ * Moves a package's /lib into its /usr if the host's /lib is a link to /usr/lib; the same for bin, sbin and lib64. The
+ * host's link would hide a folder /lib beneath it.
+ */
 function mergeIntoUsr(folder: string): void {
   for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
     const own = join(folder, name)

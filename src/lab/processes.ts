@@ -1,6 +1,6 @@
 import { onPath, type Program } from './parts.js'
 
-/** Where a program out of the cache finds its libraries. */
+/** The environment of a program. It tells a program from the cache where its libraries are. */
 export function emulatorEnvironment({ libraries }: Program): NodeJS.ProcessEnv {
   if (libraries.length === 0) return process.env
   const inherited = process.env.LD_LIBRARY_PATH
@@ -8,8 +8,8 @@ export function emulatorEnvironment({ libraries }: Program): NodeJS.ProcessEnv {
 }
 
 /**
- * A command that the kernel kills when this process ends by any means, SIGKILL too: by setpriv(1), which util-linux has
- * everywhere. Without it, the guest notices that its control port has ended, and powers off.
+ * Extends a command so that the kernel kills it when this process ends in any way, by SIGKILL, too. setpriv(1) does
+ * this, which util-linux contains. Without setpriv, the guest notices that its control port is closed, and powers off.
  */
 export function dyingWithUs(command: readonly string[]): readonly string[] {
   const setpriv = onPath('setpriv')

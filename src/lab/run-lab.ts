@@ -12,32 +12,41 @@ import { Machine, type MachineResult, type MachineStreams } from './machine.js'
 import { OutputFolder } from './output-folder.js'
 import { findBusybox, findEmulator, findGuestTools, requireArchitecture } from './parts.js'
 
-/** What is told while it goes on. */
+/** Receives a text about each step of a run. */
 export type LabProgress = (what: string) => void
 
 export interface LabResult {
-  /** The first status of a host that is not 0, in the order in which they ended; 124 after the time limit, as timeout(1). */
+  /**
+   * 0 if every host ended with 0. Otherwise the status of the first host that ended with another one. 124 after the
+   * time limit, as timeout(1) gives.
+   */
   readonly status: number
   readonly timedOut: boolean
-  /** By their numbers. Undefined for one that was taken down, since another had failed or time was up. */
+  /**
+   * The results by the numbers of the hosts. Undefined for a host that was shut down, since another had failed or the
+   * time was up.
+   */
   readonly hosts: readonly (MachineResult | undefined)[]
   readonly accelerator: Accelerator
-  /** The kernel's release in the guest. */
+  /** The release of the guest's kernel. */
   readonly kernel: string
-  /** The folder with what was written under $LAB_OUT, when anything was; with several hosts `host0`, `host1`, … in it. */
+  /**
+   * The folder with the files that were written to $LAB_OUT; undefined if there are none. With several hosts it
+   * contains `host0`, `host1`, …
+   */
   readonly out: string | undefined
 }
 
-/** Where the streams of a host go. */
+/** Returns the destinations of a host's streams. */
 export type StreamsOf = (host: number) => MachineStreams
 
 /**
- * Runs a command in virtual machines in which rxe0 is an RDMA device, over this machine's files: what it writes is gone
- * afterwards, but for what is under $LAB_OUT. Whatever ends this process ends the machines.
+ * Runs a command in virtual machines that have the RDMA device rxe0 and see this machine's files. Files that the
+ * command writes are gone afterwards, except those in $LAB_OUT. However this process ends, the machines end with it.
  *
  * @throws the signal's reason when it is aborted; PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED` (no x86-64),
- *   `ERR_LAB_UNAVAILABLE` (what is missing, and the command that mends it), `ERR_LAB_FAILED` (a machine has not started,
- *   or ended before its command), `ERR_SYSTEM` (a folder cannot be made)
+ *   `ERR_LAB_UNAVAILABLE` (what is missing, and the command that repairs it), `ERR_LAB_FAILED` (a machine has not
+ *   started, or ended before its command), `ERR_SYSTEM` (a folder cannot be made)
  */
 export async function runLab(
   given: LabOptions,
@@ -67,7 +76,7 @@ async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, prog
   const initramfs = await findInitramfs(kernel, busybox, options)
   const image = await findKernelImage(kernel.image)
   const accelerator = await findAccelerator(emulator, image)
-  // KVM tells its guests itself.
+  // Under KVM, the guest gets the frequency from KVM.
   const counterKilohertz = accelerator === 'tcg' ? await clock.kilohertz() : undefined
   throwIfAborted(options.signal)
   const out = new OutputFolder(options)
@@ -81,7 +90,8 @@ async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, prog
       const script = commandScript(options.command, { ...options.env, ...labVariables(host, options.hosts) })
       const wire = machines[0]?.wires[host - 1]
       machines.push(new Machine({ ...plan, terminal: streams.terminal !== undefined }, script, streams, wire))
-      // The other machine has it now. Within this tick, so that none of its frames was read here.
+      // The other machine has its own copy of the wire now. Ours is closed within this tick, so that this process reads
+      // none of its frames.
       wire?.destroy()
     }
     const { results, status, timedOut } = await runTogether(machines, options)
@@ -94,8 +104,8 @@ async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, prog
 }
 
 /**
- * Waits until all commands have ended, one has failed, or time is up. A machine whose command has ended stays until then:
- * what it has sent may not have arrived, and all the others' wires end in machine 0.
+ * Waits until all commands have ended, one has failed, or the time is up. A machine whose command has ended stays until
+ * then: data that it sent may not have arrived yet, and the wires of all machines end in machine 0.
  */
 async function runTogether(machines: readonly Machine[], { timeLimit, signal }: CheckedLabOptions) {
   const results: (MachineResult | undefined)[] = machines.map(() => undefined)
@@ -125,10 +135,10 @@ async function runTogether(machines: readonly Machine[], { timeLimit, signal }: 
   }
 }
 
-/** As timeout(1) has it. */
+/** The status after the time limit: that of timeout(1). */
 const timedOut = 124
 
-/** Not an error of the lab's, but how `runTogether` leaves the wait for all the others. */
+/** This is no error of the lab. `runTogether` throws it to stop waiting for the other commands. */
 class FailedCommand extends Error {
   readonly status: number
 

@@ -94,6 +94,7 @@ export class RegistryClosing {
     const ours = this.#regions.ownHolds()
     const holders = held.map((core) => `'${core.name}' by ${core.holders(ours).join(', ')}`).join('; ')
     const count = this.#regions.cores().length
-    return `${held.length} of ${count} regions ${held.length === 1 ? 'is' : 'are'} held: ${holders}`
+    const regions = count === 1 ? 'region' : 'regions'
+    return `${held.length} of ${count} ${regions} ${held.length === 1 ? 'is' : 'are'} held: ${holders}`
   }
 }

@@ -2,36 +2,37 @@ import { readFileSync } from 'node:fs'
 import { MiB } from '../sizes.js'
 import { readKernelFile, readKernelNumber } from './kernel-files.js'
 
-// The limits of the control groups that this process is in, versions 1 and 2, with those of all their ancestors: the
-// tightest anywhere on the way up counts. Sources: cgroups(7), Documentation/admin-guide/cgroup-v1/hugetlb.rst and
-// memory.rst, Documentation/admin-guide/cgroup-v2.rst.
+// The limits of the control groups of this process, versions 1 and 2, and of all their ancestors. The tightest of these
+// limits counts. Sources: cgroups(7), Documentation/admin-guide/cgroup-v1/hugetlb.rst and memory.rst,
+// Documentation/admin-guide/cgroup-v2.rst.
 
-/** A limit that one cgroup sets. Bytes. */
+/** A limit that one cgroup sets, in bytes. */
 export interface CgroupLimit {
   /** The directory of the cgroup that sets it. */
   readonly path: string
-  /** The file in it that holds the limit. */
+  /** The file that contains the limit. */
   readonly file: string
   readonly limit: number
-  /** In use now by all processes of that cgroup and of those below it. */
+  /** Bytes in use now by all processes of that cgroup and of the cgroups below it. */
   readonly usage: number
   /**
-   * 'usage' counts pages from the first touch on, 'rsvd' (hugetlb only) from mmap on. They fail differently, the first
-   * by a fault (EFAULT, or SIGBUS; of other memory than hugetlb, the kernel kills), the second by mmap (ENOMEM). 'high'
-   * (memory of version 2 only) does not fail: beyond it, the kernel makes the cgroup's processes wait for memory to be
-   * reclaimed, and regions are not.
+   * - 'usage' counts pages from the first touch on. Beyond it, a fault on hugetlb pages fails (EFAULT, or SIGBUS). For
+   *   other memory, the kernel kills a process.
+   * - 'rsvd' (hugetlb only) counts pages from mmap on. Beyond it, mmap fails (ENOMEM).
+   * - 'high' (memory of version 2 only) does not fail. Beyond it, the kernel makes the cgroup's processes wait until
+   *   memory is reclaimed, and memory of regions is not reclaimed.
    */
   readonly kind: 'usage' | 'rsvd' | 'high'
-  /** Of `usage`, what the kernel can drop: file pages. 0 for hugetlb. */
+  /** The part of `usage` that the kernel can drop: file pages. 0 for hugetlb. */
   readonly reclaimable: number
   /**
-   * Bytes of the limit that regions do not use, since JavaScript and the kernel need memory meanwhile. 0 if exceeding the
-   * limit kills no process.
+   * Bytes of the limit that regions leave free, since JavaScript and the kernel need memory, too. 0 if the kernel kills
+   * no process beyond the limit.
    */
   readonly kept: number
 }
 
-/** One line of /proc/PID/cgroup: the group that a process is in, by hierarchy. */
+/** A line of /proc/PID/cgroup: the cgroup of a process in one hierarchy. */
 export interface Membership {
   /** Controllers of a version 1 hierarchy; none for version 2. */
   readonly controllers: readonly string[]
@@ -41,16 +42,16 @@ export interface Membership {
 /** A mounted cgroup hierarchy. */
 export interface CgroupMount {
   readonly version: 1 | 2
-  /** The directory of the hierarchy that is mounted, '/' unless it is a part (a bind mount in a container). */
+  /** The mounted directory of the hierarchy: '/', unless only a part is mounted (a bind mount in a container). */
   readonly root: string
   readonly mountPoint: string
-  /** Of version 1 its controllers, among other options. */
+  /** The mount options. In version 1 they include the controllers. */
   readonly options: readonly string[]
 }
 
 /**
- * The limits on hugepages of one size, those with the least room first. None where no cgroup limits them, or where no
- * hugetlb controller is mounted. Limits of cgroups outside this process's cgroup namespace cannot be seen.
+ * The limits on hugepages of one size, those with the least room first. The list is empty if no cgroup limits them, or
+ * if no hugetlb controller is mounted. Limits of cgroups outside this process's cgroup namespace cannot be seen.
  */
 export function hugetlbLimits(pageSize: number): CgroupLimit[] {
   const prefix = `hugetlb.${sizeName(pageSize)}`
@@ -67,7 +68,10 @@ export function hugetlbLimits(pageSize: number): CgroupLimit[] {
   )
 }
 
-/** The limits on memory (of hugetlb pages only with the mount option that `countsHugetlbAsMemory` tells), tightest first. */
+/**
+ * The limits on memory, those with the least room first. They count hugetlb pages only if `countsHugetlbAsMemory` is
+ * true.
+ */
 export function memoryLimits(): CgroupLimit[] {
   return limitsOf('memory', (version, directory) => {
     const found =
@@ -85,28 +89,28 @@ export function memoryLimits(): CgroupLimit[] {
   })
 }
 
-/** A sixteenth, but 4 to 32 MiB: V8 takes its young generation at once, and may be at work on several threads. */
+/** A sixteenth, but 4 to 32 MiB: V8 allocates its young generation at once, and may run on several threads. */
 function keptOf({ kind, limit }: CgroupLimit): number {
   return kind === 'high' ? 0 : Math.min(Math.max(Math.floor(limit / 16), 4 * MiB), 32 * MiB)
 }
 
-/** Whether hugetlb pages count against memory limits: the cgroup2 mount option memory_hugetlb_accounting (Linux 6.7). */
+/** Whether memory limits count hugetlb pages: the cgroup2 mount option memory_hugetlb_accounting (Linux 6.7). */
 export function countsHugetlbAsMemory(): boolean {
   return readMounts().some(({ version, options }) => version === 2 && options.includes('memory_hugetlb_accounting'))
 }
 
-/** How many bytes more a limit allows to regions. */
+/** The bytes that regions may still take under a limit. */
 export function room({ limit, usage, reclaimable, kept }: CgroupLimit): number {
   return Math.max(0, limit - kept - Math.max(0, usage - reclaimable))
 }
 
-/** The directories of this process's cgroup and its ancestors in the hierarchy that has `controller`, own first. */
+/** The directories of this process's cgroup and its ancestors in the hierarchy of `controller`, the own one first. */
 export function cgroupDirectories(
   controller: string,
   memberships: readonly Membership[],
   mounts: readonly CgroupMount[],
 ): { version: 1 | 2; directory: string }[] {
-  // A controller is in one hierarchy at a time: that of version 1 which names it, else the unified one.
+  // A controller is in one hierarchy at a time: the version 1 hierarchy that names it, or else that of version 2.
   const own = memberships.find(({ controllers }) => controllers.includes(controller))
   const version = own === undefined ? 2 : 1
   const membership = own ?? memberships.find(({ controllers }) => controllers.length === 0)
@@ -125,7 +129,7 @@ export function cgroupDirectories(
   return directories
 }
 
-/** Lines as '4:memory:/a/b' and, for version 2, '0::/a/b'. */
+/** Parses lines such as '4:memory:/a/b' and, for version 2, '0::/a/b'. */
 export function parseMemberships(text: string): Membership[] {
   return text
     .split('\n')
@@ -149,7 +153,7 @@ export function parseCgroupMounts(text: string): CgroupMount[] {
   })
 }
 
-/** The controller's name of a page size: '64KB', '2MB', '1GB' (mm/hugetlb_cgroup.c, mem_fmt). */
+/** The hugetlb controller's name of a page size: '64KB', '2MB', '1GB' (mm/hugetlb_cgroup.c, mem_fmt). */
 export function sizeName(pageSize: number): string {
   if (pageSize >= 1024 * MiB) return `${pageSize / (1024 * MiB)}GB`
   return pageSize >= MiB ? `${pageSize / MiB}MB` : `${pageSize / 1024}KB`
@@ -170,7 +174,7 @@ function readMounts(): CgroupMount[] {
   return parseCgroupMounts(readFileSync('/proc/self/mountinfo', 'utf8'))
 }
 
-/** undefined where there is no limit: no such file (the root has none), 'max', or version 1's largest number. */
+/** Undefined if there is no limit: no such file (as in the root cgroup), 'max', or version 1's largest number. */
 function readLimit(
   directory: string,
   limitFile: string,
@@ -195,16 +199,16 @@ function parseStat(text: string, name: string): number {
   return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
 }
 
-/** The part of `path` under the mounted `root`; undefined when it lies elsewhere, out of our sight. */
+/** The part of `path` under the mounted `root`; undefined if `path` lies elsewhere, where we cannot see it. */
 function pathBelow(root: string, path: string): string | undefined {
-  // Above our cgroup namespace: '/../..'.
+  // A path such as '/../..' lies above our cgroup namespace.
   if (path.includes('/..')) return undefined
   if (root === '/') return path
   if (path === root) return ''
   return path.startsWith(`${root}/`) ? path.slice(root.length) : undefined
 }
 
-/** Spaces and the like stand as octal numbers in mountinfo. */
+/** mountinfo writes spaces and some other characters as octal numbers. */
 function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }

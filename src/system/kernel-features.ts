@@ -1,10 +1,10 @@
 import { native } from '../native.js'
 
-/** What pinfold uses of the kernel where it is there; found by trying, not by the kernel's version. */
+/** Features of the kernel that pinfold uses if they exist. They are found by trying, not by the kernel's version. */
 export interface KernelFeatures {
-  /** MADV_POPULATE_WRITE (Linux 5.14), by which a shortage is an error and never a SIGBUS. pinfold needs it. */
+  /** MADV_POPULATE_WRITE (Linux 5.14), which reports a shortage as an error, never as a SIGBUS. */
   readonly populateWrite: boolean
-  /** MADV_COLLAPSE (Linux 6.1), which makes transparent pages of a memfd whatever the mode. */
+  /** MADV_COLLAPSE (Linux 6.1), which makes transparent pages of a memfd in every mode (`TransparentModes`). */
   readonly collapse: boolean
   /** memfd_create(2) with MFD_HUGETLB (Linux 4.14, CONFIG_HUGETLBFS). */
   readonly memfdHugetlb: boolean
@@ -18,7 +18,7 @@ export interface KernelFeatures {
   readonly preferredMany: boolean
 }
 
-/** Tries each feature on a page of its own; costs microseconds. */
+/** Tries the features on a page that is mapped for this. It costs microseconds. */
 export function kernelFeatures(): KernelFeatures {
   const found = native.probeFeatures()
   const has = (name: keyof KernelFeatures) => found[name] === true

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { toPinfoldError } from '../errors.js'
 
-/** The errors that say 'this kernel, or this namespace, has no such file': a fact to report, not a failure. */
+/** The error codes for a file that this kernel or this namespace lacks: a fact to report, not a failure. */
 const absence = new Set(['ENOENT', 'ENOTDIR', 'ENODEV'])
 
 function isAbsence(error: unknown): boolean {
@@ -9,9 +9,9 @@ function isAbsence(error: unknown): boolean {
 }
 
 /**
- * The text of a file under /proc or /sys, undefined where the kernel has none.
+ * The text of a file under /proc or /sys; undefined if the kernel has no such file.
  *
- * @throws PinfoldError `ERR_PERMISSION` when it may not be read, `ERR_SYSTEM` otherwise
+ * @throws PinfoldError `ERR_PERMISSION` if this process may not read the file, `ERR_SYSTEM` for any other failure
  */
 export function readKernelFile(path: string): string | undefined {
   try {
@@ -23,13 +23,13 @@ export function readKernelFile(path: string): string | undefined {
   }
 }
 
-/** A file that holds one decimal number. */
+/** The number in a file that contains one decimal number; undefined if there is no such file, or another text in it. */
 export function readKernelNumber(path: string): number | undefined {
   const text = readKernelFile(path)?.trim()
   return text === undefined || !/^-?\d+$/.test(text) ? undefined : Number(text)
 }
 
-/** The names in a directory under /proc or /sys, sorted; none where the kernel has no such directory. */
+/** The names in a directory under /proc or /sys, sorted; empty if the kernel has no such directory. */
 export function listKernelDirectory(path: string): string[] {
   try {
     return readdirSync(path).sort()
@@ -39,7 +39,7 @@ export function listKernelDirectory(path: string): string[] {
   }
 }
 
-/** A list as the kernel writes it for CPUs and nodes: '0-2,5' is [0, 1, 2, 5] (cpuset(7), 'List format'). */
+/** Parses a list of CPUs or nodes as the kernel writes it: '0-2,5' is [0, 1, 2, 5] (cpuset(7), 'List format'). */
 export function parseIndexList(text: string): number[] {
   return text
     .trim()
@@ -51,7 +51,7 @@ export function parseIndexList(text: string): number[] {
     })
 }
 
-/** A list the other way round: [0, 1, 2, 5] is '0-2,5'. */
+/** Writes such a list: [0, 1, 2, 5] is '0-2,5'. */
 export function formatIndexList(indices: readonly number[]): string {
   const parts: string[] = []
   const sorted = [...new Set(indices)].sort((one, other) => one - other)
@@ -66,6 +66,6 @@ export function formatIndexList(indices: readonly number[]): string {
 
 /** A numeric field of /proc/PID/stat by its number in proc_pid_stat(5), 3 or more. */
 export function parseStatField(stat: string, field: number): number {
-  // The second field, the command's name, may hold spaces and parentheses: fields are counted behind its last one.
+  // The second field, the command's name, may contain spaces and parentheses. So fields count from the last ')' on.
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[field - 3])
 }

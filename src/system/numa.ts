@@ -4,20 +4,20 @@ import { listKernelDirectory, parseIndexList, parseStatField, readKernelFile } f
 /** One NUMA node. */
 export interface NumaNode {
   readonly id: number
-  /** Its CPUs; none on a node that is memory alone (CXL, HBM). */
+  /** CPUs of the node; empty for a node that has only memory (CXL, HBM). */
   readonly cpus: readonly number[]
   /** Bytes; 0 on a node without memory. */
   readonly memoryBytes: number
-  /** Bytes that are free now. Page cache is not counted, though the kernel would give it up. */
+  /** Bytes that are free now. They do not include page cache, although the kernel could drop it. */
   readonly freeBytes: number
-  /** The cost of reaching each online node from here, in the order of `numaNodes()`: 10 is local (ACPI SLIT). */
+  /** The cost of access from this node to each online node, in the order of `numaNodes()`: 10 is local (ACPI SLIT). */
   readonly distances: readonly number[]
 }
 
 const root = '/sys/devices/system/node'
 
 /**
- * The online NUMA nodes, by id. A kernel without NUMA counts as one node 0 with everything.
+ * The online NUMA nodes, by id. A kernel without NUMA counts as one node 0 with all CPUs and all memory.
  * Source: Documentation/ABI/stable/sysfs-devices-node.
  *
  * @throws PinfoldError `ERR_PERMISSION`, `ERR_SYSTEM` where the kernel's files cannot be read
@@ -42,13 +42,13 @@ export function memoryNodes(): number[] {
   return listedNodes('has_memory') ?? [0]
 }
 
-/** The nodes from which this process's cpuset lets it take memory, ascending (cpuset(7), proc_pid_status(5)). */
+/** The ids of the nodes whose memory this process's cpuset allows, ascending (cpuset(7), proc_pid_status(5)). */
 export function allowedNodes(): number[] {
   const list = /^Mems_allowed_list:\s*(\S+)/m.exec(readKernelFile('/proc/self/status') ?? '')?.[1]
   return list === undefined ? memoryNodes() : parseIndexList(list)
 }
 
-/** The node of the CPU that this thread runs on; the scheduler may move it at any time. */
+/** The node of the CPU on which this thread runs. The scheduler may move the thread at any time. */
 export function currentNode(): number {
   const cpu = parseStatField(readKernelFile('/proc/thread-self/stat') ?? '', 39)
   return numaNodes().find(({ cpus }) => cpus.includes(cpu))?.id ?? 0
@@ -59,12 +59,12 @@ export function hasNuma(): boolean {
   return listKernelDirectory(root).length > 0
 }
 
-/** The bytes of a node's meminfo: 'Node 0 MemTotal:  24684092 kB'. */
+/** The total and the free bytes in the text of a node's meminfo: 'Node 0 MemTotal:  24684092 kB'. */
 export function parseNodeMemory(text: string): { total: number; free: number } {
   return { total: nodeBytes(text, 'MemTotal'), free: nodeBytes(text, 'MemFree') }
 }
 
-/** Bytes of a node's meminfo that are free or hold file pages, which the kernel drops when memory is wanted. */
+/** Bytes in a node's meminfo that are free or contain file pages, which the kernel drops when memory is short. */
 export function parseReclaimableNodeMemory(text: string): number {
   return nodeBytes(text, 'MemFree') + nodeBytes(text, 'Active\\(file\\)') + nodeBytes(text, 'Inactive\\(file\\)')
 }

@@ -1,27 +1,27 @@
 import { native } from '../native.js'
 import { listKernelDirectory, readKernelFile, readKernelNumber } from './kernel-files.js'
 
-/** The machine's base page in bytes, as sysconf(3) tells it: 4096, or 16384 or 65536 on some arm64. */
+/** Bytes of the machine's base page, from sysconf(3): 4096, or 16384 or 65536 on some arm64 machines. */
 export const basePageSize: number = native.basePageSize()
 
-/** What backs a region, by name: 'base', 'transparent', or a hugetlb page size as formatSize writes it ('2MiB'). */
+/** The name of a region's pages: 'base', 'transparent', or a hugetlb page size as formatSize writes it ('2MiB'). */
 export type PagesName = 'transparent' | 'base' | (string & {})
 
 const hugetlbRoot = '/sys/kernel/mm/hugepages'
 const transparentRoot = '/sys/kernel/mm/transparent_hugepage'
 
 /**
- * The hugetlb page sizes of this kernel in bytes, largest first; none on a kernel without hugetlb. A size that is
- * listed may still have an empty pool. Source: Documentation/admin-guide/mm/hugetlbpage.rst.
+ * The hugetlb page sizes of this kernel in bytes, largest first; empty on a kernel without hugetlb. The hugepage pool
+ * of a listed size may be empty. Source: Documentation/admin-guide/mm/hugetlbpage.rst.
  */
 export function hugetlbPageSizes(): number[] {
-  // Read once, since the kernel settles them at boot: an allocation asks for them, too.
+  // The sizes are read once, since allocations need them, too, and the kernel fixes them at boot.
   pageSizes ??= parseHugetlbPageSizes(listKernelDirectory(hugetlbRoot))
   return [...pageSizes]
 }
 let pageSizes: readonly number[] | undefined
 
-/** The sizes in bytes that directory names such as 'hugepages-2048kB' tell, largest first; other names are passed over. */
+/** The sizes in bytes from directory names such as 'hugepages-2048kB', largest first. Other names are ignored. */
 export function parseHugetlbPageSizes(names: readonly string[]): number[] {
   return names
     .map((name) => /^hugepages-(\d+)kB$/.exec(name)?.[1])
@@ -31,21 +31,22 @@ export function parseHugetlbPageSizes(names: readonly string[]): number[] {
 }
 
 /**
- * The size in bytes of a transparent huge page that one page-middle-directory entry maps (2 MiB on x86-64), undefined
- * on a kernel built without them. It is told also where their use is switched off: `transparentModes` says so, and
- * MADV_COLLAPSE does not heed it. Source: Documentation/admin-guide/mm/transhuge.rst, hpage_pmd_size.
+ * Bytes of a transparent huge page that one page-middle-directory entry maps (2 MiB on x86-64). Undefined on a kernel
+ * that was built without transparent huge pages. The kernel reports the size also if their use is switched off:
+ * `transparentModes` shows the switch, and MADV_COLLAPSE ignores it. Source:
+ * Documentation/admin-guide/mm/transhuge.rst, hpage_pmd_size.
  */
 export function transparentPageSize(): number | undefined {
   return readKernelNumber(`${transparentRoot}/hpage_pmd_size`)
 }
 
-/** How the kernel gives transparent huge pages, each as the word in brackets in its file; undefined where absent. */
+/** The kernel's modes of transparent huge pages: each the word in brackets in its file, undefined if there is none. */
 export interface TransparentModes {
   /** For anonymous memory: 'always', 'madvise' or 'never'. */
   readonly enabled: string | undefined
-  /** For shared memory, so also for a memfd: 'always', 'within_size', 'advise', 'never', 'deny' or 'force'. */
+  /** For shared memory, also of a memfd: 'always', 'within_size', 'advise', 'never', 'deny' or 'force'. */
   readonly shmem: string | undefined
-  /** How hard a fault tries to make one: 'always', 'defer', 'defer+madvise', 'madvise' or 'never'. */
+  /** How hard a page fault tries to make a huge page: 'always', 'defer', 'defer+madvise', 'madvise' or 'never'. */
   readonly defrag: string | undefined
 }
 

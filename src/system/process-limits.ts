@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { native } from '../native.js'
 
-/** A limit of this process in bytes, Infinity where there is none (getrlimit(2)). */
+/** A limit of this process in bytes; Infinity if there is no limit (getrlimit(2)). */
 export interface ResourceLimit {
   readonly soft: number
   readonly hard: number
 }
 
-/** What this process has taken, in bytes (proc_pid_status(5)). */
+/** Memory that this process uses, in bytes (proc_pid_status(5)). */
 export interface ProcessMemory {
   /** VmLck: counts against RLIMIT_MEMLOCK. */
   readonly locked: number
-  /** VmPin: pinned by drivers; counts against the same limit, apart. */
+  /** VmPin: pinned by drivers. The kernel compares it with RLIMIT_MEMLOCK separately from VmLck. */
   readonly pinned: number
   /** VmSize: counts against RLIMIT_AS. */
   readonly virtual: number
@@ -40,7 +40,7 @@ export function dataLimit(): ResourceLimit {
   return limitOf(RLIMIT_DATA)
 }
 
-/** How many descriptors this process may have; a count. */
+/** How many descriptors this process may have open. This limit is a count, not bytes. */
 export function descriptorLimit(): ResourceLimit {
   return limitOf(RLIMIT_NOFILE)
 }

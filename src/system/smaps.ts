@@ -3,13 +3,13 @@ import { PinfoldError, toPinfoldError } from '../errors.js'
 import { readKernelFile } from './kernel-files.js'
 
 /**
- * What the kernel tells of a range of memory, summed over its mappings. Bytes, but for the flags and the name.
- * Source: Documentation/filesystems/proc.rst, /proc/PID/smaps.
+ * The kernel's figures for a range of memory, summed over its mappings. They are bytes, except for the flags and the
+ * name. Source: Documentation/filesystems/proc.rst, /proc/PID/smaps.
  */
 export interface MappingUse {
-  /** The whole of the mappings that overlap the range. More than the range when one of them reaches beyond it. */
+  /** The size of all mappings that overlap the range: more than the range if a mapping reaches beyond it. */
   readonly mapped: number
-  /** In memory and mapped by page tables, hugetlb pages left out (the kernel does not count them in Rss). */
+  /** In memory and mapped by page tables, without hugetlb pages (the kernel does not count them in Rss). */
   readonly resident: number
   /** In hugetlb pages that several page tables map. */
   readonly hugetlbShared: number
@@ -20,20 +20,20 @@ export interface MappingUse {
   /** Locked (mlock). */
   readonly locked: number
   readonly swap: number
-  /** The page size that backs the mapping; of transparent pages the base page. 0 when nothing is mapped. */
+  /** Size of the pages that back the mapping; for transparent pages the base page size. 0 if nothing is mapped. */
   readonly kernelPageSize: number
   /** The page size that the processor's page tables use; smaller than `kernelPageSize` on some POWER machines. */
   readonly mmuPageSize: number
-  /** VmFlags that every one of the mappings has: 'ht' hugetlb, 'lo' locked, 'dd' not dumped, 'dc' not in forks, … */
+  /** VmFlags that all of the mappings have: 'ht' hugetlb, 'lo' locked, 'dd' not dumped, 'dc' not in forks, … */
   readonly flags: readonly string[]
-  /** The name in the last column, of the first mapping: '/memfd:pinfold:rx (deleted)', '[anon:pinfold:rx]' or ''. */
+  /** The name of the first mapping, from the last column: '/memfd:pinfold:rx (deleted)', '[anon:pinfold:rx]' or ''. */
   readonly name: string
 }
 
 /** One mapping of /proc/PID/smaps. */
 export interface Mapping {
   readonly start: bigint
-  /** The first address after it. */
+  /** The first address after the mapping. */
   readonly end: bigint
   readonly name: string
   /** The kB fields in bytes, by the kernel's names. */
@@ -42,18 +42,19 @@ export interface Mapping {
 }
 
 /**
- * What the mappings in `[address, address + size)` use. A snapshot, made by walking the process's page tables: it
- * costs milliseconds in a large process.
+ * A snapshot of the memory that the mappings in `[address, address + size)` use. The kernel walks the process's page
+ * tables for it, which costs milliseconds in a large process.
  *
- * @throws PinfoldError `ERR_PROCESS_UNKNOWN` when there is no process `pid`, `ERR_PERMISSION` when it is not ours to read
+ * @throws PinfoldError `ERR_PROCESS_UNKNOWN` if there is no process `pid`, `ERR_PERMISSION` if we may not read its
+ * smaps
  */
 export function readSmaps(address: bigint, size: number, pid: number | 'self' = 'self'): MappingUse {
   return sumMappings(overlapping(parseSmaps(readOfProcess(pid, 'smaps')), address, size))
 }
 
 /**
- * Where the pages of `[address, address + size)` are: bytes by NUMA node, pages that are mapped only. undefined on a
- * kernel without NUMA. Source: numa(7), /proc/PID/numa_maps.
+ * Bytes of the pages of `[address, address + size)` by NUMA node. Only mapped pages count. Undefined on a kernel
+ * without NUMA. Source: numa(7), /proc/PID/numa_maps.
  */
 export function readNumaMaps(
   address: bigint,
@@ -62,7 +63,7 @@ export function readNumaMaps(
 ): Readonly<Record<number, number>> | undefined {
   const text = readKernelFile(`/proc/${pid}/numa_maps`)
   if (text === undefined) return undefined
-  // numa_maps tells only where a mapping starts, so its end comes from maps.
+  // numa_maps contains only the start of a mapping, so its end comes from maps.
   const starts = new Set(overlapping(parseSmaps(readOfProcess(pid, 'maps')), address, size).map(({ start }) => start))
   return parseNumaMaps(text, (start) => starts.has(start))
 }
@@ -87,7 +88,7 @@ function overlapping(mappings: readonly Mapping[], address: bigint, size: number
 const headerLine = /^([0-9a-f]+)-([0-9a-f]+) \S{4} \S+ \S+ \d+ *(.*)$/
 const fieldLine = /^(\w+): +(\d+) kB$/
 
-/** The mappings of smaps text, or of maps text, which has the same first lines and no fields. */
+/** Parses the mappings of smaps text, or of maps text, which has the same first lines and no fields. */
 export function parseSmaps(text: string): Mapping[] {
   const mappings: (Mapping & { fields: Map<string, number>; flags: string[] })[] = []
   for (const line of text.split('\n')) {
@@ -105,7 +106,7 @@ export function parseSmaps(text: string): Mapping[] {
   return mappings
 }
 
-/** Several mappings as one. */
+/** Sums several mappings up into one. */
 export function sumMappings(mappings: readonly Mapping[]): MappingUse {
   const sum = (...names: string[]) =>
     mappings.reduce((total, { fields }) => total + names.reduce((part, name) => part + (fields.get(name) ?? 0), 0), 0)
@@ -125,7 +126,7 @@ export function sumMappings(mappings: readonly Mapping[]): MappingUse {
   }
 }
 
-/** Bytes by node of the mappings in numa_maps text that `isWanted` picks by their start. */
+/** Bytes by node of the mappings in numa_maps text. `isWanted` selects the mappings by their start. */
 export function parseNumaMaps(text: string, isWanted: (start: bigint) => boolean): Record<number, number> {
   const bytes: Record<number, number> = {}
   for (const line of text.split('\n')) {

@@ -2,9 +2,9 @@ import type { PhysicalAddress } from '../addresses.js'
 import { pageState } from '../native.js'
 import { type PageState, type PageStates, unknownStateOf } from './pagemap.js'
 
-// How a translation holds its pages: in place of each page's physical address, that minus the page's offset. Then the
-// address of any byte is one addition, and a run is a stretch of equal elements. In place of an unknown page stands its
-// `pageState`, so low that no offset makes an address of it. Native code reads pages in this form.
+// A translation stores a displacement for each page: the page's physical address minus the page's offset. So the
+// address of any byte takes one addition, and a run is a stretch of equal elements. The element of an unknown page is
+// its `pageState`, which is so low that no offset turns it into an address. Native code delivers pages in this form.
 
 /** Physical address of the first byte of the page at `offset`, or its `pageState`. */
 export function placeOf(displacement: number | undefined, offset: number): PhysicalAddress | number {
@@ -22,7 +22,7 @@ export function statesOf(displacements: Float64Array): PageStates {
   return states
 }
 
-/** Neither offsets nor physical addresses reach 2^53, so that no displacement of a known page is that low. */
+/** Offsets and physical addresses are below 2^53, so the displacement of a known page is never that low. */
 function isUnknown(displacement: number): boolean {
   return displacement <= pageState.absent
 }

@@ -1,9 +1,9 @@
 /**
- * From a physical address back to the page: an open-addressing hash of page frames with linear probing, at most half
- * full. It holds page numbers only, in 4 bytes a slot; the addresses stay where they are, in the translation's own
- * array. A lookup is many times faster than a binary search over 512 scattered pages (docs/benchmarks.md measures it),
- * and no page is much dearer than another, since one that comes late takes the slot of one that is nearer to its own
- * (Robin Hood hashing, Celis 1986).
+ * Finds the page of a physical address: an open-addressing hash of page frames with linear probing, at most half full.
+ * It contains only page numbers, 4 bytes a slot; the addresses stay in the translation's own array. A lookup is many
+ * times faster than a binary search over 512 scattered pages (docs/benchmarks.md measures it). No page costs much more
+ * than another: a page that is far from its own slot takes the slot of a page that is nearer to its own (Robin Hood
+ * hashing, Celis 1986).
  */
 export class FrameIndex {
   readonly #displacements: Float64Array
@@ -14,7 +14,8 @@ export class FrameIndex {
   readonly #shift: number
 
   /**
-   * @param displacements of each page, its physical address minus its offset; unknown pages lie below `-span * length`
+   * @param displacements each page's physical address minus its offset; those of unknown pages are below
+   * `-span * length`
    * @param span bytes of a page, a power of two
    */
   constructor(displacements: Float64Array, span: number) {
@@ -60,7 +61,7 @@ export class FrameIndex {
     return Math.imul((address * this.#inverse) >>> 0, 0x9e3779b1) >>> this.#shift
   }
 
-  /** Offset of the byte that lies at `address`, the lowest one when several pages share a frame; -1 when none does. */
+  /** Offset of the byte at `address`: the lowest offset if several pages share the frame, -1 if no page is there. */
   offsetOf(address: number): number {
     for (let slot = this.#slotOf(address); ; slot = (slot + 1) & this.#mask) {
       const page = this.#slots[slot] ?? -1

@@ -1,8 +1,8 @@
 /**
- * The bits of a word of /proc/kpageflags by their number. 0 to 26 are the kernel's promise to user space
- * (include/uapi/linux/kernel-page-flags.h; explained in Documentation/admin-guide/mm/pagemap.rst); 32 and above are for
- * kernel hackers and may change (include/linux/kernel-page-flags.h). Some are of the past, and are never set by a newer
- * kernel: `error`, `uncached`.
+ * The bit numbers in a word of /proc/kpageflags. Bits 0 to 26 are a stable interface of the kernel
+ * (include/uapi/linux/kernel-page-flags.h; explained in Documentation/admin-guide/mm/pagemap.rst). Bits from 32 on are
+ * for kernel developers and may change (include/linux/kernel-page-flags.h). Newer kernels never set `error` and
+ * `uncached`.
  */
 const bits = {
   locked: 0,
@@ -22,12 +22,12 @@ const bits = {
   swapBacked: 14,
   /** First page of a compound page: of a hugetlb page, a transparent huge page, a large folio. */
   compoundHead: 15,
-  /** Any other page of one. */
+  /** Any other page of a compound page. */
   compoundTail: 16,
-  /** Hugetlb. */
+  /** Hugetlb page. */
   huge: 17,
   unevictable: 18,
-  /** The hardware has reported a memory error in it. */
+  /** The hardware has reported a memory error in the page. */
   hardwarePoison: 19,
   /** There is no page frame of that number. */
   noPage: 20,
@@ -73,7 +73,7 @@ export function hasFlag(flag: PageFlag, low: number, high: number): boolean {
   return (((bit < 32 ? low : high) >>> (bit & 31)) & 1) === 1
 }
 
-/** The names of all flags in a word that is given as its two halves, by bit number. Bits without a name are left out. */
+/** The names of all flags in a word that is given as its two halves, by bit number. Bits without a name are omitted. */
 export function flagsOf(low: number, high: number): PageFlag[] {
   return namesIn(low, 0).concat(namesIn(high, 32))
 }

@@ -1,9 +1,9 @@
 import type { TranslatableRange } from './translatable-range.js'
 import type { Translation } from './translation.js'
 
-// Which translations of a range somebody still has, so that they close with it. They are held weakly: a program may
-// translate the same region for days. A list is swept when it has doubled, so that a translation costs the same
-// however many there were.
+// The translations of a range that are still in use, so that they close with the range. The references are weak, since
+// a program may translate the same region for days. A list is swept when its length has doubled, so the cost of a
+// translation does not depend on how many there were.
 interface OpenTranslations {
   translations: WeakRef<Translation>[]
   sweepAt: number
@@ -13,7 +13,7 @@ const open = new WeakMap<TranslatableRange, OpenTranslations>()
 
 const smallestSweep = 8
 
-/** Closes `translation` when `range` is closed, if it is still there then. */
+/** Closes `translation` when `range` is closed, if the translation still exists then. */
 export function closeWithRange(range: TranslatableRange, translation: Translation): void {
   const list = open.get(range) ?? listen(range)
   if (list === undefined) return
@@ -29,7 +29,8 @@ function listen(range: TranslatableRange): OpenTranslations | undefined {
   const list: OpenTranslations = { translations: [], sweepAt: smallestSweep }
   open.set(range, list)
   range.onClose(() => {
-    // Taken off one by one: with the stack used up this throws, and is called again (region-core.ts).
+    // Translations leave the list one by one: on a stack overflow this function throws, and is then called again
+    // (region-core.ts).
     for (let at = list.translations.length - 1; at >= 0; at--) {
       list.translations[at]?.deref()?.close()
       list.translations.length = at

@@ -10,28 +10,28 @@ import { capabilityHint, unknownPage } from './unknown-page.js'
 
 const { EACCES, ENOENT, EPERM } = constants.errno
 
-/** Which half of a 64-bit word comes first in memory. */
+/** Index of the low half of a 64-bit word among its two halves in memory. */
 const lowHalf = endianness() === 'LE' ? 0 : 1
 
 const files = { flags: 0, count: 1 } as const
 const paths = ['/proc/kpageflags', '/proc/kpagecount']
 
-/** What the kernel knows of one page frame. */
+/** The flags and the map count of a page frame. */
 export interface PageFrame {
-  /** Of the frame's first byte: the head of a hugetlb page, each base page of any other. */
+  /** Physical address of the first byte of the hugetlb page (or of 2 GiB of a larger one), or else of the base page. */
   readonly physicalAddress: PhysicalAddress
-  /** By bit number. */
+  /** In the order of their bit numbers. */
   readonly flags: readonly PageFlag[]
   /**
-   * How many times it is mapped, over all processes (/proc/kpagecount). A kernel built with CONFIG_NO_PAGE_MAPCOUNT tells
-   * the average of a large folio's pages.
+   * The number of mappings of the frame, in all processes (/proc/kpagecount). A kernel with CONFIG_NO_PAGE_MAPCOUNT
+   * reports the average of the pages of a large folio.
    */
   readonly mapCount: number
 }
 
 /**
- * Flags and map counts of the page frames of a range, as they were when this was made; decoded when they are asked for.
- * 16 bytes a page.
+ * Flags and map counts of the page frames of a range. They are read when this object is made, and decoded on request.
+ * The object uses 16 bytes a page.
  */
 export class PageFlags {
   readonly #places: Float64Array
@@ -43,10 +43,10 @@ export class PageFlags {
   #tally: Readonly<Partial<Record<PageFlag, number>>> | undefined
 
   /**
-   * @param places physical address of each page, or a `pageState`; kept
+   * @param places physical address of each page, or a `pageState`; this object keeps the array
    * @param span bytes of a page
    * @param size bytes of the range
-   * @param where as an error's message goes on after an offset: 'of region 'rx''
+   * @param where the words that follow an offset in an error message: 'of region 'rx''
    * @throws PinfoldError `ERR_PFN_HIDDEN`, `ERR_PERMISSION`, `ERR_UNSUPPORTED`, `ERR_SYSTEM`
    */
   constructor(places: Float64Array, span: number, size: number, where: string) {
@@ -63,7 +63,7 @@ export class PageFlags {
   }
 
   /**
-   * The page frame that the byte at `offset` is in.
+   * The page frame that contains the byte at `offset`.
    *
    * @throws PinfoldError `ERR_OUT_OF_RANGE`, `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED`
    */
@@ -77,7 +77,7 @@ export class PageFlags {
   }
 
   /**
-   * Whether the page that the byte at `offset` is in has a flag.
+   * Whether a flag is set on the page that contains the byte at `offset`.
    *
    * @throws PinfoldError as `at`, and `ERR_INVALID_ARGUMENT` when there is no such flag
    */
@@ -92,14 +92,14 @@ export class PageFlags {
     return hasFlag(flag, this.#low(page), this.#high(page))
   }
 
-  /** How many pages of the range have each flag; a flag that none has is not there. */
+  /** The number of pages of the range with each flag. Flags that no page has are omitted. */
   get counts(): Readonly<Partial<Record<PageFlag, number>>> {
     this.#tally ??= this.#count()
     return this.#tally
   }
 
   #count(): Partial<Record<PageFlag, number>> {
-    // Most pages of a range have the same flags, so words are counted first and decoded after.
+    // Most pages of a range have the same flags, so equal words are counted first and decoded afterwards.
     const pagesOf = new Map<number, number>()
     for (let page = 0; page < this.#places.length; page++) {
       if (!((this.#places[page] ?? Number.NaN) >= 0)) continue

@@ -2,24 +2,25 @@ import { pageState } from '../native.js'
 import { basePageSize } from '../system/page-sizes.js'
 
 /**
- * What pagemap says of a page.
+ * The state of a page, as pagemap reports it.
  *
- * - `present`: it is in memory, and its address was read;
- * - `swapped`: its contents are in swap, or on the way to another page frame;
- * - `hidden`: it is in memory, but the kernel does not tell where, for lack of CAP_SYS_ADMIN;
- * - `absent`: there is none: nothing is mapped there, nothing was written there yet, or the page was given back. A page of
- *   shared memory (a memfd, a file) that was swapped out is absent, too: pagemap tells only what the process maps.
+ * - `present`: the page is in memory, and its address was read;
+ * - `swapped`: the contents of the page are in swap, or on the way to another page frame;
+ * - `hidden`: the page is in memory, but the kernel hides its address, since the process lacks CAP_SYS_ADMIN;
+ * - `absent`: there is no page: nothing is mapped there, nothing was written there yet, or the page was given back. A
+ *   page of shared memory (a memfd, a file) that was swapped out is absent, too: pagemap reports only pages that the
+ *   process maps.
  */
 export type PageState = 'present' | 'swapped' | 'hidden' | 'absent'
 
 /** The states of a page whose physical address is not known. */
 export type UnknownPageState = Exclude<PageState, 'present'>
 
-/** How many pages are in each state. */
+/** The number of pages in each state. */
 export type PageStates = Readonly<Record<PageState, number>>
 
 // Bits of an entry: Documentation/admin-guide/mm/pagemap.rst, fs/proc/task_mmu.c. An entry is read as two 32-bit words,
-// so bit 55 is bit 23 of the high one.
+// so bit 55 is bit 23 of the high word.
 const frameMask = 2 ** 23 - 1
 const softDirtyBit = 1 << 23
 const exclusiveBit = 1 << 24
@@ -29,17 +30,17 @@ const fileOrSharedBit = 1 << 29
 const swappedBit = 1 << 30
 const presentBit = 1 << 31
 
-/** Bits 0 to 4 of a swapped page's entry are the swap area, the rest of the frame's bits the place in it. */
+/** In the entry of a swapped page, bits 0 to 4 are the swap area. The other bits of the frame are the place in it. */
 const swapTypeBits = 5
 
-/** Page frame number of a present page's entry; 0 when it is hidden, since frame 0 is never mapped. */
+/** Page frame number in the entry of a present page. 0 means that the number is hidden: frame 0 is never mapped. */
 export function frameOf(low: number, high: number): number {
   return (high & frameMask) * 2 ** 32 + low
 }
 
 export function stateOf(low: number, high: number): PageState {
   if ((high & presentBit) !== 0) return frameOf(low, high) === 0 ? 'hidden' : 'present'
-  // A guard is kept where a swapped page would be, and so is shown as one.
+  // The kernel stores a guard as a swap entry, so the entry of a guard has the swapped bit, too.
   return (high & (swappedBit | guardBit)) === swappedBit ? 'swapped' : 'absent'
 }
 
@@ -55,15 +56,15 @@ export function placeOfEntry(low: number, high: number): number {
   return state === 'present' ? frameOf(low, high) * basePageSize : pageState[state]
 }
 
-/** Where a swapped page is. Both are the kernel's own numbers. */
+/** The place of a swapped page, in the kernel's own numbers. */
 export interface SwapPlace {
-  /** Which swap area: its line in /proc/swaps, from 0 on, unless the page is migrating or poisoned. */
+  /** The swap area, by its line in /proc/swaps from 0 on. For a migrating or poisoned page, it is another number. */
   readonly area: number
-  /** Which slot of that area, in base pages. */
+  /** The slot in that area, in base pages. */
   readonly slot: number
 }
 
-/** Undefined also where the kernel hides it, which it does as it hides page frame numbers. */
+/** Undefined if the page is not swapped, or if the kernel hides the place, as it hides page frame numbers. */
 export function swapPlaceOf(low: number, high: number): SwapPlace | undefined {
   const place = frameOf(low, high)
   if (place === 0 || stateOf(low, high) !== 'swapped') return undefined
@@ -71,8 +72,8 @@ export function swapPlaceOf(low: number, high: number): SwapPlace | undefined {
 }
 
 /**
- * The flags of one pagemap entry, decoded when they are asked for. Which of them a kernel keeps depends on its version
- * and configuration: one that it does not keep reads false.
+ * The flags of one pagemap entry, decoded on request. The kernel's version and configuration decide which flags it
+ * keeps; a flag that it does not keep reads false.
  */
 export class PagemapFlags {
   readonly #high: number
@@ -92,17 +93,17 @@ export class PagemapFlags {
     return (this.#high & exclusiveBit) !== 0
   }
 
-  /** Written since `4` was last written to /proc/<pid>/clear_refs (bit 55; CONFIG_MEM_SOFT_DIRTY). */
+  /** The page was written since `4` was last written to /proc/<pid>/clear_refs (bit 55; CONFIG_MEM_SOFT_DIRTY). */
   get softDirty(): boolean {
     return (this.#high & softDirtyBit) !== 0
   }
 
-  /** Write-protected by userfaultfd: a write is reported there first (bit 57; Linux 5.13). */
+  /** The page is write-protected by userfaultfd, to which a write is reported first (bit 57; Linux 5.13). */
   get writeProtected(): boolean {
     return (this.#high & writeProtectedBit) !== 0
   }
 
-  /** Made a guard by madvise(MADV_GUARD_INSTALL): any access is a SIGSEGV. It has no page (bit 58; Linux 6.15). */
+  /** A guard of madvise(MADV_GUARD_INSTALL): there is no page, and any access is a SIGSEGV (bit 58; Linux 6.15). */
   get guard(): boolean {
     return (this.#high & guardBit) !== 0
   }

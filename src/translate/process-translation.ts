@@ -21,7 +21,7 @@ export interface ProcessRun {
   readonly length: number
 }
 
-/** Most base pages of one call: 16 GiB in pages of 4 KiB, in 32 MiB of entries. */
+/** The most base pages of one call: 16 GiB in pages of 4 KiB, whose entries take 32 MiB. */
 const mostPages = 2 ** 22
 
 const pagesAtATime = 2 ** 16
@@ -31,19 +31,19 @@ const startTimeField = 22
 
 const lowHalf = endianness() === 'LE' ? 0 : 1
 
-/** What the base pages of a range of some process were, when they were read. It holds 8 bytes a page. */
+/** A snapshot of the base pages of a range of a process. It uses 8 bytes a page. */
 export class ProcessTranslation {
   readonly pid: number
-  /** The range that was asked for; pages reach beyond it where it does not start or end on a page. */
+  /** Start of the requested range. If the range does not start or end on a page boundary, its pages reach beyond it. */
   readonly address: VirtualAddress
   /** Bytes. */
   readonly length: number
-  /** Bytes of a page: always the base page. */
+  /** Bytes of a page: always those of a base page. */
   readonly pageSize: number = basePageSize
   readonly #words: Uint32Array
   #pageFlags: PageFlags | undefined
 
-  /** Made by `translateProcess`. @param entries pagemap's, from the page that `address` is in */
+  /** Made by `translateProcess`. @param entries the entries of pagemap, from the page that contains `address` on */
   constructor(pid: number, address: VirtualAddress, length: number, entries: BigUint64Array<ArrayBuffer>) {
     this.pid = pid
     this.address = address
@@ -51,19 +51,19 @@ export class ProcessTranslation {
     this.#words = new Uint32Array(entries.buffer)
   }
 
-  /** How many pages the range touches. */
+  /** The number of pages that the range touches. */
   get pageCount(): number {
     return this.#words.length / 2
   }
 
-  /** How many of them are in each state. */
+  /** The number of pages in each state. */
   get states(): PageStates {
     const states: Record<PageState, number> = { present: 0, swapped: 0, hidden: 0, absent: 0 }
     for (let page = 0; page < this.pageCount; page++) states[stateOf(this.#low(page), this.#high(page))]++
     return states
   }
 
-  /** Each page in order, with its first byte's address. */
+  /** Each page in order, with the address of its first byte. */
   *pages(): Generator<InspectedPage, void> {
     for (let page = 0; page < this.pageCount; page++) {
       const address = this.#start + BigInt(page * this.pageSize)
@@ -71,7 +71,7 @@ export class ProcessTranslation {
     }
   }
 
-  /** The runs of the range, cut to it; pages that are not present lie between them. */
+  /** The runs of the range, cut to the range. Pages that are not present belong to no run. */
   runs(): ProcessRun[] {
     const places = this.#places()
     const before = Number(this.address - this.#start)
@@ -92,7 +92,7 @@ export class ProcessTranslation {
   }
 
   /**
-   * What the kernel knows of each page's frame; offsets count from the start of the first page. Read at the first call.
+   * Flags and map counts of each page's frame, read at the first call. Offsets count from the start of the first page.
    *
    * @throws PinfoldError `ERR_PFN_HIDDEN`, `ERR_PERMISSION`, `ERR_UNSUPPORTED`, `ERR_SYSTEM`
    */
@@ -124,8 +124,8 @@ export class ProcessTranslation {
 }
 
 /**
- * Reads where memory of a process is, page by page, in pieces of 2^16 pages: what is read first may have changed when
- * the rest is read, unless the process is stopped.
+ * Reads the physical addresses of a range of a process, in pieces of 2^16 pages. Unless the process is stopped, the
+ * first pages may have moved before the last ones are read.
  *
  * @param length bytes, at most 2^22 base pages. Default: 1
  * @throws PinfoldError `ERR_PROCESS_UNKNOWN`, also when the process ends meanwhile; `ERR_PERMISSION`;
@@ -144,9 +144,9 @@ export function translateProcess(pid: number, address: VirtualAddress, length = 
       throw readRefusal(error, pid, address)
     }
   }
-  // The entries of a process that has ended read as absent, and its pid may be another's by now.
+  // The entries of a process that has ended read as absent, and another process may have its pid by now.
   if (startTime === undefined || startTimeOf(pid) !== startTime) {
-    throw new PinfoldError(`process ${pid} ended while its pages were read, or never was`, {
+    throw new PinfoldError(`process ${pid} ended while its pages were read, or never existed`, {
       code: 'ERR_PROCESS_UNKNOWN',
       values: { pid },
     })
@@ -178,7 +178,7 @@ function startTimeOf(pid: number): number | undefined {
   try {
     return parseStatField(readFileSync(`/proc/${pid}/stat`, 'latin1'), startTimeField)
   } catch {
-    // Whatever the reason, it cannot be told from another process any more.
+    // Whatever the reason is: without its start time, the process cannot be told from another one with its pid.
     return undefined
   }
 }

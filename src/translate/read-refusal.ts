@@ -4,7 +4,7 @@ import { isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 
 const { EACCES, ENOENT, EPERM, ESRCH } = constants.errno
 
-/** Why pagemap could not be read; `pid` 0 is this process. */
+/** The error for a failed read of pagemap. `pid` 0 is this process. */
 export function readRefusal(error: unknown, pid: number, address: VirtualAddress | undefined): PinfoldError {
   const errno = isSystemFailure(error) ? Math.abs(error.errno) : 0
   const process = pid === 0 ? 'this process' : `process ${pid}`
@@ -13,7 +13,7 @@ export function readRefusal(error: unknown, pid: number, address: VirtualAddress
     values: { pid, address },
     cause: error,
   }
-  // The process has ended, or is a kernel thread.
+  // The process has ended, or it is a kernel thread.
   if (errno === ENOENT || errno === ESRCH) {
     return new PinfoldError(`there is no ${process}, or it has no memory of its own`, {
       code: 'ERR_PROCESS_UNKNOWN',

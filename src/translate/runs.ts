@@ -6,15 +6,15 @@ import { describe } from '../sizes.js'
 /**
  * A physically contiguous stretch of a region.
  *
- * Lengths are bytes. A run never crosses the end of the region, and two neighbouring runs are never mergeable, unless
- * a `maxLength` cut them: a list of runs is the shortest that describes its range.
+ * Lengths are in bytes. A run never crosses the end of the region. Two neighbouring runs can never be merged, unless a
+ * `maxLength` cut them. So a list of runs is the shortest that describes its range.
  */
 export interface Run {
-  /** Where the run starts in the region, in bytes. */
+  /** Start of the run in the region, in bytes. */
   readonly offset: number
   /**
-   * Physical address of its first byte (guest-physical in a virtual machine). Exact: at most 52 bits. Where a list of
-   * runs is made for a device behind an IOMMU, it is the address that the device uses (IOVA), below 2^53.
+   * Physical address of the first byte (guest-physical in a virtual machine). The number is exact, since an address has
+   * at most 52 bits. In a list for a device behind an IOMMU, it is the address that the device uses (IOVA), below 2^53.
    */
   readonly physicalAddress: PhysicalAddress
   readonly length: number
@@ -23,14 +23,15 @@ export interface Run {
 /**
  * The shortest list of runs that describes a range of pages, in order.
  *
- * The caller has checked that `within` lies inside the pages, and knows better than this function why a page is not
- * known; an unknown page inside the range is refused all the same, since no run may ever name a wrong address.
+ * The caller has checked that `within` lies inside the pages, and can better explain why a page is not known. This
+ * function refuses an unknown page inside the range all the same, since no run may ever name a wrong address.
  *
  * @param pages physical address of each page, in bytes; negative where it is not known
  * @param pageSize bytes of each page
  * @param within range in bytes; the first and the last run are cut to it. Default: all pages
  * @param maxLength longest run in bytes: longer ones are cut, as few times as possible. Default: no limit
- * @throws PinfoldError `ERR_PAGE_ABSENT` where a page of the range is not known, `ERR_OUT_OF_RANGE` for more than 2^22 runs
+ * @throws PinfoldError `ERR_PAGE_ABSENT` if a page of the range is not known, `ERR_OUT_OF_RANGE` for more than 2^22
+ * runs
  */
 export function runsOf(
   pages: Float64Array,
@@ -48,11 +49,11 @@ export function runsOf(
   let first = knownPage(pages, firstPage)
   let expected = first + pageSize
   for (let page = firstPage + 1; page < endPage; page++) {
-    // Never read past the end; the fallback is there for the compiler, and would start a run that is then refused.
+    // `page` is never past the end. The fallback is there for the compiler; it would start a run that is then refused.
     const address = pages[page] ?? Number.NaN
     if (address !== expected) {
       pushCut(runs, firstPage * pageSize, first, page * pageSize, begin, end, maxLength)
-      // An unknown page always lands here: it is negative, and what is expected after a known page is not.
+      // An unknown page always gets here: its address is negative, and the address expected after a known page is not.
       first = knownPage(pages, page)
       firstPage = page
     }
@@ -71,7 +72,7 @@ function knownPage(pages: Float64Array, page: number): PhysicalAddress {
   })
 }
 
-/** As many Run objects as a heap of usual size has place for: 2^22 take 300 MB. */
+/** The most Run objects that a JavaScript heap of usual size has place for: 2^22 take 300 MB. */
 const mostRuns = 2 ** 22
 
 /** Adds the stretch [from, to) that starts at `address`, cut to [begin, end) and into pieces of at most `maxLength`. */
@@ -99,11 +100,11 @@ function pushCut(
 }
 
 /**
- * A caller's runs, checked and with contiguous neighbours merged: every table below is as short as it can be, also
- * when the runs were cut by a `maxLength`.
+ * Checks a caller's runs, and merges contiguous neighbours. So every device page table is as short as possible, even if
+ * a `maxLength` cut the runs.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` when there is no run, or one is not made of safe integers, is empty, or
- * does not start where the one before it ends
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` when there is no run, or when a run is not made of safe integers, is
+ * empty, or does not start at the end of the previous run
  */
 export function mergedRuns(runs: readonly Run[]): readonly Run[] {
   try {
@@ -136,7 +137,7 @@ function checkedRuns(runs: readonly Run[]): readonly Run[] {
     nextOffset = offset + length
     nextAddress = physicalAddress + length
   }
-  // Most callers pass what runsOf made: then there is nothing to copy.
+  // Most callers pass the result of runsOf, which needs no copy.
   return isMergeable ? merge(runs) : runs
 }
 

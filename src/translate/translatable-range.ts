@@ -3,30 +3,30 @@ import { native } from '../native.js'
 import { GiB } from '../sizes.js'
 import { readRefusal } from './read-refusal.js'
 
-/** Memory of this process that can be translated: whole pages. A region is one. */
+/** Whole pages of this process's memory that can be translated, such as a region. */
 export interface TranslatableRange {
   readonly name: string
   /** Virtual address of the first byte, a multiple of the base page. */
   readonly address: bigint
   /** Bytes, a multiple of `pageSize`. */
   readonly size: number
-  /** Bytes of a page that is surely contiguous: of a hugetlb page, else of a base page. */
+  /** Bytes of a page that is certainly contiguous: of a hugetlb page, or else of a base page. */
   readonly pageSize: number
-  /** Whether its memory is gone. */
+  /** Whether the memory is gone. */
   readonly closed: boolean
-  /** Calls `listener` once, after it was closed; its translations then close with it. */
+  /** Calls `listener` once, after the range was closed. This closes the translations of the range. */
   onClose?(listener: () => void): void
 }
 
 /**
- * Bytes that one element of a translation stands for: a page, but 2 GiB at most, since an offset in a larger page (16 GiB
- * on arm64 with 64 KiB base pages) would not be a 32-bit number any more. A larger page has several elements.
+ * Bytes that one element of a translation stands for: a page, but at most 2 GiB. An offset in a larger page (16 GiB on
+ * arm64 with 64 KiB base pages) would not be a 32-bit number. A larger page has several elements.
  */
 export function spanOf(range: TranslatableRange): number {
   return Math.min(range.pageSize, 2 * GiB)
 }
 
-/** Reads where pages [first, first + pages.length) of a range are, as displacements (displacements.ts). */
+/** Reads the displacements (displacements.ts) of the pages [first, first + pages.length) of a range. */
 export function readPages(range: TranslatableRange, first: number, pages: Float64Array): void {
   const span = spanOf(range)
   try {

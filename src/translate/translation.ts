@@ -21,7 +21,7 @@ const runsOptions = optionsObject({
   maxLength: sizeOption.optional(),
 })
 
-/** Which runs are wanted. */
+/** Options of `Translation.runs`. */
 export interface RunsOptions {
   /** A range of the region as [offset, length] in bytes. Default: all of it. */
   readonly within?: readonly [number, number] | undefined
@@ -32,24 +32,27 @@ export interface RunsOptions {
 const pagesAtATime = 4096
 
 /**
- * A snapshot of a region's physical addresses, page by page, true when it was read: only registration with a device
- * pins pages, and the kernel may migrate any other, hugetlb and mlocked ones included. `verify()` reads again and says
- * what moved. It ends with its region: once that is closed in this thread, every call but the sizes' throws
- * `ERR_REGION_CLOSED`, so that no stale address reaches a device.
+ * A snapshot of a region's physical addresses, page by page. It was true when it was read: only registration with a
+ * device pins pages, and the kernel may migrate any other page, also a hugetlb or mlocked one. `verify()` reads the
+ * pages again and reports the moves.
  *
- * In a virtual machine the addresses are the guest's. They need CAP_SYS_ADMIN; without it, every page is `hidden`.
+ * A translation closes with its region. When the region is closed in this thread, every call except for the sizes
+ * throws `ERR_REGION_CLOSED`, so no stale address reaches a device.
+ *
+ * In a virtual machine the addresses are the guest's. Reading them needs CAP_SYS_ADMIN; without it, every page is
+ * `hidden`.
  */
 export class Translation {
-  /** The region's. */
+  /** Name of the region. */
   readonly name: string
   /** Bytes. */
   readonly size: number
-  /** Bytes of each page, as the region tells: of a transparent region the base page. */
+  /** Bytes of each page, as the region reports them: in a transparent region, those of a base page. */
   readonly pageSize: number
 
-  // One element a page (displacements.ts), and all that a translation holds until somebody asks for more. V8 checks a #
-  // field at each access, and also a field that was ever undefined, as one that is declared without `declare` is at
-  // first: a fifth more for each call.
+  // One element a page (displacements.ts). A translation holds nothing else until a call needs more. V8 checks a #
+  // field at each access. It also checks a field that was ever undefined, as a field without `declare` is at first.
+  // Such a check would make each call a fifth slower.
   declare private displacements: Float64Array
   declare private readonly shift: number
   declare private readonly inverse: number
@@ -64,8 +67,8 @@ export class Translation {
   /**
    * Made by `translateRegion`.
    *
-   * @param displacements of each page, as displacements.ts says; kept. Pages of more than 2 GiB have an element for each
-   * 2 GiB
+   * @param displacements one for each page (displacements.ts), or for each 2 GiB of a larger page; the translation
+   * keeps the array
    */
   constructor(range: TranslatableRange, displacements: Float64Array) {
     this.name = range.name
@@ -80,13 +83,13 @@ export class Translation {
     closeWithRange(range, this)
   }
 
-  /** How many pages there are. */
+  /** The number of pages. */
   get pageCount(): number {
     return this.size / this.pageSize
   }
 
   /**
-   * How many pages are in each state. Pages of more than 2 GiB count once for each 2 GiB.
+   * The number of pages in each state. A page of more than 2 GiB counts once for each 2 GiB.
    *
    * @throws PinfoldError `ERR_REGION_CLOSED`
    */
@@ -103,9 +106,9 @@ export class Translation {
    * `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED` or `ERR_PFN_HIDDEN` that names the offset; `ERR_REGION_CLOSED`
    */
   physicalAt(offset: number): PhysicalAddress {
-    // The first comparison rejects offsets that are negative, fractional, not numbers, or longer than 32 bits. Past the end
-    // the element is undefined, so the sum is NaN; for an unknown page the sum is negative. The second comparison rejects
-    // both. Where V8 inlines this, it knows the type, and the typeof costs nothing.
+    // The first comparison rejects offsets that are negative, fractional, not numbers, or longer than 32 bits. Past the
+    // end the element is undefined, so the sum is NaN; for an unknown page the sum is negative. The second comparison
+    // rejects both. Where V8 inlines this, it knows the type, and the typeof costs nothing.
     if (typeof offset === 'number') {
       const low = offset >>> 0
       if (low === offset) {
@@ -116,7 +119,7 @@ export class Translation {
     return this.physicalFar(offset)
   }
 
-  /** As `physicalAt`, for any offset; tells which error it is. */
+  /** As `physicalAt`, for any offset. It finds out which error to throw. */
   private physicalFar(offset: number): PhysicalAddress {
     if (typeof offset === 'number' && offset >= 0 && offset < this.end && Math.floor(offset) === offset) {
       const address = (this.displacements[Math.floor(offset * this.inverse)] ?? Number.NaN) + offset
@@ -126,12 +129,12 @@ export class Translation {
   }
 
   /**
-   * Offset of the byte at a physical address: what a device's descriptor points at. It costs some nanoseconds for any
-   * page (docs/benchmarks.md); the first call builds an index of 8 to 16 bytes a page.
+   * Offset of the byte at a physical address, such as the address in a device's descriptor. It costs some nanoseconds
+   * for any page (docs/benchmarks.md). The first call builds an index of 8 to 16 bytes a page.
    *
-   * An address that is not this region's is an error, where DPDK's rte_mem_iova2virt returns NULL: a device that names
-   * foreign memory is a fault, and must not become an offset by neglect. `contains` asks without one. Should two pages
-   * share a frame, it is the lower offset.
+   * An address outside this region is an error, where DPDK's rte_mem_iova2virt returns NULL. A device that names
+   * foreign memory is a fault, and a forgotten check must not turn it into an offset. `contains` answers without an
+   * error. If two pages share a frame, the result is the lower offset.
    *
    * @throws PinfoldError `ERR_OUT_OF_RANGE` when no page of the region is there, `ERR_PFN_HIDDEN` when that cannot be
    * known, `ERR_REGION_CLOSED`
@@ -151,10 +154,10 @@ export class Translation {
   }
 
   /**
-   * Whether the byte at a physical address is the region's.
+   * Whether the byte at a physical address belongs to the region.
    *
-   * @throws PinfoldError `ERR_PFN_HIDDEN` when that cannot be known, `ERR_REGION_CLOSED`, `ERR_INVALID_ARGUMENT` for what
-   * is no number
+   * @throws PinfoldError `ERR_PFN_HIDDEN` when that cannot be known, `ERR_REGION_CLOSED`, `ERR_INVALID_ARGUMENT` if the
+   * address is not a number
    */
   contains(physicalAddress: PhysicalAddress): boolean {
     if (this.#find(physicalAddress) >= 0) return true
@@ -195,7 +198,7 @@ export class Translation {
     return start === 0 ? runs : runs.map((run) => ({ ...run, offset: run.offset + start }))
   }
 
-  /** Whether one run is all of it; false also while any page is not known. @throws PinfoldError `ERR_REGION_CLOSED` */
+  /** Whether the whole region is one run; false if any page is not known. @throws PinfoldError `ERR_REGION_CLOSED` */
   get contiguous(): boolean {
     this.#requireOpen('contiguous')
     const first = this.displacements[0] ?? Number.NaN
@@ -203,20 +206,20 @@ export class Translation {
   }
 
   /**
-   * All of it as a flat list of whole device pages; see docs/device-page-tables.md for other shapes.
+   * The whole region as a flat list of whole device pages. docs/device-page-tables.md describes other layouts.
    *
    * @param pageSize bytes of a device page, a power of two, or as '2MiB'
    * @throws PinfoldError as `runs`, and `ERR_LAYOUT_IMPOSSIBLE` when the region is not made of such pages
    */
   pageTable(pageSize: number | string): PageTable {
     this.#requireOpen('pageTable')
-    const bytes = checked('page table', powerOfTwo, pageSize) // before the pages are looked at, which may be hidden
+    const bytes = checked('page table', powerOfTwo, pageSize) // before this reads the pages, which may be hidden
     return pageTable(this.runs(), bytes)
   }
 
   /**
-   * What the kernel knows of each page's frame (/proc/kpageflags and /proc/kpagecount), read at the first call and then
-   * kept: a snapshot like the addresses that it belongs to.
+   * Flags and map counts of each page's frame (/proc/kpageflags and /proc/kpagecount). They are read at the first call
+   * and then kept: a snapshot, like the addresses.
    *
    * @throws PinfoldError `ERR_PFN_HIDDEN`, `ERR_PERMISSION`, `ERR_UNSUPPORTED` (a kernel without
    * CONFIG_PROC_PAGE_MONITOR), `ERR_REGION_CLOSED`, `ERR_SYSTEM`
@@ -231,8 +234,8 @@ export class Translation {
   }
 
   /**
-   * Reads all pages again and tells which of them are not where the translation says: from where to where. It changes
-   * nothing: who wants the new addresses translates anew.
+   * Reads all pages again, and reports those that have moved, with their old and new places. The translation itself
+   * stays as it is. To get the new addresses, translate the region again.
    *
    * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_PERMISSION`, `ERR_SYSTEM`
    */
@@ -254,7 +257,7 @@ export class Translation {
   }
 
   /**
-   * Ends it, as closing the region does: its addresses may belong to somebody else from now on.
+   * Closes the translation, as closing the region does. From now on, other memory may have its addresses.
    *
    * @internal
    */
@@ -296,7 +299,7 @@ export class Translation {
     return addresses
   }
 
-  /** Why there is no physical address at `offset`. */
+  /** The error that tells why there is no physical address at `offset`. */
   #refusal(offset: number): PinfoldError {
     if (this.#closed) return closedError('physicalAt', this.name)
     if (!Number.isSafeInteger(offset) || offset < 0 || offset >= this.size) {
@@ -313,10 +316,11 @@ export class Translation {
 }
 
 /**
- * Reads where a region's pages are now: one read of pagemap a hugetlb page, base pages in bulk (docs/benchmarks.md).
+ * Reads the current places of a region's pages: one read of pagemap for each hugetlb page, base pages in bulk
+ * (docs/benchmarks.md).
  *
  * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_PERMISSION` when the process may not read its own pagemap,
- * `ERR_SYSTEM`. A page that is not present or not shown is no error here, but where its address is asked for
+ * `ERR_SYSTEM`. An absent, swapped or hidden page is no error here; a call that needs its address throws
  */
 export function translateRegion(range: TranslatableRange): Translation {
   if (range.closed) throw closedError('translate', range.name)

@@ -14,9 +14,9 @@ const reasons: Readonly<Record<UnknownPageState, string>> = {
 }
 
 /**
- * Why there is no physical address.
+ * The error for a page without a known physical address.
  *
- * @param place what was asked for, as the message begins: 'offset 0x1000 of region 'rx''
+ * @param place the requested place, with which the message begins: 'offset 0x1000 of region 'rx''
  */
 export function unknownPage(
   state: UnknownPageState,
@@ -30,7 +30,7 @@ export function unknownPage(
   })
 }
 
-/** The command that gives Node the capabilities. Root without them is root in a container, where setcap is no help. */
+/** The command that gives Node the capabilities. Root without them runs in a container, where setcap is no help. */
 export function capabilityHint(...names: readonly string[]): string {
   if (process.getuid?.() === 0) return `docker run ${names.map((name) => `--cap-add ${name}`).join(' ')} …`
   return `sudo setcap ${names.map((name) => `cap_${name.toLowerCase()}`).join(',')}+ep ${process.execPath}`

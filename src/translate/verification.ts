@@ -1,33 +1,33 @@
 import type { PhysicalAddress } from '../addresses.js'
 import { type UnknownPageState, unknownStateOf } from './pagemap.js'
 
-/** Where a page was, or why that is not known. */
+/** The physical address of a page, or the state of a page whose address is not known. */
 export type PagePlace = PhysicalAddress | UnknownPageState
 
 /**
- * A stretch of pages that are not where they were. Neighbours that moved together, or that share a state, are one:
- * `from` and `to` are then the first page's.
+ * A stretch of pages that have moved. Neighbours belong to one stretch if their addresses are contiguous, or their
+ * states equal, both before and after. `from` and `to` are the places of the first page.
  */
 export interface Move {
-  /** Where the stretch starts in the region, in bytes. */
+  /** Start of the stretch in the region, in bytes. */
   readonly offset: number
-  /** Bytes, whole pages. */
+  /** Bytes of the stretch: whole pages. */
   readonly length: number
   readonly from: PagePlace
   readonly to: PagePlace
 }
 
-/** What reading the pages again has shown. */
+/** The result of reading the pages again. */
 export interface Verification {
-  /** Whether every page is where the translation says, and as unknown as it says. */
+  /** Whether every page has the address, or the unknown state, that the translation contains. */
   readonly intact: boolean
-  /** What moved, in order of offset; empty when intact. */
+  /** The moves, in order of offset; empty when intact. */
   readonly moves: readonly Move[]
-  /** How many pages that is. */
+  /** The number of pages in all moves. */
   readonly movedPages: number
 }
 
-/** Collects moves page by page, in order, and joins those that are one. */
+/** Collects moves page by page, in order, and joins those that belong to one stretch. */
 export class MoveList {
   readonly moves: Move[] = []
   pages = 0

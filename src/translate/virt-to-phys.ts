@@ -8,15 +8,15 @@ import { frameOf, PagemapFlags, type PageState, type SwapPlace, stateOf, swapPla
 import { readRefusal } from './read-refusal.js'
 import { unknownPage } from './unknown-page.js'
 
-/** What `virtToPhys` and `inspectPage` look up in another process. */
+/** Options of `virtToPhys` and `inspectPage`. */
 export interface ProcessOptions {
-  /** Whose address it is. Default: this process. */
+  /** The process to which the address belongs. Default: this process. */
   readonly pid?: number | undefined
 }
 
-/** Where one byte is physically. */
+/** The physical address of a byte, and the pagemap flags of its page. */
 export class PhysicalPage extends PagemapFlags {
-  /** Of that very byte, not of its page. Guest-physical in a virtual machine. */
+  /** Physical address of the byte itself, not of its page. In a virtual machine it is guest-physical. */
   readonly physicalAddress: PhysicalAddress
 
   constructor(physicalAddress: PhysicalAddress, high: number) {
@@ -25,14 +25,14 @@ export class PhysicalPage extends PagemapFlags {
   }
 }
 
-/** What pagemap says of one page, whatever that is. */
+/** The pagemap entry of a page in any state. */
 export class InspectedPage extends PagemapFlags {
-  /** The virtual address that was asked for. */
+  /** The requested virtual address. */
   readonly address: VirtualAddress
   readonly state: PageState
-  /** Of that very byte; undefined unless `present`. */
+  /** Physical address of the byte itself; undefined unless the page is `present`. */
   readonly physicalAddress: PhysicalAddress | undefined
-  /** Where a swapped page is; undefined where the kernel does not tell. */
+  /** The place of a swapped page; undefined for any other page, and if the kernel hides it. */
   readonly swap: SwapPlace | undefined
 
   constructor(address: VirtualAddress, low: number, high: number) {
@@ -44,16 +44,17 @@ export class InspectedPage extends PagemapFlags {
   }
 }
 
-// What native code has read: the halves of the entry, low first, and of its address. It is read before anything else
-// runs.
+// Native code writes its result here: the two halves of the entry, low half first, then those of its address. They are
+// read before any other code runs.
 const cell = new Uint32Array(native.pagemapCell ?? new ArrayBuffer(0))
 
 /**
- * Physical address of the first byte of a view, or of any virtual address of this or another process: the counterpart
- * of DPDK's rte_mem_virt2phy, but what is not known is an error here, and never 0. One read of pagemap, 0.8 µs.
+ * Physical address of the first byte of a view, or of any virtual address of this or another process. It is the
+ * counterpart of DPDK's rte_mem_virt2phy, but an unknown address is an error, and never 0. It costs one read of
+ * pagemap, 0.8 µs.
  *
- * It is true at the moment of the read. Memory that is not pinned may move at any time, and JavaScript's own (any
- * ArrayBuffer that is not a region's) may be given back to the kernel.
+ * The address is true at the moment of the read. Memory that is not pinned may move at any time. Memory of JavaScript
+ * itself (any ArrayBuffer that is not a region's) may also be given back to the kernel.
  *
  * @throws PinfoldError `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED` or `ERR_PFN_HIDDEN` that names address and pid;
  * `ERR_PROCESS_UNKNOWN`; `ERR_PERMISSION`; `ERR_OUT_OF_RANGE` for an address of 2^53 and more; `ERR_INVALID_ARGUMENT`,
@@ -68,9 +69,9 @@ export function virtToPhys(where: ArrayBufferView | VirtualAddress, options?: Pr
 }
 
 /**
- * As `virtToPhys`, but tells the state of the page, whatever it is.
+ * As `virtToPhys`, but each state of the page is a result, not an error.
  *
- * @throws PinfoldError as `virtToPhys`, but for the states
+ * @throws PinfoldError as `virtToPhys`, except for `ERR_PAGE_ABSENT`, `ERR_PAGE_SWAPPED` and `ERR_PFN_HIDDEN`
  */
 export function inspectPage(where: ArrayBufferView | VirtualAddress, options?: ProcessOptions): InspectedPage {
   readEntry(where, options)
@@ -78,7 +79,7 @@ export function inspectPage(where: ArrayBufferView | VirtualAddress, options?: P
 }
 
 function physicalOf(low: number, high: number, address: number): PhysicalAddress {
-  // The low 32 bits suffice for what is within a page, and a mask is much cheaper than the remainder of a double.
+  // The low 32 bits contain the offset in the page, and a mask is much cheaper than the remainder of a double.
   return frameOf(low, high) * basePageSize + ((address >>> 0) & (basePageSize - 1))
 }
 
@@ -86,8 +87,8 @@ function addressRead(): number {
   return (cell[3] ?? 0) * 2 ** 32 + (cell[2] ?? 0)
 }
 
-// Fills the cell, and returns whose address it is: 0 for this process. No schema on this path: zod would cost more than
-// the read.
+// Fills the cell, and returns the pid of the address: 0 for this process. This path uses no schema, since zod would
+// cost more than the read.
 function readEntry(where: ArrayBufferView | VirtualAddress, options: ProcessOptions | undefined): number {
   const pid = options === undefined ? 0 : checkedPid(options)
   if (cell.length === 0) throw noCell()
@@ -105,7 +106,7 @@ function readEntry(where: ArrayBufferView | VirtualAddress, options: ProcessOpti
   try {
     native.readPagemapOf(where)
   } catch (error) {
-    // Every failure of a system call has an errno; what has none is the binding's refusal of the view.
+    // Every failure of a system call has an errno. An error without an errno is the binding's refusal of the view.
     if (isSystemFailure(error)) throw readRefusal(error, 0, undefined)
     throw invalid('a view that has a first byte', where, 'an empty or detached view')
   }
@@ -137,13 +138,14 @@ export function checkedProcess(pid: number): number {
 }
 
 /**
- * A virtual address as native code takes it. Above 2^53 there is no user memory on any architecture but x86-64 with
- * five-level page tables, and there only for who asks mmap for such an address.
+ * A virtual address as native code takes it. Only x86-64 with five-level page tables can have user memory above 2^53,
+ * and only in a program that asks mmap for such an address.
  *
  * @throws PinfoldError `ERR_OUT_OF_RANGE`
  */
 export function checkedAddress(address: VirtualAddress): number {
-  // Compared as a number, which is exact below 2^53 and not below where the bigint is not: much cheaper than bigints.
+  // A comparison of numbers is much cheaper than one of bigints. It is correct: the number is exact for every address
+  // below 2^53, and not below 2^53 for any other.
   const number = Number(address)
   if (number >= 0 && number < 2 ** 53) return number
   throw new PinfoldError(`expected a virtual address from 0 to 2^53 - 1, received ${describe(address)}`, {
@@ -160,7 +162,7 @@ function invalid(expected: string, received: unknown, shown = describe(received)
 }
 
 function noCell(): PinfoldError {
-  return new PinfoldError('this runtime has no external ArrayBuffers, or somebody has transferred ours away', {
+  return new PinfoldError("this runtime has no external ArrayBuffers, or pinfold's was transferred away", {
     code: 'ERR_EXTERNAL_BUFFERS',
     hint: 'run it on Node.js',
   })

@@ -24,7 +24,7 @@ describe('a page size', () => {
 })
 
 describe('pages', () => {
-  test('are a count, or the memory that they make together', () => {
+  test('are given as a count, or as the size of their memory', () => {
     expect(parsePages('64', 2 * MiB)).toBe(64)
     expect(parsePages('1GiB', 2 * MiB)).toBe(512)
     expect(parsePages('0', 2 * MiB)).toBe(0)
@@ -70,7 +70,7 @@ test('a length is bytes, hex bytes, or a size', () => {
     expect(() => parseLength(word)).toThrowCode('ERR_INVALID_ARGUMENT')
 })
 
-test('a count is refused below its least', () => {
+test('a count below its minimum is refused', () => {
   expect(parseCount('1', 'a pid', 1)).toBe(1)
   expect(() => parseCount('0', 'a pid', 1)).toThrow('a pid as a whole number of 1 or more')
 })

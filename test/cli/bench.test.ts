@@ -68,7 +68,7 @@ async function bench(words: readonly string[], options: Parameters<typeof pinfol
 beforeEach((context) => needs(context, whyNotBuilt))
 
 describe('the benchmarks', () => {
-  test('all run when none is named, each with a figure for every size and kind of pages that it had', async () => {
+  test('all run when none is named, and each measures the same sizes for every kind of pages', async () => {
     const { quick, benchmarks } = await bench([])
     expect(quick).toBe(true)
     expect(benchmarks.map(({ name }) => name)).toEqual(['tlb', 'copy', 'pool', 'buffers'])
@@ -116,7 +116,7 @@ describe('the benchmarks', () => {
   })
 })
 
-describe('the page of a report', () => {
+describe('the HTML page of a report', () => {
   let folder: string
 
   beforeEach(() => {
@@ -124,7 +124,7 @@ describe('the page of a report', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true }))
 
-  test('stands alone: a chart for each benchmark, a line for each kind of pages, and the figures', async () => {
+  test('needs no other file: it shows a chart for each benchmark, a line for each kind of pages, and the figures', async () => {
     const file = join(folder, 'report.html')
     const { benchmarks } = await bench(['--html', file])
     const page = readFileSync(file, 'utf8')
@@ -144,7 +144,7 @@ describe('the page of a report', () => {
     expect(page).not.toMatch(/<script|<link|<img|@import|url\((?!#)/)
   })
 
-  test('is drawn of one size, too, and the text says where it is', async () => {
+  test('shows a chart of one size, too, and the text output names its file', async () => {
     const file = join(folder, 'report.html')
     const words = ['bench', 'copy', '--quick', '--pages', 'base', '--sizes', '100', '--html', file]
     const { code, stdout } = await pinfold(words)
@@ -153,7 +153,7 @@ describe('the page of a report', () => {
     expect(readFileSync(file, 'utf8')).toContain('<svg')
   })
 
-  test('is refused before anything is measured where it cannot be written', async () => {
+  test('is refused before anything is measured if it cannot be written', async () => {
     for (const path of [folder, join(folder, 'none', 'report.html')]) {
       const { code, stdout, stderr } = await pinfold(['bench', '--html', path])
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -181,7 +181,7 @@ describe('the hugepages of a benchmark', () => {
     expect(journals().filter((name) => !name.startsWith(`loan-${process.pid}-`))).toEqual([])
   })
 
-  test('are borrowed where the pool has too few, and given back', async () => {
+  test('are borrowed if the hugepage pool has too few, and given back', async () => {
     const { benchmarks } = await bench(['copy', '--pages', hugetlb, '--sizes', '4KiB'])
     expect(benchmarks).toMatchObject([{ series: [{ pages: hugetlb, hugeShare: 1 }], passedOver: [] }])
     expect(benchmarks[0]?.series[0]?.borrowed).toBeGreaterThan(0)
@@ -197,7 +197,7 @@ describe('the hugepages of a benchmark', () => {
     expect(ownPages(readPool(pageSize))).toBe(own)
   })
 
-  test('are passed over with the reason and the mending command where they cannot be had', async (context) => {
+  test('are passed over if they cannot be borrowed, with the reason and the command that helps', async (context) => {
     needs(context, whyNotNobody())
     const words = ['copy', '--sizes', '4KiB', '--pages', `${hugetlb},base`]
     const { benchmarks } = await bench(words, { prefix: asNobody })

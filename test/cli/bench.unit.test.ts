@@ -9,7 +9,7 @@ import { plain } from '../../src/cli/output.js'
 import { MiB } from '../../src/sizes.js'
 
 describe('a random cycle', () => {
-  test.each([2, 3, 100, 4096])('of %i places leads through all of them before it comes back', (length) => {
+  test.each([2, 3, 100, 4096])('of %i places visits all of them before it returns to the first', (length) => {
     const order = randomCycle(length)
     const seen = new Set<number>()
     let at = 0
@@ -20,7 +20,7 @@ describe('a random cycle', () => {
     expect(seen.size).toBe(length)
   })
 
-  test('is the same each time, and not in order', () => {
+  test('is the same each time, and not sequential', () => {
     const order = randomCycle(1000)
     expect(randomCycle(1000)).toEqual(order)
     const neighbours = order.filter((next, at) => Math.abs(next - at) === 1).length
@@ -39,7 +39,7 @@ describe('sampling in turn', () => {
     }
   }
 
-  test('takes turns forwards and backwards, each with a warm-up, and gives the seconds of one round', async () => {
+  test('takes turns forwards and backwards, each with a warm-up, and returns the seconds of one round', async () => {
     const calls: string[] = []
     const probes = [probe('a', calls, 0.004), probe('b', calls, 0.00025)]
     const [a = [], b = []] = await sampleInTurn(probes, { seconds: 0, leastTurns: 3 })
@@ -55,8 +55,8 @@ describe('sampling in turn', () => {
     expect(new Set(b)).toEqual(new Set([0.00025]))
   })
 
-  test('goes on until the time is over, and lets the event loop come round', async () => {
-    // A clock that the probe alone moves on: a busy machine may use up any time before the second turn.
+  test('continues until the time is over, and lets the event loop turn', async () => {
+    // Only the probe advances this clock. On a busy machine, real time may be used up before the second turn.
     let clock = 0
     const now = vi.spyOn(performance, 'now').mockImplementation(() => clock)
     let ticks = 0
@@ -109,7 +109,7 @@ describe('a report', () => {
     seconds: 1,
   }
 
-  test('is a table of medians with their spread, and what was passed over', () => {
+  test('as text is a table of medians with their spread, and names the pages that were passed over', () => {
     expect(renderBenchmark(report, plain)).toBe(`tlb  about <it>
 ns, latency: median (10th to 90th percentile)
 
@@ -120,7 +120,7 @@ working set              base  transparent, 50% huge
   $ echo 1 > /sys/x`)
   })
 
-  test('as a page shows what is no figure as text', () => {
+  test('as a page escapes its texts for HTML', () => {
     const load = { before: 0, after: 0 }
     const of = { pinfold: '0', node: 'v20', kernel: '6', arch: 'x86_64', virtual: null, basePageSize: 4096 }
     const machine = { ...of, cpu: '<b>', cpus: 2, load }

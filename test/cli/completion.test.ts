@@ -15,7 +15,7 @@ function whyNotShell(shell: string): string | undefined {
 beforeEach((context) => needs(context, whyNotBuilt))
 
 describe('completion', () => {
-  test.each(shells)('of %s is a script, and the same in JSON', async (shell) => {
+  test.each(shells)('of %s is a script, which JSON contains, too', async (shell) => {
     const { code, stdout, stderr } = await pinfold(['completion', shell])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     for (const word of ['hugepages', 'reserve', 'dry-run', 'persist', 'translate']) expect(stdout).toContain(word)
@@ -24,7 +24,7 @@ describe('completion', () => {
   })
 
   for (const shell of shells) {
-    test(`of ${shell} is read without complaint`, async (context) => {
+    test(`of ${shell} is accepted by the shell`, async (context) => {
       needs(context, whyNotShell(shell))
       const folder = mkdtempSync(join(tmpdir(), 'pinfold-completion-'))
       try {
@@ -38,7 +38,7 @@ describe('completion', () => {
   }
 })
 
-describe('in bash', () => {
+describe('completion in bash', () => {
   const reason = whyNotShell('bash')
   let script: string
 
@@ -89,7 +89,7 @@ describe('in bash', () => {
     expect(complete(words).sort()).toEqual([...offered].sort())
   })
 
-  test('offers folders to mount on, with the spaces in their names', () => {
+  test('offers folders to mount on, also with spaces in their names', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pinfold completion '))
     try {
       expect(complete(['pinfold', 'hugepages', 'mount', folder.slice(0, -3)])).toContain(folder)

@@ -119,14 +119,14 @@ describe('the demo', () => {
     expect(journals().filter((name) => !name.startsWith(`loan-${process.pid}-`))).toEqual([])
   })
 
-  /** Takes all but a few of the free pages, so that the demo finds a pool that has too few. */
+  /** Takes all free pages but one, so that the demo finds too few in the hugepage pool. */
   function emptyPool(): void {
     const { free, reserved = 0 } = readPool(pageSize)
     const pages = free - reserved - 1
     if (pages > 0) taken = allocateCoreSync('taken', { size: pages * pageSize, pages: formatSize(pageSize) })
   }
 
-  test('prints one object whose parts agree with each other', async () => {
+  test('prints one JSON object whose parts agree with each other', async () => {
     const report = await demo()
     const { region, physical, worker } = report
     expect(region.pageCount * region.pageSize).toBe(demoSize)
@@ -140,7 +140,7 @@ describe('the demo', () => {
     expect(report.more).toEqual([])
   })
 
-  test('registers its region with what openDevice() gives', async () => {
+  test('registers its region with the device that openDevice() returns', async () => {
     const { device } = await demo()
     const [first] = listDevices()
     expect(device).toMatchObject({ name: first?.name, kind: first?.kind, passedOver: [] })
@@ -154,7 +154,7 @@ describe('the demo', () => {
     const labels = lines.slice(3).map((line) => line.slice(0, 12).trim())
     expect(labels.filter((label) => label !== '')).toEqual(
       expect.arrayContaining([
-        'pool',
+        'hugepages',
         'region',
         'translated',
         'page table',
@@ -171,14 +171,14 @@ describe('the demo', () => {
     expect(stdout).toContain('nothing of ours is left')
   })
 
-  test('borrows what a pool lacks, and gives it back', async () => {
+  test('borrows the pages that the hugepage pool lacks, and gives them back', async () => {
     emptyPool()
     const { pages, region } = await demo()
     expect(pages).toMatchObject({ pool: { pageSize }, enough: true, borrowed: needed })
     expect(region.pages).toBe(size)
   })
 
-  test('without root falls back, says why, and which command gives more', async (context) => {
+  test('without root falls back to other pages, and says why and which command gives more', async (context) => {
     needs(context, whyNotNobody())
     emptyPool()
     const { pages, region, physical, more } = await demo({ prefix: asNobody })
@@ -193,7 +193,7 @@ describe('the demo', () => {
     expect(script.more[0]?.command).toBe('sudo npm run demo')
   })
 
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('gives back what it borrowed on %s', async (signal) => {
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('gives back its borrowed pages on %s', async (signal) => {
     emptyPool()
     const pages = ownPages(readPool(pageSize))
     await using command = new RunningCommand(['demo', '--hold'])
@@ -203,7 +203,7 @@ describe('the demo', () => {
     expect(ownPages(readPool(pageSize))).toBe(pages)
   })
 
-  test('is repaired by the next run after a kill -9, which says so', async () => {
+  test('is repaired after a kill -9 by the next run, which reports the repair', async () => {
     emptyPool()
     let pid: number
     {
@@ -214,11 +214,11 @@ describe('the demo', () => {
     }
     expect(poolPages()).toBe(before + needed)
     const { stdout } = await pinfold(['demo'])
-    expect(stdout).toContain(`took ${needed} pages of ${size} back that process ${pid} left when it was killed`)
+    expect(stdout).toContain(`took back ${needed} pages of ${size} that process ${pid} left when it was killed`)
     expect(poolPages()).toBe(before)
   })
 
-  test('goes on after Enter, and proves the same', async () => {
+  test('can be translated by another command while it waits for Enter, and then ends with nothing left', async () => {
     await using command = new RunningCommand(['demo', '--hold'])
     const held = await command.line(/pinfold translate \d+ 0x/)
     const [address] = /0x[0-9a-f]+/.exec(held) ?? []

@@ -23,16 +23,16 @@ describe('the pattern', () => {
     expect(countDifferences(bytes, 8)).toBe(16)
   })
 
-  test('is not empty memory', () => {
+  test('differs from zeros in every word', () => {
     expect(countDifferences(new Uint8Array(64), 0x5eed)).toBe(16)
   })
 })
 
-describe('what is left', () => {
+describe('the comparison of the state after a demo with the state before', () => {
   const pool = { pageSize: 2 * MiB, total: 64, free: 64 }
   const before = { mappings: 0, descriptors: ['0 pipe', '1 pipe'], pools: [pool], others: [] }
 
-  test('is nothing when all counts are as before', () => {
+  test('finds nothing left if all counts are as before', () => {
     expect(compareHoldings(before, before)).toMatchObject({ nothing: true, poolsAsBefore: true })
   })
 
@@ -41,11 +41,11 @@ describe('what is left', () => {
     ['a descriptor', { ...before, descriptors: ['0 pipe', '1 pipe', '9 /memfd:pinfold:demo (deleted)'] }],
     ['pages in use', { ...before, pools: [{ ...pool, free: 32 }] }],
     ['pages in the pool', { ...before, pools: [{ ...pool, total: 96, free: 96 }] }],
-  ])('is told when it is %s', (_, after) => {
+  ])('finds %s', (_, after) => {
     expect(compareHoldings(before, after).nothing).toBe(false)
   })
 
-  test('of a pool that others use is not counted as ours, but told', () => {
+  test('does not count the changes of a pool that other processes use, but names these processes', () => {
     const remains = compareHoldings(before, { ...before, pools: [{ ...pool, free: 32 }], others: [4711] })
     expect(remains).toMatchObject({ nothing: true, poolsAsBefore: false, others: [4711] })
     expect(text.left(remains, 1)).toContain('process 4711')
@@ -88,7 +88,7 @@ page table  16,384 at 4KiB, 32 at 2MiB: 512 times fewer entries`,
     expect(lines).toContain('32 pages hidden: physical addresses need CAP_SYS_ADMIN')
   })
 
-  test('say which device it was, and why not a better one', () => {
+  test('name the device, and say why a better device was not used', () => {
     const step = {
       name: 'loopback0',
       kind: 'loopback',
@@ -107,7 +107,7 @@ by device   64 RDMA writes from a second queue pair, 0 differ          12.5 ms  
     expect(text.device({ ...step, write: { ...step.write, differences: 7 } })).toContain('7 words differ')
   })
 
-  test('say what was borrowed, and what a killed run had left', () => {
+  test('say how many pages were borrowed, and how many a killed run had left', () => {
     const pages = {
       pool: { pageSize: 2 * MiB, total: 0, free: 0 },
       enough: true,
@@ -116,8 +116,8 @@ by device   64 RDMA writes from a second queue pair, 0 differ          12.5 ms  
       refusals: [],
     }
     expect(text.pages(pages)).toBe(
-      `repaired    took 32 pages of 2MiB back that process 4711 left when it was killed
-pool        0 pages of 2MiB were free: 32 borrowed for this run`,
+      `repaired    took back 32 pages of 2MiB that process 4711 left when it was killed
+hugepages   0 pages of 2MiB were free: 32 borrowed for this run`,
     )
   })
 })

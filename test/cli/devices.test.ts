@@ -97,7 +97,7 @@ const reportSchema = z.strictObject({ schema: z.literal('pinfold/devices/1'), de
 describe('pinfold devices', () => {
   beforeEach((context) => needs(context, whyNotBuilt))
 
-  test('tells in its schema what the device itself tells, the loopback last', async () => {
+  test('reports the attributes of each device in its schema, and the loopback last', async () => {
     const run = await pinfold(['devices', '--json'])
     expect(run).toMatchObject({ code: 0, stderr: '' })
     const { devices } = reportSchema.parse(jsonOf(run))
@@ -112,12 +112,12 @@ describe('pinfold devices', () => {
     const [port] = loopback?.ports ?? []
     const best = device.bestGid(1)
     expect(port).toMatchObject({ ...device.port(1), bestGid: best.index })
-    // Each process has a loopback network of its own.
+    // The loopback network of another process has other GIDs.
     const gid = expect.stringMatching(/^fe80(:0000){3}(:[0-9a-f]{4}){4}$/)
     expect(port?.gidTable).toContainEqual({ index: best.index, gid, type: best.type, interface: null })
   })
 
-  test('shows a block for people: state, GID table, and that the loopback is in each process', async () => {
+  test('prints a block of text: state, GID table, and that the loopback is in this process', async () => {
     const { code, stdout, stderr } = await pinfold(['devices'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toMatch(/^loopback0 {2}in this process/m)
@@ -128,7 +128,7 @@ describe('pinfold devices', () => {
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(110)
   })
 
-  test('shows with --verbose what ibv_devinfo -v shows, in its words', async () => {
+  test('shows with --verbose the attributes of ibv_devinfo -v, by the same names', async () => {
     const { stdout } = await pinfold(['devices', 'loopback0', '--verbose'])
     for (const word of ['max_mr_size', 'max_qp_wr', 'atomic_cap', 'device_cap_flags', 'gid_tbl_len', 'phys_state']) {
       expect(stdout).toMatch(new RegExp(`^ +${word} +\\S`, 'm'))
@@ -136,7 +136,7 @@ describe('pinfold devices', () => {
     expect(stdout).not.toContain('no real device')
   })
 
-  test('refuses a device that is not there with its error, as text and as JSON', async () => {
+  test('refuses an unknown device with an error, as text and as JSON', async () => {
     const words = ['devices', 'mlx5_77']
     const { code, stdout, stderr } = await pinfold(words)
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })

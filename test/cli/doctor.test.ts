@@ -40,7 +40,7 @@ function check(report: Report, id: string) {
   return found
 }
 
-/** What the issue of a stable id is: programs look for these. */
+/** Ids of checks that must not change, since programs look for them. */
 const stableIds = [
   'machine.kernel',
   'machine.virtual',
@@ -74,7 +74,7 @@ const stableIds = [
 describe('doctor', () => {
   beforeEach((context) => needs(context, whyNotBuilt))
 
-  test('tells every check by its stable id, once, in its schema, and sums them up', async () => {
+  test('reports every check once, by its stable id and in its schema, and counts the results', async () => {
     const run = await pinfold(['doctor', '--json'])
     expect(run.stderr).toBe('')
     const report = reportSchema.parse(jsonOf(run))
@@ -87,7 +87,7 @@ describe('doctor', () => {
     expect(run.code).toBe(report.counts.fail > 0 ? 3 : 0)
   })
 
-  test('tells a pool’s numbers as the kernel has them', async () => {
+  test('reports the counters of a hugepage pool as the kernel does', async () => {
     const report = reportSchema.parse(jsonOf(await pinfold(['doctor', '--only', 'hugepages', '--json'])))
     for (const pageSize of hugetlbPageSizes()) {
       const { overcommit } = readPool(pageSize)
@@ -95,12 +95,12 @@ describe('doctor', () => {
     }
   })
 
-  test('looks at the groups that are asked for only', async () => {
+  test('checks only the groups that are asked for', async () => {
     const report = reportSchema.parse(jsonOf(await pinfold(['doctor', '--only', 'iommu,machine', '--json'])))
     expect([...new Set(report.checks.map(({ id }) => id.split('.')[0]))]).toEqual(['machine', 'iommu'])
   })
 
-  test('tells a user without privileges what is hidden, and the command', async (context) => {
+  test('tells a user without privileges that page frames are hidden, and names the command that helps', async (context) => {
     needs(context, whyNotNobody())
     const run = await pinfold(['doctor', '--only', 'privileges,limits', '--json'], { prefix: asNobody })
     const report = reportSchema.parse(jsonOf(run))
@@ -115,13 +115,13 @@ describe('doctor', () => {
     expect(strict.code).toBe(3)
   })
 
-  /** What doctor tells a user without privileges about limits, under that one. */
+  /** The report about limits that a user without privileges gets under this limit of locked memory. */
   async function limitsUnder(limit: string): Promise<Report> {
     const prefix = ['prlimit', `--memlock=${limit}`, '--', ...asNobody]
     return reportSchema.parse(jsonOf(await pinfold(['doctor', '--only', 'limits', '--json'], { prefix })))
   }
 
-  test('finds the locked-memory limit short, and tells root’s command for it', async (context) => {
+  test('finds the limit of locked memory too low, and names the command for root', async (context) => {
     needs(context, whyNotNobody())
     expect(check(await limitsUnder('65536:65536'), 'limits.memlock')).toMatchObject({
       status: 'warn',
@@ -130,7 +130,7 @@ describe('doctor', () => {
     })
   })
 
-  test('finds a limit enough that is lifted, and names the shell’s own command where it may be', async (context) => {
+  test('accepts an unlimited limit, and names the command of the shell if only the soft limit is too low', async (context) => {
     const isHard = memlockLimit().hard !== Number.POSITIVE_INFINITY
     needs(context, whyNotNobody(), isHard ? 'needs no hard limit of locked memory' : undefined)
     expect(check(await limitsUnder('65536:unlimited'), 'limits.memlock')).toMatchObject({
@@ -140,23 +140,23 @@ describe('doctor', () => {
     expect(check(await limitsUnder('unlimited'), 'limits.memlock')).toMatchObject({ status: 'ok' })
   })
 
-  test('tells how much can be registered with a device, and root’s command for more', async (context) => {
+  test('says how much memory can be registered with a device, and names the command for root to allow more', async (context) => {
     needs(context, whyNotNobody())
     const prefix = ['prlimit', '--memlock=65536:65536', '--', ...asNobody]
     const run = await pinfold(['doctor', '--only', 'rdma', '--json'], { prefix })
     expect(check(reportSchema.parse(jsonOf(run)), 'rdma.memlock')).toMatchObject({
       status: expect.stringMatching(/^(info|warn)$/),
-      seen: '64KiB can be registered (RLIMIT_MEMLOCK), hugetlb pages too',
+      seen: '64KiB can be registered (RLIMIT_MEMLOCK), including hugetlb pages',
       mend: 'sudo prlimit --pid $$ --memlock=unlimited:unlimited',
       values: { limit: 65536, exempt: false },
     })
   })
 
   test.each([
-    ['that is not there', undefined, 'warn', 'which is not there'],
-    ['that is none', 'no library', 'warn', 'has no IBVERBS_1.1'],
-    ['that is old', '\0IBVERBS_1.1\0ibv_reg_mr\0ibv_reg_mr_iova2\0', 'info', 'too old for _ibv_query_gid_table ('],
-  ])('tells of a libibverbs that was named and %s', async (_, contents, status, seen) => {
+    ['does not exist', undefined, 'warn', 'which is not there'],
+    ['is not libibverbs', 'no library', 'warn', 'has no IBVERBS_1.1'],
+    ['is too old', '\0IBVERBS_1.1\0ibv_reg_mr\0ibv_reg_mr_iova2\0', 'info', 'too old for _ibv_query_gid_table ('],
+  ])('reports a file that was named as libibverbs and %s', async (_, contents, status, seen) => {
     const folder = mkdtempSync(join(tmpdir(), 'pinfold-libibverbs-'))
     try {
       const path = join(folder, 'libibverbs.so.1')
@@ -170,14 +170,14 @@ describe('doctor', () => {
     }
   })
 
-  test('finds the limit of a cgroup further up, and the demo falls back under it and says so', async ({ skip }) => {
+  test('finds the limit of a parent cgroup, and the demo falls back under this limit and says so', async ({ skip }) => {
     const cgroup = whyNotPools() ?? makeCgroup('hugetlb')
     if (typeof cgroup === 'string') return skip(cgroup)
     using group = cgroup
     const limit = 2 * pageSize
     const file = `hugetlb.${sizeName(pageSize)}.${group.version === 1 ? 'limit_in_bytes' : 'max'}`
     group.set(file, limit)
-    // By its own first act, so that this process, with all that it has open, stays where it is.
+    // The child moves itself into the cgroup, so that this process and its open files stay where they are.
     const prefix = ['sh', '-c', `echo $$ > ${group.child}/cgroup.procs && exec "$@"`, 'sh']
     const run = await pinfold(['doctor', '--only', 'limits', '--json'], { prefix })
     const path = `${group.directory}/${file}`

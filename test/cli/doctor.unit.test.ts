@@ -12,7 +12,7 @@ const x86Guest = 'flags\t\t: fpu vme hypervisor lahf_lm\n'
 const x86Metal = 'flags\t\t: fpu vme lahf_lm\n'
 
 describe('a virtual machine', () => {
-  test('on x86 is told by the processor, and named by its firmware', () => {
+  test('on x86 is recognized by the processor, and named by its firmware', () => {
     expect(detectVirtualMachine({ ...nothing, cpuinfo: x86Guest })).toBe('unnamed')
     expect(detectVirtualMachine({ ...nothing, cpuinfo: x86Guest, dmi: 'QEMU Standard PC' })).toBe('QEMU')
     expect(detectVirtualMachine({ ...nothing, cpuinfo: x86Guest, dmi: 'Amazon EC2 m5.large' })).toBe('Amazon EC2')
@@ -22,11 +22,11 @@ describe('a virtual machine', () => {
     )
   })
 
-  test('is not a bare-metal machine that carries a cloud’s name', () => {
+  test('is not recognized on bare metal, even if the firmware names a cloud', () => {
     expect(detectVirtualMachine({ ...nothing, cpuinfo: x86Metal, dmi: 'Amazon EC2 m5.metal' })).toBeUndefined()
   })
 
-  test('on arm64 is told by the device tree or the firmware', () => {
+  test('on arm64 is recognized by the device tree or the firmware', () => {
     const cpuinfo = 'Features\t: fp asimd\n'
     expect(detectVirtualMachine({ ...nothing, cpuinfo })).toBeUndefined()
     expect(detectVirtualMachine({ ...nothing, cpuinfo, deviceTree: { ...deviceTree, hypervisor: 'linux,kvm' } })).toBe(
@@ -39,7 +39,7 @@ describe('a virtual machine', () => {
 })
 
 describe('a device tree', () => {
-  /** What is told of a machine whose /proc/device-tree has these files; each string of a property ends with a zero. */
+  /** The virtual machine that is recognized by these files; each string of a property ends with a zero. */
   function machineWith(files: Readonly<Record<string, string>>): string | undefined {
     const root = mkdtempSync(`${tmpdir()}/pinfold-machine-`)
     onTestFinished(() => rmSync(root, { recursive: true }))
@@ -56,7 +56,7 @@ describe('a device tree', () => {
     // qemu-system-aarch64 -M virt -accel tcg, without and with its firmware's node
     ['a virtual kind of machine', { [`${tree}/compatible`]: 'linux,dummy-virt\0' }, 'unnamed'],
     [
-      'QEMU’s node for files',
+      'a machine with the fw-cfg node of QEMU',
       { [`${tree}/compatible`]: 'linux,dummy-virt\0', [`${tree}/fw-cfg@9020000/compatible`]: 'qemu,fw-cfg-mmio\0' },
       'QEMU',
     ],
@@ -66,12 +66,12 @@ describe('a device tree', () => {
     ['pseries', { [`${tree}/compatible`]: 'qemu,pseries\0' }, 'QEMU'],
     ['a partition', { [`${tree}/ibm,partition-name`]: 'lpar\0', [`${tree}/hmc-managed?`]: '' }, 'PowerVM'],
     ['a board', { [`${tree}/compatible`]: 'raspberrypi,4-model-b\0brcm,bcm2711\0' }, undefined],
-  ])('that tells of %s', (_, files, name) => {
+  ])('of %s shows whether the machine is virtual', (_, files, name) => {
     expect(machineWith(files)).toBe(name)
   })
 })
 
-test('findings are aligned, grouped, summed up, and each mend stands below its own', () => {
+test('findings are aligned, grouped and counted, and each repair command stands below its finding', () => {
   const report: DoctorReport = {
     schema: 'pinfold/doctor/1',
     pinfold: '1.2.3',

@@ -75,10 +75,10 @@ const showSchema = z.strictObject({
   ),
 })
 
-/** Pages that the tests have put into pools and not taken out again, by the words that name the pool. */
+/** Pages that the tests have added to hugepage pools and not yet removed, by the words that name the pool. */
 const added = new Map<string, number>()
 
-/** Reserves or releases, and checks the report; what it has added is taken out after the test. */
+/** Reserves or releases pages, and checks the report. Added pages are removed after the test. */
 async function reservation(verb: 'reserve' | 'release', ...words: (string | number)[]) {
   const run = await pinfold(['hugepages', verb, ...words, '--json'])
   expect(run).toMatchObject({ code: 0, stderr: '' })
@@ -90,17 +90,17 @@ async function reservation(verb: 'reserve' | 'release', ...words: (string | numb
   return report
 }
 
-/** The pages that stay when every borrower has ended: other test runs at the same time do not change them. */
+/** The pages that stay after every borrower has ended. Other test runs at the same time do not change them. */
 function kept(): number {
   return ownPages(readPool(pageSize)) - lentPages({ pageSize, node: undefined })
 }
 
-/** What a report's only pool must have after it, when it was to change by `pages`. */
+/** The size that a report's only pool must reach by a change of `pages`. */
 function growth(report: z.infer<typeof reservationSchema>, pages: number): number {
   return (report.changes[0]?.before ?? Number.NaN) + pages
 }
 
-/** Takes out what is left of a test, by the difference; waits while another test run uses every page of the pool. */
+/** Removes the pages that a test has added. Waits while another test run uses every page of the pool. */
 async function takeOut(): Promise<void> {
   for (const [place, pages] of added) {
     if (pages > 0) {
@@ -115,7 +115,7 @@ async function takeOut(): Promise<void> {
 describe('hugepages show', () => {
   beforeEach((context) => needs(context, whyNotBuilt))
 
-  test('tells every pool by size and node, and is what hugepages alone does', async () => {
+  test('lists every hugepage pool by size and node, and is the default of `pinfold hugepages`', async () => {
     const report = showSchema.parse(jsonOf(await pinfold(['hugepages', 'show', '--json'])))
     const places = [null, ...memoryNodes()]
     expect(report.pools.map(({ pageSize, node }) => ({ pageSize, node }))).toEqual(
@@ -126,7 +126,7 @@ describe('hugepages show', () => {
     for (const pageSize of hugetlbPageSizes()) expect(stdout).toContain(formatSize(pageSize))
   })
 
-  test('needs no privileges, and names who uses hugepages and who has borrowed them', async (context) => {
+  test('names the users of hugepages without privileges, and the borrowers', async (context) => {
     needs(context, reason, whyNotNobody())
     const loan = borrowHugepages({ pageSize, pages: 3 })
     const region = allocateCoreSync('shown', { size: 2 * pageSize, pages: formatSize(pageSize) })
@@ -143,7 +143,7 @@ describe('hugepages show', () => {
   })
 })
 
-describe('a pool', () => {
+describe('a hugepage pool', () => {
   let before: number
 
   beforeEach((context) => {
@@ -158,7 +158,7 @@ describe('a pool', () => {
     expect(poolPages()).toBe(before)
   })
 
-  test('gets as many pages more as were named, and fewer again, by number or by memory', async () => {
+  test('grows and shrinks by a number of pages, or by an amount of memory', async () => {
     const more = await reservation('reserve', size, 3)
     expect(more).toMatchObject({ schema: 'pinfold/hugepages-reserve/1', dryRun: false, pageSize, persist: null })
     expect(more.changes).toEqual([{ node: null, before: expect.any(Number), after: growth(more, 3) }])
@@ -168,7 +168,7 @@ describe('a pool', () => {
     expect(poolPages()).toBe(before + 1)
   })
 
-  test('is brought up to a number, never down, and down to one, never up, loans left out', async () => {
+  test('is only raised by `reserve --to` and only lowered by `release --to`, and loans do not count', async () => {
     const now = kept()
     await reservation('reserve', size, '--to', now + 2)
     await expect.poll(kept).toBe(now + 2)
@@ -179,19 +179,19 @@ describe('a pool', () => {
     expect(dry.changes).toEqual([{ node: null, before: expect.any(Number), after: growth(dry, -1) }])
   })
 
-  test('is not touched by a dry run, which tells the same', async () => {
+  test('is not changed by a dry run, which reports the same change', async () => {
     const dry = await reservation('reserve', size, 5, '--dry-run')
     expect(dry).toMatchObject({ dryRun: true, changes: [{ after: growth(dry, 5) }] })
     expect(poolPages()).toBe(before)
   })
 
-  test.each(memoryNodes())('of node %i changes there', async (node) => {
+  test.each(memoryNodes())('of node %i changes on this node', async (node) => {
     const report = await reservation('reserve', size, 2, '--node', node)
     expect(report.changes).toMatchObject([{ node, after: growth(report, 2) }])
     expect(poolPages()).toBe(before + 2)
   })
 
-  test('that cannot grow so far is refused by a dry run too, in the same words', async () => {
+  test('that cannot grow so far is refused in the same words by a dry run', async () => {
     const more = 4 * Math.ceil(totalmem() / pageSize)
     const [dry, real] = await Promise.all([
       pinfold(['hugepages', 'reserve', size, more, '--dry-run', '--json']),
@@ -210,7 +210,7 @@ describe('a pool', () => {
     }
   })
 
-  test('that another user may not change has no command for more than the machine has', async (context) => {
+  test('is refused to a user without privileges, without a command if the machine has too little memory', async (context) => {
     needs(context, whyNotNobody())
     const more = 4 * Math.ceil(totalmem() / pageSize)
     const run = await pinfold(['hugepages', 'reserve', size, more, '--json'], { prefix: asNobody })
@@ -218,7 +218,7 @@ describe('a pool', () => {
     expect(jsonOf(run).hint).toBeUndefined()
   })
 
-  test('that cannot grow is as before, and exit code 5 says that it was short', async () => {
+  test('that cannot grow stays as it was, and the exit code is 5', async () => {
     const run = await pinfold(['hugepages', 'reserve', size, '64TiB', '--json'])
     expect(run.code).toBe(5)
     expect(jsonOf(run)).toMatchObject({ schema: 'pinfold/error/1', code: 'ERR_POOL_CHANGE_REFUSED' })
@@ -231,7 +231,7 @@ describe('a pool', () => {
       const now = kept()
       const run = await pinfold(['hugepages', 'release', size, ownPages(readPool(pageSize))])
       expect(run.code).toBe(5)
-      expect(run.stderr).toMatch(/pages of \w+ to release, \d+ free .*nothing was changed/)
+      expect(run.stderr).toMatch(/cannot release \d+ pages of \w+: \d+ free .*nothing was changed/)
       expect(kept()).toBe(now)
       expect((await pinfold(['hugepages', 'release', size, now + 1])).code).toBe(5)
     } finally {
@@ -240,7 +240,7 @@ describe('a pool', () => {
     }
   })
 
-  test('may be allowed to grow on demand, and no longer', async () => {
+  test('may grow on demand up to the number of `--overcommit`', async () => {
     const { overcommit = 0 } = readPool(pageSize)
     try {
       const { overcommit: change } = await reservation('reserve', size, '--overcommit', overcommit + 7)
@@ -252,7 +252,7 @@ describe('a pool', () => {
     expect(readPool(pageSize).overcommit).toBe(overcommit)
   })
 
-  test('is not for a user without privileges: exit code 4, and the command for root', async (context) => {
+  test('cannot be changed without privileges: exit code 4, and the command for root', async (context) => {
     needs(context, whyNotNobody())
     const run = await pinfold(['hugepages', 'reserve', size, 1, '--json'], { prefix: asNobody })
     expect(run.code).toBe(4)
@@ -277,7 +277,7 @@ describe('a reservation for the next boot', () => {
     if (existsSync(kept)) renameSync(kept, sysctlFile)
   })
 
-  test('of the default size is a sysctl file, shown as it is written; loans are not in it', async () => {
+  test('of the default size is a sysctl file without loans, and a dry run shows its lines', async () => {
     const defaultSize = defaultHugepageSize() ?? 0
     const name = formatSize(defaultSize)
     const loan = borrowHugepages({ pageSize: defaultSize, pages: 2 })
@@ -298,7 +298,7 @@ describe('a reservation for the next boot', () => {
     }
   })
 
-  test('that another file would undo says so', async () => {
+  test('names another file that would undo it', async () => {
     const later = '/etc/sysctl.d/99-pinfold-test.conf'
     writeFileSync(later, 'vm.nr_hugepages=0\n')
     try {
@@ -315,7 +315,7 @@ describe('a reservation for the next boot', () => {
     }
   })
 
-  test('that cannot be written leaves the pool as it was', async () => {
+  test('that cannot be written leaves the hugepage pool as it was', async () => {
     const pages = poolPages()
     // A folder in the file's place cannot be replaced by a file, not even by root.
     mkdirSync(sysctlFile)

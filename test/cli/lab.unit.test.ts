@@ -4,8 +4,8 @@ import { describe, expect, test, vi } from 'vitest'
 import { labelled } from '../../src/cli/lab/labelled.js'
 import { machineOptions } from '../../src/cli/lab/machine-arguments.js'
 
-describe('what several machines say', () => {
-  test('is told in whole lines, each with its machine, also the last that has no end', async () => {
+describe('the output of several machines', () => {
+  test('is printed in whole lines with the number of the machine, also if the last line has no newline', async () => {
     const out = new PassThrough()
     const [one, two] = [labelled(out, 0), labelled(out, 1)]
     one.write('a')
@@ -31,14 +31,14 @@ describe('what several machines say', () => {
 })
 
 describe('variables for the command', () => {
-  test('are given with their value or by name, as often as wanted, before the command only', () => {
+  test('are given with a value or by name, any number of times, and only before the command', () => {
     vi.stubEnv('OURS', 'here')
     const words = ['--env', 'A=1,2', '--env=B==', '--env', 'OURS', '--env', 'ABSENT_HERE', '--', 'x', '--env', 'C=1']
     expect(machineOptions({}, words).env).toEqual({ A: '1,2', B: '=', OURS: 'here' })
     vi.unstubAllEnvs()
   })
 
-  test.each(['=x', '1A=x', 'A B=1'])('%j is none', (word) => {
+  test.each(['=x', '1A=x', 'A B=1'])('%j is refused', (word) => {
     expect(() => machineOptions({}, ['--env', word])).toThrowCode('ERR_INVALID_ARGUMENT')
   })
 })

@@ -31,7 +31,7 @@ describe('a hugetlbfs', () => {
 
   const mounted = (path: string) => readHugetlbMounts().find((mount) => mount.path === path)
 
-  test('that cannot be mounted is refused by a dry run as by the real one', async () => {
+  test('that cannot be mounted is refused by a dry run, too', async () => {
     const file = join(folder, 'file')
     writeFileSync(file, '')
     const full = ['mount', folder, '--dry-run']
@@ -44,7 +44,7 @@ describe('a hugetlbfs', () => {
     rmSync(file)
   })
 
-  test('that a process works in, or keeps a file open on, is not unmounted, nor said to be by a dry run', async () => {
+  test('that is the working directory of a process is not unmounted, and a dry run says so', async () => {
     const path = join(folder, 'busy')
     expect(await pinfold(['hugepages', 'mount', path])).toMatchObject({ code: 0 })
     await using user = new Program(['sh', '-c', `cd ${path} && echo there && cat`])
@@ -55,7 +55,7 @@ describe('a hugetlbfs', () => {
     }
   })
 
-  test('is mounted with its page size, limits, mode and owner, in a folder that is made for it, and unmounted', async () => {
+  test('is mounted with page size, limits, mode and owner in a new folder, and unmounted', async () => {
     const path = join(folder, "deep/with space, comma 'quote' $(touch x); é")
     const limit = 4 * pageSize
     const words = ['--page-size', size, '--size', formatSize(limit), '--mode', '1770', '--owner', '65534:root']
@@ -88,7 +88,7 @@ describe('a hugetlbfs', () => {
     expect(mounted(path)).toBeUndefined()
   })
 
-  test('with files on it is unmounted only when they may go', async () => {
+  test('that contains files is unmounted only with --discard-files', async () => {
     await pinfold(['hugepages', 'mount', folder, '--page-size', size])
     writeFileSync(join(folder, 'rtemap_0'), '')
     const refused = await pinfold(['hugepages', 'unmount', folder])
@@ -99,7 +99,7 @@ describe('a hugetlbfs', () => {
     expect(mounted(folder)).toBeUndefined()
   })
 
-  test('that keeps pages reserved is refused when there are too few, and no folder is left', async () => {
+  test('that reserves pages is refused if there are too few, and leaves no folder', async () => {
     const path = join(folder, 'new')
     const { free } = readPool(pageSize)
     const run = await pinfold(['hugepages', 'mount', path, '--page-size', size, '--min-size', (free + 1) * pageSize])
@@ -107,7 +107,7 @@ describe('a hugetlbfs', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
-  test('is not mounted over what a folder holds, nor unmounted where there is none', async () => {
+  test('is not mounted over a folder with files, and not unmounted where no hugetlbfs is mounted', async () => {
     writeFileSync(join(folder, 'precious'), '')
     expect(await pinfold(['hugepages', 'mount', folder])).toMatchObject({ code: 2 })
     const run = await pinfold(['hugepages', 'unmount', folder])
@@ -116,7 +116,7 @@ describe('a hugetlbfs', () => {
     expect((await pinfold(['hugepages', 'unmount', '/proc'])).stderr).toContain('it is a proc')
   })
 
-  test('is not for a user without privileges: exit code 4, and nothing is left', async (context) => {
+  test('cannot be mounted without privileges: exit code 4, and nothing is left', async (context) => {
     needs(context, whyNotNobody())
     const path = join(tmpdir(), `pinfold-nobody-${process.pid}`)
     const run = await pinfold(['hugepages', 'mount', path, '--page-size', size], { prefix: asNobody })

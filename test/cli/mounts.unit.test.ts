@@ -18,26 +18,26 @@ const lines = [
 describe('hugetlbfs mounts in mountinfo', () => {
   const mounts = hugetlbMounts(parseMounts(lines), 2 * MiB)
 
-  test('are those of that type that can be reached', () => {
+  test('are found if they can be reached', () => {
     expect(mounts.map(({ path }) => path)).toEqual(['/mnt/huge', '/dev/hugepages1G', '/mnt/old', '/mnt/a b\\c'])
   })
 
-  test('have their page size and limits in bytes', () => {
+  test('are read with page size and limits in bytes', () => {
     expect(mounts[0]).toEqual({ path: '/mnt/huge', pageSize: 2 * MiB, size: 4 * MiB, minSize: 2 * MiB })
     expect(mounts[1]).toEqual({ path: '/dev/hugepages1G', pageSize: GiB, size: undefined, minSize: undefined })
   })
 
-  test('without a page size have the default one', () => {
+  test('without a page size use the default size', () => {
     expect(mounts[2]?.pageSize).toBe(2 * MiB)
   })
 })
 
-test('mount options are numbers alone, so that no value can begin another option', () => {
+test('the values of mount options are numbers, so that no value can begin another option', () => {
   const wanted = { pageSize: 2 * MiB, size: GiB, minSize: undefined, mode: 0o1770, owner: { uid: 7, gid: undefined } }
   expect(mountOptions(wanted)).toBe('pagesize=2097152,size=1073741824,mode=01770,uid=7')
 })
 
-test('words are shown as a shell takes them', () => {
+test('words are quoted for a shell', () => {
   expect(quoteWords(['mount', '--', "/mnt/it's $(here)", '/mnt/huge'])).toBe(
     "mount -- '/mnt/it'\\''s $(here)' /mnt/huge",
   )

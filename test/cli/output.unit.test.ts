@@ -9,7 +9,7 @@ import {
   wantsColour,
 } from '../../src/cli/output.js'
 
-/** Streams that keep what is written, on a terminal or not. */
+/** Streams that keep the written text, as on a terminal or as in a pipe. */
 function surroundings({ terminal = false, env = {} }: { terminal?: boolean; env?: Surroundings['env'] } = {}) {
   const written = { stdout: '', stderr: '' }
   const stream = (name: 'stdout' | 'stderr') => ({
@@ -46,7 +46,7 @@ describe('colour', () => {
 })
 
 describe('a report', () => {
-  test('in JSON has 64-bit values as hex strings and the rest as it is', () => {
+  test('in JSON writes 64-bit values as hex strings, and leaves other values as they are', () => {
     expect(JSON.parse(renderJson({ ...report, largest: 2n ** 64n - 1n }))).toEqual({
       schema: 'pinfold/test/1',
       address: '0x7f0000000000',
@@ -56,7 +56,7 @@ describe('a report', () => {
     })
   })
 
-  test('goes to stdout as text, without a trace on stderr', () => {
+  test('goes to stdout as text, and writes nothing to stderr', () => {
     const { around, written } = surroundings()
     const output = new Output({ json: false }, around)
     output.progress('looking …')
@@ -64,7 +64,7 @@ describe('a report', () => {
     expect(written).toEqual({ stdout: '64 pages\n', stderr: '' })
   })
 
-  test('takes the place of progress on a terminal', () => {
+  test('replaces the progress line on a terminal', () => {
     const { around, written } = surroundings({ terminal: true })
     const output = new Output({ json: false }, around)
     output.progress('looking …')
@@ -74,7 +74,7 @@ describe('a report', () => {
     expect(written.stdout).toBe('done\n')
   })
 
-  test('that grows piece by piece says nothing under --json until it is whole', () => {
+  test('that is printed in pieces prints no piece with --json', () => {
     const { around, written } = surroundings()
     new Output({ json: true }, around).piece('a line')
     expect(written.stdout).toBe('')
@@ -84,7 +84,7 @@ describe('a report', () => {
 describe('a table', () => {
   const columns = [{ title: 'size' }, { title: 'free', align: 'right' }] as const
 
-  test('is as wide as its widest cells, numbers lean right, and no line ends in spaces', () => {
+  test('is as wide as its widest cells, with numbers on the right and without spaces at the end of a line', () => {
     expect(
       renderTable(
         columns,
@@ -97,13 +97,13 @@ describe('a table', () => {
     ).toBe(['size             free', '2MiB            1,024', '1GiB (default)      0'].join('\n'))
   })
 
-  test('is aligned by what is seen, not by the escapes of its colours', () => {
+  test('is aligned by its visible characters, not by the escapes of its colours', () => {
     const rows = [
       [coloured('2MiB', 'green'), '1'],
       ['1GiB', coloured('12', 'red')],
     ]
     const lines = renderTable(columns, rows, plain).split('\n')
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: escapes are what is taken away
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the test removes escapes
     const seen = lines.map((line) => line.replace(/\u001b\[\d+m/g, ''))
     expect(seen).toEqual(['size  free', '2MiB     1', '1GiB    12'])
   })

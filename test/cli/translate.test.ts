@@ -66,7 +66,7 @@ describe('translate', () => {
     }
   })
 
-  test('of one byte names that byte’s own address', async (context) => {
+  test('of one byte prints the physical address of this byte', async (context) => {
     needs(context, whyNotPhysical)
     const region = new Region(allocateCoreSync('byte', { size: basePageSize, pages: 'base' }))
     try {
@@ -79,7 +79,7 @@ describe('translate', () => {
     }
   })
 
-  test('tells what is absent, also where nothing is mapped', async () => {
+  test('reports absent pages, also where nothing is mapped', async () => {
     const run = await pinfold(['translate', process.pid, '0x1000', basePageSize, '--json'])
     expect(run.code).toBe(0)
     const report = reportSchema.parse(jsonOf(run))
@@ -87,7 +87,7 @@ describe('translate', () => {
     expect(report.stretches.map(({ state }) => state)).toEqual(['absent'])
   })
 
-  test('lists the first stretches of many, and all with --all', async () => {
+  test('lists the first 32 of many stretches, and all of them with --all', async () => {
     const region = new Region(allocateCoreSync('many', { size: 128 * basePageSize, pages: 'base' }))
     try {
       const words = ['translate', process.pid, region.address, region.size]
@@ -101,7 +101,7 @@ describe('translate', () => {
     }
   })
 
-  test('of no process, or of too much, is an error', async () => {
+  test('of an unknown process or of too large a range is an error', async () => {
     const gone = await pinfold(['translate', 2 ** 22 + 1, '0x1000', '--json'])
     expect(gone.code).toBe(1)
     expect(jsonOf(gone)).toMatchObject({ schema: 'pinfold/error/1', code: 'ERR_PROCESS_UNKNOWN' })
@@ -118,7 +118,7 @@ describe('translate', () => {
       if (reason !== undefined) return
       sleeper = spawn(asNobody[0] ?? '', [...asNobody.slice(1), 'sleep', '600'], { stdio: 'ignore' })
       await once(sleeper, 'spawn')
-      // Its stack is there once it has become `sleep`.
+      // The process must have become `sleep`: exec replaces the stack.
       while (readFileSync(`/proc/${sleeper.pid}/comm`, 'utf8').trim() !== 'sleep') await new Promise(setImmediate)
       const maps = parseMappings(readFileSync(`/proc/${sleeper.pid}/maps`, 'utf8'))
       stack = (maps.find(({ name }) => name === '[stack]')?.end ?? 0n) - 1n
@@ -130,7 +130,7 @@ describe('translate', () => {
 
     beforeEach((context) => needs(context, reason))
 
-    test('tells hidden pages as hidden, with exit code 4', async () => {
+    test('reports hidden pages as hidden, with exit code 4', async () => {
       const run = await pinfold(['translate', sleeper?.pid ?? 0, stack, '--json'], { prefix: asNobody })
       const report = reportSchema.parse(jsonOf(run))
       expect(report.states).toMatchObject({ hidden: 1 })

@@ -5,7 +5,7 @@ import { commandExamples } from '../../src/cli/examples.js'
 import { jsonOf, mainScript, pinfold } from '../support/command-line.js'
 import { needs, whyNotBuilt } from '../support/requirements.js'
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: an escape is what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the tests look for an escape
 const ansi = /\u001b/
 
 beforeEach((context) => needs(context, whyNotBuilt))
@@ -50,21 +50,21 @@ describe('a command line', () => {
     [['bench', '--seconds', '0'], "'0'"],
     [['completion', 'csh'], "not 'csh'"],
     [['constructor'], "not 'constructor'"],
-  ])('%j is refused with exit code 2, and says what is wrong', async (words, complaint) => {
+  ])('%j is refused with exit code 2, and the message says what is wrong', async (words, complaint) => {
     const { code, stdout, stderr } = await pinfold(words)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toContain(complaint)
     expect(stderr).not.toMatch(/^\s+at /m)
   })
 
-  test('without a command shows the usage on stderr and ends with 2', async () => {
+  test('without a command shows the usage on stderr and ends with exit code 2', async () => {
     const { code, stdout, stderr } = await pinfold([])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     for (const command of ['doctor', 'hugepages', 'translate', 'bench', 'demo', 'completion'])
       expect(stderr).toContain(command)
   })
 
-  test('that is wrong is told as JSON too, as the only thing on stdout', async () => {
+  test('that is wrong is reported as JSON, too, and stdout contains nothing else', async () => {
     const run = await pinfold(['doctor', '--only', 'frob', '--json'])
     expect(run.code).toBe(2)
     expect(jsonOf(run)).toMatchObject({
@@ -74,13 +74,13 @@ describe('a command line', () => {
     })
   })
 
-  test('with --version tells the version of the package', async () => {
+  test('with --version prints the version of the package', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
     expect(await pinfold(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n`, stderr: '' })
   })
 
   test.each(Object.keys(commandExamples))(
-    '%s --help shows its examples, and each of them is understood',
+    '%s --help shows its examples, and the command accepts the options of each',
     async (name) => {
       const words = name.split(' ').slice(1)
       const { code, stdout, stderr } = await pinfold([...words, '--help'])
@@ -91,7 +91,7 @@ describe('a command line', () => {
           .replace(/^.*?(?=pinfold )/, '')
           .replace(/\s*[#|)].*$/, '')
           .split(/\s+/)
-        // What stands after -- is another program's.
+        // Words after -- belong to another program.
         const ours = own.slice(0, [...own, '--'].indexOf('--'))
         const { stdout: usage } = await pinfold([...ours, '--help'])
         expect(usage).toContain('USAGE')
@@ -100,13 +100,13 @@ describe('a command line', () => {
     },
   )
 
-  test('takes --help after -- for an operand', async () => {
+  test('treats --help after -- as an operand', async () => {
     expect(await pinfold(['hugepages', 'unmount', '--', '--help'])).toMatchObject({ code: 2, stdout: '' })
   })
 })
 
 describe('output', () => {
-  test('into a pipe has no escapes and no progress; with FORCE_COLOR colour, with NO_COLOR none', async () => {
+  test('into a pipe contains no escapes and no progress; FORCE_COLOR adds colour, and NO_COLOR removes it', async () => {
     const words = ['doctor', '--only', 'machine']
     const piped = await pinfold(words)
     expect(piped.stdout).not.toMatch(ansi)
@@ -117,21 +117,21 @@ describe('output', () => {
     expect((await pinfold([...words, '--json'], { env: { FORCE_COLOR: '1' } })).stdout).not.toMatch(ansi)
   })
 
-  test('on a terminal has colour, and NO_COLOR takes it away', (context) => {
+  test('on a terminal is coloured, unless NO_COLOR is set', (context) => {
     needs(context, spawnSync('script', ['--version']).status === 0 ? undefined : 'needs script(1)')
     const onTerminal = (environment: Record<string, string>) =>
       execFileSync('script', ['-qec', `${process.execPath} ${mainScript} doctor --only machine`, '/dev/null'], {
         encoding: 'utf8',
         env: { PATH: process.env.PATH, TERM: 'xterm', ...environment },
       })
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape of green
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the test looks for the escape of green
     const green = /\u001b\[32m/
     expect(onTerminal({})).toMatch(green)
     expect(onTerminal({})).toContain('looking at machine')
     expect(onTerminal({ NO_COLOR: '1' })).not.toMatch(green)
   })
 
-  test('that nobody reads any more ends the command quietly', () => {
+  test('that nobody reads any more ends the command without an error message', () => {
     const line = `${process.execPath} ${mainScript} doctor --json | head -c 1`
     const { stdout, stderr } = spawnSync('sh', ['-c', line], { encoding: 'utf8' })
     expect({ stdout, stderr }).toEqual({ stdout: '{', stderr: '' })

@@ -1,34 +1,19 @@
 import { mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { ownPages, readPool, repairLoans } from '../../src/hugepages/index.js'
 import { Child, type Program } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
 import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
-import { needs, whyNotBuilt, whyNotPools } from '../support/requirements.js'
+import { checkPoolAfterEachTest } from '../support/pool-check.js'
+import { needs, whyNotBuilt } from '../support/requirements.js'
 
-// What dead borrowers leave, and what living ones keep: each is a process that is killed for it.
+// Dead borrowers leave nothing, and living borrowers keep their pages. Each borrower is a process of its own.
 
-const reason = whyNotPools()
-let before: number
-let journalsBefore: string[]
-
-beforeEach((context) => {
-  needs(context, reason)
-  repairLoans()
-  before = poolPages()
-  journalsBefore = journals()
-})
-
-afterEach(() => {
-  if (reason !== undefined) return
-  repairLoans()
-  expect(poolPages()).toBe(before)
-  expect(journals()).toEqual(journalsBefore)
-})
+const before = checkPoolAfterEachTest()
 
 describe('two borrowers that are killed together', () => {
-  /** Puts a borrower's journal before or behind all others, in the order in which a repairer finds them. */
+  /** Renames a borrower's journal, so that a repairer finds it before or after all others. */
   function placeJournal({ pid }: Program, place: 'first' | 'last'): void {
     const folder = '/run/pinfold'
     const name = journals().find((name) => name.startsWith(`loan-${pid}-`))
@@ -38,7 +23,7 @@ describe('two borrowers that are killed together', () => {
     )
   }
 
-  test('leave nothing, wherever one was in its loan, whichever is found first', { timeout: 300_000 }, async () => {
+  test('leave nothing, also if a third one is killed at any step of its loan', { timeout: 300_000 }, async () => {
     let steps = 0
     for (let isDone = false; !isDone; ) {
       await using first = new Child('borrower.ts', [pageSize, 3])
@@ -55,15 +40,15 @@ describe('two borrowers that are killed together', () => {
       isDone = signal === null
       await Promise.all([first.kill('SIGKILL'), last.kill('SIGKILL')])
       repairLoans()
-      expect({ steps, pages: poolPages() }).toEqual({ steps, pages: before })
+      expect({ steps, pages: poolPages() }).toEqual({ steps, pages: before.pages })
     }
     expect(steps).toBeGreaterThan(15)
   })
 
-  // PINFOLD_KILLS=60 for a longer look.
+  // Set PINFOLD_KILLS=60 for a longer test.
   const rounds = Number(process.env.PINFOLD_KILLS ?? 3)
 
-  test(`leave nothing, ${rounds} times at any moment`, { timeout: 60_000 + rounds * 20_000 }, async () => {
+  test(`leave nothing, killed ${rounds} times at random moments`, { timeout: 60_000 + rounds * 20_000 }, async () => {
     for (let round = 0; round < rounds; round++) {
       const borrowers = [3, 5].map((pages) => new Child('churning-borrower.ts', [pageSize, pages]))
       const [one, other] = borrowers
@@ -73,14 +58,14 @@ describe('two borrowers that are killed together', () => {
       while (performance.now() < moment);
       await Promise.all(borrowers.map((borrower) => borrower.kill('SIGKILL')))
       repairLoans()
-      expect({ round, pages: poolPages() }).toEqual({ round, pages: before })
-      expect(journals()).toEqual(journalsBefore)
+      expect({ round, pages: poolPages() }).toEqual({ round, pages: before.pages })
+      expect(journals()).toEqual(before.journals)
     }
   })
 })
 
 describe('a borrower that lives', () => {
-  /** A command that runs the rest of the line where /run is a copy of the machine's. */
+  /** A command that runs the rest of its line with a copy of the machine's /run. */
   function inCopiedRun(...namespaces: string[]): string[] {
     const copy = mkdtempSync(`${tmpdir()}/pinfold-run-`)
     const script = `cp -a /run/pinfold ${copy} && mount -t tmpfs none /run && cp -a ${copy}/pinfold /run && rm -r ${copy} && exec "$@"`
@@ -90,17 +75,17 @@ describe('a borrower that lives', () => {
   test.each([
     ['in a copied /run', []],
     ['in a copied /run of another PID namespace', ['--pid', '--fork', '--mount-proc']],
-  ])('keeps its pages when another repairs %s', async (_, namespaces) => {
+  ])('keeps its pages when another process repairs %s', async (_, namespaces) => {
     await using borrower = new Child('borrower.ts', [pageSize, 4])
     await borrower.line()
     await using repairer = new Child('repairer.ts', [], inCopiedRun(...namespaces))
     const { loans, repaired } = JSON.parse(await repairer.line())
     expect(repaired).toEqual([])
     expect(loans).toContainEqual(expect.objectContaining({ pid: borrower.pid, pages: 4, owner: 'unknown' }))
-    expect(poolPages()).toBe(before + 4)
+    expect(poolPages()).toBe(before.pages + 4)
   })
 
-  test('keeps its pages in a container with a copied /run, and a release there says that it cannot know', async (context) => {
+  test('keeps its pages when a release is tried in a container, which cannot know whether it lives', async (context) => {
     needs(context, whyNotBuilt)
     await using borrower = new Child('borrower.ts', [pageSize, 4])
     await borrower.line()
@@ -108,15 +93,15 @@ describe('a borrower that lives', () => {
     const pages = ownPages(readPool(pageSize))
     const run = await pinfold(['hugepages', 'release', `${pageSize / 1024}K`, pages, '--json'], { prefix })
     expect(run.code).toBe(5)
-    expect(jsonOf(run).message).toMatch(/whether it lives cannot be known here/)
-    expect(poolPages()).toBe(before + 4)
+    expect(jsonOf(run).message).toMatch(/it cannot be known here whether that process lives/)
+    expect(poolPages()).toBe(before.pages + 4)
   })
 
   test('keeps its pages when it has lost the lock on its journal', async () => {
     await using borrower = new Child('borrower.ts', [pageSize, 4, 'loses its lock'])
     await borrower.line()
     expect(repairLoans()).toEqual([])
-    expect(poolPages()).toBe(before + 4)
+    expect(poolPages()).toBe(before.pages + 4)
     await borrower.kill('SIGKILL')
     expect(repairLoans()).toEqual([{ pid: borrower.pid, pageSize, pages: 4 }])
   })
@@ -129,10 +114,10 @@ describe('a borrower that lives', () => {
     }
     borrower.say('give back')
     expect(await borrower.line()).toBe('given back')
-    expect(poolPages()).toBe(before)
+    expect(poolPages()).toBe(before.pages)
   })
 
-  test('in another PID namespace over this very /run keeps its pages until it is killed', async () => {
+  test('in another PID namespace with the same /run keeps its pages until it is killed', async () => {
     const pages = ownPages(readPool(pageSize))
     const namespace = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc']
     await using borrower = new Child('borrower.ts', [pageSize, 4], namespace)
@@ -145,7 +130,7 @@ describe('a borrower that lives', () => {
   })
 })
 
-test('whatever lies in /run/pinfold is an error that ends, with the command that removes it', {
+test('a wrong file in /run/pinfold is an error, and the command of its hint removes the file', {
   timeout: 60_000,
 }, async () => {
   const ownRun = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs none /run && exec "$@"', 'sh']
@@ -159,5 +144,5 @@ test('whatever lies in /run/pinfold is an error that ends, with the command that
       outcome: { loans: thing.endsWith('as the lock') ? [] : error, repaired: error, mended: 0, afterwards: [] },
     })
   }
-  expect(poolPages()).toBe(before)
+  expect(poolPages()).toBe(before.pages)
 })

@@ -3,10 +3,10 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { type End, Program, root } from '../support/child-process.js'
 import { needs, whyNotBuilt } from '../support/requirements.js'
 
-// A program that ends by an error must show this error, whatever is open then. Each program runs as a user's would: as
-// TypeScript, whose `using` is compiled away, and as JavaScript on a Node that has `using` itself.
+// A program that ends by an error must show this error, whatever is open then. Each program runs like a user's program:
+// as TypeScript, whose `using` is compiled away, and as JavaScript on a Node that supports `using` itself.
 
-// Inside the package, so that 'pinfold' resolves to it as it would for whoever has installed it.
+// The folder lies inside the package, so that 'pinfold' resolves to it, as in a program that has installed it.
 const scratch = `${root}build/own-error-${process.pid}`
 mkdirSync(scratch, { recursive: true })
 afterAll(() => rmSync(scratch, { recursive: true }))
@@ -35,7 +35,7 @@ const ownError = `throw new Error('of the program itself')`
 
 let programs = 0
 
-/** How a program ends that begins by `opening`. */
+/** The end of a program that consists of `opening` and `code`. */
 async function end(command: readonly string[], extension: string, code: string): Promise<End> {
   const file = `${scratch}/${++programs}.${extension}`
   writeFileSync(file, opening + code)
@@ -43,7 +43,7 @@ async function end(command: readonly string[], extension: string, code: string):
   return await program.ended
 }
 
-/** What a program prints of errors, without the lines of source and of stacks. */
+/** The errors that a program prints, without lines of source and stacks. */
 const shown = (stderr: string) => stderr.match(/^ *(\[cause\]: |error: |suppressed: )?(\w*Error)\b.*$/gm)
 
 describe.each(runtimes)('$runtime', ({ command, extension, missing }) => {
@@ -62,7 +62,7 @@ describe.each(runtimes)('$runtime', ({ command, extension, missing }) => {
       `const memory = openRegistrySync()
       using rx = memory.allocateSync('rx', regions.rx)`,
     ],
-  ])('%s that is held: the error is shown, and who holds it', async (_, declaration) => {
+  ])('%s that is held: the error is shown, and the holder', async (_, declaration) => {
     const body = `${declaration}\nconst hold = memory.get('rx').hold('a disk write')\n${ownError}`
     for (const program of [body, `async function main() {\n${body}\n}\nawait main()`]) {
       const { code, stderr } = await end(command, extension, program)
@@ -73,7 +73,7 @@ describe.each(runtimes)('$runtime', ({ command, extension, missing }) => {
     }
   })
 
-  // All that stands on others, and is not closed by the program itself.
+  // Objects that depend on others, and that the program does not close itself.
   const onDevice = `
     using queue = device.createCompletionQueue({ entries: 256, channel: device.createCompletionChannel() })
     const other = device.createCompletionQueue({ entries: 256 })
@@ -98,14 +98,17 @@ describe.each(runtimes)('$runtime', ({ command, extension, missing }) => {
     ['the registry by await using', [device, `await ${memory}`, domain]],
   ] as const
 
-  test.each(orders)('with all of a device open, declared %s: the error alone is shown', async (_, declarations) => {
-    const { code, stderr } = await end(command, extension, [...declarations, onDevice, ownError].join('\n'))
-    expect(shown(stderr)).toEqual(['Error: of the program itself'])
-    expect(code).toBe(1)
-  })
+  test.each(orders)(
+    'with all objects of a device open, declared %s: only the error is shown',
+    async (_, declarations) => {
+      const { code, stderr } = await end(command, extension, [...declarations, onDevice, ownError].join('\n'))
+      expect(shown(stderr)).toEqual(['Error: of the program itself'])
+      expect(code).toBe(1)
+    },
+  )
 
   test.each(orders)(
-    'with all of a device open, declared %s: a program without errors ends well',
+    'with all objects of a device open, declared %s: a program without errors ends well',
     async (_, declarations) => {
       expect(await end(command, extension, [...declarations, onDevice].join('\n'))).toEqual({
         code: 0,
@@ -115,7 +118,7 @@ describe.each(runtimes)('$runtime', ({ command, extension, missing }) => {
     },
   )
 
-  test('a registration under way, which nothing can close: the error is shown, and what is under way', async () => {
+  test('with a registration under way, which nothing can close: the error is shown, and the registration', async () => {
     const code = [device, domain, memory, `memory.register(memory.regions.rx, domain, []).catch(() => {})`, ownError]
     const { code: status, stderr } = await end(command, extension, code.join('\n'))
     expect(stderr).toContain('Error: of the program itself\n')
@@ -124,14 +127,14 @@ describe.each(runtimes)('$runtime', ({ command, extension, missing }) => {
   })
 
   test.each(['memory', 'memory.regions.rx'])(
-    'a wait to close %s keeps the process alive, and nothing of it is left',
+    'a wait to close %s keeps the process alive, and leaves no timer',
     async (closer) => {
       const code = `
       const memory = openRegistrySync({ regions })
       const hold = memory.regions.rx.hold('a disk write')
       const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
       const seen = []
-      // The timer of such a signal alone keeps no process alive.
+      // The timer of this signal alone does not keep a process alive.
       const waiting = ${closer}.closeWhenReleased({ signal: AbortSignal.timeout(50) }).catch(({ name }) => name)
       seen.push(timers(), await waiting, timers())
       const closing = ${closer}.closeWhenReleased()
@@ -148,7 +151,7 @@ describe.each(runtimes)('$runtime', ({ command, extension, missing }) => {
     },
   )
 
-  test('a wait to close that never ends: who is waited for is told once, and process.exit ends it', async () => {
+  test('a wait to close that never ends reports the holders once, and process.exit ends it', async () => {
     const code = `
       const memory = openRegistrySync({ regions })
       function save() { return memory.regions.rx.hold('a disk write') }
@@ -159,11 +162,11 @@ describe.each(runtimes)('$runtime', ({ command, extension, missing }) => {
     const { code: status, stderr } = await end(command, extension, code)
     expect(status).toBe(7)
     expect(stderr.match(/PINFOLD_HELD/g)).toHaveLength(1)
-    expect(stderr).toMatch(/1 of 1 regions is held: 'rx' by a disk write\n.*made\n +at save \(.*:6:/)
+    expect(stderr).toMatch(/1 of 1 region is held: 'rx' by a disk write\n.*made\n +at save \(.*:6:/)
   })
 })
 
-test('a test of vitest shows its assertion, where its registry is held', async () => {
+test('a test of vitest shows its assertion if its registry is held', async () => {
   writeFileSync(`${scratch}/vitest.config.mjs`, `export default { oxc: { target: 'es2022' } }\n`)
   writeFileSync(
     `${scratch}/held.test.ts`,

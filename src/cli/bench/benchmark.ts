@@ -1,26 +1,26 @@
 import type { Region } from '../../registry/region.js'
 import type { Probe } from './sampling.js'
 
-/** One of the things that `pinfold bench` measures, on regions of every kind of pages. */
+/** One benchmark of `pinfold bench`. It runs on regions of every kind of pages. */
 export interface Benchmark {
   readonly name: string
-  /** One line: what is done, and what is counted. */
+  /** One line about what is done and what is counted. */
   readonly about: string
-  /** What is varied: the columns' heading, and the chart's axis. */
+  /** The quantity that is varied: the heading of the first column, and the name of the chart's axis. */
   readonly varied: string
   readonly variedIn: 'bytes' | 'elements'
-  /** What is measured, and the unit that people read. */
+  /** The quantity that is measured, and its unit for people. */
   readonly measured: string
   readonly unit: string
-  /** What is varied: by default, and when it has to be quick. */
+  /** The values of the varied quantity: by default, and with --quick. */
   readonly sizes: readonly number[]
   readonly quickSizes: readonly number[]
-  /** Which sizes it can measure, in words for who gave another. */
+  /** The sizes that it can measure; `text` describes them in the error about another size. */
   readonly accepts: { readonly text: string; accepts(size: number): boolean }
-  /** Bytes that a region must have, for sizes of up to `largest`. */
+  /** The bytes that a region needs for sizes of up to `largest`. */
   regionSize(largest: number): number
-  /** Prepares one size; what it returns prepares it on one region. */
+  /** Prepares one size. The returned function prepares that size on one region. */
   prepare(size: number): (region: Region) => Probe
-  /** A figure in `unit`, of the seconds that one round takes. */
+  /** Makes a figure in `unit` of the seconds that one round takes. */
   figure(seconds: number, size: number): number
 }

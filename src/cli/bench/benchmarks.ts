@@ -4,7 +4,7 @@ import { copy } from './copy.js'
 import { pool } from './pool.js'
 import { tlb } from './tlb.js'
 
-/** All of them, in the order in which they run. */
+/** All benchmarks, in the order in which they run. */
 export const benchmarks: readonly Benchmark[] = [tlb, copy, pool, buffers]
 
 export const benchmarkNames: readonly string[] = benchmarks.map(({ name }) => name)

@@ -6,20 +6,21 @@ import type { Benchmark } from './benchmark.js'
 import { type Probe, secondsOf } from './sampling.js'
 import { randomCycle } from './tlb.js'
 
-/** Packets that are out at any time, as in the queues of an adapter. */
+/** The number of packets that are allocated at any time, like those in the queues of an adapter. */
 const inFlight = 4096
 const burst = 32
 const headroom = 128
 const wordsInLine = 64 / Uint32Array.BYTES_PER_ELEMENT
 
 /**
- * The cost of a packet before a program uses its data. The packet is allocated and gets its length, and one word is written
- * into each of its cache lines, as a receiver would do. It is freed after 4,096 other packets were allocated: by then its
- * lines have left the smaller caches. Packets lie in random order, as they do when they have been used for a while.
+ * The cost of a packet before a program uses its data. The packet is allocated and gets its length, and one word is
+ * written into each of its cache lines, as a receiver would do. It is freed after 4,096 other packets were allocated:
+ * by then its lines have left the smaller caches. Packets lie in random order, as they do when they have been used for
+ * a while.
  */
 export const buffers: Benchmark = {
   name: 'buffers',
-  about: `packets allocated, appended to, written a word in each cache line, freed ${inFlight.toLocaleString('en-US')} later`,
+  about: `packets are allocated, written in each line, and freed ${inFlight.toLocaleString('en-US')} packets later`,
   varied: 'packet size',
   variedIn: 'bytes',
   measured: 'a packet, in bursts of 32',
@@ -38,7 +39,9 @@ export const buffers: Benchmark = {
   figure: (seconds) => (seconds / burst) * 1e9,
 }
 
-/** A packet may lie across pages, so that the same memory has room for as many whatever its pages are. */
+/**
+ * Packets may cross the borders of pages. So a region has room for the same number of packets on every kind of pages.
+ */
 function shapeOf(size: number) {
   return { bufferSize: headroom + size, headroom, count: inFlight + 1024, crossPages: true }
 }
@@ -76,7 +79,10 @@ class Passage implements Probe {
   }
 }
 
-/** Bursts from the place `at` of those that are out; returns the place after the last. */
+/**
+ * Frees and allocates `rounds` bursts of the taken packets, beginning at place `at`. Returns the place after the last
+ * burst.
+ */
 function pass(
   packets: Packets,
   words: Uint32Array,
@@ -90,7 +96,7 @@ function pass(
     packets.freeBulk(taken, burst, at)
     packets.allocateBulk(taken, burst, at)
     for (let one = at; one < at + burst; one++) {
-      // Where the data start, in the region.
+      // The word of the region at which the packet's data start.
       const first = packets.append(taken[one] ?? 0, size) >>> 2
       for (let word = 0; word < wordsInPacket; word += wordsInLine) words[first + word] = round
     }

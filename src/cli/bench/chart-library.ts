@@ -8,8 +8,8 @@ import {
 import { type ComposeOption, init, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
 
-// What charts need of ECharts, and nothing else. In dist/ this file is bundled with it, so that no user of the package
-// installs all of ECharts. Loaded only when a chart is drawn.
+// The part of ECharts that charts need, and nothing else. In dist/ this file contains that part, so that no user of the
+// package installs all of ECharts. It is loaded only when a chart is drawn.
 
 use([LineChart, CustomChart, GridComponent, LegendComponent, SVGRenderer])
 

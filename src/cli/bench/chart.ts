@@ -4,7 +4,7 @@ import type { BenchmarkReport, Series } from './report.js'
 
 const size = { width: 860, height: 440 }
 
-/** Told apart on white and on black alike, and by their symbols where colours are not. */
+/** The colours differ on white and on black. The symbols differ for readers who cannot tell the colours apart. */
 const looks = [
   { colour: '#d9730d', symbol: 'circle' },
   { colour: '#8a63d2', symbol: 'triangle' },
@@ -14,14 +14,17 @@ const looks = [
   { colour: '#8a8a3a', symbol: 'pin' },
 ] as const
 
-/** Of the page around it, which knows whether it is light or dark. */
+/** The text colour of the page around the chart, which is light or dark. */
 const ink = { color: 'currentColor' }
 const faint = { show: true, lineStyle: { ...ink, opacity: 0.15 } }
 
-/** Marks on the axis of sizes, at most. */
+/** The most marks on the axis of sizes. */
 const mostMarks = 14
 
-/** A line for each kind of pages: the medians, over sizes on a logarithmic axis, with their spread as a bar. */
+/**
+ * Draws a line for each kind of pages: the medians, over sizes on a logarithmic axis. A bar shows the spread of each
+ * median.
+ */
 export function renderChart({ varied, variedIn, measured, unit, series }: BenchmarkReport): string {
   const powers = series.flatMap(({ points }) => points.map(({ size }) => Math.log2(size)))
   const first = Math.floor(Math.min(...powers))
@@ -40,7 +43,7 @@ export function renderChart({ varied, variedIn, measured, unit, series }: Benchm
       grid: { left: 70, right: 30, top: 50, bottom: 60 },
       xAxis: {
         ...axis,
-        // Of powers of two, since a logarithmic axis of the library's marks every tenth of them.
+        // The axis counts powers of two. The library's own logarithmic axis would mark only every tenth power.
         min: first,
         max: last,
         interval: Math.ceil((last - first) / mostMarks),

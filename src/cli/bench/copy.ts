@@ -4,9 +4,9 @@ import type { Benchmark } from './benchmark.js'
 import { type Probe, secondsOf } from './sampling.js'
 
 /**
- * The target lies a multiple of this behind the source, for all kinds of pages the same: how far apart two addresses are
- * decides whether they are in each other's way in the caches (half a page of 1 GiB apart, copies of 1 KiB were half as
- * fast as 2 MiB apart).
+ * The distance from the source to the target is a multiple of this, and the same for all kinds of pages. The distance
+ * decides whether the two compete for places in the caches: copies of 1 KiB were half as fast at a distance of 512 MiB
+ * (half a page of 1 GiB) as at 2 MiB.
  */
 const step = 2 * MiB
 
@@ -44,7 +44,7 @@ class Copy implements Probe {
   }
 }
 
-/** From the source to the target of a copy, in bytes. */
+/** The distance from the source to the target of a copy, in bytes. */
 function distance(size: number): number {
   return Math.ceil(size / step) * step
 }

@@ -1,4 +1,4 @@
-/** What many samples of one thing come to. */
+/** The summary of many samples of one quantity. */
 export interface Distribution {
   readonly median: number
   /** 10th percentile. */

@@ -12,7 +12,9 @@ const style = `
   thead th, .faint { opacity: 0.7 }
   code { font-size: 0.9em }`
 
-/** A report as a page of its own: it loads nothing, runs nothing, and is light or dark as its reader has it. */
+/**
+ * Renders a report as an HTML page. The page loads nothing, runs nothing, and is light or dark as its reader prefers.
+ */
 export function renderPage(report: BenchReport): string {
   return `<!doctype html>
 <html lang="en">
@@ -68,7 +70,7 @@ ${rows.join('\n')}
 </table>`
 }
 
-/** Text as it stands in HTML, also inside of double quotes. */
+/** Escapes text for HTML, also for use inside double quotes. */
 export function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 }

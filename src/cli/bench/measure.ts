@@ -5,17 +5,17 @@ import { formatVaried } from './render.js'
 import type { BenchmarkReport, Point } from './report.js'
 import { sampleInTurn } from './sampling.js'
 
-/** How one benchmark is to be measured. */
+/** The settings for the measurement of one benchmark. */
 export interface Settings {
   readonly kinds: readonly string[]
   /** Ascending, in bytes. */
   readonly sizes: readonly number[]
-  /** Seconds for all sizes together, about. */
+  /** The seconds for all sizes together, approximately. */
   readonly seconds: number
   readonly leastTurns: number
 }
 
-/** Measures one benchmark: size by size, the kinds of pages in turn. */
+/** Measures one benchmark, size by size. For each size, the kinds of pages take turns. */
 export async function measure(
   benchmark: Benchmark,
   supply: PageSupply,

@@ -8,7 +8,10 @@ import { hugetlbPageSizes, type PagesName, transparentPageSize } from '../../sys
 import { parsePageSize } from '../arguments.js'
 import { unclaimed } from '../demo/pages.js'
 
-/** The kinds of pages of this machine, from the smallest up. Hugetlb pages of more than 1 GiB only when they are named. */
+/**
+ * The kinds of pages of this machine, from the smallest to the largest. Hugetlb pages above 1 GiB are measured only if
+ * they are named.
+ */
 export function pageKinds(): PagesName[] {
   const hugetlb = hugetlbPageSizes().filter((size) => size <= GiB)
   const transparent = transparentPageSize() === undefined ? [] : ['transparent']
@@ -30,7 +33,7 @@ export interface Supplied {
   readonly borrowed: number
 }
 
-/** What was had of the kinds that were wanted. */
+/** The kinds of pages that were available, and those that were not. */
 export interface Supplies {
   readonly supplied: readonly Supplied[]
   readonly passedOver: readonly PassedOver[]
@@ -38,8 +41,8 @@ export interface Supplies {
 
 /**
  * The regions of a run, which all benchmarks share. No region is closed before the end. Closing a region detaches its
- * arrays. After the first detached array, V8 checks every access, so later figures could not be compared with earlier ones
- * (bursts of a buffer pool took up to twice as long).
+ * arrays. After the first detached array, V8 checks every access, so later figures could not be compared with earlier
+ * ones (bursts of a buffer pool took up to twice as long).
  */
 export class PageSupply implements Disposable {
   readonly #memory: MemoryRegistry
@@ -50,7 +53,10 @@ export class PageSupply implements Disposable {
     this.#memory = memory
   }
 
-  /** A region of `size` or more for each kind. Kinds that cannot be had are passed over, with the error that says why. */
+  /**
+   * Returns a region of `size` or more for each kind. Kinds that are not available are passed over, with the error that
+   * says why.
+   */
   async supply(kinds: readonly PagesName[], size: number): Promise<Supplies> {
     const supplied: Supplied[] = []
     const passedOver: PassedOver[] = []
@@ -74,7 +80,8 @@ export class PageSupply implements Disposable {
       return supplied
     } catch (error) {
       if (!(error instanceof PinfoldError)) throw error
-      // Why the pool could not be made large enough says more than that it is too small; not that it takes root.
+      // The loan's error says why the pool could not be made large enough. The allocation's error only says that the
+      // pool is too small. It is reported if the loan failed only because this process is not root.
       const isRoot = process.geteuid?.() === 0
       const { code, message: reason, hint } = isRefused && (isRoot || loan.code !== 'ERR_PERMISSION') ? loan : error
       return hint === undefined ? { pages, code, reason } : { pages, code, reason, hint }
@@ -88,8 +95,8 @@ export class PageSupply implements Disposable {
 }
 
 /**
- * Makes a pool large enough for `size`, where it is too small: by all of the pages and not only the missing ones, since
- * whoever else looks at the pool now may be about to take the free ones. The error, where that is not possible.
+ * Borrows pages if the pool has too few for `size`. It borrows all pages and not only the missing ones, since another
+ * process may be about to take the free ones. Returns the error if that is not possible.
  */
 function borrow(kind: PagesName, size: number): HugepageLoan | PinfoldError | undefined {
   if (kind === 'base' || kind === 'transparent') return undefined

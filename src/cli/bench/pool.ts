@@ -7,10 +7,13 @@ import { type Probe, secondsOf } from './sampling.js'
 const shape = { elementSize: 2048, count: 8192, cache: 512 }
 const mostInBurst = 256
 
-/** Time to take elements out of a pool and to put them back, by how many are taken at once. The elements are not touched. */
+/**
+ * The time to take elements out of a buffer pool and to put them back, by the number that is taken at once. The
+ * elements are not touched.
+ */
 export const pool: Benchmark = {
   name: 'pool',
-  about: 'a burst of elements taken out of a pool and put back: get and put of one, else getBulk and putBulk',
+  about: 'elements are taken out of a buffer pool and put back: one by get and put, more by getBulk and putBulk',
   varied: 'burst',
   variedIn: 'elements',
   measured: 'get and put of an element',

@@ -17,7 +17,9 @@ export function renderMachine({
   return `pinfold ${pinfold}, Node ${node}, Linux ${kernel} ${arch}, ${cpus} x ${cpu}${where}, load ${load.before.toFixed(2)}`
 }
 
-/** A row for each size, a column for each kind of pages; what could not be had below. */
+/**
+ * Renders a row for each size and a column for each kind of pages. The kinds that were not available are listed below.
+ */
 export function renderBenchmark(report: BenchmarkReport, paint: Paint): string {
   const { name, about, varied, variedIn, measured, unit, series, passedOver } = report
   const head = [
@@ -47,12 +49,15 @@ export function renderBenchmark(report: BenchmarkReport, paint: Paint): string {
   ].join('\n')
 }
 
-/** What was varied, as people read it. */
+/** Formats a value of the varied quantity for people. */
 export function formatVaried(size: number, unit: BenchmarkReport['variedIn']): string {
   return unit === 'bytes' ? formatSize(size) : formatCount(size)
 }
 
-/** Transparent pages are only huge as far as the kernel has made them so. */
+/**
+ * The title of a kind of pages. For transparent pages it also says how much of the region the kernel has made huge, if
+ * that is not all.
+ */
 export function titleOf({ pages, hugeShare }: Series): string {
   return pages === 'transparent' && hugeShare < 1 ? `transparent, ${Math.round(hugeShare * 100)}% huge` : pages
 }
@@ -63,7 +68,7 @@ function cell(point: Point | undefined): string {
   return `${significant(median)} (${significant(low)}-${significant(high)})`
 }
 
-/** Three significant digits, written out: what is measured here is not known better. */
+/** A number with three significant digits, without an exponent. The measurements are not more exact. */
 export function significant(value: number): string {
   const rounded = Number(value.toPrecision(3)) // 9.999 is 10.0, not 10.00
   const decimals = Math.max(0, 2 - Math.floor(Math.log10(rounded)))

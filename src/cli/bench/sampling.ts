@@ -2,34 +2,34 @@ import { setImmediate as turn } from 'node:timers/promises'
 
 /** Something that can be measured again and again. */
 export interface Probe {
-  /** Brings memory into the caches that can hold it, as it is in the long run. Not counted. */
+  /** Brings memory into the caches that can hold it, as it is in the long run. Its time does not count. */
   warmUp(): void
-  /** Does the work so many times, in a loop without a clock in it; the seconds that it took. */
+  /** Does the work `rounds` times, in a loop that reads no clock. Returns the seconds that it took. */
   run(rounds: number): number
-  /** Gives back what it has on its region, which the next probe may have then. */
+  /** Gives up the probe's part of the region, which the next probe may then use. */
   close?(): void
 }
 
-/** How long probes are sampled. */
+/** How long the probes are sampled. */
 export interface SamplingTime {
-  /** Seconds for all probes together, warm-ups included; no new turn is begun after that. */
+  /** The seconds for all probes together, including warm-ups. After that, no new turn begins. */
   readonly seconds: number
-  /** Turns that are taken all the same. */
+  /** The number of turns that are taken in any case. */
   readonly leastTurns: number
 }
 
 /**
- * What a sample takes at least. Many short samples are better than few long ones: on a busy machine one that is longer
- * than the scheduler's time slice is never undisturbed, and then nor is the median.
+ * The seconds that a sample takes, approximately. Many short samples are better than few long ones. On a busy machine,
+ * a sample that is longer than the scheduler's time slice is always disturbed. Then the median is wrong, too.
  */
 const sampleSeconds = 0.002
-/** Samples that are counted in one turn of a probe. */
+/** The number of samples that are counted in one turn of a probe. */
 const samplesInTurn = 5
 
 /**
- * Seconds a round of each probe, sample by sample. The probes take turns, forwards and backwards alternately, so that
- * what slows the machine for a while slows all of them. Each turn begins with a warm-up, since the turn of the others has
- * emptied the caches. The event loop comes round between turns, so that a signal is heard.
+ * The seconds of one round of each probe, sample by sample. The probes take turns, forwards and backwards alternately,
+ * so that a disturbance slows all of them. Each turn begins with a warm-up, since the turns of the other probes have
+ * emptied the caches. The event loop runs between turns, so that signals are handled.
  */
 export async function sampleInTurn(
   probes: readonly Probe[],
@@ -48,7 +48,7 @@ export async function sampleInTurn(
 
 interface Sampled {
   readonly probe: Probe
-  /** Rounds that make a sample; known after the first turn. */
+  /** The number of rounds in a sample; known after the first turn. */
   rounds: number | undefined
   readonly samples: number[]
 }
@@ -61,7 +61,10 @@ function takeTurn(sampled: Sampled): void {
   for (let count = 0; count < samplesInTurn; count++) samples.push(probe.run(sampled.rounds) / sampled.rounds)
 }
 
-/** Rounds that take `sampleSeconds`, found by growing: the first ones are slow, until V8 has compiled the loop. */
+/**
+ * The number of rounds that take `sampleSeconds`. It is found by growing, since the first rounds are slow until V8 has
+ * compiled the loop.
+ */
 function roundsOfSample(probe: Probe): number {
   for (let rounds = 1; ; ) {
     const seconds = probe.run(rounds)
@@ -70,7 +73,7 @@ function roundsOfSample(probe: Probe): number {
   }
 }
 
-/** Seconds that `work` takes. */
+/** The seconds that `work` takes. */
 export function secondsOf(work: () => void): number {
   const begin = performance.now()
   work()

@@ -3,22 +3,22 @@ import { GiB, KiB, MiB } from '../../sizes.js'
 import type { Benchmark } from './benchmark.js'
 import { type Probe, secondsOf } from './sampling.js'
 
-/** Bytes of a cache line, of which every access takes another one. */
+/** Bytes of a cache line. Every access goes to another line. */
 const line = 64
 const wordsInLine = line / Uint32Array.BYTES_PER_ELEMENT
 
-/** Loads after which page tables, too, are in the caches as they are in the long run. */
+/** The number of loads after which page tables, too, are in the caches as they are in the long run. */
 const mostWarmUpLoads = 2 ** 17
 
 /**
- * Latency of a random access, by the memory that a program works on: a chase of pointers through all of it, where each
- * line holds the place of the next. The lines make one cycle in random order, so no prefetcher knows where it goes on,
- * and no load can begin before the one before it has ended. What does not fit into the TLB waits for a walk of the page
- * tables as well: that is what larger pages save.
+ * The latency of a random access, by the size of the memory that a program works on. The benchmark follows pointers
+ * through all of that memory: each line contains the place of the next. The lines make one cycle in random order. So no
+ * prefetcher can know the next line, and no load can begin before the previous one has ended. If an address is not in
+ * the TLB, the load also waits for a walk of the page tables. Larger pages save such walks.
  */
 export const tlb: Benchmark = {
   name: 'tlb',
-  about: 'random access: one dependent load a cache line, in one random cycle through all of it',
+  about: 'random access: one dependent load for each cache line, in one random cycle through all lines',
   varied: 'working set',
   variedIn: 'bytes',
   measured: 'latency of a load',
@@ -50,7 +50,7 @@ class Chase implements Probe {
   }
 
   warmUp(): void {
-    // Compared, so that V8 must read them.
+    // The sum is compared, so that V8 must read the lines.
     if (sumOfLinks(this.#links) !== this.#sum) throw new Error('the links of a benchmark have changed')
     this.#at = chase(this.#links, this.#at, Math.min(mostWarmUpLoads, this.#links.length / wordsInLine))
   }
@@ -62,13 +62,13 @@ class Chase implements Probe {
   }
 }
 
-/** Follows `loads` links from `at`. The place where it ends is needed, so V8 must do them. */
+/** Follows `loads` links from `at`. The result depends on every load, so V8 must do them all. */
 function chase(links: Uint32Array, at: number, loads: number): number {
   for (let load = 0; load < loads; load++) at = links[at] ?? 0
   return at
 }
 
-/** Reads every line in order, which brings them into the caches faster than a chase does. */
+/** Reads every line in order. This brings the lines into the caches faster than `chase` does. */
 function sumOfLinks(links: Uint32Array): number {
   let sum = 0
   for (let at = 0; at < links.length; at += wordsInLine) sum = (sum + (links[at] ?? 0)) | 0
@@ -80,9 +80,9 @@ function writeLinks(links: Uint32Array, order: Uint32Array): void {
 }
 
 /**
- * A permutation that is one cycle: from any place, following it leads through all others before it comes back. Sattolo,
- * "An algorithm to generate a random cyclic permutation" (Information Processing Letters 22, 1986). The same in every
- * run, so that runs can be compared.
+ * A permutation that is one cycle: from any place, it leads through all other places before it comes back. Source:
+ * Sattolo, "An algorithm to generate a random cyclic permutation" (Information Processing Letters 22, 1986). It is the
+ * same in every run, so that runs can be compared.
  */
 export function randomCycle(length: number): Uint32Array {
   const order = new Uint32Array(length)

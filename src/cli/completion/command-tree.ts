@@ -2,7 +2,7 @@ import type { ArgsDef, CommandDef } from 'citty'
 import { benchmarkNames } from '../bench/benchmarks.js'
 import { resolve } from '../resolvable.js'
 
-/** An option, as a shell completes it. */
+/** An option that a shell completes. */
 export interface CompletedOption {
   /** With its dashes: '--node'. */
   readonly word: string
@@ -10,15 +10,15 @@ export interface CompletedOption {
   readonly takesValue: boolean
 }
 
-/** What the next word that is no option may be. */
+/** The kinds of words that a command's first operand may be. */
 export type CompletedOperand = 'page-size' | 'benchmark' | 'folder' | 'pid' | 'nothing'
 
-/** A command, with all that may follow it. */
+/** A command, with everything that may follow it. */
 export interface CompletedCommand {
   readonly name: string
   readonly description: string
   readonly options: readonly CompletedOption[]
-  /** What its first operand is; the ones after it are numbers, which no shell can guess. */
+  /** The kind of the first operand. The later operands are numbers, which no shell can complete. */
   readonly operand: CompletedOperand
   readonly commands: readonly CompletedCommand[]
 }
@@ -30,10 +30,10 @@ const operands: ReadonlyMap<string, CompletedOperand> = new Map([
   ['pid', 'pid'],
 ])
 
-/** The page sizes that scripts offer: those of the usual machines. */
+/** The page sizes that the scripts offer: those of common machines. */
 export const pageSizes = ['2MiB', '1GiB', '64KiB', '32MiB', '512MiB', '16GiB']
 
-/** The words that an operand may be, where they are known. */
+/** The words that an operand may be, if they are known. */
 export const operandWords: ReadonlyMap<CompletedOperand, readonly string[]> = new Map([
   ['page-size', pageSizes],
   ['benchmark', benchmarkNames],
@@ -56,7 +56,7 @@ export async function readCommandTree(command: CommandDef<ArgsDef>, name = 'pinf
   return {
     name,
     description: meta?.description ?? '',
-    options: [...options, { word: '--help', description: 'Show how it is used', takesValue: false }],
+    options: [...options, { word: '--help', description: 'Show the usage', takesValue: false }],
     operand: operands.get(operand) ?? 'nothing',
     commands,
   }
@@ -71,7 +71,7 @@ export function walkCommands(
   return [{ path: here, command }, ...command.commands.flatMap((next) => walkCommands(next, here))]
 }
 
-/** Text inside single quotes of a POSIX-like shell or fish. */
+/** Quotes a text with single quotes for a POSIX-like shell. */
 export function singleQuoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }

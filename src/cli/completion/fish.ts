@@ -1,6 +1,9 @@
 import { type CompletedCommand, operandWords, pageSizes, walkCommands } from './command-tree.js'
 
-/** A completion script for fish: one `complete` a word, each with the condition under which it is offered. */
+/**
+ * A completion script for fish. It contains one `complete` for each word, with the condition under which fish offers
+ * the word.
+ */
 export function renderFish(root: CompletedCommand): string {
   const lines = walkCommands(root).flatMap(({ path, command }) => renderCommand(path.slice(1), command))
   return `# pinfold completion for fish. pinfold completion fish > ~/.config/fish/completions/pinfold.fish
@@ -10,7 +13,7 @@ ${lines.join('\n')}`
 
 function renderCommand(path: readonly string[], { commands, options, operand }: CompletedCommand): string[] {
   const names = commands.map(({ name }) => name)
-  // All of the path is there, and none of the commands below it yet.
+  // The line contains all words of the path, and none of the commands below it yet.
   const conditions = [
     ...path.map((word) => `__fish_seen_subcommand_from ${word}`),
     ...(names.length > 0 ? [`not __fish_seen_subcommand_from ${names.join(' ')}`] : []),

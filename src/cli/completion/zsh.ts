@@ -7,7 +7,7 @@ import {
   walkCommands,
 } from './command-tree.js'
 
-/** A completion script for zsh: to be sourced, or put as `_pinfold` into a folder of $fpath. */
+/** A completion script for zsh. It can be sourced, or saved as `_pinfold` in a folder of $fpath. */
 export function renderZsh(root: CompletedCommand): string {
   const functions = walkCommands(root).map(({ path, command }) => renderFunction(path, command))
   return `#compdef pinfold
@@ -21,7 +21,7 @@ else
 fi`
 }
 
-/** One function a command; a command with commands hands on to theirs. */
+/** Renders one function for each command. The function of a command that contains others calls theirs. */
 function renderFunction(path: readonly string[], { commands, options, operand }: CompletedCommand): string {
   const name = `_${path.join('_')}`
   const specs = options.map((option) => `    ${singleQuoted(optionSpec(option))}`)
@@ -62,7 +62,7 @@ const operandSpecs: ReadonlyMap<CompletedCommand['operand'], string> = new Map([
   ['pid', '1:process:_pids'],
 ])
 
-/** In a spec of _arguments, colons and brackets of a description are escaped. */
+/** Renders an option for _arguments. In a description, colons and brackets must be escaped. */
 function optionSpec({ word, description, takesValue }: CompletedOption): string {
   const text = description.replace(/[[\]:\\]/g, '\\$&')
   const value = word === '--page-size' ? `:page size:(${pageSizes.join(' ')})` : ':value: '

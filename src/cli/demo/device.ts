@@ -13,16 +13,16 @@ import { MiB } from '../../sizes.js'
 import { countDifferences, writePattern } from './pattern.js'
 import type { DeviceStep } from './report.js'
 
-/** What one request writes. */
+/** Bytes that one request writes. */
 const chunk = MiB
-/** Chunk `n` gets the pattern of this seed and `n`, so that one in the place of another would be seen. */
+/** Chunk `n` gets the pattern of `seed + n`, so that a chunk in the wrong place is noticed. */
 const seed = 0xd00d
-/** Far longer than a request takes, also in an emulated machine. */
+/** Milliseconds. A request takes far less, even in an emulated machine. */
 const patience = 30_000
 
 /**
- * Registers the region with the first device that can be used, the loopback at the latest, and writes all of it one-sided
- * from a second queue pair. Nothing of the device stays open.
+ * Registers the region with the first device that works, in the end the loopback. A second queue pair then writes the
+ * whole region by one-sided writes. Nothing of the device stays open.
  */
 export async function writeByDevice(memory: MemoryRegistry, region: Region): Promise<DeviceStep> {
   const passedOver: { device: string; code: string; reason: string }[] = []
@@ -31,7 +31,8 @@ export async function writeByDevice(memory: MemoryRegistry, region: Region): Pro
     try {
       return { ...(await writeThrough(listing, memory, region)), passedOver }
     } catch (error) {
-      // A real device may be another user's, without a link, or limited; the last, which is in this process, cannot.
+      // A real device may belong to another user, have no link, or be limited. The last device is in this process, and
+      // must work.
       if (listing === devices.at(-1)) throw error
       const { code, message } = toPinfoldError(error)
       passedOver.push({ device: listing.name, code, reason: message })
@@ -41,14 +42,14 @@ export async function writeByDevice(memory: MemoryRegistry, region: Region): Pro
 }
 
 /**
- * Opens the first device and closes it: what then waits for the events of real devices stays until the process ends, and is
- * no region's.
+ * Opens the first device and closes it. The part of pinfold that waits for events of real devices then stays until the
+ * process ends. It belongs to no region, so it must exist before the first count.
  */
 export function openOnce(): void {
   try {
     openDevice().close()
   } catch {
-    // That it cannot be opened is told where it is used.
+    // writeByDevice reports a device that cannot be opened.
   }
 }
 
@@ -78,14 +79,17 @@ function requireActive(device: Device): void {
   throw new PinfoldError(`port 1 of ${device.name} is ${state}`, { code: 'ERR_DEVICE_REFUSED', values: { state } })
 }
 
-/** Writes each chunk from a region of our own, as a peer would: all that it knows is what the registration describes. */
+/**
+ * Writes each chunk from another region, as a peer would: the writer knows only what the registration's description
+ * contains.
+ */
 async function writeAll(
   memory: MemoryRegistry,
   region: Region,
   registration: Registration,
   domain: ProtectionDomain,
 ): Promise<DeviceStep['write']> {
-  // As it would come over a network.
+  // The description passes through JSON, as it would over a network.
   const target = parseRemoteMemory(JSON.parse(JSON.stringify(registration.describe())))
   using source = await memory.allocate('demo-source', { size: chunk, pages: 'base' })
   using sourceRegistration = await memory.register(source, domain, [])
@@ -104,7 +108,7 @@ async function writeAll(
   return { bytes: region.size, requests: region.size / chunk, differences, milliseconds }
 }
 
-/** Two queue pairs of this process, connected to each other: the one that writes, and the one whose peer may. */
+/** Connects two queue pairs of this process to each other. `from` writes, and `to` lets its peer write. */
 function connected(domain: ProtectionDomain): { readonly from: QueuePair; readonly queue: CompletionQueue } {
   const queue = domain.device.createCompletionQueue({ entries: 256 })
   const from = domain.createQueuePair({ sendQueue: queue })

@@ -9,35 +9,41 @@ import {
   repairLoans,
 } from '../../hugepages/index.js'
 
-/** What was done so that the region can have hugetlb pages. */
+/** How the region gets its hugetlb pages. */
 export interface PageSupply {
-  /** The pool that the region takes its pages from, else the one it would have; undefined without hugetlb pages. */
+  /**
+   * The hugepage pool that the region takes its pages from. If no pool has enough, it is the pool with the largest
+   * pages; undefined without hugetlb pages of a suitable size.
+   */
   readonly pool: HugepagePool | undefined
-  /** Whether the pool has enough for the region, now or by the loan. */
+  /** Whether the pool has enough pages for the region, including those of the loan. */
   readonly enough: boolean
   readonly loan: HugepageLoan | undefined
-  /** What earlier runs left that were killed, and was taken off the pools now. */
+  /** Loans that killed runs left, and that were taken back now. */
   readonly repaired: readonly RepairedLoan[]
-  /** Why pools could not be made large enough, largest pages first. */
+  /** The errors of the pools that could not be made large enough, largest pages first. */
   readonly refusals: readonly PinfoldError[]
 }
 
-/** What runs that were killed have left in the pools, taken off them. None without root, who alone could have left any. */
+/**
+ * Takes back the pages that killed runs have left in the pools. Without root it does nothing, since only root can have
+ * left any.
+ */
 export function repairPools(): readonly RepairedLoan[] {
   if (process.geteuid?.() !== 0) return []
   try {
     return repairLoans()
   } catch (error) {
-    // Root without the right to write /run or /sys (a container) could not have left anything either.
+    // Root that may not write to /run or /sys (in a container) cannot have left anything either.
     if (error instanceof PinfoldError && error.code === 'ERR_PERMISSION') return []
     throw error
   }
 }
 
 /**
- * Finds the largest pages that divide `size` and of which enough are free, and nobody's. Where there are none, and this process is
- * root, it borrows what the region needs: all of it and not only what is missing, since whoever else looks at the pool
- * now may be about to take the free ones.
+ * Finds the largest pages that divide `size` and of which enough are free and unclaimed. If there are none, it borrows
+ * pages, which needs root. It borrows all pages of the region and not only the missing ones, since another process may
+ * be about to take the free ones.
  */
 export function supplyPages(size: number, repaired: readonly RepairedLoan[]): PageSupply {
   const pools = readPools().filter(({ node, pageSize }) => node === undefined && size % pageSize === 0)
@@ -56,7 +62,10 @@ export function supplyPages(size: number, repaired: readonly RepairedLoan[]): Pa
   return { pool: pools[0], enough: false, loan: undefined, repaired, refusals }
 }
 
-/** Free pages that are neither reserved nor lent. A borrower may not have mapped its pages yet, so they still count as free. */
+/**
+ * Free pages that are neither reserved nor lent. A borrower may not have mapped its pages yet, so the kernel may still
+ * count them as free.
+ */
 export function unclaimed({ pageSize, free, reserved = 0 }: HugepagePool): number {
   const lent = openLoans().filter((loan) => loan.pageSize === pageSize)
   return free - reserved - lent.reduce((sum, { pages }) => sum + pages, 0)

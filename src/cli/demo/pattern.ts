@@ -1,10 +1,10 @@
-/** Fills memory with numbers that tell where they are and who wrote them. */
+/** Fills memory with numbers that depend on their place and on the seed of the writer. */
 export function writePattern(bytes: Uint8Array<ArrayBuffer>, seed: number): void {
   const words = wordsOf(bytes)
   for (let index = 0; index < words.length; index++) words[index] = Math.imul(index ^ seed, 0x9e3779b1)
 }
 
-/** How many 32-bit words are not as `writePattern` with the same seed leaves them. */
+/** The number of 32-bit words that differ from what `writePattern` with the same seed writes. */
 export function countDifferences(bytes: Uint8Array<ArrayBuffer>, seed: number): number {
   const words = wordsOf(bytes)
   let differences = 0

@@ -3,11 +3,11 @@ import { openLoans, readPools } from '../../hugepages/index.js'
 import { inspectPage } from '../../translate/virt-to-phys.js'
 import { findHugepageUsers } from '../hugepages/users.js'
 
-/** What a process holds of a machine, counted at one moment. */
+/** The resources of the machine that this process holds, counted at one moment. */
 export interface Holdings {
   /** Mappings named after a region of ours, in /proc/self/maps. */
   readonly mappings: number
-  /** Open descriptors, as /proc/self/fd shows them, with what each is open on. */
+  /** Open descriptors of /proc/self/fd, each with the file on which it is open. */
   readonly descriptors: readonly string[]
   /** Every hugepage pool of the machine. */
   readonly pools: readonly { readonly pageSize: number; readonly total: number; readonly free: number }[]
@@ -15,7 +15,7 @@ export interface Holdings {
   readonly others: readonly number[]
 }
 
-/** What is left of a run. */
+/** The comparison of what this process held before and after a run. */
 export interface Remains {
   readonly mappings: { readonly before: number; readonly after: number }
   readonly descriptors: { readonly before: number; readonly after: number; readonly added: readonly string[] }
@@ -24,7 +24,7 @@ export interface Remains {
     readonly before: { readonly total: number; readonly free: number }
     readonly after: { readonly total: number; readonly free: number }
   }[]
-  /** Other processes that used hugepages before or after, so that a changed pool may be their doing. */
+  /** Other processes that used hugepages before or after. If a pool has changed, they may be the cause. */
   readonly others: readonly number[]
   /** Whether the pools are as before. */
   readonly poolsAsBefore: boolean
@@ -33,13 +33,14 @@ export interface Remains {
 }
 
 export function countHoldings(): Holdings {
-  // pinfold opens /proc/self/pagemap once, at the first translation, and keeps it: it is no region's.
+  // pinfold opens /proc/self/pagemap once, at the first translation, and keeps it open. It belongs to no region, so it
+  // is opened before the count.
   inspectPage(new Uint8Array(1))
   const descriptors = readdirSync('/proc/self/fd').map((descriptor) => {
     try {
       return `${descriptor} ${readlinkSync(`/proc/self/fd/${descriptor}`)}`
     } catch {
-      // The one that read the directory itself: closed by now.
+      // This descriptor read the directory itself, and is closed by now.
       return undefined
     }
   })
@@ -79,8 +80,8 @@ export function compareHoldings(before: Holdings, after: Holdings): Remains {
 }
 
 /**
- * Compares until nothing is left, or patience ends: another process that uses the pools at the same time changes them
- * for a moment, and what of ours was left would stay.
+ * Compares until nothing is left, or `patience` milliseconds have passed. Other processes that use the pools may change
+ * them for a moment, but anything that pinfold left would stay.
  */
 export async function measureRemains(before: Holdings, patience = 2000): Promise<Remains> {
   const deadline = performance.now() + patience

@@ -17,10 +17,10 @@ import {
 
 const labelWidth = 12
 const textWidth = 56
-/** More runs than these are counted, not listed. */
+/** The most runs that are listed. Further runs are only counted. */
 const mostRuns = 4
 
-/** The lines of each step, so that a step is shown as soon as it was measured. */
+/** The lines of each step. They are made step by step, so that each step is shown when it has been measured. */
 export class DemoText {
   readonly #paint: Paint
 
@@ -40,14 +40,14 @@ export class DemoText {
 
   pages({ pool, enough, borrowed, repaired, refusals }: PagesStep): string {
     const mended = repaired.map(({ pid, pages, pageSize }) =>
-      this.#line('repaired', `took ${formatPages(pages, pageSize)} back that process ${pid} left when it was killed`),
+      this.#line('repaired', `took back ${formatPages(pages, pageSize)} that process ${pid} left when it was killed`),
     )
-    if (pool === null) return [...mended, this.#line('pool', 'this kernel has no hugetlb pages')].join('\n')
+    if (pool === null) return [...mended, this.#line('hugepages', 'this kernel has no hugetlb pages')].join('\n')
     const counts = `${formatPages(pool.free, pool.pageSize)} ${pool.free === 1 ? 'was' : 'were'} free`
     const supply =
       borrowed > 0 ? `${formatCount(borrowed)} borrowed for this run` : `${demoSize / pool.pageSize} needed`
     const why = enough ? [] : refusals.map(({ reason }) => this.#line('', this.#dim(`not borrowed: ${reason}`)))
-    return [...mended, this.#line('pool', `${counts}: ${supply}`), ...why].join('\n')
+    return [...mended, this.#line('hugepages', `${counts}: ${supply}`), ...why].join('\n')
   }
 
   region(region: RegionStep): string {
@@ -99,7 +99,7 @@ export class DemoText {
     const here = this.#differences(differencesHere)
     return [
       this.#line('worker', `thread ${thread}, by a handle of ${handleBytes} bytes`, formatTime(milliseconds)),
-      this.#line('', `it read what we wrote, ${there}; we its answer, ${here}`),
+      this.#line('', `it read what we wrote, ${there}; we read its answer, ${here}`),
     ].join('\n')
   }
 
@@ -124,7 +124,7 @@ export class DemoText {
   verification({ pages, moved, milliseconds }: VerificationStep, isKnown: boolean): string {
     const text = isKnown
       ? `${formatCount(pages - moved)} of ${formatCount(pages)} pages are where they were`
-      : 'nothing to compare, physical addresses are hidden'
+      : 'nothing to compare: physical addresses are hidden'
     return this.#line('verified', moved > 0 ? this.#paint(text, 'yellow') : text, formatTime(milliseconds))
   }
 
@@ -149,10 +149,10 @@ export class DemoText {
       ({ what, before, after, note }) =>
         `${pad(what, whatWidth)}  ${pad(formatCount(before), countWidth, 'right')} → ${formatCount(after)}${note}`,
     )
-    const strangers = poolsAsBefore ? '' : `; the pools changed, and process ${others.join(', ')} uses them too`
+    const strangers = poolsAsBefore ? '' : `; process ${others.join(', ')} may have changed the hugepage pools`
     const verdict = nothing
       ? this.#paint(`closed, nothing of ours is left${strangers}`, 'green')
-      : this.#paint('closed, and not all is as before', 'red')
+      : this.#paint('closed, but not everything is as before', 'red')
     const added = nothing ? [] : descriptors.added.map((descriptor) => `open: ${descriptor}`)
     return [
       this.#line('left', verdict, formatTime(closeMilliseconds)),
@@ -188,7 +188,7 @@ function formatPages(count: number, pageSize: number): string {
   return `${formatCounted(count, 'page')} of ${formatSize(pageSize)}`
 }
 
-/** A time with three digits that mean something, ten columns wide. */
+/** A time with three significant digits, ten columns wide. */
 function formatTime(milliseconds: number): string {
   if (milliseconds < 1) return pad(`${Math.round(milliseconds * 1000)} µs`, 10, 'right')
   const text = milliseconds < 999.5 ? `${milliseconds.toPrecision(3)} ms` : `${(milliseconds / 1000).toFixed(2)} s`

@@ -3,7 +3,10 @@ import type { Remains } from './remains.js'
 /** The size of the demo's region. */
 export const demoSize = 64 * 2 ** 20
 
-/** What one run of the demo measured: `pinfold demo --json`. Sizes are bytes, times milliseconds, addresses bigints. */
+/**
+ * The results of one run of the demo: `pinfold demo --json`. Sizes are bytes, times are milliseconds, and addresses are
+ * bigints.
+ */
 export interface DemoReport {
   readonly schema: 'pinfold/demo/1'
   readonly machine: MachineStep
@@ -16,12 +19,12 @@ export interface DemoReport {
   readonly verification: VerificationStep
   readonly close: { readonly milliseconds: number }
   readonly left: Remains
-  /** Commands that would have given more. */
+  /** Commands that make the next run better. */
   readonly more: readonly Advice[]
 }
 
 export interface Advice {
-  /** What it gives: '2MiB pages'. */
+  /** The improvement that the command gives: '2MiB pages'. */
   readonly gives: string
   readonly command: string
 }
@@ -31,21 +34,21 @@ export interface MachineStep {
   readonly node: string
   readonly kernel: string
   readonly arch: string
-  /** The virtual machine's name, 'unnamed' when it has none to tell, null on bare metal. */
+  /** The virtual machine's name; 'unnamed' if its name is not known, null on bare metal. */
   readonly virtual: string | null
   readonly basePageSize: number
 }
 
 export interface PagesStep {
-  /** The pool that pages were to come from, as it was before; null without hugetlb pages. */
+  /** The hugepage pool that the pages should come from, as it was before the run; null without hugetlb pages. */
   readonly pool: { readonly pageSize: number; readonly total: number; readonly free: number } | null
-  /** Whether it has enough for the region, now or by what was borrowed. */
+  /** Whether the pool has enough pages for the region, including borrowed ones. */
   readonly enough: boolean
-  /** How many pages were put into it for this run. */
+  /** The number of pages that were added to the pool for this run. */
   readonly borrowed: number
-  /** What earlier runs left that were killed, and was taken off the pools now. */
+  /** Pages that killed runs left, and that were taken back now. */
   readonly repaired: readonly { readonly pid: number; readonly pageSize: number; readonly pages: number }[]
-  /** Why pages could not be borrowed. */
+  /** The reasons why pages could not be borrowed. */
   readonly refusals: readonly { readonly code: string; readonly reason: string }[]
 }
 
@@ -58,16 +61,16 @@ export interface RegionStep {
   readonly pageSize: number
   readonly pageCount: number
   readonly nodes: readonly number[]
-  /** The share of it that is on huge pages, by smaps: 0 to 1. */
+  /** The share of the region that is on huge pages, from smaps: 0 to 1. */
   readonly hugeShare: number
-  /** Better pages that it did not get, and why. */
+  /** Better pages that the region did not get, and the reasons. */
   readonly passedOver: readonly { readonly pages: string; readonly code: string; readonly reason: string }[]
-  /** To allocate and populate. */
+  /** The time to allocate and populate the region. */
   readonly milliseconds: number
 }
 
 export interface PhysicalStep {
-  /** How many pages are in each state. */
+  /** The number of pages in each state. */
   readonly states: Readonly<Record<'present' | 'swapped' | 'hidden' | 'absent', number>>
   readonly milliseconds: number
   /** null when physical addresses are hidden. */
@@ -87,24 +90,24 @@ export interface BytesStep {
 
 export interface WorkerStep {
   readonly thread: number
-  /** The size of what was handed over. */
+  /** The size of the handle in its serialized form. */
   readonly handleBytes: number
-  /** Where the worker saw the region. */
+  /** The address of the region in the worker. */
   readonly address: bigint
   /** 32-bit words that the worker did not read as they were written here. */
   readonly differencesThere: number
   /** 32-bit words that were not read here as the worker had written them. */
   readonly differencesHere: number
-  /** To attach, read all and write all, in the worker. */
+  /** The worker's time to attach, to read everything and to write everything. */
   readonly milliseconds: number
 }
 
 export interface DeviceStep {
   /** 'rxe0', 'loopback0' */
   readonly name: string
-  /** 'verbs' for a real one, 'loopback' for the one in this process. */
+  /** 'verbs' for a real device, 'loopback' for the device in this process. */
   readonly kind: 'verbs' | 'loopback'
-  /** Devices that come before it and could not be used, and why. */
+  /** Devices that come before this one and could not be used, and the reasons. */
   readonly passedOver: readonly { readonly device: string; readonly code: string; readonly reason: string }[]
   readonly registration: {
     readonly bytes: number
@@ -115,9 +118,9 @@ export interface DeviceStep {
   readonly write: {
     readonly bytes: number
     readonly requests: number
-    /** 32-bit words of the region that are not as they were to be written. */
+    /** 32-bit words of the region that differ from what was written. */
     readonly differences: number
-    /** From posting to completion, all requests together. */
+    /** The time from posting to completion, for all requests together. */
     readonly milliseconds: number
   }
 }

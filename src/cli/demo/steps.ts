@@ -23,7 +23,7 @@ import type {
 
 // Each step does one thing of the demo and returns what it measured.
 
-/** What the main thread writes, and what the worker answers. */
+/** The seed of the main thread's pattern, and that of the worker's answer. */
 const ours = 0x5eed
 const theirs = 0xfeed
 
@@ -88,7 +88,9 @@ export function translate(region: Region): { readonly translation: Translation; 
   return { translation, step: { states, milliseconds, runs: exact, pageTables } }
 }
 
-/** The largest pages that runs are made of: a device may take them whatever the processor has. */
+/**
+ * The largest page size that divides all runs. A device may use such pages even if the processor has none of that size.
+ */
 function largestPage(runs: readonly Run[]): number {
   const bits = runs.reduce((all, { physicalAddress, length }) => all | BigInt(physicalAddress) | BigInt(length), 0n)
   return Number(bits & -bits)
@@ -122,7 +124,7 @@ export function verify(translation: Translation): VerificationStep {
   return { pages: translation.pageCount, moved: movedPages, milliseconds: performance.now() - begin }
 }
 
-/** Which commands would have given better pages, or physical addresses. */
+/** The commands that would give better pages, or physical addresses. */
 export function advise(region: Region, physical: PhysicalStep): Advice[] {
   const [best] = region.passedOver
   const missing = [
@@ -131,7 +133,7 @@ export function advise(region: Region, physical: PhysicalStep): Advice[] {
   ]
   if (missing.length === 0) return []
   if (process.geteuid?.() !== 0) {
-    // Root's demo reserves what it needs for its own run, and sees where the pages are.
+    // As root, the demo borrows the pages that it needs, and sees physical addresses.
     const isScript = process.env.npm_lifecycle_event === 'demo'
     const command = isScript ? 'npm run demo' : `${process.argv.slice(0, 2).join(' ')} demo`
     return [{ gives: missing.join(' and '), command: `sudo ${command}` }]

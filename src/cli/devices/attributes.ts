@@ -3,10 +3,10 @@ import { formatSize } from '../../sizes.js'
 import { formatCount } from '../output.js'
 import type { PortReport } from './read.js'
 
-/** A name as ibv_devinfo -v has it, and its value. */
+/** A name as ibv_devinfo -v writes it, and its value. */
 type Line = readonly [name: string, value: string]
 
-/** What `--verbose` adds about a device, in the words and the order of ibv_devinfo(1). */
+/** The lines that `--verbose` adds about a device, with the names and in the order of ibv_devinfo(1). */
 export function attributeLines(attributes: DeviceAttributes): Line[] {
   const counts: readonly (readonly [string, number])[] = [
     ['max_qp', attributes.maxQueuePairs],
@@ -40,7 +40,7 @@ export function attributeLines(attributes: DeviceAttributes): Line[] {
   ]
 }
 
-/** The same about a port. */
+/** The lines that `--verbose` adds about a port. */
 export function portLines(port: PortReport): Line[] {
   return [
     ['max_msg_sz', formatSize(port.maxMessageSize)],

@@ -9,7 +9,10 @@ import type {
 import type { Device } from '../../rdma/device.js'
 import { listDevices, openDevice } from '../../rdma/devices/open-device.js'
 
-/** What `pinfold devices --json` prints. Sizes are bytes, 64-bit masks bigints; null is 'there is none', or 'not told'. */
+/**
+ * The report of `pinfold devices --json`. Sizes are bytes, and 64-bit masks are bigints. null means that there is no
+ * value, or that it is not known.
+ */
 export interface DevicesReport {
   readonly schema: 'pinfold/devices/1'
   readonly devices: readonly DeviceReport[]
@@ -17,13 +20,13 @@ export interface DevicesReport {
 
 export interface DeviceReport {
   readonly name: string
-  /** 'verbs', or 'loopback' for the one that is in each process. */
+  /** 'verbs' for a real device, 'loopback' for the device that each process contains. */
   readonly kind: 'verbs' | 'loopback'
   readonly guid: string
   readonly transport: string
   readonly nodeType: string
   readonly numaNode: number | null
-  /** Why it could not be asked; what follows is null then. */
+  /** The reason why the device could not be queried. If there is one, all following fields are null. */
   readonly error: { readonly code: string; readonly message: string; readonly hint: string | null } | null
   readonly forkStatus: ForkStatus | null
   readonly attributes: DeviceAttributes | null
@@ -32,14 +35,14 @@ export interface DeviceReport {
 
 export interface PortReport extends PortAttributes {
   readonly gidTable: readonly (Omit<GidEntry, 'port' | 'interface'> & { readonly interface: string | null })[]
-  /** The entry that connections use unless they name one. */
+  /** The index of the entry that connections use unless they name another one. */
   readonly bestGid: number | null
 }
 
 /**
- * Opens each device, asks it, and closes it. What one of several refuses is told in its place.
+ * Opens each device, queries it, and closes it. If one of several devices fails, its report contains the error.
  *
- * @throws PinfoldError what `openDevice(name)` refuses, when one is named; what libibverbs fails with
+ * @throws PinfoldError the errors of `openDevice(name)`, if a device is named; the errors of libibverbs
  */
 export function readDevices(name?: string): DevicesReport {
   const listed = listDevices()

@@ -5,10 +5,10 @@ import type { DeviceReport, DevicesReport, PortReport } from './read.js'
 
 const labelWidth = 11
 
-/** What the person asked for. */
+/** The words of the command line that change the text. */
 export interface DevicesView {
   readonly verbose: boolean
-  /** Not one by its name. */
+  /** True if no device was named. */
   readonly all: boolean
 }
 
@@ -24,7 +24,7 @@ function renderDevice(device: DeviceReport, paint: Paint, isVerbose: boolean): s
   const { name, kind, guid, transport, nodeType, numaNode, error, attributes, forkStatus, ports } = device
   const line = (label: string, text: string) => `  ${paint(pad(label, labelWidth), 'cyan')}${text}`
   const where = [
-    kind === 'loopback' ? 'in this process, and in every other one its own' : `${transport} ${nodeType}`,
+    kind === 'loopback' ? 'in this process; every process has its own' : `${transport} ${nodeType}`,
     ...(numaNode === null ? [] : [`NUMA node ${numaNode}`]),
     ...(attributes?.firmware ? [`firmware ${attributes.firmware}`] : []),
   ]
@@ -46,11 +46,11 @@ function renderDevice(device: DeviceReport, paint: Paint, isVerbose: boolean): s
   return lines.join('\n')
 }
 
-/** What becomes of registered memory when this process forks. Regions are kept out of forks in any case. */
+/** The effect of a fork of this process on registered memory. Regions are kept out of forks in any case. */
 const forkNotes = {
   enabled: 'enabled: registered memory survives a fork of the process',
   disabled:
-    'disabled: only regions are safe in a process that forks; ibv_fork_init and RDMAV_FORK_SAFE do it for the rest',
+    'disabled: only regions are safe in a process that forks; ibv_fork_init or RDMAV_FORK_SAFE protects the rest',
   unneeded: 'unneeded: a fork takes no pinned page away from this process',
   unknown: 'unknown: this libibverbs is too old to tell; regions are safe',
 } as const
@@ -65,7 +65,7 @@ function describeOnDemand({ supported, implicit, rc, uc, ud }: DeviceAttributes[
   const told = kinds.filter(([, operations]) => operations.length > 0)
   return [
     ...told.map(([type, operations]) => `${type}: ${operations.join(', ')}`),
-    ...(implicit ? ['also of the whole address space at once'] : []),
+    ...(implicit ? ['also for the whole address space at once'] : []),
   ]
 }
 
@@ -93,7 +93,7 @@ function renderPort(
 
 function renderGids({ gidTable, bestGid }: PortReport, paint: Paint): string {
   const indent = ' '.repeat(labelWidth + 2)
-  if (gidTable.length === 0) return `${indent}${paint('no GID: bring its network interface up', 'yellow')}`
+  if (gidTable.length === 0) return `${indent}${paint('no GID: bring the network interface of this port up', 'yellow')}`
   const rows = gidTable.map(({ index, gid, type, interface: name }) => [
     `${index}`,
     gid,

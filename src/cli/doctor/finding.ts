@@ -1,26 +1,27 @@
 /**
- * What a finding says. `ok`: as it should be. `info`: a fact that pleases one program and not another. `warn`: pinfold
- * works, with less. `fail`: a part of pinfold cannot work. `unknown`: could not be seen from here.
+ * The status of a finding. `ok`: as it should be. `info`: a fact that matters for some programs and not for others.
+ * `warn`: pinfold works, but a part of it is limited. `fail`: a part of pinfold cannot work. `unknown`: the check
+ * cannot be made from here.
  */
 export type FindingStatus = 'ok' | 'info' | 'warn' | 'fail' | 'unknown'
 
-/** One thing that doctor looked at. */
+/** The result of one check of doctor. */
 export interface Finding {
-  /** Stable: `group.check`, with the page size or node after it where there are several. */
+  /** A stable name: `group.check`, followed by the page size or the node if there are several. */
   readonly id: string
   readonly status: FindingStatus
-  /** What was seen, on one line. */
+  /** The text about what was seen, on one line. */
   readonly seen: string
-  /** The exact command that mends it, where a command does. */
+  /** The exact command that repairs the problem, if there is one. */
   readonly mend?: string
-  /** The same as numbers and names, for programs. Bytes and counts are numbers; null is 'no limit'. */
+  /** The same as values for programs. Sizes are bytes. null means that there is no limit, or no value. */
   readonly values?: Readonly<Record<string, unknown>>
 }
 
-/** Looks at one group of things. What it found before it threw still counts. */
+/** Checks one group. If it throws, the findings before that still count. */
 export type Examination = () => Iterable<Finding>
 
-/** A finding's parts, with `mend` and `values` left out where there are none. */
+/** Makes a finding. `mend` and `values` are left out if they are undefined. */
 export function finding(
   id: string,
   status: FindingStatus,
@@ -30,7 +31,7 @@ export function finding(
   return { id, status, seen, ...(mend === undefined ? {} : { mend }), ...(values === undefined ? {} : { values }) }
 }
 
-/** A limit or size that may be Infinity, which JSON does not know: null is 'no limit'. */
+/** A limit or size for JSON, which has no Infinity: null means that there is no limit. */
 export function finiteOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null
 }

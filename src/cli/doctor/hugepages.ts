@@ -6,10 +6,13 @@ import { formatCount, formatCounted } from '../output.js'
 import { sudo, writeCommand } from '../shell-command.js'
 import { type Finding, finding } from './finding.js'
 
-/** How much a mend reserves where there is nothing: enough for the demo and a first program, little for a machine. */
+/**
+ * The memory that a suggested command reserves if no pages are available: enough for the demo and a first program, and
+ * little for a machine.
+ */
 const firstReservation = 128 * MiB
 
-/** The hugepage pools per size and node, and the hugetlbfs mounts. */
+/** Checks the hugepage pools by size and node, and the hugetlbfs mounts. */
 export function* examineHugepages(): Iterable<Finding> {
   const pools = readPools()
   const wholes = pools.filter(({ node }) => node === undefined)
@@ -21,13 +24,17 @@ export function* examineHugepages(): Iterable<Finding> {
   for (const pool of wholes) {
     const nodes = pools.filter(({ pageSize, node }) => pageSize === pool.pageSize && node !== undefined)
     yield examinePool(pool, nodes, nothingFree && pool.pageSize === defaultHugepageSize())
-    // One node's pool is the machine's; with several, a program bound to one of them cares for that one's.
+    // A single node's pool is the same as the machine's. With several nodes, a program that is bound to one of them
+    // needs the pool of that node.
     if (nodes.length > 1) yield* nodes.map(examineNodePool)
   }
   yield examineMounts()
 }
 
-/** Pages that a new mapping can have: free, not promised to another, or to be made on demand. */
+/**
+ * The pages that a new mapping can get: free pages that are not promised to another mapping, and pages that can be made
+ * on demand.
+ */
 function available({ free, reserved = 0, overcommit = 0, surplus }: HugepagePool): number {
   return free - reserved + Math.max(0, overcommit - surplus)
 }
@@ -71,7 +78,7 @@ function examineMounts(): Finding {
     return finding('hugepages.mounts', 'ok', seen.join(', '), { values })
   }
   const pageSize = defaultHugepageSize()
-  return finding('hugepages.mounts', 'info', 'no hugetlbfs mounted: pinfold needs none (memfd), DPDK by default does', {
+  return finding('hugepages.mounts', 'info', 'no hugetlbfs is mounted: pinfold needs none, DPDK needs one by default', {
     mend:
       pageSize === undefined
         ? undefined

@@ -7,8 +7,8 @@ const groupRoot = '/sys/kernel/iommu_groups'
 const tableRoot = '/sys/firmware/acpi/tables'
 
 /**
- * Whether devices reach memory through an IOMMU, and as what: in an `identity` domain a bus address is the physical
- * address, in a `DMA` or `DMA-FQ` domain only what a driver mapped is reachable.
+ * Checks whether devices reach memory through an IOMMU, and in which kinds of domains. In an `identity` domain, a bus
+ * address is the physical address. In a `DMA` or `DMA-FQ` domain, only memory that a driver mapped can be reached.
  * Source: Documentation/ABI/testing/sysfs-kernel-iommu_groups.
  */
 export function* examineIommu(): Iterable<Finding> {
@@ -23,22 +23,35 @@ export function* examineIommu(): Iterable<Finding> {
   if (groups.length > 0) {
     const domains = Object.entries(types).map(([type, count]) => `${count} ${type}`)
     const unit = units.length > 0 ? ` (${units.join(', ')})` : ''
-    yield finding('iommu.groups', 'ok', `on${unit}: ${groups.length} groups, domains ${domains.join(', ')}`, { values })
+    yield finding(
+      'iommu.groups',
+      'ok',
+      `on${unit}: ${groups.length} ${groups.length === 1 ? 'group' : 'groups'}, domains ${domains.join(', ')}`,
+      { values },
+    )
     return
   }
   const [option, table] = firmwareIommu()
-  const seen = 'off: devices use physical addresses, and nothing guards memory from them'
+  const seen = 'off: devices use physical addresses, and nothing protects memory from them'
   if (option === undefined) {
-    yield finding('iommu.groups', 'info', `${seen}; the firmware offers none`, { values })
+    yield finding('iommu.groups', 'info', `${seen}; the firmware offers no IOMMU`, { values })
     return
   }
-  yield finding('iommu.groups', 'info', `${seen}; the firmware offers one (${table}): boot with ${option} iommu=pt`, {
-    values,
-    mend: kernelOptionCommand(`${option} iommu=pt`, 'iommu'),
-  })
+  yield finding(
+    'iommu.groups',
+    'info',
+    `${seen}; the firmware offers an IOMMU (${table}): boot with ${option} iommu=pt`,
+    {
+      values,
+      mend: kernelOptionCommand(`${option} iommu=pt`, 'iommu'),
+    },
+  )
 }
 
-/** The kernel option that switches on the IOMMU of the ACPI table found: DMAR is Intel's, IVRS AMD's. */
+/**
+ * The kernel option that switches the machine's IOMMU on, and the ACPI table that announces the IOMMU: DMAR is Intel's,
+ * IVRS is AMD's.
+ */
 function firmwareIommu(): [option: string, table: string] | [] {
   if (existsSync(`${tableRoot}/DMAR`)) return ['intel_iommu=on', 'DMAR']
   if (existsSync(`${tableRoot}/IVRS`)) return ['amd_iommu=on', 'IVRS']

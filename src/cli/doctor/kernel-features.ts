@@ -4,13 +4,13 @@ import { type Finding, type FindingStatus, finding } from './finding.js'
 interface FeatureCheck {
   readonly feature: keyof KernelFeatures
   readonly id: string
-  /** The kernel's own name of it. */
+  /** The kernel's own name for the feature. */
   readonly name: string
-  /** What pinfold does with it. */
+  /** The use that pinfold makes of it. */
   readonly use: string
-  /** Where it comes from: the release, and the build option where there is one. */
+  /** The kernel release and the build option that it needs, or one of them. */
   readonly since: string
-  /** What its absence means. */
+  /** The status of the finding if the feature is absent. */
   readonly absent: FindingStatus
 }
 
@@ -19,7 +19,7 @@ const checks: readonly FeatureCheck[] = [
     feature: 'populateWrite',
     id: 'kernel.populate-write',
     name: 'MADV_POPULATE_WRITE',
-    use: 'a shortage is an error, never a SIGBUS',
+    use: 'an error in place of a SIGBUS when memory is short',
     since: 'Linux 5.14',
     absent: 'fail',
   },
@@ -73,13 +73,16 @@ const checks: readonly FeatureCheck[] = [
   },
 ]
 
-/** The kernel features that pinfold uses, each tried. No command mends their absence: another kernel does. */
+/**
+ * Checks the kernel features that pinfold uses, by trying each. There is no command to repair a missing feature: it
+ * needs another kernel.
+ */
 export function* examineKernelFeatures(): Iterable<Finding> {
   const found = kernelFeatures()
   for (const { feature, id, name, use, since, absent } of checks) {
     const values = { feature: name, available: found[feature] }
     yield found[feature]
       ? finding(id, 'ok', `${name}: ${use}`, { values })
-      : finding(id, absent, `no ${name} (${since}), so not: ${use}`, { values })
+      : finding(id, absent, `no ${name} (needs ${since}); pinfold uses it for: ${use}`, { values })
   }
 }

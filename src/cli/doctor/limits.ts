@@ -6,10 +6,10 @@ import { capabilities, memlockLimit, processMemory } from '../../system/process-
 import { sudo, writeCommand } from '../shell-command.js'
 import { type Finding, finding, finiteOrNull } from './finding.js'
 
-/** Below this, a limit is told as a warning: one region of the demo's size would not fit. */
+/** If a limit leaves less than this, the finding is a warning: a region of the demo's size would not fit. */
 const enough = 64 * MiB
 
-/** The limits on this process and on its cgroups. They are inherited: a program started from here has the same. */
+/** Checks the limits on this process and on its cgroups. A program that is started from here inherits them. */
 export function* examineLimits(): Iterable<Finding> {
   yield examineMemlock()
   const pageSizes = hugetlbPageSizes()
@@ -17,7 +17,10 @@ export function* examineLimits(): Iterable<Finding> {
   yield examineMemoryLimits()
 }
 
-/** RLIMIT_MEMLOCK: what mlock and the registration with RDMA devices count against; hugetlb pages themselves do not. */
+/**
+ * Checks RLIMIT_MEMLOCK. Memory that is locked by mlock or registered with RDMA devices counts against it. Hugetlb
+ * pages count only when they are registered.
+ */
 function examineMemlock(): Finding {
   const { soft, hard } = memlockLimit()
   const { locked, pinned } = processMemory()
@@ -32,7 +35,7 @@ function examineMemlock(): Finding {
   return finding('limits.memlock', 'warn', `${seen}: mlock and RDMA registration stop there`, { mend, values })
 }
 
-/** For the shell that it is typed into, so for what is started from there. */
+/** The command raises the limit of the shell that it is typed into, and so of the programs that this shell starts. */
 function prlimitCommand(): string {
   return `${sudo}prlimit --pid $$ --memlock=unlimited:unlimited`
 }
@@ -55,7 +58,10 @@ function examineMemoryLimits(): Finding {
   return { ...found, seen: `${found.seen}; hugetlb pages count too (memory_hugetlb_accounting)` }
 }
 
-/** The tightest limit of this process's cgroup and its ancestors; a warning when less than `wanted` is left of it. */
+/**
+ * Checks the tightest limit of this process's cgroup and its ancestors. The finding is a warning if less than `wanted`
+ * is left.
+ */
 function examineCgroup(id: string, limits: readonly CgroupLimit[], wanted: number): Finding {
   const values = {
     limits: limits.map(({ path, limit, usage, kind }) => ({ path, limit, usage, kind })),
@@ -63,10 +69,10 @@ function examineCgroup(id: string, limits: readonly CgroupLimit[], wanted: numbe
   const [tightest] = limits
   if (tightest === undefined) return finding(id, 'ok', 'no limit', { values })
   const { file, limit, usage } = tightest
-  const seen = `${formatSize(usage)} of ${formatSize(limit)} used, by ${file}`
+  const seen = `${formatSize(usage)} of ${formatSize(limit)} used (limit in ${file})`
   if (room(tightest) >= wanted) return finding(id, 'ok', seen, { values })
   const most = Math.max(2 * limit, usage + enough)
-  // A limit beyond the memory that is there would promise what nobody has.
+  // A limit above the memory of the machine would promise memory that does not exist.
   const mend = writeCommand(file, Math.max(usage + enough, Math.min(most, totalmem())))
   return finding(id, 'warn', seen, { mend, values })
 }

@@ -5,14 +5,14 @@ import { allowedNodes, hasNuma, numaNodes } from '../../system/numa.js'
 import { type Finding, finding } from './finding.js'
 import { detectVirtualMachine, readMachineSigns } from './virtual-machine.js'
 
-/** What machine this is. Nothing here needs pinfold's native part. */
+/** Checks the machine itself. Nothing here needs pinfold's native part. */
 export function* examineMachine(): Iterable<Finding> {
   yield examineKernel()
   yield examineVirtualMachine()
   yield examineNodes()
 }
 
-/** The oldest kernel with MADV_POPULATE_WRITE (madvise(2)), by which a shortage is an error and never a SIGBUS. */
+/** The oldest kernel with MADV_POPULATE_WRITE (madvise(2)). With it, a shortage is an error and never a SIGBUS. */
 const oldestKernel = [5, 14] as const
 
 function examineKernel(): Finding {
@@ -53,7 +53,7 @@ function examineNodes(): Finding {
   const shut = nodes.filter(({ node, memory }) => memory > 0 && !allowed.includes(node))
   if (shut.length > 0) {
     const list = formatIndexList(shut.map(({ node }) => node))
-    return finding('machine.numa', 'warn', `${seen.join('; ')}; this process's cpuset shuts out node ${list}`, {
+    return finding('machine.numa', 'warn', `${seen.join('; ')}; this process's cpuset excludes node ${list}`, {
       values,
     })
   }

@@ -2,7 +2,10 @@ import { formatSize } from '../../sizes.js'
 import { basePageSize } from '../../system/page-sizes.js'
 import { type Finding, finding } from './finding.js'
 
-/** That this file is loaded at all says that the addon is: examinations.ts tells when it is not. */
+/**
+ * Reports the native part. This file can only be loaded if the addon can; otherwise examinations.ts reports the
+ * problem.
+ */
 export function* examineNativePart(): Iterable<Finding> {
   const { napi = '', modules } = process.versions
   yield finding('native.addon', 'ok', `loaded: Node ${process.version}, Node-API ${napi}`, {

@@ -4,7 +4,7 @@ import { capabilityHint } from '../../translate/unknown-page.js'
 import { inspectPage } from '../../translate/virt-to-phys.js'
 import { type Finding, finding } from './finding.js'
 
-/** What this process may do: by its capabilities, and by trying. */
+/** Checks what this process may do, by its capabilities and by trying. */
 export function* examinePrivileges(): Iterable<Finding> {
   yield examineSysAdmin()
   yield examineIpcLock()
@@ -23,7 +23,7 @@ function examineSysAdmin(): Finding {
       })
 }
 
-/** One command for all that is missing: setcap(8) replaces what a file had. */
+/** One command for all missing capabilities, since setcap(8) replaces those that a file had. */
 function capabilityCommand(...more: readonly 'DAC_READ_SEARCH'[]): string {
   const held = capabilities()
   const missing = (['SYS_ADMIN', 'IPC_LOCK', ...more] as const).filter((name) => !held.has(`CAP_${name}`))
@@ -37,14 +37,17 @@ function examineIpcLock(): Finding {
     return finding('privileges.ipc-lock', 'ok', 'CAP_IPC_LOCK: memory may be locked without limit', { values })
   }
   const isUnlimited = memlockLimit().soft === Number.POSITIVE_INFINITY
-  const seen = isUnlimited ? 'not needed: RLIMIT_MEMLOCK is unlimited' : 'RLIMIT_MEMLOCK holds (see limits.memlock)'
+  const seen = isUnlimited ? 'not needed: RLIMIT_MEMLOCK is unlimited' : 'RLIMIT_MEMLOCK applies (see limits.memlock)'
   return finding('privileges.ipc-lock', isUnlimited ? 'ok' : 'info', `no CAP_IPC_LOCK; ${seen}`, {
     mend: isUnlimited ? undefined : capabilityCommand(),
     values,
   })
 }
 
-/** Tried on a page of our own: capabilities do not tell it all (a user namespace's are none here). */
+/**
+ * Tries it on a page of our own, since capabilities do not tell everything: those of a user namespace do not count
+ * here.
+ */
 function examinePageFrameNumbers(): Finding {
   const page = inspectPage(new Uint8Array(1).fill(1))
   const values = { state: page.state }
@@ -72,7 +75,7 @@ function whyUnreadable(path: string): string | undefined {
   try {
     const file = openSync(path, 'r')
     try {
-      // The word of page frame 0: the files are read in whole words.
+      // This is the word of page frame 0. The files are read in whole words.
       readSync(file, new BigUint64Array(1))
       return undefined
     } finally {

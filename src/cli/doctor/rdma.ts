@@ -6,7 +6,10 @@ import { examineMemlock } from './rdma/memlock.js'
 import { examineModules } from './rdma/modules.js'
 import { examineNodes } from './rdma/nodes.js'
 
-/** RDMA is optional: without it everything but real devices works, and the loopback does; so nothing here fails. */
+/**
+ * Checks RDMA. RDMA is optional: without it everything except real devices works, the loopback included. So no finding
+ * here is a `fail`.
+ */
 export function* examineRdma(): Iterable<Finding> {
   yield examineLibrary()
   yield examineModules()

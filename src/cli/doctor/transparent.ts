@@ -5,7 +5,7 @@ import { type Finding, finding } from './finding.js'
 
 const root = '/sys/kernel/mm/transparent_hugepage'
 
-/** How the kernel gives transparent huge pages. Source: Documentation/admin-guide/mm/transhuge.rst. */
+/** Checks how the kernel gives transparent huge pages. Source: Documentation/admin-guide/mm/transhuge.rst. */
 export function* examineTransparentPages(): Iterable<Finding> {
   const pageSize = transparentPageSize()
   const { enabled, shmem, defrag } = transparentModes()
@@ -20,7 +20,7 @@ export function* examineTransparentPages(): Iterable<Finding> {
         values,
       })
     : finding('thp.enabled', 'ok', `${enabled}, ${formatSize(pageSize)}, defrag ${defrag}`, { values })
-  // MADV_COLLAPSE makes huge pages of a memfd in every mode but deny.
+  // MADV_COLLAPSE makes huge pages of a memfd in every mode except 'deny'.
   yield shmem === 'deny'
     ? finding('thp.shmem', 'warn', 'deny: a shared region gets base pages', {
         mend: writeCommand(`${root}/shmem_enabled`, 'advise'),

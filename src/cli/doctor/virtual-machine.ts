@@ -1,33 +1,35 @@
 import { listKernelDirectory, readKernelFile } from '../../system/kernel-files.js'
 
-/** What the machine says of itself, each part as its file has it. */
+/** The facts by which a virtual machine is recognized. Each is the content of a kernel file. */
 export interface MachineSigns {
   /** /proc/cpuinfo. On x86 the `hypervisor` flag (CPUID 1, ECX bit 31) is set for every guest. */
   readonly cpuinfo: string
   /** /sys/hypervisor/type: 'xen' in a Xen guest, and in its dom0. */
   readonly hypervisorType: string | undefined
-  /** What the firmware says on machines that have a device tree: arm64 and others. */
+  /** The facts of the firmware on machines that have a device tree: arm64 and others. */
   readonly deviceTree: DeviceTreeSigns
-  /** Vendor and product out of the DMI table. */
+  /** Vendor and product from the DMI table. */
   readonly dmi: string
 }
 
-/** What /proc/device-tree says; undefined and none where the machine has no such tree. */
+/** The facts in /proc/device-tree. They are undefined or empty if the machine has no such tree. */
 export interface DeviceTreeSigns {
   /** hypervisor/compatible: 'linux,kvm', 'xen,xen-4.17', 'vmware'. */
   readonly hypervisor: string | undefined
   /**
-   * compatible: the machine's own kind, the most particular first; 'linux,dummy-virt' is a virtual one
-   * of QEMU, kvmtool, crosvm and others.
+   * compatible: the kinds of the machine, the most specific first. 'linux,dummy-virt' is a virtual machine of QEMU,
+   * kvmtool, crosvm and others.
    */
   readonly machine: readonly string[]
-  /** The names at the root: 'fw-cfg@9020000' is how QEMU's firmware hands files in. */
+  /**
+   * The names at the root of the tree. 'fw-cfg@9020000' is the interface by which QEMU passes files to the firmware.
+   */
   readonly nodes: readonly string[]
-  /** Whether the PowerPC firmware tells of a partition (ibm,partition-name) and not of QEMU. */
+  /** True if the PowerPC firmware names a partition (ibm,partition-name), and not QEMU. */
   readonly isPowerPartition: boolean
 }
 
-/** Names that firmware of virtual machines puts into its DMI table, with what they mean (systemd-detect-virt(1)). */
+/** Names that the firmware of virtual machines puts into its DMI table, and their meanings (systemd-detect-virt(1)). */
 const dmiNames: readonly (readonly [pattern: RegExp, name: string])[] = [
   [/Amazon EC2/, 'Amazon EC2'],
   [/Google Compute Engine/, 'Google Compute Engine'],
@@ -43,10 +45,10 @@ const dmiNames: readonly (readonly [pattern: RegExp, name: string])[] = [
 ]
 
 /**
- * Which virtual machine this is: a name, 'unnamed' when only the processor says so, undefined on bare metal.
+ * The name of the virtual machine; 'unnamed' if its name is not known, undefined on bare metal.
  *
- * On x86 the processor's flag decides and the rest gives the name, since a bare-metal cloud machine carries the cloud's
- * DMI names as well; elsewhere the device tree or the DMI name is all there is.
+ * On x86 the processor's flag decides, and the other facts give the name. A cloud's bare-metal machine contains the
+ * cloud's DMI names, too. Other processors have no such flag, so that only the device tree and the DMI names can tell.
  */
 export function detectVirtualMachine({ cpuinfo, hypervisorType, deviceTree, dmi }: MachineSigns): string | undefined {
   const isX86 = /^flags\s*:/m.test(cpuinfo)
@@ -57,7 +59,7 @@ export function detectVirtualMachine({ cpuinfo, hypervisorType, deviceTree, dmi 
   return ofDeviceTree(deviceTree) ?? (isX86 ? 'unnamed' : undefined)
 }
 
-/** In the order and by the names of systemd's detect_vm_device_tree (src/basic/virt.c). */
+/** The order and the names are those of systemd's detect_vm_device_tree (src/basic/virt.c). */
 function ofDeviceTree({ hypervisor, machine, nodes, isPowerPartition }: DeviceTreeSigns): string | undefined {
   if (hypervisor !== undefined) {
     if (hypervisor.includes('xen')) return 'Xen'
@@ -71,7 +73,7 @@ function ofDeviceTree({ hypervisor, machine, nodes, isPowerPartition }: DeviceTr
   return machine.includes('linux,dummy-virt') ? 'unnamed' : undefined
 }
 
-/** @param root the folder that has /proc and /sys; '' is this machine's */
+/** @param root the folder that contains /proc and /sys; '' is this machine's root */
 export function readMachineSigns(root = ''): MachineSigns {
   const names = ['sys_vendor', 'product_name', 'board_vendor', 'bios_vendor']
   const dmi = `${root}/sys/class/dmi/id`
@@ -84,7 +86,7 @@ export function readMachineSigns(root = ''): MachineSigns {
   }
 }
 
-/** A property is a file, its strings end with a zero each; a node is a folder. */
+/** Reads a device tree. A property is a file, in which each string ends with a zero byte. A node is a folder. */
 function readDeviceTree(tree: string): DeviceTreeSigns {
   const strings = (name: string) => (readKernelFile(`${tree}/${name}`) ?? '').split('\0').filter((part) => part !== '')
   const nodes = listKernelDirectory(tree)

@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { PinfoldError } from '../../errors.js'
 import { quoteWords, sudo } from '../shell-command.js'
 
-/** Where the system's own programs are: never a folder that the caller's PATH put first, since this runs as root. */
+/** The folders of the system's own programs. The caller's PATH is not used, since these programs run as root. */
 export const systemPath = '/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** Runs mount(8) or umount(8). No shell: each word reaches it as it is. */
+/** Runs mount(8) or umount(8), without a shell: the program receives each word unchanged. */
 export function runMountCommand(words: readonly [command: 'mount' | 'umount', ...words: string[]]): void {
   const [command, ...rest] = words
   const hint = `${sudo}${quoteWords(words)}`
@@ -21,7 +21,7 @@ export function runMountCommand(words: readonly [command: 'mount' | 'umount', ..
     })
   }
   if (status === 0) return
-  // util-linux says 'must be superuser', busybox and a mount in a container 'permission denied'
+  // util-linux says 'must be superuser'; busybox, and a mount in a container, say 'permission denied'.
   const isDenied = /superuser|permission denied|not permitted/i.test(stderr)
   const [sentence = `${command} ended with ${status}`] = stderr.trim().split('\n')
   throw new PinfoldError(sentence.replace(/\.$/, ''), {

@@ -13,14 +13,17 @@ import { runMountCommand } from './mount-command.js'
 import { type HugetlbMount, readHugetlbMounts, readMountState, readMounts } from './mounts.js'
 import { type Owner, parseOwner } from './owner.js'
 
-/** Mounts a hugetlbfs. pinfold needs none; programs that name their hugepages by file do, DPDK by default among them. */
+/**
+ * Mounts a hugetlbfs. pinfold itself needs none. Programs that name their hugepages by file need one, as DPDK does by
+ * default.
+ */
 export const mount = defineCommand({
   meta: { name: 'mount', description: 'Mount a hugetlbfs, with page size, limits and owner' },
   args: {
-    path: { type: 'positional', description: 'The folder; made when it is not there', default: '/dev/hugepages' },
-    'page-size': { type: 'string', description: "Page size: 2MiB, 1GiB, … (else the machine's default)" },
-    size: { type: 'string', description: 'The most that its files may hold: 1GiB' },
-    'min-size': { type: 'string', description: 'What it keeps reserved of the pool from now on: 128MiB' },
+    path: { type: 'positional', description: 'The folder; it is made if it does not exist', default: '/dev/hugepages' },
+    'page-size': { type: 'string', description: "Page size: 2MiB, 1GiB, … (default: the machine's default)" },
+    size: { type: 'string', description: 'The most that all its files may hold together: 1GiB' },
+    'min-size': { type: 'string', description: 'The part of the hugepage pool that it reserves from now on: 128MiB' },
     mode: { type: 'string', description: 'Permissions of its root, in octal: 0770' },
     owner: { type: 'string', description: 'Owner of its root: user or user:group, by name or number' },
     'dry-run': { type: 'boolean', description: 'Only show what would be done' },
@@ -41,7 +44,7 @@ export const mount = defineCommand({
   },
 })
 
-/** A mount as it was asked for; what is undefined is the kernel's to choose. */
+/** A mount as it was asked for. The kernel chooses each value that is undefined. */
 interface WantedMount {
   readonly path: string
   readonly pageSize: number
@@ -54,7 +57,7 @@ interface WantedMount {
 export interface MountReport {
   readonly schema: 'pinfold/hugepages-mount/1'
   readonly dryRun: boolean
-  /** false when it was mounted so before. */
+  /** False if the same mount existed before. */
   readonly changed: boolean
   readonly path: string
   readonly pageSize: number
@@ -73,9 +76,9 @@ function mountHugetlbfs(wanted: WantedMount, dryRun: boolean): MountReport {
   const report = { schema: 'pinfold/hugepages-mount/1', dryRun, path, pageSize, command, fstab } as const
   const present = readMounts().find((mount) => mount.path === path)
   if (present !== undefined) {
-    const differences = present.type === 'hugetlbfs' ? differ(wanted) : [`a ${present.type}`]
+    const differences = present.type === 'hugetlbfs' ? differ(wanted) : [`type ${present.type}`]
     if (differences.length === 0) return { ...report, changed: false }
-    throw new PinfoldError(`${path} is mounted already, as ${differences.join(', ')}`, {
+    throw new PinfoldError(`another file system is mounted on ${path}: ${differences.join(', ')}`, {
       code: 'ERR_SYSTEM',
       values: { path, differences },
       ...(present.type === 'hugetlbfs' ? { hint: `pinfold hugepages unmount ${quoteWords([path])}` } : {}),
@@ -93,7 +96,7 @@ function mountHugetlbfs(wanted: WantedMount, dryRun: boolean): MountReport {
   return { ...report, changed: true }
 }
 
-/** Numbers only, so that nothing in them can end one option and begin another. */
+/** The options of mount(8). All values are numbers, so that no value can end one option and begin another. */
 export function mountOptions({ pageSize, size, minSize, mode, owner }: Omit<WantedMount, 'path'>): string {
   const options: (readonly [name: string, value: number | string | undefined])[] = [
     ['pagesize', pageSize],
@@ -109,7 +112,10 @@ export function mountOptions({ pageSize, size, minSize, mode, owner }: Omit<Want
     .join(',')
 }
 
-/** In what the mount that is there differs from the one wanted; nothing where the wish left it open. */
+/**
+ * The properties in which the existing mount differs from the wanted one. A property that was not asked for does not
+ * count.
+ */
 function differ({ path, pageSize, size, minSize, mode, owner }: WantedMount): string[] {
   const mounted = readHugetlbMounts().find((mount) => mount.path === path)
   const state = mounted === undefined ? undefined : readMountState(mounted)
@@ -126,29 +132,29 @@ function differ({ path, pageSize, size, minSize, mode, owner }: WantedMount): st
 }
 
 /**
- * Makes sure that the folder can be mounted on: it is one, and mounting hides nothing in it; or it can be made, as far as
- * that can be told without making it.
+ * Checks that the folder can be mounted on. It must be an empty folder, since a mount hides the files in it. If it does
+ * not exist, it must be possible to make it, as far as that is known without making it.
  */
 function checkFolder(path: string): void {
   folderCall(path, () => {
     if (!isThere(path)) return checkParent(path)
     if (readdirSync(path).length === 0) return
-    throw badArgument('an empty folder, since mounting hides what is in it', path)
+    throw badArgument('an empty folder, since a mount hides the files in it', path)
   })
 }
 
-/** The nearest folder above that is there. */
+/** Checks the nearest folder above `path` that exists. */
 function checkParent(path: string): void {
   let parent = dirname(path)
   while (!isThere(parent)) parent = dirname(parent)
   if (!lstatSync(parent).isDirectory()) throw badArgument('a folder to mount on', path)
-  // Root alone may mount, and what a dry run of another user may make tells nothing.
+  // Only root may mount. In a dry run of another user, that user's rights say nothing about root's.
   if (process.geteuid?.() === 0) accessSync(parent, constants.W_OK)
 }
 
 /**
- * Makes the folder where it is not there. Returns the first folder that it made. One after another: where nobody can make
- * a folder, as in /proc, a recursive mkdirSync never ends.
+ * Makes the folder if it does not exist, and returns the first folder that it made. It makes one folder after another:
+ * where no folder can be made, as in /proc, a recursive mkdirSync never ends.
  */
 function makeFolder(path: string): string | undefined {
   if (isThere(path)) return undefined
@@ -157,7 +163,7 @@ function makeFolder(path: string): string | undefined {
   return above ?? path
 }
 
-/** What lies below a plain file is not there either. */
+/** True if the path exists. A path below a plain file does not. */
 function isThere(path: string): boolean {
   try {
     return lstatSync(path, { throwIfNoEntry: false }) !== undefined
@@ -218,7 +224,7 @@ function checkSizes({ pageSize, size, minSize }: WantedMount): void {
   if (minSize / pageSize <= free - reserved) return
   const missing = minSize / pageSize - free + reserved
   throw new PinfoldError(
-    `${minSize / pageSize} pages of ${formatSize(pageSize)} wanted for --min-size, ${free - reserved} free`,
+    `--min-size needs ${minSize / pageSize} pages of ${formatSize(pageSize)}, and ${free - reserved} are free`,
     {
       code: 'ERR_HUGEPAGES_SHORT',
       values: { wanted: minSize / pageSize, free, reserved },
@@ -230,9 +236,12 @@ function checkSizes({ pageSize, size, minSize }: WantedMount): void {
 export function renderMount({ changed, dryRun, path, pageSize, command, fstab }: MountReport, paint: Paint): string {
   const done = dryRun ? 'would mount' : 'mounted'
   const first = changed
-    ? `${done} hugetlbfs of ${formatSize(pageSize)} pages on ${path}`
-    : `${path} is mounted so already`
-  return [first, `  ${paint(quoteWords(command), 'dim')}`, 'to mount it at boot, in /etc/fstab:', `  ${fstab}`].join(
-    '\n',
-  )
+    ? `${done} a hugetlbfs of ${formatSize(pageSize)} pages on ${path}`
+    : `the same hugetlbfs is already mounted on ${path}`
+  return [
+    first,
+    `  ${paint(quoteWords(command), 'dim')}`,
+    'to mount it at boot, add to /etc/fstab:',
+    `  ${fstab}`,
+  ].join('\n')
 }

@@ -3,7 +3,7 @@ import { GiB, KiB, MiB } from '../../sizes.js'
 import { readKernelFile } from '../../system/kernel-files.js'
 import { defaultHugepageSize } from './default-size.js'
 
-/** One line of mountinfo: where a file system is mounted, of which type, with which options of its own. */
+/** One line of mountinfo: the path of a mount, and the type and the options of its file system. */
 export interface Mount {
   readonly path: string
   readonly type: string
@@ -14,19 +14,21 @@ export interface Mount {
 export interface HugetlbMount {
   readonly path: string
   readonly pageSize: number
-  /** The most that its files may hold; undefined when only the pool limits it. */
+  /** The most bytes that all its files may hold together; undefined if only the pool limits it. */
   readonly size: number | undefined
-  /** What it keeps reserved of the pool from the mount on; undefined when nothing. */
+  /** Bytes of the pool that the mount keeps reserved from its beginning; undefined if none. */
   readonly minSize: number | undefined
 }
 
-/** A hugetlbfs as its root directory tells it. */
+/** The state of a hugetlbfs, from its root directory. */
 export interface MountState {
   /** Permission bits, as chmod(1) writes them: '0755'. */
   readonly mode: string
   readonly uid: number
   readonly gid: number
-  /** Bytes that its files may still take; undefined where no limit was set, since the kernel then tells none. */
+  /**
+   * Bytes that its files may still take; undefined if the mount has no limit, since the kernel then tells no number.
+   */
   readonly free: number | undefined
 }
 
@@ -35,12 +37,12 @@ export function readHugetlbMounts(): HugetlbMount[] {
   return hugetlbMounts(readMounts(), defaultHugepageSize())
 }
 
-/** Every mount that is not hidden by a later one on the same path. */
+/** Every mount that is not hidden by a later mount on the same path. */
 export function readMounts(): Mount[] {
   return parseMounts(readKernelFile('/proc/self/mountinfo') ?? '')
 }
 
-/** The hugetlbfs among `mounts`; one whose options name no page size has the default one. */
+/** The hugetlbfs mounts among `mounts`. If the options of a mount name no page size, it has the default size. */
 export function hugetlbMounts(mounts: readonly Mount[], defaultSize: number | undefined): HugetlbMount[] {
   const bytes = (text: string | undefined) => (text === undefined ? undefined : Number(text))
   return mounts
@@ -69,7 +71,7 @@ export function parseMounts(mountinfo: string): Mount[] {
       const [name = '', value = ''] = option.split('=')
       return [name, value]
     })
-    // A later line is a later mount, and hides an earlier one on its path.
+    // A later line is a later mount, and hides an earlier mount on the same path.
     onTop.set(path, { path, type, options: new Map(pairs) })
   }
   return [...onTop.values()]
@@ -92,7 +94,7 @@ function unescapePath(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 8)))
 }
 
-/** undefined when the mount is gone by now, or lies below a folder that this user may not enter. */
+/** The state of a mount; undefined if the mount is gone by now, or is below a folder that this user may not enter. */
 export function readMountState({ path, size }: HugetlbMount): MountState | undefined {
   try {
     const { mode, uid, gid } = statSync(path)
@@ -100,7 +102,7 @@ export function readMountState({ path, size }: HugetlbMount): MountState | undef
     const free = size === undefined ? undefined : bsize * bfree
     return { mode: `0${(mode & 0o7777).toString(8)}`, uid, gid, free }
   } catch {
-    // The mount itself is still a fact, told by mountinfo.
+    // The caller still reports the mount, since mountinfo lists it.
     return undefined
   }
 }

@@ -4,16 +4,16 @@ import { formatSize } from '../../sizes.js'
 import { readKernelFile } from '../../system/kernel-files.js'
 import { basePageSize } from '../../system/page-sizes.js'
 
-/** How many surplus pages the kernel may make on demand (nr_overcommit_hugepages), before and after. */
+/** The number of surplus pages that the kernel may make on demand (nr_overcommit_hugepages), before and after. */
 export interface OvercommitChange {
   readonly before: number
   readonly after: number
 }
 
 /**
- * Lets a pool grow on demand by up to `pages`, and does the rest; when the rest fails, the pool may grow as before.
+ * Lets a pool grow on demand by up to `pages`, and then calls `rest`. If `rest` throws, the old limit is restored.
  *
- * @throws PinfoldError `ERR_PERMISSION`, `ERR_UNSUPPORTED` for gigantic pages, and what `rest` throws
+ * @throws PinfoldError `ERR_PERMISSION`, `ERR_UNSUPPORTED` for gigantic pages, and the errors of `rest`
  */
 export function withOvercommit<T>(
   pageSize: number,
@@ -41,14 +41,14 @@ function writeOvercommit(pageSize: number, pages: number): void {
     writeKernelFile(path, `${pages}`, `sh -c 'echo ${pages} > ${path}'`)
   } catch (error) {
     if (!(error instanceof PinfoldError) || error.code !== 'ERR_UNSUPPORTED') throw error
-    // mm/hugetlb.c, nr_overcommit_hugepages_store: EINVAL for what the page allocator cannot give
+    // mm/hugetlb.c, nr_overcommit_hugepages_store: EINVAL for pages that the page allocator cannot make
     throw gigantic(pageSize, pages, error)
   }
 }
 
 /**
- * Whether the page allocator has no blocks so large. Source: proc_buddyinfo(5), which has a column for each size of block,
- * from one base page up by powers of two.
+ * True if the page allocator has no blocks of this size. Source: proc_buddyinfo(5), which has a column for each size of
+ * block: one base page and its multiples by powers of two.
  */
 function isGigantic(pageSize: number): boolean {
   const [line = ''] = (readKernelFile('/proc/buddyinfo') ?? '').split('\n')
@@ -57,6 +57,6 @@ function isGigantic(pageSize: number): boolean {
 }
 
 function gigantic(pageSize: number, pages: number, cause?: unknown): PinfoldError {
-  const message = `the kernel makes no pages of ${formatSize(pageSize)} on demand: they are gigantic`
+  const message = `the kernel cannot make pages of ${formatSize(pageSize)} on demand: they are too large for that`
   return new PinfoldError(message, { code: 'ERR_UNSUPPORTED', values: { pageSize, pages }, cause })
 }

@@ -9,13 +9,16 @@ export interface Owner {
   readonly gid: number | undefined
 }
 
-/** Names as useradd(8) allows them: never an option, a path, or a comma that would end a mount option. */
+/**
+ * Names that useradd(8) allows. Such a name is no option and no path, and contains no comma that would end a mount
+ * option.
+ */
 const name = /^[a-z_][a-z0-9_.-]*\$?$/i
 
 /**
  * Parses 'user' or 'user:group', each by name or number.
  *
- * Names are looked up by getent(1), so that those of a directory service count too.
+ * getent(1) looks names up, so that names of a directory service work, too.
  */
 export function parseOwner(word: string): Owner {
   const [user = '', group, ...rest] = word.split(':')
@@ -32,7 +35,7 @@ function lookUp(database: 'passwd' | 'group', key: string, word: string): number
   throw badArgument(`${database === 'passwd' ? 'a user' : 'a group'} that this machine knows`, key)
 }
 
-/** The name of a number, or the number itself where it has none. */
+/** The owner as 'user:group'. A number without a name stays a number. */
 export function ownerName({ uid, gid }: { readonly uid: number; readonly gid: number }): string {
   return [getent('passwd', `${uid}`) ?? `${uid}`, getent('group', `${gid}`) ?? `${gid}`]
     .map((entry) => entry.split(':')[0])
@@ -46,7 +49,7 @@ function getent(database: 'passwd' | 'group', key: string): string | undefined {
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   if (error !== undefined) {
-    throw new PinfoldError(`getent, which knows users by name, could not be run: ${error.message}`, {
+    throw new PinfoldError(`getent(1), which looks up users by name, could not be run: ${error.message}`, {
       code: 'ERR_UNSUPPORTED',
       hint: 'name the owner by number',
       cause: error,

@@ -21,27 +21,29 @@ import { lentPages } from './lent-pages.js'
 import type { OvercommitChange } from './overcommit.js'
 import type { PagesChange } from './pool-change.js'
 
-/** Where the reservation of the default page size is written. */
+/** The file to which the reservation of the default page size is written. */
 export const sysctlFile = '/etc/sysctl.d/60-pinfold-hugepages.conf'
 
-/** How a reservation outlives a boot. */
+/** How a reservation is made again at the next boot. */
 export interface Persistence {
-  /** A sysctl knows the default page size of the whole machine only; the rest is the kernel command line's. */
+  /**
+   * A sysctl can set only the default page size of the whole machine. Everything else needs the kernel command line.
+   */
   readonly by: 'sysctl' | 'kernel-command-line'
-  /** The file that was written (by sysctl), or null: no two boot loaders keep the command line in one place. */
+  /** The sysctl file, or null for the kernel command line: each boot loader keeps it in another place. */
   readonly file: string | null
-  /** What it says, or what has to be added to the kernel command line. */
+  /** The lines of the file, or the options to add to the kernel command line. */
   readonly lines: readonly string[]
   readonly written: boolean
-  /** What makes it so where pinfold does not. */
+  /** The command that does it, if pinfold does not. */
   readonly command?: string
-  /** Files that set the same and are read later, so that they win. */
+  /** Files that set the same value and are read later, so that they override this one. */
   readonly overriddenBy: readonly string[]
 }
 
 /**
- * The lines that reserve at boot what the pools hold now or, in a dry run, would hold after `changes`; without what is
- * lent for a while.
+ * Plans how to reserve at boot the pages that the pools have now or, in a dry run, would have after `changes`. Pages
+ * that are lent for a while are left out.
  */
 export function planPersistence(
   pageSize: number,
@@ -58,7 +60,7 @@ export function planPersistence(
   if (isWhole && pageSize === defaultHugepageSize()) {
     const comment = `# Hugepages of ${formatSize(pageSize)} to reserve at boot. Written by: pinfold hugepages --persist`
     const surplus = overcommit?.after ?? readPool(pageSize).overcommit ?? 0
-    // A surplus that was never set is left out: another file may set it.
+    // An overcommit that was never set is left out: another file may set it.
     const rest = surplus > 0 || overcommit !== null ? [`vm.nr_overcommit_hugepages = ${surplus}`] : []
     const lines = [comment, `vm.nr_hugepages = ${whole}`, ...rest]
     const overriddenBy = laterSettings('vm.nr_hugepages', sysctlFile)
@@ -80,21 +82,21 @@ function keptPages(pool: HugepagePool): number {
   return ownPages(pool) - lentPages(pool)
 }
 
-/** Makes sure, as far as that can be told without writing, that a plan's file can be written. */
+/** Checks that a plan's file can be written, as far as that is known without writing. */
 export function checkPersistence({ file }: Persistence): void {
   if (file === null) return
   if (existsSync(file) && !lstatSync(file).isFile()) {
     throw new PinfoldError(`${file} is not a plain file`, { code: 'ERR_SYSTEM', values: { file } })
   }
   try {
-    // What a dry run of another user may write tells nothing of root.
+    // In a dry run of another user, that user's rights say nothing about root's.
     accessSync(dirname(file), process.geteuid?.() === 0 ? constants.W_OK : constants.F_OK)
   } catch (error) {
     throw notWritten(file, error)
   }
 }
 
-/** Writes a plan's file whole or not at all. A plan for the kernel command line is only shown. */
+/** Writes a plan's file completely or not at all. A plan for the kernel command line is only shown. */
 export function writePersistence(plan: Persistence): Persistence {
   if (plan.file === null) return plan
   const temporary = `${plan.file}.${process.pid}.new`
@@ -118,8 +120,8 @@ function notWritten(file: string, error: unknown): PinfoldError {
 }
 
 /**
- * The files that set `key` and are read after `file`: by name over all folders, and /etc/sysctl.conf last. Source:
- * sysctl.d(5), sysctl(8) --system.
+ * The files that set `key` and are read after `file`. Files are read by the order of their names over all folders, and
+ * /etc/sysctl.conf is read last. Source: sysctl.d(5), sysctl(8) --system.
  */
 function laterSettings(key: string, file: string): string[] {
   const folders = ['/etc/sysctl.d', '/run/sysctl.d', '/usr/local/lib/sysctl.d', '/usr/lib/sysctl.d', '/lib/sysctl.d']
@@ -131,6 +133,6 @@ function laterSettings(key: string, file: string): string[] {
   const setters = [...later, '/etc/sysctl.conf'].filter(
     (path) => existsSync(path) && setting.test(readFileSync(path, 'utf8')),
   )
-  // 99-sysctl.conf is often a link to /etc/sysctl.conf, and /lib to /usr/lib.
+  // 99-sysctl.conf is often a link to /etc/sysctl.conf, and /lib is often a link to /usr/lib.
   return [...new Set(setters.map((path) => realpathSync(path)))]
 }

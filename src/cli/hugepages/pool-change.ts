@@ -23,9 +23,9 @@ export interface PagesChange {
 
 export interface ChangeRequest {
   readonly pageSize: number
-  /** One pool for each; undefined is the whole machine. */
+  /** The nodes whose pools are changed; undefined is the pool of the whole machine. */
   readonly nodes: readonly (number | undefined)[]
-  /** The own pages that a pool is to have. May throw: then nothing is changed. */
+  /** Returns the number of own pages that a pool shall have. If it throws, nothing is changed. */
   readonly goal: (pool: HugepagePool) => number
   readonly compact: boolean
   readonly dropCaches: boolean
@@ -33,9 +33,10 @@ export interface ChangeRequest {
 }
 
 /**
- * Changes the pools of several nodes, all or none, while no other pinfold changes any; `settle` is still part of it.
+ * Changes the pools of several nodes, all or none. No other pinfold process changes a pool meanwhile. `settle` is part
+ * of the change: if it throws, the change is undone.
  *
- * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` and what `goal` and `settle` throw; the pools are then as before
+ * @throws PinfoldError `ERR_POOL_CHANGE_REFUSED`, and the errors of `goal` and `settle`; the pools are then as before
  */
 export function changePools<T>(request: ChangeRequest, settle: (changes: readonly PagesChange[]) => T): T {
   const { pageSize, nodes, goal, compact, dropCaches } = request
@@ -44,7 +45,7 @@ export function changePools<T>(request: ChangeRequest, settle: (changes: readonl
       const pool = readPool(pageSize, node)
       return { node: node ?? null, before: ownPages(pool), after: goal(pool) }
     })
-  // A dry run needs no root: it only looks. What it cannot know is whether the kernel finds the pages in one piece.
+  // A dry run only reads, so it needs no root. It cannot know whether the kernel finds the pages in one piece.
   if (request.dryRun) {
     const changes = plan()
     for (const { node, after } of changes) checkGrowth(pageSize, node ?? undefined, after)
@@ -66,7 +67,8 @@ export function changePools<T>(request: ChangeRequest, settle: (changes: readonl
         }
         return settle(changes)
       } catch (error) {
-        // By node, since a change of the whole machine's pool says nothing of where its pages come from.
+        // The pools are restored node by node. A change of the whole machine's pool would not say from which nodes its
+        // pages come.
         for (const { node, pages } of before) resizePool({ pageSize, node, pages })
         throw error
       }
@@ -76,6 +78,6 @@ export function changePools<T>(request: ChangeRequest, settle: (changes: readonl
 }
 
 function takenMeanwhile({ pageSize, surplus }: HugepagePool): PinfoldError {
-  const message = `pages of ${formatSize(pageSize)} were taken into use meanwhile; nothing was changed`
+  const message = `other programs began to use pages of ${formatSize(pageSize)} meanwhile; nothing was changed`
   return new PinfoldError(message, { code: 'ERR_POOL_CHANGE_REFUSED', values: { pageSize, surplus } })
 }

@@ -7,16 +7,16 @@ import { lentPages, unknownLoans, unknownLoanText } from './lent-pages.js'
 import { type Amount, changeReservation, reservationArguments } from './reservation.js'
 
 /**
- * Takes pages out of one pool and gives them back to the kernel. Only pages in no use: the kernel would turn others into
- * surplus, which looks released and is not.
+ * Takes pages out of a pool and gives them back to the kernel. It takes only pages that are not in use. The kernel
+ * would turn pages in use into surplus pages, which look released but are not.
  */
 export const release = defineCommand({
-  meta: { name: 'release', description: 'Take free hugepages out of a pool, all or none' },
+  meta: { name: 'release', description: 'Take free hugepages out of a hugepage pool, all or none' },
   args: {
     ...reservationArguments,
     to: {
       type: 'string',
-      description: 'Until the pool has only this many, without what is lent for a while',
+      description: 'Release pages until the pool has only this many, not counting lent ones',
       valueHint: 'pages',
     },
     ...commonArguments,
@@ -24,20 +24,21 @@ export const release = defineCommand({
   run: ({ args }) => changeReservation('pinfold/hugepages-release/1', args, pagesAfterRelease),
 })
 
-/** @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` when fewer pages are free than are to go */
+/** @throws PinfoldError `ERR_POOL_CHANGE_REFUSED` if fewer pages are free than shall be released */
 export function pagesAfterRelease(pool: HugepagePool, amount: Amount): number {
   const own = ownPages(pool)
   const lent = lentPages(pool)
   const goal = 'by' in amount ? own - amount.by : Math.min(own, amount.to + lent)
-  // A promise to a mapping is made by the whole machine's pool: a node's free pages may be needed for it.
+  // The kernel promises pages to mappings from the whole machine's pool, so a node's free pages may be needed for them.
   const whole = pool.node === undefined ? pool : readPool(pool.pageSize)
   const free = Math.min(pool.free, whole.free - (whole.reserved ?? 0), own - lent)
   if (own - goal <= free) return goal
   const where = pool.node === undefined ? '' : ` on node ${pool.node}`
   const inUse = pool.total - pool.free
   const message =
-    `${own - goal} pages of ${formatSize(pool.pageSize)}${where} to release, ${free} free ` +
-    `(${pool.total} in the pool, ${inUse} in use, ${whole.reserved ?? 0} promised, ${lent} lent); nothing was changed` +
+    `cannot release ${own - goal} pages of ${formatSize(pool.pageSize)}${where}: ${free} free ` +
+    `(${pool.total} in the hugepage pool, ${inUse} in use, ${whole.reserved ?? 0} promised, ${lent} lent); ` +
+    'nothing was changed' +
     unknownLoans(pool)
       .map((loan) => `; ${unknownLoanText(loan)}`)
       .join('')

@@ -8,22 +8,22 @@ import { type OvercommitChange, withOvercommit } from './overcommit.js'
 import { checkPersistence, type Persistence, planPersistence, writePersistence } from './persist.js'
 import { changePools, type PagesChange } from './pool-change.js'
 
-/** The arguments of reserve and release alike. */
+/** The arguments that reserve and release have in common. */
 export const reservationArguments = {
   size: { type: 'positional', description: 'Page size: 2MiB, 1GiB, …', required: true },
   pages: { type: 'positional', description: 'How many pages, or how much memory: 64 or 128MiB', required: false },
   node: {
     type: 'string',
-    description: "So many on each of these NUMA nodes: '0', '0,1', '0-3' (else the kernel spreads them)",
+    description: "This many on each of these NUMA nodes: '0', '0,1', '0-3' (default: the kernel spreads them)",
   },
   'dry-run': { type: 'boolean', description: 'Only show what would be done' },
   persist: {
     type: 'boolean',
-    description: 'Also for the next boot: writes a sysctl, or shows the kernel command line',
+    description: 'Also for the next boot: write a sysctl file, or show the kernel command line',
   },
 } as const
 
-/** The words of reserve or release as they came. */
+/** The arguments of reserve or release before they are parsed. */
 export interface ReservationWords {
   readonly size: string
   readonly pages?: string | undefined
@@ -37,22 +37,22 @@ export interface ReservationWords {
   readonly json?: boolean | undefined
 }
 
-/** How many pages were named: so many more or fewer, or a number to arrive at. */
+/** The number of pages that was named: a difference, or a final number. */
 export type Amount = { readonly by: number } | { readonly to: number }
 
-/** What reserve and release report; the schema names which. */
+/** The report of reserve or release. The schema says of which. */
 export interface ReservationReport {
   readonly schema: `pinfold/hugepages-${'reserve' | 'release'}/1`
   readonly dryRun: boolean
   /** Bytes. */
   readonly pageSize: number
   readonly changes: readonly PagesChange[]
-  /** How many surplus pages the kernel may make on demand; null when that was not asked for. */
+  /** The change of the number of surplus pages that the kernel may make on demand; null if it was not asked for. */
   readonly overcommit: OvercommitChange | null
   readonly persist: Persistence | null
 }
 
-/** Does reserve or release, all of it or nothing: `goal` says what a pool is to have. */
+/** Runs reserve or release, all or nothing. `goal` returns the number of own pages that a pool shall have. */
 export function changeReservation(
   schema: ReservationReport['schema'],
   words: ReservationWords,
@@ -64,7 +64,7 @@ export function changeReservation(
   const nodes = words.node === undefined ? [undefined] : parseNodes(words.node, memoryNodes())
   const surplus = words.overcommit === undefined ? undefined : parsePages(words.overcommit, pageSize)
   const dryRun = words['dry-run'] === true
-  output.progress(`changing the pool of ${formatSize(pageSize)} pages …`)
+  output.progress(`changing the hugepage pool of ${formatSize(pageSize)} pages …`)
   const finish = (changes: readonly PagesChange[], overcommit: OvercommitChange | null): ReservationReport => {
     const plan = words.persist === true ? planPersistence(pageSize, changes, overcommit, dryRun) : null
     if (plan !== null) checkPersistence(plan)
@@ -95,7 +95,7 @@ function parseAmount({ pages, to, overcommit }: ReservationWords, pageSize: numb
   throw badArgument('either a number of pages or --to', pages === undefined ? undefined : `${pages} and --to ${to}`)
 }
 
-/** One line a pool, then what the next boot will do. */
+/** Renders one line for each pool, then the settings for the next boot. */
 export function renderReservation(report: ReservationReport, paint: Paint): string {
   const { pageSize, changes, overcommit, dryRun, persist } = report
   const undone = dryRun ? paint('  not done: --dry-run', 'yellow') : ''
@@ -118,7 +118,9 @@ function formatChange(before: number, after: number): string {
 function renderPersistence({ file, lines, written, command, overriddenBy }: Persistence, paint: Paint): string[] {
   const indented = lines.map((line) => `  ${line}`)
   if (file !== null) {
-    const warnings = overriddenBy.map((other) => paint(`  ${other} sets it too, is read later, and wins`, 'yellow'))
+    const warnings = overriddenBy.map((other) =>
+      paint(`  ${other} overrides this file: it sets the same and is read later`, 'yellow'),
+    )
     return [`${written ? 'wrote' : 'would write'} ${file}:`, ...indented, ...warnings]
   }
   const how = command === undefined ? [] : ['with this boot loader:', `  ${command}`]

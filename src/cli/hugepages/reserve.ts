@@ -5,25 +5,25 @@ import { lentPages } from './lent-pages.js'
 import { changeReservation, reservationArguments } from './reservation.js'
 
 /**
- * Puts pages into a pool: as many more as named, or (--to) until it has that many. It never takes pages away, so two
- * programs that reserve at once both get theirs.
+ * Adds pages to a pool: the number that was named, or (--to) until the pool has that number. It never takes pages away,
+ * so two programs that reserve at the same time both get their pages.
  */
 export const reserve = defineCommand({
-  meta: { name: 'reserve', description: 'Put hugepages into a pool, all or none' },
+  meta: { name: 'reserve', description: 'Add hugepages to a hugepage pool, all or none' },
   args: {
     ...reservationArguments,
     to: {
       type: 'string',
-      description: 'Until the pool has this many, without what is lent for a while',
+      description: 'Add pages until the pool has this many, not counting lent ones',
       valueHint: 'pages',
     },
     overcommit: {
       type: 'string',
-      description: 'Let the kernel make up to this many more on demand (surplus pages, which may fail)',
+      description: 'Let the kernel make up to this many surplus pages on demand; it may fail to make them',
       valueHint: 'pages',
     },
-    compact: { type: 'boolean', description: 'When memory is too scattered: compact it, then try again' },
-    'drop-caches': { type: 'boolean', description: 'As --compact, and drop the page cache before' },
+    compact: { type: 'boolean', description: 'If memory is too scattered, compact it and try again' },
+    'drop-caches': { type: 'boolean', description: 'Like --compact, but drop the page cache first' },
     ...commonArguments,
   },
   run: ({ args }) =>
@@ -32,7 +32,10 @@ export const reserve = defineCommand({
     ),
 })
 
-/** The kernel first makes own pages of surplus ones, which are in use: so many more must come beyond the total. */
+/**
+ * The kernel first turns surplus pages, which are in use, into own pages. So the new pages must come on top of the
+ * total.
+ */
 function pagesAfterGrowth(pool: HugepagePool, pages: number): number {
   return pages === 0 ? ownPages(pool) : pool.total + pages
 }

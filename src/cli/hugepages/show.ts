@@ -10,7 +10,10 @@ import { ownerName } from './owner.js'
 import { findHugepageUsers } from './users.js'
 
 export const show = defineCommand({
-  meta: { name: 'show', description: 'Show pools by size and node, mounts, and who uses hugepages' },
+  meta: {
+    name: 'show',
+    description: 'Show hugepage pools by size and node, mounts, and the processes that use hugepages',
+  },
   args: commonArguments,
   run({ args }) {
     new Output({ json: args.json === true }).report(readHugepages(), renderHugepages)
@@ -19,7 +22,10 @@ export const show = defineCommand({
 
 export type HugepagesReport = ReturnType<typeof readHugepages>
 
-/** Everything about the machine's hugepages, as `show --json` prints it. Sizes are bytes; null is 'not known here'. */
+/**
+ * Everything about the machine's hugepages, as `show --json` prints it. Sizes are bytes. null means that there is no
+ * value, or that it is not known here.
+ */
 function readHugepages() {
   return {
     schema: 'pinfold/hugepages-show/1',
@@ -39,7 +45,7 @@ function readHugepages() {
     }),
     /** Processes that have hugetlb pages mapped. */
     users: findHugepageUsers(),
-    /** What pinfold has put into pools for a while; known to root only. */
+    /** Pages that pinfold has added to pools for a while. Only root can see these loans. */
     loans: openLoans(),
   } as const
 }
@@ -63,7 +69,7 @@ export function renderHugepages(report: HugepagesReport, paint: Paint): string {
   const loans = report.loans.map((loan) =>
     loan.owner === 'unknown'
       ? unknownLoanText(loan)
-      : `${formatCount(loan.pages)} of the ${formatSize(loan.pageSize)} pages are lent to process ${loan.pid}`,
+      : `process ${loan.pid} has borrowed ${formatCount(loan.pages)} of the ${formatSize(loan.pageSize)} pages`,
   )
   if (loans.length > 0) parts.push(loans.join('\n'))
   return parts.join('\n\n')

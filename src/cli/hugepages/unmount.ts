@@ -9,12 +9,15 @@ import { runMountCommand } from './mount-command.js'
 import { readMounts } from './mounts.js'
 import { findFileUsers } from './users.js'
 
-/** Unmounts a hugetlbfs. Files on it live in memory alone, so that one with files is let be until they may go. */
+/**
+ * Unmounts a hugetlbfs. Its files exist only in memory. So a hugetlbfs with files is not unmounted, unless
+ * --discard-files allows it.
+ */
 export const unmount = defineCommand({
   meta: { name: 'unmount', description: 'Unmount a hugetlbfs' },
   args: {
-    path: { type: 'positional', description: 'Where it is mounted', required: true },
-    'discard-files': { type: 'boolean', description: 'Also when there are files on it: their contents are lost' },
+    path: { type: 'positional', description: 'The folder on which it is mounted', required: true },
+    'discard-files': { type: 'boolean', description: 'Unmount even if it contains files: their contents are lost' },
     'dry-run': { type: 'boolean', description: 'Only show what would be done' },
     ...commonArguments,
   },
@@ -22,7 +25,7 @@ export const unmount = defineCommand({
     const output = new Output({ json: args.json === true })
     const report = unmountHugetlbfs(parsePath(args.path), args['discard-files'] === true, args['dry-run'] === true)
     output.report(report, ({ dryRun, path, command, files }, paint) => {
-      const lost = files.length > 0 ? `, with ${files.length} files` : ''
+      const lost = files.length > 0 ? `, with ${files.length} ${files.length === 1 ? 'file' : 'files'}` : ''
       return `${dryRun ? 'would unmount' : 'unmounted'} ${path}${lost}\n  ${paint(quoteWords(command), 'dim')}`
     })
   },
@@ -32,7 +35,7 @@ interface UnmountReport {
   readonly schema: 'pinfold/hugepages-unmount/1'
   readonly dryRun: boolean
   readonly path: string
-  /** The names of the files that went with it. */
+  /** The names of the files that are lost with it. */
   readonly files: readonly string[]
   /** The words of umount(8). */
   readonly command: readonly string[]
@@ -63,11 +66,14 @@ function unmountHugetlbfs(path: string, discardFiles: boolean, dryRun: boolean):
   }
   if (files.length > 0 && !discardFiles) {
     const shown = files.slice(0, 3).join(', ') + (files.length > 3 ? ', …' : '')
-    throw new PinfoldError(`${path} holds ${files.length} files (${shown}), which unmounting would discard`, {
-      code: 'ERR_SYSTEM',
-      values: { path, files },
-      hint: `pinfold hugepages unmount ${quoteWords([path])} --discard-files`,
-    })
+    throw new PinfoldError(
+      `${path} contains ${files.length === 1 ? 'a file' : `${files.length} files`} (${shown}) that would be lost`,
+      {
+        code: 'ERR_SYSTEM',
+        values: { path, files },
+        hint: `pinfold hugepages unmount ${quoteWords([path])} --discard-files`,
+      },
+    )
   }
   const command = ['umount', '--', path] as const
   if (!dryRun) runMountCommand(command)

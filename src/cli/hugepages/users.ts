@@ -4,15 +4,15 @@ import { readKernelFile } from '../../system/kernel-files.js'
 /** A process that has hugetlb pages mapped. */
 export interface HugepageUser {
   readonly pid: number
-  /** Its name as the kernel keeps it: the first 15 bytes (proc_pid_comm(5)). */
+  /** The process's name as the kernel keeps it: the first 15 bytes (proc_pid_comm(5)). */
   readonly command: string
-  /** Bytes, shared pages counted for each that maps them. */
+  /** Bytes of hugetlb pages. Shared pages count in each process that maps them. */
   readonly hugetlb: number
 }
 
 /**
- * The processes that have hugetlb pages mapped, most first. Every user may see this of every process, unless /proc is
- * mounted with hidepid. Source: proc_pid_status(5), HugetlbPages.
+ * The processes that have hugetlb pages mapped, the largest use first. Every user can see this of every process, unless
+ * /proc is mounted with hidepid. Source: proc_pid_status(5), HugetlbPages.
  */
 export function findHugepageUsers(): HugepageUser[] {
   return processes()
@@ -28,8 +28,8 @@ export function parseUser(pid: number, status: string): HugepageUser {
 }
 
 /**
- * The processes that keep a file system busy: that have files below the folder mapped or open, or work or have their root
- * there. Root sees all of them, another user its own.
+ * The processes that keep a file system busy. They have files below the folder mapped or open, or their working
+ * directory or root is there. Root sees all of these processes, another user sees only its own.
  */
 export function findFileUsers(folder: string): { readonly pid: number; readonly command: string }[] {
   const path = folder.replace(/\/$/, '')
@@ -45,14 +45,14 @@ function processes(): number[] {
     .map(Number)
 }
 
-/** Where a process works, its root, and what it has open. */
+/** The paths of a process's working directory, its root, and its open files. */
 function readProcessLinks(pid: number): string[] {
   const files = listProcessFiles(pid).map((file) => `fd/${file}`)
   return ['cwd', 'root', ...files].flatMap((name) => {
     try {
       return [readlinkSync(`/proc/${pid}/${name}`)]
     } catch {
-      return [] // as below
+      return [] // for the reason that readProcessFile names
     }
   })
 }
@@ -61,7 +61,7 @@ function listProcessFiles(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/fd`)
   } catch {
-    return [] // as below
+    return [] // for the reason that readProcessFile names
   }
 }
 
@@ -69,7 +69,7 @@ function readProcessFile(pid: number, file: 'status' | 'maps'): string {
   try {
     return readKernelFile(`/proc/${pid}/${file}`) ?? ''
   } catch {
-    // Another user's process, or one that ended while it was read (ESRCH): it has nothing to show.
+    // The process belongs to another user, or ended while it was read (ESRCH). It has nothing to show.
     return ''
   }
 }

@@ -1,8 +1,8 @@
 import { Transform } from 'node:stream'
 
 /**
- * What one of several machines says, each line with the number of the machine before it. Lines are passed on when they are
- * whole, so that those of two machines do not mix.
+ * The output of one of several machines. Each line begins with the number of the machine. Lines are passed on when they
+ * are complete, so that those of two machines do not mix.
  */
 export function labelled(stream: NodeJS.WritableStream, host: number): Transform {
   let begun: Buffer[] = []

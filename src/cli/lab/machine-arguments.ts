@@ -4,16 +4,22 @@ import { badArgument, parseCount, parseLength } from '../arguments.js'
 
 /** The options of every command that starts machines. */
 export const machineArguments = {
-  numa: { type: 'string', description: 'NUMA nodes of a machine (1)' },
-  cpus: { type: 'string', description: 'Processors of a machine (2)' },
-  memory: { type: 'string', description: 'Memory of a machine (3GiB)' },
-  iommu: { type: 'boolean', description: 'With an IOMMU' },
-  edu: { type: 'boolean', description: "With QEMU's edu device: PCI, with a DMA engine" },
-  kernel: { type: 'string', description: 'A version, or the path of an image (the newest of the distribution)' },
+  numa: { type: 'string', description: 'NUMA nodes of each machine (default: 1)' },
+  cpus: { type: 'string', description: 'Processors of each machine (default: 2)' },
+  memory: { type: 'string', description: 'Memory of each machine (default: 3GiB)' },
+  iommu: { type: 'boolean', description: 'Give each machine an Intel IOMMU' },
+  edu: { type: 'boolean', description: "Give each machine QEMU's edu device: PCI, with a DMA engine" },
+  kernel: {
+    type: 'string',
+    description: 'A release, or the path of an image (default: the newest of the distribution)',
+  },
   modules: { type: 'string', description: "The folder of that image's modules" },
-  out: { type: 'string', description: 'The folder here that is $LAB_OUT there (lab-out)' },
-  env: { type: 'string', description: 'A variable for the command: NAME=value, or NAME for ours. Can be repeated' },
-  'time-limit': { type: 'string', description: 'Seconds after which all is taken down, with status 124' },
+  out: { type: 'string', description: 'The folder of this machine that is $LAB_OUT there (default: lab-out)' },
+  env: {
+    type: 'string',
+    description: 'A variable for the command: NAME=value, or NAME to pass it on. Can be repeated',
+  },
+  'time-limit': { type: 'string', description: 'Seconds after which all machines are shut down, with status 124' },
   verbose: { type: 'boolean', description: "Show the machines' consoles, too" },
 } as const
 
@@ -29,7 +35,7 @@ interface MachineWords {
   readonly 'time-limit'?: string | undefined
 }
 
-/** The words as options of a lab. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+/** Parses the arguments into the options of a lab. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function machineOptions(words: MachineWords, rawWords: readonly string[]): Omit<LabOptions, 'command'> {
   const count = (word: string | undefined, what: string) => (word === undefined ? undefined : parseCount(word, what, 1))
   return {
@@ -56,7 +62,8 @@ function parseVariables(rawWords: readonly string[]): Record<string, string> {
     if (token.kind === 'option-terminator') break
     if (token.kind !== 'option' || token.name !== 'env') continue
     const [, name, , value] = /^([A-Za-z_]\w*)(=(.*))?$/s.exec(token.value ?? '') ?? []
-    if (name === undefined) throw badArgument('a variable such as NAME=value, or the name of one of ours', token.value)
+    if (name === undefined)
+      throw badArgument('a variable such as NAME=value, or the name of a variable of this process', token.value)
     const given = value ?? process.env[name]
     if (given !== undefined) variables[name] = given
   }

@@ -9,10 +9,13 @@ import { machineArguments, machineOptions } from './machine-arguments.js'
 
 /** Runs a command in one or several virtual machines, and returns its exit status. */
 export const run = defineCommand({
-  meta: { name: 'run', description: 'Run a command there, over this machine’s files: run [options] -- command…' },
+  meta: {
+    name: 'run',
+    description: 'Run a command in virtual machines that see this machine’s files: run [options] -- command…',
+  },
   args: {
     command: { type: 'positional', description: 'The command and its arguments, after --', required: false },
-    hosts: { type: 'string', description: 'Machines, joined by a wire (1)' },
+    hosts: { type: 'string', description: 'The number of machines, connected to each other (default: 1)' },
     ...machineArguments,
     json: { type: 'boolean', description: 'Print one JSON object about the run, on stderr, when it is over' },
   },
@@ -42,10 +45,10 @@ export const run = defineCommand({
         for (const label of labels) label.end()
       }),
     )
-    // A pipe that waits for us to read it would keep this process alive.
+    // A pipe on stdin that is still open would keep this process alive.
     process.stdin.destroy()
     if (typeof result === 'number') return result
-    if (result.timedOut) output.complain(`the lab was taken down after ${args['time-limit']} seconds`)
+    if (result.timedOut) output.complain(`the lab was shut down after ${args['time-limit']} seconds`)
     if (result.out !== undefined && args.out === undefined) output.complain(`$LAB_OUT is in ${result.out}`)
     if (args.json === true) output.complain(JSON.stringify(report(result)))
     return result.status
@@ -72,7 +75,10 @@ function commandOf(words: readonly string[]): string[] {
   throw badArgument('a command after --, such as: pinfold lab run -- ibv_devinfo', words[0])
 }
 
-/** Ctrl-C, and what else asks a process to end, takes the machines down; the status is the shell's for such an end. */
+/**
+ * Runs `body`, and aborts it on Ctrl-C, SIGTERM or SIGHUP, which shuts the machines down. The status is then the one
+ * that a shell gives for the signal.
+ */
 export async function whileInterruptible<T>(body: (signal: AbortSignal) => Promise<T>): Promise<T | number> {
   const stop = new AbortController()
   let status = 0

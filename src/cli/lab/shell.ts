@@ -8,12 +8,12 @@ import { RawTerminal } from './terminal.js'
 
 /** Opens a shell in a virtual machine, on this terminal. */
 export const shell = defineCommand({
-  meta: { name: 'shell', description: 'Open a shell there; exit, or Ctrl-D, ends it' },
+  meta: { name: 'shell', description: 'Open a shell in a virtual machine; exit or Ctrl-D ends it' },
   args: machineArguments,
   async run({ args, rawArgs }) {
     const { stdin, stdout } = process
     if (stdin.isTTY !== true || stdout.isTTY !== true) {
-      throw new PinfoldError('lab shell: this is no terminal', {
+      throw new PinfoldError('lab shell: there is no terminal on stdin and stdout', {
         code: 'ERR_INVALID_ARGUMENT',
         hint: 'pinfold lab run -- command…',
       })

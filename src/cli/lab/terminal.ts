@@ -2,14 +2,14 @@ import { spawnSync } from 'node:child_process'
 import type { Terminal } from '../../lab/machine.js'
 
 /**
- * This process's terminal as a guest has it: every key and every byte passes as it is. By stty(1), since Node's raw mode
- * goes on adding carriage returns, which full-screen programs do not expect.
+ * This process's terminal, lent to a guest. Every key and every byte passes unchanged. stty(1) sets the raw mode, since
+ * Node's own raw mode still adds carriage returns, which full-screen programs do not expect.
  */
 export class RawTerminal implements Terminal {
   #before: string | undefined
   readonly output = process.stdout
 
-  /** Raw from here on: once there is a machine, since until then Ctrl-C is for us. */
+  /** Makes the terminal raw. A machine reads this when it is there: until then, Ctrl-C is for pinfold. */
   get input(): NodeJS.ReadStream {
     this.#before = stty('-g')
     stty('raw', '-echo')

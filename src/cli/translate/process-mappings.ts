@@ -1,9 +1,9 @@
 import { readKernelFile } from '../../system/kernel-files.js'
 
-/** A mapping of a process that a range touches: a line of /proc/PID/maps (proc_pid_maps(5)). */
+/** A mapping of a process: a line of /proc/PID/maps (proc_pid_maps(5)). */
 export interface ProcessMapping {
   readonly start: bigint
-  /** The first address after it. */
+  /** The first address after the mapping. */
   readonly end: bigint
   /** 'rw-s': read, write, execute, shared or private. */
   readonly permissions: string

@@ -11,18 +11,18 @@ export interface Stretch {
   /** Bytes, whole base pages. */
   readonly length: number
   readonly state: PageState
-  /** What pagemap says of it. */
+  /** The flags from pagemap. */
   readonly flags: readonly string[]
-  /** What /proc/kpageflags says of it, but for the place within a compound page; null where that cannot be read. */
+  /** The flags from /proc/kpageflags, without the place within a compound page; null if they cannot be read. */
   readonly kernelFlags: readonly string[] | null
-  /** How many times each page is mapped; null where that cannot be read. */
+  /** The number of times that each page is mapped; null if it cannot be read. */
   readonly mapCount: number | null
 }
 
-/** Every page of a huge one differs in these, which would make a stretch of each. */
+/** Every base page of a huge page differs in these flags. If they counted, each would be a stretch of its own. */
 const placeInCompound: readonly string[] = ['compoundHead', 'compoundTail']
 
-/** Joins pages as long as nothing differs but the place. */
+/** Joins pages as long as only their addresses differ. */
 export function* stretchesOf(translation: ProcessTranslation, frames: PageFlags | undefined): Generator<Stretch, void> {
   let current: Stretch | undefined
   let offset = 0

@@ -4,7 +4,7 @@ import { Segments } from './segments.js'
 import type { LoadedSend } from './send-request.js'
 
 const [first] = new Uint8Array(Uint32Array.of(1).buffer)
-/** Index of the lower half among the two 32-bit words of a 64-bit word: this machine's byte order. */
+/** Index of the lower half among the two 32-bit words of a 64-bit word, in this machine's byte order. */
 const low = first === 1 ? 0 : 1
 const high = 1 - low
 
@@ -23,8 +23,8 @@ export class AtomicUnit {
   }
 
   /**
-   * Changes 8 bytes as an atomic request says. It is atomic among the requests of this thread, as a device's are among its
-   * own (HCA); accesses of other threads may come between.
+   * Changes 8 bytes as an atomic request says. The change is atomic among the requests of this thread, as on a device
+   * it is among the requests of that device (HCA). Accesses of other threads may come between.
    *
    * @returns the former value
    */

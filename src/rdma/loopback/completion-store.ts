@@ -93,7 +93,7 @@ export class CompletionStore {
 
   poll(into: Uint32Array, most: number): number {
     const taken = Math.min(most, this.#count, Math.floor(into.length / completionWords))
-    // In one piece, or in two pieces when they go over the end of the storage.
+    // The completions lie in one piece, or in two pieces if they go over the end of the storage.
     const first = Math.min(taken, this.#slots - this.#head)
     const at = this.#head * completionWords
     into.set(this.#words.subarray(at, at + first * completionWords))

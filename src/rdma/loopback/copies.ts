@@ -3,7 +3,7 @@ export const nothing = new Uint8Array(64 * 1024)
 
 /** For fewer bytes a loop is faster than making a view and calling the runtime. */
 const fewBytes = 32
-/** A copy of so many bytes drives more out of the cache than it costs to defer it. */
+/** From this size on, a copy evicts so much from the cache that deferring it is cheaper. */
 const muchBytes = 4096
 
 /** Copies bytes that may overlap: views of the same memory are the same object here (registered-memory.ts). */
@@ -18,21 +18,22 @@ export function move(source: Uint8Array, from: number, target: Uint8Array, to: n
   }
 }
 
-/** Deferred copies of one batch that may wait at once. */
+/** The most deferred copies that wait at the same time. */
 const most = 64
 
 /**
- * The copies of a batch, in their order. A large copy is deferred to the end of its batch, or to the next copy that is not:
- * it empties the processor's first cache, so all requests of a batch are looked at before the first of them is copied.
+ * The copies of a batch, in their order. A large copy is deferred to the end of its batch, or to the next copy that is
+ * not deferred. A large copy empties the processor's first cache, so all requests of a batch are read before the first
+ * of them is copied.
  */
 export class DeferredCopies {
   readonly #sources: Uint8Array[] = new Array<Uint8Array>(most).fill(nothing)
   readonly #targets: Uint8Array[] = new Array<Uint8Array>(most).fill(nothing)
-  /** Three for each copy: where it starts in the source and in the target, and its length. */
+  /** Three numbers for each copy: its start in the source, its start in the target, and its length. */
   readonly #numbers = new Float64Array(3 * most)
   #waiting = 0
 
-  /** Copies in turn; a large copy is deferred. Nothing may be done with the bytes before `makeAll`. */
+  /** Makes a copy after those that wait; a large copy is deferred. The bytes must not be used before `makeAll`. */
   copy(source: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void {
     if (length < muchBytes) {
       this.makeAll()
@@ -42,7 +43,7 @@ export class DeferredCopies {
     }
   }
 
-  /** Makes the copies that wait. No memory is referred to afterwards. */
+  /** Makes the copies that wait. Afterwards this object refers to no memory. */
   makeAll(): void {
     if (this.#waiting === 0) return
     const count = this.#waiting

@@ -14,7 +14,7 @@ import { loopbackGid } from './wire.js'
 /** Opens a loopback device. One wire joins all loopback devices of this thread. */
 export function openLoopback(): DeviceCalls {
   const context = new LoopbackContext()
-  /** Objects of the other kinds are known to this context alone, and go with it. */
+  /** Only this context knows objects of the other kinds, so they end with it. */
   const closeAll = (kind: ObjectKind) => {
     if (kind === 'memory window') for (const { handle } of context.windows) calls.freeWindow(handle)
     if (kind === 'queue pair') for (const { handle } of context.queuePairs) calls.destroyQueuePair(handle)

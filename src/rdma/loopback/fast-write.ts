@@ -11,8 +11,8 @@ const { remoteWrite } = accessFlags.byName
 const fastFlags = sendFlags.signaled | sendFlags.fence | sendFlags.solicited
 
 /**
- * The peer whose memory `writeAtOnce` may write to; undefined if each request must go the general path. The answer holds until
- * a request has gone the general path.
+ * The peer whose memory `writeAtOnce` may write to; undefined if each request must take the general path. The answer is
+ * true until a request has taken the general path.
  */
 export function peerAtOnce(queuePair: QueuePairEndpoint, stride: number): QueuePairEndpoint | undefined {
   const { type, capacity } = queuePair.request
@@ -24,11 +24,11 @@ export function peerAtOnce(queuePair: QueuePairEndpoint, stride: number): QueueP
 }
 
 /**
- * The fast path of the most common request: a write from one place to registered memory of the peer that passes all checks.
- * Every other request goes the general path (send-request.ts, requester.ts), which decides and tells what is wrong. The
- * checks are the same; test/rdma/loopback/loopback.property.test.ts compares the two paths.
+ * The fast path of the most common request: a write from one place to registered memory of the peer that passes all
+ * checks. Every other request takes the general path (send-request.ts, requester.ts), which finds and reports its
+ * fault. The checks are the same; test/rdma/loopback/loopback.property.test.ts compares the two paths.
  *
- * @returns false, with nothing done, for a request that must go the general path
+ * @returns false, with nothing done, for a request that must take the general path
  */
 export function writeAtOnce(
   queuePair: QueuePairEndpoint,

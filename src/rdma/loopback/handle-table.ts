@@ -6,15 +6,15 @@ const places = 2 ** placeBits
 const generations = 2 ** 12
 
 /**
- * Objects by handle: the low 20 bits are a place, the high 12 the generation of that place. A place whose generations are
- * used up is not used again, so no handle ever names two objects.
+ * Objects by handle: the low 20 bits are a place, the high 12 the generation of that place. A place whose generations
+ * are used up is not used again, so no handle ever names two objects.
  */
 export class HandleTable<Value> {
   readonly #what: string
   readonly #values: (Value | undefined)[] = []
   readonly #generations: number[] = []
   readonly #free: number[] = []
-  /** The last look-up: most requests of a batch name the same objects. 0 is no handle. */
+  /** The handle of the last look-up, since most requests of a batch name the same objects. 0 is no handle. */
   #lastHandle: Handle = 0
   #last: Value | undefined
 

@@ -1,4 +1,4 @@
-/** The limits of the loopback: those of a mid-range adapter, so that a program that fits here fits there, too. */
+/** The limits of a mid-range adapter, so a program that fits the loopback fits such an adapter, too. */
 export const limits = {
   requests: 16_384,
   entries: 32,

@@ -75,7 +75,7 @@ export function port(): PortAttributes {
     subnetManagerLid: 0,
     lidMaskControl: 0,
     capabilityFlags: 0,
-    gigabits: 0, // it has no wire
+    gigabits: 0, // the loopback has no physical link
     activeWidth: 0,
     activeSpeed: 0,
     physicalState: 5, // LinkUp

@@ -123,7 +123,7 @@ export function queuePairCalls(context: LoopbackContext) {
   } satisfies Partial<DeviceCalls>
 }
 
-/** Checks the objects that it stands on, and its size. */
+/** Makes a queue pair after checking the objects that it uses, and its size. */
 function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEndpoint {
   const verb = 'ibv_create_qp'
   const { type, capacity } = request
@@ -164,9 +164,9 @@ function isKnown(type: number): boolean {
 function whyNotValues({ port, path, partitionKeyIndex, access, ...rest }: QueuePairChange): string | undefined {
   const { maxReadsServed, maxReadsStarted, mtu } = rest
   if (port !== undefined && port !== 1) return `there is no port ${port}`
-  if (path !== undefined && path.port !== 1) return 'the path is of no port of this device'
+  if (path !== undefined && path.port !== 1) return 'the path names a port that this device does not have'
   if (path?.gid === '') return 'a path over Ethernet needs a GID'
-  if (((access ?? 0) & (zeroBased | hugePages)) !== 0) return 'these are no rights of a queue pair'
+  if (((access ?? 0) & (zeroBased | hugePages)) !== 0) return 'a queue pair cannot have zeroBased or hugePages'
   if (partitionKeyIndex !== undefined && partitionKeyIndex !== 0) return 'there is one partition key'
   if ((maxReadsServed ?? 0) > limits.reads || (maxReadsStarted ?? 0) > limits.reads) return 'too many reads and atomics'
   return mtu !== undefined && (mtu < 1 || mtu > 5) ? 'there is no such MTU' : undefined

@@ -60,7 +60,7 @@ export function queueCalls(context: LoopbackContext) {
         receives: [],
         capacity: capacity.requests,
         entries: capacity.entries,
-        limit: 0, // ibv_create_srq(3): not looked at
+        limit: 0, // ibv_create_srq(3): the limit is ignored
         uses: 0,
         context,
       }

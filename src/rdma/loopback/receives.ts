@@ -34,12 +34,12 @@ export function loadReceive(
   return { idLow: words[at + receiveWord.id] ?? 0, idHigh: words[at + receiveWord.id + 1] ?? 0, entries }
 }
 
-/** The oldest receive that a message to `queuePair` would take; it stays where it is. */
+/** The oldest receive, which a message to the queue pair would take. It stays in its queue. */
 export function nextReceive({ shared, receives }: QueuePairEndpoint): PostedReceive | undefined {
   return (shared?.receives ?? receives)[0]
 }
 
-/** Takes that receive out of its queue. A shared queue reports when it has fallen below its limit. */
+/** Takes the oldest receive out of its queue. A shared receive queue reports when it has fallen below its limit. */
 export function takeReceive({ shared, receives }: QueuePairEndpoint): void {
   if (shared === undefined) {
     receives.shift()
@@ -52,8 +52,8 @@ export function takeReceive({ shared, receives }: QueuePairEndpoint): void {
 }
 
 /**
- * Collects the memory of a receive for a message of `needed` bytes. Entries after that are not checked, as in Soft-RoCE
- * (copy_data).
+ * Collects the memory of a receive for a message of `needed` bytes. Entries beyond these bytes are not checked, as in
+ * Soft-RoCE (copy_data).
  *
  * @returns 0, or the vendor error of the check that failed
  */

@@ -16,9 +16,9 @@ export interface Window {
   readonly domain: Domain
   readonly type: number
   rkey: number
-  /** The memory that it is bound to; undefined while it is not bound. */
+  /** The memory to which the memory window is bound; undefined while it is not bound. */
   memory: RegisteredMemory | undefined
-  /** Its start in the registration, and its address for peers in two halves. */
+  /** Start of the memory window in the registration; after it, the two halves of its address for peers. */
   offset: number
   low: number
   high: number
@@ -26,7 +26,7 @@ export interface Window {
   access: number
   /** The registration of the last bind that was posted. */
   named: RegisteredMemory | undefined
-  /** The queue pair that bound it. Only this queue pair can use a window of type 2. */
+  /** The queue pair that bound the memory window. Only this queue pair can use one of type 2. */
   queuePair: QueuePairEndpoint | undefined
 }
 
@@ -84,7 +84,7 @@ export interface QueuePairEndpoint {
   readonly receives: PostedReceive[]
   /** Sends that wait for a receive of the peer, for its answer, or for the end of SQD. */
   readonly pending: PostedSend[]
-  /** Retries that are left for the first of them. */
+  /** Retries that are left for the first pending send. */
   rnrLeft: number
   retriesLeft: number
   timer: NodeJS.Timeout | undefined

@@ -30,7 +30,7 @@ export function noGid(verb: string, index: number): PinfoldError {
   return refusal(verb, `entry ${index} of the GID table is empty`, { index }, 'ERR_DEVICE_REFUSED', ENODATA)
 }
 
-/** The GID is not on the network of this thread's loopback devices. The kernel gives the same errno when nobody answers. */
+/** The GID is not on the network of this thread's loopback devices. The kernel gives this errno if no peer answers. */
 export function foreign(verb: string, gid: string, own: string): PinfoldError {
   const spoken = formatGid(gid)
   const message = `${verb}: the peer ${spoken} is not on the loopback network of this thread, which is ${formatGid(own)}: it belongs to another thread or process, or to a real device`
@@ -39,7 +39,7 @@ export function foreign(verb: string, gid: string, own: string): PinfoldError {
     syscall: verb,
     errno: ETIMEDOUT,
     values: { gid: spoken, network: formatGid(own) },
-    hint: "open a real device at both ends (openDevice('<name>'; the lab has one: pinfold lab run), or both ends in one thread",
+    hint: "open a real device at both ends (openDevice('<name>'); the lab has one: pinfold lab run), or both ends in one thread",
   })
 }
 

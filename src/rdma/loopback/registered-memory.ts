@@ -17,7 +17,7 @@ export type Storage =
     }
   | { readonly kind: 'null' }
 
-/** A registration as the device knows it, with all that is checked before a byte is copied. */
+/** A registration as the device knows it, with everything that is checked before a byte is copied. */
 export class RegisteredMemory {
   readonly isWindow = false
   handle: Handle = 0
@@ -27,16 +27,16 @@ export class RegisteredMemory {
   access: number
   storage: Storage
   length: number
-  /** IOVA of the first byte, and its two halves, since requests have their address in two words. */
+  /** IOVA of the first byte, and its two halves, since requests contain their address in two words. */
   address = 0n
   low = 0
   high = 0
-  /** Whether it stands for the whole address space. Requests reach its memory only through `cover`. */
+  /** Whether the registration is for the whole address space. Requests reach its memory only through `cover`. */
   readonly isImplicit: boolean
-  /** The number of windows that are bound to it. */
+  /** The number of memory windows that are bound to the registration. */
   windows = 0
   #views: (Uint8Array | undefined)[]
-  /** The view that contains all of it, once it was used, and its start in that view. */
+  /** The view that contains the whole registration, after its first use; then the registration's start in that view. */
   #view: Uint8Array | undefined
   #viewStart = 0
   #core: RegionCore | undefined
@@ -74,7 +74,7 @@ export class RegisteredMemory {
     this.high = Number(address >> 32n)
   }
 
-  /** The view that contains all of it, from `viewStart` on; undefined if it must be looked up. */
+  /** The view that contains the whole registration, from `viewStart` on; undefined if it must be looked up. */
   get view(): Uint8Array | undefined {
     const view = this.#view
     return view === undefined || view.length === 0 || this.#core?.closed === true ? undefined : view
@@ -87,7 +87,7 @@ export class RegisteredMemory {
   /**
    * Adds a range to `segments`. The caller has checked that the range lies in the registration.
    *
-   * @returns false when the bytes are gone, since the region was closed
+   * @returns false if the bytes cannot be reached: the region was closed, or the runtime refuses the ArrayBuffer
    */
   addTo(segments: Segments, offset: number, length: number): boolean {
     const { view } = this
@@ -133,8 +133,8 @@ export class RegisteredMemory {
 }
 
 /**
- * A Uint8Array of each window of a region, the same for all registrations of the region. So two registrations that share bytes
- * have the same object for them.
+ * A Uint8Array over each window of a region (region-core.ts), shared by all registrations of the region. So two
+ * registrations that share bytes use the same object for them.
  */
 const viewsOf = new WeakMap<RegionCore, (Uint8Array | undefined)[]>()
 

@@ -47,12 +47,12 @@ export function registrationCalls(context: LoopbackContext) {
     reregister(handle, { domain, memory: range, access }) {
       const verb = 'ibv_rereg_mr'
       const memory = context.registrations.get(verb, handle)
-      if (memory.windows > 0) throw refusal(verb, 'windows are bound to it')
+      if (memory.windows > 0) throw refusal(verb, 'memory windows are bound to it')
       if (memory.storage.kind !== 'region') throw unsupported(verb, 'only registrations of regions can be changed')
       const to = domain === undefined ? memory.domain : context.domains.get(verb, domain)
       const rights = access ?? memory.access
       requireLocalWrite(verb, rights)
-      // While its memory stays the same it keeps its address, also a chosen one.
+      // While its memory stays the same, a registration keeps its address, also a chosen one.
       if (range !== undefined) {
         memory.replace({ kind: 'region', range }, range.length, addressOf(range, undefined, rights))
       }
@@ -74,7 +74,7 @@ export function registrationCalls(context: LoopbackContext) {
     cover(handle, range) {
       const implicit = context.registrations.get('ibv_reg_mr', handle)
       if (!implicit.isImplicit) throw refusal('ibv_reg_mr', 'the handle is not of an implicit registration')
-      // It has the key of the implicit registration. Only its range is its own.
+      // It has the domain and the rights of the implicit registration, but a range and a key of its own.
       return register(
         'ibv_reg_mr',
         implicit.domain.handle,
@@ -92,11 +92,11 @@ export function registrationCalls(context: LoopbackContext) {
     },
     deregister(handle) {
       const memory = context.registrations.get('ibv_dereg_mr', handle)
-      if (memory.windows > 0) throw refusal('ibv_dereg_mr', `${memory.windows} windows are bound to it`)
+      if (memory.windows > 0) throw refusal('ibv_dereg_mr', `${memory.windows} memory windows are bound to it`)
       context.registrations.remove('ibv_dereg_mr', handle)
       wire.dropKey(memory.key)
       memory.domain.uses -= 1
-      memory.handle = 0 // receives that still name it find out
+      memory.handle = 0 // posted receives that still name it then fail (receives.ts)
       if (memory.storage.kind === 'device') memory.storage.owner.uses -= 1
     },
     advise(domain, _advice, _flush, ranges) {

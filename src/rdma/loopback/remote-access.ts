@@ -7,8 +7,8 @@ import { wire } from './wire.js'
 const { remoteWrite, remoteRead, remoteAtomic } = accessFlags.byName
 
 /**
- * Checks whether a request to `target` may use the bytes that it names, as a device does: by key, domain, rights and range. (A
- * request without bytes needs no key: IBTA 9.7.4.1.5; Soft-RoCE does the same.)
+ * Checks whether a request to `target` may use the bytes that it names, as a device does: by key, domain, rights and
+ * range. (A request without bytes needs no key: IBTA 9.7.4.1.5; Soft-RoCE does the same.)
  *
  * @param access the right that the request needs
  * @param segments receives the bytes

@@ -32,8 +32,8 @@ const completionOpcode: readonly number[] = Object.assign([], {
 })
 
 /**
- * The result of an attempt to carry a request out: it has completed, the peer has no receive, nobody answers, or this side may
- * not start reads.
+ * The result of an attempt to carry a request out: the request has completed, the peer has no receive, no peer answers,
+ * or this side may not start reads.
  */
 export type Attempt = 'done' | 'no receive' | 'no answer' | 'no reads'
 
@@ -43,8 +43,8 @@ function noteFailure({ context }: QueuePairEndpoint): void {
 }
 
 /**
- * Carries a request out, if this is possible now, and completes it. Faults are found on the same side and with the same status
- * as in Soft-RoCE (rxe_req.c, rxe_resp.c, rxe_comp.c).
+ * Carries a request out, if this is possible now, and completes it. Faults are found on the same side and with the same
+ * status as in Soft-RoCE (rxe_req.c, rxe_resp.c, rxe_comp.c).
  *
  * @param fail brings a queue pair into its error state, after the failed request has completed
  */
@@ -93,7 +93,7 @@ export function attempt(
 }
 
 /**
- * The queue pair that this one is connected to, if that one is connected back and serves requests. Packets of another type
+ * The peer of a queue pair, if the peer is connected back and serves requests. Packets to a queue pair of another type
  * are dropped, and so are packets of a reliable connection that are out of sequence.
  */
 export function peerOf({ attributes, number, request }: QueuePairEndpoint): QueuePairEndpoint | undefined {
@@ -200,7 +200,7 @@ function servesReads(
   return false
 }
 
-/** Whether the request may use the memory of the peer. `scratch.remote` then has the bytes. */
+/** Whether the request may use the memory of the peer. If so, `scratch.remote` refers to the bytes. */
 function allowed(
   scratch: Scratch,
   target: QueuePairEndpoint,
@@ -233,8 +233,8 @@ function isReliable({ request }: QueuePairEndpoint): boolean {
 }
 
 /**
- * Refuses a request. A reliable peer answers with an error, reports an event to its program, since there is no completion (IBTA
- * 11.6.3.3), and enters its error state. An unreliable peer drops the request.
+ * Refuses a request. A reliable peer answers with an error and enters its error state. It also reports an event to its
+ * program, since there is no completion (IBTA 11.6.3.3). An unreliable peer drops the request.
  */
 function refuse(
   { answer }: Scratch,

@@ -36,9 +36,9 @@ export function isReceiving({ state }: QueuePairEndpoint): boolean {
 }
 
 /**
- * Receives a message, as Soft-RoCE does (rxe_resp.c). If the receive is too small, or its memory cannot be written, the fault is
- * on this side: an operation error. A reliable sender gets an answer, an unreliable one does not. In both cases the receiving
- * queue pair enters its error state.
+ * Receives a message, as Soft-RoCE does (rxe_resp.c). If the receive is too small, or its memory cannot be written, the
+ * fault is on this side: an operation error. A reliable sender gets an answer, an unreliable one does not. In both
+ * cases the receiving queue pair enters its error state.
  *
  * @param fail brings the queue pair into its error state
  */
@@ -106,8 +106,8 @@ function fill({ source, bytes, header, length }: Message, receive: Segments): vo
 }
 
 /**
- * Completes the receive of a write with immediate data whose memory was refused: Soft-RoCE takes the receive out of the queue
- * before it checks the memory (rxe_resp.c: check_resource before check_rkey).
+ * Completes the receive of a write with immediate data whose memory was refused: Soft-RoCE takes the receive out of the
+ * queue before it checks the memory (rxe_resp.c: check_resource before check_rkey).
  */
 export function failReceive(target: QueuePairEndpoint, outcome: number, vendorError: number): void {
   const posted = nextReceive(target)

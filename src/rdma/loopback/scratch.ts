@@ -5,8 +5,8 @@ import { Segments } from './segments.js'
 import { LoadedSend } from './send-request.js'
 
 /**
- * The objects that one request is carried out with. A device carries out one request at a time and keeps these, so that a
- * request allocates nothing.
+ * The objects with which a request is carried out. A device carries out one request at a time and keeps these objects,
+ * so that a request allocates nothing.
  */
 export class Scratch {
   readonly copies = new DeferredCopies()
@@ -20,7 +20,7 @@ export class Scratch {
   /** A queue pair that is connected to itself has failed. Its error state waits until the request has completed. */
   selfFailed = false
 
-  /** Ends a batch: makes the copies that wait, and refers to no memory afterwards. */
+  /** Ends a batch: makes the copies that wait. Afterwards this object refers to no memory. */
   settle(): void {
     this.copies.makeAll()
     this.send.local.clear()

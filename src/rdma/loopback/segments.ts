@@ -1,11 +1,11 @@
 import { type DeferredCopies, move, nothing } from './copies.js'
 
 /**
- * Bytes in several places, in order: the memory of the scatter entries of a request. The object is kept and filled again for
- * each request, so that copying allocates nothing.
+ * Bytes in several places, in order: the memory of the scatter entries of a request. The object is kept and filled
+ * again for each request, so that copying allocates nothing.
  */
 export class Segments {
-  /** The first part has fields of its own: most requests have only one part, and an array costs more memory accesses. */
+  /** The first part is in fields of its own: most requests have one part, and an array costs more memory accesses. */
   #first: Uint8Array = nothing
   #firstStart = 0
   #firstLength = 0
@@ -17,7 +17,7 @@ export class Segments {
   count = 0
   total = 0
 
-  /** @param copies the copies of the device, which are made before those of these bytes */
+  /** @param copies the deferred copies of the device, which are made before copies of these bytes */
   constructor(copies: DeferredCopies) {
     this.#copies = copies
   }

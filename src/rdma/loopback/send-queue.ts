@@ -16,7 +16,7 @@ import { wire } from './wire.js'
 const { RTS, SQD, ERR } = queuePairStates.byName
 const { WR_FLUSH_ERR, RETRY_EXC_ERR, RNR_RETRY_EXC_ERR } = completionStatuses.byName
 
-/** Takes a batch of requests, and carries out those that need not wait. */
+/** Takes a batch of requests, and carries out the requests that need not wait. */
 export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
   try {
     postEach(queuePair, words, stride, count)

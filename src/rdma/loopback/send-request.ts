@@ -25,7 +25,7 @@ possible[UC] = bits(
 )
 possible[UD] = bits(opcodes.send, opcodes.sendWithImmediate)
 
-/** Operations that take bytes from here, and so can take them while they are posted. */
+/** Operations that take bytes from this side. They can take the bytes while they are posted. */
 const inlinable = bits(
   opcodes.send,
   opcodes.sendWithImmediate,
@@ -34,14 +34,14 @@ const inlinable = bits(
   opcodes.writeWithImmediate,
 )
 const knownFlags = Object.values(sendFlags).reduce((all, flag) => all | flag, 0)
-/** Bytes of a scatter entry: the most that a device takes. */
+/** The most bytes of a scatter entry that a device takes. */
 export const longestEntry = 2 ** 31
 
 const isAtomic = (opcode: number) => opcode === opcodes.compareAndSwap || opcode === opcodes.fetchAndAdd
 
 /**
- * A send request as it was read out of the words of a batch. Each word is read once, since another thread may write there. One
- * object is filled again for each request.
+ * A send request as it was read out of the words of a batch. Each word is read once, since another thread may write
+ * there. One object is filled again for each request.
  */
 export class LoadedSend {
   idLow = 0
@@ -69,7 +69,7 @@ export class LoadedSend {
   bindKey = 0
   /** The memory on this side: bytes that are sent, or that are filled. */
   readonly local: Segments
-  /** Faults of scatter entries that devices find only when they use them: another domain, no 'localWrite', a closed region. */
+  /** Faults that devices find only when they use a scatter entry: another domain, no 'localWrite', a closed region. */
   isForeign = false
   isReadOnly = false
   isGone = false
@@ -171,7 +171,7 @@ export class LoadedSend {
     if (this.window === undefined) return 'bindWindow'
     this.bindOffset = (words[at + sendWord.bindOffset] ?? 0) + (words[at + sendWord.bindOffset + 1] ?? 0) * 2 ** 32
     this.bindLength = (words[at + sendWord.bindLength] ?? 0) + (words[at + sendWord.bindLength + 1] ?? 0) * 2 ** 32
-    // Providers read the registration also when a window is closed: it is the registration that the window was bound to.
+    // Providers read the registration also when a memory window is closed: the one to which the window was bound.
     const isClosing = this.window.type === 1 && this.bindLength === 0
     const registration = context.registrations.find(words[at + sendWord.bindRegistration] ?? 0)
     this.bindMemory = isClosing ? this.window.named : registration

@@ -36,9 +36,9 @@ const sending = (rc: readonly Attribute[]) =>
   )
 
 /**
- * The attributes that each change of state needs, and those that it allows in addition: the tables of ibv_modify_qp(3) and
- * of InfiniBand Architecture Specification 1, 11.2.5.2. Every state may change to RESET and to ERR without other attributes,
- * but Linux does not allow RESET to ERR.
+ * The attributes that each change of state needs, and those that it allows in addition: the tables of ibv_modify_qp(3)
+ * and of InfiniBand Architecture Specification 1, 11.2.5.2. Every state may change to RESET and to ERR without other
+ * attributes, but Linux does not allow RESET to ERR.
  */
 const table: Readonly<Record<string, ReadonlyMap<number, Transition>>> = {
   'RESET INIT': byType(
@@ -93,7 +93,7 @@ const table: Readonly<Record<string, ReadonlyMap<number, Transition>>> = {
   ),
 }
 
-/** Why a change is not allowed; undefined when it is. */
+/** Why a change is not allowed; undefined if it is allowed. */
 export function whyNotChange(type: number, from: number, change: QueuePairChange): string | undefined {
   const names = queuePairStates
   const to = change.state ?? from

@@ -16,7 +16,7 @@ function release(window: Window): void {
   window.access = 0
 }
 
-/** Ends the remote access. @returns false for a window that is not bound, and for one of type 1, which a bind closes */
+/** Ends the remote access. @returns false for a memory window that is not bound, or is of type 1 (a bind closes it) */
 function invalidateWindow(window: Window): boolean {
   if (window.type === 1 || window.memory === undefined) return false
   release(window)
@@ -24,7 +24,7 @@ function invalidateWindow(window: Window): boolean {
 }
 
 /**
- * Binds a window, by the rules of InfiniBand Architecture Specification 1, 10.6.7.2 and of Soft-RoCE.
+ * Binds a memory window, by the rules of InfiniBand Architecture Specification 1, 10.6.7.2 and of Soft-RoCE.
  *
  * @returns false when this is not possible; nothing is changed then
  */
@@ -102,7 +102,11 @@ export function windowCalls(context: LoopbackContext) {
   } satisfies Partial<DeviceCalls>
 }
 
-/** Invalidates the window of a key in the domain of `queuePair`. @returns false when no window of type 2 is bound by it */
+/**
+ * Invalidates the memory window of a key in the domain of `queuePair`.
+ *
+ * @returns false if the key belongs to no bound memory window of type 2
+ */
 export function invalidateByKey(queuePair: QueuePairEndpoint, rkey: number): boolean {
   const keyed = wire.byKey(rkey)
   if (keyed === undefined || !keyed.isWindow || keyed.domain !== queuePair.domain) return false

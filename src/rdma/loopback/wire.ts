@@ -8,8 +8,8 @@ import type { RegisteredMemory } from './registered-memory.js'
 const { ENOMEM } = constants.errno
 
 /**
- * The GID of the port of all loopback devices of this thread: link-local, with a random interface identifier (RFC 7217). So a
- * peer of another thread or process is known by its GID.
+ * The GID of the port of all loopback devices of this thread: link-local, with a random interface identifier (RFC
+ * 7217). So a peer of another thread or process can be recognized by its GID.
  */
 export const loopbackGid = fullGid(`fe80${'0'.repeat(12)}${randomBytes(8).toString('hex')}`)
 
@@ -17,14 +17,14 @@ export const loopbackGid = fullGid(`fe80${'0'.repeat(12)}${randomBytes(8).toStri
 export const groupNumber = 0xff_ffff
 
 /**
- * Joins the queue pairs of all loopback devices of this thread: it knows their numbers, the keys of registered memory, and
- * the multicast groups.
+ * Joins the queue pairs of all loopback devices of this thread: it knows their numbers, the keys of registered memory,
+ * and the multicast groups.
  */
 class Wire {
   readonly #queuePairs = new Map<number, QueuePairEndpoint>()
   readonly #keys = new Map<number, RegisteredMemory | Window>()
   readonly #groups = new Map<string, Set<QueuePairEndpoint>>()
-  // The last look-ups: most batches go to one peer and one registration of it.
+  // The last look-ups: most batches go to one peer and to one of its registrations.
   #lastKey = 0
   #lastKeyed: RegisteredMemory | Window | undefined
   #last: QueuePairEndpoint | undefined
@@ -41,8 +41,9 @@ class Wire {
   }
 
   /**
-   * A key that is not in use: a count of 23 bits and a random low byte. So a stale key can be valid again only after
-   * 8 million registrations, and then with a probability of 1 in 256. (V8 would have to box a key with the highest bit.)
+   * A key that is not in use: a count of 23 bits and a random low byte. So a stale key can be valid again only after 8
+   * million registrations, and then with a probability of 1 in 256. The highest bit stays 0, since V8 would have to box
+   * a key with that bit.
    */
   newKey(): number {
     for (let tries = 0; tries < 2 ** 23; tries++) {

@@ -6,12 +6,12 @@ import type {
   QueuePairStatus,
 } from '../contract/device-calls.js'
 
-// Attributes as they cross to native code. The same numbers and names stand in native/verbs/attribute_words.cc, and those of
-// a request for a queue pair in native/addon/verbs_queue_binding.cc; a test compares them.
+// Attributes in the form that native code takes. native/verbs/attribute_words.cc contains the same numbers and names,
+// and native/addon/verbs_queue_binding.cc contains those of a request for a queue pair. A test compares them.
 
 /** Words of a path. */
 export const pathWord = {
-  /** 1 if it has a GID. */
+  /** 1 if the path has a GID. */
   global: 0,
   gidIndex: 1,
   hopLimit: 2,
@@ -27,7 +27,7 @@ export const pathWords = 13
 
 /** Words of a queue pair's attributes. */
 export const attributeWord = {
-  /** The bits of `attributeMask` of the attributes that are to be changed. */
+  /** The bits of `attributeMask` for the attributes that are to be changed. */
   mask: 0,
   state: 1,
   currentState: 2,
@@ -52,7 +52,7 @@ export const attributeWord = {
 } as const
 export const attributeWords = 36
 
-/** Words of a request for a queue pair. The capacity is filled in as it was granted, and so is the number. */
+/** Words of a request for a queue pair. Native code writes the granted capacity and the number into them. */
 export const queuePairWord = {
   type: 0,
   domain: 1,
@@ -111,7 +111,7 @@ const numbers = [
   'remoteQueuePair',
 ] as const
 
-/** What is to be changed, with its mask. */
+/** Encodes a change, with its mask. */
 export function encodeChange(change: QueuePairChange): Uint32Array {
   const words = new Uint32Array(attributeWords)
   let mask = 0
@@ -157,7 +157,7 @@ export function decodeStatus(words: Uint32Array): QueuePairStatus {
   }
 }
 
-/** A request for a queue pair. */
+/** Encodes a request for a queue pair. */
 export function encodeRequest({ capacity, signalAll, ...request }: QueuePairRequest): Uint32Array {
   const words = new Uint32Array(queuePairWords)
   words[queuePairWord.type] = request.type
@@ -174,7 +174,7 @@ export function encodeRequest({ capacity, signalAll, ...request }: QueuePairRequ
   return words
 }
 
-/** The number and the capacity that were filled in for a request. */
+/** Decodes the number and the capacity that native code has written into a request. */
 export function decodeGrant(words: Uint32Array): { readonly number: number; readonly capacity: QueuePairCapacity } {
   const capacity = decodeCapacity(words.subarray(queuePairWord.sendRequests))
   return { number: words[queuePairWord.number] ?? 0, capacity }
@@ -202,7 +202,7 @@ export function encodePath(given: PathAttributes): Uint32Array {
   return words
 }
 
-/** A path of nothing but a GID and a LID. */
+/** Encodes a path that has only a GID and a LID. */
 export function encodeGroup(gid: string, lid: number): Uint32Array {
   const words = new Uint32Array(pathWords)
   words[pathWord.lid] = lid

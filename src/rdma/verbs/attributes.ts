@@ -94,7 +94,7 @@ export function gidEntry(device: string, { port, index, type, high, low, interfa
   if (type !== unknownGidType) {
     return { port, index, gid, type: gidTypes.get(type) ?? 'unknown', interface: name === '' ? undefined : name }
   }
-  // A library without ibv_query_gid_table tells neither type nor interface; the kernel does.
+  // A library without ibv_query_gid_table reports neither type nor interface, so they come from the kernel.
   const attributes = `/sys/class/infiniband/${device}/ports/${port}/gid_attrs`
   const found = readQuietly(`${attributes}/types/${index}`)
   return {
@@ -116,12 +116,12 @@ const kernelTypes = new Map<string, GidEntry['type']>([
   ['RoCE v2', 'RoCE v2'],
 ])
 
-/** Reading an empty entry fails with EINVAL. */
+/** The text of a file of the GID table; undefined if it cannot be read. Reading an empty entry fails with EINVAL. */
 function readQuietly(path: string): string | undefined {
   try {
     return readKernelFile(path)?.trim()
   } catch {
-    return undefined // nobody tells, which is what is said then
+    return undefined // the entry is then reported as unknown
   }
 }
 

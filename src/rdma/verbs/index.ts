@@ -9,7 +9,7 @@ import { queueCalls } from './queues.js'
 import { attempted } from './refusal.js'
 import { registrationCalls } from './registrations.js'
 
-/** Real devices, by libibverbs, which is loaded on first use. */
+/** Real devices, through libibverbs, which is loaded on first use. */
 export const verbsProvider: DeviceProvider = {
   kind: 'verbs',
   list: () => attempted(() => native.verbs.list()).map(listing),

@@ -16,7 +16,7 @@ type MemoryCalls = Pick<
   | 'freeWindow'
 >
 
-/** Domains, memory of the device, windows. */
+/** Calls for domains, device memory and memory windows. */
 export function memoryCalls(context: OpenContext): MemoryCalls {
   const { verbs } = native
   return {

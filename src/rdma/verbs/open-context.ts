@@ -13,7 +13,7 @@ export class OpenContext {
   readonly name: string
   readonly #number: number
   #listener: DeviceListener | undefined
-  /** Native code writes handle and keys of a registration here. They are read before the next call. */
+  /** Native code writes the handle and the keys of a registration here. They are read before the next call. */
   readonly keys = new Uint32Array(keyWords)
 
   /** Opens the device. @throws PinfoldError `ERR_DEVICE_UNKNOWN`, `ERR_DEVICE_PERMISSION`, … */
@@ -59,7 +59,7 @@ export class OpenContext {
   }
 }
 
-/** A range of a region as native code takes it: the region's number, offset, length. */
+/** A range of a region as native code takes it: the region's number, the offset, the length. */
 export function rangeArguments({ core, offset, length }: MemoryRange): [number, number, number] {
   return [core.id, offset, length]
 }

@@ -26,7 +26,7 @@ type QueuePairCalls = Pick<
   | 'destroyAddressHandle'
 >
 
-/** Queue pairs, what is posted to them, and address handles. */
+/** Calls for queue pairs, for posting requests to them, and for address handles. */
 export function queuePairCalls(context: OpenContext): QueuePairCalls {
   const { verbs } = native
   return {

@@ -19,7 +19,7 @@ type QueueCalls = Pick<
   | 'postSharedReceive'
 >
 
-/** Completion channels and queues, shared receive queues. */
+/** Calls for completion channels, completion queues and shared receive queues. */
 export function queueCalls(context: OpenContext): QueueCalls {
   const { verbs } = native
   return {
@@ -53,7 +53,7 @@ export function queueCalls(context: OpenContext): QueueCalls {
     createSharedReceiveQueue(domain, { requests, entries, limit }) {
       const words = Uint32Array.of(requests, entries, limit)
       const handle = attempted(() => verbs.createSharedReceiveQueue(context.number, domain, words))
-      // ibv_create_srq(3) ignores the limit, so a change sets it.
+      // ibv_create_srq(3) ignores the limit, so ibv_modify_srq sets it.
       if (limit > 0) {
         try {
           attempted(() => verbs.modifySharedReceiveQueue(context.number, handle, undefined, limit))

@@ -16,11 +16,11 @@ export interface Attempt {
   readonly device?: string
   /** Bytes that were to be registered. */
   readonly length?: number
-  /** A capability that the device does not have, whatever errno it answers. */
+  /** A capability that the device does not have, whatever errno the device returns. */
   readonly unsupported?: string
 }
 
-/** Runs a call of native code. An error of it becomes the error of the contract. */
+/** Runs a call of native code. An error of that call becomes the error of the contract. */
 export function attempted<Result>(call: () => Result, attempt: Attempt = {}): Result {
   try {
     return call()
@@ -90,7 +90,7 @@ function installCommand(): string | undefined {
   return undefined
 }
 
-/** The subject is the function, with its version if that matters. The file name of the library contains its version. */
+/** `failure.subject` is the function, with its version if that matters. The library's version is in its file name. */
 function symbolMissing(failure: SystemFailure): PinfoldError {
   return refused(
     failure,
@@ -111,8 +111,8 @@ function notOpened(failure: SystemFailure, { device = '' }: Attempt): PinfoldErr
   const path = node ?? '/dev/infiniband/uverbs*'
   const isThere = node !== undefined && canBe(node, files.F_OK)
   const message = isThere
-    ? `device '${device}' cannot be opened: ${path} is not this user's to open`
-    : `device '${device}' cannot be opened: there is no ${path} here (a container is given it by --device=${path})`
+    ? `device '${device}' cannot be opened: this user may not open ${path}`
+    : `device '${device}' cannot be opened: there is no ${path} here (a container needs --device=${path})`
   const hint = isThere ? `sudo chmod a+rw ${path}` : `sudo modprobe ib_uverbs`
   return refused(failure, 'ERR_DEVICE_PERMISSION', message, hint)
 }
@@ -138,13 +138,13 @@ function canBe(path: string, mode: number): boolean {
   }
 }
 
-/** Registering pins memory, and RLIMIT_MEMLOCK limits that. The kernel answers ENOMEM for this and for other reasons. */
+/** Registering pins memory, which RLIMIT_MEMLOCK limits. The kernel returns ENOMEM for this and for other reasons. */
 function noMemory(failure: SystemFailure, { length = 0 }: Attempt): PinfoldError {
   const { soft, hard } = memlockLimit()
   const { pinned } = processMemory()
   const needed = pinned + length
   if (capabilities().has('CAP_IPC_LOCK') || needed <= soft) return refused(failure, 'ERR_DEVICE_REFUSED')
-  const message = `${formatSize(length)} to be pinned, ${formatSize(Math.max(0, soft - pinned))} more allowed (RLIMIT_MEMLOCK ${formatSize(soft)}, ${formatSize(pinned)} pinned)`
+  const message = `cannot pin ${formatSize(length)}: ${formatSize(Math.max(0, soft - pinned))} more are allowed (RLIMIT_MEMLOCK ${formatSize(soft)}, ${formatSize(pinned)} pinned)`
   return new PinfoldError(message, {
     code: 'ERR_MEMLOCK_LIMIT',
     syscall: failure.syscall,

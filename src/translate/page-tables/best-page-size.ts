@@ -13,32 +13,31 @@ const sizes = z.union([bitmap, list(powerOfTwo, { least: 1, most: 64, expected: 
 
 /**
  * Page sizes of a device: a list, or a bitmap in which bit `n` stands for pages of 2^n bytes, as in a driver's
- * `page_size_cap` (so 0x40201000n is 4KiB, 2MiB and 1GiB). Bits above 52 are not looked at.
+ * `page_size_cap` (so 0x40201000n is 4KiB, 2MiB and 1GiB). Bits above 52 are ignored.
  */
 export type PageSizes = z.input<typeof sizes>
 
-/** {@link BestPageSizeOptions} tells them. */
+/** {@link BestPageSizeOptions} documents them. */
 const options = optionsObject({
   iova: deviceAddress.optional(),
 })
 
 /**
- * What `bestPageSize` may be told.
+ * Options of `bestPageSize`.
  *
  * - `iova`: the address that the device will use for the first byte, as a bigint of up to 64 bits or a safe integer.
- *   Default: its physical address, which allows the largest pages; a verbs registration uses the virtual address unless
- *   told otherwise (ibv_reg_mr_iova).
+ *   Default: its physical address, which allows the largest pages. A verbs registration uses the virtual address,
+ *   unless the program chooses another (ibv_reg_mr_iova).
  */
 export type BestPageSizeOptions = z.input<typeof options>
 
 /**
- * The largest page size out of `supported` that can describe these runs, when one size must do for all; 0 when none
- * can.
+ * The largest page size out of `supported` that can describe all of these runs; 0 if no size can.
  *
- * It chooses as ib_umem_find_best_pgsz does (Linux, drivers/infiniband/core/umem.c): the address bits inside a page
- * must be the same in the IOVA and the physical address, a physical discontinuity can only lie on a page boundary of
- * the IOVA, and no page is larger than the smallest supported one that holds the whole range by itself. The first and
- * the last page may reach beyond the range: a device that is given such pages must check bounds itself.
+ * The rules are those of ib_umem_find_best_pgsz (Linux, drivers/infiniband/core/umem.c). The address bits inside a page
+ * must be the same in the IOVA and the physical address. A physical discontinuity can only lie on a page boundary of
+ * the IOVA. No page is larger than the smallest supported page that contains the whole range. The first and the last
+ * page may reach beyond the range, so a device that gets such pages must check bounds itself.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run, page size or IOVA, `ERR_OUT_OF_RANGE` when the range
  * does not fit below 2^64
@@ -55,16 +54,16 @@ export function bestPageSize(runs: readonly Run[], supported: PageSizes, given: 
   return candidates.slice(0, holdsAll === -1 ? undefined : holdsAll + 1).findLast((size) => size <= alignment) ?? 0
 }
 
-/** {@link PageListOptions} tells them. */
+/** {@link PageListOptions} documents them. */
 const listOptions = optionsObject({
   pageSize: powerOfTwo,
   iova: deviceAddress.optional(),
 })
 
 /**
- * What a `pageList` is to be.
+ * Options of `pageList`.
  *
- * - `pageSize`: bytes of a page, or as '2MiB': what `bestPageSize` chose, or any smaller power of two.
+ * - `pageSize`: bytes of a page, or as '2MiB': the result of `bestPageSize`, or any smaller power of two.
  * - `iova`: as in {@link BestPageSizeOptions}.
  */
 export type PageListOptions = z.input<typeof listOptions>
@@ -75,7 +74,7 @@ export interface PageList extends DeviceTable {
   readonly pageSize: number
   /** Device address of the first byte. */
   readonly iova: bigint
-  /** Where the first byte lies in the first page. */
+  /** Offset of the first byte in the first page. */
   readonly firstPageOffset: number
   /** Physical address of each page, a multiple of `pageSize`. */
   readonly addresses: Float64Array
@@ -111,7 +110,7 @@ function ascending(supported: z.output<typeof sizes>): number[] {
     .map((bit) => 2 ** bit)
 }
 
-/** The low 52 bits: no page is larger, so that they decide, and sums with them stay exact. */
+/** The low 52 bits of an address. No page is larger than 2^52, so these bits decide, and sums with them stay exact. */
 function low(address: bigint): number {
   return Number(BigInt.asUintN(52, address))
 }

@@ -21,7 +21,7 @@ const countShift = 2n
 const countMask = 0x3ffn
 const addressMask = ~0xfffn
 
-/** {@link HmcPageTableOptions} tells them. */
+/** {@link HmcPageTableOptions} documents them. */
 const options = optionsObject({
   firstSegment: z.number().int().nonnegative().default(0),
   maxSegments: z.number().int().positive().max(mostSegments).default(mostSegments),
@@ -29,18 +29,18 @@ const options = optionsObject({
 })
 
 /**
- * What an `hmcPageTable` is to be.
+ * Options of `hmcPageTable`.
  *
- * - `firstSegment`: index of the first segment descriptor: where the memory starts in the function's private memory, in
- *   2 MiB. Default: 0.
- * - `maxSegments`: segment descriptors that the function has; the adapter reports its own (Query FPM Values). Default:
- *   8192, which is also the most.
- * - `descriptorPages`: device addresses of 4 KiB pages that will hold page descriptors, 4 KiB-aligned: one for each
- *   paged segment, in order; those beyond what is needed are left alone.
+ * - `firstSegment`: index of the first segment descriptor: the start of the memory in the function's private memory, in
+ *   units of 2 MiB. Default: 0.
+ * - `maxSegments`: number of the function's segment descriptors, which the adapter reports (Query FPM Values). Default:
+ *   8192, which is also the maximum.
+ * - `descriptorPages`: device addresses of the 4 KiB pages for the page descriptors, 4 KiB-aligned. The table uses one
+ *   for each paged segment, in order, and ignores the rest.
  */
 export type HmcPageTableOptions = z.input<typeof options>
 
-/** A segment that one physically contiguous, aligned 2 MiB backs. */
+/** A segment that is backed by 2 MiB of physically contiguous, aligned memory. */
 export interface HmcDirectSegment {
   readonly type: 'direct'
   readonly index: number
@@ -48,49 +48,49 @@ export interface HmcDirectSegment {
   readonly address: number
 }
 
-/** A segment that 4 KiB pages back. */
+/** A segment that is backed by 4 KiB pages. */
 export interface HmcPagedSegment {
   readonly type: 'paged'
   readonly index: number
-  /** Device address of the page of descriptors; undefined while there is no page for it. */
+  /** Device address of the page for the page descriptors; undefined while there are no `descriptorPages`. */
   readonly address: number | undefined
   /** 512 page descriptors, to be written there (64-bit little-endian). Those past the end of the memory are 0. */
   readonly pageDescriptors: BigUint64Array
-  /** Page descriptors that are valid. */
+  /** The number of valid page descriptors. */
   readonly pages: number
 }
 
 export type HmcSegment = HmcDirectSegment | HmcPagedSegment
 
-/** `entries` are the valid descriptors of both levels; `bytes` count 8 a segment, and whole descriptor pages. */
+/** `entries` counts the valid descriptors of both levels. `bytes` counts 8 a segment, and whole descriptor pages. */
 export interface HmcPageTable extends DeviceTable {
   readonly layout: 'HMC page table'
   readonly firstSegment: number
   readonly segments: readonly HmcSegment[]
   /**
-   * The data word of each segment descriptor, from `firstSegment` on; undefined when there are paged segments, and no
+   * The data word of each segment descriptor, from `firstSegment` on; undefined if there are paged segments and no
    * `descriptorPages` yet.
    */
   readonly segmentDescriptors: BigUint64Array | undefined
-  /** Pages of descriptors that the table needs: one for each paged segment. */
+  /** The number of descriptor pages that the table needs: one for each paged segment. */
   readonly descriptorPagesNeeded: number
 }
 
 /**
  * The two-level table with which Intel's E810 class of adapters (and X722 before it) maps host memory as a function's
- * private memory, the host memory cache (HMC): segment descriptors (SD) of 2 MiB each, which name either 2 MiB of
+ * private memory, the host memory cache (HMC). Each segment descriptor (SD) describes 2 MiB. It names either 2 MiB of
  * backing memory directly, or a page of 512 page descriptors (PD) of 4 KiB each.
  *
- * A segment is direct where 2 MiB that are contiguous and aligned to 2 MiB back all of it, as a hugepage does. The
- * driver hands the adapter 2 MiB out of dma_alloc_coherent(), which are aligned to their size (Linux,
- * Documentation/core-api/dma-api-howto.rst), so that nothing less is known to work. A segment that the memory fills
- * only in part is paged, also on a hugepage: a direct one would give the adapter the rest of it.
+ * A segment is direct if it is backed by 2 MiB that are contiguous and aligned to 2 MiB, such as a hugepage. The driver
+ * gives the adapter 2 MiB from dma_alloc_coherent(), which aligns memory to its size (Linux,
+ * Documentation/core-api/dma-api-howto.rst), so no weaker alignment is known to work. A segment that the memory fills
+ * only in part is paged, also on a hugepage: a direct segment would give the adapter the rest of the hugepage.
  *
- * Words as irdma_set_sd_entry() and irdma_add_pd_table_entry() write them (Linux, drivers/infiniband/hw/irdma/hmc.c;
- * FreeBSD, sys/dev/irdma/irdma_hmc.c). SD: bit 0 valid, bit 1 direct, bits 11:2 count of backing pages (always 512),
- * bits 63:12 address. PD: bit 0 valid, bits 63:12 address.
+ * The words are those that irdma_set_sd_entry() and irdma_add_pd_table_entry() write (Linux,
+ * drivers/infiniband/hw/irdma/hmc.c; FreeBSD, sys/dev/irdma/irdma_hmc.c). SD: bit 0 valid, bit 1 direct, bits 11:2
+ * count of backing pages (always 512), bits 63:12 address. PD: bit 0 valid, bits 63:12 address.
  *
- * Without `descriptorPages` it tells how many are needed: allocate them, translate them, call again.
+ * Without `descriptorPages`, the result says how many are needed. Allocate them, translate them, and call again.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run or option, or too few or misaligned `descriptorPages`,
  * `ERR_LAYOUT_IMPOSSIBLE` when a run does not start and end on a 4 KiB boundary, `ERR_OUT_OF_RANGE` when there are more
@@ -107,7 +107,7 @@ export function hmcPageTable(runs: readonly Run[], given: HmcPageTableOptions = 
   const count = Math.ceil(length / segmentSize)
   if (firstSegment + count > maxSegments) {
     throw new PinfoldError(
-      `${count} segments of 2MiB from segment ${firstSegment} on are beyond the function's ${maxSegments}`,
+      `${count} segments of 2MiB from segment ${firstSegment} on exceed the function's ${maxSegments} segments`,
       { code: 'ERR_OUT_OF_RANGE', values: { segments: count, firstSegment, maxSegments } },
     )
   }
@@ -136,7 +136,7 @@ export function hmcPageTable(runs: readonly Run[], given: HmcPageTableOptions = 
 
 type PagedBacking = Pick<HmcPagedSegment, 'pageDescriptors' | 'pages'>
 
-/** What backs each segment: the address of 2 MiB, or page descriptors. */
+/** The backing of each segment: the address of 2 MiB, or page descriptors. */
 function segmentBackings(runs: readonly Run[], length: number): (number | PagedBacking)[] {
   const backings: (number | PagedBacking)[] = []
   const base = runs.at(0)?.offset ?? 0
@@ -147,7 +147,7 @@ function segmentBackings(runs: readonly Run[], length: number): (number | PagedB
     let direct: number | undefined
     for (let at = begin; at < end && direct === undefined; ) {
       const run = runs[index]
-      // The caller has checked that runs cover the length without gaps, so that this is never the way out.
+      // The caller has checked that the runs cover the length without gaps, so the loop never ends here.
       if (run === undefined) break
       const runEnd = run.offset - base + run.length
       const address = run.physicalAddress + (at - (run.offset - base))
@@ -199,7 +199,7 @@ function checkDescriptorPages(pages: readonly number[], needed: number): void {
   }
 }
 
-// Addresses are numbers here; of 2^53 or more, which no page has, they would be another number.
+// Addresses are numbers here. No page has an address of 2^53 or more, which would be rounded to another number.
 const descriptorWord = z
   .bigint({ error: 'expected a bigint' })
   .refine((word) => word >= 0n && word < 2n ** 53n, { error: 'expected 64 bits, with an address below 2^53' })
@@ -208,16 +208,16 @@ const descriptorWord = z
 export interface HmcSegmentDescriptor {
   readonly valid: boolean
   readonly type: 'direct' | 'paged'
-  /** Backing pages that it counts. */
+  /** The count of backing pages in the descriptor. */
   readonly pages: number
   /** Device address of the 2 MiB, or of the page of descriptors. */
   readonly address: number
 }
 
 /**
- * Reads back the data word of a segment descriptor.
+ * Decodes the data word of a segment descriptor.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no bigint of 64 bits, or its address is 2^53 or more
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` if the word is no bigint of 64 bits, or its address is 2^53 or more
  */
 export function decodeHmcSegmentDescriptor(word: bigint): HmcSegmentDescriptor {
   const bits = checked('HMC segment descriptor', descriptorWord, word)
@@ -230,9 +230,9 @@ export function decodeHmcSegmentDescriptor(word: bigint): HmcSegmentDescriptor {
 }
 
 /**
- * Reads back a page descriptor.
+ * Decodes a page descriptor.
  *
- * @throws PinfoldError `ERR_INVALID_ARGUMENT` when it is no bigint of 64 bits, or its address is 2^53 or more
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` if the word is no bigint of 64 bits, or its address is 2^53 or more
  */
 export function decodeHmcPageDescriptor(word: bigint): { readonly valid: boolean; readonly address: number } {
   const bits = checked('HMC page descriptor', descriptorWord, word)

@@ -11,7 +11,7 @@ import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.j
 const smallestPage = 2 ** 12
 const largestPage = 2 ** 27
 
-/** {@link NvmePrpListOptions} tells them. */
+/** {@link NvmePrpListOptions} documents them. */
 const options = optionsObject({
   memoryPageSize: powerOfTwo
     .refine((bytes) => bytes >= smallestPage && bytes <= largestPage, { error: 'expected 4KiB to 128MiB (CC.MPS)' })
@@ -20,20 +20,20 @@ const options = optionsObject({
 })
 
 /**
- * What an `nvmePrpList` is to be.
+ * Options of `nvmePrpList`.
  *
  * - `memoryPageSize`: the controller's memory page size (CC.MPS) in bytes, or as '4KiB': a power of two from 4KiB to
  *   128MiB. Default: 4KiB.
- * - `listPages`: device addresses of the pages that will hold the list, in order; those beyond what is needed are left
- *   alone. The first may lie inside a page (a multiple of 8), and the list then runs to the end of that page; the
- *   others are page-aligned.
+ * - `listPages`: device addresses of the pages for the list, in order; pages that are not needed are ignored. The first
+ *   address may lie inside a page (a multiple of 8). The list then uses the rest of that page. The other addresses are
+ *   page-aligned.
  */
 export type NvmePrpListOptions = z.input<typeof options>
 
-/** One page (or the rest of one) of a PRP list: `words` go to `address`, 64-bit little-endian. */
+/** One page (or the rest of a page) of a PRP list: `words` go to `address`, 64-bit little-endian. */
 export interface PrpListPage {
   readonly address: number
-  /** Entries in use; where another page follows, the last word is its address. */
+  /** The entries in use. If another page follows, the last word is the address of that page. */
   readonly words: BigUint64Array
 }
 
@@ -41,16 +41,16 @@ export interface PrpListPage {
 export interface NvmePrpList extends DeviceTable {
   readonly layout: 'NVMe PRP list'
   readonly memoryPageSize: number
-  /** PRP Entry 1: the first byte, which may lie inside a page. */
+  /** PRP Entry 1: the address of the first byte, which may lie inside a page. */
   readonly prp1: bigint
   /**
-   * PRP Entry 2: 0 (reserved) when one page holds all, the second page when there are two, else the address of the
-   * list; undefined when a list is needed, and there are no `listPages` yet.
+   * PRP Entry 2: 0 (reserved) for one page, the address of the second page for two pages, otherwise the address of the
+   * list. It is undefined if a list is needed and there are no `listPages` yet.
    */
   readonly prp2: bigint | undefined
   /** Pages that the list needs. 0 when PRP1 and PRP2 suffice. */
   readonly listPagesNeeded: number
-  /** The list, one item for each page that it takes; empty while there are no `listPages`. */
+  /** The list, one item for each of its pages; empty while there are no `listPages`. */
   readonly list: readonly PrpListPage[]
 }
 
@@ -58,11 +58,11 @@ export interface NvmePrpList extends DeviceTable {
  * The Physical Region Pages of one NVMe command: PRP1, PRP2 and, where the data touches more than two memory pages, a
  * PRP list.
  *
- * The rules are NVM Express Base Specification 2.2, 4.3.1 (figures 109 to 112) and figure 92: only the first entry may
- * have an offset, and that is a multiple of 4; a list is packed, its first pointer is a multiple of 8; where the list
- * goes on, the last entry of a page is the address of the next, which is page-aligned.
+ * The rules are those of NVM Express Base Specification 2.2, 4.3.1 (figures 109 to 112) and figure 92. Only the first
+ * entry may have an offset, which is a multiple of 4. A list has no gaps, and the pointer to its start is a multiple of
+ * 8. If the list continues, the last entry of a page is the address of the next page, which is page-aligned.
  *
- * Without `listPages` it tells how many are needed: allocate them, translate them, call again.
+ * Without `listPages`, the result says how many are needed. Allocate them, translate them, and call again.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run or option, or too few or misaligned `listPages`,
  * `ERR_LAYOUT_IMPOSSIBLE` when runs do not meet on memory page boundaries or the first byte is not dword aligned,
@@ -75,7 +75,7 @@ export function nvmePrpList(runs: readonly Run[], given: NvmePrpListOptions = {}
   const length = lengthOf(merged)
   const start = startOf(merged)
   if (start % 4 !== 0) {
-    throw new PinfoldError(`an ${layout} starts on a multiple of 4 bytes, and the data at ${formatAddress(start)}`, {
+    throw new PinfoldError(`an ${layout} needs data on a multiple of 4 bytes, not at ${formatAddress(start)}`, {
       code: 'ERR_LAYOUT_IMPOSSIBLE',
       values: { physicalAddress: start },
     })
@@ -109,7 +109,7 @@ export function nvmePrpList(runs: readonly Run[], given: NvmePrpListOptions = {}
 function pagesForWords(words: number, memoryPageSize: number, offset: number): number {
   const first = Math.floor((memoryPageSize - offset) / 8)
   if (words <= first) return words === 0 ? 0 : 1
-  // Each page but the last gives one entry away for the pointer to the next.
+  // Each page except the last uses one entry for the pointer to the next page.
   const rest = words - (first - 1)
   const whole = memoryPageSize / 8
   return 1 + Math.max(1, Math.ceil((rest - 1) / (whole - 1)))
@@ -134,7 +134,7 @@ function checkListPages(listPages: readonly number[], needed: number, memoryPage
   }
 }
 
-/** Packs every address but the first (PRP1 has it) into pages, each but the last with a pointer to the next. */
+/** Packs all addresses after the first (which is PRP1) into pages. Each page but the last ends with a pointer. */
 function listOf(addresses: Float64Array, pages: readonly number[], memoryPageSize: number): PrpListPage[] {
   let next = 1
   return pages.map((address, index) => {

@@ -1,14 +1,14 @@
 import * as z from 'zod'
 import { list, sizeOption } from '../../options.js'
 
-/** A size that is a power of two, at most 2^52: larger ones no physical address has. */
+/** A size that is a power of two, at most 2^52, since physical addresses have at most 52 bits. */
 export const powerOfTwo = z.lazy(() =>
   sizeOption.refine((bytes) => bytes <= 2 ** 52 && Number.isInteger(Math.log2(bytes)), {
     error: 'expected a power of two of at most 2^52 bytes',
   }),
 )
 
-/** An address that a device uses: a bigint of up to 64 bits, or a number while it is a safe integer. */
+/** An address that a device uses: a bigint of up to 64 bits, or a safe integer. */
 export const deviceAddress = z.lazy(() =>
   z
     .union([z.bigint(), z.number().int().transform(BigInt)], {
@@ -19,10 +19,10 @@ export const deviceAddress = z.lazy(() =>
     }),
 )
 
-/** As many pages as a table of 2^27 entries takes, the most that is made, and twice that. */
+/** Twice the pages of the largest table: 2^27 entries of 8 bytes, in pages of 4 KiB. */
 const mostTablePages = 2 ** 19
 
-/** Physical addresses (or IOVAs) of pages that hold parts of a table. Used in order; no two may be the same. */
+/** Physical addresses (or IOVAs) of pages for parts of a table. They are used in order, and must all be different. */
 export const tablePages = z.lazy(() =>
   list(z.number().int().nonnegative(), { most: mostTablePages, expected: 'expected an array of addresses' }).refine(
     (pages) => new Set(pages).size === pages.length,

@@ -4,7 +4,7 @@ import { checkEntries, type DeviceTable } from './device-table.js'
 import { powerOfTwo } from './options.js'
 import { impossible, lengthOf, pageAlignment, pagesOf } from './pages.js'
 
-/** A flat list of whole pages: entry `i` holds the bytes from `i * pageSize` on. */
+/** A flat list of whole pages: entry `i` is for the bytes from `i * pageSize` on. */
 export interface PageTable extends DeviceTable {
   readonly layout: 'page table'
   /** Bytes of each page. */
@@ -14,11 +14,11 @@ export interface PageTable extends DeviceTable {
 }
 
 /**
- * The simplest table there is: one 64-bit address a page, as in an mlx5 MTT with its flag bits left to the caller
- * (Linux, include/linux/mlx5/device.h, struct mlx5_mtt; big-endian there).
+ * The simplest table: one 64-bit address a page, as in an mlx5 MTT, without its flag bits (Linux,
+ * include/linux/mlx5/device.h, struct mlx5_mtt; big-endian there).
  *
- * Every page lies wholly inside the runs, so that a device which is bound by nothing but the table reaches nothing
- * else. A list whose first and last page may be cut, for a device that checks bounds itself, is `pageList`.
+ * Every page lies wholly inside the runs, so a device that checks no bounds itself reaches no other memory. For a
+ * device that checks bounds itself, `pageList` makes a list whose first and last page may reach beyond the runs.
  *
  * @param pageSize bytes of a page, a power of two, or as '2MiB'
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run or page size, `ERR_LAYOUT_IMPOSSIBLE` when a run does not

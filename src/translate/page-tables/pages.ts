@@ -3,12 +3,12 @@ import { PinfoldError } from '../../errors.js'
 import { formatSize } from '../../sizes.js'
 import type { Run } from '../runs.js'
 
-/** Largest page size that is told apart: 2^52, beyond any physical address. */
+/** The largest alignment that is computed: 2^52, beyond any physical address. */
 const widest = 2 ** 52
 
 /** The largest power of two (at most 2^52) that divides every value added so far; values are safe integers. */
 export class CommonAlignment {
-  // 32-bit halves: JavaScript's bit operators see no more, and a modulo per value costs ten times as much.
+  // 32-bit halves, since JavaScript's bit operators use 32 bits, and a modulo per value costs ten times as much.
   private low = 0
   private high = 0
 
@@ -31,15 +31,15 @@ export function lengthOf(runs: readonly Run[]): number {
   return first === undefined || last === undefined ? 0 : last.offset + last.length - first.offset
 }
 
-/** Where the first byte of merged runs lies, physically. */
+/** Physical address of the first byte of merged runs. */
 export function startOf(runs: readonly Run[]): number {
   return runs.at(0)?.physicalAddress ?? 0
 }
 
 /**
- * The largest page size at which pages of device address space can map merged runs, when the first byte has the device
- * address `start`: the address bits inside a page must be the same on both sides, and a physical discontinuity can
- * only lie between two pages. What lies before the first byte in its page, and after the last, is not looked at.
+ * The largest page size at which pages of device address space can map merged runs, if the first byte has the device
+ * address `start`. The address bits inside a page must be the same on both sides, and a physical discontinuity can only
+ * lie between two pages. The parts of pages before the first byte and after the last byte are ignored.
  *
  * @param start device address of the first byte; its low 52 bits suffice
  */
@@ -54,7 +54,7 @@ export function pageAlignment(runs: readonly Run[], start: number): CommonAlignm
   return alignment
 }
 
-/** The error that names the first run which breaks pages of `pageSize`, and the largest size that would work. */
+/** The error that names the first run that does not fit pages of `pageSize`, and the largest size that would fit. */
 export function impossible(
   layout: string,
   runs: readonly Run[],
@@ -63,7 +63,7 @@ export function impossible(
   bestPageSize: number,
 ): PinfoldError {
   const base = runs.at(0)?.offset ?? 0
-  // Where every start is right, it is the end of the last run that is not on a page boundary.
+  // If every start is right, the end of the last run is not on a page boundary.
   const found = runs.findIndex(({ offset, physicalAddress }) => {
     const address = start + (offset - base)
     return (physicalAddress - address) % pageSize !== 0 || (offset !== base && address % pageSize !== 0)
@@ -82,8 +82,8 @@ export function impossible(
 }
 
 /**
- * The addresses of the pages that merged runs touch, in order: each rounded down to its page. The caller has checked
- * that discontinuities lie on page boundaries, and that there are `entries` of them.
+ * The addresses of the pages that merged runs touch, in order, each rounded down to its page. The caller has checked
+ * that discontinuities lie on page boundaries, and that the runs touch `entries` pages.
  */
 export function pagesOf(runs: readonly Run[], pageSize: number, entries: number): Float64Array {
   const addresses = new Float64Array(entries)

@@ -6,7 +6,7 @@ import { checkEntries, type DeviceTable } from './device-table.js'
 import { powerOfTwo } from './options.js'
 import { lengthOf } from './pages.js'
 
-/** {@link ScatterGatherListOptions} tells them. */
+/** {@link ScatterGatherListOptions} documents them. */
 const options = optionsObject({
   maxSegmentLength: sizeOption,
   boundary: powerOfTwo.optional(),
@@ -14,14 +14,14 @@ const options = optionsObject({
 })
 
 /**
- * The limits of a device that a `scatterGatherList` keeps; sizes are bytes, or as '64KiB'.
+ * The limits of a device for `scatterGatherList`. Sizes are in bytes, or as '64KiB'.
  *
- * - `maxSegmentLength`: longest segment that the device takes: what a Linux driver tells dma_set_max_seg_size(). It has
- *   no ceiling of its own, though the length field of many devices has but 32 bits.
- * - `boundary`: no segment crosses a multiple of this power of two: what a Linux driver tells dma_set_seg_boundary() or
- *   blk_queue_segment_boundary(), plus one (they take the mask 0xffff where this takes 65536). Default: no boundary,
- *   as the DMA layer's own since Linux 5.10.
- * - `maxSegments`: most segments that the device takes in one list. Default: no limit.
+ * - `maxSegmentLength`: the longest segment that the device takes: the value that a Linux driver passes to
+ *   dma_set_max_seg_size(). This option has no maximum, but the length field of many devices has only 32 bits.
+ * - `boundary`: no segment crosses a multiple of this power of two. It is the value that a Linux driver passes to
+ *   dma_set_seg_boundary() or blk_queue_segment_boundary(), plus one: these take the mask 0xffff, this option 65536.
+ *   Default: no boundary, which is the DMA layer's own default since Linux 5.10.
+ * - `maxSegments`: the most segments that the device takes in one list. Default: no limit.
  */
 export type ScatterGatherListOptions = z.input<typeof options>
 
@@ -35,16 +35,16 @@ export interface ScatterGatherList extends DeviceTable {
 }
 
 /**
- * Bytes of one segment: 8 of address, 4 of length, 4 of key or flags. It is so in an NVMe SGL descriptor (NVM Express
- * Base Specification 2.2, figure 115), a split virtqueue's descriptor (virtio 1.2, 2.7.5) and an ibv_sge.
+ * Bytes of one segment: 8 of address, 4 of length, 4 of key or flags. An NVMe SGL descriptor (NVM Express Base
+ * Specification 2.2, figure 115), a split virtqueue's descriptor (virtio 1.2, 2.7.5) and an ibv_sge have this size.
  */
 const segmentBytes = 16
 
 /**
  * The shortest scatter-gather list of these runs that a device with these limits takes.
  *
- * Limits mean what they mean in Linux (block/blk-merge.c, get_max_segment_size; include/linux/dma-mapping.h): a
- * segment ends at the end of its run, at `maxSegmentLength`, or before the next multiple of `boundary`, whichever
+ * The limits have the same meaning as in Linux (block/blk-merge.c, get_max_segment_size; include/linux/dma-mapping.h):
+ * a segment ends at the end of its run, at `maxSegmentLength`, or before the next multiple of `boundary`, whichever
  * comes first.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` on a wrong run or option, `ERR_LAYOUT_IMPOSSIBLE` when there are more
@@ -81,7 +81,7 @@ export function scatterGatherList(runs: readonly Run[], limits: ScatterGatherLis
   return { layout, length: lengthOf(merged), entries, bytes: entries * segmentBytes, addresses, lengths }
 }
 
-/** Segments of one run, counted without walking them: a list that is too long is refused before it is built. */
+/** The number of segments of a run, computed without a loop: a list that is too long is refused before it is built. */
 function segmentsIn({ physicalAddress, length }: Run, maxSegmentLength: number, boundary: number | undefined): number {
   if (boundary === undefined) return Math.ceil(length / maxSegmentLength)
   const head = Math.min(length, boundary - (physicalAddress % boundary))

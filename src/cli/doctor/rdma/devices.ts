@@ -4,11 +4,14 @@ import { openDevice } from '../../../rdma/devices/open-device.js'
 import { type Finding, finding } from '../finding.js'
 import { firmwareOf, kernelDevices, portsOf, verbsNode } from './sysfs.js'
 
-/** Each device that the kernel knows, opened and asked as a program would; then what a fork does to registered memory. */
+/**
+ * Opens and queries each device that the kernel knows, as a program would. The last finding is the effect of a fork on
+ * registered memory.
+ */
 export function* examineDevices(): Iterable<Finding> {
   const devices = kernelDevices()
   if (devices.length === 0) {
-    const seen = 'no real ones: openDevice() gives the loopback, which is in this process'
+    const seen = 'no real device: openDevice() opens the loopback, which is in this process'
     yield finding('rdma.devices', 'info', seen, { values: { devices } })
     return
   }
@@ -22,7 +25,7 @@ export function* examineDevices(): Iterable<Finding> {
   if (forkStatus !== undefined) yield examineFork(forkStatus)
 }
 
-/** What sysfs tells is told in any case: it needs no right to open the device. */
+/** The facts from sysfs are reported in any case, since reading them needs no right to open the device. */
 function examineDevice(name: string): { readonly found: Finding; readonly forkStatus?: ForkStatus } {
   const id = `rdma.device.${name}`
   const ports = portsOf(name)
@@ -42,16 +45,21 @@ function examineDevice(name: string): { readonly found: Finding; readonly forkSt
   }
 }
 
-/** No GID, no connection: they come from the addresses of the network interface. */
+/**
+ * The command to use if there is no GID, and so no connection: GIDs come from the addresses of the network interface.
+ */
 function upCommand(gids: readonly unknown[]): string | undefined {
-  return gids.length > 0 ? undefined : 'rdma link show   # names its network interface: bring that up'
+  return gids.length > 0 ? undefined : 'rdma link show   # names the network interface to bring up'
 }
 
 const forkNotes = {
   enabled: ['ok', 'registered memory survives a fork'],
   unneeded: ['ok', 'a fork takes no registered page away: this kernel copies them'],
-  disabled: ['info', 'not prepared: regions are kept out of forks by themselves; RDMAV_FORK_SAFE=1 is for the rest'],
-  unknown: ['info', 'this libibverbs is too old to tell; regions are kept out of forks by themselves'],
+  disabled: [
+    'info',
+    'not prepared: only regions are safe in a process that forks; RDMAV_FORK_SAFE=1 protects the rest',
+  ],
+  unknown: ['info', 'this libibverbs is too old to tell; regions are safe'],
 } as const
 
 function examineFork(forkStatus: ForkStatus): Finding {

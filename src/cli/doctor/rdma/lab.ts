@@ -5,7 +5,7 @@ import { type Finding, finding } from '../finding.js'
 
 const emulator = 'qemu-system-x86_64'
 
-/** Whether `pinfold lab` can start a virtual machine that has an RDMA device. */
+/** Checks whether `pinfold lab` can start a virtual machine that has an RDMA device. */
 export function examineLab(): Finding {
   const found = onPath(emulator)
   const accelerated = existsSync('/dev/kvm')
@@ -13,13 +13,15 @@ export function examineLab(): Finding {
   try {
     requireArchitecture()
   } catch (error) {
-    // Told as what it is here: a fact about this machine.
+    // Here this is no error, only a fact about this machine.
     return finding('rdma.lab', 'info', error instanceof Error ? error.message : String(error), { values })
   }
   if (found === undefined && !values.fetches) {
-    return finding('rdma.lab', 'info', `no virtual machine can be had here: install QEMU (${emulator})`, { values })
+    return finding('rdma.lab', 'info', `pinfold lab cannot start a virtual machine here: install QEMU (${emulator})`, {
+      values,
+    })
   }
-  const how = found === undefined ? 'fetches QEMU and a kernel once' : found
+  const how = found === undefined ? 'it fetches QEMU and a kernel once' : found
   const mend = 'pinfold lab run -- pinfold devices'
-  return finding('rdma.lab', 'ok', `a machine with Soft-RoCE can be had (${how})`, { values, mend })
+  return finding('rdma.lab', 'ok', `pinfold lab can start a machine with Soft-RoCE (${how})`, { values, mend })
 }

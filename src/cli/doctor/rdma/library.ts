@@ -5,26 +5,33 @@ import { sudo } from '../../shell-command.js'
 import { type Finding, finding } from '../finding.js'
 
 const library = 'libibverbs.so.1'
-/** What pinfold loads in its place (native/verbs/library.cc). */
+/** The variable that names another library for pinfold to load (native/verbs/library.cc). */
 const variable = 'PINFOLD_LIBIBVERBS'
-/** Where dynamic loaders of the common distributions look when their cache does not know a library (ld.so(8)). */
+/**
+ * The folders in which the dynamic loaders of the common distributions look if their cache does not contain a library
+ * (ld.so(8)).
+ */
 const libraryFolders = ['/lib', '/usr/lib', '/lib64', '/usr/lib64', '/usr/local/lib', '/usr/local/lib64']
 const multiarch = new Map([
   ['x64', 'x86_64-linux-gnu'],
   ['arm64', 'aarch64-linux-gnu'],
 ]).get(process.arch)
 
-/** What every libibverbs that pinfold can work with has: the ABI of 2008. */
+/** The version of symbols that every usable libibverbs contains: the ABI of 2008. */
 const neededVersion = 'IBVERBS_1.1'
-/** What newer ones have, and what is missing without it. Source: libibverbs.map.in of rdma-core. */
+/**
+ * The functions that only newer versions contain, and what each of them gives. Source: libibverbs.map.in of rdma-core.
+ */
 const newerSymbols = [
   { symbol: 'ibv_reg_mr_iova2', gives: 'registrations at a chosen address' },
   { symbol: '_ibv_query_gid_table', gives: 'the types and interfaces of GIDs' },
   { symbol: 'ibv_reg_dmabuf_mr', gives: 'registrations of dma-bufs' },
-  { symbol: 'ibv_is_fork_initialized', gives: 'what a fork does to registered memory' },
+  { symbol: 'ibv_is_fork_initialized', gives: 'the effect of a fork on registered memory' },
 ] as const
 
-/** Where libibverbs is, and what it is too old for. It is read here, not loaded. */
+/**
+ * Checks where libibverbs is, and which functions it lacks because it is too old. The file is only read, not loaded.
+ */
 export function examineLibrary(): Finding {
   const chosen = process.env[variable]
   const path = chosen ?? findLibrary()
@@ -37,23 +44,26 @@ export function examineLibrary(): Finding {
     return finding('rdma.libibverbs', 'warn', seen, { mend: `unset ${variable}`, values: { path } })
   }
   const file = realpathSync(path)
-  // 1.14.44.0 is the ABI's 1.14 of rdma-core 44.
+  // 1.14.44.0 means the ABI's version 1.14, of rdma-core 44.
   const version = basename(file).replace(/^libibverbs\.so\.?/, '')
   const names = readFileSync(file, 'latin1')
   const missing = newerSymbols.filter(({ symbol }) => !names.includes(`${symbol}\0`))
   const values = { path, file, version, chosen: chosen !== undefined, missing: missing.map(({ symbol }) => symbol) }
   if (!names.includes(`${neededVersion}\0`)) {
-    const seen = `${path} is no libibverbs that pinfold knows: it has no ${neededVersion}`
+    const seen = `${path} is no libibverbs that pinfold can use: it has no ${neededVersion}`
     return finding('rdma.libibverbs', 'warn', seen, { values, mend: installCommand() })
   }
   const lacks = missing.map(({ symbol, gives }) => `${symbol} (${gives})`).join(', ')
-  const seen = `${path} (${version})${chosen === undefined ? '' : `, by ${variable}`}`
+  const seen = `${path} (${version})${chosen === undefined ? '' : `, named by ${variable}`}`
   return missing.length === 0
     ? finding('rdma.libibverbs', 'ok', seen, { values })
     : finding('rdma.libibverbs', 'info', `${seen} is too old for ${lacks}`, { values })
 }
 
-/** Looks as the dynamic loader does, without loading: LD_LIBRARY_PATH, its cache, its default folders. */
+/**
+ * Finds the library as the dynamic loader would, without loading it: by LD_LIBRARY_PATH, in the loader's cache, and in
+ * its default folders.
+ */
 function findLibrary(): string | undefined {
   const named = (process.env.LD_LIBRARY_PATH ?? '').split(':').filter((folder) => folder !== '')
   const byDefault = multiarch === undefined ? libraryFolders : libraryFolders.map((folder) => join(folder, multiarch))
@@ -64,7 +74,7 @@ function findLibrary(): string | undefined {
   )
 }
 
-/** The cache holds its paths as NUL-terminated strings. */
+/** Finds the library in the loader's cache, which contains paths as NUL-terminated strings. */
 function libraryInCache(path: string): string | undefined {
   if (!existsSync(path)) return undefined
   const strings = readFileSync(path, 'latin1').split('\0')

@@ -4,10 +4,13 @@ import { sudo } from '../../shell-command.js'
 import { type Finding, finding, finiteOrNull } from '../finding.js'
 import { kernelDevices } from './sysfs.js'
 
-/** Programs that register seldom register less. */
+/** Programs that register memory seldom register less than this. */
 const usual = GiB
 
-/** How much this user may register: the kernel counts pinned pages, hugetlb ones too, against RLIMIT_MEMLOCK. */
+/**
+ * Checks how much memory this user may register. The kernel counts pinned pages, hugetlb pages too, against
+ * RLIMIT_MEMLOCK.
+ */
 export function examineMemlock(): Finding {
   const { soft, hard } = memlockLimit()
   const { pinned } = processMemory()
@@ -15,7 +18,7 @@ export function examineMemlock(): Finding {
   const values = { limit: finiteOrNull(soft), hard: finiteOrNull(hard), pinned, exempt: isExempt }
   if (isExempt) return finding('rdma.memlock', 'ok', 'no limit on registering: CAP_IPC_LOCK', { values })
   if (soft === Infinity) return finding('rdma.memlock', 'ok', 'no limit on registering', { values })
-  const seen = `${formatSize(soft)} can be registered (RLIMIT_MEMLOCK), hugetlb pages too`
+  const seen = `${formatSize(soft)} can be registered (RLIMIT_MEMLOCK), including hugetlb pages`
   if (soft >= usual) return finding('rdma.memlock', 'ok', seen, { values })
   const mend = hard === Infinity ? 'ulimit -l unlimited' : `${sudo}prlimit --pid $$ --memlock=unlimited:unlimited`
   return finding('rdma.memlock', kernelDevices().length > 0 ? 'warn' : 'info', seen, { values, mend })

@@ -5,7 +5,7 @@ import { quoteWords, sudo } from '../../shell-command.js'
 import { type Finding, finding } from '../finding.js'
 import { kernelDevices } from './sysfs.js'
 
-/** The modules that make RDMA usable from user space, and those that make a device of a network card. */
+/** The modules that make RDMA usable from user space, and the drivers that make an RDMA device of a network card. */
 const coreModules = ['ib_core', 'ib_uverbs', 'rdma_cm', 'rdma_ucm']
 const driverModules = [
   'mlx5_ib',
@@ -20,9 +20,12 @@ const driverModules = [
   'siw',
 ]
 
-/** Which of the kernel's RDMA is loaded; where there is no device, how Soft-RoCE makes one of a network interface. */
+/**
+ * Checks which of the kernel's RDMA modules are loaded. If there is no device, it shows how Soft-RoCE makes one of a
+ * network interface.
+ */
 export function examineModules(): Finding {
-  // A module that is built in has a folder too, where it has parameters; /proc/modules would not show it.
+  // A built-in module has a folder, too, if it has parameters. /proc/modules would not list it.
   const loaded = (name: string) => existsSync(`/sys/module/${name}`)
   const core = coreModules.filter(loaded)
   const drivers = driverModules.filter(loaded)
@@ -36,7 +39,7 @@ export function examineModules(): Finding {
     return finding('rdma.modules', 'warn', `${seen}, but not ib_uverbs`, { mend: `${sudo}modprobe ib_uverbs`, values })
   }
   if (values.softRoce) {
-    return finding('rdma.modules', 'info', `${seen}; Soft-RoCE makes a device of a network interface`, {
+    return finding('rdma.modules', 'info', `${seen}; Soft-RoCE can make a device of a network interface`, {
       mend: softRoceCommand(),
       values,
     })
@@ -44,7 +47,7 @@ export function examineModules(): Finding {
   return finding('rdma.modules', 'info', `${seen}, and this kernel has no rdma_rxe to load`, { values })
 }
 
-/** Whether a module can be loaded: modules.dep names each with its path, whatever it is compressed with. */
+/** True if a module can be loaded. modules.dep contains the path of each module, with any kind of compression. */
 function findModule(name: string): boolean {
   const release = readKernelFile('/proc/sys/kernel/osrelease')?.trim()
   const list = `/lib/modules/${release}/modules.dep`

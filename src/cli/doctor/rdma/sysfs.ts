@@ -3,7 +3,7 @@ import { listKernelDirectory, readKernelFile } from '../../../system/kernel-file
 const root = '/sys/class/infiniband'
 const verbsRoot = '/sys/class/infiniband_verbs'
 
-/** A port as sysfs has it; undefined what is not told. */
+/** A port as sysfs describes it. A value that sysfs does not tell is undefined. */
 export interface SysfsPort {
   readonly port: number
   readonly state: string | undefined
@@ -33,7 +33,7 @@ export function portsOf(device: string): SysfsPort[] {
   })
 }
 
-/** The character device of an RDMA device: the kernel numbers them on their own. */
+/** The character device of an RDMA device. The kernel numbers character devices independently of RDMA devices. */
 export function verbsNode(device: string): string | undefined {
   const name = listKernelDirectory(verbsRoot).find(
     (name) => readKernelFile(`${verbsRoot}/${name}/ibdev`)?.trim() === device,
