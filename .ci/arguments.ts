@@ -21,7 +21,7 @@ export function readWanted(known: readonly string[], usage: string, takesQuick =
   }
   const only = values.only.split(',').filter((name) => name !== '')
   const unknown = only.filter((name) => !known.includes(name))
-  if (unknown.length > 0) refuse(`--only ${unknown.join(',')}: there is no such suite`, usage)
+  if (unknown.length > 0) refuse(`--only ${unknown.join(',')}: there is nothing of this name`, usage)
   if (values.quick && !takesQuick) refuse('--quick is an option of npm test alone', usage)
   if (values.quick && only.length > 0) refuse('--quick and --only exclude each other', usage)
   return { only, quick: values.quick }

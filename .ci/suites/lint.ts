@@ -15,7 +15,7 @@ export async function lint(): Promise<Outcome> {
   if (native.length > 0) {
     checks.add('clang-format', await clangFormat(native))
   }
-  for (const script of ['setup', 'test', 'run', 'format', 'prebuilds']) {
+  for (const script of ['setup', 'test', 'platforms', 'run', 'format', 'prebuilds']) {
     await checkCommand(checks, `.ci/${script} is bash`, 'bash', ['-n', `.ci/${script}`])
   }
   for (const { says, file, text, expects } of cases) {

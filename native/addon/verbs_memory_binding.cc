@@ -2,6 +2,8 @@
 // src/native-verbs.ts.
 #include <napi.h>
 
+#include <cmath>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -122,14 +124,16 @@ Napi::Value advise(const Napi::CallbackInfo& info) {
   const auto given = elements<double>(info[4], napi_float64_array, "ranges");
   const std::vector<double> copy(given.begin(), given.end());
   std::vector<verbs::Registration::Advised> ranges;
-  for (std::size_t i = 0; i + kRange <= copy.size(); i += kRange) {
-    for (std::size_t at = i; at < i + kRange; ++at) {
-      if (!(copy[at] >= 0 && copy[at] < static_cast<double>(std::uint64_t{1} << 53U))) {
-        throw ArgumentError("ranges contains a value that is no whole number in range");
-      }
+  const auto whole = [&copy](std::size_t at, double most) {
+    if (!(copy[at] >= 0 && copy[at] <= most && std::floor(copy[at]) == copy[at])) {
+      throw ArgumentError("ranges contains a value that is no whole number in range");
     }
-    ranges.push_back({static_cast<verbs::Handle>(copy[i]), static_cast<std::uint64_t>(copy[i + 1]),
-                      static_cast<std::uint64_t>(copy[i + 2])});
+    return static_cast<std::uint64_t>(copy[at]);
+  };
+  constexpr double kLargest = static_cast<double>((std::uint64_t{1} << 53U) - 1);
+  for (std::size_t i = 0; i + kRange <= copy.size(); i += kRange) {
+    const auto registration = static_cast<verbs::Handle>(whole(i, std::numeric_limits<verbs::Handle>::max()));
+    ranges.push_back({registration, whole(i + 1, kLargest), whole(i + 2, kLargest)});
   }
   verbs::Registration::advise(context, handleOf(info[1], "domain"), integer(info[2], "advice"), truth(info[3], "flush"),
                               ranges);

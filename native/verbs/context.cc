@@ -112,6 +112,10 @@ void Context::close() {
     throw os::SystemError("ibv_close_device", error);
   }
   device_ = nullptr;
+  // A removed device may fail to close. Then nothing proves that it does not use the memory any more.
+  if (error != 0) {
+    for (memory::RegionUser& user : orphans_) user.remain();
+  }
   orphans_.clear();
 }
 

@@ -58,9 +58,12 @@ class Symbols {
   void* library_;
 };
 
-// Turns the -1 of a failed call into the error number from errno. A read that is cut short sets no errno.
-int errnoOf(int result) {
-  if (result == 0) return 0;
+// Turns the -1 of a failed call into the error number from errno. A read that is cut short sets no errno, so that of an
+// earlier call must not remain.
+template <typename Call>
+int errnoOf(const Call& call) {
+  errno = 0;
+  if (call() == 0) return 0;
   return errno == 0 ? EPROTO : errno;
 }
 
@@ -71,7 +74,7 @@ void addDevice(FunctionTable& table, const Symbols& symbols) {
   table.getDeviceGuid = symbols.need<std::uint64_t(ibv_device*)>("ibv_get_device_guid");
   table.openDevice = symbols.need<ibv_context*(ibv_device*)>("ibv_open_device");
   auto* const close = symbols.need<int(ibv_context*)>("ibv_close_device");
-  table.closeDevice = [close](ibv_context* context) { return errnoOf(close(context)); };
+  table.closeDevice = [close](ibv_context* context) { return errnoOf([=] { return close(context); }); };
   table.queryDevice = [old = symbols.need<OldQueryDevice>("ibv_query_device")](ibv_context* context,
                                                                                ibv_device_attr_ex* attributes) {
     return queryDevice(context, attributes, old);
@@ -90,11 +93,11 @@ void addDevice(FunctionTable& table, const Symbols& symbols) {
   }
   auto* const gid = symbols.need<int(ibv_context*, std::uint8_t, int, ibv_gid*)>("ibv_query_gid");
   table.queryGid = [gid](ibv_context* context, std::uint8_t port, int index, ibv_gid* found) {
-    return errnoOf(gid(context, port, index, found));
+    return errnoOf([=] { return gid(context, port, index, found); });
   };
   auto* const pkey = symbols.need<int(ibv_context*, std::uint8_t, int, std::uint16_t*)>("ibv_query_pkey");
   table.queryPkey = [pkey](ibv_context* context, std::uint8_t port, int index, std::uint16_t* key) {
-    const int error = errnoOf(pkey(context, port, index, key));
+    const int error = errnoOf([=] { return pkey(context, port, index, key); });
     *key = be16toh(*key);
     return error;
   };
@@ -102,7 +105,9 @@ void addDevice(FunctionTable& table, const Symbols& symbols) {
     table.isForkInitialized = [forked](int* status) { return *status = forked(), 0; };
   }
   auto* const event = symbols.need<int(ibv_context*, ibv_async_event*)>("ibv_get_async_event");
-  table.getAsyncEvent = [event](ibv_context* context, ibv_async_event* got) { return errnoOf(event(context, got)); };
+  table.getAsyncEvent = [event](ibv_context* context, ibv_async_event* got) {
+    return errnoOf([=] { return event(context, got); });
+  };
   auto* const ack = symbols.need<void(ibv_async_event*)>("ibv_ack_async_event");
   table.ackAsyncEvent = [ack](ibv_async_event* got) { return ack(got), 0; };
 }
@@ -128,7 +133,7 @@ void addQueues(FunctionTable& table, const Symbols& symbols) {
   table.resizeCq = symbols.need<int(ibv_cq*, int)>("ibv_resize_cq");
   auto* const event = symbols.need<int(ibv_comp_channel*, ibv_cq**, void**)>("ibv_get_cq_event");
   table.getCqEvent = [event](ibv_comp_channel* channel, ibv_cq** queue, void** context) {
-    return errnoOf(event(channel, queue, context));
+    return errnoOf([=] { return event(channel, queue, context); });
   };
   auto* const ack = symbols.need<void(ibv_cq*, unsigned)>("ibv_ack_cq_events");
   table.ackCqEvents = [ack](ibv_cq* queue, unsigned count) { return ack(queue, count), 0; };

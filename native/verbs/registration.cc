@@ -77,7 +77,7 @@ Handle Registration::adopt(Context& context, ProtectionDomain& domain, RegionRan
     return place.put(std::make_unique<Registration>(
         context, domain, Made{made.made, made.address, length, Source::Region}, std::move(range)));
   } catch (const std::exception&) {
-    (void)context.verbs().deregMr(made.made);
+    if (context.verbs().deregMr(made.made) != 0) range.user.remain();  // the device may still use the memory
     throw;
   }
 }

@@ -172,7 +172,7 @@ function memlockShortage({ size }: Attempt): Shortage | undefined {
   if (size <= left) return undefined
   return {
     code: 'ERR_MEMLOCK_LIMIT',
-    message: `${spaced(size)} to be locked, ${spaced(left)} more allowed (RLIMIT_MEMLOCK ${spaced(soft)}, ${spaced(locked)} locked)`,
+    message: `cannot lock ${spaced(size)}: ${spaced(left)} more are allowed (RLIMIT_MEMLOCK ${spaced(soft)}, ${spaced(locked)} locked)`,
     values: { wanted: size, limit: soft, locked },
     // The process's own user may raise it up to the hard limit. The colon leaves the hard limit as it is.
     hint:

@@ -174,7 +174,7 @@ export interface DeviceCalls {
   ): RegisteredKeys
   /** A registration of the whole address space, on demand. Scatter entries reach memory through `cover` alone. */
   registerImplicit(domain: Handle, access: number): RegisteredKeys
-  /** A range of a region under the key of an implicit registration. `deregister` ends it. */
+  /** A range of a region under keys of its own, by the rights of an implicit registration. `deregister` ends it. */
   cover(implicit: Handle, memory: MemoryRange): RegisteredKeys
   /** ibv_alloc_null_mr: reads give zeros, writes are dropped. It has no length limit. */
   registerNull(domain: Handle): RegisteredKeys

@@ -30,7 +30,10 @@ export function queueCalls(context: LoopbackContext) {
     },
     resizeCompletionQueue(handle, entries) {
       const queue = context.completionQueues.get('ibv_resize_cq', handle)
-      if (entries > limits.completions || !queue.resize(entries)) {
+      if (entries > limits.completions) {
+        throw refusal('ibv_resize_cq', `expected up to ${limits.completions} entries`, { entries })
+      }
+      if (!queue.resize(entries)) {
         throw refusal('ibv_resize_cq', `the queue holds ${queue.count} completions`, { entries })
       }
       return entries
