@@ -36,7 +36,7 @@ describe('sampling', () => {
     expect(taken.of('ours').median).toBe((3 + 6) / 2)
   })
 
-  test('a ratio is taken between neighbours, so that a machine that slows down for both does not change it', async () => {
+  test('a ratio compares neighbouring samples, so a machine that slows down for both does not change it', async () => {
     let slowness = 1
     const taken = await interleave(
       { ours: () => 3 * slowness, peer: () => 2 * slowness++ },
@@ -47,7 +47,7 @@ describe('sampling', () => {
     expect(taken.of('ours').high).toBeGreaterThan(20)
   })
 
-  test('a slow peer does one of so many rounds, and is charged for all', async () => {
+  test('a slow peer runs 1 round in 100, and its time counts 100 times', async () => {
     const seen: number[] = []
     const slow = oneIn(100, (rounds) => {
       seen.push(rounds)
@@ -57,19 +57,19 @@ describe('sampling', () => {
     expect(seen).toEqual([10])
   })
 
-  test('a loop whose results are no numbers is an error, not a fast loop', () => {
+  test('a loop whose results are not numbers is an error, not a fast loop', () => {
     expect(() => timed(() => Number.NaN)(1)).toThrow('add up to NaN')
   })
 })
 
 describe('peers', () => {
-  test('a program that is driven line by line tells the seconds of its rounds', async () => {
+  test('a program that is driven line by line reports the seconds of its rounds', async () => {
     const script = 'echo ready; while read -r run name rounds; do echo "ok 0.$rounds"; done'
     await using peer = await Peer.launch('a shell', 'sh', '-c', script)
     expect(await peer.run('anything', 25)).toBe(0.25)
   })
 
-  test('one that fails, or ends, is an error that says why', async () => {
+  test('a program that fails or ends is an error that says why', async () => {
     const failing = Peer.launch('a shell', 'sh', '-c', 'echo failed no device')
     await expect(failing).rejects.toThrow(/^a shell: no device$/)
     const ending = Peer.launch('a shell', 'sh', '-c', 'echo there is no lab >&2; exit 3')
@@ -89,7 +89,7 @@ describe('rows', () => {
     expect(row).toMatchObject({ target: '<= 2000 us, <= 1.1 x', met: false })
   })
 
-  test('what cannot be measured is a row that says why', async () => {
+  test('a thing that cannot be measured becomes a row that says why', async () => {
     const rows: Row[] = []
     await new Report('some', (row) => rows.push(row)).section('a thing', async () => {
       throw new Error('no hugepages')
@@ -97,7 +97,7 @@ describe('rows', () => {
     expect(rows).toMatchObject([{ name: 'a thing', value: null, met: null, note: 'not measured: no hugepages' }])
   })
 
-  test('the table aligns its columns, and has the notes below', () => {
+  test('the table aligns its columns, and shows the notes below them', () => {
     const rows = rowsOf((report) => {
       report.add(figure)
       report.add({ ...figure, name: 'a longer thing', note: 'told' })

@@ -124,7 +124,7 @@ describe('the HTML page of a report', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true }))
 
-  test('needs no other file: it shows a chart for each benchmark, a line for each kind of pages, and the figures', async () => {
+  test('needs no other file, and contains charts of the benchmarks with a line for each kind of pages', async () => {
     const file = join(folder, 'report.html')
     const { benchmarks } = await bench(['--html', file])
     const page = readFileSync(file, 'utf8')

@@ -6,7 +6,7 @@ const largest = 2 ** 31 - 1
 const size = fc.oneof(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: largest }))
 
 describe('the lists of a heap', () => {
-  test('have larger blocks, the later they come', () => {
+  test('contain larger blocks, the later they come', () => {
     fc.assert(
       fc.property(size, size, (one, other) => {
         const [smaller, larger] = [Math.min(one, other), Math.max(one, other)]
@@ -15,7 +15,7 @@ describe('the lists of a heap', () => {
     )
   })
 
-  test('are found by a size so that every block in them has it', () => {
+  test('are found by a size, so that every block in them is at least as large', () => {
     fc.assert(
       fc.property(size, size, (wanted, has) => {
         if (listOf(has) >= firstFitting(wanted)) expect(has).toBeGreaterThanOrEqual(wanted)
@@ -23,7 +23,7 @@ describe('the lists of a heap', () => {
     )
   })
 
-  test('pass over no block that is a 32nd larger than what is wanted', () => {
+  test('pass over no block that is a 32nd larger than the wanted size', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 2 ** 30 }), (wanted) => {
         expect(listOf(Math.ceil(wanted * (1 + 1 / 32)))).toBeGreaterThanOrEqual(firstFitting(wanted))
@@ -31,13 +31,13 @@ describe('the lists of a heap', () => {
     )
   })
 
-  test('have one size each, up to 63', () => {
+  test('contain one size each, up to 63', () => {
     const sizes = Array.from({ length: 63 }, (_, index) => index + 1)
     expect(sizes.map(listOf)).toEqual(sizes)
     expect(sizes.map(firstFitting)).toEqual(sizes)
   })
 
-  test('hold no block that is large enough for more than an int32 counts', () => {
+  test('contain no block for a size that an int32 cannot count', () => {
     for (const wanted of [2 ** 31, 2 ** 31 + 2 ** 26 - 1]) expect(firstFitting(wanted)).toBeGreaterThan(listOf(largest))
   })
 })

@@ -6,7 +6,7 @@ import { mappedRegions } from '../support/mapped-regions.js'
 
 const memory = openRegistrySync()
 const region = memory.allocateSync('heap', { size: '64KiB', pages: 'base' })
-// Not at a multiple of anything, so that alignment has to look at addresses.
+// The slice starts at no multiple above 16, so that blocks must be aligned by their addresses.
 const slice = region.slice(272, 40_000)
 
 afterAll(() => {
@@ -14,7 +14,7 @@ afterAll(() => {
   expect(mappedRegions()).toEqual([])
 })
 
-/** A block that is live, with the byte that all of it was filled with. */
+/** A live block, and the byte that fills it. */
 interface Block {
   readonly offset: number
   readonly size: number
@@ -22,19 +22,19 @@ interface Block {
 }
 
 interface Model {
-  /** Bytes behind each block that nobody may write to. */
+  /** The length of the red zone behind each block. */
   readonly redZone: number
   blocks: Block[]
   marks: number
   failures: number
 }
 
-/** Bytes that a block of `size` takes. */
+/** The length of a block of `size` with its red zone. */
 const taken = ({ redZone }: Model, size: number) => Math.ceil((size + redZone) / 16) * 16
 const isAligned = (offset: number, alignment: number) => (slice.address + BigInt(offset)) % BigInt(alignment) === 0n
 const full = expect.objectContaining({ code: 'ERR_HEAP_FULL' })
 
-/** What must be true after every step. */
+/** Asserts the conditions that must hold after every step. */
 function check(heap: Heap, model: Model): void {
   heap.check()
   const { blocks, failures } = model
@@ -66,7 +66,7 @@ abstract class Step implements fc.Command<Model, Heap> {
   toString = () => `${this.constructor.name} ${JSON.stringify(this)}`
 }
 
-/** The block is the model's from now on, and all of it gets a byte of its own. */
+/** Adds the block to the model, and fills it with the next mark. */
 function add(model: Model, heap: Heap, offset: number, size: number): void {
   const mark = ++model.marks & 0xff
   heap.view(offset).fill(mark)
@@ -82,7 +82,7 @@ class Allocate extends Step {
     super()
   }
   act(model: Model, heap: Heap): void {
-    // A block that is so large has room for this one wherever a multiple lies.
+    // A free block of this length has room for the new block, wherever its aligned offset lies.
     const surely = heap.stats().largestFree >= taken(model, this.size) + this.alignment
     let offset: number
     try {
@@ -175,7 +175,7 @@ const steps = fc.commands(
   { maxCommands: 100, size: 'max' },
 )
 
-test('whatever is allocated, moved and freed in whatever order, blocks never overlap, keep their bytes and their alignment, and in the end there is one free block', () => {
+test('blocks that come and go in any order never overlap, keep bytes and alignment, and leave one free block', () => {
   fc.assert(
     fc.property(steps, fc.boolean(), (commands, redZones) => {
       const heap = createHeap(slice, { blocks: 1, redZones })

@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(() => heap.close({ force: true }))
 
 describe('a heap', () => {
-  test('gives the place of a block in its region, whose bytes are those of a view of the region', () => {
+  test('returns the offset of a block in its region, and a view of the region shows the same bytes', () => {
     const offset = heap.allocate(100)
     heap.view(offset).fill(7)
     expect(region.view(offset, 100).every((byte) => byte === 7)).toBe(true)
@@ -24,7 +24,7 @@ describe('a heap', () => {
     expect(heap.view(offset)).toHaveLength(100)
   })
 
-  test('in a slice gives places in the slice', () => {
+  test('in a slice returns offsets in the slice', () => {
     using inSlice = createHeap(other.slice(4096, 1024))
     const offset = inSlice.allocate(1024)
     expect(offset).toBe(0)
@@ -33,7 +33,7 @@ describe('a heap', () => {
     expect(other.view(4095, 1)[0]).toBe(0)
   })
 
-  test('writes nothing to its memory but what allocateZeroed and a move have to', () => {
+  test('writes nothing to its memory, except the zeros of allocateZeroed', () => {
     region.bytes.fill(5)
     const offset = heap.allocate(200)
     heap.free(offset)
@@ -42,7 +42,7 @@ describe('a heap', () => {
     expect(region.bytes.filter((byte) => byte === 0)).toHaveLength(200)
   })
 
-  test('cannot be damaged by what is written past the end of a block', () => {
+  test('is not damaged by writes past the end of a block', () => {
     const offsets = Array.from({ length: 100 }, () => heap.allocate(48))
     region.bytes.fill(0xff)
     heap.check()
@@ -50,7 +50,7 @@ describe('a heap', () => {
     expect([...heap.walk()]).toEqual([{ offset: 0, length: region.size, size: 0, free: true }])
   })
 
-  test('tells its blocks, live and free ones, in the order of their places', () => {
+  test('lists its live and free blocks in the order of their offsets', () => {
     const [, second] = [heap.allocate(16), heap.allocate(100), heap.allocate(1)]
     heap.free(second)
     expect([...heap.walk()]).toEqual([
@@ -61,7 +61,7 @@ describe('a heap', () => {
     ])
   })
 
-  test('tells each byte at most once while blocks come and go under the walk', () => {
+  test('lists each byte at most once if blocks are allocated and freed during the walk', () => {
     const offsets = Array.from({ length: 50 }, () => heap.allocate(64))
     let end = 0
     for (const { offset, length } of heap.walk()) {
@@ -74,7 +74,7 @@ describe('a heap', () => {
     expect(offsets.length).toBeLessThan(10)
   })
 
-  test('tells what it has and what was asked of it', () => {
+  test('counts its bytes, its blocks and its allocations', () => {
     const offsets = [heap.allocate(100), heap.allocate(16)]
     expect(() => heap.allocate(2 ** 20)).toThrow()
     heap.free(offsets[0] ?? -1)
@@ -96,7 +96,7 @@ describe('a heap', () => {
 })
 
 describe('a block that is reallocated', () => {
-  test('stays where it is when it shrinks, and when what follows is free', () => {
+  test('stays in place when it shrinks, and when the next block is free', () => {
     const offset = heap.allocate(100)
     expect(heap.reallocate(offset, 20)).toBe(offset)
     expect(heap.sizeOf(offset)).toBe(20)
@@ -105,7 +105,7 @@ describe('a block that is reallocated', () => {
     expect(heap.stats()).toMatchObject({ allocations: 1, blocks: 1 })
   })
 
-  test('moves with its bytes when a live one follows', () => {
+  test('moves with its bytes when the next block is live', () => {
     const offset = heap.allocate(100)
     heap.view(offset).fill(3)
     heap.allocate(16)
@@ -115,14 +115,14 @@ describe('a block that is reallocated', () => {
     expect(() => heap.free(offset)).toThrowCode('ERR_BLOCK_FREE')
   })
 
-  test('moves to an alignment that it has not', () => {
+  test('moves when it does not have the wanted alignment', () => {
     heap.allocate(16)
     const offset = heap.allocate(16)
     expect(heap.reallocate(offset, 16, 16)).toBe(offset)
     expect(heap.reallocate(offset, 16, 4096)).toBe(4096)
   })
 
-  test('is as it was when there is no room', () => {
+  test('stays as it was when there is no room', () => {
     const offset = heap.allocate(100)
     heap.view(offset).fill(3)
     heap.allocate(16)
@@ -135,7 +135,7 @@ describe('a block that is reallocated', () => {
   })
 })
 
-describe('with red zones, what is written past the end of a block', () => {
+describe('the red zone of a block', () => {
   let watched: Heap
 
   beforeEach(() => {
@@ -147,7 +147,7 @@ describe('with red zones, what is written past the end of a block', () => {
     ['check', () => watched.check()],
     ['free', (offset: number) => watched.free(offset)],
     ['reallocate', (offset: number) => watched.reallocate(offset, 8)],
-  ])('is told by %s, with the block and the byte', (_, call) => {
+  ])('makes %s report a write past the end, with the block and the byte', (_, call) => {
     watched.allocate(100)
     const offset = watched.allocate(100)
     watched.allocate(100)
@@ -159,7 +159,7 @@ describe('with red zones, what is written past the end of a block', () => {
     expect(watched.stats().blocks).toBe(3)
   })
 
-  test('is looked for at the new end of a block that was resized or moved', () => {
+  test('moves with the end of a block that is resized or moved', () => {
     const offset = watched.allocate(100)
     expect(watched.reallocate(offset, 200)).toBe(offset)
     watched.check()
@@ -172,13 +172,18 @@ describe('with red zones, what is written past the end of a block', () => {
   })
 })
 
-describe('refused, and nothing is changed:', () => {
+describe('a heap refuses, and changes nothing:', () => {
   const cases: [string, string, object, (offset: number) => unknown][] = [
-    ['more than there is', 'ERR_HEAP_FULL', { size: 65537, alignment: 16 }, () => heap.allocate(65537)],
-    ['more than any heap has', 'ERR_HEAP_FULL', { size: 2 ** 52 }, () => heap.allocate(2 ** 52)],
-    ['more, aligned', 'ERR_HEAP_FULL', { size: 2 ** 52, alignment: 64 }, () => heap.allocate(2 ** 52, 64)],
+    ['more than it contains', 'ERR_HEAP_FULL', { size: 65537, alignment: 16 }, () => heap.allocate(65537)],
+    ['more than any heap can contain', 'ERR_HEAP_FULL', { size: 2 ** 52 }, () => heap.allocate(2 ** 52)],
     [
-      'an alignment of no place in it',
+      'more than any heap can contain, with an alignment',
+      'ERR_HEAP_FULL',
+      { size: 2 ** 52, alignment: 64 },
+      () => heap.allocate(2 ** 52, 64),
+    ],
+    [
+      'a size for which no aligned offset is left',
       'ERR_HEAP_FULL',
       { size: 65000, alignment: 4096 },
       () => heap.allocate(65000, 4096),
@@ -187,21 +192,21 @@ describe('refused, and nothing is changed:', () => {
     ['memory that is free', 'ERR_BLOCK_FREE', { offset: 1024 }, () => heap.free(1024)],
     ['the inside of a block', 'ERR_BLOCK_UNKNOWN', { offset: 16, block: 0, length: 112 }, () => heap.free(16)],
     ['a byte in a block', 'ERR_BLOCK_UNKNOWN', { offset: 1 }, () => heap.view(1)],
-    ['the end', 'ERR_OUT_OF_RANGE', { offset: 65536 }, () => heap.sizeOf(65536)],
-    ['an alignment that is no power of two', 'ERR_OUT_OF_RANGE', { alignment: 48 }, () => heap.allocate(16, 48)],
+    ['the end of its memory', 'ERR_OUT_OF_RANGE', { offset: 65536 }, () => heap.sizeOf(65536)],
+    ['an alignment that is not a power of two', 'ERR_OUT_OF_RANGE', { alignment: 48 }, () => heap.allocate(16, 48)],
     [
       'an alignment that is too large',
       'ERR_OUT_OF_RANGE',
       { alignment: 2 ** 31 },
       () => heap.reallocate(0, 16, 2 ** 31),
     ],
-    ['a size of nothing', 'ERR_OUT_OF_RANGE', { size: 0 }, () => heap.reallocate(0, 0)],
+    ['a size of 0', 'ERR_OUT_OF_RANGE', { size: 0 }, () => heap.reallocate(0, 0)],
     ['to close it with live blocks', 'ERR_HEAP_IN_USE', { blocks: 2 }, () => heap.close()],
     ['to close its region', 'ERR_REGION_HELD', { holders: ['a heap (bytes 0 to 65535)'] }, () => region.close()],
   ]
 
   test.for(cases)('%s', ([, code, values, misuse]) => {
-    // At 0, 112 and 224, of which the last is free again.
+    // Blocks at 0, 112 and 224. The last is free again.
     const [first, , last] = [heap.allocate(100), heap.allocate(100), heap.allocate(100)]
     heap.free(last)
     const before = [...heap.walk()]
@@ -212,14 +217,14 @@ describe('refused, and nothing is changed:', () => {
 })
 
 describe('a closed heap', () => {
-  test('lets its region go, and is not closed a second time', () => {
+  test('releases its region, and may be closed again', () => {
     heap.close()
     heap.close()
     expect(heap.closed).toBe(true)
     region.close()
   })
 
-  test('refuses all that it did', () => {
+  test('refuses every call', () => {
     const offset = heap.allocate(100)
     heap.close({ force: true })
     const calls = [
@@ -249,7 +254,7 @@ describe('a closed heap', () => {
     expect(walk.next().done).toBe(true)
   })
 
-  test('at the end of its scope forgets its blocks', () => {
+  test('is closed at the end of its scope, even with live blocks', () => {
     {
       using scoped = createHeap(other.slice(4096, 1024))
       scoped.allocate(16)
@@ -258,10 +263,10 @@ describe('a closed heap', () => {
   })
 })
 
-describe('a heap is opened on no', () => {
+describe('a heap is not made on', () => {
   test.each([
     [
-      'closed region',
+      'a closed region',
       'ERR_REGION_CLOSED',
       () => {
         const closed = kept(openRegistrySync()).allocateSync('closed', { size: '64KiB', pages: 'base' })
@@ -269,9 +274,13 @@ describe('a heap is opened on no', () => {
         return createHeap(closed)
       },
     ],
-    ['slice of less than 16 bytes', 'ERR_INVALID_ARGUMENT', () => createHeap(other.slice(0, 15))],
-    ['memory that has one', 'ERR_POOL_OPEN', () => createHeap(region)],
-    ['slice at no multiple of 16', 'ERR_INVALID_ARGUMENT', () => createHeap(other.slice(8, 1024))],
+    ['a slice of less than 16 bytes', 'ERR_INVALID_ARGUMENT', () => createHeap(other.slice(0, 15))],
+    ['the memory of an open heap', 'ERR_POOL_OPEN', () => createHeap(region)],
+    [
+      'a slice at an offset that is not a multiple of 16',
+      'ERR_INVALID_ARGUMENT',
+      () => createHeap(other.slice(8, 1024)),
+    ],
   ])('%s', (_, code, open) => {
     expect(open).toThrowCode(code)
     expect(coreOf(region).holders()).toEqual(['a heap (bytes 0 to 65535)'])
@@ -279,7 +288,7 @@ describe('a heap is opened on no', () => {
   })
 })
 
-test('an error says where the room has gone', () => {
+test('an error says how much is free, and how large the largest free block is', () => {
   for (let count = 0; count < 64; count++) heap.allocate(1024)
   for (let offset = 0; offset < 65536; offset += 2048) heap.free(offset)
   const message = "allocate: 2KiB wanted in the heap in region 'rx', 32KiB free, at most 1KiB of it in one block"

@@ -9,7 +9,7 @@ interface Block {
   readonly size: number
 }
 
-test('threads with a heap each on slices of one region do not touch each other, and one that is terminated holds nothing', async () => {
+test('heaps of threads in slices of one region are independent, and a terminated thread holds nothing', async () => {
   const share = 128 * 1024
   const region = kept(openRegistrySync()).allocateSync('shared', { size: 3 * share, pages: 'base' })
   const workers = [1, 2].map(

@@ -4,7 +4,7 @@ import { firstDamage } from '../../src/heap/integrity.js'
 import { SegregatedFit } from '../../src/heap/segregated-fit.js'
 import { randomNumbers } from '../support/random.mjs'
 
-/** Five blocks of 4, 8, 16, 8 and 4 granules from the start on, of which the second and fourth are free again. */
+/** A heap that begins with blocks of 4, 8, 16, 8 and 4 granules. The second and the fourth are free again. */
 function somewhatUsed() {
   const fit = new SegregatedFit(1000, 0, 16)
   const blocks = [4, 8, 16, 8, 4].map((size) => fit.allocate(size, 1))
@@ -14,37 +14,52 @@ function somewhatUsed() {
   return { fit, blocks, words: fit.table.words }
 }
 
-describe('damage that is planted is found, at the first block that is not right:', () => {
+describe('a check finds damage at the first wrong block:', () => {
   type Used = ReturnType<typeof somewhatUsed>
   const cases: [string, number, RegExp, (used: Used, block: (which: number) => number) => void][] = [
     ['a size that is too large', 80, /starts at 64/, ({ words }, block) => set(words, block(0) + Word.size, 5)],
-    ['a size of nothing', 64, /cannot have 0 bytes/, ({ words }, block) => set(words, block(1) + Word.size, 0)],
-    ['a size beyond the end', 64, /cannot have/, ({ words }, block) => set(words, block(1) + Word.size, 2000)],
-    ['another start', 192, /starts at 176/, ({ words }, block) => set(words, block(2) + Word.start, 11)],
+    ['a size of 0', 64, /cannot have 0 bytes/, ({ words }, block) => set(words, block(1) + Word.size, 0)],
     [
-      'a way back that leads elsewhere',
+      'a size that ends beyond the heap',
+      64,
+      /cannot have/,
+      ({ words }, block) => set(words, block(1) + Word.size, 2000),
+    ],
+    ['a wrong start', 192, /starts at 176/, ({ words }, block) => set(words, block(2) + Word.start, 11)],
+    [
+      'a link to a wrong block before',
       192,
       /block before/,
       ({ words }, block) => set(words, block(2) + Word.before, 8),
     ],
-    ['a way on that ends', 192, /end before the heap/, ({ words }, block) => set(words, block(1) + Word.after, 0)],
-    ['a way on to no block', 192, /no block's number/, ({ words }, block) => set(words, block(1) + Word.after, 7)],
     [
-      'a way on beyond the table',
+      'a missing link to the next block',
+      192,
+      /end before the heap/,
+      ({ words }, block) => set(words, block(1) + Word.after, 0),
+    ],
+    [
+      'a link to a number of no block',
       192,
       /no block's number/,
-      ({ words }, block) => set(words, block(1) + Word.after, 8e6),
+      ({ words }, block) => set(words, block(1) + Word.after, 7),
     ],
-    ['a way on that goes round', 192, /starts at 0/, ({ words }, block) => set(words, block(1) + Word.after, block(0))],
-    ['a state that there is not', 64, /no state/, ({ words }, block) => set(words, block(1) + Word.state, 9)],
+    ['a link beyond the table', 192, /no block's number/, ({ words }, block) => set(words, block(1) + Word.after, 8e6)],
     [
-      'a live block that says that it is free',
+      'a link back to the first block',
+      192,
+      /starts at 0/,
+      ({ words }, block) => set(words, block(1) + Word.after, block(0)),
+    ],
+    ['an unknown state', 64, /no state/, ({ words }, block) => set(words, block(1) + Word.state, 9)],
+    [
+      'a live block that is marked as free',
       192,
       /free/,
       ({ words }, block) => set(words, block(2) + Word.state, State.free),
     ],
     [
-      'a free block that says that it is live',
+      'a free block that is marked as live',
       64,
       /index/,
       ({ words }, block) => set(words, block(1) + Word.state, State.live),
@@ -55,9 +70,9 @@ describe('damage that is planted is found, at the first block that is not right:
       /17 of its bytes/,
       ({ words }, block) => set(words, block(0) + Word.slackOrList, 17),
     ],
-    ['an index that has lost a block', 192, /not in its chain/, ({ fit, words }) => fit.index.take(12, words)],
+    ['an index that lacks a live block', 192, /not in its chain/, ({ fit, words }) => fit.index.take(12, words)],
     [
-      'an index with a chain that goes round',
+      'an index with a circular chain',
       0,
       /not in its chain/,
       ({ fit: { index }, words }, block) => {
@@ -66,19 +81,14 @@ describe('damage that is planted is found, at the first block that is not right:
         set(words, block(2) + Word.next, block(2))
       },
     ],
-    ['a list that has lost its head', 64, /list of its size/, ({ fit }) => set(fit.lists.heads, 8, 0)],
-    [
-      'a list whose way back leads elsewhere',
-      64,
-      /list/,
-      ({ words }, block) => set(words, block(1) + Word.previous, 8),
-    ],
-    ['a list that goes round', 64, /list/, ({ words }, block) => set(words, block(3) + Word.next, block(3))],
-    ['bits of lists that were lost', 16000, /bits/, ({ fit }) => set(fit.lists.filled, 0, 0)],
-    ['levels that were lost', 16000, /bits/, ({ fit: { lists } }) => Object.assign(lists, { levels: 0 })],
-    ['a sum that is wrong', 16000, /were counted/, ({ fit }) => void fit.used++],
-    ['lines that were lost', 16000, /lines/, ({ fit }) => void fit.table.spare--],
-    ['an index that has counted wrongly', 16000, /index/, ({ fit }) => void fit.index.count++],
+    ['a free list without its head', 64, /list of its size/, ({ fit }) => set(fit.lists.heads, 8, 0)],
+    ['a free list with a wrong link back', 64, /list/, ({ words }, block) => set(words, block(1) + Word.previous, 8)],
+    ['a circular free list', 64, /list/, ({ words }, block) => set(words, block(3) + Word.next, block(3))],
+    ['lost bits of the free lists', 16000, /bits/, ({ fit }) => set(fit.lists.filled, 0, 0)],
+    ['lost levels of the free lists', 16000, /bits/, ({ fit: { lists } }) => Object.assign(lists, { levels: 0 })],
+    ['a wrong sum of used granules', 16000, /were counted/, ({ fit }) => void fit.used++],
+    ['lost lines of the table', 16000, /lines/, ({ fit }) => void fit.table.spare--],
+    ['a wrong count in the index', 16000, /index/, ({ fit }) => void fit.index.count++],
   ]
 
   test.for(cases)('%s', ([, offset, problem, plant]) => {
@@ -92,7 +102,7 @@ describe('damage that is planted is found, at the first block that is not right:
   }
 })
 
-test('whatever stands in the table, the check ends', () => {
+test('a check ends, whatever the table contains', () => {
   for (let seed = 1; seed < 300; seed++) {
     const { fit, words } = somewhatUsed()
     const random = randomNumbers(seed)
@@ -104,7 +114,7 @@ test('whatever stands in the table, the check ends', () => {
 })
 
 describe('segregated fit', () => {
-  test('gives all of a heap as one block, and nothing after that', () => {
+  test('gives a whole heap as one block, and then nothing', () => {
     const fit = new SegregatedFit(12_345, 0, 1)
     const block = fit.allocate(12_345, 1)
     expect(fit.table.words[block + Word.size]).toBe(12_345)
@@ -113,9 +123,9 @@ describe('segregated fit', () => {
     expect(fit.lists.largest()).toBe(12_345)
   })
 
-  test('finds the one block that fits among those of its list that may not', () => {
+  test('finds the only block that fits in a list of blocks that may be too small', () => {
     const fit = new SegregatedFit(100_000, 0, 64)
-    // 1,000 and 1,010 share a list, and what is between them keeps them apart.
+    // Blocks of 1,000 and 1,010 share a list. The live blocks between them keep them from being joined.
     const sizes = [1000, 1, 1010, 1, 1001, 1]
     const starts = sizes.map((size) => fit.table.words[fit.allocate(size, 1) + Word.start] ?? -1)
     fit.allocate(fit.lists.largest(), 1)
@@ -123,20 +133,20 @@ describe('segregated fit', () => {
     expect(fit.table.words[fit.allocate(1005, 1) + Word.start]).toBe(starts[2])
   })
 
-  test('fills memory that is just as large with aligned blocks', () => {
+  test('fills memory of exactly the right size with aligned blocks', () => {
     const fit = new SegregatedFit(8 * 256, 0, 64)
     const starts = Array.from({ length: 8 }, () => fit.table.words[fit.allocate(256, 256) + Word.start])
     expect(starts).toEqual([0, 256, 512, 768, 1024, 1280, 1536, 1792])
   })
 
-  test('counts alignment from where the memory lies', () => {
+  test('aligns the addresses of blocks, not their offsets', () => {
     const fit = new SegregatedFit(1000, 250, 64)
     expect(fit.table.words[fit.allocate(1, 256) + Word.start]).toBe(6)
     expect(fit.table.words[fit.allocate(1, 256) + Word.start]).toBe(262)
     expect(firstDamage(fit, 0)).toBeUndefined()
   })
 
-  test('knows of more blocks than it had room for', () => {
+  test('makes room for more blocks than were expected', () => {
     const fit = new SegregatedFit(100_000, 0, 1)
     const starts = Array.from({ length: 5000 }, () => fit.table.words[fit.allocate(3, 1) + Word.start] ?? -1)
     expect(firstDamage(fit, 0)).toBeUndefined()
@@ -146,13 +156,13 @@ describe('segregated fit', () => {
     expect(fit.lists.largest()).toBe(100_000)
   })
 
-  test('has a number of 31 bits for each block, however many there are', () => {
+  test('numbers any count of blocks with 31 bits', () => {
     const numbers = [4, 2 ** 26, 2 ** 27].map((lines) => linesAfter(lines) * Word.perBlock)
     expect(numbers).toEqual([8 * Word.perBlock, 2 ** 27 * Word.perBlock, 2 ** 31 - Word.perBlock])
     expect(() => linesAfter(2 ** 28 - 1)).toThrow(RangeError)
   })
 
-  test('knows the largest of small free blocks by its list, without a look at each', () => {
+  test('knows the largest of small free blocks by its list, without reading the blocks', () => {
     const { fit, words, blocks } = somewhatUsed()
     fit.allocate(fit.lists.largest(), 1)
     expect(fit.lists.largest()).toBe(8)
@@ -161,14 +171,14 @@ describe('segregated fit', () => {
     expect(new SegregatedFit(0, 0, 1).lists.largest()).toBe(0)
   })
 
-  test('finds no block where none starts', () => {
+  test('frees nothing where no block starts', () => {
     const fit = new SegregatedFit(1000, 0, 64)
     fit.allocate(10, 1)
     for (const start of [1, 10, 999, 1000, -1, 0.5, 2 ** 32, Number.NaN, Infinity]) expect(fit.free(start)).toBe(false)
     expect(fit.used).toBe(10)
   })
 
-  test('reaches 32 GiB of granules', () => {
+  test('manages 32 GiB of granules', () => {
     const most = 2 ** 31 - 1
     const fit = new SegregatedFit(most, 0, 64)
     fit.allocate(most - 1000, 1)
@@ -181,8 +191,8 @@ describe('segregated fit', () => {
 })
 
 describe('the index of live blocks', () => {
-  // Two chains for each block: with starts that are as good as random, 1.25 looks on average.
-  test.each([1, 3, 4, 16, 64, 96, 256, 1000, 4096, 131_072])('is spread well over blocks of %d granules', (size) => {
+  // There are two chains for each block. With random starts, a search would look at 1.25 blocks on average.
+  test.each([1, 3, 4, 16, 64, 96, 256, 1000, 4096, 131_072])('spreads blocks of %d granules evenly', (size) => {
     const blocks = Math.min(16_384, Math.floor((2 ** 31 - 1) / size))
     const fit = new SegregatedFit(2 ** 31 - 1, 0, blocks)
     for (let block = 1; block < blocks; block++) fit.allocate(size, 1)
@@ -196,12 +206,12 @@ describe('the index of live blocks', () => {
   })
 })
 
-describe('fragmentation is bounded: of a heap in which blocks of any size come and go,', () => {
+describe('fragmentation is bounded: a heap with random blocks of', () => {
   test.each([
     ['16 bytes to 1 KiB', 6, 0.9],
     ['16 bytes to 16 KiB', 10, 0.9],
     ['16 bytes to 256 KiB', 14, 0.8],
-  ])('%s, so much is in use when the first finds no room', (_, powers, least) => {
+  ])('%s is at least 80 percent full when an allocation fails', (_, powers, least) => {
     const size = 2 ** 18 // 4 MiB
     const random = randomNumbers(88172645)
     const anySize = () => {
@@ -213,7 +223,7 @@ describe('fragmentation is bounded: of a heap in which blocks of any size come a
       const fit = new SegregatedFit(size, 0, 64)
       const starts: number[] = []
       for (;;) {
-        // Three come while two go, any of those that are there.
+        // Each round allocates a block. Two rounds of three also free a random block.
         const block = fit.allocate(anySize(), 1)
         if (block === 0) break
         starts.push(fit.table.words[block + Word.start] ?? -1)

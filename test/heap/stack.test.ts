@@ -3,17 +3,17 @@ import { expect, test } from 'vitest'
 import { createHeap, openRegistrySync } from '../../src/index.js'
 import { kept } from '../support/registries.js'
 
-// Optimized code looks at the stack once for all that is inlined; before that, any call may be the last.
+// Optimized code checks the stack once for all inlined calls. Without optimization, any call may be the last.
 setFlagsFromString('--no-opt')
 
 const damaged = expect.objectContaining({ code: 'ERR_HEAP_DAMAGED' })
 
-test('calls that the end of the stack cuts short leave a heap right, or one that refuses to go on', () => {
+test('calls that fail for lack of stack leave a heap intact, or marked as damaged', () => {
   const region = kept(openRegistrySync()).allocateSync('rx', { size: '64KiB', pages: 'base' })
   for (let round = 0; round < 60; round++) {
     using deep = createHeap(region, { blocks: 4 })
     const offsets: number[] = []
-    // Each round meets the end of the stack in another place.
+    // Each round reaches the end of the stack in another place of the code.
     const dig = (depth: number): void => {
       offsets.push(deep.allocate(16 + ((depth * 37) % 200)))
       if (offsets.length > 40) deep.free(offsets.splice((depth * 7) % 40, 1)[0] ?? -1)

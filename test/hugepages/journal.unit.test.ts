@@ -3,7 +3,7 @@ import { journalVersion, type Loan, parseJournal, type RaiseStep } from '../../s
 import { owedShares } from '../../src/hugepages/open-loans.js'
 import { MiB } from '../../src/sizes.js'
 
-// Two nodes; the loan is of 6 pages, for which the pools grow from 10 and 20.
+// A loan of 6 pages on two nodes, whose pools contain 10 and 20 pages before it.
 const raise: RaiseStep = {
   step: 'raise',
   version: journalVersion,
@@ -27,21 +27,21 @@ const raised = { step: 'raised', shares: shares(4, 2) } as const
 describe('a journal', () => {
   const line = (step: object) => `${JSON.stringify(step)}\n`
 
-  test('tells the loan and its newest step', () => {
+  test('contains the loan and its newest step', () => {
     expect(parseJournal(line(raise))).toEqual({ raise, last: raise })
     expect(parseJournal(line(raise) + line(raised))).toEqual({ raise, last: raised })
   })
 
-  test('without one whole line tells nothing, since nothing was done', () => {
+  test('without one whole line counts as empty, since no pool was changed yet', () => {
     expect(parseJournal('')).toBe('empty')
     expect(parseJournal(line(raise).slice(0, -1))).toBe('empty')
   })
 
-  test('passes over a last line that was not finished', () => {
+  test('is read without an unfinished last line', () => {
     expect(parseJournal(line(raise) + line(raised).slice(0, 20))).toEqual({ raise, last: raise })
   })
 
-  test('of a machine without NUMA has shares without a node', () => {
+  test('of a machine without NUMA contains shares without a node', () => {
     const loan = parseJournal(line({ ...raise, before: [{ pages: 3 }] }))
     expect(typeof loan === 'object' && owedShares(loan, [{ node: undefined, pages: 5 }])).toEqual([
       { node: undefined, pages: 2 },
@@ -49,7 +49,7 @@ describe('a journal', () => {
   })
 })
 
-describe('what is no journal', () => {
+describe('a journal that this version cannot read', () => {
   const line = (step: unknown) => `${JSON.stringify(step)}\n`
 
   test.each([
@@ -64,43 +64,43 @@ describe('what is no journal', () => {
     ['a node of a wrong type', line({ ...raise, before: [{ node: 'x', pages: 1 }] }), /^line 1: before.0.node/],
     ['null after a good line', line(raise) + line(null), /^line 2: /],
     ['more pages than were lent', line(raise) + line({ step: 'raised', shares: shares(4, 3) }), /^line 2: more pages/],
-  ])('%s is refused with the line that is wrong', (_, text, problem) => {
+  ])('is refused with the number of the wrong line: %s', (_, text, problem) => {
     expect(() => parseJournal(text)).toThrow(problem)
   })
 
-  test('one of another version of pinfold is known as such, whatever its steps are', () => {
+  test('is recognized if another version of pinfold wrote it, whatever its steps are', () => {
     expect(parseJournal(line({ step: 'lift', version: journalVersion + 1 }))).toBe('foreign')
   })
 })
 
-describe('what a dead borrower owes', () => {
+describe('the debt of a dead borrower', () => {
   test.each([
     ['before the pools grew', shares(10, 20), shares(0, 0)],
-    ['when they had half grown', shares(13, 20), shares(3, 0)],
-    ['when they had grown', shares(14, 22), shares(4, 2)],
-    ['with others raising them at the same time', shares(30, 40), shares(6, 0)],
-    ['with others lowering them at the same time', shares(2, 22), shares(0, 2)],
-  ])('killed %s', (_, now, owed) => {
+    ['while they grew', shares(13, 20), shares(3, 0)],
+    ['after they had grown', shares(14, 22), shares(4, 2)],
+    ['while other processes raised them', shares(30, 40), shares(6, 0)],
+    ['while other processes lowered them', shares(2, 22), shares(0, 2)],
+  ])('is known if the borrower was killed %s', (_, now, owed) => {
     expect(owedShares({ raise, last: raise }, now)).toEqual(owed)
   })
 
-  test('is its whole loan, on the nodes where it lies, whatever others did since', () => {
+  test('is its whole loan, on the nodes of its pages, whatever other processes have changed since', () => {
     const loan: Loan = { raise, last: raised }
     expect(owedShares(loan, shares(14, 22))).toEqual(shares(4, 2))
     expect(owedShares(loan, shares(100, 100))).toEqual(shares(4, 2))
   })
 
-  test('is never more than the pools have', () => {
+  test('is never more than the pools contain', () => {
     expect(owedShares({ raise, last: raised }, shares(1, 0))).toEqual(shares(1, 0))
     expect(owedShares({ raise, last: raised }, [{ node: 0, pages: 9 }])).toEqual(shares(4, 0))
   })
 
   test.each([
-    ['before it had lowered any', shares(14, 22), shares(4, 2)],
+    ['before it had lowered any pool', shares(14, 22), shares(4, 2)],
     ['half-way through the first node', shares(11, 22), shares(1, 2)],
     ['between the nodes', shares(10, 22), shares(0, 2)],
     ['after the last', shares(10, 20), shares(0, 0)],
-  ])('giving back, killed %s', (_, now, owed) => {
+  ])('is known if the borrower was killed while giving back, %s', (_, now, owed) => {
     expect(
       owedShares({ raise, last: { step: 'return', lock: '24:2', before: shares(14, 22), shares: shares(4, 2) } }, now),
     ).toEqual(owed)

@@ -1,5 +1,5 @@
 import { readdirSync, readlinkSync } from 'node:fs'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { ownPages, readPool, repairLoans } from '../../src/hugepages/index.js'
 import { poolLockFile } from '../../src/hugepages/lock.js'
 import { withPoolLock } from '../../src/hugepages/open-loans.js'
@@ -7,15 +7,13 @@ import { formatSize } from '../../src/sizes.js'
 import { Child, Program } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
 import { pageSize } from '../support/hugepage-pools.js'
+import { checkPoolAfterEachTest } from '../support/pool-check.js'
 import { allocateCoreSync } from '../support/region-cores.js'
-import { needs, whyNotBuilt, whyNotPools } from '../support/requirements.js'
+import { needs, whyNotBuilt } from '../support/requirements.js'
 
-beforeEach((context) => {
-  needs(context, whyNotPools())
-  repairLoans() // makes the folder of the lock
-})
+checkPoolAfterEachTest()
 
-/** A process that has the pool lock, and keeps it. */
+/** A process that holds the pool lock. */
 async function lockHolder(): Promise<Program> {
   const holder = new Program(['flock', '-o', poolLockFile, 'sh', '-c', 'echo locked; cat'])
   expect(await holder.line()).toBe('locked')
@@ -28,7 +26,7 @@ async function stoppedHolder(): Promise<Program> {
   return holder
 }
 
-/** What a process has open, by path. */
+/** The paths of the open files of a process. */
 function openFiles(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`).map((name) => {
     try {
@@ -40,7 +38,7 @@ function openFiles(pid: number): string[] {
 }
 
 describe('a holder of the pool lock', () => {
-  test('that is stopped is named, with the command that lets it go on', async () => {
+  test('that is stopped is named, with the command that continues it', async () => {
     await using holder = await stoppedHolder()
     const patience = { running: 60_000, stopped: 100 }
     expect(() => withPoolLock(() => {}, { patience })).toThrowCode('ERR_POOL_CHANGE_BUSY', {
@@ -50,7 +48,7 @@ describe('a holder of the pool lock', () => {
     })
   })
 
-  test('that keeps it is waited for no longer than patience lasts', async () => {
+  test('that does not release it is waited for no longer than patience says', async () => {
     await using holder = await lockHolder()
     const patience = { running: 100, stopped: 60_000 }
     expect(() => withPoolLock(() => {}, { patience })).toThrowCode('ERR_POOL_CHANGE_BUSY', {
@@ -58,7 +56,7 @@ describe('a holder of the pool lock', () => {
     })
   })
 
-  test('that is stopped ends a command after some seconds', { timeout: 30_000 }, async (context) => {
+  test('that is stopped makes a command fail after some seconds', { timeout: 30_000 }, async (context) => {
     needs(context, whyNotBuilt)
     await using holder = await stoppedHolder()
     const run = await pinfold(['hugepages', 'reserve', formatSize(pageSize), 1, '--json'])
@@ -67,8 +65,15 @@ describe('a holder of the pool lock', () => {
   })
 })
 
+test('a borrower that waits for the lock can be interrupted', async () => {
+  await using _ = await lockHolder()
+  await using child = new Child('borrower.ts', [pageSize, 4])
+  await expect.poll(() => openFiles(child.pid), { timeout: 30_000 }).toContain(poolLockFile)
+  expect(await child.kill('SIGINT')).toMatchObject({ signal: 'SIGINT' })
+})
+
 describe('a borrower that waits for a stopped holder to give back', () => {
-  /** With pages, told to give them back, and waiting. */
+  /** A borrower that was told to give its pages back, and waits for a stopped holder of the lock. */
   async function waitingBorrower(...mode: string[]) {
     const borrower = new Child('borrower.ts', [pageSize, 2, ...mode])
     await borrower.line()
@@ -79,7 +84,7 @@ describe('a borrower that waits for a stopped holder to give back', () => {
     return { borrower, holder }
   }
 
-  test('dies of a second SIGTERM at once, and the next borrower repairs', { timeout: 60_000 }, async () => {
+  test('dies of a second SIGTERM at once, and a repair removes its pages', { timeout: 60_000 }, async () => {
     const { free } = readPool(pageSize)
     const own = ownPages(readPool(pageSize))
     const { borrower, holder } = await waitingBorrower()
@@ -90,7 +95,7 @@ describe('a borrower that waits for a stopped holder to give back', () => {
     expect({ own: ownPages(readPool(pageSize)), free: readPool(pageSize).free }).toEqual({ own, free })
   })
 
-  test('hears of a signal that it listens to, since the waiting ends', { timeout: 60_000 }, async () => {
+  test('receives a signal that it listens to, since the wait ends', { timeout: 60_000 }, async () => {
     const { borrower, holder } = await waitingBorrower('listens')
     process.kill(borrower.pid, 'SIGINT')
     expect(await borrower.line()).toMatch(/SIGINT came while process \d+ was waited for/)
@@ -101,12 +106,12 @@ describe('a borrower that waits for a stopped holder to give back', () => {
   })
 })
 
-test('on a read-only /run the demo and the benchmark go on without borrowing, and say why', {
+test('on a read-only /run the demo and the benchmark continue without borrowing, and say why', {
   timeout: 60_000,
 }, async (context) => {
   needs(context, whyNotBuilt)
   const prefix = ['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs -o ro none /run && exec "$@"', 'sh']
-  // Nothing is free in the pool of this size, so that it would have to be borrowed.
+  // No page of this size is free now, so the commands would have to borrow.
   const { free, reserved = 0 } = readPool(pageSize)
   const room = free - reserved
   using taken = room === 0 ? undefined : takePages(room)

@@ -1,34 +1,25 @@
 import { readFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import {
-  borrowHugepages,
-  ownPages,
-  poolDirectory,
-  readPool,
-  readPools,
-  repairLoans,
-  resizePool,
-} from '../../src/hugepages/index.js'
+import { describe, expect, test } from 'vitest'
+import { borrowHugepages, ownPages, poolDirectory, readPool, readPools, resizePool } from '../../src/hugepages/index.js'
 import { withPoolLock } from '../../src/hugepages/open-loans.js'
 import { formatSize } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
 import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
 import { asNobody, Child } from '../support/child-process.js'
 import { journals, pageSize, poolPages } from '../support/hugepage-pools.js'
+import { checkPoolAfterEachTest } from '../support/pool-check.js'
 import { allocateCoreSync } from '../support/region-cores.js'
-import { needs, whyNotNobody, whyNotPools } from '../support/requirements.js'
+import { needs, whyNotNobody } from '../support/requirements.js'
 
-const reason = whyNotPools()
-
-describe('pools as the kernel tells them', () => {
-  test('are one for the machine and one for each node with memory, by size', () => {
+describe('the counters of hugepage pools', () => {
+  test('are read for the machine and for each node with memory, by size', () => {
     const places = [undefined, ...memoryNodes()]
     expect(readPools().map(({ pageSize, node }) => ({ pageSize, node }))).toEqual(
       hugetlbPageSizes().flatMap((pageSize) => places.map((node) => ({ pageSize, node }))),
     )
   })
 
-  test('have the numbers of their files', () => {
+  test('are the numbers in the files of the kernel', () => {
     for (const { pageSize, node, overcommit, reserved } of readPools()) {
       const file = (name: string) => Number(readFileSync(`${poolDirectory(pageSize, node)}/${name}`, 'latin1'))
       expect(overcommit).toBe(node === undefined ? file('nr_overcommit_hugepages') : undefined)
@@ -36,7 +27,7 @@ describe('pools as the kernel tells them', () => {
     }
   })
 
-  test('of a size or node that this machine has not are an error that tells what it has', () => {
+  test('of an unknown size or node are an error that lists the known ones', () => {
     expect(() => readPool(3)).toThrowCode('ERR_UNSUPPORTED', {
       values: expect.objectContaining({ sizes: hugetlbPageSizes() }),
     })
@@ -49,20 +40,10 @@ describe('pools as the kernel tells them', () => {
   })
 })
 
-describe('a pool that is resized', () => {
-  let before: number
+describe('a hugepage pool that is resized', () => {
+  const before = checkPoolAfterEachTest()
 
-  beforeEach((context) => {
-    needs(context, reason)
-    repairLoans()
-    before = poolPages()
-  })
-
-  afterEach(() => {
-    if (reason === undefined) expect(poolPages()).toBe(before)
-  })
-
-  test('has the wanted pages, and the change tells what it was', () => {
+  test('contains the wanted pages, and the result reports the size before', () => {
     withPoolLock(() => {
       const now = ownPages(readPool(pageSize))
       const change = resizePool({ pageSize, pages: now + 3 })
@@ -72,7 +53,7 @@ describe('a pool that is resized', () => {
     })
   })
 
-  test.each(memoryNodes())('on node %i changes there', (node) => {
+  test.each(memoryNodes())('on node %i changes on this node', (node) => {
     withPoolLock(() => {
       const now = ownPages(readPool(pageSize, node))
       expect(resizePool({ pageSize, node, pages: now + 2 }).after).toMatchObject({ node, total: now + 2 })
@@ -80,7 +61,7 @@ describe('a pool that is resized', () => {
     })
   })
 
-  test('below its pages in use keeps them as surplus until they are let go', () => {
+  test('to fewer pages than are in use keeps these as surplus until they are freed', () => {
     const loan = borrowHugepages({ pageSize, pages: 4 })
     const { free, reserved = 0 } = readPool(pageSize)
     const region = allocateCoreSync('surplus', {
@@ -89,12 +70,12 @@ describe('a pool that is resized', () => {
     })
     loan.giveBack()
     expect(readPool(pageSize)).toMatchObject({ surplus: 4 })
-    expect(poolPages()).toBe(before)
+    expect(poolPages()).toBe(before.pages)
     region.close()
     expect(readPool(pageSize)).toMatchObject({ surplus: 0 })
   })
 
-  test('beyond what the machine has is refused, says how much there is, and stays as it was', () => {
+  test('to more pages than fit into memory stays as it was, and the error says how much is free', () => {
     const now = ownPages(readPool(pageSize))
     expect(() => resizePool({ pageSize, pages: 2 ** 40 })).toThrowCode('ERR_POOL_CHANGE_REFUSED', {
       message: expect.stringMatching(
@@ -104,9 +85,9 @@ describe('a pool that is resized', () => {
     })
   })
 
-  test('by a user who is not root is refused with the command that does it', async (context) => {
+  test('without privileges is refused with the command for root', async (context) => {
     needs(context, whyNotNobody())
-    const pages = before + 1
+    const pages = before.pages + 1
     await using child = new Child('resizer.ts', [pageSize, pages], asNobody)
     expect(JSON.parse(await child.line())).toEqual({
       code: 'ERR_PERMISSION',
@@ -114,7 +95,7 @@ describe('a pool that is resized', () => {
     })
   })
 
-  test('of which the kernel gives a part is put back, and no loan is left of it', async () => {
+  test('is put back if the kernel adds only a part of the pages, and no loan is left', async () => {
     await using child = new Child('short-pool.ts', [pageSize, 6, 2])
     expect(JSON.parse(await child.line())).toMatchObject({
       code: 'ERR_POOL_CHANGE_REFUSED',
@@ -124,7 +105,7 @@ describe('a pool that is resized', () => {
       ),
       hint: expect.stringContaining('/proc/sys/vm/compact_memory'),
     })
-    expect(poolPages()).toBe(before)
+    expect(poolPages()).toBe(before.pages)
     expect(journals()).toEqual([])
   })
 })
@@ -138,12 +119,12 @@ describe('a request', () => {
     ['NaN pages', { pageSize, pages: Number.NaN }, 'pages'],
     ['a node that is no number', { pageSize, pages: 1, node: '0' }, 'node'],
     ['an unknown option', { pageSize, pages: 1, nodes: [0] }, 'nodes'],
-  ])('with %s is refused at the door', (_, request, option) => {
-    // @ts-expect-error: what plain JavaScript may pass
+  ])('with %s is refused', (_, request, option) => {
+    // @ts-expect-error: plain JavaScript may pass this
     expect(() => resizePool(request)).toThrowCode('ERR_INVALID_ARGUMENT', {
       values: expect.objectContaining({ option }),
     })
-    // @ts-expect-error: what plain JavaScript may pass
+    // @ts-expect-error: plain JavaScript may pass this
     expect(() => borrowHugepages(request)).toThrowCode('ERR_INVALID_ARGUMENT', {
       values: expect.objectContaining({ option }),
     })

@@ -17,8 +17,8 @@ afterEach(() => {
 })
 
 describe('root in a folder of another user', () => {
-  test('runs nothing of what that one has put into the cache', async () => {
-    // As the lab names them, as far as that can be known; each program leaves a mark.
+  test('runs no program that this user has put into the cache', async () => {
+    // Programs under the names that the lab uses, as far as these are fixed. Each program leaves a mark.
     const cache = join(folder, 'cache')
     const mark = join(folder, 'executed')
     const trap = `#!/bin/sh\nid -u >> ${mark}\n`

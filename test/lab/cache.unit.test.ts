@@ -30,7 +30,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-test('is made once, and read from then on', async () => {
+test('an entry of the cache is made once, and then read', async () => {
   const make = vi.fn((making: string) => writeFileSync(join(making, 'file'), 'content'))
   const made = await cached('kernel', make)
   expect(await cached('kernel', make)).toBe(made)
@@ -39,7 +39,7 @@ test('is made once, and read from then on', async () => {
   expect(readFileSync(join(made, 'file'), 'utf8')).toBe('content')
 })
 
-test('what fails half-way leaves nothing', async () => {
+test('an entry that fails half-way leaves nothing', async () => {
   const failing = cached('kernel', (making) => {
     writeFileSync(join(making, 'half'), '')
     throw new Error('the network is gone')
@@ -48,7 +48,7 @@ test('what fails half-way leaves nothing', async () => {
   expect(readdirSync(cacheFolder())).toEqual([])
 })
 
-test('of two that make it at once, both have the same', async () => {
+test('two callers that make an entry at once get the same one', async () => {
   let go = () => {}
   const both = new Promise<void>((resolve) => {
     go = resolve
@@ -64,7 +64,7 @@ test('of two that make it at once, both have the same', async () => {
   expect(readdirSync(cacheFolder())).toEqual(['kernel'])
 })
 
-test('what a kill left goes after an hour, what nobody uses after a month', async () => {
+test('an unfinished entry is removed after an hour, and an unused entry after a month', async () => {
   const aged = (name: string, hours: number) => {
     mkdirSync(join(cacheFolder(), name), { recursive: true })
     const time = new Date(Date.now() - hours * 3_600_000)
@@ -84,15 +84,15 @@ const nobody = 65534
 const own = (making: string) => writeFileSync(join(making, 'program'), 'ours', { mode: 0o755 })
 const isRefused = { code: 'ERR_PERMISSION', values: expect.objectContaining({ path: expect.any(String) }) }
 
-describe('a cache that is not safe is refused, and nothing is made or taken from it:', () => {
+describe('a cache is refused, and nothing is made or read, if', () => {
   beforeEach((context) => needs(context, whyNotRoot('give folders to another user')))
 
   test.each<readonly [string, () => void]>([
-    ['it is another user’s', () => give('pinfold/lab')],
-    ['a folder above it is another user’s', () => give('.')],
+    ['it belongs to another user', () => give('pinfold/lab')],
+    ['a folder above it belongs to another user', () => give('.')],
     ['others can write to it', () => chmodSync(join(folder, 'pinfold/lab'), 0o777)],
     ['its group can write to it', () => chmodSync(join(folder, 'pinfold/lab'), 0o770)],
-    ['others can write to it, though not remove what is in it', () => chmodSync(join(folder, 'pinfold/lab'), 0o1777)],
+    ['others can write to it, but not remove its files', () => chmodSync(join(folder, 'pinfold/lab'), 0o1777)],
     ['others can write to a folder above it', () => chmodSync(folder, 0o777)],
     ['a link of another user leads to it', () => link(nobody, 'elsewhere')],
     ['a link leads to a folder of another user', () => link(0, 'elsewhere', nobody)],
@@ -104,7 +104,7 @@ describe('a cache that is not safe is refused, and nothing is made or taken from
     expect(make).not.toHaveBeenCalled()
   })
 
-  test('and before a folder is made in one', async () => {
+  test('it would have to be made in a folder of another user', async () => {
     give('.')
     await expect(cached('kernel', own)).rejects.toMatchObject(isRefused)
     expect(readdirSync(folder)).toEqual([])
@@ -114,7 +114,7 @@ describe('a cache that is not safe is refused, and nothing is made or taken from
     chownSync(join(folder, path), nobody, nobody)
   }
 
-  /** Makes the cache a link of `user` to a folder of `owner`. */
+  /** Replaces the cache by a link of `user` to a folder of `owner`. */
   function link(user: number, to: string, owner = 0) {
     mkdirSync(join(folder, to))
     chownSync(join(folder, to), owner, owner)
@@ -124,19 +124,19 @@ describe('a cache that is not safe is refused, and nothing is made or taken from
   }
 })
 
-test('a cache in a sticky folder of root, as /tmp is, is safe', async () => {
+test('a cache in a sticky folder of root, such as /tmp, is safe', async () => {
   chmodSync(folder, 0o1777)
   expect(readFileSync(join(await cached('kernel', own), 'program'), 'utf8')).toBe('ours')
 })
 
-describe('what is in a safe cache and is not what was put there is made again:', () => {
+describe('an entry of a safe cache is made again after a change:', () => {
   test.each<readonly [string, (made: string) => void]>([
-    ['a program that was changed', (made) => writeFileSync(join(made, 'program'), 'theirs')],
+    ['a changed program', (made) => writeFileSync(join(made, 'program'), 'theirs')],
     ['a program that became a link', (made) => replace(made)],
-    ['a library that was added', (made) => writeFileSync(join(made, 'libc.so.6'), 'theirs')],
-    ['a program that is set to root’s rights', (made) => chmodSync(join(made, 'program'), 0o4755)],
-    ['a program that is not there', (made) => rmSync(join(made, 'program'))],
-    ['a folder without its manifest', (made) => rmSync(join(made, '../manifest'))],
+    ['an added library', (made) => writeFileSync(join(made, 'libc.so.6'), 'theirs')],
+    ['a program that became setuid', (made) => chmodSync(join(made, 'program'), 0o4755)],
+    ['a missing program', (made) => rmSync(join(made, 'program'))],
+    ['a missing manifest', (made) => rmSync(join(made, '../manifest'))],
   ])('%s', async (_, spoil) => {
     spoil(await cached('kernel', own))
     const made = await cached('kernel', own)
@@ -145,7 +145,7 @@ describe('what is in a safe cache and is not what was put there is made again:',
     await cached('kernel', () => expect.unreachable())
   })
 
-  test.each(['program', '.', '../manifest'])('what is another user’s (%s), with its manifest', async (path) => {
+  test.each(['program', '.', '../manifest'])('another owner of a file (%s)', async (path) => {
     if (whyNotRoot('') !== undefined) return
     const made = await cached('kernel', own)
     chownSync(join(made, path), nobody, nobody)
@@ -159,7 +159,7 @@ describe('what is in a safe cache and is not what was put there is made again:',
   }
 })
 
-test('what a package lets others write to, they cannot', async () => {
+test('a file that its package lets others write to is not writable by others in the cache', async () => {
   const made = await cached('kernel', (making) => {
     writeFileSync(join(making, 'program'), 'ours')
     chmodSync(join(making, 'program'), 0o777)
@@ -174,7 +174,7 @@ test.each(['-o', '--', '/tmp/evil.deb', './evil.deb', 'name=1', 'name/sid', 'nam
   },
 )
 
-test('names of packages are', () => {
+test('apt is given valid names of packages', () => {
   const names = ['libstdc++6', 'g++', 'libc6:amd64', 'linux-image-6.1.0-50-amd64', 'python3.11']
   expect(named(names)).toEqual(names)
 })

@@ -28,29 +28,29 @@ describe('a machine', () => {
     expect(words()).not.toMatch(/edu|intel-iommu|-numa|virtconsole/)
   })
 
-  test('has memory and processors spread over its nodes, a whole processor at least on each', () => {
+  test('spreads memory and processors over its nodes, with at least one processor on each', () => {
     expect(words({ numa: 2, cpus: 5, memory: '3GiB' })).toContain(
       '-object memory-backend-ram,id=node0,size=1536M -numa node,nodeid=0,memdev=node0,cpus=0-1 ' +
         '-object memory-backend-ram,id=node1,size=1536M -numa node,nodeid=1,memdev=node1,cpus=2-4',
     )
     expect(words({ numa: 4, cpus: 1 })).toContain('-smp 4')
-    // A size that does not divide is rounded up.
+    // A size that the nodes cannot share evenly is rounded up.
     expect(words({ numa: 3, memory: '1000MiB' })).toContain('-m 1002M')
   })
 
-  test('has the IOMMU before other devices, and its kernel uses it', () => {
+  test('gets its IOMMU before other devices, and its kernel uses it', () => {
     const all = words({ iommu: true })
     expect(all).toContain('kernel-irqchip=split')
     expect(all).toContain('intel_iommu=on')
     expect(all.indexOf('intel-iommu')).toBeLessThan(all.indexOf('virtio-rng-pci'))
   })
 
-  test('has its kernel told how fast its clock runs, where that is known', () => {
+  test('tells its kernel the frequency of the clock, if it is known', () => {
     expect(words({}, { counterKilohertz: 2_096_026 })).toContain(' tsc_early_khz=2096026 ')
     expect(words()).not.toContain('tsc_early_khz')
   })
 
-  test('shares folders whose names have commas, and only the output can be written', () => {
+  test('shares folders with commas in their names, and only the output folder is writable', () => {
     const all = words({}, { out: '/a,b', tools: '/t' })
     expect(all).toContain('path=/a,,b,mount_tag=out,security_model=none,multidevs=remap -')
     expect(all.match(/readonly=on/g)).toHaveLength(2)
@@ -58,7 +58,7 @@ describe('a machine', () => {
 })
 
 describe('wires', () => {
-  test('of three machines end in the first', () => {
+  test('of three machines all end in the first machine', () => {
     expect(wireDescriptors(0, 3)).toHaveLength(2)
     expect(wireDescriptors(2, 3)).toHaveLength(1)
     expect(wireDescriptors(0, 1)).toEqual([])

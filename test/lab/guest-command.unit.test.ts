@@ -4,19 +4,19 @@ import { commandScript, labVariables } from '../../src/lab/guest-command.js'
 
 afterEach(() => vi.unstubAllEnvs())
 
-/** What a shell with an empty environment makes of a script. */
+/** The result of a script in a shell with an empty environment. */
 function run(script: string) {
   return spawnSync('/bin/sh', { input: script, encoding: 'utf8', env: {} })
 }
 
 describe('the script that runs a command', () => {
-  test('gives it its words as they are', () => {
+  test('passes its words unchanged', () => {
     const words = ["it's", 'two  words', '$HOME `id` \\', '', ' \n lines\n', '"', 'ä']
     const program = 'for word; do printf "%s|" "$word"; done'
     expect(run(commandScript(['sh', '-c', program, 'name', ...words], {}, '/')).stdout).toBe(`${words.join('|')}|`)
   })
 
-  test('gives it this process’s PATH and language, its own variables, and nothing else', () => {
+  test('passes this process’s PATH and language and the given variables, and nothing else', () => {
     vi.stubEnv('LANG', 'de_DE.UTF-8')
     vi.stubEnv('SECRET', 'x')
     const { stdout } = run(commandScript(['/usr/bin/env'], { ONE: "it's\ntwo" }, '/'))
@@ -26,13 +26,13 @@ describe('the script that runs a command', () => {
     expect(stdout).not.toContain('SECRET')
   })
 
-  test('begins in the folder of the caller, and ends with 126 where the guest has none such', () => {
+  test('begins in the folder of the caller, and ends with status 126 if the guest lacks this folder', () => {
     expect(run(commandScript(['pwd'], {}, '/usr')).stdout).toBe('/usr\n')
     expect(run(commandScript(['pwd'], {}, '/no/such')).status).toBe(126)
   })
 })
 
-test('a host knows its number, its address and its peers', () => {
+test('the variables of a host contain its number, its address and its peers', () => {
   expect(labVariables(1, 3)).toMatchObject({
     LAB_HOST: '1',
     LAB_HOSTS: '3',

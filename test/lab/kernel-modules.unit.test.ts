@@ -12,7 +12,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-/** As a module's .modinfo section has it. */
+/** The contents of a module's .modinfo section. */
 function modinfo(depends: string): Buffer {
   return Buffer.from(`\x7fELF…\0license=GPL\0depends=${depends}\0name=x\0`)
 }
@@ -22,7 +22,7 @@ function module(name: string, depends = ''): void {
 }
 
 describe('the order of loading', () => {
-  test('has dependencies before those that need them, each once', () => {
+  test('contains each module once, after its dependencies', () => {
     module('rdma_rxe.ko', 'ib_core,ib-uverbs,udp_tunnel')
     module('ib_core.ko')
     module('ib-uverbs.ko', 'ib_core')
@@ -32,27 +32,27 @@ describe('the order of loading', () => {
     expect(names).toEqual(['ib_core', 'ib_uverbs', 'udp_tunnel', 'rdma_rxe'])
   })
 
-  test('leaves out what is built into the kernel', () => {
+  test('leaves out modules that are built into the kernel', () => {
     writeFileSync(join(folder, 'modules.builtin'), 'kernel/drivers/virtio/virtio-pci.ko\nkernel/lib/crc32.ko\n')
     module('9p.ko', 'virtio_pci,crc32')
     expect(loadOrder(folder, ['virtio_pci', '9p']).map(({ name }) => name)).toEqual(['9p'])
   })
 
-  test('reads packed modules', () => {
+  test('reads compressed modules', () => {
     const path = join(folder, 'kernel/net/overlay.ko.gz')
     writeFileSync(path, gzipSync(modinfo('')))
     expect(loadOrder(folder, ['overlay'])).toEqual([{ name: 'overlay', path }])
     expect(readModule(path)).toEqual(modinfo(''))
   })
 
-  test('names a module that is missing, and who needs it', () => {
+  test('names a missing module, and the module that needs it', () => {
     module('rdma_rxe.ko', 'crc32_generic')
     expect(() => loadOrder(folder, ['rdma_rxe'])).toThrowCode('ERR_LAB_UNAVAILABLE', {
       message: expect.stringContaining('no module crc32_generic, which rdma_rxe needs'),
     })
   })
 
-  test('has VFIO only for an IOMMU', () => {
+  test('contains VFIO only for a machine with an IOMMU', () => {
     expect(wantedModules({ iommu: false, edu: false })).not.toContain('vfio_pci')
     expect(wantedModules({ iommu: true, edu: false })).toContain('vfio_pci')
   })

@@ -17,7 +17,7 @@ import { root } from '../support/child-process.js'
 import { LabRun, lab, whyNoLab } from '../support/lab.js'
 import { needs } from '../support/requirements.js'
 
-// A machine takes some seconds to start under emulation, so each of these asks several things of it.
+// A machine takes some seconds to start under emulation, so each test checks several things in one machine.
 
 let folder = ''
 beforeEach((context) => {
@@ -33,7 +33,7 @@ function linesOf(stdout: Buffer): string[] {
 }
 
 describe('a command in the lab', () => {
-  test('sees this machine’s files, writes to none, and gives back its streams and its status exactly', async () => {
+  test('reads this machine’s files, changes none, and returns its streams and its status unchanged', async () => {
     const input = randomBytes(300_000)
     const script = `
       pwd; id -u; echo "$LAB_HOST of $LAB_HOSTS"; echo "$WORD"
@@ -60,7 +60,7 @@ describe('a command in the lab', () => {
     expect(readlinkSync(join(out, 'link'))).toBe('/etc/shadow')
   })
 
-  test('keeps its $LAB_OUT when another in the same folder has ended with nothing in it', async () => {
+  test('keeps its $LAB_OUT when another run in the same folder ends with an empty one', async () => {
     const cwd = folder
     const script = 'echo waits; text=$(cat); printf %s "$text" > "$LAB_OUT/file"'
     const other = new LabRun(['run', '--', 'sh', '-c', script], { cwd, input: 'later' })
@@ -72,7 +72,7 @@ describe('a command in the lab', () => {
     expect(readFileSync(join(folder, 'lab-out/file'), 'utf8')).toBe('written')
   }, 180_000)
 
-  test('has a clock that runs as fast as this machine’s', async () => {
+  test('sees a clock that runs as fast as this machine’s', async () => {
     const run = new LabRun(['run', '--', 'sh', '-c', 'date +%s%N; echo begun; sleep 2; date +%s%N; echo ended'])
     const ended = run.ended()
     await run.said('begun')
@@ -83,12 +83,12 @@ describe('a command in the lab', () => {
     const [from, , until] = linesOf(stdout).map(Number)
     const inside = (Number(until) - Number(from)) / 1e6
     expect(status).toBe(0)
-    // The output takes its time; a clock that was measured wrongly is wrong by far more than that.
+    // The output arrives late. A clock that was measured wrongly is wrong by far more than this delay.
     expect(inside / outside).toBeGreaterThan(1 / 1.5)
     expect(inside / outside).toBeLessThan(1.5)
   })
 
-  test('has an active RDMA port, NUMA nodes, an IOMMU and the edu device as asked', async () => {
+  test('gets an active RDMA port, and NUMA nodes, an IOMMU and the edu device as requested', async () => {
     const script = `
       cat /sys/class/infiniband/rxe0/ports/1/state
       ls -d /sys/devices/system/node/node*
@@ -114,7 +114,7 @@ describe('a command in the lab', () => {
     expect(readdirSync(root)).not.toContain('lab-out')
   })
 
-  test('may open its streams again and leave processes: all that is written arrives, and then it ends', async () => {
+  test('may reopen its streams and leave processes behind: all its output arrives before the end', async () => {
     const script = `
       echo to stderr > /dev/stderr
       (sleep 0.2; echo late) &
@@ -147,7 +147,7 @@ describe('several machines', () => {
     expect(readdirSync(folder)).toEqual(['host1'])
   })
 
-  test('are taken down when one fails, whose status it is', async () => {
+  test('are stopped when one of them fails, and its status is the result', async () => {
     const script = '[ $LAB_HOST = 1 ] || exec sleep 1000; ping -c 1 -W 5 $LAB_PEERS >/dev/null; exit 5'
     const { status, stderr } = await lab(['run', '--hosts', '2', '--cpus', '1', '--json', '--', 'sh', '-c', script])
     expect(status).toBe(5)
@@ -155,7 +155,7 @@ describe('several machines', () => {
   })
 })
 
-describe('whatever ends it', () => {
+describe('the end of a lab', () => {
   const forever = (...options: string[]) => {
     return ['run', '--cpus', '1', '--out', join(folder, 'out'), ...options, '--', 'sh', '-c', 'echo begun; sleep 1000']
   }
@@ -163,7 +163,7 @@ describe('whatever ends it', () => {
   test.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)('%s takes the machine down', async (signal, expected) => {
+  ] as const)('by %s stops the machine', async (signal, expected) => {
     const run = new LabRun(forever())
     await run.said('begun')
     expect(run.processes()).toHaveLength(1)
@@ -172,7 +172,7 @@ describe('whatever ends it', () => {
     expect(run.processes()).toEqual([])
   })
 
-  test('a kill -9 of it takes the machine down, too', async () => {
+  test('by kill -9 stops the machine, too', async () => {
     const run = new LabRun(forever())
     await run.said('begun')
     expect(run.processes()).toHaveLength(1)
@@ -181,8 +181,8 @@ describe('whatever ends it', () => {
     await run.gone()
   })
 
-  test('so it is where the kernel is not asked to, for lack of setpriv: the guest powers off', async () => {
-    // As on a machine without util-linux: the program that is found first does nothing but start the rest.
+  test('by kill -9 powers off the guest, if the kernel stops nothing for lack of setpriv', async () => {
+    // Imitates a machine without util-linux: PATH finds this setpriv first, and it only starts its command.
     writeFileSync(join(folder, 'setpriv'), '#!/bin/sh\nshift 3\nexec "$@"\n', { mode: 0o755 })
     const run = new LabRun(forever(), { env: { PATH: `${folder}:${process.env.PATH}` } })
     await run.said('begun')
@@ -191,14 +191,14 @@ describe('whatever ends it', () => {
     await run.gone()
   })
 
-  test('the time limit does, with status 124', async () => {
+  test('by the time limit stops the machine, and the status is 124', async () => {
     const { status, stderr } = await lab(forever('--time-limit', '5'))
     expect(status).toBe(124)
     expect(stderr).toContain('after 5 seconds')
   })
 })
 
-describe('what is missing', () => {
+describe('a command line with missing or wrong parts', () => {
   test.each([
     [['run', '--kernel', '/no/such/vmlinuz', '--', 'true'], /no readable kernel \/no\/such\/vmlinuz/, 125],
     [['run', '--kernel', '0.0.0-none', '--', 'true'], /linux-image-0\.0\.0-none/, 125],
@@ -214,7 +214,7 @@ describe('what is missing', () => {
     [['run', '--out', '/proc/cmdline/x', '--', 'true'], /\/proc\/cmdline\/x/, 1],
     [['run', '--out', '/proc/no/such', '--', 'true'], /\/proc\/no/, 1],
     [['shell'], /no terminal/, 2],
-  ])('%j is told, and nothing is started', async (words, message, expected) => {
+  ])('%j is refused with a message, and nothing is started', async (words, message, expected) => {
     const { status, stderr } = await lab(words)
     expect(stderr).toMatch(message)
     expect(stderr).not.toMatch(/^\s+at /m)

@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { lab, whyNoLab } from '../support/lab.js'
 import { needs } from '../support/requirements.js'
 
-/** What test/support/programs/memory-in-lab.mjs says. */
+/** A line that test/support/programs/memory-in-lab.mjs prints. */
 interface Said {
   readonly limit?: string
   readonly way?: string
@@ -24,13 +24,13 @@ beforeAll(async () => {
 
 beforeEach((context) => needs(context, whyNoLab()))
 
-describe('what is too much for a memory cgroup of version 2', () => {
+describe('an allocation beyond the limit of a memory cgroup of version 2', () => {
   test.each([
     ['max', 'together'],
     ['max', 'threads'],
     ['max', 'small'],
     ['high', 'together'],
-  ])('is refused, not killed for, nor throttled: memory.%s, %s', (limit, way) => {
+  ])('is refused, and its process is neither killed nor throttled: memory.%s, %s', (limit, way) => {
     const found = said.find((one) => one.limit === limit && one.way === way)
     expect(found).toMatchObject({
       ...{ status: 0, signal: null, stderr: '' },
@@ -40,12 +40,15 @@ describe('what is too much for a memory cgroup of version 2', () => {
   })
 })
 
-describe('what is too much to commit, where the kernel does not overcommit', () => {
-  test.each(['memfd', 'anonymous'])('is told with the limit, and can be had after the hint (%s)', (backing) => {
-    expect(said.find((one) => one.backing === backing)).toMatchObject({
-      code: 'ERR_MEMORY_SHORT',
-      values: { commitLimit: expect.any(Number), committed: expect.any(Number) },
-      hint: expect.stringMatching(/^sudo sysctl -w vm\.overcommit_kbytes=\d+$/),
-    })
-  })
+describe('an allocation beyond the commit limit of a kernel that does not overcommit', () => {
+  test.each(['memfd', 'anonymous'])(
+    'is refused with the limit, and succeeds after the command of the hint (%s)',
+    (backing) => {
+      expect(said.find((one) => one.backing === backing)).toMatchObject({
+        code: 'ERR_MEMORY_SHORT',
+        values: { commitLimit: expect.any(Number), committed: expect.any(Number) },
+        hint: expect.stringMatching(/^sudo sysctl -w vm\.overcommit_kbytes=\d+$/),
+      })
+    },
+  )
 })

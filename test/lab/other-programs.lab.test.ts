@@ -9,11 +9,11 @@ import { needs } from '../support/requirements.js'
 
 beforeEach((context) => needs(context, whyNoLab()))
 
-// Inside the package, so that 'pinfold' resolves to it as it would for whoever has installed it.
+// The folder lies inside the package, so that 'pinfold' resolves to it, as in a program that has installed it.
 const scratch = `${root}build/other-programs-${process.pid}`
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
-/** The example of the guide, as JavaScript: compiling it under emulation would take longer than running it. */
+/** The example of the guide, compiled to JavaScript. Under emulation, compiling takes longer than running. */
 async function pingPong(): Promise<string> {
   const [example] = examplesOf(readFileSync(`${root}docs/talking-to-other-programs.md`, 'utf8'))
   const { code } = await transform(example?.code ?? '', { loader: 'ts', target: 'node20.19', format: 'esm' })
@@ -22,8 +22,10 @@ async function pingPong(): Promise<string> {
   return `${scratch}/pingpong.mjs`
 }
 
-describe('the guide’s ping-pong', () => {
-  test('plays with ibv_rc_pingpong over Soft-RoCE, as client and as server', { timeout: 300_000 }, async () => {
+describe('the ping-pong of the guide', () => {
+  test('exchanges messages with ibv_rc_pingpong over Soft-RoCE, as client and as server', {
+    timeout: 300_000,
+  }, async () => {
     const script = fileURLToPath(new URL('../support/programs/pingpong-in-lab.mjs', import.meta.url))
     const { status, stdout, stderr } = await lab(['run', '--', process.execPath, script, await pingPong()])
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })

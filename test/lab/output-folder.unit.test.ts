@@ -18,17 +18,20 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-test.each([1, 2])('an empty folder stays while another run has it, and goes with the last (%d hosts)', (hosts) => {
-  const wanted = { out: undefined, hosts }
-  const [first, second] = [new OutputFolder(wanted), new OutputFolder(wanted)]
-  first.close()
-  expect(existsSync(second.folderOf(hosts - 1))).toBe(true)
-  expect(second.filled()).toBeUndefined()
-  second.close()
-  expect(readdirSync(folder)).toEqual([])
-})
+test.each([1, 2])(
+  'an empty folder stays while another run uses it, and is removed with the last run (%d hosts)',
+  (hosts) => {
+    const wanted = { out: undefined, hosts }
+    const [first, second] = [new OutputFolder(wanted), new OutputFolder(wanted)]
+    first.close()
+    expect(existsSync(second.folderOf(hosts - 1))).toBe(true)
+    expect(second.filled()).toBeUndefined()
+    second.close()
+    expect(readdirSync(folder)).toEqual([])
+  },
+)
 
-test('what the other run writes after the first has ended is kept', () => {
+test('a file that the other run writes after the end of the first is kept', () => {
   const wanted = { out: undefined, hosts: 1 }
   const [first, second] = [new OutputFolder(wanted), new OutputFolder(wanted)]
   first.close()
@@ -38,7 +41,7 @@ test('what the other run writes after the first has ended is kept', () => {
   expect(readdirSync(join(folder, 'lab-out'))).toEqual(['file'])
 })
 
-test('a folder that was there before, by a name of the caller’s, stays', () => {
+test('a folder that the caller has named stays if it existed before', () => {
   mkdirSync('mine')
   new OutputFolder({ out: 'mine', hosts: 2 }).close()
   expect(readdirSync('mine')).toEqual([])

@@ -7,7 +7,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { lab, whyNoLab } from '../support/lab.js'
 import { needs } from '../support/requirements.js'
 
-/** What test/support/programs/physical-in-lab.mjs says. */
+/** A line that test/support/programs/physical-in-lab.mjs prints. */
 interface Said {
   readonly dma?: string
   readonly differences?: number
@@ -30,7 +30,7 @@ beforeAll(async () => {
     const source = fileURLToPath(new URL('../support/programs/edu.c', import.meta.url))
     execFileSync('cc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', program, source])
     const script = fileURLToPath(new URL('../support/programs/physical-in-lab.mjs', import.meta.url))
-    // The machine has a /tmp of its own; $LAB_OUT is the folder that both see, but for programs it is slow.
+    // The guest has its own /tmp. Guest and host share $LAB_OUT, but programs run slowly from there.
     const inside = 'cp $LAB_OUT/edu /run/edu && exec "$0" "$1" /run/edu'
     const options = ['--edu', '--numa', '2', '--memory', '6GiB', '--out', folder]
     const { status, stdout, stderr } = await lab([
@@ -54,9 +54,9 @@ beforeAll(async () => {
   }
 }, 180_000)
 
-describe('a device that knows no virtual address', () => {
+describe('a device that knows no virtual addresses', () => {
   for (const pages of ['base', '2MiB', '1GiB']) {
-    test(`copies within a region of ${pages} pages at the addresses that its translation told`, (context) => {
+    test(`copies within a region of ${pages} pages at the physical addresses of its translation`, (context) => {
       needs(context, whyNoLab())
       const copied = said.find(({ dma }) => dma === pages)
       if (pages === '1GiB' && copied?.code === 'ERR_HUGEPAGES_SHORT') {

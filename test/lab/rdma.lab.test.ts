@@ -7,7 +7,7 @@ beforeEach((context) => needs(context, whyNoLab()))
 
 const script = (name: string) => fileURLToPath(new URL(`../support/programs/${name}`, import.meta.url))
 
-/** What programs said, one JSON object a line; with several hosts each line begins with the number of its own. */
+/** The lines that programs printed, one JSON object each. With several hosts, a line begins with its host's number. */
 function said(stdout: Buffer): Record<string, unknown>[] {
   const lines = stdout.toString().trim().split('\n')
   return lines.map((line) => JSON.parse(line.replace(/^\d\| /, '')))
@@ -16,7 +16,7 @@ function said(stdout: Buffer): Record<string, unknown>[] {
 const has = (of: Record<string, unknown>) => expect.arrayContaining([expect.objectContaining(of)])
 
 describe('on Soft-RoCE', () => {
-  test('registration keeps to limits, workers end in the midst of transfers, and closing lets a link be deleted', {
+  test('registration respects limits, workers end during transfers, and a closed device lets its link be deleted', {
     timeout: 300_000,
   }, async () => {
     const { status, stdout, stderr } = await lab(['run', '--', process.execPath, script('rdma-in-lab.mjs')])
@@ -37,7 +37,7 @@ describe('on Soft-RoCE', () => {
     expect(heard).toEqual(has({ early: 'blocked', status: 0, left: ['loopback0'] }))
   })
 
-  test('two hosts reach into each other’s memory, lose their link, and reach it again', {
+  test('a host accesses the memory of another host, loses the link, and accesses it again', {
     timeout: 300_000,
   }, async () => {
     const words = ['run', '--hosts', '2', '--time-limit', '240', '--', process.execPath, script('rdma-hosts.mjs')]

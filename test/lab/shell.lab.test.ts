@@ -30,7 +30,7 @@ class OnTerminal {
     this.#child.stdin.write(text)
   }
 
-  /** Resolves with what matched, once it has been said since the last that was typed. */
+  /** Resolves with the text that matches, once the program has printed it after the last input. */
   async sees(pattern: RegExp): Promise<string> {
     for (let left = 1800; left > 0; left--) {
       const [seen] = pattern.exec(this.#said) ?? []
@@ -45,7 +45,7 @@ class OnTerminal {
   }
 }
 
-test('a shell in the lab has this terminal: its size, its keys; and the terminal is as before when it ends', async (context) => {
+test('a shell in the lab uses this terminal’s size and keys, and restores it at the end', async (context) => {
   needs(context, whyNoLab(), whyNotScript)
   const folder = mkdtempSync(join(tmpdir(), 'pinfold-lab-shell-'))
   const script = join(folder, 'run.sh')

@@ -6,10 +6,10 @@ import { needs } from '../support/requirements.js'
 beforeEach((context) => needs(context, whyNoLab()))
 
 describe('with Soft-RoCE', () => {
-  test('devices, doctor and the demo find rxe0, and tell what it is', { timeout: 300_000 }, async () => {
+  test('devices, doctor and the demo find rxe0 and describe it', { timeout: 300_000 }, async () => {
     const words = ['devices --json', 'doctor --only rdma --json', 'demo --json']
     const commands = words.map((word) => `"${process.execPath}" "${mainScript}" ${word}`)
-    // Between the objects a line of its own, which is in none of them.
+    // This line separates the objects. No object contains it.
     const { status, stdout, stderr } = await lab(['run', '--', 'sh', '-c', commands.join(' && echo ---- && ')])
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     const [devices, doctor, demo] = stdout

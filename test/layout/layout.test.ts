@@ -33,7 +33,7 @@ beforeEach(() => {
 })
 
 describe('a layout', () => {
-  test('has every thing by its name, with its type', () => {
+  test('contains every thing by its name, with its type', () => {
     using all = memory.layout(region, parts)
     expectTypeOf(all.packets).toEqualTypeOf<Packets>()
     expectTypeOf(all.ring).toEqualTypeOf<Ring>()
@@ -45,7 +45,7 @@ describe('a layout', () => {
     expect(all.blocks.size).toBe(64 * 1024)
   })
 
-  test('keeps its things apart: what one holds, the others do not change', () => {
+  test('keeps its things apart: no thing changes the contents of another', () => {
     using all = memory.layout(region, parts)
     const taken = Array.from({ length: 64 }, () => all.packets.allocate())
     for (const index of taken) all.packets.bytes(index).fill(1)
@@ -60,7 +60,7 @@ describe('a layout', () => {
     expect([all.pool.available, all.packets.available]).toEqual([50, 64])
   })
 
-  test('holds its region by every thing, until it is disposed', () => {
+  test('holds its region once for every thing, until it is disposed', () => {
     {
       using _ = memory.layout(region, parts)
       expect(coreOf(region).holders()).toHaveLength(5)
@@ -68,7 +68,7 @@ describe('a layout', () => {
     expect(coreOf(region).holders()).toEqual([])
   })
 
-  test('is attached by the same parts, in this thread and in another', async () => {
+  test('is attached with the same parts, in this thread and in another', async () => {
     using all = memory.layout(region, parts)
     using again = attachLayout(region, parts)
     expectTypeOf(again).not.toHaveProperty('blocks')
@@ -85,7 +85,7 @@ describe('a layout', () => {
     expect(all.free.dequeue()).toBe(9)
   })
 
-  test('leaves open what was open before it was attached', () => {
+  test('leaves things open that were open before it was attached', () => {
     using all = memory.layout(region, parts)
     attachLayout(region, parts)[Symbol.dispose]()
     const wrong = { ...parts, ring: { count: 512 } }
@@ -93,7 +93,7 @@ describe('a layout', () => {
     expect([all.packets.closed, all.pool.closed, all.ring.closed]).toEqual([false, false, false])
   })
 
-  test('is as large as layoutBytes says, also with elements at large multiples', () => {
+  test('fits into as many bytes as layoutBytes says, also with large alignments', () => {
     const large = { pool: { elementSize: 64, count: 3, align: 65_536, cache: 2 }, heap: { size: 100 } } as const
     const larger = memory.allocateSync('larger', { size: layoutBytes(large), pages: 'base' })
     using all = memory.layout(larger, large)
@@ -113,28 +113,36 @@ describe('a layout is refused, and leaves nothing open,', () => {
   test.each([
     ['that does not fit', () => createLayout(region.slice(0, 8192), parts), 'ERR_OUT_OF_RANGE'],
     ['without a size', () => Reflect.apply(createLayout, undefined, [region, { ring: {} }]), 'ERR_INVALID_ARGUMENT'],
-    ['of no kind', () => Reflect.apply(createLayout, undefined, [region, { x: { count: 2 } }]), 'ERR_INVALID_ARGUMENT'],
+    [
+      'without a kind',
+      () => Reflect.apply(createLayout, undefined, [region, { x: { count: 2 } }]),
+      'ERR_INVALID_ARGUMENT',
+    ],
     [
       'with a wrong option behind a right one',
       () =>
         Reflect.apply(createLayout, undefined, [region, { ring: { count: 2 }, pool: { count: 4, elementSize: -1 } }]),
       'ERR_INVALID_ARGUMENT',
     ],
-    ['of no memory', () => Reflect.apply(createLayout, undefined, [{}, parts]), 'ERR_INVALID_ARGUMENT'],
-    ['of no parts', () => Reflect.apply(createLayout, undefined, [region, 7]), 'ERR_INVALID_ARGUMENT'],
-    ['of no options', () => Reflect.apply(layoutBytes, undefined, [{ ring: null }]), 'ERR_INVALID_ARGUMENT'],
+    [
+      'in an object that is not memory',
+      () => Reflect.apply(createLayout, undefined, [{}, parts]),
+      'ERR_INVALID_ARGUMENT',
+    ],
+    ['with a number as its parts', () => Reflect.apply(createLayout, undefined, [region, 7]), 'ERR_INVALID_ARGUMENT'],
+    ['with null as options', () => Reflect.apply(layoutBytes, undefined, [{ ring: null }]), 'ERR_INVALID_ARGUMENT'],
   ])('%s', (_, call, code) => {
     expect(call).toThrowCode(code)
     expect(coreOf(region).holders()).toEqual([])
   })
 
-  test('over one that is open', () => {
+  test('over an open layout', () => {
     using _ = memory.layout(region, parts)
     expect(() => createLayout(region, { ring: parts.ring })).toThrowCode('ERR_RANGE_IN_USE')
     expect(coreOf(region).holders()).toHaveLength(5)
   })
 
-  test('of a registry that is closed', () => {
+  test('in a closed registry', () => {
     memory.close()
     expect(() => memory.layout(region, parts)).toThrowCode('ERR_REGISTRY_CLOSED')
   })

@@ -19,7 +19,7 @@ import { mountHugetlbfs } from '../support/hugepage-pools.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 import { needs, whyNotPhysical, whyNotPools } from '../support/requirements.js'
 
-// Memory that somebody else has made: another program's memfd, a file on a hugetlbfs or tmpfs mount.
+// Memory of another owner: the memfd of another program, or a file on a hugetlbfs or tmpfs mount.
 
 const memory = openRegistrySync()
 afterAll(() => {
@@ -27,7 +27,7 @@ afterAll(() => {
   expect(mappedRegions()).toEqual([])
 })
 
-/** A descriptor of this process's own memfd region, as another program would be given one. */
+/** A descriptor of this process's own memfd region, such as another program would get. */
 function descriptorOf(name: string, flags = 'r+'): number {
   for (const number of readdirSync('/proc/self/fd')) {
     try {
@@ -35,7 +35,7 @@ function descriptorOf(name: string, flags = 'r+'): number {
         return opened(`/proc/self/fd/${number}`, flags)
       }
     } catch {
-      // It was the descriptor of the folder itself.
+      // This was the descriptor of the folder itself.
     }
   }
   throw new Error(`no memfd of '${name}'`)
@@ -56,7 +56,7 @@ function sharedFile(size: number): string {
 }
 
 describe('adopted memory', () => {
-  test('is the same memory: bytes, pages, physical addresses; and stays when its maker closes', (context) => {
+  test('is the same memory, at the same physical addresses, and stays when its maker closes it', (context) => {
     const made = memory.allocateSync('made', { size: 8 * basePageSize, pages: 'base' })
     made.bytes.fill(3)
     const backing = { descriptor: descriptorOf('made'), offset: 2 * basePageSize }
@@ -73,7 +73,7 @@ describe('adopted memory', () => {
     needs(context, whyNotPhysical)
   })
 
-  test('is registered like any other, and what a device writes there its maker reads', async () => {
+  test('is registered like any other memory, and its maker reads the bytes that a device writes', async () => {
     using made = memory.allocateSync('made', { size: MiB, pages: 'base' })
     const backing = { descriptor: descriptorOf('made') }
     using adopted = await memory.allocate('adopted', { size: MiB, backing })
@@ -96,7 +96,7 @@ describe('adopted memory', () => {
     expect([6, 7, 4006, 4007].map((at) => made.bytes[at])).toEqual([0, 6, 6, 0])
   })
 
-  test('of another process is reached through /proc/<pid>/fd, and outlives that process', async () => {
+  test('of another process is opened through /proc/<pid>/fd, and outlives that process', async () => {
     await using child = new Child('memfd-owner.ts', [4 * basePageSize])
     const number = await child.line()
     const descriptor = opened(`/proc/${child.pid}/fd/${number}`)
@@ -109,7 +109,7 @@ describe('adopted memory', () => {
     expect(Buffer.from(adopted.view(0, 5)).toString('latin1')).toBe('world')
   })
 
-  test('cannot be shrunk under the region from then on', () => {
+  test('can no longer be shrunk under the region', () => {
     const made = memory.allocateSync('made', { size: 2 * basePageSize, pages: 'base' })
     const descriptor = descriptorOf('made')
     using adopted = memory.allocateSync('adopted', { size: 2 * basePageSize, backing: { descriptor } })
@@ -118,7 +118,7 @@ describe('adopted memory', () => {
     expect(adopted.bytes[2 * basePageSize - 1]).toBe(0)
   })
 
-  test('that cannot be sealed is refused, unless the caller answers for it', () => {
+  test('that cannot be sealed is refused, unless the caller sets `mayShrink`', () => {
     const descriptor = opened(sharedFile(2 * basePageSize))
     const size = 2 * basePageSize
     expect(() => memory.allocateSync('shared', { size, backing: { descriptor } })).toThrowCode('ERR_UNSUPPORTED', {
@@ -129,7 +129,7 @@ describe('adopted memory', () => {
     expect(shared.bytes.every((byte) => byte === 5)).toBe(true)
   })
 
-  test('on a hugetlbfs mount has the pages of the mount', (context) => {
+  test('on a hugetlbfs mount uses the pages of the mount', (context) => {
     needs(context, whyNotPools())
     const loan = borrowHugepages({ pageSize: '2MiB', pages: 2 })
     onTestFinished(() => loan.giveBack())
@@ -150,7 +150,7 @@ describe('adopted memory', () => {
   })
 })
 
-describe('what is not to be adopted leaves nothing:', () => {
+describe('memory that cannot be adopted leaves nothing:', () => {
   interface Wrong {
     readonly code: string
     readonly said: RegExp
@@ -169,12 +169,12 @@ describe('what is not to be adopted leaves nothing:', () => {
     return opened(`${folder}/text`)
   }
   const wrong: Readonly<Record<string, Wrong>> = {
-    'a number that is no descriptor': {
+    'a number that is not a descriptor': {
       code: 'ERR_INVALID_ARGUMENT',
       said: /9999 is no open file descriptor/,
       options: () => ({ backing: { descriptor: 9999 } }),
     },
-    'one that is open for reading only': {
+    'a descriptor that is open for reading only': {
       code: 'ERR_PERMISSION',
       said: /is not open for reading and writing/,
       options: () => ({ backing: { descriptor: memfd('r') } }),
@@ -189,12 +189,12 @@ describe('what is not to be adopted leaves nothing:', () => {
       said: /is no memory/,
       options: () => ({ backing: { descriptor: opened('/dev/zero') } }),
     },
-    'more than there is': {
+    'more bytes than it contains': {
       code: 'ERR_INVALID_ARGUMENT',
       said: /has 8KiB, less than offset 4KiB and size together/,
       options: () => ({ backing: { descriptor: memfd(), offset: basePageSize } }),
     },
-    'an offset beyond everything': {
+    'an offset beyond its end': {
       code: 'ERR_INVALID_ARGUMENT',
       said: /less than offset/,
       options: () => ({ backing: { descriptor: memfd(), offset: 2 ** 50 } }),
@@ -204,7 +204,7 @@ describe('what is not to be adopted leaves nothing:', () => {
       said: /offset: expected a multiple of 4KiB, received 7/,
       options: () => ({ backing: { descriptor: memfd(), offset: 7 } }),
     },
-    'hugetlb pages of what has base pages': {
+    'hugetlb pages of memory with base pages': {
       code: 'ERR_INVALID_ARGUMENT',
       said: /has base pages, not 2MiB/,
       options: () => ({ pages: '2MiB', size: 2 * MiB, backing: { descriptor: memfd() } }),

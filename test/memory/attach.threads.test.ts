@@ -49,7 +49,7 @@ afterEach(async () => {
 const base = { size: '1MiB', pages: 'base' } as const
 
 describe('a region in two threads', () => {
-  test('is the same memory at the same address, with the same facts', async () => {
+  test('is the same memory at the same address, with the same properties', async () => {
     const region = registry().allocateSync('shared', base)
     const attached = await Attached.start(region.handle)
     region.bytes[4097] = 9
@@ -67,7 +67,7 @@ describe('a region in two threads', () => {
     expect(new Int32Array(region.bytes.buffer, 64, 1)[0]).toBe(100_000)
   })
 
-  test('lives until the last of them has closed it', async () => {
+  test('lives until the last thread has closed it', async () => {
     const region = registry().allocateSync('shared', base)
     const attached = await Attached.start(region.handle)
     region.bytes[0] = 42
@@ -79,7 +79,7 @@ describe('a region in two threads', () => {
     expect(await attached.ask('read', { offset: 0 })).toMatchObject({ code: 'ERR_REGION_CLOSED' })
   })
 
-  test('lives until the last of them has died', async () => {
+  test('lives until the last thread has died', async () => {
     const region = registry().allocateSync('shared', base)
     const attached = await Attached.start(region.handle)
     region.close()
@@ -88,7 +88,7 @@ describe('a region in two threads', () => {
     expect(await collected(() => mappedRegions().length === 0)).toBe(true)
   })
 
-  test('may be closed by one while the other holds it', async () => {
+  test('may be closed by one thread while the other holds it', async () => {
     const region = registry().allocateSync('shared', base)
     const attached = await Attached.start(region.handle)
     await attached.ask('hold')
@@ -97,7 +97,7 @@ describe('a region in two threads', () => {
     expect(await attached.ask('close')).toMatchObject({ code: 'ERR_REGION_HELD' })
   })
 
-  test('can be attached again by the thread that has it, as a region of its own', () => {
+  test('can be attached again in the same thread, as another Region that is closed by itself', () => {
     const region = registry().allocateSync('shared', base)
     const again = attachRegion(region.handle)
     again.bytes[3] = 3
@@ -107,7 +107,7 @@ describe('a region in two threads', () => {
 })
 
 describe('a handle', () => {
-  test('is small and plain', () => {
+  test('is small, plain data', () => {
     const { handle } = registry().allocateSync('shared', base)
     expect(structuredClone(handle)).toEqual(handle)
     expect(JSON.stringify(handle).length).toBeLessThan(200)
@@ -115,7 +115,7 @@ describe('a handle', () => {
 
   test.each([
     ['a region', (region: Region): unknown => region],
-    ['what postMessage makes of a region', (region: Region): unknown => structuredClone(region)],
+    ['a region that was posted', (region: Region): unknown => structuredClone(region)],
     ['the handle as text', (region: Region): unknown => JSON.stringify(region.handle)],
   ])('is not %s, and the error says what to post', (_, given) => {
     const region = registry().allocateSync('shared', base)

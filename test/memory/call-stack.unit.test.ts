@@ -8,7 +8,7 @@ describe('stacks of calls', () => {
     return sampler.capture(call)
   }
 
-  test('are taken up to a number, and begin where the call was made', () => {
+  test('are captured up to a limit, and begin at the caller', () => {
     const sampler = new StackSampler(3)
     const stacks = Array.from({ length: 10 }, () => call(sampler))
     expect(stacks.map((stack) => stack !== undefined)).toEqual([true, true, true, ...Array(7).fill(false)])
@@ -16,7 +16,7 @@ describe('stacks of calls', () => {
     expect(stacks[0]).toContain('call-stack.unit.test.ts')
   })
 
-  test('are taken again after a second, whatever the timers of a test say', async () => {
+  test('are captured again after a second, also if a test replaces the timers', async () => {
     vi.useFakeTimers()
     const sampler = new StackSampler(1)
     expect(call(sampler)).toBeDefined()

@@ -17,7 +17,7 @@ import { readPackets } from '../../src/packet/layout.js'
 import { mostParticipants, participantAt } from '../../src/threads/participants.js'
 import { kept } from '../support/registries.js'
 
-// Which ranges of a region this thread has given to rings, buffer pools, packets and heaps.
+// Claims: the ranges of a region that this thread has given to rings, buffer pools, packets and heaps.
 
 let memory: MemoryRegistry
 let region: Region
@@ -73,7 +73,7 @@ describe.each(things)('$text', ({ kind, text, make }) => {
     make(place(1024)).close()
   })
 
-  test('leaves the rest of its memory to others', () => {
+  test('leaves the rest of the region to others', () => {
     const first = make(place(0))
     make(place(2 * 1024 * 1024))
     expect(first.closed).toBe(false)
@@ -97,7 +97,7 @@ test('a ring is attached many times, and created once', () => {
   expect(attachRing(region).count).toBe(1)
 })
 
-test('a ring does not lie over the buffer pool of packets', () => {
+test('a ring is not made over the buffer pool of packets', () => {
   const packets = createPackets(region, { count: 16 })
   const inPool = Math.ceil(packets.pool.offset(3) / 64) * 64
   expect(() => createRing(region.slice(inPool, 8192), { count: 16 })).toThrowCode('ERR_RANGE_IN_USE', {
@@ -105,7 +105,7 @@ test('a ring does not lie over the buffer pool of packets', () => {
   })
 })
 
-test('packets are attached around their buffer pool, which this thread has attached by itself', () => {
+test('packets are attached after this thread has attached their buffer pool by itself', () => {
   createPackets(region, { count: 16 }).close()
   const { pool: ofPackets } = attachPackets(region)
   const layout = readPackets(rangeOf(region))
@@ -117,14 +117,14 @@ test('packets are attached around their buffer pool, which this thread has attac
   expect(coreOf(region).holders()).toEqual([])
 })
 
-test('a buffer pool that packets work on is the same object, and its end ends the claim', () => {
+test('packets close with their buffer pool, and their claim ends', () => {
   const packets = createPackets(region, { count: 16 })
   packets.pool.close()
   expect(packets.closed).toBe(true)
   region.close()
 })
 
-test('a second object for a buffer pool claims nothing more', () => {
+test('a buffer pool that is attached twice is one object with one claim', () => {
   const pool = createBufferPool(region, { elementSize: 64, count: 16 })
   expect(attachBufferPool(region)).toBe(pool)
   pool.close()
@@ -138,7 +138,7 @@ test('the end of a claim is the end of the last element, not of its page', () =>
   expect(createRing(region.slice(end, 8192), { count: 16 }).capacity).toBe(16)
 })
 
-test('packets whose buffer pool the program has closed by itself do not keep their memory', () => {
+test('packets whose buffer pool the program has closed do not keep their memory', () => {
   createPackets(region, { count: 16 }).close()
   const { pool: poolAt } = readPackets(rangeOf(region))
   const pool = attachBufferPool(region.slice(poolAt))
@@ -148,7 +148,7 @@ test('packets whose buffer pool the program has closed by itself do not keep the
   expect(attachPackets(region)).not.toBe(packets)
 })
 
-test('a ring and a pool that are closed right after their ArrayBuffer was moved away leave nothing behind', async () => {
+test('a ring and a buffer pool leave nothing behind if they are closed after their ArrayBuffer was moved', async () => {
   const shapes = { count: 16, producers: 'one', consumers: 'one' } as const
   const ring = createRing(place(0), shapes)
   ring.enqueue(1)
@@ -168,7 +168,7 @@ test('a ring and a pool that are closed right after their ArrayBuffer was moved 
   expect(attachBufferPool(place(2 * 1024 * 1024)).available).toBe(16)
 })
 
-test('an object that cannot be closed keeps no other open', () => {
+test('an object that cannot be closed keeps no other object open', () => {
   const one = createRing(place(0), { count: 16 })
   const packets = createPackets(place(1024 * 1024), { count: 16 })
   const other = createRing(region.slice(3 * 1024 * 1024, 8192), { count: 16 })

@@ -5,7 +5,7 @@ import { MiB } from '../../src/sizes.js'
 import { Program } from '../support/child-process.js'
 import { needs, whyNotPools, whyNotTransfer } from '../support/requirements.js'
 
-// Each in a process of its own: what must not happen is that the process dies (design.md, law 1).
+// Each scenario runs in a process of its own, since a bug would crash the process (design.md, law 1).
 
 const size = 8 * MiB
 
@@ -27,7 +27,7 @@ describe.each(['base', 'transparent', '2MiB'])('a region on %s pages', (pages) =
   beforeEach((context) => needs(context, pages === '2MiB' ? whyNotPools() : undefined))
 
   test.each(['zlib', 'randomFill', 'read', 'write'])(
-    'is closed under a running %s job, and the process goes on',
+    'can be closed under a running %s job, and the process goes on',
     async (scenario) => {
       const job = z.union([z.strictObject({ length: z.literal(0) }), z.strictObject({ failed: z.boolean() })])
       const results = await survivors(scenario, pages, job)
@@ -41,12 +41,12 @@ describe.each(['base', 'transparent', '2MiB'])('a region on %s pages', (pages) =
     expect(await survivors('transfer', pages, read)).toHaveLength(10)
   })
 
-  test('is copied by structuredClone, and the copy outlives it', async () => {
+  test('can be copied by structuredClone, and the copy outlives it', async () => {
     const copy = z.strictObject({ before: z.literal(7), after: z.literal(7), sum: z.number().min(size / 2) })
     expect(await survivors('structuredClone', pages, copy)).toHaveLength(10)
   })
 
-  test.each(['cloneTransferred', 'postMessage'])('cannot be taken from under its program by %s', async (scenario) => {
+  test.each(['cloneTransferred', 'postMessage'])('cannot be taken away from its program by %s', async (scenario) => {
     expect(await survivors(scenario, pages, z.strictObject({ refused: z.boolean() }))).toHaveLength(10)
   })
 })

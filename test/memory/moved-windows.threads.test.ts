@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { good, run } from '../support/run-program.js'
 
-// JavaScript can move the memory of a window to another ArrayBuffer, and from there to another thread. pinfold loses sight
-// of it then, so the address range is kept; the pages are not.
+// JavaScript can move the memory of a window to another ArrayBuffer, and from there to another thread, without pinfold.
+// Then pinfold keeps the address range for ever, but not the pages.
 
 describe('a window is moved away', () => {
   test.each([
@@ -10,7 +10,7 @@ describe('a window is moved away', () => {
     'and a job works on it',
     'to a thread that outlives its own',
     'and its thread is terminated',
-  ])('%s: the region closes, and what was moved reads zeros', async (way) => {
+  ])('%s: the region closes, and the moved buffer reads as zeros', async (way) => {
     expect(await run('moved.ts', way)).toEqual(good)
   })
 })

@@ -9,7 +9,7 @@ test('the size of the base page is a name for base pages', () => {
   expect(region).toMatchObject({ pages: 'base', pageSize: basePageSize, size: basePageSize, passedOver: [] })
 })
 
-test('a file on a hugetlbfs mount has hugetlb pages only, and what is asked for otherwise is not made', () => {
+test('a region in a file on a hugetlbfs mount is refused with other pages than hugetlb pages', () => {
   using memory = openRegistrySync()
   for (const pages of ['base', 'transparent', formatSize(basePageSize)]) {
     expect(() => memory.allocateSync('file', { size: 1, pages, backing: { file: '/dev/hugepages/x' } })).toThrowCode(

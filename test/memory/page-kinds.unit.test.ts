@@ -6,7 +6,7 @@ import { checked } from '../../src/options.js'
 import { formatSize, MiB } from '../../src/sizes.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
 
-test('pages are named by one name, however they are written', () => {
+test('all spellings of a page size give one name', () => {
   const hugetlb = { kind: pageKind.hugetlb, bytes: 2 * MiB, name: '2MiB' }
   for (const asked of ['2MiB', '2048KiB', '2M']) expect(parsePages(asked)).toEqual({ ...hugetlb, asked })
   const base = { kind: pageKind.base, bytes: basePageSize, name: 'base' }
@@ -14,7 +14,7 @@ test('pages are named by one name, however they are written', () => {
   expect(parsePages('transparent')).toMatchObject({ kind: pageKind.transparent, bytes: basePageSize })
 })
 
-test('a text that names no power of two is no kind of pages', () => {
+test('a text that names no power of two is not a kind of pages', () => {
   expect(['', 'huge', '3MiB', '2', '-2MiB', '__proto__'].map(parsePages)).toEqual(Array(6).fill(undefined))
 })
 

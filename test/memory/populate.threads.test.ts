@@ -5,7 +5,7 @@ import { openRegistrySync } from '../../src/index.js'
 import { GiB } from '../../src/sizes.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 
-// Gigabytes take the kernel a second or so to zero; the thread that waits for them has other things to do.
+// The kernel takes about a second to zero gigabytes. The event loop of the waiting thread must not stop.
 
 const options = { size: 2 * GiB, pages: 'base' } as const
 const memory = openRegistrySync()
@@ -19,7 +19,7 @@ afterEach(() => {
   expect(mappedRegions()).toEqual([])
 })
 
-/** Counts how often a timer of a millisecond comes. */
+/** Counts how often a timer of a millisecond fires. */
 async function beats(until: Promise<unknown>): Promise<number> {
   let running = true
   until.finally(() => {
@@ -32,12 +32,12 @@ async function beats(until: Promise<unknown>): Promise<number> {
 
 test('the event loop stays free while gigabytes are populated', async () => {
   const allocation = memory.allocate('large', options)
-  // A loop that was blocked would have come to one beat or two.
+  // A blocked loop would count one or two beats.
   expect(await beats(allocation)).toBeGreaterThan(10)
   expect((await allocation).size).toBe(2 * GiB)
 })
 
-test('an abort stops it within a chunk, with its own reason, and gives back what was there', async () => {
+test('an abort stops populating within a chunk, rejects with its reason, and returns the pages', async () => {
   const begun = performance.now()
   const whole = await memory.allocate('whole', options)
   const took = performance.now() - begun
@@ -55,7 +55,7 @@ test('an abort stops it within a chunk, with its own reason, and gives back what
   expect(mappedRegions()).toEqual([])
 })
 
-test('an abort before it begins is its end, and one after it changes nothing', async () => {
+test('an abort before an allocation rejects it, and an abort after it changes nothing', async () => {
   const reason = new Error('early')
   await expect(memory.allocate('early', { ...options, signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
 

@@ -8,7 +8,7 @@ import { Child } from '../support/child-process.js'
 import { pageSize } from '../support/hugepage-pools.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 
-// A list of preferences ends at the first that can be had, and tells of each before it why it could not.
+// The first possible preference of a list is used. The region reports why each preference before it was not.
 
 const pages = formatSize(pageSize)
 const memory = openRegistrySync()
@@ -19,7 +19,7 @@ afterAll(() => {
 })
 
 describe('a list of preferences', () => {
-  test('tells in order why each was passed over', () => {
+  test('reports in order why each preference was passed over', () => {
     using frugal = openRegistrySync({ budget: { perPageSize: { [pages]: 0 } } })
     using region = frugal.allocateSync('rx', { size: basePageSize, pages: ['64TiB', pages, 'base'] })
     expect(region.pages).toBe('base')
@@ -33,7 +33,7 @@ describe('a list of preferences', () => {
     expect(frugal.stats()).toMatchObject({ fallbacks: 1, budget: { perPageSize: { [pages]: { used: 0 } } } })
   })
 
-  test('by default has the hugetlb pages that divide the size, then transparent, then base', () => {
+  test('contains by default the hugetlb pages that divide the size, then transparent, then base', () => {
     using small = memory.allocateSync('small', { size: basePageSize })
     expect([small.pages, small.passedOver]).toEqual(['base', []])
     const huge = transparentPageSize()
@@ -42,7 +42,7 @@ describe('a list of preferences', () => {
     expect([odd.pages, odd.passedOver]).toEqual(['transparent', []])
   })
 
-  test('is told to whoever attaches, too', () => {
+  test('is reported to a thread that attaches, too', () => {
     using region = memory.allocateSync('rx', { size: basePageSize, pages: ['64TiB', 'base'] })
     using attached = attachRegion(region.handle)
     expect(attached.passedOver).toEqual(region.passedOver)
@@ -51,7 +51,7 @@ describe('a list of preferences', () => {
 })
 
 describe('the hint of RLIMIT_MEMLOCK', () => {
-  test('counts what the process has locked already, and is just enough', async ({ skip }) => {
+  test('counts memory that the process has locked already, and raises the limit just enough', async ({ skip }) => {
     skip(memlockLimit().hard < 2 * MiB, 'needs a hard limit of 2 MiB or more, to raise the soft one to')
     const drop = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-ipc_lock', '--inh-caps=-ipc_lock'] : []
     await using child = new Child('locker.ts', [MiB, 256 * KiB], ['prlimit', `--memlock=${512 * KiB}:`, ...drop])

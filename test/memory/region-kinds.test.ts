@@ -11,7 +11,7 @@ import { mountHugetlbfs } from '../support/hugepage-pools.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 import { needs, whyNotPhysical, whyNotPools, whyNotTransparent } from '../support/requirements.js'
 
-// What a region says of itself is what the kernel says of it: each kind of pages, on each backing, with each option.
+// A region reports the same as the kernel, with each kind of pages, on each backing, with each option.
 
 const memory = openRegistrySync()
 const huge = transparentPageSize() ?? 2 * MiB
@@ -21,7 +21,7 @@ afterAll(() => {
   expect(mappedRegions()).toEqual([])
 })
 
-/** The mapping that has a region's first byte, and those that touch it on both sides. */
+/** The mapping of a region's first byte, and the permissions of the mappings that touch the region on both sides. */
 function mappingsOf({ address, size }: Region) {
   const mappings = parseSmaps(readFileSync('/proc/self/smaps', 'utf8'))
   const permissions = (start: bigint | undefined) =>
@@ -37,7 +37,7 @@ interface Kind {
   readonly size: number
   readonly pageSize: number
   readonly alignment: number
-  /** Why it cannot be had here. */
+  /** The reason why this machine cannot give these pages. */
   readonly missing?: string | undefined
 }
 
@@ -73,7 +73,7 @@ const options = [
 
 const backings = ['memfd', 'anonymous', 'file'] as const
 
-/** Borrows pages for the length of the test; else says why not. Of 1 GiB the run has borrowed the one that there is. */
+/** Borrows pages for this test, or returns why it cannot. The run itself has borrowed the only page of 1 GiB. */
 function borrow(pageSize: number, pages: number): string | undefined {
   if (pageSize >= GiB && readPool(pageSize).free >= pages) return undefined
   try {
@@ -92,10 +92,10 @@ const rows = kinds.flatMap((kind) =>
 )
 
 describe.each(rows)('a region of %s', (_, kind, backing) => {
-  // Zeroing a 1 GiB page takes a third of a second: once for each backing.
+  // Zeroing a 1 GiB page takes a third of a second, so each backing is tested with one option.
   const chosen = kind.pageSize >= GiB ? options.slice(4, 5) : options
 
-  test.for(chosen)('is what it says, with %j', (option, context) => {
+  test.for(chosen)('is as it reports, with %j', (option, context) => {
     needs(context, kind.missing)
     if (isHugetlb(kind)) needs(context, borrow(kind.pageSize, kind.size / kind.pageSize))
     const mount = backing === 'file' ? mountHugetlbfs(context, kind.pageSize) : ''
@@ -118,7 +118,7 @@ describe.each(rows)('a region of %s', (_, kind, backing) => {
         lock: isLocked,
       })
       expect(flags.includes('ht')).toBe(isHugetlb(kind))
-      // The kernel names anonymous memory only where it was built to (CONFIG_ANON_VMA_NAME).
+      // The kernel names anonymous memory only if it was built with CONFIG_ANON_VMA_NAME.
       if (backing === 'memfd') expect(own?.name).toBe('/memfd:pinfold:kind (deleted)')
       if (backing === 'anonymous') expect(own?.name).toMatch(/^(\[anon:pinfold:kind\]|\/anon_hugepage \(deleted\)|)$/)
       if (backing === 'file') expect(own?.name).toBe(file)
@@ -138,7 +138,7 @@ describe.each(rows)('a region of %s', (_, kind, backing) => {
       expect(region.nodes).toEqual(Object.keys(use.nodes).map(Number))
       for (const node of region.nodes) expect(memoryNodes()).toContain(node)
 
-      // All of it is there, and it is zero.
+      // All pages are present, and they are zero.
       expect(
         Buffer.compare(Buffer.from(region.view(size - basePageSize, basePageSize)), Buffer.alloc(basePageSize)),
       ).toBe(0)
@@ -157,7 +157,7 @@ describe.each(rows)('a region of %s', (_, kind, backing) => {
 describe('a transparent region', () => {
   beforeEach((context) => needs(context, whyNotTransparent))
 
-  test('of any size is whole base pages, and starts where a huge page can', () => {
+  test('of any size consists of whole base pages, and starts where a huge page can start', () => {
     for (const size of [1, basePageSize + 1, huge - 1, huge + 1]) {
       using region = memory.allocateSync('odd', { size, pages: 'transparent' })
       expect(region.size).toBe(Math.ceil(size / basePageSize) * basePageSize)
@@ -165,7 +165,7 @@ describe('a transparent region', () => {
     }
   })
 
-  test('tells the share of real huge pages, as kpageflags does', (context) => {
+  test('reports the share of real huge pages, as kpageflags does', (context) => {
     needs(context, whyNotPhysical)
     using region = memory.allocateSync('share', { size: 4 * huge, pages: 'transparent' })
     const translation = region.translate()
@@ -185,7 +185,7 @@ describe('a file on a hugetlbfs mount', () => {
     return { ...kind, mount, file: `${mount}/rx` }
   }
 
-  test('that is to be kept has the contents for the next region', (context) => {
+  test('that is kept gives its contents to the next region', (context) => {
     const { file, pageSize: size, pages } = mounted(context, 2)
     const first = memory.allocateSync('first', { size, pages, backing: { file, keep: true } })
     first.bytes.fill(7)
@@ -193,7 +193,7 @@ describe('a file on a hugetlbfs mount', () => {
     const second = memory.allocateSync('second', { size, pages, backing: { file } })
     expect(second.bytes.every((byte) => byte === 7)).toBe(true)
     second.close()
-    // Another's file, as which the first one's is by now, is not removed.
+    // A region does not remove a file that it has not made, such as the file of the first region.
     expect(existsSync(file)).toBe(true)
     rmSync(file)
   })

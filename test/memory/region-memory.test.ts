@@ -29,21 +29,21 @@ describe('a range without a length runs to the end', () => {
     expect(slice.address).toBe(memory.address + BigInt(memory.size - 8))
   })
 
-  test('and starts inside of it', () => {
+  test('and may not start behind the end', () => {
     const memory = region()
     expect(() => memory.slice(0, 8).slice(9)).toThrowCode('ERR_OUT_OF_RANGE', { values: { offset: 9 } })
     expect(() => memory.slice(0, 8).view(9)).toThrowCode('ERR_OUT_OF_RANGE', { values: { offset: 9 } })
   })
 })
 
-test('a slice leads to its region, with all that a region can do', () => {
+test('a slice leads to its Region object', () => {
   const memory = region()
   const { region: whole } = memory.slice(4096, 64)
   expect(whole).toBe(memory)
   expect(whole.translate()).toMatchObject({ size: memory.size })
 })
 
-test('only a Region and a Slice are memory of a region, and no code of the value runs to find out', () => {
+test('only a Region and a Slice are memory of a region, and the check runs no code of the value', () => {
   const memory = region()
   const slice = memory.slice(0)
   const trapped = new Proxy(

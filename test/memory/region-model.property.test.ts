@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import { Child } from '../support/child-process.js'
 
-// In a process of its own, which must end well: a crash is what this is looking for.
+// The model runs in a process of its own, since this test looks for crashes.
 
 const milliseconds = 20_000
 
-test('whatever several threads allocate, attach, write, hold, translate and close, each sees what it must', async () => {
+test('threads allocate, attach, write, hold, translate and close at random, as a model predicts', async () => {
   const seed = Number(process.env.PINFOLD_SEED ?? Math.floor(Math.random() * 2 ** 31))
-  // A failure says how to replay it: PINFOLD_SEED, and PINFOLD_PATH with what fast-check prints as the replayPath.
+  // To replay a failure, set PINFOLD_SEED to its seed and PINFOLD_PATH to the replayPath that fast-check prints.
   const path = process.env.PINFOLD_PATH ?? ''
   await using child = new Child('region-model.ts', [seed, milliseconds, path])
   const { code, signal, stderr } = await child.ended

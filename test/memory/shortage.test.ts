@@ -18,7 +18,7 @@ import { mountHugetlbfs, pageSize } from '../support/hugepage-pools.js'
 import { allocateCore, allocateCoreSync, attemptOf } from '../support/region-cores.js'
 import { needs, whyNotPools } from '../support/requirements.js'
 
-// Each shortage is made in earnest, told, and then mended by the very command that the error names.
+// Each test makes a real shortage, checks its error, and repairs it with the command that the error names.
 
 const pages = formatSize(pageSize)
 
@@ -40,14 +40,14 @@ function mend({ hint = 'false' }: { readonly hint?: string }): void {
   expect(status).toBe(0)
 }
 
-describe('a pool with too few pages', () => {
+describe('a hugepage pool with too few pages', () => {
   beforeEach((context) => needs(context, whyNotPools()))
 
   test.each([
     ['memfd', 'mmap'],
     ['anonymous', 'mmap'],
-  ] as const)('is told by its counters, and the hint makes exactly enough (%s)', (backing, syscall) => {
-    // No loan of others comes or goes in between.
+  ] as const)('is reported with its counters, and the hint adds exactly enough pages (%s)', (backing, syscall) => {
+    // The lock keeps other processes from borrowing or giving back in between.
     withPoolLock(() => {
       const { free, reserved = 0, total } = readPool(pageSize)
       const own = ownPages(readPool(pageSize))
@@ -73,12 +73,12 @@ describe('a pool with too few pages', () => {
     })
   })
 
-  test('is told also when the region was to be made in the background', async () => {
+  test('is reported also by an asynchronous allocation', async () => {
     const size = (readPool(pageSize).free + 1) * pageSize
     await expect(allocateCore('short', { size, pages })).rejects.toMatchObject({ code: 'ERR_HUGEPAGES_SHORT' })
   })
 
-  test.each(memoryNodes())('on node %i is told of that node, with its own file in the hint', (node) => {
+  test.each(memoryNodes())('on node %i is reported for this node, and the hint names the file of the node', (node) => {
     const { free } = readPool(pageSize, node)
     const error = refusal({ size: (free + 1) * pageSize, pages, numa: { policy: 'bind', nodes: [node] } })
     expect(error).toMatchObject({ code: 'ERR_HUGEPAGES_SHORT', values: { nodes: [node] } })
@@ -86,7 +86,7 @@ describe('a pool with too few pages', () => {
     expect(error.hint).toContain(`/sys/devices/system/node/node${node}/`)
   })
 
-  test('of another size does not hide behind one that has enough', ({ skip }) => {
+  test('of one size is reported, even if the pool of another size has enough pages', ({ skip }) => {
     const gigantic = hugetlbPageSizes().find((size) => size !== pageSize && readPool(size).free === 0)
     if (gigantic === undefined) return skip('needs a page size whose pool is empty')
     const error = refusal({ size: gigantic, pages: formatSize(gigantic) })
@@ -94,8 +94,8 @@ describe('a pool with too few pages', () => {
   })
 })
 
-describe('a hugetlbfs mount with a size of its own', () => {
-  test('is what is full, though the pool is not', (context) => {
+describe('a hugetlbfs mount with a size limit', () => {
+  test('is reported as full, even if the hugepage pool is not', (context) => {
     needs(context, whyNotPools())
     using _loan = borrowHugepages({ pageSize, pages: 4 })
     const mount = mountHugetlbfs(context, pageSize, `,size=${2 * pageSize}`)
@@ -117,40 +117,43 @@ describe('a hugetlb cgroup', () => {
   test.for([
     ['usage', 'madvise', 14],
     ['rsvd', 'mmap', 12],
-  ] as const)('that limits %s is told by its counters, and the hint lifts the limit just enough', (row, { skip }) => {
-    const [kind, syscall, errno] = row
-    const cgroup = whyNotPools() ?? makeCgroup('hugetlb')
-    if (typeof cgroup === 'string') return skip(cgroup)
-    using _cgroup = cgroup
-    using _loan = borrowHugepages({ pageSize, pages: 4 })
-    const file = files(cgroup.version)
-    cgroup.set(file[kind], 3 * pageSize)
-    cgroup.enter()
-    const { free, reserved } = readPool(pageSize)
-    try {
-      const [tightest] = hugetlbLimits(pageSize)
-      expect(tightest).toMatchObject({ path: cgroup.directory, limit: 3 * pageSize, usage: 0, kind })
-      const error = refusal({ size, pages })
-      expect(error).toMatchObject({
-        code: 'ERR_CGROUP_LIMIT',
-        syscall,
-        errno,
-        values: { wanted: size, available: 3 * pageSize, limit: 3 * pageSize, path: cgroup.directory, kind },
-      })
-      // The pages that were there already, when the fourth was refused, are back.
-      expect(readPool(pageSize)).toMatchObject({ free, reserved })
-      mend(error)
-      const region = allocateCoreSync('mended', { size, pages })
-      expect(hugetlbLimits(pageSize)[0]).toMatchObject({ usage: size })
-      region.close()
-    } finally {
-      cgroup.leave()
-    }
-  })
+  ] as const)(
+    'that limits %s is reported with its counters, and the hint raises the limit just enough',
+    (row, { skip }) => {
+      const [kind, syscall, errno] = row
+      const cgroup = whyNotPools() ?? makeCgroup('hugetlb')
+      if (typeof cgroup === 'string') return skip(cgroup)
+      using _cgroup = cgroup
+      using _loan = borrowHugepages({ pageSize, pages: 4 })
+      const file = files(cgroup.version)
+      cgroup.set(file[kind], 3 * pageSize)
+      cgroup.enter()
+      const { free, reserved } = readPool(pageSize)
+      try {
+        const [tightest] = hugetlbLimits(pageSize)
+        expect(tightest).toMatchObject({ path: cgroup.directory, limit: 3 * pageSize, usage: 0, kind })
+        const error = refusal({ size, pages })
+        expect(error).toMatchObject({
+          code: 'ERR_CGROUP_LIMIT',
+          syscall,
+          errno,
+          values: { wanted: size, available: 3 * pageSize, limit: 3 * pageSize, path: cgroup.directory, kind },
+        })
+        // The pages that existed when the fourth was refused are free again.
+        expect(readPool(pageSize)).toMatchObject({ free, reserved })
+        mend(error)
+        const region = allocateCoreSync('mended', { size, pages })
+        expect(hugetlbLimits(pageSize)[0]).toMatchObject({ usage: size })
+        region.close()
+      } finally {
+        cgroup.leave()
+      }
+    },
+  )
 })
 
 describe('a memory cgroup', () => {
-  test('that is too small is told before the kernel would kill for it', ({ skip }) => {
+  test('that is too small is reported before the kernel would kill a process', ({ skip }) => {
     const cgroup = makeCgroup('memory')
     if (typeof cgroup === 'string') return skip(cgroup)
     using _cgroup = cgroup
@@ -172,12 +175,12 @@ describe('a memory cgroup', () => {
   })
 })
 
-describe('what is too much for a memory cgroup', () => {
+describe('an allocation beyond the limit of a memory cgroup', () => {
   test.for<readonly [string, string]>([
     ['by regions that one thread allocates at the same time', 'together'],
     ['by threads that begin at the same moment', 'threads'],
     ['by regions that are small, one after the other', 'small'],
-  ])('is refused, not killed for: %s', ([, way], { skip }) => {
+  ])('is refused, and its process is not killed: %s', ([, way], { skip }) => {
     const cgroup = makeCgroup('memory')
     if (typeof cgroup === 'string') return skip(cgroup)
     using _cgroup = cgroup
@@ -189,13 +192,13 @@ describe('what is too much for a memory cgroup', () => {
     expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' })
     const { regions, refusals } = JSON.parse(stdout)
     expect(Object.keys(refusals)).toEqual(['ERR_CGROUP_LIMIT'])
-    // All but what Node itself takes, and what is kept.
+    // The regions got at least half of the limit. Node itself and the reserve take the rest.
     expect(regions * (way === 'small' ? MiB / 4 : 16 * MiB)).toBeGreaterThan(limit / 2)
   })
 })
 
 describe('memory', () => {
-  test('that the machine has not is refused before the kernel would kill for it', () => {
+  test('that the machine cannot give is refused before the kernel would kill a process', () => {
     for (const backing of ['memfd', 'anonymous'] as const) {
       const error = refusal({ size: 2 ** 40, pages: 'base', backing })
       expect(error).toMatchObject({
@@ -205,16 +208,16 @@ describe('memory', () => {
     }
   })
 
-  test('that the machine has is not', () => {
+  test('that the machine can give is not refused', () => {
     expect(() => requireMemory(attemptOf(16 * MiB, basePages))).not.toThrow()
   })
 })
 
 describe('RLIMIT_MEMLOCK', () => {
-  test('of 64 KiB is told with the command that raises it for the very process', async ({ skip }) => {
+  test('of 64 KiB is reported with the command that raises it for this process', async ({ skip }) => {
     const size = MiB
     skip(memlockLimit().hard < size, 'needs a hard limit of 1 MiB or more, to raise the soft one to')
-    // Root is exempt by CAP_IPC_LOCK, which the child goes without; others have none.
+    // Root is exempt by CAP_IPC_LOCK, so the child gives this capability up. Other users do not own it.
     const drop = process.getuid?.() === 0 ? ['setpriv', '--bounding-set=-ipc_lock', '--inh-caps=-ipc_lock'] : []
     await using child = new Child('locker.ts', [size], ['prlimit', `--memlock=${64 * KiB}:`, ...drop])
     const refused = JSON.parse(await child.line())

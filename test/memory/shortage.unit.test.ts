@@ -19,7 +19,7 @@ function pool(node: number | undefined, counts: Partial<HugepagePool>): Hugepage
 
 const none = { policy: policyKind.none, nodes: [] }
 
-/** Hugepages that were asked for. */
+/** An attempt to allocate so many hugepages. */
 function wanted(pages: number, placement: Parameters<typeof attemptOf>[2] = none): Attempt {
   return attemptOf(pages * pageSize, hugetlbPages(pageSize), placement)
 }
@@ -27,7 +27,7 @@ function wanted(pages: number, placement: Parameters<typeof attemptOf>[2] = none
 const onNode1 = { policy: policyKind.bind, nodes: [1] }
 
 describe('hugepages', () => {
-  // Node 0 is full of used pages; 32 of those on node 1 are promised to others.
+  // All pages of node 0 are in use. 32 pages of node 1 are reserved by others.
   const counters: PoolCounters = {
     machine: pool(undefined, { total: 640, free: 128, reserved: 32 }),
     nodes: [pool(0, { total: 512, free: 0 }), pool(1, { total: 128, free: 128 })],
@@ -35,7 +35,7 @@ describe('hugepages', () => {
     growth: () => 10_000,
   }
 
-  test('that are short on a node are told with the command that makes exactly enough', () => {
+  test('that are short on a node are reported with the command that adds exactly enough', () => {
     expect(poolShortage(wanted(512, onNode1), counters)).toEqual({
       code: 'ERR_HUGEPAGES_SHORT',
       message: '512 pages of 2 MiB wanted on node 1, 96 free (128 in the pool, 32 reserved by others)',
@@ -56,14 +56,14 @@ describe('hugepages', () => {
     })
   })
 
-  test('that are short anywhere are a matter of the whole machine', () => {
+  test('that are short on no particular node are reported for the whole machine', () => {
     expect(poolShortage(wanted(100), counters)).toMatchObject({
       message: '100 pages of 2 MiB wanted, 96 free (640 in the pool, 512 in use, 32 reserved by others)',
       hint: 'echo 644 | sudo tee /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages',
     })
   })
 
-  test('of which the machine cannot have so many are told without a command, and how many it could have', () => {
+  test('beyond the memory of the machine are reported with the possible number, and without a command', () => {
     const small = { ...counters, growth: () => 400 }
     expect(poolShortage(wanted(496), small)?.hint).toContain('echo 1040 |')
     expect(poolShortage(wanted(497), small)).toMatchObject({
@@ -72,12 +72,12 @@ describe('hugepages', () => {
     })
   })
 
-  test('that just suffice are no shortage', () => {
+  test('that are just enough are no shortage', () => {
     expect(poolShortage(wanted(96, onNode1), counters)).toBeUndefined()
     expect(poolShortage(wanted(97, onNode1), counters)).toBeDefined()
   })
 
-  test('may come from anywhere when a node is only preferred', () => {
+  test('may come from any node when a node is only preferred', () => {
     const preferred = { policy: policyKind.prefer, nodes: [0] }
     expect(poolShortage(wanted(96, preferred), counters)).toBeUndefined()
     expect(poolShortage(wanted(1, { policy: policyKind.bind, nodes: [0] }), counters)).toMatchObject({
@@ -86,7 +86,7 @@ describe('hugepages', () => {
     })
   })
 
-  test('on several nodes add up, and the fullest of these pools is the one to raise', () => {
+  test('on several nodes add up, and the hint raises the fullest of their pools', () => {
     const bound = wanted(200, { policy: policyKind.bind, nodes: [0, 1] })
     expect(poolShortage(bound, counters)).toMatchObject({
       message: expect.stringContaining('wanted on nodes 0-1, 96 free (640 in the pool'),
@@ -94,17 +94,17 @@ describe('hugepages', () => {
     })
   })
 
-  test('outside of the cpuset are not to be had', () => {
+  test('outside of the cpuset do not count', () => {
     expect(poolRoom(none, { ...counters, allowedNodes: [0] })).toEqual({ available: 0, nodes: [0] })
   })
 
-  test('that the kernel may make on demand count as free, as far as they are not made yet', () => {
+  test('that the kernel may still make on demand count as free', () => {
     const machine = pool(undefined, { total: 10, free: 4, surplus: 6, overcommit: 16 })
     const surplus = { ...counters, machine, nodes: [pool(0, { total: 10, free: 4, surplus: 6 })] }
     expect(poolRoom(none, surplus).available).toBe(4 + 10)
   })
 
-  test('beyond surplus pages need the pool to grow by those first', () => {
+  test('beyond surplus pages are added to a pool that must first grow by the surplus', () => {
     const machine = pool(undefined, { total: 10, free: 0, surplus: 6, overcommit: 6 })
     const surplus = { ...counters, machine, nodes: [pool(0, { total: 10, free: 0, surplus: 6 })] }
     expect(poolShortage(wanted(5), surplus)?.hint).toContain('echo 15 |')
@@ -121,7 +121,7 @@ describe('hugepages', () => {
     expect(poolShortage(wanted(9), noNuma)?.values).toMatchObject({ available: 8, perNode: [] })
   })
 
-  test('that came back after the failure are told so, without a command', () => {
+  test('that became free after the failure are reported as such, without a command', () => {
     const { message, hint } = passedPoolShortage(wanted(8), counters)
     expect(message).toMatch(/^8 pages of 2 MiB wanted, 96 free .*: others had them a moment ago, so try again$/)
     expect(hint).toBeUndefined()
@@ -132,7 +132,7 @@ describe('a cgroup', () => {
   const file = '/sys/fs/cgroup/a/hugetlb.2MB.max'
   const limit = { path: '/sys/fs/cgroup/a', file, kind: 'usage', reclaimable: 0, kept: 0 } as const
 
-  test('that has too little room is named, with the limit that would do', () => {
+  test('with too little room is named, with the limit that would be enough', () => {
     expect(cgroupShortage(wanted(16), [{ ...limit, limit: 20 * MiB, usage: 4 * MiB }])).toMatchObject({
       code: 'ERR_CGROUP_LIMIT',
       message: '16 pages of 2 MiB wanted, the cgroup /sys/fs/cgroup/a allows 16 MiB more (limit 20 MiB, 4 MiB in use)',
@@ -140,7 +140,7 @@ describe('a cgroup', () => {
     })
   })
 
-  test('counts as used what this process is populating, and what is kept for other use', () => {
+  test('counts memory that this process is populating, or that is kept for other use, as used', () => {
     const memory = { ...limit, limit: 100 * MiB, usage: 40 * MiB, reclaimable: 10 * MiB, kept: 6 * MiB }
     const base = attemptOf(32 * MiB, basePages)
     expect(cgroupShortage(base, [memory], 40 * MiB)).toMatchObject({
@@ -150,7 +150,7 @@ describe('a cgroup', () => {
     expect(cgroupShortage(base, [memory], 30 * MiB)).toBeUndefined()
   })
 
-  test('that would only throttle is told by its own name', () => {
+  test('that would only throttle is reported as memory.high', () => {
     const high = {
       ...limit,
       file: '/sys/fs/cgroup/a/memory.high',
@@ -166,7 +166,7 @@ describe('a cgroup', () => {
     })
   })
 
-  test('with enough room is none, and neither is no cgroup', () => {
+  test('with enough room is no shortage, and neither is a missing cgroup', () => {
     expect(cgroupShortage(wanted(8), [{ ...limit, limit: 20 * MiB, usage: 4 * MiB }])).toBeUndefined()
     expect(cgroupShortage(wanted(8), [])).toBeUndefined()
   })
@@ -175,7 +175,7 @@ describe('a cgroup', () => {
 describe('base pages', () => {
   const base = attemptOf(GiB, basePages)
 
-  test('are short when they would need more than memory and swap together', () => {
+  test('are short when they need more than memory and swap together', () => {
     expect(memoryShortage(base, { available: 900 * MiB, swap: 0, nodes: undefined })).toMatchObject({
       code: 'ERR_MEMORY_SHORT',
       message: '1 GiB wanted, 900 MiB available',
@@ -204,7 +204,7 @@ describe('a process', () => {
     expect(shortage?.hint).toMatch(hint)
   })
 
-  test.each([12, 14])('is refused by strict overcommit, with the limit that would do (errno %d)', (errno) => {
+  test.each([12, 14])('is refused by strict overcommit, with the limit that would be enough (errno %d)', (errno) => {
     expect(mapShortage(base, { ...free, commit }, errno)).toMatchObject({
       code: 'ERR_MEMORY_SHORT',
       message: expect.stringMatching(/^16 MiB wanted, 1 MiB left to commit .* CommitLimit 8 GiB, Committed_AS 7 GiB/),
@@ -226,7 +226,7 @@ describe('a process', () => {
   })
 })
 
-test('what a pool could grow by is free, droppable, or fits into swap', () => {
+test('a hugepage pool can grow by memory that is free, droppable, or fits into swap', () => {
   const node =
     'Node 1 MemTotal: 1000 kB\nNode 1 MemFree: 100 kB\nNode 1 Active(file): 20 kB\nNode 1 Inactive(file): 3 kB\n' +
     'Node 1 Active(anon): 50 kB\nNode 1 Inactive(anon): 7 kB\nNode 1 SReclaimable: 4 kB\n'

@@ -13,7 +13,7 @@ async function churning(handle: RegionHandle): Promise<Worker> {
   return worker
 }
 
-test('200 workers are terminated while they read and write a region, and it goes with the last', {
+test('200 workers are terminated while they read and write regions, and no region is left', {
   timeout: 180_000,
 }, async () => {
   const memory = openRegistrySync()
@@ -21,7 +21,7 @@ test('200 workers are terminated while they read and write a region, and it goes
   for (let batch = 0; batch < 50; batch++) {
     const region = memory.allocateSync('churned', { size, pages: 'base' })
     const workers = await Promise.all(Array.from({ length: 4 }, () => churning(region.handle)))
-    // By turns before and while the workers die.
+    // In turn, this thread closes the region before the workers die, or after it.
     if (batch % 2 === 0) region.close()
     const codes = await Promise.all(workers.map((worker) => worker.terminate()))
     expect(codes).toEqual([1, 1, 1, 1])

@@ -2,8 +2,8 @@ import { constants } from 'node:os'
 import { expect, test } from 'vitest'
 import { RegionCore, windowFailure } from '../../src/memory/region-core.js'
 
-// No Node.js refuses external ArrayBuffers, so what native code throws then stands here.
-test('a runtime that refuses external ArrayBuffers is named as that, with what to do', () => {
+// No version of Node.js refuses external ArrayBuffers, so the test makes the error that native code would throw.
+test('a runtime that refuses external ArrayBuffers is an error of its own, with a hint', () => {
   const syscall = 'napi_create_external_arraybuffer'
   const refusal = Object.assign(new Error(`${syscall}: not supported`), { syscall, errno: constants.errno.EOPNOTSUPP })
   expect(windowFailure(refusal)).toMatchObject({
@@ -15,7 +15,7 @@ test('a runtime that refuses external ArrayBuffers is named as that, with what t
   })
 })
 
-test('a window that fails otherwise is not', () => {
+test('a window that fails for another reason is a system error', () => {
   const region = {
     attachment: 2 ** 50,
     region: 1,

@@ -6,9 +6,9 @@ import { GiB, MiB } from '../../src/sizes.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 import { needs } from '../support/requirements.js'
 
-// A typed array of Node 20 holds at most 4 GiB: what is larger is seen through windows of 4 GiB, one every 2 GiB.
+// A typed array of Node 20 contains at most 4 GiB. A larger region has windows of 4 GiB, one every 2 GiB.
 
-// Base pages: so many transparent ones may make the kernel compact memory for half a minute.
+// The region uses base pages. So many transparent pages may make the kernel compact memory for half a minute.
 const size = 4.5 * GiB
 const { available } = freeMemory({ policy: policyKind.none, nodes: [] })
 const reason = available < size + 2 * GiB ? `needs ${size / GiB} GiB of memory, and 2 GiB to spare` : undefined
@@ -27,7 +27,7 @@ describe('a region of more than 4 GiB', () => {
     expect(mappedRegions()).toEqual([])
   })
 
-  test('has no bytes as a whole, and no view of more than 2 GiB', () => {
+  test('refuses its bytes as a whole, and a view of more than 2 GiB', () => {
     expect(() => region.bytes).toThrowCode('ERR_REGION_TOO_LARGE')
     expect(() => region.view(0, 2 * GiB + 1)).toThrowCode('ERR_REGION_TOO_LARGE')
   })
@@ -37,14 +37,14 @@ describe('a region of more than 4 GiB', () => {
     ['over the end of the first window', 4 * GiB - MiB],
     ['in the second window alone', 4 * GiB + MiB],
     ['at its end', size - 2 * MiB],
-  ])('shows the same bytes to every view, %s', (_, offset) => {
+  ])('shows the same bytes in every view, %s', (_, offset) => {
     const whole = region.view(offset, 2 * MiB)
     whole.set([7, 8, 9], MiB - 1)
     expect(region.view(offset + MiB - 1, 3)).toEqual(Uint8Array.of(7, 8, 9))
     expect(region.slice(offset, 2 * MiB).view(MiB - 1, 3)).toEqual(Uint8Array.of(7, 8, 9))
   })
 
-  test('gives a view of 2 GiB wherever it starts, each from the one ArrayBuffer of its window', () => {
+  test('gives a view of 2 GiB at any offset, and views of one window share its ArrayBuffer', () => {
     const buffers = new Set<ArrayBuffer>()
     for (let offset = 0; offset + 2 * GiB <= size; offset += 512 * MiB) {
       const view = region.view(offset, 2 * GiB)
@@ -55,12 +55,12 @@ describe('a region of more than 4 GiB', () => {
     expect([...buffers].map(({ byteLength }) => byteLength)).toEqual([4 * GiB, 2.5 * GiB])
   })
 
-  test('has an empty view at its very end, and none behind', () => {
+  test('gives an empty view at its very end, and no view behind', () => {
     expect(region.view(size, 0).length).toBe(0)
     expect(() => region.view(size, 1)).toThrowCode('ERR_OUT_OF_RANGE')
   })
 
-  test('has a heap with blocks in every window, which move from one to the other', () => {
+  test('may contain a heap with blocks in every window, which move from one window to another', () => {
     using heap = createHeap(region)
     const large = heap.allocate(4 * GiB - MiB)
     const over = heap.allocateZeroed(2 * MiB)
@@ -85,7 +85,7 @@ describe('a region of more than 4 GiB', () => {
     expect(heap.stats()).toMatchObject({ size, used: 0, freeBlocks: 1 })
   })
 
-  test('closed, leaves no view with a byte', () => {
+  test('leaves no view with a byte when it is closed', () => {
     const views = [region.view(0, MiB), region.view(4 * GiB, MiB)]
     region.close()
     expect(views.map(({ length }) => length)).toEqual([0, 0])

@@ -4,7 +4,7 @@ import { option, values, wrongNumbers, wrongObjects, wrongTypes } from '../suppo
 import { complaint, type Door } from '../support/entry-points.js'
 import { methodsOf, world } from '../support/process-state.js'
 
-// The ways into packets.
+// The entry points of packets.
 
 const memory = pinfold.openRegistrySync({
   regions: { packets: { size: '1MiB', pages: 'base' }, unused: { size: '1MiB', pages: 'base' } },
@@ -135,7 +135,7 @@ const doors: readonly Door[] = [
   { of: packet, name: 'piece', inputs: values([11, ...counts]) },
 ]
 
-/** What takes nothing that could be wrong. */
+/** Methods without an argument that could be wrong. */
 const silent = [
   ...['allocate', 'runReleases', 'close'].map((name) => `Packets.${name}`),
   ...['clone', 'linearize', 'free', 'toBytes', 'scatter'].map((name) => `Packet.${name}`),
@@ -159,9 +159,9 @@ describe('bad input is refused with a typed error that names it, and changes not
   )
 })
 
-describe('every way in has cases here:', () => {
+describe('every entry point has cases here:', () => {
   const known = new Set([...doors.map(keyOf), ...silent])
-  // A private method of TypeScript is a method of the object too.
+  // A private method of TypeScript is a method of the object, too.
   const inside = new Set(['Packets.isPacket'])
   test.each([packets, packet].flatMap((object) => methodsOf(object)))('%s', (key) => {
     if (!inside.has(key)) expect(known).toContain(key)

@@ -6,11 +6,11 @@ import { packetPlaces } from '../../src/packet/layout.js'
 import { depotWord, threadsWord, threadWord, threadWords } from '../../src/pool/layout.js'
 import { kept } from '../support/registries.js'
 
-// Packets whose users die, or keep the pool for themselves.
+// Packets whose threads die, or keep the depot of the buffer pool.
 
 const deaths = Number(process.env.PINFOLD_PACKET_DEATHS ?? 24)
 const holds = 48
-/** A packet may be of two segments, which share a third one's buffer; and a call has so many in its hands. */
+/** A held packet may consist of two segments that share the buffer of a third. A call may hold 64 more. */
 const mostLost = 3 * holds + 64
 
 function made(count: number, patience?: number) {
@@ -30,7 +30,7 @@ async function start(region: Region, work: { name: number; operations: number; s
   return worker
 }
 
-test('threads that are killed take no more with them than they had, and hold up nobody', {
+test('threads that are killed lose only the packets that they held, and hold up no other thread', {
   timeout: 600_000,
 }, async () => {
   for (let round = 0; round < deaths / 4; round++) {
@@ -43,7 +43,7 @@ test('threads that are killed take no more with them than they had, and hold up 
     const works = [1, 2, 3, 4].map((name) => ({ name, operations: Number.MAX_SAFE_INTEGER, shared }))
     const workers = await Promise.all(works.map((work) => start(region, work)))
     for (const worker of [...workers, survivor]) worker.postMessage('go')
-    // One after the other, so that the later ones have been at work for a while.
+    // The threads end one after the other, so that the later ones have worked for a while.
     for (const worker of workers) await worker.terminate()
     const [told] = await outcome
     expect(told).toMatchObject({ wrong: 0 })
@@ -60,7 +60,7 @@ test('threads that are killed take no more with them than they had, and hold up 
   }
 })
 
-test('a call that finds the pool kept by another thread changes nothing, or is done later', {
+test('a call that finds the depot kept by another thread changes nothing, or is completed later', {
   timeout: 60_000,
 }, async () => {
   const { region, packets } = made(64, 0)
@@ -79,7 +79,7 @@ test('a call that finds the pool kept by another thread changes nothing, or is d
   keep()
   expect(() => packets.clone(all[0] ?? 0)).toThrowCode('ERR_POOL_BUSY')
   expect(packets.segments(all[0] ?? 0)).toBe(64)
-  // More than the cache has room for: given up, and put back when the depot is open again.
+  // These are more than the cache has room for. They count as free now, and reach the depot when it is open again.
   packets.free(all[0] ?? 0)
   expect(() => packets.free(all[0] ?? 0)).toThrowCode('ERR_PACKET_FREE')
   expect(packets.available).toBeLessThan(64)
@@ -94,7 +94,7 @@ test('a call that finds the pool kept by another thread changes nothing, or is d
   expect(packets.available).toBe(40)
   expect(packets.allocateBulk(new Uint32Array(39))).toBe(39)
 
-  // Others wait for what is freed, and cannot be answered now.
+  // Other threads wait for a free element, and cannot be answered now.
   const one = packets.allocate()
   words[threadsWord + threadWord.isAsked] = -1
   keep()

@@ -4,9 +4,9 @@ import { basePageSize } from '../../src/system/page-sizes.js'
 import { randomNumbers } from '../support/random.mjs'
 import { kept } from '../support/registries.js'
 
-// Packets whose records somebody writes over.
+// Packets whose records a program overwrites.
 
-test('whatever is written over their memory, packets throw what is ours and touch nothing outside', () => {
+test('packets with overwritten records throw only PinfoldErrors, and write nothing outside of their memory', () => {
   const memory = kept(openRegistrySync({ leaks: 'off' }))
   const wanted = { bufferSize: 256, headroom: 32, count: 16, externals: 4 }
   const size = packetsBytes(wanted)

@@ -3,7 +3,7 @@ import { afterAll, expect, test } from 'vitest'
 import { createPackets, openRegistrySync, type Packets, packetsBytes } from '../../src/index.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 
-// A packet is a string of bytes, however it is cut into segments and whoever shares its buffers.
+// A packet is a string of bytes, however it is cut into segments, and however its buffers are shared.
 
 const options = { bufferSize: 48, headroom: 8, count: 24, cache: 4 }
 const memory = openRegistrySync()
@@ -19,7 +19,7 @@ interface Known {
   bytes: number[]
 }
 
-/** What a step does with the nth of the packets that there are. */
+/** A step on one or two of the known packets, chosen by number. */
 interface Step {
   readonly what: (typeof kinds)[number]
   readonly which: number
@@ -47,7 +47,7 @@ const steps = fc.array(
   { maxLength: 60 },
 )
 
-/** What every refusal here may be; anything else fails the test. */
+/** The codes with which a step may be refused. Any other error fails the test. */
 const refusals = ['ERR_PACKET_HEADROOM', 'ERR_PACKET_TAILROOM', 'ERR_PACKET_SHARED', 'ERR_OUT_OF_RANGE']
 
 let mark = 0
@@ -59,7 +59,7 @@ function contents(packets: Packets, index: number): number[] {
   return [...bytes]
 }
 
-/** Does it, and tells what the packets must be afterwards. */
+/** Carries out the step, and updates the known packets. */
 function act(packets: Packets, known: Known[], { what, which, other, count }: Step): void {
   const add = (index: number, bytes: number[]) => {
     if (index >= 0) known.push({ index, bytes })
@@ -117,7 +117,7 @@ function act(packets: Packets, known: Known[], { what, which, other, count }: St
       add(packets.copy(index, place), one.bytes.slice(place))
       break
     case 'write': {
-      // What others share changes with it: only what is one's own is written to here.
+      // A write to a shared buffer would change other packets, so only packets without shared buffers are written to.
       const parts = packets.parts(index)
       if (parts.some((part) => packets.isShared(part.index))) break
       one.bytes = marks(one.bytes.length)
@@ -135,7 +135,7 @@ function act(packets: Packets, known: Known[], { what, which, other, count }: St
   }
 }
 
-test('packets keep their bytes through all that is done with them, and all are free at the end', () => {
+test('packets keep their bytes through any steps, and all are free at the end', () => {
   fc.assert(
     fc.property(steps, (todo) => {
       using packets = createPackets(region, options)

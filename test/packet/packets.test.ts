@@ -12,7 +12,7 @@ import {
 import { basePageSize } from '../../src/system/page-sizes.js'
 import { kept } from '../support/registries.js'
 
-// One thread and its packets.
+// Packets that one thread uses.
 
 let memory: MemoryRegistry
 
@@ -35,7 +35,7 @@ const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1')
 const letters = (word: string) => Buffer.from(word, 'latin1')
 
 describe('packets', () => {
-  test('are each given once, then none; and are all there again when they are freed', () => {
+  test('are each allocated once, and are all free again after they were freed', () => {
     const packets = made()
     const all = Array.from({ length: 64 }, () => packets.allocate())
     expect(new Set(all).size).toBe(64)
@@ -44,7 +44,7 @@ describe('packets', () => {
     expect(packets.available).toBe(64)
   })
 
-  test('can be made anew where their pool was closed', () => {
+  test('can be made again where their buffer pool was closed', () => {
     const packets = made()
     packets.pool.close()
     expect(packets.closed).toBe(true)
@@ -52,7 +52,7 @@ describe('packets', () => {
     expect([again === packets, again.available]).toEqual([false, 8])
   })
 
-  test('start without data, behind their headroom, also when they were used before', () => {
+  test('start empty, behind their headroom, also if they were used before', () => {
     const packets = made({ count: 1 })
     for (let round = 0; round < 3; round++) {
       const index = packets.allocate()
@@ -72,7 +72,7 @@ describe('packets', () => {
     }
   })
 
-  test.for([1, 7, 31, 32, 64])('go %i at once, or none', (burst) => {
+  test.for([1, 7, 31, 32, 64])('are allocated and freed %i at once, or not at all', (burst) => {
     const packets = made()
     const values = new Uint32Array(64)
     for (let round = 0; round < 3; round++) {
@@ -84,7 +84,7 @@ describe('packets', () => {
     }
   })
 
-  test('go more at once than a cache holds, and an odd number of them is taken before', () => {
+  test('are allocated in bursts larger than a cache, also after a single one', () => {
     const packets = made({ count: 200, cache: 16 })
     const odd = packets.allocate()
     const values = new Uint32Array(199)
@@ -97,7 +97,7 @@ describe('packets', () => {
     expect(packets.available).toBe(199)
   })
 
-  test('are freed in bulk also when some are chains and clones', () => {
+  test('are freed in bulk, also if some are chains and clones', () => {
     const packets = made()
     const [one, other, third] = [packets.allocate(), packets.allocate(), packets.allocate()]
     packets.chain(one, other)
@@ -127,7 +127,7 @@ describe('packets', () => {
     const offsets = [inside.offset(index), inside.append(index, 40), inside.prepend(index, 8), inside.adj(index, 12)]
     expect(offsets).toEqual([start, start, start - 8, start + 4])
     expect([inside.offset(index), placeOf(index)]).toEqual([start + 4, start + 4])
-    // With a second holder, `append` takes another way.
+    // With a second holder, `append` takes another code path.
     inside.retain(index)
     expect(inside.append(index, 8)).toBe(start + 40)
     inside.free(index)
@@ -140,7 +140,7 @@ describe('packets', () => {
     ]
     expect(inside.parts(index)).toEqual(parts)
     expect(inside.compare(index, inside.copy(index))).toBe(0)
-    // A registration is asked for places from its own start, here 64 bytes behind that of the region.
+    // `slice` of a registration counts from its own start, which is 64 bytes behind the start of the region here.
     const registration = { offset: 64, slice: (offset: number, length: number) => ({ offset: 64 + offset, length }) }
     const inRegion = parts.map(({ offset, length }) => ({ offset: basePageSize + offset, length }))
     expect(inside.scatter(index, registration)).toEqual(inRegion)
@@ -150,7 +150,7 @@ describe('packets', () => {
     expect([inside.offset(external), placeOf(external)]).toEqual([16 - basePageSize, 16 - basePageSize])
   })
 
-  test('say when there is no room, and stay as they are', () => {
+  test('are refused a change without room for it, and stay as they were', () => {
     const packets = made()
     const index = packets.allocate()
     packets.append(index, 10)
@@ -166,7 +166,7 @@ describe('packets', () => {
     expect([packets.length(index), packets.headroomOf(index)]).toEqual([10, 32])
   })
 
-  test('are refused when nobody has them, or there is none such', () => {
+  test('are refused if they are free, or if their number is wrong', () => {
     const packets = made()
     const index = packets.allocate()
     packets.free(index)
@@ -204,7 +204,7 @@ describe('packets', () => {
     expect(packets.available).toBe(64)
   })
 
-  test('have no loops, and their later segments are no packets', () => {
+  test('have no loops, and a later segment is not a packet', () => {
     const packets = made()
     const [one, other] = [packets.allocate(), packets.allocate()]
     packets.chain(one, other)
@@ -216,7 +216,7 @@ describe('packets', () => {
     expect([packets.next(one), packets.last(one), packets.next(other)]).toEqual([other, other, -1])
   })
 
-  test('do not linearize what does not fit, or what others see', () => {
+  test('are not linearized if they do not fit, or if other packets share their bytes', () => {
     const packets = made()
     const [one, other] = [packets.allocate(), packets.allocate()]
     packets.append(one, 224)
@@ -233,7 +233,7 @@ describe('packets', () => {
     expect(packets.length(one)).toBe(125)
   })
 
-  test('share their buffers with their clones until the last is freed', () => {
+  test('share their buffers with their clones until the last clone is freed', () => {
     const packets = made()
     const packet = packets.packet().append(letters('shared'))
     const clone = packet.clone()
@@ -253,7 +253,7 @@ describe('packets', () => {
     expect(packets.available).toBe(64)
   })
 
-  test('are freed as often as they were retained, and once', () => {
+  test('are freed once more than they were retained', () => {
     const packets = made()
     const [one, other] = [packets.allocate(), packets.allocate()]
     packets.chain(one, other)
@@ -265,7 +265,7 @@ describe('packets', () => {
     expect(() => packets.free(one)).toThrowCode('ERR_PACKET_FREE')
   })
 
-  test('are copied and compared, however they are cut', () => {
+  test('are copied and compared, however they are cut into segments', () => {
     const packets = made()
     const packet = packets
       .packet()
@@ -286,7 +286,7 @@ describe('packets', () => {
     expect([again?.segments, packets.compare(large.index, again?.index ?? 0)]).toEqual([5, 0])
   })
 
-  test('of which there are too few are none, and no packet is lost', () => {
+  test('are not lost if there are too few for a clone or a copy', () => {
     const packets = made({ count: 4 })
     const packet = packets
       .packet()
@@ -298,7 +298,7 @@ describe('packets', () => {
     expect([third.clone(), third.copy(), packets.available]).toEqual([undefined, undefined, 0])
   })
 
-  test('use external memory, and tell once when none does any more', () => {
+  test('use external memory, and call its release once when no packet uses it any more', () => {
     const packets = made({ externals: 1 })
     const wanted = { bufferSize: 256, headroom: 32, count: 8 }
     const size = packetsBytes(wanted)
@@ -328,7 +328,7 @@ describe('packets', () => {
     )
   })
 
-  test('have fields and a private area of their own, which other attachments know', () => {
+  test('keep fields and a private area of their own, which other attachments read', () => {
     const fields = {
       flags: 'uint8',
       port: 'uint16',
@@ -372,7 +372,7 @@ describe('packets', () => {
     }
   })
 
-  test('are one object in a thread, hold their region, and say when they are closed', () => {
+  test('are one object in a thread, hold their region, and refuse calls when they are closed', () => {
     const packets = made()
     expect(attachPackets(region())).toBe(packets)
     expect(() => createPackets(region())).toThrowCode('ERR_POOL_OPEN')
@@ -392,7 +392,7 @@ describe('packets', () => {
     again.close()
   })
 
-  test('are found in no other memory', () => {
+  test('are not attached in memory without packets', () => {
     const other = memory.allocateSync('other', { size: '64KiB', pages: 'base' })
     expect(() => attachPackets(other)).toThrowCode('ERR_PACKETS_LAYOUT')
     expect(() => createPackets(other, { count: 1000 })).toThrowCode('ERR_OUT_OF_RANGE')

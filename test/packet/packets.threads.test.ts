@@ -6,13 +6,13 @@ import { kept } from '../support/registries.js'
 
 const rounds = 50_000
 
-test('threads that share a buffer free it once, and who gave external memory hears of its end', async () => {
+test('threads that share a buffer free it once, and the owner of external memory is told of its release', async () => {
   const memory = kept(openRegistrySync({ leaks: 'off' }))
   const region = memory.allocateSync('packets', { size: '256KiB', pages: 'base' })
   const packets = createPackets(region, { bufferSize: 256, count: 200, cache: 16 })
   const index = packets.allocate()
   packets.append(index, 100)
-  // Its own last page: nothing else lies there.
+  // The last page of the region, where nothing else lies.
   const external = region.slice(region.size - 4096, 4096)
   let released = 0
   const [one, other] = [packets.allocate(), packets.allocate()]

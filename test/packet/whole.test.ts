@@ -9,7 +9,7 @@ import {
 import { kept } from '../support/registries.js'
 import { needs, whyNotTransfer } from '../support/requirements.js'
 
-// Calls that are refused or cut off half-way, and callers who do something else in the middle of one.
+// Calls that are refused half-way, and callers that do something else in the middle of a call.
 
 let memory: MemoryRegistry
 
@@ -25,7 +25,7 @@ function made({ count = 16, name = 'packets', ...options }: PacketsOptions & { n
 }
 
 describe('a release callback', () => {
-  test('may throw: what was freed is free, and all others are called', () => {
+  test('may throw: the packets are freed, and all other callbacks are called', () => {
     const { packets, outside } = made()
     const [one, other] = [packets.allocate(), packets.allocate()]
     let released = 0
@@ -41,7 +41,7 @@ describe('a release callback', () => {
     expect(() => packets.free(one)).toThrowCode('ERR_PACKET_FREE')
   })
 
-  test('may use the packets, and finds them whole', () => {
+  test('may use the packets, and finds them in a consistent state', () => {
     const { packets, outside } = made()
     const [one, other] = [packets.allocate(), packets.allocate()]
     const seen: unknown[] = []
@@ -54,7 +54,7 @@ describe('a release callback', () => {
     expect(seen).toEqual([15, 1, 16])
   })
 
-  test('may free the packet that is being given a buffer, close the packets, or their registry', () => {
+  test('may free the packet that is getting a buffer, or close the packets or their registry', () => {
     const uses = [
       { use: ({ packets }: ReturnType<typeof made>, index: number) => packets.free(index), code: 'ERR_PACKET_FREE' },
       { use: ({ packets }: ReturnType<typeof made>) => packets.close(), code: 'ERR_POOL_CLOSED' },
@@ -65,19 +65,19 @@ describe('a release callback', () => {
       const { packets, outside, region } = all
       const [one, other] = [packets.allocate(), packets.allocate()]
       packets.attachExternal(one, outside.slice(0, 8), () => use(all, other))
-      // As if another thread had freed the last packet that used it.
+      // This imitates another thread that frees the last packet with this buffer.
       new Int32Array(region.bytes.buffer, region.bytes.byteOffset + 33 * 64, 1)[0] = 0
       expect(() => packets.attachExternal(other, outside.slice(8, 8), () => {})).toThrowCode(code)
     }
   })
 
-  test('that takes the place of another that has ended does not end with it', () => {
+  test('that reuses the slot of another callback is not called in its place', () => {
     const { packets, outside, region } = made({ externals: 2 })
     const [one, other, third] = [packets.allocate(), packets.allocate(), packets.allocate()]
     const references = new Int32Array(region.bytes.buffer, region.bytes.byteOffset + 33 * 64, 16)
     let early = 0
     const again = () => {
-      packets.runReleases() // the other one's, whose slot is free by that
+      packets.runReleases() // calls the other callback, whose slot becomes free
       packets.attachExternal(third, outside.slice(16, 8), () => {
         early += 1
       })
@@ -96,8 +96,8 @@ describe('a release callback', () => {
   })
 })
 
-describe('a call that cannot go on gives up what it has made:', () => {
-  test('a clone of what is shared as often as can be', () => {
+describe('a call that cannot go on undoes its changes:', () => {
+  test('a clone of a packet that is shared as often as possible', () => {
     const { packets } = made({ count: 33_000, bufferSize: 1, headroom: 0 })
     const [one, other] = [packets.allocate(), packets.allocate()]
     for (let times = 0; times < 32_766; times++) packets.clone(other)
@@ -113,7 +113,7 @@ describe('a call that cannot go on gives up what it has made:', () => {
     expect([packets.available, packets.isShared(one)]).toEqual([before, false])
   })
 
-  test('a copy of more segments than a packet can have', () => {
+  test('a copy with more segments than a packet can contain', () => {
     const { packets, outside } = made({ count: 66_000, bufferSize: 1, headroom: 0 })
     const index = packets.allocate()
     packets.attachExternal(index, outside.slice(0, 65_536), () => {})
@@ -126,7 +126,7 @@ describe('a call that cannot go on gives up what it has made:', () => {
   })
 })
 
-test('every call goes on after a program has transferred the ArrayBuffer of the region away', (context) => {
+test('every call works after a program has transferred the ArrayBuffer of the region away', (context) => {
   needs(context, whyNotTransfer)
   const { region, packets } = made({ fields: { port: 'uint16' } })
   const port = packets.field('port', 'uint16')
@@ -152,7 +152,7 @@ test('every call goes on after a program has transferred the ArrayBuffer of the 
   }
 })
 
-test('thousands of segments are copied and compared in one go', { timeout: 4000 }, () => {
+test('thousands of segments are copied and compared in a bounded time', { timeout: 4000 }, () => {
   const { packets, outside } = made({ count: 60_000, bufferSize: 1, headroom: 0 })
   const index = packets.allocate()
   packets.attachExternal(index, outside.slice(0, 25_000), () => {})
@@ -164,7 +164,7 @@ test('thousands of segments are copied and compared in one go', { timeout: 4000 
   ])
 })
 
-test('bytes are had in one piece: as they lie, or as a copy', () => {
+test('a piece of bytes is a view if it lies in one segment, and a copy if it does not', () => {
   const { packets } = made()
   const packet = packets
     .packet()
@@ -181,7 +181,7 @@ test('bytes are had in one piece: as they lie, or as a copy', () => {
   expect(() => packet.piece(6, 2)).toThrowCode('ERR_OUT_OF_RANGE')
 })
 
-test('clones, copies and what is attached have the fields of what they are of', () => {
+test('clones, copies and split packets get the fields of the original', () => {
   const { packets } = made({ fields: { port: 'uint16' }, privateSize: 4 })
   const port = packets.field('port', 'uint16')
   const index = packets.allocate()
@@ -194,8 +194,8 @@ test('clones, copies and what is attached have the fields of what they are of', 
   expect(copies.map((one) => packets.privateOf(one)[0])).toEqual([0, 0, 0])
 })
 
-describe('who is not what it says it is', () => {
-  test('is a packet of other packets, which is not chained', () => {
+describe('an argument that is not what it seems', () => {
+  test('is refused if it is a packet of other packets', () => {
     const [one, other] = [made(), made({ name: 'other' })]
     const packet = one.packets.packet()
     const proxy = new Proxy(one.packets.packet(), {})
@@ -205,7 +205,7 @@ describe('who is not what it says it is', () => {
     expect(packet.segments).toBe(1)
   })
 
-  test('is an array that tells another length each time: its own is read, once', () => {
+  test('is read by its true length if it is an array with another `length`', () => {
     class Lies extends Uint8Array {
       override get length(): number {
         return 1000
@@ -222,7 +222,7 @@ describe('who is not what it says it is', () => {
     expect([...packet.bytes]).toEqual([0, 0, 0, 0])
   })
 
-  test('are options that change: they are read once', () => {
+  test('is read once if it is an object with changing options', () => {
     const { region } = made()
     let turn = 0
     const options = {
@@ -233,12 +233,12 @@ describe('who is not what it says it is', () => {
       },
     }
     const slice = region.slice(0, region.size)
-    const first = region.size // the packets there are still open, so that nothing is made
+    const first = region.size // packets are open there, so none are made
     expect(() => createPackets(slice, options)).toThrowCode('ERR_POOL_OPEN')
     expect([turn, region.size]).toEqual([1, first])
   })
 
-  test('is a slice that somebody changes, or only looks like one', () => {
+  test('is refused if it only looks like a slice, and a slice cannot be changed', () => {
     const { packets, outside } = made()
     const index = packets.allocate()
     const slice = outside.slice(0, 8)

@@ -12,7 +12,7 @@ import {
 import { complaint, type Door } from '../support/entry-points.js'
 import { methodsOf, world } from '../support/process-state.js'
 
-// The ways into rings and buffer pools.
+// The entry points of rings and buffer pools.
 
 const memory = pinfold.openRegistrySync({
   regions: { ring: { size: '64KiB', pages: 'base' }, pool: { size: '1MiB', pages: 'base' } },
@@ -31,7 +31,7 @@ afterAll(() => {
 
 const noMemory = values([undefined, 7, {}, memory, poolRegion.bytes, ringRegion.slice(4, 60_000), ...wrongTypes()])
 const counts = [-1, 2 ** 32, ...wrongNumbers.filter((count) => count !== 0), ...wrongTypes()]
-/** Where four elements of an array of four do not begin. */
+/** Indexes at which four elements of an array of four cannot begin. */
 const places = counts
 const arrays = values([undefined, 7, [], new Int32Array(4), new Uint8Array(4), {}, ...wrongTypes()])
 const array = new Uint32Array(4)
@@ -116,7 +116,7 @@ const doors: readonly Door[] = [
   { of: pool, name: 'wait', inputs: [...wrongObjects({ signal: undefined }), ...option({}, 'signal', [7, {}, 'now'])] },
 ]
 
-/** What takes nothing that could be wrong, or refuses by a code of its own whatever it is given. */
+/** Methods without an argument that could be wrong, or with a code of their own for every refusal. */
 const silent = [
   ...['dequeue', 'close', 'commitEnqueue', 'commitDequeue'].map((name) => `Ring.${name}`),
   ...['get', 'flush', 'reclaim', 'reclaimTaken', 'stats', 'close'].map((name) => `BufferPool.${name}`),
@@ -139,7 +139,7 @@ function keyOf({ of, name }: Door): string {
   return of === pinfold ? name : `${of.constructor.name}.${name}`
 }
 
-describe('every way in has cases here:', () => {
+describe('every entry point has cases here:', () => {
   const known = new Set([...doors.map(keyOf), ...silent])
 
   test.each(['ringBytes', 'createRing', 'attachRing', 'bufferPoolBytes', 'createBufferPool', 'attachBufferPool'])(
@@ -149,7 +149,7 @@ describe('every way in has cases here:', () => {
     },
   )
 
-  // Those that are protected in TypeScript are methods all the same, but no program's ways in.
+  // Methods that are private in TypeScript are methods of the object, too, but not entry points.
   const inside =
     /\.(put|get|answer|mayTake|leave|look|requireOpen|takeTurn|use|ready|wordsNow|isElement|noElement|fill|freeElements|isLineAlive|exchanged)$/
   test.each([ring, pool].flatMap((object) => methodsOf(object)))('%s', (key) => {

@@ -9,7 +9,7 @@ import {
 } from '../../src/index.js'
 import { kept } from '../support/registries.js'
 
-// A pool is a multiset. Here one thread has it; test/pool/threads.property.test.ts has several.
+// A buffer pool is a multiset. Here one thread uses it; test/pool/threads.property.test.ts runs several.
 
 type Act =
   | { do: 'get' | 'wait' | 'flush' | 'reclaim' | 'reattach' }
@@ -40,13 +40,13 @@ const run = fc.record({
   acts: fc.array(act, { maxLength: 80, size: 'max' }),
 })
 
-/** Somebody who waits, and what has come of that. */
+/** A call of `wait`, and its outcome. */
 interface Waiter {
   readonly stop: AbortController
   outcome?: number | 'aborted' | 'closed'
 }
 
-/** Those who wait have what they can have by then. */
+/** Resolves after every waiter that can get an element has got it. */
 async function settled(): Promise<void> {
   for (let turn = 0; turn < 8; turn++) await Promise.resolve()
 }
@@ -64,7 +64,7 @@ function waiting(pool: BufferPool): Waiter {
   return waiter
 }
 
-test('whatever is taken and given back in whatever way, each element is had once, and in the end all are there', async () => {
+test('an element that is taken in any way is not given again until it is put back, and none is lost', async () => {
   const most = { elementSize: 64, count: 150, cache: 64, tracking: 'all' } as const
   const region = kept(openRegistrySync()).allocateSync('pool', { size: 3 * bufferPoolBytes(most), pages: 'base' })
   await fc.assert(
@@ -72,7 +72,7 @@ test('whatever is taken and given back in whatever way, each element is had once
       let pool = createBufferPool(region, { elementSize: 64, count: capacity, cache, tracking })
       const held: number[] = []
       const waiters: Waiter[] = []
-      // Two that can be seen as pairs, one that cannot, and one whose buffer can grow.
+      // Two arrays that can be viewed as pairs, one that cannot, and one whose buffer can grow.
       const growing = Reflect.construct(ArrayBuffer, [400, { maxByteLength: 800 }])
       const arrays = [
         new Uint32Array(100),
@@ -109,7 +109,7 @@ test('whatever is taken and given back in whatever way, each element is had once
               expect(got).toBe(act.count <= free ? act.count : 0)
               for (const index of values.subarray(act.at, act.at + got)) took(index)
               if (got > 0) values.fill(0xffffffff, act.at, act.at + got)
-              // Where there were too few, what was taken meanwhile may be left in its place.
+              // If there were too few elements, the call may leave numbers in its part of the array.
               else before.set(values.subarray(act.at, act.at + act.count), act.at)
               expect(values).toEqual(before)
               break
@@ -165,7 +165,7 @@ test('whatever is taken and given back in whatever way, each element is had once
               break
           }
           await settled()
-          // Who has waited longest has the first that there was.
+          // The longest waiter gets the first free element.
           while (waiters.length > 0 && held.length < capacity) {
             const outcome = waiters.shift()?.outcome
             took(typeof outcome === 'number' ? outcome : -1)

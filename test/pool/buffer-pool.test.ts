@@ -15,7 +15,7 @@ import { basePageSize } from '../../src/system/page-sizes.js'
 import { kept } from '../support/registries.js'
 import { needs, whyNotPhysical } from '../support/requirements.js'
 
-// One thread and its pool; buffer-pool.threads.test.ts has several, and their deaths.
+// A buffer pool that one thread uses. buffer-pool.threads.test.ts runs several threads, and lets them die.
 
 let memory: MemoryRegistry
 
@@ -29,7 +29,7 @@ function pool(options: Partial<BufferPoolOptions> & { count: number }): BufferPo
   return createBufferPool(memory.allocateSync('pool', { size, pages: 'base' }), wanted)
 }
 
-/** Everything that it gives, in the order in which it does. */
+/** Takes all elements of the pool, in the order in which it gives them. */
 function drained(from: BufferPool): number[] {
   const all: number[] = []
   for (let index = from.get(); index >= 0; index = from.get()) all.push(index)
@@ -39,15 +39,15 @@ function drained(from: BufferPool): number[] {
 const sorted = (values: Iterable<number>) => [...values].sort((one, other) => one - other)
 const allOf = (count: number) => Array.from({ length: count }, (_, index) => index)
 
-describe('a pool', () => {
-  test.for([1, 2, 7, 256, 257, 1000, 5000])('of %i gives each element once, then none', (count) => {
+describe('a buffer pool', () => {
+  test.for([1, 2, 7, 256, 257, 1000, 5000])('of %i elements gives each element once, and then none', (count) => {
     const from = pool({ count })
     expect(from.available).toBe(count)
     expect(sorted(drained(from))).toEqual(allOf(count))
     expect([from.get(), from.available, from.stats().failures]).toEqual([-1, 0, 2])
   })
 
-  test.for([2, 3, 4, 64, 512])('with a cache of %i takes all back, in any order', (cache) => {
+  test.for([2, 3, 4, 64, 512])('with a cache of %i takes all elements back, in any order', (cache) => {
     const from = pool({ count: 1000, cache })
     for (let round = 0; round < 3; round++) {
       const all = drained(from)
@@ -57,7 +57,7 @@ describe('a pool', () => {
     }
   })
 
-  test.for([1, 4, 31, 32, 33, 200, 256, 999, 1000])('gives and takes %i at once, or none', (burst) => {
+  test.for([1, 4, 31, 32, 33, 200, 256, 999, 1000])('gives and takes %i elements at once, or none', (burst) => {
     const from = pool({ count: 1000 })
     const values = new Uint32Array(1008).fill(77_777)
     const seen = new Set<number>()
@@ -86,7 +86,7 @@ describe('a pool', () => {
     [1, 2, 3],
     [0, 1, 1],
     [1, 0, 1],
-  ])('with %i taken before gives and takes bursts of %i from place %i on, each element once', ([before, burst, at]) => {
+  ])('with %i elements taken gives and takes bursts of %i at index %i, each element once', ([before, burst, at]) => {
     const from = pool({ count: 600, cache: 128 })
     const held = Array.from({ length: before }, () => from.get())
     const values = new Uint32Array(64).fill(77_777)
@@ -105,7 +105,7 @@ describe('a pool', () => {
     expect(sorted(drained(from))).toEqual(allOf(600))
   })
 
-  test('counts what is taken from its cache, and what was not there, when it is asked to', () => {
+  test('with statistics counts the elements that its cache had, and those that it lacked', () => {
     const region = memory.allocateSync('counted', { size: '64KiB', pages: 'base' })
     const from = createBufferPool(region, { elementSize: 64, count: 104, cache: 16, statistics: true })
     const values = new Uint32Array(8)
@@ -120,7 +120,7 @@ describe('a pool', () => {
     expect(pool({ count: 100 }).stats()).not.toHaveProperty('hits')
   })
 
-  test('refuses a wrong place of the array of its last call, and keeps what it has', () => {
+  test('refuses a wrong index into the array of its last call, and keeps its elements', () => {
     const from = pool({ count: 100 })
     const values = new Uint32Array(32)
     from.getBulk(values, 4)
@@ -144,7 +144,7 @@ describe('a pool', () => {
     expect(bytes.byteLength).toBe(128)
     expect(() => from.getBulk(values, 4)).toThrow(/expected a whole number/)
     expect(() => from.putBulk(values, 4)).toThrow(/expected a whole number/)
-    // An array that was detached before the pool saw it.
+    // This array was detached before the pool saw it.
     const unknown = new Uint32Array(8)
     structuredClone(unknown.buffer, { transfer: [unknown.buffer] })
     expect(from.getBulk(unknown)).toBe(0)
@@ -153,7 +153,7 @@ describe('a pool', () => {
     expect(from.available).toBe(100)
   })
 
-  test('lends the numbers themselves, and takes them from where they stand', () => {
+  test('lends a span of its own numbers, and takes elements back from a span', () => {
     const from = pool({ count: 1000, cache: 64 })
     const mine: number[] = []
     for (let place = from.take(24); place >= 0; place = from.take(24)) {
@@ -181,27 +181,30 @@ describe('a pool', () => {
     { elementSize: 100, count: 100, align: 4 },
     { elementSize: 3000, count: 30, crossPages: true },
     { elementSize: 200, count: 30, align: 1024 },
-  ])('lays out %o: aligned, apart, within pages where they fit', ({ elementSize, count, align = 64, crossPages }) => {
-    const from = pool({ elementSize, count, align, ...(crossPages === undefined ? {} : { crossPages }) })
-    const region = memory.get('pool')
-    const places = allOf(count).map((index) => from.offset(index))
-    for (const [index, place] of places.entries()) {
-      expect(place % align).toBe(0)
-      expect(place).toBeGreaterThanOrEqual(index === 0 ? 0 : (places[index - 1] ?? 0) + elementSize)
-      const isWhole = Math.floor(place / basePageSize) === Math.floor((place + elementSize - 1) / basePageSize)
-      if (elementSize <= basePageSize && crossPages !== true) expect(isWhole).toBe(true)
-      expect([from.indexAt(place), from.indexAt(place + elementSize - 1)]).toEqual([index, index])
-      expect(from.view(index).byteLength).toBe(elementSize)
-      from.view(index).fill(index + 1)
-    }
-    expect((places.at(-1) ?? 0) + elementSize).toBeLessThanOrEqual(region?.size ?? 0)
-    for (const index of allOf(count)) expect(new Set(from.view(index))).toEqual(new Set([(index + 1) & 0xff]))
-    expect(from.view(0)).toBe(from.view(0))
-    // Their bytes were nothing of the pool's own.
-    expect(sorted(drained(from))).toEqual(allOf(count))
-  })
+  ])(
+    'lays out %o: aligned, without overlap, and within pages if they fit',
+    ({ elementSize, count, align = 64, crossPages }) => {
+      const from = pool({ elementSize, count, align, ...(crossPages === undefined ? {} : { crossPages }) })
+      const region = memory.get('pool')
+      const places = allOf(count).map((index) => from.offset(index))
+      for (const [index, place] of places.entries()) {
+        expect(place % align).toBe(0)
+        expect(place).toBeGreaterThanOrEqual(index === 0 ? 0 : (places[index - 1] ?? 0) + elementSize)
+        const isWhole = Math.floor(place / basePageSize) === Math.floor((place + elementSize - 1) / basePageSize)
+        if (elementSize <= basePageSize && crossPages !== true) expect(isWhole).toBe(true)
+        expect([from.indexAt(place), from.indexAt(place + elementSize - 1)]).toEqual([index, index])
+        expect(from.view(index).byteLength).toBe(elementSize)
+        from.view(index).fill(index + 1)
+      }
+      expect((places.at(-1) ?? 0) + elementSize).toBeLessThanOrEqual(region?.size ?? 0)
+      for (const index of allOf(count)) expect(new Set(from.view(index))).toEqual(new Set([(index + 1) & 0xff]))
+      expect(from.view(0)).toBe(from.view(0))
+      // The bytes of elements contain nothing that the pool needs.
+      expect(sorted(drained(from))).toEqual(allOf(count))
+    },
+  )
 
-  test('has as many elements as fit, when no count is given', () => {
+  test('contains as many elements as fit if no count is given', () => {
     const region = memory.allocateSync('pool', { size: MiB, pages: 'base' })
     using from = createBufferPool(region, { elementSize: 2048 })
     expect(from.offset(from.capacity - 1) + 2048).toBeLessThanOrEqual(region.size)
@@ -213,7 +216,7 @@ describe('a pool', () => {
     )
   })
 
-  test('tells where an element is for a device, and is one entry of a work request', (context) => {
+  test('gives the physical address of an element, and its entry for a work request', (context) => {
     const region = memory.allocateSync('dma', { size: MiB, pages: 'base' })
     using from = createBufferPool(region.slice(4096, MiB - 4096), { elementSize: 2048, count: 100 })
     const device = openDevice({ loopback: true })
@@ -231,7 +234,7 @@ describe('a pool', () => {
     expect(from.physicalAt(7, translation)).toBe(translation.physicalAt(4096 + from.offset(7)))
   })
 
-  test('is one object in a thread, and gives back what it had when it is closed', () => {
+  test('is one object in a thread, and returns the elements of its cache when it is closed', () => {
     const from = pool({ count: 1000 })
     const region = memory.get('pool')
     if (region === undefined) throw new Error('there is no region')
@@ -247,7 +250,7 @@ describe('a pool', () => {
     expect(sorted(drained(again))).toEqual(allOf(1000))
   })
 
-  test('whose bookkeeping somebody has written over comes to an end in every call', () => {
+  test('whose bookkeeping was overwritten ends every call', () => {
     const from = pool({ count: 600, cache: 64 })
     const region = memory.get('pool')
     if (region === undefined) throw new Error('there is no region')
@@ -255,7 +258,7 @@ describe('a pool', () => {
     const words = new Int32Array(buffer, byteOffset, from.offset(0) / 4)
     const elements = region.view(from.offset(0), 64).fill(9)
     for (const garbage of [0x7fffffff, -1, 0, 0x7f7f7f7f, 5]) {
-      // The words of the depot, but for its owner.
+      // All words of the depot except its owner.
       words.fill(garbage, depotWord.owner, depotWord.targetCount + 1)
       words[depotWord.owner] = 0
       for (let call = 0; call < 200; call++) {
@@ -270,7 +273,7 @@ describe('a pool', () => {
     expect(new Set(elements)).toEqual(new Set([9]))
   })
 
-  test('refuses what is no element, holds its region, and says that it is closed', () => {
+  test('refuses wrong elements, holds its region, and refuses calls when it is closed', () => {
     const from = pool({ count: 10 })
     for (const wrong of [-1, 10, 0.5, Number.NaN, 2 ** 32, '1', null, undefined, {}]) {
       for (const use of [from.put, from.offset, from.view]) {
@@ -298,10 +301,10 @@ describe('a pool', () => {
     ['off', 'registry'],
     ['all', 'pool'],
     ['all', 'registry'],
-  ] as const)('with tracking %s says that the %s is closed, also of a call for no element', ([tracking, closed]) => {
+  ] as const)('with tracking %s refuses calls when the %s is closed, also for 0 elements', ([tracking, closed]) => {
     const from = pool({ count: 10, tracking })
     const values = new Uint32Array(4)
-    // The arrays of the last calls, with which the fast paths begin.
+    // The fast paths begin with the arrays of the last calls.
     from.getBulk(values, 2, 2)
     from.putBulk(values, 2, 2)
     if (closed === 'pool') from.close()
@@ -320,8 +323,8 @@ describe('a pool', () => {
   })
 })
 
-describe('whoever waits for an element', () => {
-  test('has it at once when there is one, and else in the order in which they came', async () => {
+describe('a caller that waits for an element', () => {
+  test('gets it at once if one is free, and otherwise in the order of the waiters', async () => {
     const from = pool({ count: 2 })
     const [one, other] = [await from.wait(), await from.wait()]
     const order: string[] = []
@@ -342,7 +345,7 @@ describe('whoever waits for an element', () => {
     expect(from.available).toBe(2)
   })
 
-  test('may leave, and nobody behind is held up', async () => {
+  test('may give up, and the waiters behind it get their elements', async () => {
     const from = pool({ count: 1 })
     const index = from.get()
     const stop = new AbortController()

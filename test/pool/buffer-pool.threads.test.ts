@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type BufferPool, bufferPoolBytes, createBufferPool, openRegistrySync, type Region } from '../../src/index.js'
 import { kept } from '../support/registries.js'
 
-/** Of all workers together; PINFOLD_POOL_OPERATIONS=100000000 takes a minute. */
+/** The operations of all workers together. With PINFOLD_POOL_OPERATIONS=100000000 the tests take a minute. */
 const operations = Number(process.env.PINFOLD_POOL_OPERATIONS ?? 2_000_000)
 const deaths = Number(process.env.PINFOLD_POOL_DEATHS ?? 24)
 
@@ -15,7 +15,7 @@ interface Work {
   readonly holds: number
 }
 
-/** Several threads that begin together. */
+/** Starts threads that begin their work together. */
 async function start(region: Region, works: readonly Work[]): Promise<Worker[]> {
   const workers = works.map(
     (work) =>
@@ -35,7 +35,7 @@ async function outcomes(workers: readonly Worker[]): Promise<{ done: number; wro
   return outcomes
 }
 
-/** Four threads that are killed while they take and give back, each of which has so many in its hands. */
+/** Runs four threads that take and give back, and kills them. Each thread holds up to `holds` elements. */
 async function terminated(region: Region, holds: number): Promise<void> {
   const operations = Number.MAX_SAFE_INTEGER
   const workers = await start(
@@ -43,7 +43,7 @@ async function terminated(region: Region, holds: number): Promise<void> {
     [1, 2, 3, 4].map((name): Work => ({ work: 'churn', name, operations, holds })),
   )
   for (const worker of workers) worker.postMessage('go')
-  // One after the other, so that the later ones have been at work for a while.
+  // The threads end one after the other, so that the later ones have worked for a while.
   for (const worker of workers) await worker.terminate()
 }
 
@@ -53,7 +53,7 @@ function made(options: { count: number; cache: number; tracking?: 'all' }): { re
   return { region, pool: createBufferPool(region, wanted) }
 }
 
-/** Everything that it gives. */
+/** Takes all elements of the pool. */
 function drained(pool: BufferPool): number[] {
   const all: number[] = []
   for (let index = pool.get(); index >= 0; index = pool.get()) all.push(index)
@@ -67,7 +67,7 @@ function expectWhole(pool: BufferPool): void {
 }
 
 describe('several threads', () => {
-  test('never have the same element, and lose none', { timeout: 600_000 }, async () => {
+  test('never hold the same element, and lose none', { timeout: 600_000 }, async () => {
     const { region, pool } = made({ count: 512, cache: 32 })
     const each = operations / 4
     const works = [1, 2, 3, 4].map((name): Work => ({ work: 'churn', name, operations: each, holds: 150 }))
@@ -77,7 +77,7 @@ describe('several threads', () => {
     expectWhole(pool)
   })
 
-  test('that wait for the only element all have their turns', { timeout: 120_000 }, async () => {
+  test('that wait for the only element all get their turns', { timeout: 120_000 }, async () => {
     const { region, pool } = made({ count: 1, cache: 2 })
     const works = [1, 2, 3].map((name): Work => ({ work: 'wait', name, operations: 100, holds: 1 }))
     const told = await outcomes(await start(region, works))
@@ -87,7 +87,7 @@ describe('several threads', () => {
 })
 
 describe('a thread that dies', () => {
-  test('at any moment loses nothing of its cache', { timeout: 600_000 }, async () => {
+  test('at any moment loses no element of its cache', { timeout: 600_000 }, async () => {
     const { region, pool } = made({ count: 256, cache: 32 })
     const holds = 1
     for (let round = 0; round < deaths / 4; round++) {
@@ -95,16 +95,16 @@ describe('a thread that dies', () => {
       pool.reclaim()
       const all = drained(pool)
       expect(new Set(all).size).toBe(all.length)
-      // What it had in its hand is taken: a burst, and what it held before.
+      // Elements in the hands of a dead thread stay taken: a burst, and those that it held before.
       expect(all.length).toBeGreaterThanOrEqual(256 - 4 * (32 + holds))
-      // All is given back by a new pool.
+      // This thread gives all elements back for the dead threads.
       for (let index = 0; index < 256; index++) if (!all.includes(index)) all.push(index)
       for (const index of all) pool.put(index)
       expect(pool.available).toBe(256)
     }
   })
 
-  test('loses nothing at all, when the pool tracks', { timeout: 600_000 }, async () => {
+  test('loses no element at all if the pool tracks', { timeout: 600_000 }, async () => {
     const { region, pool } = made({ count: 256, cache: 32, tracking: 'all' })
     for (let round = 0; round < deaths / 4; round++) {
       await terminated(region, 40)

@@ -4,10 +4,10 @@ import { basePageSize } from '../../src/system/page-sizes.js'
 import { randomNumbers } from '../support/random.mjs'
 import { kept } from '../support/registries.js'
 
-// Pools whose bookkeeping somebody writes over.
+// Buffer pools whose bookkeeping a program overwrites.
 
 test.for([{ tracking: 'all' }, { tracking: { oneIn: 3 } }, { tracking: 'off' }] as const)(
-  'whatever is written over its bookkeeping, a pool throws what is ours and touches nothing outside: %o',
+  'a buffer pool with overwritten bookkeeping throws only PinfoldErrors, and writes nothing outside: %o',
   { timeout: 120_000 },
   ({ tracking }) => {
     const memory = kept(openRegistrySync({ leaks: 'off' }))
@@ -64,7 +64,7 @@ test.for([{ tracking: 'all' }, { tracking: { oneIn: 3 } }, { tracking: 'off' }] 
         attempt(uses[random(uses.length)])
       }
       attempt(() => pool.close())
-      // A pool whose depot seems to be another's stays open: with nothing written there it closes.
+      // A pool whose depot seems to belong to another thread stays open. With zeros in the depot, it closes.
       words.fill(0, 16)
       pool.close()
     }

@@ -4,12 +4,12 @@ import { Child } from '../support/child-process.js'
 import { kept } from '../support/registries.js'
 import { descriptorPath } from '../support/shared-memory.js'
 
-// A pool between processes: the others have the memory by its descriptor.
+// A buffer pool between processes. The other processes open the memory by its descriptor.
 
 const kills = Number(process.env.PINFOLD_POOL_KILLS ?? 4)
 
 test.for(['off', 'all'] as const)(
-  'processes that are killed with SIGKILL in the midst of a call lose nothing of their caches; tracking: %s',
+  'processes that are killed with SIGKILL during a call lose no element of their caches; tracking: %s',
   {
     timeout: 600_000,
   },
@@ -44,7 +44,7 @@ test.for(['off', 'all'] as const)(
         all.add(index)
       }
       expect(all.size).toBeGreaterThanOrEqual(200 - 2 * inHands)
-      // What the dead had in their hands is given back for them.
+      // This process gives the elements back that the dead processes held.
       for (let index = 0; index < 200; index++) pool.put(index)
       expect(pool.available).toBe(200)
     }

@@ -5,10 +5,10 @@ import { depotWord } from '../../src/pool/layout.js'
 import { isAlive } from '../../src/threads/participants.js'
 import { kept } from '../support/registries.js'
 
-// Optimized code looks at the stack once for all that is inlined; before that, any call may be the last.
+// Optimized code checks the stack once for all inlined calls. Without optimization, any call may be the last.
 setFlagsFromString('--no-opt')
 
-test('a call that the end of the stack cuts short leaves the depot to other threads', () => {
+test('a call that fails for lack of stack leaves the depot to other threads', () => {
   const options = { elementSize: 64, count: 64, cache: 8 }
   const region = kept(openRegistrySync()).allocateSync('rx', { size: bufferPoolBytes(options), pages: 'base' })
   const { buffer, byteOffset } = region.view(0, 4096)
@@ -17,9 +17,9 @@ test('a call that the end of the stack cuts short leaves the depot to other thre
   const taken: number[] = []
   let cutShort = 0
   for (let round = 0; round < 40; round++) {
-    // Each round meets the end of the stack in another place.
+    // Each round reaches the end of the stack in another place of the code.
     const dig = (): void => {
-      // A magazine that is not full: it is poured into another.
+      // The magazine is not full, so the flush pours it into another.
       taken.push(pool.get())
       pool.flush()
       if (taken.length > 20) for (const index of taken.splice(0)) pool.put(index)

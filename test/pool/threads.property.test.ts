@@ -4,7 +4,7 @@ import { bufferPoolBytes, createBufferPool, openRegistrySync } from '../../src/i
 import { type Act, Dealt } from '../support/model-threads.js'
 import { kept } from '../support/registries.js'
 
-// A pool is a multiset, however many threads take from it and give to it.
+// A buffer pool is a multiset for any number of threads.
 
 const threadCount = 3
 const most = { elementSize: 64, count: 200, tracking: 'all' } as const
@@ -31,7 +31,7 @@ const run = fc.record({
   ),
 })
 
-test('whichever threads take and give, one after the other or all at once, each element is had once, and none is lost', async () => {
+test('no two threads hold an element, acting one after the other or all at once, and none is lost', async () => {
   const region = kept(openRegistrySync()).allocateSync('pool', { size: 8 * bufferPoolBytes(most), pages: 'base' })
   await using threads = await Dealt.start(region, threadCount)
   await fc.assert(
@@ -42,7 +42,7 @@ test('whichever threads take and give, one after the other or all at once, each 
       const taken = () => held.reduce((sum, { size }) => sum + size, 0)
       const isTaken = (index: number) => held.some((had) => had.has(index))
       try {
-        // First one after the other, so that it is known what each has to see.
+        // First the threads act one after the other, so that the model knows what each must see.
         for (const { thread, other, act } of acts) {
           const mine = held[thread] ?? new Set()
           const { got, put, handed, found, code } = await threads.act(thread, act)
@@ -62,12 +62,12 @@ test('whichever threads take and give, one after the other or all at once, each 
           for (const { available } of known) expect(available).toBe(count - taken())
           if (got === undefined) continue
           const wanted = wantedBy(act, cache)
-          // All or nothing; and nothing only when so many lie neither in this thread's cache nor in the depot.
+          // A call takes all or nothing. It takes nothing only if this thread's cache and the depot contain too few.
           expect([0, wanted]).toContain(got.length)
           const elsewhere = known.reduce((sum, { cached = 0 }, which) => sum + (which === thread ? 0 : cached), 0)
           if (got.length < wanted) expect(count - taken() - elsewhere - pool.stats().cached).toBeLessThan(wanted)
         }
-        // Then all of it again, and again, all at once.
+        // Then all threads at once repeat their acts several times.
         const together = held.map((_, thread) => {
           const mine = acts.filter(({ act, ...dealt }) => dealt.thread === thread && act.do !== 'hand')
           return threads.acts(

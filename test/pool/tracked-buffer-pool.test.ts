@@ -10,7 +10,7 @@ import {
 import { basePageSize } from '../../src/system/page-sizes.js'
 import { kept } from '../support/registries.js'
 
-// What another thread does in the midst of a call is done before one of the call's exchanges.
+// The tests imitate another thread that acts during a call: its act runs before one of the call's exchanges.
 const beforeExchange = vi.hoisted(() => vi.fn<(memory: unknown) => void>())
 vi.mock(import('../../src/builtins.js'), async (load) => {
   const builtins = await load()
@@ -35,7 +35,7 @@ function pool(options: Partial<BufferPoolOptions> & { count: number }): BufferPo
   return createBufferPool(memory.allocateSync('pool', { size, pages: 'base' }), wanted)
 }
 
-/** Everything that it gives, from the lowest number up. */
+/** Takes all elements of the pool, and sorts them. */
 function drained(from: BufferPool): number[] {
   const all: number[] = []
   for (let index = from.get(); index >= 0; index = from.get()) all.push(index)
@@ -44,7 +44,7 @@ function drained(from: BufferPool): number[] {
 
 const allOf = (count: number) => Array.from({ length: count }, (_, index) => index)
 
-describe('a pool that tracks', () => {
+describe('a buffer pool that tracks', () => {
   test.for([{ tracking: 'all' as const }, { tracking: { oneIn: 2 } }])(
     'refuses to take an element back twice, or to show a free one: %o',
     ({ tracking }) => {
@@ -67,7 +67,7 @@ describe('a pool that tracks', () => {
     },
   )
 
-  test('refuses a span that has an element twice, and keeps all of it', () => {
+  test('refuses a span that contains an element twice, and takes none of it', () => {
     const from = pool({ count: 100, tracking: 'all' })
     const [one, other] = [from.get(), from.get()]
     from.spans.set([one, other, one], from.room(3))
@@ -82,7 +82,7 @@ describe('a pool that tracks', () => {
     const from = pool({ count: 4, tracking: 'all' })
     const index = from.get()
     let joined = 0
-    // What a thread does that gets the line of who had taken the element: it says that that one is gone.
+    // A thread that gets the line of the element's former holder marks this holder as gone.
     beforeExchange.mockImplementation((states) => {
       if (states instanceof Uint8Array && joined++ === 0) Atomics.store(states, index, 0x7f)
     })
@@ -96,7 +96,7 @@ describe('a pool that tracks', () => {
     expect(from.available).toBe(4)
   })
 
-  test('names both stacks', () => {
+  test('names the stacks of both calls', () => {
     const from = pool({ count: 100, tracking: 'all' })
     const index = from.get()
     function givesBack() {
@@ -109,7 +109,7 @@ describe('a pool that tracks', () => {
     expect(givesBackAgain).toThrow(/is free\n {2}it was put back\n.*givesBack [\s\S]*and now\n.*givesBackAgain /)
   })
 
-  test('notices what was written after it was put back', () => {
+  test('notices a write to an element after it was put back', () => {
     const from = pool({ count: 1, tracking: 'all' })
     const index = from.get()
     const bytes = from.view(index)

@@ -33,7 +33,7 @@ const slice = region.slice(0, size / 2)
 const hold = region.hold('the test')
 const translation = region.translate()
 const ofProcess = pinfold.translateProcess(process.pid, region.address, size)
-/** Where page frames are hidden, page flags without any: their ways in are known then, but not tried. */
+/** If page frames are hidden, these are empty page flags: their entry points are listed, but not tried. */
 const pageFlags = [translation, ofProcess].map(
   (seen): PageFlags => (whyNotPhysical === undefined ? seen.pageFlags : Object.create(PageFlags.prototype)),
 )
@@ -287,9 +287,9 @@ const doors: readonly Door[] = [
   ]),
 ]
 
-/** Exports that take nothing from the caller, so that nothing can be wrong. */
+/** Exports without arguments. */
 const takesNothing = ['hugetlbPageSizes', 'numaNodes', 'openLoans', 'readPools', 'repairLoans', 'transparentPageSize']
-/** Methods of which the same is true. */
+/** Methods without arguments. */
 const silentMethods = [
   'MemoryRegistry.list',
   'MemoryRegistry.stats',
@@ -307,13 +307,13 @@ const silentMethods = [
   'ProcessTranslation.pages',
   'ProcessTranslation.runs',
 ]
-/** Exports that are no functions, but for the class of what is thrown. */
+/** Exports that are not functions of an entry point: constants, and the class of errors. */
 const constants = ['basePageSize', 'registryChannels', 'sendFlags', 'PinfoldError']
-/** The ways into rings and pools: test/pool/bad-input.test.ts has their cases. */
+/** The entry points of rings and buffer pools. test/pool/bad-input.test.ts contains their cases. */
 const ofPools = ['ringBytes', 'createRing', 'attachRing', 'bufferPoolBytes', 'createBufferPool', 'attachBufferPool']
-/** The ways into packets: test/packet/bad-input.test.ts has their cases. */
+/** The entry points of packets. test/packet/bad-input.test.ts contains their cases. */
 const ofPackets = ['packetsBytes', 'createPackets', 'attachPackets']
-/** The ways in of RDMA devices: test/rdma/bad-input.test.ts has their cases. */
+/** The entry points of RDMA devices. test/rdma/bad-input.test.ts contains their cases. */
 const ofDevices = [
   'Completions',
   'explainStatus',
@@ -339,8 +339,8 @@ describe('bad input is refused with a typed error that names it, and changes not
   })
 })
 
-test('what takes all memory, or seconds, to copy or to print is refused before that', () => {
-  // Killed when it takes minutes, as each of them did; a heap of this size is full before that.
+test('input that takes all memory or seconds to copy or to print is refused before that', () => {
+  // Each input once took minutes. The program is killed after that time, or when it has filled this small heap.
   const { stdout, stderr, status } = spawnSync(
     process.execPath,
     ['--max-old-space-size=512', compiled('excessive-input.ts')],
@@ -352,7 +352,7 @@ test('what takes all memory, or seconds, to copy or to print is refused before t
   expect(answers.filter((answer) => !/ ERR_(INVALID_ARGUMENT|OUT_OF_RANGE)$/.test(answer))).toEqual([])
 }, 150_000)
 
-describe('every way in has cases here:', () => {
+describe('every entry point has cases here:', () => {
   const known = new Set(doors.map(keyOf))
 
   test.each(Object.entries(pinfold))('%s', (name, exported) => {
@@ -362,7 +362,7 @@ describe('every way in has cases here:', () => {
   })
 
   const objects = [memory, region, slice, hold, heap, translation, ofProcess, ...pageFlags.slice(1)]
-  // Those of RDMA have theirs in test/rdma/bad-input.test.ts.
+  // test/rdma/bad-input.test.ts contains the cases of RDMA.
   const elsewhere = /^MemoryRegistry\.(register|registerSync|registrations)$/
   test.each(objects.flatMap((object) => methodsOf(object)))('%s', (key, method) => {
     if (known.has(key) || elsewhere.test(key)) return

@@ -6,7 +6,7 @@ import { Program, root } from '../support/child-process.js'
 import { needs, whyNotBuilt } from '../support/requirements.js'
 import { good } from '../support/run-program.js'
 
-// Deno frees what an addon keeps for a thread before it finalizes that thread's ArrayBuffers, where Node does it after.
+// At the end of a thread, Deno frees an addon's data before it finalizes the thread's ArrayBuffers, and Node after it.
 
 const deno = `${root}.ci/nodes/node_modules/deno-${process.arch}/deno`
 const whyNoDeno = existsSync(deno) ? undefined : 'no Deno in .ci/nodes: bash .ci/setup platforms'

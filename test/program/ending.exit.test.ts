@@ -1,21 +1,21 @@
 import { describe, expect, test } from 'vitest'
 import { good, start } from '../support/run-program.js'
 
-// However a process ends, the kernel takes its regions back. What must not happen on the way is a crash, or an end that
-// waits for gigabytes; here with threads and garbage in the way.
+// However a process ends, the kernel takes its regions back. The end must not crash, and must not wait for gigabytes.
+// These programs end with threads and garbage.
 
 describe('a process with open regions ends', () => {
   test.each([
-    ['by process.exit in an exit listener, after one that uses them', 'exit-listener', 4],
+    ['by process.exit in an exit listener, after a listener that uses them', 'exit-listener', 4],
     ['under a worker that goes on writing to them', 'exit-under-worker', 3],
-    ['with finalizers of its own on their views, and garbage left', 'garbage', 0],
+    ['with finalizers of its own on their views, and with garbage', 'garbage', 0],
   ])('%s', async (_, way, code) => {
     await using program = await start('ending.ts', way)
     expect(await program.ended).toEqual({ ...good, code })
   })
 })
 
-test('a process exits long before the gigabytes are there that a worker waits for in allocateSync', async () => {
+test('a process exits at once while a worker waits in allocateSync for gigabytes', async () => {
   await using program = await start('ending.ts', 'exit-worker-populating')
   const whole = Number(await program.line())
   expect(await program.line()).toBe('ending')

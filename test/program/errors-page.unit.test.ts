@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 
-/** All codes of the type ErrorCode, which leaves nothing behind at run time: hence from its text. */
+/** All codes of the type ErrorCode. The type does not exist at run time, so the codes are read from its text. */
 const codes = [...readFileSync('src/errors.ts', 'utf8').matchAll(/^ {2}\| '(ERR_\w+)'/gm)].map(([, code]) => code)
 
 const page = readFileSync('docs/errors.md', 'utf8')
 const sections = [...page.matchAll(/^## (ERR_\w+)\n(.*?)(?=^## )/gms)].map(([, code, text]) => ({ code, text }))
 
 describe('the page of errors', () => {
-  test('has a section for each code, in alphabetical order, and no other', () => {
+  test('contains a section for each code, in alphabetical order, and no other section', () => {
     expect(codes.length).toBeGreaterThan(60)
     expect(sections.map(({ code }) => code)).toEqual(codes.toSorted())
   })

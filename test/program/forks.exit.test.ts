@@ -9,12 +9,12 @@ const report = z.object({ written: z.number(), moved: z.record(z.string(), z.num
 
 beforeEach((context) => needs(context, whyNotPhysical, whyNotPages(8)))
 
-/** Pages that the kernel has migrated since the boot, for its own reasons (compaction, while others raise a pool). */
+/** Pages that the kernel has migrated since boot, for example to compact memory when another process raises a pool. */
 function migrations(): number {
   return Number(/^pgmigrate_success (\d+)$/m.exec(readFileSync('/proc/vmstat', 'latin1'))?.[1] ?? 0)
 }
 
-/** What 100 forks did to the pages; done again, a few times at most, when the kernel migrated any page meanwhile. */
+/** The report of 100 forks. They are repeated, a few times at most, if the kernel migrated any page meanwhile. */
 async function forked(): Promise<z.infer<typeof report>> {
   for (let tries = 1; ; tries++) {
     const before = migrations()

@@ -5,9 +5,9 @@ import { root } from '../support/child-process.js'
 import { examplesOf } from '../support/guide-examples.js'
 import { needs, whyNotBuilt, whyNotPhysical } from '../support/requirements.js'
 
-// Every TypeScript example of the guides and the README runs as it stands, on this machine's real memory.
+// Every TypeScript example of the guides and the README runs unchanged, on this machine's real memory.
 
-// Inside the package, so that 'pinfold' resolves to it as it would for whoever has installed it.
+// The folder lies inside the package, so that 'pinfold' resolves to it, as in a program that has installed it.
 const scratch = `${root}build/guides-${process.pid}`
 
 mkdirSync(scratch, { recursive: true })
@@ -21,7 +21,7 @@ const guides = ['README.md', ...readdirSync(`${root}docs`).map((name) => `docs/$
 describe.each(guides)('$guide', ({ guide, examples }) => {
   beforeEach((context) => needs(context, whyNotBuilt, whyNotPhysical))
 
-  test.each(examples)('its example at line $line runs', ({ line, code }) => {
+  test.each(examples)('contains an example at line $line that runs', ({ line, code }) => {
     const file = `${scratch}/${guide.replaceAll('/', '-')}-${line}.ts`
     writeFileSync(file, code)
     const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', file], { cwd: root, encoding: 'utf8' })

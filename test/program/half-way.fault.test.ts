@@ -10,8 +10,8 @@ import { mountHugetlbfs, pageSize } from '../support/hugepage-pools.js'
 import { world } from '../support/process-state.js'
 import { whyNotPools } from '../support/requirements.js'
 
-// A cgroup that allows so many pages and no more makes the kernel refuse in the middle of populating, when the pages
-// before are there already; and it counts what this process has, whatever others do to the pool meanwhile.
+// The limit of a cgroup makes the kernel refuse in the middle of populating, after it has made the first pages. The
+// cgroup also counts the pages of this process alone, so other processes may use the pool meanwhile.
 
 const pages = formatSize(pageSize)
 const allowed = 5
@@ -36,13 +36,13 @@ function fileOf(what: 'limit' | 'usage'): string {
   return what === 'limit' ? `${prefix}.max` : `${prefix}.current`
 }
 
-/** Pages that this process has, as the kernel counts them for the cgroup. */
+/** The hugepages of this process, as the kernel counts them for the cgroup. */
 function pagesInUse(): number {
   return Number(readFileSync(`${cgroup.directory}/${fileOf('usage')}`, 'latin1')) / pageSize
 }
 
 describe('an allocation that is refused half-way', () => {
-  test.each(names)('gives back the pages that it had (%s)', async (backing) => {
+  test.each(names)('returns its first pages (%s)', async (backing) => {
     using memory = openRegistrySync({ budget: { total: '1GiB', perPageSize: { [pages]: '1GiB' } } })
     const before = world(memory)
     const options = { size: (allowed + 1) * pageSize, pages, backing, threads: 2 }
@@ -54,14 +54,14 @@ describe('an allocation that is refused half-way', () => {
     }
     expect(world(memory)).toEqual(before)
 
-    // What it had half-way can now be had in earnest.
+    // The pages that it had half-way can be allocated now.
     const region = memory.allocateSync('rx', { ...options, size: allowed * pageSize })
     expect(pagesInUse()).toBe(allowed)
     region.close()
     expect(pagesInUse()).toBe(0)
   })
 
-  test('leaves no file, not even one that was to be kept', (context) => {
+  test('leaves no file, not even a file to keep', (context) => {
     const mount = mountHugetlbfs(context, pageSize)
     using memory = openRegistrySync()
     for (const keep of [false, true]) {
@@ -101,7 +101,7 @@ describe('a registry whose third region is refused half-way', () => {
     expect([pagesInUse(), world(other)]).toEqual([0, before])
   })
 
-  test('when several are made at once, keeps those that were had, and what they cost', async () => {
+  test('keeps the regions that were made, and their part of the budget, if several are made at once', async () => {
     using memory = openRegistrySync({ budget: '1GiB' })
     const tries = ['one', 'two', 'three', 'four'].map((name) => memory.allocate(name, two))
     const outcomes = await Promise.allSettled(tries)
@@ -110,7 +110,7 @@ describe('a registry whose third region is refused half-way', () => {
       if (outcome.status === 'rejected')
         expect(outcome.reason).toMatchObject({ code: /ERR_(CGROUP_LIMIT|HUGEPAGES_SHORT)/ })
     }
-    // Two that populate at the same time can be in each other's way, so that both are refused.
+    // Two allocations that populate at the same time may each make the other fail.
     expect(made).toBeGreaterThanOrEqual(1)
     expect(made).toBeLessThanOrEqual(2)
     expect(pagesInUse()).toBe(2 * made)

@@ -2,12 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { Program, root } from '../support/child-process.js'
 
-/** Milliseconds after which what takes a tenth of a second, or one, is what does not end. */
+/** Milliseconds after which a call counts as endless. Calls take a tenth of a second, or a second. */
 const tooLong = 60_000
 
 test.for([
   ['replaces builtin functions, one after the other', 'replaced-builtins.mjs', 300],
-  ['changes and calls everything that it reaches of public objects', 'reached.mjs', 300],
+  ['changes and calls everything that it reaches from public objects', 'reached.mjs', 300],
 ] as const)('a program that %s neither hangs nor crashes', { timeout: 900_000 }, async ([, script, least]) => {
   await using child = new Program([process.execPath, `${root}test/support/programs/${script}`])
   let changes = 0

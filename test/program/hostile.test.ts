@@ -4,7 +4,7 @@ import { attachRegion, openRegistry, openRegistrySync, PinfoldError, registryCha
 import { Child } from '../support/child-process.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 
-// Programs that are wrong in ways that a type cannot forbid. Each of these once crashed, hung or left something behind.
+// Programs that are wrong in ways that a type cannot forbid. Each of them once crashed, hung or left something behind.
 
 const base = { size: '1MiB', pages: 'base' } as const
 const memory = openRegistrySync()
@@ -36,14 +36,14 @@ describe('a region’s bytes where options are expected are refused at once:', (
   })
 })
 
-test('more runs than a heap has place for are refused before they are made', () => {
+test('more runs than V8’s heap has room for are refused before they are made', () => {
   const where = memory.allocateSync('cut', { size: '64MiB', pages: 'base' }).translate()
   expect(() => where.runs({ maxLength: 1 })).toThrowCode(
     process.getuid?.() === 0 ? 'ERR_OUT_OF_RANGE' : 'ERR_PFN_HIDDEN',
   )
 })
 
-test('an AbortSignal whose own methods throw stops nothing, and holds nothing up', async () => {
+test('an AbortSignal whose own methods throw stops no call, and delays none', async () => {
   const thrower = () => {
     throw new Error('forged')
   }
@@ -63,22 +63,22 @@ test('an AbortSignal whose own methods throw stops nothing, and holds nothing up
   expect(registry.stats()).toMatchObject({ pending: 0, regions: 0 })
 })
 
-/** Calls `attempt` with the stack used up, and again and again with a little more of it. */
+/** Calls `attempt` with no stack left, and then again and again with a little more stack. */
 function withLittleStack(attempt: () => void): void {
   let attempts = 0
   const dive = () => {
     try {
       dive()
     } catch {
-      // the way back begins
+      // the stack is used up
     }
     if (attempts++ < 1500) attempt()
   }
   dive()
 }
 
-describe('with the stack used up', () => {
-  test('a close that was cut short is finished by the next', () => {
+describe('with a stack that is used up', () => {
+  test('a close that failed half-way is completed by the next close', () => {
     using registry = openRegistrySync({ budget: '1GiB', regions: { one: base } })
     const { one } = registry.regions
     const where = one.translate()
@@ -93,7 +93,7 @@ describe('with the stack used up', () => {
     expect(registry.stats()).toMatchObject({ regions: 0, budget: { total: { used: 0 } } })
   })
 
-  test('an allocation leaves nothing that nobody owns', async () => {
+  test('an allocation leaves no memory without an owner', async () => {
     const registry = openRegistrySync()
     const made: Promise<unknown>[] = []
     let count = 0
@@ -111,14 +111,14 @@ describe('with the stack used up', () => {
   })
 })
 
-describe('a subscriber that is told of a close', () => {
+describe('a subscriber to the closing of regions', () => {
   const heard: unknown[] = []
   let onClose = () => {}
   const listener = () => onClose()
 
   afterEach(() => unsubscribe(registryChannels.close, listener))
 
-  test('cannot hold what is about to be closed too', () => {
+  test('cannot hold another region that is about to be closed', () => {
     subscribe(registryChannels.close, listener)
     const registry = openRegistrySync({ regions: { one: base, two: base } })
     onClose = () => {
@@ -134,7 +134,7 @@ describe('a subscriber that is told of a close', () => {
     expect(registry.list()).toEqual([])
   })
 
-  test('finds no address of it any more, and its budget given back', () => {
+  test('finds no address of the region, and its budget released', () => {
     subscribe(registryChannels.close, listener)
     using registry = openRegistrySync({ budget: '1MiB', regions: { one: base } })
     const where = registry.regions.one.translate()
@@ -148,7 +148,7 @@ describe('a subscriber that is told of a close', () => {
 })
 
 test.each([() => ({}), () => undefined, () => Promise.reject, new Proxy(() => '', { apply: () => Symbol('stack') })])(
-  'an Error.prepareStackTrace of the program’s own (%#) does no harm',
+  'an Error.prepareStackTrace of the program (%#) does no harm',
   (prepare) => {
     const before = Error.prepareStackTrace
     Error.prepareStackTrace = prepare
@@ -175,7 +175,7 @@ test.each([
     0,
   ],
   ['exits under a lock', 'waiting', 5],
-])('a program that %s goes on', async (way, told, code) => {
+])('a hostile program leaves its process intact: %s', async (way, told, code) => {
   await using child = new Child('hostile.ts', [way], ['prlimit', '--nofile=1000'])
   const line = JSON.parse(await child.line())
   if (typeof told === 'string') expect(line).toBe(told)

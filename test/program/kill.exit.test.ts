@@ -4,12 +4,13 @@ import { needs, whyNotPages } from '../support/requirements.js'
 import { pageSize, poolAsItIs, program, statusBytes } from '../support/returned-pages.js'
 
 const pages = 48
-/** How many children start ahead, so that their start-up does not add up. They take no page until they are told to. */
+/** The number of children that start ahead, to save time. They take no page until they are told to. */
 const ahead = 3
 
 /**
- * When to kill, told from the kernel's own count of the child's hugepages: `now` at this reading, after `most` were seen.
- * Reading it takes some microseconds, and populating a page some 80, so a kill falls where it is meant to, about.
+ * The moments of a kill, recognized by the kernel's count of the child's hugepages: `now` at this reading, and `most`
+ * so far. A reading takes some microseconds, and populating a page about 80, so a kill hits the right page or a near
+ * one.
  */
 const phases: readonly (readonly [string, (now: number, most: number) => boolean])[] = [
   ['before the first page', () => true],
@@ -26,7 +27,7 @@ const kills = Array.from({ length: 100 }, (_, number) => ({
 
 beforeEach((context) => needs(context, whyNotPages(pages)))
 
-/** Waits without giving way to anything else; returns how many pages the child had last, as far as is known. */
+/** Waits in a busy loop, and kills the child. Returns the last known number of its pages. */
 function killWhen(child: Program, isTime: (now: number, most: number) => boolean): number {
   const deadline = performance.now() + 10_000
   for (let most = 0; performance.now() < deadline; ) {
@@ -59,7 +60,7 @@ test('kill -9 in any phase of an allocation leaves nothing, 100 times', { timeou
   } finally {
     for (const child of started) await child[Symbol.asyncDispose]()
   }
-  // Not all of them at the same page after all.
+  // The kills must have hit different pages.
   expect(killedAt).toContain(0)
   expect(killedAt).toContain(pages)
   expect(killedAt.size).toBeGreaterThan(4)

@@ -4,16 +4,16 @@ import { Program } from '../support/child-process.js'
 import { compiled } from '../support/compiled-program.js'
 import { good, run } from '../support/run-program.js'
 
-// What a process can have of mappings and descriptors, it shares with the runtime.
+// Regions share the mappings and descriptors of a process with the runtime.
 
 const most = Number(readFileSync('/proc/sys/vm/max_map_count', 'latin1'))
 
-test('regions leave mappings to the runtime, which aborts when it gets none', async ({ skip }) => {
+test('regions leave mappings to the runtime, which would abort without them', async ({ skip }) => {
   if (most > 2 ** 17) skip(`needs a vm.max_map_count that a test can use up, not ${most}`)
   expect(await run('limits.ts', 'anonymous', 'vm.max_map_count')).toEqual(good)
 })
 
-test('a process without a descriptor left is told so, and goes on', async () => {
+test('a process without a free descriptor gets an error that says so, and goes on', async () => {
   const fixture = compiled('limits.ts')
   await using program = new Program([
     'prlimit',

@@ -9,8 +9,8 @@ import { refusalReasons } from '../../src/rdma/contract/refusal-reasons.js'
 import * as layout from '../../src/rdma/contract/work-layout.js'
 import * as words from '../../src/rdma/verbs/attribute-words.js'
 
-// Numbers that stand in TypeScript and in C++. Both sides have the same names, so a number that changed and a name that is
-// missing on one side both fail here.
+// Numbers that are written in TypeScript and in C++. Both sides use the same names, so a changed number fails here, and
+// so does a name that is missing on one side.
 
 type Numbers = Readonly<Record<string, number>>
 
@@ -21,7 +21,7 @@ function source(file: string): string {
   )
 }
 
-/** The text between the braces that follow `head`, which stands there once. */
+/** The text between the braces that follow `head`, which must occur once. */
 function bodyOf(file: string, head: string): string {
   const [, body, ...more] = source(file).split(`${head} {`)
   if (body === undefined || more.length > 0) throw new Error(`native/${file} does not have '${head}' once`)
@@ -31,7 +31,7 @@ function bodyOf(file: string, head: string): string {
 const lowerFirst = (name: string) => name.charAt(0).toLowerCase() + name.slice(1)
 const camelCase = (spaced: string) => spaced.replace(/ (\w)/g, (_, letter: string) => letter.toUpperCase())
 
-/** The members of an `enum class`, in their order: `MemoryWindow = 3`, or `MemoryWindow` for one more than that before. */
+/** The members of an `enum class`, in their order. A member without a number is one more than the member before. */
 function enumOf(file: string, name: string): Numbers {
   const members: Record<string, number> = {}
   let next = 0
@@ -45,7 +45,7 @@ function enumOf(file: string, name: string): Numbers {
   return members
 }
 
-/** The constants `k…` that have a plain value: in a namespace of a file, or in all of it. */
+/** The constants `k…` with a plain value, in a namespace of a file or in the whole file. */
 function constantsOf(file: string, namespace?: string): Numbers {
   const text = namespace === undefined ? source(file) : bodyOf(file, `namespace ${namespace}`)
   const found = [...text.matchAll(/^constexpr [\w:]+ k(\w+) = ([^;]+);$/gm)]
@@ -53,7 +53,7 @@ function constantsOf(file: string, namespace?: string): Numbers {
   return Object.fromEntries(known.filter((entry): entry is readonly [string, number] => entry[1] !== undefined))
 }
 
-/** Of `3`, `3U`, `std::size_t{4} << 30` and `-0x1p60`; undefined for an expression of other constants. */
+/** The value of `3`, `3U`, `std::size_t{4} << 30` or `-0x1p60`; undefined for an expression of other constants. */
 function numberOf(expression: string): number | undefined {
   const whole = /^(?:std::\w+\{)?(-?\d+)U?\}?(?: << (\d+)U?)?$/.exec(expression)
   if (whole !== null) return Number(whole[1]) * 2 ** Number(whole[2] ?? 0)
@@ -61,7 +61,7 @@ function numberOf(expression: string): number | undefined {
   return power === null ? undefined : Number(`${power[1]}${power[2]}`) * 2 ** Number(power[3])
 }
 
-/** Only the numbers of that many names of a file that has others, too. */
+/** The numbers with these names, out of a file that contains others, too. */
 function pick(numbers: Numbers, names: readonly string[]): Numbers {
   return Object.fromEntries(Object.entries(numbers).filter(([name]) => names.includes(name)))
 }
@@ -107,7 +107,7 @@ const sameNumbers: readonly (readonly [string, Numbers, () => Numbers])[] = [
   ['kinds of events', eventKind, () => enumOf('verbs/event_thread.h', 'EventKind')],
   ['words of keys', { keyWords }, () => pick(constantsOf('addon/verbs_arguments.h'), ['keyWords'])],
   [
-    'the type of a GID that is not known',
+    'the unknown type of a GID',
     { unknownGidType },
     () => pick(constantsOf('addon/verbs_device_binding.cc'), ['unknownGidType']),
   ],
@@ -120,19 +120,19 @@ function numbersOf(module: Readonly<Record<string, unknown>>): Numbers {
   )
 }
 
-describe('the native part has the numbers of TypeScript', () => {
+describe('the native part and TypeScript use the same numbers:', () => {
   test.each(sameNumbers)('%s', (_, expected, native) => {
     expect(native()).toEqual(expected)
   })
 
-  test('kinds of objects: it closes them in the same order', () => {
-    // An implicit registration is a Registration there, and the device is the context itself.
+  test('kinds of objects, in the order of closing', () => {
+    // In the native part, an implicit registration is a Registration, and the device is the context itself.
     const kinds = closingOrder.filter((kind) => kind !== 'implicit registration' && kind !== 'device').map(camelCase)
     expect(Object.keys(enumOf('verbs/object.h', 'Kind'))).toEqual(kinds)
     expect(pick(constantsOf('verbs/object.h'), ['kinds'])).toEqual({ kinds: kinds.length })
   })
 
-  test('the native part leaves the alignment of an atomic to the driver', () => {
+  test('no native reason for a misaligned atomic, since the driver checks this', () => {
     expect(Object.values(nativeReasons)).not.toContain(misalignedAtomic)
   })
 })

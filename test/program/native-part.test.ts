@@ -10,7 +10,7 @@ const library = join(root, 'dist/index.js')
 
 beforeEach((context) => needs(context, whyNotBuilt))
 
-/** A package of its own with our library and no addon. */
+/** A package that contains the library and no addon. */
 function packageWithoutAddon(): string {
   const folder = mkdtempSync(join(tmpdir(), 'pinfold-without-addon-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
@@ -20,7 +20,7 @@ function packageWithoutAddon(): string {
   return folder
 }
 
-/** The error that importing the library there ends with. */
+/** The error of importing the library in this folder; empty if there is none. */
 function importIn(folder: string): unknown {
   const program = `
     import('./dist/index.js').then(
@@ -34,7 +34,7 @@ function importIn(folder: string): unknown {
   return JSON.parse(stdout)
 }
 
-test('without a native part the library names every place it looked in, and remedies', () => {
+test('without a native part the library names every place where it looked, and remedies', () => {
   const folder = packageWithoutAddon()
   const platform = `${process.platform}-${process.arch}`
   const message = [
@@ -52,7 +52,7 @@ test('without a native part the library names every place it looked in, and reme
   expect(importIn(folder)).toMatchObject({ hint: 'npm run build', message: expect.stringContaining('npm run build') })
 })
 
-test('a native part that does not load gives way to the next one', () => {
+test('if a native part does not load, the library tries the next one', () => {
   const folder = packageWithoutAddon()
   const broken = join(folder, 'build/Release')
   mkdirSync(broken, { recursive: true })

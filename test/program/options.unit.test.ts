@@ -25,7 +25,7 @@ describe('the refusal of a wrong option', () => {
     [{ nodes: [0, 1.5] }, 'nodes.1: expected int, received 1.5 of type number'],
     [{ signal: new EventTarget() }, 'signal: expected an AbortSignal, received a value of type object'],
     [{ sizes: 1 }, 'sizes: there is no such option, received 1 of type number'],
-  ])('of %o names it, what is expected and what came, once', (given, message) => {
+  ])('of %o names the option, the expected value and the received value, once', (given, message) => {
     expect(() => checked('allocate', schema, given)).toThrowCode('ERR_INVALID_ARGUMENT', {
       message: `allocate: ${message}`,
     })
@@ -50,7 +50,7 @@ test.each([
   [10, 1, 'length'],
   [0, -1, 'length'],
   [0, Number.NaN, 'length'],
-])('%d and %d are none, and the error names the value', (offset, length, wrong) => {
+])('%d and %d are not a range of 10, and the error names the wrong value', (offset, length, wrong) => {
   expect(() => checkRange('view', offset, length, 10)).toThrowCode('ERR_OUT_OF_RANGE', {
     values: { [wrong]: wrong === 'offset' ? offset : length },
   })

@@ -42,7 +42,7 @@ describe('a process that ends while gigabytes are being populated', () => {
     if (freemem() < 2 * size) skip('needs 6 GiB of free memory')
   })
 
-  /** How it ended, how long after it had begun to, and how much it had populated at most. */
+  /** The end of the child, its duration since the child began to exit, and the most bytes that it had populated. */
   async function endOf(child: Program): Promise<End & { milliseconds: number; populated: number }> {
     expect(await child.line()).toBe('exiting')
     const start = performance.now()
@@ -61,7 +61,7 @@ describe('a process that ends while gigabytes are being populated', () => {
   test.each([
     ['process.exit', 'exit while populating', 7],
     ['an uncaught exception', 'throw while populating', 1],
-  ])('does not wait for the rest (%s)', async (_, way, code) => {
+  ])('does not wait for the rest of the pages (%s)', async (_, way, code) => {
     await using child = new Program(program('open-regions.mjs', [way, size]))
     const end = await endOf(child)
     expect(end).toMatchObject({ code, signal: null })
@@ -70,7 +70,7 @@ describe('a process that ends while gigabytes are being populated', () => {
     await poolIsBack()
   })
 
-  test('ends by itself when all that it waited for was cancelled', async () => {
+  test('ends by itself when its only allocation was cancelled', async () => {
     await using child = new Program(program('open-regions.mjs', ['end after cancelling', size]))
     const end = await endOf(child)
     expect(await child.line()).toBe('AbortError')

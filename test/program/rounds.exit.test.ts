@@ -20,7 +20,7 @@ const report = z.object({
   stats: z.object({ regions: z.number() }),
 })
 
-// With room for 1 MiB of young objects, V8's heap is soon as large as it gets; else it grows by steps for minutes.
+// With room for 1 MiB of young objects, V8's heap soon reaches its full size. Otherwise it grows in steps for minutes.
 const flags = ['--expose-gc', '--max-semi-space-size=1']
 
 async function reportOf(how: string, rounds: number, pages: string) {
@@ -31,7 +31,7 @@ async function reportOf(how: string, rounds: number, pages: string) {
 }
 
 const pages = whyNotPages(1) === undefined ? '2MiB' : 'base'
-// V8's heap breathes by some MiB and some mappings, and so do malloc's arenas.
+// V8's heap and malloc's arenas grow and shrink by some MiB and some mappings.
 const breath = 16 * MiB
 
 test(`10,000 rounds of allocate and close grow nothing (${pages})`, async () => {
@@ -56,7 +56,7 @@ test(`100,000 rounds of allocateSync, view and close in one tick stay below vm.m
   )
   const limit = Number(readFileSync('/proc/sys/vm/max_map_count', 'latin1'))
   expect(most).toBeLessThan(limit / 8)
-  // No finalizer could run: every range was still kept for its view, unless the engine collected in between.
+  // No finalizer could run, so every range was still kept for its view, unless the engine collected in between.
   expect(atOnce.table.live).toBe(0)
   expect(after.table).toEqual({ live: 0, closed: 0, buffers: 0 })
   expect(after.mappings).toBeLessThan(before.mappings + 100)

@@ -14,7 +14,7 @@ describe('a size', () => {
     ['2MB', 2_000_000],
     ['2kB', 2000],
     [4096, 4096],
-  ])('%j is as many bytes as on the command line', (size, bytes) => {
+  ])('%j is the same number of bytes as on the command line', (size, bytes) => {
     expect(parseSize(size)).toBe(bytes)
   })
 

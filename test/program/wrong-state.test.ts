@@ -23,7 +23,7 @@ describe('a handle is refused, and attaches nothing,', () => {
   test.each([
     ['of a region that is closed in every thread', lateHandle, /keep the region open/],
     ['of another process', { ...handle, process: (handle.process + 1) % 2 ** 53 }, /backing: { file }/],
-    ['of a region that never was', { ...handle, region: 2 ** 52 }, /keep the region open/],
+    ['of a region that never existed', { ...handle, region: 2 ** 52 }, /keep the region open/],
     ['that names another region', { ...handle, name: 'tx' }, /as region.handle gave it/],
     ['of another size', { ...handle, size: handle.size * 2 }, /as region.handle gave it/],
   ])('%s', (_, foreign, hint) => {
@@ -64,7 +64,7 @@ describe('a closed region', () => {
     )
   })
 
-  test('still tells what it was, and closes no second time', async () => {
+  test('still shows its properties, and may be closed again', async () => {
     expect(closed).toMatchObject({ name: 'closed', size, pages: 'base', passedOver: [], closed: true })
     closed.close()
     await closed.closeWhenReleased()
@@ -79,7 +79,7 @@ describe('a closed region', () => {
   })
 })
 
-describe('called on another receiver', () => {
+describe('on another receiver', () => {
   const strangers = [undefined, null, 7, {}, new Map(), Object.create(Object.getPrototypeOf(region))]
   const objects = [memory, region, slice, hold, translation]
   test.each(objects.flatMap((object) => methodsOf(object)))('%s throws, and changes nothing', async (_, method) => {

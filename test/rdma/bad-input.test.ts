@@ -39,7 +39,7 @@ afterAll(() => {
   memory.close()
 })
 
-/** Methods that take nothing from the caller. */
+/** Methods without arguments. */
 const silent = [
   'Device.query',
   'Device.createDomain',
@@ -54,11 +54,11 @@ const silent = [
   'ReceiveBatch.clear',
   'ReceiveBatch.post',
 ]
-/** Methods of the house's own rooms, and those whose index is below what was polled. */
+/** Methods that only pinfold calls, and methods of Completions, whose index must be below the polled count. */
 const internal =
   /\.(requireOpen|onClose|underWay|ownChannel|stayAlive|notified|overran|warnIfTooSmall|unbind|forget|requireSending|requireReceiving|postReceives|posted|keyAfter|addUnderstood|exchangeParent|leaveParents|destroy)$|^Completions\./
 
-/** All that stands on the device, and how the queue pairs are. */
+/** All objects of the device, and the state of the queue pairs. */
 function rdmaWorld(of: Device) {
   const below = (object: DeviceObject): string[] => object.children.flatMap((child) => [child.label, ...below(child)])
   const pairs = [queuePair, fresh, freshDatagrams, datagrams].map((pair) => ({
@@ -81,7 +81,7 @@ describe('bad input is refused with a typed error that names it, and changes not
   })
 })
 
-describe('every way in has cases here:', () => {
+describe('every entry point has cases here:', () => {
   const known = new Set(doors.map(keyOf))
   const objects = [device, domain, channel, queue, shared, queuePair, registration, slice, remote, remoteSlice, window]
   const others = [addressHandle, deviceMemory, implicit, queuePair.sends, queuePair.receives, completions]
@@ -93,7 +93,7 @@ describe('every way in has cases here:', () => {
   })
 })
 
-test('an object of a class that its constructor has not made is refused', () => {
+test('an object with the prototype of a class that its constructor has not made is refused', () => {
   const forged = [CompletionQueue, Registration, MemoryWindow].map(({ prototype }) => Object.create(prototype))
   const [queueLike, registrationLike, windowLike] = forged
   const refused = { code: 'ERR_INVALID_ARGUMENT' }
@@ -102,7 +102,7 @@ test('an object of a class that its constructor has not made is refused', () => 
   expect(() => queuePair.post({ operation: 'bind', window: windowLike })).toThrow(expect.objectContaining(refused))
 })
 
-test('a slice that was made beyond its registration reaches no byte there', async () => {
+test('a slice beyond its registration reaches no byte there', async () => {
   const before = Uint8Array.from(region.bytes)
   const own = memory.registerSync(region.slice(4096, 4096), domain, ['localWrite'])
   const pair = domain.createQueuePair({ sendQueue: device.createCompletionQueue({ entries: 128 }) })

@@ -5,7 +5,7 @@ import { accessFlags } from '../../src/rdma/contract/access-flags.js'
 import { callsOf } from '../../src/rdma/device-object.js'
 import { rdmaObjects } from '../support/rdma-objects.js'
 
-// Words of a caller's that say something else each time they are read, or do something meanwhile.
+// Arguments that change each time they are read, or that act while they are read.
 
 const { memory, region, device, domain, queue, queuePair, fresh, registration, deviceMemory } = rdmaObjects()
 
@@ -14,7 +14,9 @@ afterAll(() => {
   memory.close()
 })
 
-/** An array of one element, which is `first` when it is read first, and then `later`; a function throws what it throws. */
+/**
+ * An array of one element, which reads as `first` once, and then as `later`. If `later` is a function, reading throws.
+ */
 function changing(first: Access, later: Access | (() => never)): { given: Access[]; reads: () => number } {
   const given: Access[] = [first]
   let reads = 0
@@ -28,7 +30,7 @@ function changing(first: Access, later: Access | (() => never)): { given: Access
   return { given, reads: () => reads }
 }
 
-test('the whole address space is registered with the rights that were looked at', () => {
+test('the whole address space is registered with the rights that were checked', () => {
   const asked = vi.spyOn(callsOf(device), 'registerImplicit')
   const implicit = domain.registerImplicit(changing('localWrite', 'remoteRead').given)
   expect(asked).toHaveBeenCalledWith(expect.any(Number), accessFlags.byName.localWrite | accessFlags.byName.onDemand)
@@ -37,7 +39,7 @@ test('the whole address space is registered with the rights that were looked at'
   asked.mockRestore()
 })
 
-test('rights are read once, so that a getter cannot fail behind the device', () => {
+test('rights are read once, so that a getter cannot fail after the device has registered', () => {
   const before = domain.children.length
   const fails = () => {
     throw new Error('read again')
@@ -54,7 +56,7 @@ test('rights are read once, so that a getter cannot fail behind the device', () 
   expect(domain.children).toHaveLength(before)
 })
 
-test('a right is a string, not what becomes one', () => {
+test('a right must be a string, not an object with `toString`', () => {
   const given: never[] = JSON.parse('[{}]')
   Object.defineProperty(given[0], 'toString', { value: () => 'localWrite' })
   expect(() => memory.registerSync(region, domain, given)).toThrowCode('ERR_INVALID_ARGUMENT')
@@ -75,12 +77,12 @@ test('a queue pair is in the state that the device was asked for', () => {
   expect([fresh.state, fresh.query().state]).toEqual(['INIT', 'INIT'])
 })
 
-test('what only looks like a domain, or like room for completions, is refused', () => {
+test('an imitation of a domain or of Completions is refused', () => {
   expect(() => memory.registerSync(region, new Proxy(domain, {}), [])).toThrowCode('ERR_INVALID_ARGUMENT')
   expect(() => queue.pollInto(Object.create(Completions.prototype))).toThrowCode('ERR_INVALID_ARGUMENT')
 })
 
-test('a window that one batch binds, closes and binds again has the key of the last', async () => {
+test('a window that one batch binds, closes and binds again gets the key of the last bind', async () => {
   const window = domain.allocateWindow()
   const slice = registration.slice(0, 64)
   queuePair.post([

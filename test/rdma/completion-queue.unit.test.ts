@@ -11,7 +11,7 @@ afterEach(() => {
   device.close({ force: true })
 })
 
-/** The process warnings about completion queues from now on. */
+/** Collects process warnings about completion queues from now on. */
 function queueWarnings(): string[] {
   const told: string[] = []
   vi.spyOn(process, 'emitWarning').mockImplementation((warning, options) => {
@@ -21,7 +21,7 @@ function queueWarnings(): string[] {
 }
 
 describe('a completion queue', () => {
-  test('that is smaller than what may be outstanding is told of once, with both numbers', () => {
+  test('with less room than its outstanding requests may need is reported once, with both numbers', () => {
     const warnings = queueWarnings()
     const domain = device.createDomain()
     const queue = device.createCompletionQueue({ entries: 128 })
@@ -36,7 +36,7 @@ describe('a completion queue', () => {
     ])
   })
 
-  test('counts what completes on it only, shared receives once, and no queue pair that was closed', () => {
+  test('counts only requests that complete on it, shared receives once, and no closed queue pair', () => {
     const warnings = queueWarnings()
     const domain = device.createDomain()
     const [sendQueue, receiveQueue] = [24, 16].map((entries) => device.createCompletionQueue({ entries }))

@@ -11,24 +11,24 @@ const columns = [
 ]
 
 describe('the report', () => {
-  test('has a row for each case, with what came of it on each device', () => {
+  test('contains a row for each case, with its verdict on each device', () => {
     expect(reportOf(columns)).toContain('| a \\| b | SUCCESS | ✓ | unsupported: no such thing |')
   })
 
-  test('counts what came of them', () => {
+  test('counts the verdicts', () => {
     expect(reportOf(columns)).toContain('| other | 0 | 1 | 0 |')
   })
 
-  test('tells which cases it has', () => {
+  test('names its cases', () => {
     expect(rowsOf(reportOf(columns))).toEqual([rowOf(verdict)])
   })
 
-  test('that is committed has the cases of the suite, no more and no fewer', () => {
+  test('that is committed contains exactly the cases of the suite', () => {
     const committed = readFileSync('docs/rdma-conformance.md', 'utf8')
     expect(rowsOf(committed)).toEqual(suite.map(rowOf))
   })
 
-  test('that is committed tells of no difference', () => {
+  test('that is committed contains no difference', () => {
     expect(readFileSync('docs/rdma-conformance.md', 'utf8')).not.toContain('| different: ')
   })
 })

@@ -5,7 +5,7 @@ import type { Verdict } from './conformance/case.js'
 import { suiteInLab } from './conformance/in-lab.js'
 import { suite } from './conformance/suite.js'
 
-// One machine runs the whole suite; each of its cases is then a test of its own.
+// One machine runs the whole suite. Then each case is a test of its own here.
 
 const keyOf = ({ group, name }: Pick<Verdict, 'group' | 'name'>) => `${group}: ${name}`
 const verdicts = new Map<string, Verdict>()

@@ -14,13 +14,13 @@ const entry = (index: number, gid: string, type: GidEntry['type']): GidEntry => 
 })
 
 const anything = '00'.repeat(20)
-/** 10.77.0.2 to 10.77.0.1, UDP, with its checksum. */
+/** A header from 10.77.0.2 to 10.77.0.1, with UDP and its checksum. */
 const ipv4 = '4568 003c 1234 4000 4011 1379 0a4d0002 0a4d0001'
 const ipv6 = (next: string, from = 'fe80000000000000505400fffe120002', to = 'fe80000000000000505400fffe120001') =>
   `6680 abcd 0020 ${next} 40 ${from} ${to}`
 
 describe('the 40 bytes before a datagram', () => {
-  test('have an IPv4 header in their second half, whatever is before it', () => {
+  test('contain an IPv4 header in their second half, whatever the first half contains', () => {
     const read = readDatagramHeader('test', bytesOf(anything + ipv4))
     expect(read).toMatchObject({ source: full('::ffff:10.77.0.2'), destination: full('::ffff:10.77.0.1') })
     expect(read).toMatchObject({ trafficClass: 0x68, flowLabel: 0 })
@@ -28,7 +28,7 @@ describe('the 40 bytes before a datagram', () => {
     expect(readDatagramHeader('test', bytesOf(looksLikeVersion6 + ipv4))).toEqual(read)
   })
 
-  test('are an IPv6 header, also where the addresses look like an IPv4 header with a wrong checksum', () => {
+  test('are an IPv6 header, even if the addresses look like an IPv4 header with a wrong checksum', () => {
     const read = readDatagramHeader('test', bytesOf(ipv6('11')))
     expect(read).toMatchObject({
       source: full('fe80::5054:ff:fe12:2'),
@@ -45,7 +45,7 @@ describe('the 40 bytes before a datagram', () => {
     ['ones', 'ff'.repeat(40)],
     ['TCP over IPv6', ipv6('06')],
     ['IPv4 with options', anything + ipv4.replace('4568', '4668')],
-  ])('are refused when they are %s', (_, digits) => {
+  ])('are refused if they are %s', (_, digits) => {
     expect(() => readDatagramHeader('test', bytesOf(digits))).toThrowCode('ERR_INVALID_ARGUMENT')
   })
 })
@@ -61,18 +61,18 @@ describe('an answer is sent from', () => {
   const index = (digits: string, port = 1) =>
     answeringGid(gids, port, readDatagramHeader('test', bytesOf(digits)))?.index
 
-  test('the GID that was sent to, of the version of RoCE that was sent by', () => {
+  test('the GID that the datagram was sent to, in its version of RoCE', () => {
     expect(index(anything + ipv4)).toBe(3)
     expect(index(ipv6('11'))).toBe(1)
     expect(index(ipv6('1b'))).toBe(0)
   })
 
-  test('a GID of the same family when it was sent to a group', () => {
+  test('a GID of the same family if the datagram was sent to a group', () => {
     expect(index(ipv6('11', undefined, `ff12${'0'.repeat(27)}7`))).toBe(1)
     expect(index(anything + ipv4.replace('0a4d0001', 'e0000001'))).toBe(3)
   })
 
-  test('no GID when none of the port was sent to', () => {
+  test('no GID if the datagram was sent to no GID of the port', () => {
     expect(index(anything + ipv4.replace('0a4d0001', '0a4d0009'))).toBeUndefined()
     expect(index(anything + ipv4, 2)).toBeUndefined()
   })

@@ -2,14 +2,14 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatGid } from '../../src/index.js'
 
-/** short, full, digits */
+/** Each GID in its three spellings: short, full and digits. */
 const known = [
   ['::', '0000:0000:0000:0000:0000:0000:0000:0000', '00000000000000000000000000000000'],
   ['::1', '0000:0000:0000:0000:0000:0000:0000:0001', '00000000000000000000000000000001'],
   ['fe80::1', 'fe80:0000:0000:0000:0000:0000:0000:0001', 'fe800000000000000000000000000001'],
   ['fe80::5054:ff:fe12:3456', 'fe80:0000:0000:0000:5054:00ff:fe12:3456', 'fe80000000000000505400fffe123456'],
   ['::ffff:10.77.0.1', '0000:0000:0000:0000:0000:ffff:0a4d:0001', '00000000000000000000ffff0a4d0001'],
-  // The longest run of zeros, the first of two of the same length, and none of one group (RFC 5952, 4.2).
+  // "::" replaces the longest run of zeros, the first of two equal runs, and never a single group (RFC 5952, 4.2).
   ['1:0:0:2::3', '0001:0000:0000:0002:0000:0000:0000:0003', '00010000000000020000000000000003'],
   ['1::2:0:0:3:4', '0001:0000:0000:0002:0000:0000:0003:0004', '00010000000000020000000000030004'],
   ['0:10:0:1:0:1:0:1', '0000:0010:0000:0001:0000:0001:0000:0001', '00000010000000010000000100000001'],
@@ -17,7 +17,7 @@ const known = [
 ] as const
 
 describe('a GID', () => {
-  test.each(known)('%s is read in each of its spellings and written in each', (short, full, digits) => {
+  test.each(known)('%s is read and written in each of its spellings', (short, full, digits) => {
     for (const given of [short, full, digits, short.toUpperCase(), full.toUpperCase(), digits.toUpperCase()]) {
       expect(formatGid(given)).toBe(short)
       expect(formatGid(given, { spelling: 'short' })).toBe(short)
@@ -31,12 +31,12 @@ describe('a GID', () => {
     ['0:0:0:0:0:FFFF:0A4D:1', '::ffff:10.77.0.1'],
     ['1:2:3:4:5:6:1.2.3.4', '1:2:3:4:5:6:102:304'],
     ['1::2', '1::2'],
-  ])('%s is %s', (given, short) => {
+  ])('%s is written as %s', (given, short) => {
     expect(formatGid(given)).toBe(short)
   })
 
-  test('of any 16 bytes comes back from each spelling', () => {
-    // Many zeros, since those are what is left out.
+  test('of any 16 bytes can be read back from each spelling', () => {
+    // Many bytes are zeros, since the short spelling leaves zeros out.
     const byte = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 255 }))
     fc.assert(
       fc.property(fc.array(byte, { minLength: 16, maxLength: 16 }), (bytes) => {

@@ -25,7 +25,7 @@ async function ofProcess(): Promise<QueuePairDescription[]> {
   return JSON.parse(message).map(parseQueuePair)
 }
 
-/** What a call throws. */
+/** The error that a call throws. */
 function thrown(call: () => unknown): PinfoldError {
   try {
     call()
@@ -40,7 +40,7 @@ describe.each([
   { whose: 'thread', describedBy: ofThread },
   { whose: 'process', describedBy: ofProcess },
 ])('the loopback of another $whose', ({ describedBy }) => {
-  test('is refused at once by connections and address handles, which say what to do instead', async () => {
+  test('is refused at once by connections and address handles, with a hint', async () => {
     const [rc, uc, ud] = await describedBy()
     if (rc === undefined || uc === undefined || ud === undefined) throw new Error('it has not told all of them')
     const device = openDevice({ loopback: true })

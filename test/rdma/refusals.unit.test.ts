@@ -13,7 +13,7 @@ import { connected, Loop, type Send, types } from '../support/loopback-device.js
 const opcodes = requestOpcodes.byName
 const none = 12345
 
-/** A device of libibverbs that carries nothing out: what is refused there, is refused by the native part. */
+/** A device of libibverbs that does nothing. So the native part itself refuses every refused request. */
 function noOpDevice(): DeviceCalls {
   native.verbs.test.choose(true, false)
   try {
@@ -26,7 +26,7 @@ function noOpDevice(): DeviceCalls {
 interface Fault {
   readonly type?: number
   readonly send: (good: {
-    /** Of 64 bytes of device memory, and of a region. */
+    /** A registration of 64 bytes of device memory. */
     readonly registration: number
     readonly ofRegion: number
     readonly ofNothing: number
@@ -43,7 +43,7 @@ const bind = (window: number, registration: number, offset: number, length: numb
   bind: { registration, offset, length },
 })
 
-/** For each reason a request that only this reason refuses. */
+/** For each reason, requests that are refused only for this reason. */
 const faults: Readonly<Record<Exclude<RefusalReason, 'misalignedAtomic'>, readonly Fault[]>> = {
   operation: [{ send: () => ({ opcode: 10 }) }, { type: types.UC, send: () => ({ opcode: opcodes.read }) }],
   flags: [{ send: () => ({ opcode: opcodes.write, flags: 1 << 4 }) }],
@@ -81,7 +81,7 @@ const faults: Readonly<Record<Exclude<RefusalReason, 'misalignedAtomic'>, readon
 
 afterAll(() => memory.close())
 
-test.each(Object.entries(faults))('both devices refuse by the same sentence: %s', (reason, ways) => {
+test.each(Object.entries(faults))('both devices refuse with the same message: %s', (reason, ways) => {
   const refusals = [noOpDevice(), loopbackProvider.open('loopback0')].map((calls) => {
     const loop = new Loop(calls)
     const told = ways.map(({ type = types.RC, send }) => {

@@ -5,7 +5,7 @@ import { openRegistrySync } from '../../src/index.js'
 import { collected } from '../support/garbage-collection.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 
-test('100 workers are terminated in the midst of transfers over the loopback, and leave nothing', {
+test('100 workers are terminated during transfers over the loopback, and leave nothing', {
   timeout: 180_000,
 }, async () => {
   const memory = openRegistrySync()

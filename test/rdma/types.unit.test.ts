@@ -12,9 +12,9 @@ import {
   type SendRing,
 } from '../../src/index.js'
 
-// Checked by the compiler. What is in a function here is never called.
+// The compiler checks these tests. The functions in them are never called.
 
-test('what checks untrusted input takes anything', () => {
+test('a function that checks untrusted input accepts any type', () => {
   const untrusted: unknown = undefined
   const calls = (queuePair: QueuePair) => {
     const peer = parseQueuePair(untrusted)
@@ -32,11 +32,11 @@ test('what checks untrusted input takes anything', () => {
 
 test('an option that would do nothing does not compile', () => {
   const wrong = (queuePair: QueuePair) => {
-    // @ts-expect-error: a GID is chosen when it is connected
+    // @ts-expect-error: a GID is chosen by connect
     queuePair.initialize({ gidIndex: 1 })
-    // @ts-expect-error: what a peer may do is no part of the description
+    // @ts-expect-error: the rights of a peer are not part of the description
     queuePair.describe({ access: ['remoteRead'] })
-    // @ts-expect-error: no such spelling
+    // @ts-expect-error: there is no such spelling
     formatGid('::1', { spelling: 'long' })
   }
   expectTypeOf(wrong).toBeFunction()

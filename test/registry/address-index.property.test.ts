@@ -7,7 +7,7 @@ interface Placed {
   readonly size: number
 }
 
-/** Ranges as gaps and sizes, so that they never overlap, in any order. */
+/** Ranges that never overlap, since they are built of gaps and sizes, in any order. */
 const placedRanges = fc
   .array(fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 1, max: 4 })), { maxLength: 60 })
   .map((steps) => {
@@ -20,7 +20,7 @@ const placedRanges = fc
   })
   .chain((ranges) => fc.shuffledSubarray(ranges, { minLength: ranges.length }))
 
-test('every address leads to the range that holds it, after ranges came and went in any order', () => {
+test('every address leads to the range that contains it, after ranges were added and deleted in any order', () => {
   fc.assert(
     fc.property(placedRanges, fc.array(fc.boolean(), { maxLength: 60 }), (ranges, leave) => {
       const index = new AddressIndex<Placed>()

@@ -24,16 +24,16 @@ test('two ranges may touch', () => {
   ])
 })
 
-test('an address past 2^53, where a number is no longer exact, is nobody’s', () => {
+test('an address past 2^53, where a number is no longer exact, belongs to no range', () => {
   expect(index.find(2n ** 53n + 1n)).toBeUndefined()
   expect(index.find(2n ** 64n - 1n)).toBeUndefined()
 })
 
-test('what is no address is refused with its value', () => {
+test('a value that is not an address is refused with its value', () => {
   expect(() => index.find(-1n)).toThrowCode('ERR_OUT_OF_RANGE', { values: { address: -1n } })
   expect(() => index.find(2n ** 64n)).toThrowCode('ERR_OUT_OF_RANGE')
   for (const address of [4096, '0x1000', null, undefined, {}]) {
-    // @ts-expect-error: what a program without types may pass
+    // @ts-expect-error: a program without types may pass this
     expect(() => index.find(address)).toThrowCode('ERR_INVALID_ARGUMENT')
   }
 })

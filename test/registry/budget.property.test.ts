@@ -19,10 +19,10 @@ const request: fc.Arbitrary<BudgetRequest> = fc
   })
   .map(({ pages, bytes, nodes }) => ({ pages, bytes, perNode: new Map(nodes.map((node) => [node, bytes])) }))
 
-/** What happens: the claim of that index covers a request, or is released. */
+/** Steps: the claim with this index covers a request, or is released. */
 const steps = fc.array(fc.tuple(fc.nat(7), fc.option(request, { nil: undefined })), { maxLength: 80 })
 
-test('a claim is granted exactly when it fits under every limit, and what is used is what the live claims have', () => {
+test('a claim is granted exactly if it fits under every limit, and the used bytes are those of the live claims', () => {
   fc.assert(
     fc.property(limits, steps, ({ total, perPageSize, perNode }, taken) => {
       const budget = new Budget({ total, perPageSize: new Map(perPageSize), perNode: new Map(perNode) })

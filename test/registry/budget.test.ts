@@ -8,14 +8,14 @@ import { mappedRegions } from '../support/mapped-regions.js'
 const base = { size: '2MiB', pages: 'base' } as const
 const exceeded = expect.objectContaining({ code: 'ERR_BUDGET_EXCEEDED' })
 
-test('a budget refuses before the kernel is asked: what the machine has not got is over budget first', () => {
+test('a budget refuses before the kernel is asked: more than the machine’s memory is over budget first', () => {
   using memory = openRegistrySync({ budget: '8MiB' })
   expect(() => memory.allocateSync('rx', { size: '4096GiB', pages: 'base' })).toThrowCode('ERR_BUDGET_EXCEEDED', {
     values: { budget: 'the budget', pages: 'base', wanted: 2 ** 42, left: 8 * MiB, used: 0, limit: 8 * MiB },
   })
 })
 
-test('what the kernel refuses is given back to the budget', async () => {
+test('an allocation that the kernel refuses is given back to the budget', async () => {
   using memory = openRegistrySync({ budget: '8192GiB' })
   await expect(memory.allocate('rx', { size: '4096GiB', pages: 'base' })).rejects.toMatchObject({
     code: 'ERR_MEMORY_SHORT',
@@ -41,7 +41,7 @@ test('a hold keeps its region in the budget, since the region stays open', () =>
   hold.release()
 })
 
-test('declared regions count, and all or nothing holds', async () => {
+test('declared regions count, and are made all or not at all', async () => {
   await expect(openRegistry({ budget: '5MiB', regions: { one: base, two: base, three: base } })).rejects.toEqual(
     exceeded,
   )
@@ -61,7 +61,7 @@ test('allocations that are under way at once never pass the budget together', as
   expect(memory.stats().budget.total?.used).toBe(8 * MiB)
 })
 
-test('with a list of preferences, a budget for one kind passes it over for the next', async () => {
+test('in a list of preferences, a kind of pages beyond its budget is passed over for the next', async () => {
   await using memory = await openRegistry({ budget: { perPageSize: { '2048KiB': 0, transparent: '1MiB' } } })
   const region = await memory.allocate('rx', { size: '2MiB', pages: ['2MiB', 'transparent', 'base'] })
   expect(region.pages).toBe('base')
@@ -72,12 +72,12 @@ test('with a list of preferences, a budget for one kind passes it over for the n
   expect(memory.stats()).toMatchObject({ fallbacks: 1, budget: { perPageSize: { '2MiB': { used: 0 } } } })
 })
 
-test('a budget for the size of the base page is one for base pages', () => {
+test('a budget for the size of the base page is a budget for base pages', () => {
   using memory = openRegistrySync({ budget: { perPageSize: { [`${basePageSize}B`]: '1MiB' } } })
   expect(() => memory.allocateSync('rx', base)).toThrowCode('ERR_BUDGET_EXCEEDED')
 })
 
-test('a budget for a node counts what may come to lie there', () => {
+test('a budget for a node counts the pages that may come to lie on it', () => {
   const [node = 0, ...others] = memoryNodes()
   using memory = openRegistrySync({ budget: { perNode: { [node]: '4MiB', 1023: '1MiB' } } })
   const bound = memory.allocateSync('bound', { ...base, numa: { policy: 'bind', nodes: [node] } })
@@ -90,7 +90,7 @@ test('a budget for a node counts what may come to lie there', () => {
   bound.close()
   expect(memory.stats().budget.perNode[node]?.used).toBe(0)
 
-  // Where the kernel chooses, every node with a limit must have room.
+  // If the kernel chooses the node, every node with a limit must have room.
   expect(() => memory.allocateSync('anywhere', { size: '6MiB', pages: 'base' })).toThrowCode('ERR_BUDGET_EXCEEDED')
   const anywhere = memory.allocateSync('anywhere', { size: '4MiB', pages: 'base' })
   const { nodes } = anywhere.inspect()

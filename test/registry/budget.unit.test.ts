@@ -34,7 +34,7 @@ test('a claim up to the limit is granted, a byte more is refused with the values
   expect(budget.stats().total).toEqual({ limit: 8 * MiB, used: 8 * MiB })
 })
 
-test('the message says what was wanted, what is left, of which limit', () => {
+test('the message names the wanted size, the size that is left, and the limit', () => {
   const budget = budgetOf({ perPageSize: { '1GiB': GiB } })
   budget.claim().cover(onNode(0, GiB, '1GiB'))
   expect(() => budget.claim().cover(onNode(0, 2 * GiB, '1GiB'))).toThrow(
@@ -48,7 +48,7 @@ test('a limit for one kind of pages does not touch the others', () => {
   budget.claim().cover(onNode(0, 2 * MiB, 'transparent'))
 })
 
-test('a refused claim has nothing, also of the limits that would have granted it', () => {
+test('a refused claim takes nothing, also from limits that have enough room', () => {
   const budget = budgetOf({ total: 8 * MiB, perNode: { 0: 8 * MiB, 1: 2 * MiB } })
   expect(() => budget.claim().cover(onNode(1, 4 * MiB))).toThrow(/node 1/)
   expect(budget.stats()).toEqual({
@@ -58,7 +58,7 @@ test('a refused claim has nothing, also of the limits that would have granted it
   })
 })
 
-test('covering again replaces, so the next preference is not counted on top of the last', () => {
+test('a claim that covers again replaces its request, so preferences do not add up', () => {
   const budget = budgetOf({ total: 4 * MiB })
   const claim = budget.claim()
   claim.cover(onNode(0, 4 * MiB))
@@ -76,7 +76,7 @@ test('releasing twice gives back once', () => {
   expect(budget.stats().total?.used).toBe(2 * MiB)
 })
 
-test('pages that may come from any of several nodes are charged to each; interleaved ones evenly, in whole pages', () => {
+test('pages of any of several nodes are charged to each node, and interleaved pages evenly in whole pages', () => {
   expect([...nodeShares(6 * MiB, 2 * MiB, [0, 1], false)]).toEqual([
     [0, 6 * MiB],
     [1, 6 * MiB],

@@ -63,7 +63,7 @@ describe('close', () => {
     expect(mappedRegions()).toEqual([])
   })
 
-  test('runs at the end of an await using block, which waits until what it stopped has given back its pages', async () => {
+  test('runs at the end of an await using block, which waits for the pages of stopped allocations', async () => {
     let refused: Promise<void> | undefined
     {
       await using memory = await openRegistry({ regions: { one: base } })
@@ -124,7 +124,7 @@ describe('close', () => {
 })
 
 describe('closeWhenReleased', () => {
-  test('waits until the last hold of every region is gone', async () => {
+  test('waits until the last hold of every region is released', async () => {
     const memory = kept(openRegistrySync({ regions: { one: base, two: base } }))
     const [first, second] = [memory.regions.one.hold(), memory.regions.two.hold()]
     let closed = false
@@ -139,7 +139,7 @@ describe('closeWhenReleased', () => {
     expect(memory.closed).toBe(true)
   })
 
-  test('gives no new hold and makes no region meanwhile; aborted, leaves all as it was', async () => {
+  test('refuses new holds and regions while it waits, and allows them again when it is aborted', async () => {
     const memory = kept(openRegistrySync({ regions: { one: base, two: base } }))
     const hold = memory.regions.one.hold('a job')
     const stop = new AbortController()
@@ -157,7 +157,7 @@ describe('closeWhenReleased', () => {
     hold.release()
   })
 
-  test('gives no hold of a region that arrives meanwhile, until the wait is given up', async () => {
+  test('refuses a hold of a region that arrives while it waits, until the wait is aborted', async () => {
     const memory = kept(openRegistrySync({ regions: { one: base } }))
     const hold = memory.regions.one.hold()
     const stop = new AbortController()
@@ -171,7 +171,7 @@ describe('closeWhenReleased', () => {
     hold.release()
   })
 
-  test('waits until what it stopped has given back its pages', async () => {
+  test('waits until a stopped allocation has returned its pages', async () => {
     const memory = openRegistrySync()
     const allocating = memory.allocate('tx', { size: '512MiB', pages: 'base' })
     const refused = expect(allocating).rejects.toMatchObject({ code: 'ERR_REGISTRY_CLOSED' })
@@ -181,7 +181,7 @@ describe('closeWhenReleased', () => {
     await refused
   })
 
-  test('of a closed registry does nothing, and several at once are one', async () => {
+  test('of a closed registry does nothing, and several calls at once are one wait', async () => {
     const memory = kept(openRegistrySync({ regions: { one: base } }))
     const hold = memory.regions.one.hold()
     const closing = Promise.all([memory.closeWhenReleased(), memory.closeWhenReleased()])
@@ -193,7 +193,7 @@ describe('closeWhenReleased', () => {
 })
 
 describe('the stack of a hold', () => {
-  test('may be written by the program, which closes the region meanwhile: no hold is given', () => {
+  test('may call code of the program that closes the region, and then no hold is given', () => {
     const memory = kept(openRegistrySync({ regions: { one: base } }))
     const { prepareStackTrace } = Error
     try {
@@ -204,7 +204,7 @@ describe('the stack of a hold', () => {
     }
   })
 
-  test('keeps nothing of its maker', async () => {
+  test('does not keep the object that made the hold', async () => {
     const memory = kept(openRegistrySync({ regions: { one: base } }))
     class Maker {
       hold(): Hold {
@@ -215,7 +215,7 @@ describe('the stack of a hold', () => {
     const makers = new FinalizationRegistry(() => {
       isCollected = true
     })
-    // In a function of its own: what a frame still has on its stack is not collected.
+    // This is a function of its own, since objects on the stack of a frame are not collected.
     function made(): Hold {
       const maker = new Maker()
       makers.register(maker, undefined)
@@ -237,7 +237,7 @@ describe('a wait for holds', () => {
     return region.hold('a disk write')
   }
 
-  test('of a registry tells once, after a second, who is waited for, with the stack of each hold', async () => {
+  test('of a registry reports once, after a second, the holders with the stack of each hold', async () => {
     const memory = kept(openRegistrySync({ regions: { one: base, two: base, three: base } }))
     const holds = [saveTo(memory.regions.one), memory.regions.three.hold('dma')]
     const seen: unknown[] = []
@@ -245,7 +245,7 @@ describe('a wait for holds', () => {
     process.on('warning', listener)
     const begun = performance.now()
     const warned = nextWarning()
-    // Several at once are one wait.
+    // Several calls at once are one wait.
     const closing = Promise.all([memory.closeWhenReleased(), memory.closeWhenReleased()])
     expect(await warned).toMatchObject({
       name: 'PinfoldHeldWarning',
@@ -263,7 +263,7 @@ describe('a wait for holds', () => {
     expect(seen).toHaveLength(1)
   })
 
-  test('of a region tells the same', async () => {
+  test('of a region reports the same', async () => {
     const memory = kept(openRegistrySync({ regions: { one: base } }))
     const hold = saveTo(memory.regions.one)
     const warned = nextWarning()
@@ -299,7 +299,7 @@ describe('a wait for holds', () => {
     expect(await worker.terminate()).toBe(1)
   })
 
-  test('names holds whose stacks it lacks, since too many were made', async () => {
+  test('names holds without stacks, if too many were made', async () => {
     const memory = kept(openRegistrySync({ regions: { one: base } }))
     const holds = Array.from({ length: 300 }, (_, index) => memory.regions.one.hold(`job ${index}`))
     for (const hold of holds.splice(0, 290)) hold.release()

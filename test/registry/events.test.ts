@@ -27,7 +27,7 @@ test('the names of the channels are as documented', () => {
   })
 })
 
-test('a region is told when it comes and when it goes', async () => {
+test('a region is reported when it is allocated and when it is closed', async () => {
   listen()
   const memory = await openRegistry({ regions: { rx: base } })
   const { rx } = memory.regions
@@ -37,7 +37,7 @@ test('a region is told when it comes and when it goes', async () => {
   expect(heard.slice(1)).toEqual([['pinfold:region:close', region]])
 })
 
-test('a region that is closed by itself is told once', () => {
+test('a region that is closed by itself is reported once', () => {
   using memory = openRegistrySync()
   const region = memory.allocateSync('rx', base)
   listen()
@@ -46,7 +46,7 @@ test('a region that is closed by itself is told once', () => {
   expect(heard.map(([channel]) => channel)).toEqual(['pinfold:region:close'])
 })
 
-test('a region that is not on its first preference is told with the reasons, before it is told as allocated', () => {
+test('a region that is not on its first preference is reported with the reasons before its allocation', () => {
   listen()
   using memory = openRegistrySync({ budget: { perPageSize: { '2MiB': 0 } } })
   const region = memory.allocateSync('rx', { ...base, pages: ['2MiB', 'base'] })
@@ -55,7 +55,7 @@ test('a region that is not on its first preference is told with the reasons, bef
   expect(region.passedOver).toMatchObject([{ pages: '2MiB', code: 'ERR_BUDGET_EXCEEDED' }])
 })
 
-test('a failed allocation is not told, nor is what a failed opening takes down told as open', async () => {
+test('a failed allocation is not reported, and a failed opening reports that its regions are closed', async () => {
   listen()
   const impossible = { size: '4096GiB', pages: 'base' } as const
   await expect(openRegistry({ regions: { one: base, two: impossible } })).rejects.toThrow()

@@ -6,7 +6,7 @@ function allocateIn(detector: LeakDetector): string | undefined {
   return detector.capture(allocateIn)
 }
 
-/** In a frame of its own, so that nothing on the stack keeps the object. */
+/** This function has a frame of its own, so that nothing on the stack keeps the object. */
 function watchOne(detector: LeakDetector, report: () => void): object {
   const token = {}
   detector.watch({ bytes: new Uint8Array(16) }, token, report)
@@ -24,7 +24,7 @@ test('an object that is dropped is reported, once', async () => {
   expect(reports).toBe(1)
 })
 
-test('an object that was closed first is not', async () => {
+test('an object that was closed first is not reported', async () => {
   const detector = new LeakDetector('all')
   let [closed, dropped] = [0, 0]
   const token = watchOne(detector, () => {
@@ -38,7 +38,7 @@ test('an object that was closed first is not', async () => {
   expect(closed).toBe(0)
 })
 
-test('it reports also when nobody keeps the detector', async () => {
+test('an object is reported also if the detector itself was dropped', async () => {
   let reported = false
   watchOne(new LeakDetector('all'), () => {
     reported = true
@@ -64,12 +64,12 @@ test('off captures nothing; sampled captures one in 128', () => {
   const byChance = new LeakDetector('sampled')
   let captured = 0
   for (let at = 0; at < 12_800; at++) captured += allocateIn(byChance) === undefined ? 0 : 1
-  // 100 expected; ten standard deviations either way.
+  // About 100 are expected. The limits are ten standard deviations away.
   expect(captured).toBeGreaterThan(0)
   expect(captured).toBeLessThan(200)
 })
 
-test('a kept stack does not keep the objects that called', async () => {
+test('a captured stack does not keep the objects of its frames', async () => {
   class Caller {
     readonly large = new Uint8Array(1024)
     allocate(detector: LeakDetector): string | undefined {

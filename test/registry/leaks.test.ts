@@ -10,7 +10,7 @@ import {
 import { collected } from '../support/garbage-collection.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 
-// Each allocation is in a function of its own: what a frame still has on its stack is not collected.
+// Each allocation is in a function of its own, since objects on the stack of a frame are not collected.
 
 const base = { size: '64KiB', pages: 'base' } as const
 
@@ -47,7 +47,7 @@ test('a region that is dropped while it is open is reported once, with the stack
   expect(memory.stats().leaked).toBe(2)
 })
 
-test('it stays open, listed and readable, and is closed with its registry', async () => {
+test('a dropped region stays open, listed and readable, and is closed with its registry', async () => {
   const memory = openRegistrySync({ leaks: 'all' })
   drop(memory, 'dropped')
   await collected(() => leaks.length > 0)
@@ -62,7 +62,7 @@ test('it stays open, listed and readable, and is closed with its registry', asyn
   expect(mappedRegions()).toEqual([])
 })
 
-test('a view or a slice of it that is still there does not hide the leak, but a kept slice is no leak', async () => {
+test('a view of a dropped region does not hide the leak, but a region with a kept slice is no leak', async () => {
   using memory = openRegistrySync({ leaks: 'all' })
   const bytes = (() => memory.allocateSync('viewed', base).bytes)()
   const slice = (() => memory.allocateSync('sliced', base).slice(0, 16))()
@@ -73,7 +73,7 @@ test('a view or a slice of it that is still there does not hide the leak, but a 
   expect(slice.bytes).toHaveLength(16)
 })
 
-test('a region that was translated is noticed, too', async () => {
+test('a dropped region that was translated is reported, too', async () => {
   using memory = openRegistrySync({ leaks: 'all' })
   ;(() => {
     memory.allocateSync('translated', base).translate()
@@ -82,7 +82,7 @@ test('a region that was translated is noticed, too', async () => {
   expect(leaks.map(({ name }) => name)).toEqual(['translated'])
 })
 
-test('regions that are kept, closed or declared are no leaks, nor is one of a registry without watch', async () => {
+test('regions that are kept, closed or declared are no leaks, nor are regions of an unwatched registry', async () => {
   using memory = openRegistrySync({ leaks: 'all', regions: { declared: base } })
   using unwatched = openRegistrySync({ leaks: 'off' })
   const kept = memory.allocateSync('kept', base)
@@ -95,11 +95,11 @@ test('regions that are kept, closed or declared are no leaks, nor is one of a re
   expect(kept.closed).toBe(false)
 })
 
-test('sampled, the default, watches one in 128', async () => {
+test('the default level, sampled, watches one region in 128', async () => {
   using memory = openRegistrySync()
   for (let at = 0; at < 1280; at++) drop(memory, `dropped-${at}`)
   await collected(() => leaks.length >= 10)
-  // 10 expected, give or take 3; the limits are those of a chance of one in 10^12 or less.
+  // About 10 are expected, with a standard deviation of 3. More than 45 have a chance of one in 10^12 or less.
   expect(leaks.length).toBeLessThan(45)
 })
 
@@ -115,7 +115,7 @@ test('a registry that is dropped while it is open leaks its regions, with the st
   expect(leaks.map(({ address }) => address).sort()).toEqual(addresses.sort())
 })
 
-test('a region outlives its dropped registry, and is no leak before it is dropped itself', async () => {
+test('a region outlives its dropped registry, and is no leak until it is dropped itself', async () => {
   const holder: { region?: { close(): void; readonly bytes: Uint8Array } } = {}
   await (async () => {
     const memory = await openRegistry({ leaks: 'sampled', regions: { dropped: base } })
@@ -149,7 +149,7 @@ test('without a listener a leak is a process warning', async () => {
   const warned = (warning: Error) => {
     warnings.push(warning)
   }
-  // Node's own listener prints; the warning is wanted here, and would puzzle whoever reads the run.
+  // Node's own listener prints warnings. This warning is expected, and would confuse a reader of the output.
   const printers = process.listeners('warning')
   process.removeAllListeners('warning').on('warning', warned)
   using memory = openRegistrySync({ leaks: 'all' })

@@ -12,7 +12,7 @@ import {
   registryChannels,
 } from '../../src/index.js'
 
-// What the registry does with registrations; the loopback is device enough for that.
+// Registrations in a registry. The loopback is enough for these tests.
 
 const base = { size: '64KiB', pages: 'base' } as const
 const coded = (code: string, values: object = {}) =>
@@ -34,7 +34,7 @@ afterEach(() => {
 })
 
 describe('a registration', () => {
-  test('keeps its region open, which names it, until it is closed', async () => {
+  test('keeps its region open until it is closed, and the refusal names it', async () => {
     const region = memory.allocateSync('rx', base)
     const registration = await memory.register(region, domain, ['localWrite'])
     const holders = [`${registration.label} with loopback0`]
@@ -47,7 +47,7 @@ describe('a registration', () => {
     expect(memory.list()).toEqual([])
   })
 
-  test('is not made when an option closes the registry while it is read', () => {
+  test('is not made if an option closes the registry while it is read', () => {
     const slice = memory.allocateSync('rx', base).slice(0, 64)
     const options = {
       get address() {
@@ -60,7 +60,7 @@ describe('a registration', () => {
     domain.close()
   })
 
-  test('is listed with its region, in the order in which they were made, and counted', () => {
+  test('is listed by region and in the order of its making, and counted', () => {
     const one = memory.allocateSync('one', base)
     const other = memory.allocateSync('other', base)
     const first = memory.registerSync(other, domain, [])
@@ -74,7 +74,7 @@ describe('a registration', () => {
     expect(memory.registrations()).toEqual([second, third])
   })
 
-  test('shows its rights and no key, wherever it is shown', async () => {
+  test('shows its rights, and nowhere its key', async () => {
     const region = memory.allocateSync('rx', base)
     const registration = await memory.register(region, domain, ['localWrite', 'remoteRead'])
     const shown = [
@@ -91,7 +91,7 @@ describe('a registration', () => {
     expect(inspect(memory)).toMatch(/^ {4}Registration of region 'rx' with loopback0 { 64KiB, at 0x.*remoteRead }$/m)
   })
 
-  test('is described to a peer by JSON or postMessage, and means the same there', () => {
+  test('can be described to a peer by JSON or postMessage', () => {
     const registration = memory.registerSync(memory.allocateSync('rx', base), domain, ['localWrite', 'remoteWrite'])
     const description = registration.describe()
     const { port1, port2 } = new MessageChannel()
@@ -109,7 +109,7 @@ describe('a registration', () => {
     }
   })
 
-  test('of a region that this thread has attached is the registry’s, too', () => {
+  test('of a region of another registry belongs to the registry that made it', () => {
     const owner = openRegistrySync({ regions: { shared: base } })
     const { shared } = owner.regions
     const registration = memory.registerSync(shared, domain, [])
@@ -136,7 +136,7 @@ describe('a registration', () => {
 })
 
 describe('a registry that closes', () => {
-  test('closes registrations before regions, and the windows that are bound to them before', async () => {
+  test('closes bound windows before registrations, and registrations before regions', async () => {
     const region = memory.allocateSync('rx', base)
     const registration = await memory.register(region, domain, ['localWrite', 'bindWindow'])
     const queue = device.createCompletionQueue({ entries: 128 })
@@ -154,7 +154,7 @@ describe('a registry that closes', () => {
     expect(queuePair.closed).toBe(false)
   })
 
-  test('refuses when a region is held by somebody else, and leaves its registrations as they are', () => {
+  test('refuses if a program holds a region, and leaves its registrations open', () => {
     const region = memory.allocateSync('rx', base)
     const registration = memory.registerSync(region, domain, [])
     const hold = region.hold('a disk write')
@@ -165,7 +165,7 @@ describe('a registry that closes', () => {
     hold.release()
   })
 
-  test('when nothing is held waits for no registration of its own, and closes them', async () => {
+  test('does not wait for its own registrations if nothing is held, and closes them', async () => {
     const region = memory.allocateSync('rx', base)
     const registration = memory.registerSync(region, domain, [])
     await memory.closeWhenReleased()
@@ -183,7 +183,7 @@ describe('a registry that closes', () => {
     expect(domain.children).toEqual([])
   })
 
-  test('lets nobody register its regions while it waits, in whatever way, and nothing is left of the try', async () => {
+  test('refuses every registration of its regions while it waits, and nothing is left of the try', async () => {
     const region = memory.allocateSync('rx', base)
     const other = openRegistrySync({ regions: { own: base } })
     const registration = other.registerSync(other.regions.own, domain, [])
@@ -203,7 +203,7 @@ describe('a registry that closes', () => {
     domain.close()
   })
 
-  test('refuses while one is under way, and a closed one registers nothing', async () => {
+  test('refuses while a registration is under way, and registers nothing after its close', async () => {
     const region = memory.allocateSync('rx', base)
     const coming = memory.register(region, domain, [])
     expect(() => memory.close()).toThrowCode('ERR_REGION_HELD')
@@ -216,7 +216,7 @@ describe('a registry that closes', () => {
 })
 
 describe('a domain that closes', () => {
-  test('refuses while there are registrations, lists them, and takes them along when it is forced to', () => {
+  test('refuses while it has registrations, lists them, and closes them with `force`', () => {
     const region = memory.allocateSync('rx', base)
     const registrations = [1, 2].map(() => memory.registerSync(region, domain, []))
     const children = registrations.map(({ label }) => label).reverse()
@@ -230,7 +230,7 @@ describe('a domain that closes', () => {
     region.close()
   })
 
-  test('refuses while a registration is under way, also when it is forced to', async () => {
+  test('refuses while a registration is under way, also with `force`', async () => {
     const coming = memory.register(memory.allocateSync('rx', base), domain, [])
     for (const options of [{}, { force: true }]) {
       expect(() => domain.close(options)).toThrowCode('ERR_OBJECT_BUSY', {
@@ -245,7 +245,7 @@ describe('a domain that closes', () => {
 })
 
 describe('an object of a device that is disposed', () => {
-  /** What stands on others and is closed by nobody; each with what stands on it. */
+  /** Objects that depend on each other, and that the test does not close. */
   function objects() {
     const region = memory.allocateSync('rx', base)
     const channel = device.createCompletionChannel()
@@ -294,15 +294,15 @@ describe('an object of a device that is disposed', () => {
     ['implicit', ['implicit', 'part']],
   ]
 
-  test.each(cases)('%s closes, with all that stands on it and nothing else', async (name, expected) => {
+  test.each(cases)('%s closes with all objects that depend on it, and with no others', async (name, expected) => {
     const made = objects()
     expect(await made.queue.wait()).toMatchObject([{ status: 'SUCCESS' }])
     made[name][Symbol.dispose]()
     expect(everything.filter((each) => made[each].closed)).toEqual(expected)
-    made.part.close() // no registration of the registry's
+    made.part.close() // the registry does not close this registration
   })
 
-  test('is refused while a call is under way on it, which no close can take along', async () => {
+  test('is refused while a call on it is under way', async () => {
     const coming = memory.register(memory.allocateSync('rx', base), domain, [])
     expect(() => domain[Symbol.dispose]()).toThrowCode('ERR_OBJECT_BUSY', {
       values: expect.objectContaining({ object: domain.label }),
@@ -311,7 +311,7 @@ describe('an object of a device that is disposed', () => {
   })
 })
 
-describe('a queue that is full says what makes room', () => {
+describe('the error of a full queue says how to make room', () => {
   test('of a queue pair and of a shared receive queue', () => {
     const queue = device.createCompletionQueue({ entries: 64 })
     const shared = domain.createSharedReceiveQueue({ requests: 4 })
@@ -324,7 +324,7 @@ describe('a queue that is full says what makes room', () => {
     expect(() => shared.postReceive(many({}))).toThrowCode('ERR_QUEUE_FULL', {
       hint: expect.stringMatching(/createSharedReceiveQueue\({ requests }\)/),
     })
-    // Sends wait for the receives of the peer, which is this queue pair: so they must be more than those.
+    // In SQD no send is done, although the peer, which is this queue pair itself, has receives.
     queuePair.modify({ state: 'SQD' })
     expect(() => queuePair.post(many({ operation: 'send' as const, memory: [] }))).toThrowCode('ERR_QUEUE_FULL', {
       hint: expect.stringMatching(/sendRequests/),
@@ -347,7 +347,7 @@ describe('a queue that is full says what makes room', () => {
   })
 })
 
-test('a worker registers what it has attached with a device of its own, and its end takes all of it down', async () => {
+test('a worker registers an attached region with its own device, and its end closes all of it', async () => {
   const region = memory.allocateSync('shared', base)
   const worker = new Worker(
     `
@@ -370,7 +370,7 @@ test('a worker registers what it has attached with a device of its own, and its 
   const message = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
   expect(message).toEqual({ refused: 'ERR_REGION_HELD', length: region.size })
   await worker.terminate()
-  // The worker's registration was its own: nothing of it holds the region here.
+  // The worker's registration does not hold the region in this thread.
   region.close()
   expect(region.closed).toBe(true)
 })

@@ -3,7 +3,7 @@ import { openRegistrySync } from '../../src/index.js'
 import { coreOf } from '../../src/memory/region-memory.js'
 import { Registrations } from '../../src/registry/registrations.js'
 
-/** A registration with something that is no RDMA device. */
+/** A registration with something that is not an RDMA device. */
 function mapping(label: string, log: string[]) {
   const listeners: (() => void)[] = []
   let closed = false
@@ -24,7 +24,7 @@ function mapping(label: string, log: string[]) {
   }
 }
 
-test('a registration of any kind is listed under its region, holds it, and is closed, the newest first', () => {
+test('registrations of any kind are listed by region, hold it, and are closed with the newest first', () => {
   using memory = openRegistrySync({
     regions: { a: { size: '64KiB', pages: 'base' }, b: { size: '64KiB', pages: 'base' } },
   })

@@ -7,10 +7,10 @@ import { mappedRegions } from '../support/mapped-regions.js'
 const names = ['a', 'b', 'c', 'd', 'e', 'f'] as const
 const budgetPages = 10
 
-/** What the registry must agree with. Sizes are base pages. */
+/** The state with which the registry must agree. Sizes are base pages. */
 interface Model {
   readonly open: Map<string, Region>
-  /** Allocations that are under way: they have their name and their part of the budget. */
+  /** Allocations that are under way. They own their name and their part of the budget. */
   readonly pending: Map<string, { readonly pages: number; readonly arrived: Promise<void> }>
   readonly holds: { readonly name: string; readonly hold: Hold }[]
 }
@@ -23,7 +23,7 @@ const used = ({ open, pending }: Model) =>
   [...open.values()].reduce((sum, region) => sum + region.size / basePageSize, 0) +
   [...pending.values()].reduce((sum, { pages }) => sum + pages, 0)
 
-/** The code with which a new region is refused; undefined when it is to be made. */
+/** The code with which a new region is refused; undefined if it must be made. */
 function refusal(model: Model, name: string, pages: number): string | undefined {
   if (model.open.has(name) || model.pending.has(name)) return 'ERR_REGION_EXISTS'
   return used(model) + pages > budgetPages ? 'ERR_BUDGET_EXCEEDED' : undefined
@@ -48,7 +48,7 @@ abstract class Step implements fc.AsyncCommand<Model, Real> {
   abstract act(model: Model, real: Real): Promise<void> | void
   async run(model: Model, real: Real): Promise<void> {
     await this.act(model, real)
-    // Between two turns of the event loop, what has arrived has also told the model so.
+    // After a turn of the event loop, every region that has arrived is also in the model.
     await new Promise(setImmediate)
     check(real, model)
   }
@@ -170,7 +170,7 @@ const steps = fc.commands(
 
 afterAll(() => expect(mappedRegions()).toEqual([]))
 
-test('whatever is allocated, held and closed in whatever order, the registry knows what is open and what it may cost', async () => {
+test('a registry knows its open regions and their budget, in whatever order regions come and go', async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (commands) => {
       const memory = await openRegistry({ budget: budgetPages * basePageSize })

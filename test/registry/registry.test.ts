@@ -7,7 +7,7 @@ import { mappedRegions } from '../support/mapped-regions.js'
 import { base, impossible, kept } from '../support/registries.js'
 
 describe('declared regions', () => {
-  test('are there by name when the registry opens, in both ways of opening', async () => {
+  test('are available by name when the registry opens, with both functions', async () => {
     for (const memory of [
       kept(await openRegistry({ regions: { rx: { size: '4MiB', pages: ['2MiB', 'base'] }, control: base } })),
       kept(openRegistrySync({ regions: { rx: { size: '4MiB', pages: ['2MiB', 'base'] }, control: base } })),
@@ -34,7 +34,7 @@ describe('declared regions', () => {
     const names: unknown[] = []
     const note = (message: unknown) => names.push(message)
     subscribe(registryChannels.allocate, note)
-    // @ts-expect-error: a size is wanted
+    // @ts-expect-error: the size is missing
     await expect(openRegistry({ regions: { right: base, wrong: {} } })).rejects.toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
       values: { option: 'size' },
@@ -43,7 +43,7 @@ describe('declared regions', () => {
     expect(names).toEqual([])
   })
 
-  test('stop being populated when the signal is aborted, and nothing is left', async () => {
+  test('are no longer populated after the signal is aborted, and nothing is left', async () => {
     const stop = new AbortController()
     const opening = openRegistry({ regions: { one: base, two: { ...base, size: '512MiB' } }, signal: stop.signal })
     const reason = new Error('enough')
@@ -52,7 +52,7 @@ describe('declared regions', () => {
     expect(mappedRegions()).toEqual([])
   })
 
-  test('may be named like what every object has', () => {
+  test('may have the names of properties of every object', () => {
     const memory = kept(openRegistrySync({ regions: { constructor: base, toString: base } }))
     expect(memory.regions.constructor.name).toBe('constructor')
     expect(memory.get('toString')).toBe(memory.regions.toString)
@@ -81,14 +81,14 @@ describe('the names of a registry', () => {
     expect((await memory.allocate('tx', base)).name).toBe('tx')
   })
 
-  test('may be those of another registry', () => {
+  test('may also be used by another registry', () => {
     const [one, other] = [kept(openRegistrySync()), kept(openRegistrySync())]
     expect(one.allocateSync('tx', base).address).not.toBe(other.allocateSync('tx', base).address)
   })
 })
 
 describe('allocate', () => {
-  test('stopped by its signal, rejects with the reason and leaves nothing', async () => {
+  test('rejects with the reason of its aborted signal, and leaves nothing', async () => {
     const memory = kept(openRegistrySync({ budget: '1GiB' }))
     const stop = new AbortController()
     const allocating = memory.allocate('tx', { size: '512MiB', pages: 'base', signal: stop.signal })
@@ -100,13 +100,13 @@ describe('allocate', () => {
     expect(mappedRegions()).toEqual([])
   })
 
-  test('with a signal that was aborted before does nothing', async () => {
+  test('does nothing if its signal was aborted before', async () => {
     const memory = kept(openRegistrySync())
     await expect(memory.allocate('tx', { ...base, signal: AbortSignal.abort('early') })).rejects.toBe('early')
     expect(memory.list()).toEqual([])
   })
 
-  test('takes its listeners off a signal that lives on', async () => {
+  test('removes its listeners from a signal that lives on', async () => {
     const memory = kept(openRegistrySync())
     let listeners = 0
     const { signal } = new AbortController()
@@ -126,7 +126,7 @@ describe('allocate', () => {
 })
 
 describe('a region', () => {
-  test('is found by every address in it, and by none outside', () => {
+  test('is found by every address in it, and by no address outside', () => {
     const memory = kept(openRegistrySync({ regions: { one: base, two: base } }))
     const three = memory.allocateSync('three', base)
     for (const region of [memory.regions.one, memory.regions.two, three]) {
@@ -141,7 +141,7 @@ describe('a region', () => {
     expect(memory.find(0n)).toBeUndefined()
   })
 
-  test('is listed while it is open, in the order in which it came', () => {
+  test('is listed while it is open, in the order of allocation', () => {
     const memory = kept(openRegistrySync({ regions: { one: base } }))
     const two = memory.allocateSync('two', base)
     expect(memory.list()).toEqual([memory.regions.one, two])
@@ -153,8 +153,8 @@ describe('a region', () => {
   })
 })
 
-describe('what a registry tells of itself', () => {
-  test('its stats are plain numbers', () => {
+describe('the reports of a registry', () => {
+  test('contain plain numbers in `stats()`', () => {
     const memory = kept(openRegistrySync({ budget: { total: '8MiB', perPageSize: { base: '4MiB' } } }))
     memory.allocateSync('one', base).close()
     memory.allocateSync('two', { size: '2MiB', pages: 'base' })
@@ -182,7 +182,7 @@ describe('what a registry tells of itself', () => {
     })
   })
 
-  test('inspected, it is a line, and a line for each region', () => {
+  test('show a line for the registry and for each region when it is inspected', () => {
     const memory = kept(openRegistrySync({ budget: '1GiB', regions: { one: base, two: base } }))
     const [head, ...lines] = inspect(memory).split('\n')
     expect(head).toBe('MemoryRegistry { 2 regions, 2MiB of 1GiB }')
@@ -193,7 +193,7 @@ describe('what a registry tells of itself', () => {
   })
 })
 
-test('a region can be logged as JSON, open or closed, by itself or in a slice', () => {
+test('a region can be written as JSON, open or closed, by itself or in a slice', () => {
   const memory = kept(openRegistrySync({ regions: { one: base } }))
   const { one } = memory.regions
   const plain = { name: 'one', pages: 'base', size: one.size, pageSize: one.pageSize, closed: false }
@@ -229,12 +229,12 @@ describe('bad input is refused with its value and changes nothing', () => {
     [{ regions: { '': base } }, ''],
   ]
   test.each(wrongRegistries)('openRegistry(%j)', async (options, option) => {
-    // @ts-expect-error: what a program without types may pass
+    // @ts-expect-error: a program without types may pass this
     await expect(openRegistry(options)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', values: { option } })
   })
 
   test('openRegistrySync takes no signal, since nothing could abort it', () => {
-    // @ts-expect-error: what a program without types may pass
+    // @ts-expect-error: a program without types may pass this
     const open = () => openRegistrySync({ signal: AbortSignal.abort() })
     expect(open).toThrowCode('ERR_INVALID_ARGUMENT')
     expect(open).toThrow('signal: there is no such option')
@@ -254,9 +254,9 @@ describe('bad input is refused with its value and changes nothing', () => {
   const wrongNames = ['', 'a b', 'a/b', 'é', '\n', 'x'.repeat(201), 7, null, undefined, Symbol('rx'), {}]
   test.each(wrongNames)('allocate(%o)', async (name) => {
     const memory = kept(openRegistrySync())
-    // @ts-expect-error: what a program without types may pass
+    // @ts-expect-error: a program without types may pass this
     await expect(memory.allocate(name, base)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
-    // @ts-expect-error: what a program without types may pass
+    // @ts-expect-error: a program without types may pass this
     expect(() => memory.allocateSync(name, base)).toThrowCode('ERR_INVALID_ARGUMENT')
     expect(memory.stats()).toMatchObject({ regions: 0, allocated: 0, pending: 0 })
   })
@@ -264,9 +264,9 @@ describe('bad input is refused with its value and changes nothing', () => {
   const wrongOptions = [null, undefined, 7, 'base', {}, { size: 0 }, { size: 1, signal: 'now' }, { size: 1, sized: 2 }]
   test.each(wrongOptions)('allocate(name, %j)', async (options) => {
     const memory = kept(openRegistrySync({ budget: '1MiB' }))
-    // @ts-expect-error: what a program without types may pass
+    // @ts-expect-error: a program without types may pass this
     await expect(memory.allocate('rx', options)).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
-    // @ts-expect-error: what a program without types may pass
+    // @ts-expect-error: a program without types may pass this
     expect(() => memory.allocateSync('rx', options)).toThrowCode('ERR_INVALID_ARGUMENT')
     expect(memory.stats()).toMatchObject({ regions: 0, pending: 0, budget: { total: { used: 0 } } })
     memory.allocateSync('rx', { size: 64 * KiB, pages: 'base' })
@@ -280,7 +280,7 @@ describe('bad input is refused with its value and changes nothing', () => {
 
   test('closeWhenReleased(options)', async () => {
     const memory = kept(openRegistrySync())
-    // @ts-expect-error: what a program without types may pass
+    // @ts-expect-error: a program without types may pass this
     await expect(memory.closeWhenReleased({ timeout: 5 })).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
     expect(memory.closed).toBe(false)
   })

@@ -12,7 +12,7 @@ import {
   type Translation,
 } from '../../src/index.js'
 
-// Checked by the compiler. What is in a function here is never called.
+// The compiler checks these tests. The functions in them are never called.
 
 test('regions are typed by the names that were declared', () => {
   const opened = () =>
@@ -39,18 +39,18 @@ test('regions are typed by the names that were declared', () => {
 test('a registry without declared regions has none', () => {
   const opened = () => openRegistrySync({ budget: { total: '1GiB', perPageSize: { '2MiB': 0 }, perNode: { 0: 1e9 } } })
   expectTypeOf(opened).returns.toEqualTypeOf<MemoryRegistry<never>>()
-  // @ts-expect-error: none was declared
+  // @ts-expect-error: no region was declared
   const wrongName = () => opened().regions.rx
   expectTypeOf(wrongName).toBeFunction()
 })
 
-test('a registry with regions can be given where any registry is wanted', () => {
+test('a registry with regions can be passed where any registry is expected', () => {
   expectTypeOf<MemoryRegistry<'rx' | 'tx'>>().toExtend<MemoryRegistry>()
   expectTypeOf<MemoryRegistry<'rx' | 'tx'>>().toExtend<MemoryRegistry<'rx'>>()
   expectTypeOf<MemoryRegistry<'rx'>>().not.toExtend<MemoryRegistry<'rx' | 'tx'>>()
 })
 
-test('names that are known at run time only give regions that may be missing', () => {
+test('names that are known only at run time give regions that may be missing', () => {
   const opened = (regions: Record<string, RegionOptions>) => openRegistrySync({ regions })
   const region = (name: string) => opened({}).regions[name]
   expectTypeOf(region).returns.toEqualTypeOf<Region | undefined>()
@@ -58,13 +58,13 @@ test('names that are known at run time only give regions that may be missing', (
 
 test('unknown options and wrong types do not compile', () => {
   const wrong = (memory: MemoryRegistry) => [
-    // @ts-expect-error: no such option
+    // @ts-expect-error: there is no such option
     openRegistry({ budgets: 1 }),
-    // @ts-expect-error: no such option of a budget
+    // @ts-expect-error: a budget has no such option
     openRegistry({ budget: { totl: 1 } }),
-    // @ts-expect-error: no such option of a region
+    // @ts-expect-error: a region has no such option
     openRegistry({ regions: { rx: { size: 1, page: 'base' } } }),
-    // @ts-expect-error: no such level
+    // @ts-expect-error: there is no such level
     openRegistry({ leaks: 'some' }),
     // @ts-expect-error: nothing could abort it
     openRegistrySync({ signal: new AbortController().signal }),
@@ -95,7 +95,7 @@ test('the region of a slice is a Region', () => {
 test('regions and slices are memory for rings, pools, packets, heaps and devices', () => {
   expectTypeOf<Region | Slice>().toExtend<PoolMemory>()
   expectTypeOf<PoolMemory>().toEqualTypeOf<RegistrableMemory>()
-  // @ts-expect-error: an object that looks like one is none
+  // @ts-expect-error: an object that only looks like memory is not memory
   const imitation: PoolMemory = {
     address: 0n,
     bytes: new Uint8Array(1),

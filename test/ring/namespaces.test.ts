@@ -6,8 +6,8 @@ import { kept } from '../support/registries.js'
 import { needs, whyNotNamespaces } from '../support/requirements.js'
 import { descriptorPath } from '../support/shared-memory.js'
 
-// Whether a thread of another process lives is read from /proc, which does not show every process the same. The other
-// process has the memory by a descriptor that it is born with, since /proc may show it no other.
+// A thread reads from /proc whether a thread of another process lives, and /proc depends on the namespaces of the
+// reader. The other process inherits a descriptor of the memory, since its /proc may not show this process.
 
 const size = 4 * basePageSize
 
@@ -18,7 +18,7 @@ function shared() {
   return { region, ring, path: descriptorPath('ring-shared') }
 }
 
-/** A child that is run by `command`, and has the memory of `path` as its descriptor 9. */
+/** A child that `command` runs. Its descriptor 9 is the memory of `path`. */
 function childIn(command: readonly string[], path: string, script: string, size: number, work: string): Child {
   const prefix = ['sh', '-c', 'exec 9<>"$0"; exec "$@"', path, ...command]
   return new Child(script, ['/proc/self/fd/9', size, work], prefix)
@@ -32,25 +32,25 @@ function whyNotTime(): string | undefined {
   return whyNotNamespaces('--time', '--boottime', '100000')
 }
 
-function busy(because: string) {
-  return expect.objectContaining({
-    code: 'ERR_RING_BUSY',
+/** The details of ERR_RING_BUSY if this thread cannot tell whether the other one lives. */
+function doubtful(because: string) {
+  return {
     message: expect.stringMatching(/this thread cannot tell whether that one lives: /),
     values: expect.objectContaining({ liveness: 'unknown', because }),
-  })
+  }
 }
 
-describe('a thread that has a reservation', () => {
+describe('a thread that holds a reservation', () => {
   test('in another time namespace keeps it, and loses it when it dies', async (context) => {
     needs(context, whyNotTime())
     const { region, ring, path } = shared()
     await using child = childIn(inTime, path, 'ring-process.ts', size, 'reserve')
     expect(await child.line()).toBe('reserved')
     using impatient = attachRing(region, { patience: 5 })
-    expect(() => impatient.enqueue(1)).toThrow(busy('time namespace'))
-    expect(() => impatient.dequeue()).toThrow(busy('time namespace'))
+    expect(() => impatient.enqueue(1)).toThrowCode('ERR_RING_BUSY', doubtful('time namespace'))
+    expect(() => impatient.dequeue()).toThrowCode('ERR_RING_BUSY', doubtful('time namespace'))
     await child.kill('SIGKILL')
-    // No thread has its number any more.
+    // A thread with this number no longer exists.
     expect([ring.enqueue(1), ring.dequeue(), ring.dequeue()]).toEqual([true, 7, 1])
   })
 
@@ -60,13 +60,13 @@ describe('a thread that has a reservation', () => {
     await using child = childIn(inPidsAndProc, path, 'ring-process.ts', size, 'reserve')
     expect(await child.line()).toBe('reserved')
     using impatient = attachRing(region, { patience: 5 })
-    expect(() => impatient.enqueue(1)).toThrow(busy('pid namespace'))
+    expect(() => impatient.enqueue(1)).toThrowCode('ERR_RING_BUSY', doubtful('pid namespace'))
     await child.kill('SIGKILL')
-    expect(() => impatient.enqueue(1)).toThrow(busy('pid namespace'))
+    expect(() => impatient.enqueue(1)).toThrowCode('ERR_RING_BUSY', doubtful('pid namespace'))
   })
 
   test.for([
-    ['while it sees the /proc of another pid namespace, keeps it', inPids, ['unshare', '--mount-proc'], {}],
+    ['keeps it while it sees the /proc of another pid namespace', inPids, ['unshare', '--mount-proc'], {}],
     [
       'keeps it from a thread that sees the /proc of another pid namespace',
       inPidsAndProc,
@@ -82,12 +82,12 @@ describe('a thread that has a reservation', () => {
     await using looker = childIn([...inItsPids, ...looking], path, 'ring-process.ts', size, 'try')
     const { thread, ...told } = JSON.parse(await looker.line())
     expect(told).toEqual({ code: 'ERR_RING_BUSY', side: 'producer', patience: 5, ...doubt })
-    // As the pid namespace of both counts.
+    // The pid namespace of both threads numbers it so.
     expect(thread).toBe(1)
   })
 })
 
-test('what a thread of another time namespace has taken of a pool is taken back only when it is dead', async (context) => {
+test('elements of a thread in another time namespace are taken back only after its death', async (context) => {
   needs(context, whyNotTime())
   const options = { elementSize: 64, count: 200, cache: 32, tracking: 'all', patience: 30_000 } as const
   const region = kept(openRegistrySync()).allocateSync('pool-shared', { size: bufferPoolBytes(options), pages: 'base' })
@@ -98,7 +98,7 @@ test('what a thread of another time namespace has taken of a pool is taken back 
   expect(pool.available).toBe(168)
   expect(pool.reclaimTaken()).toBe(0)
   await child.kill('SIGKILL')
-  // It is unshare that has ended. Its child is killed with it, and ends a moment later.
+  // Only unshare has ended. Its child is killed with it, and ends a moment later.
   await vi.waitFor(() => {
     pool.reclaimTaken()
     expect(pool.available).toBe(200)

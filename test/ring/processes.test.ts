@@ -9,7 +9,7 @@ import { Child } from '../support/child-process.js'
 import { kept } from '../support/registries.js'
 import { descriptorPath } from '../support/shared-memory.js'
 
-// A ring between processes: the other has the memory by its descriptor.
+// A ring between processes. The other process opens the memory by its descriptor.
 
 const size = 4 * basePageSize
 
@@ -22,7 +22,7 @@ function shared(count = 512, bytes = size): { region: Region; ring: Ring; path: 
   }
 }
 
-/** Waits until the condition holds, while the child lives. */
+/** Waits until the condition is true. Throws if the child ends before. */
 async function until(child: Child, condition: () => boolean): Promise<void> {
   let isOver = false
   const ended = child.ended.then(({ stderr }) => {
@@ -35,7 +35,7 @@ async function until(child: Child, condition: () => boolean): Promise<void> {
   }
 }
 
-test('values of a process that is killed with SIGKILL come without a gap, and the others go on', async () => {
+test('values of a process that is killed with SIGKILL arrive without a gap, and other processes go on', async () => {
   const { ring, path } = shared()
   const out = new Uint32Array(64)
   let first = 0
@@ -55,13 +55,13 @@ test('values of a process that is killed with SIGKILL come without a gap, and th
     for (let empty = 0; empty < 1000; ) empty = take() === 0 ? empty + 1 : 0
     expect((await dying).signal).toBe('SIGKILL')
     while (take() > 0);
-    // The producers' side, which the dead process had kept or was taking a turn with.
+    // This uses the producers' side, which the dead process kept or owned for a turn.
     expect([ring.enqueue(5), ring.dequeue(), ring.count]).toEqual([true, 5, 0])
     first = next
   }
 })
 
-test('a process that is killed between reserve and commit has done nothing', async () => {
+test('a process that is killed between reserve and commit has changed nothing', async () => {
   const { ring, path } = shared()
   ring.enqueue(1)
   ring.enqueue(2)

@@ -10,7 +10,7 @@ type Act =
   | { do: 'lendPut' | 'lendGet'; bulk: boolean; count: number; commit: number }
 
 const value = fc.integer({ min: 0, max: 2 ** 32 - 1 })
-/** Often the burst that has a way of its own. */
+/** Often 32: bursts of this size have a code path of their own. */
 const count = fc.oneof(fc.nat(40), fc.constant(32))
 const at = fc.oneof(fc.nat(70), fc.constantFrom(0, 32, 64))
 const act: fc.Arbitrary<Act> = fc.oneof(
@@ -29,19 +29,19 @@ const run = fc.record({
   size: fc.constantFrom(2, 4, 32, 64, 128),
   producers: side,
   consumers: side,
-  /** Whether the sides are kept or taken in turns. */
+  /** True if threads take turns on a side, false if one thread keeps it. */
   turns: fc.boolean(),
-  /** Where the indexes start. */
+  /** The value at which the indexes start. */
   start: fc.oneof(fc.nat(200), fc.integer({ min: -200, max: -1 })),
-  /** Places of the caller's arrays in their buffers, in values: half of them cannot be seen as pairs. */
+  /** The offset of the caller's arrays in their buffers, in values. At odd offsets they cannot be viewed as pairs. */
   shift: fc.nat(3),
   acts: fc.array(fc.tuple(fc.nat(1), act), { maxLength: 120 }),
 })
 
-/** What lies where in the header (src/ring/layout.ts). */
+/** The positions of words in the header (src/ring/layout.ts). */
 const sideWords = { producers: 32, consumers: 64, index: 1, limit: 2, turns: 3 } as const
 
-test('a ring is a queue, whichever way values go through it', () => {
+test('a ring is a queue, whichever calls values pass through', () => {
   const region = kept(openRegistrySync()).allocateSync('ring', base)
   const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
   let next = 0
@@ -127,7 +127,7 @@ test('a ring is a queue, whichever way values go through it', () => {
   )
 })
 
-test('whatever is written over a ring, a call throws one of its errors or returns, and stays within its array', () => {
+test('a call on an overwritten ring throws a PinfoldError or returns, and stays within its array', () => {
   const region = kept(openRegistrySync()).allocateSync('ring', base)
   const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
   const header = ringBytes(64) / 4 - 64

@@ -14,14 +14,14 @@ function ring(options: RingOptions = { count: 8 }): Ring {
 }
 
 const bothModes = [
-  ['one thread a side', { producers: 'one', consumers: 'one' }],
-  ['many', { producers: 'many', consumers: 'many' }],
+  ['one thread on each side', { producers: 'one', consumers: 'one' }],
+  ['many threads on each side', { producers: 'many', consumers: 'many' }],
   ['many producers, one consumer', { producers: 'many', consumers: 'one' }],
   ['one producer, many consumers', { producers: 'one', consumers: 'many' }],
 ] as const
 
 describe.each(bothModes)('a ring for %s', (_, modes) => {
-  test('gives values back in the order in which they came', () => {
+  test('returns values in the order in which they were put in', () => {
     using queue = ring({ count: 8, ...modes })
     for (const value of [7, 0, 2 ** 32 - 1, 2 ** 31]) expect(queue.enqueue(value)).toBe(true)
     expect([queue.count, queue.free]).toEqual([4, 4])
@@ -29,7 +29,7 @@ describe.each(bothModes)('a ring for %s', (_, modes) => {
     expect(queue.dequeue()).toBe(-1)
   })
 
-  test('holds as many as its count, and takes no more', () => {
+  test('holds as many values as its count says, and takes no more', () => {
     using queue = ring({ count: 8, ...modes })
     for (let value = 0; value < 8; value++) expect(queue.enqueue(value)).toBe(true)
     expect(queue.enqueue(8)).toBe(false)
@@ -83,7 +83,7 @@ describe.each(bothModes)('a ring for %s', (_, modes) => {
     expect([queue.count, queue.dequeue()]).toEqual([3, 101])
   })
 
-  test('refuses a second reservation, and calls, on a side that is reserved', () => {
+  test('refuses a second reservation and other calls on a reserved side', () => {
     using queue = ring({ count: 8, ...modes })
     queue.enqueue(1)
     queue.reserveEnqueueBulk(2)
@@ -102,7 +102,7 @@ describe.each(bothModes)('a ring for %s', (_, modes) => {
     const region = memory()
     using queue = createRing(region, { count: 4, ...modes })
     const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
-    // The indexes, and the producers' limit, as they are before the last three of the first 2^32 (src/ring/layout.ts).
+    // Sets the indexes and the producers' limit to their values after 2^32 - 3 values (src/ring/layout.ts).
     for (const side of [producerWord, consumerWord]) words[side + SideWord.index] = words[side + SideWord.limit] = -3
     words[producerWord + SideWord.limit] = 1
     for (let value = 0; value < 10; value++) {
@@ -115,7 +115,7 @@ describe.each(bothModes)('a ring for %s', (_, modes) => {
 })
 
 describe('a ring', () => {
-  test('is the same for every Ring of it', () => {
+  test('is the same for every Ring object on it', () => {
     const region = memory()
     using one = createRing(region.slice(4096, 8192), { count: 16 })
     using other = attachRing(region.slice(4096, 8192))
@@ -123,7 +123,7 @@ describe('a ring', () => {
     expect([other.capacity, other.dequeue(), one.count]).toEqual([16, 5, 0])
   })
 
-  test('has a reservation until the Ring that has made it commits, whatever others of its thread do', () => {
+  test('keeps a reservation until the Ring that made it commits, whatever other Rings of this thread do', () => {
     const region = memory()
     using one = createRing(region, { count: 16 })
     const other = attachRing(region)
@@ -136,8 +136,8 @@ describe('a ring', () => {
     expect(one.count).toBe(2)
   })
 
-  describe('of which a call was cut off while it waited for the thread that had kept the side', () => {
-    // As it stands in memory (src/ring/layout.ts): the owner's word has the ticket, a bit, and the line of that thread.
+  describe('whose last call was interrupted while it waited for the thread that kept the side', () => {
+    // The owner's word in memory (src/ring/layout.ts) contains the ticket, a bit, and the line of that thread.
     const revoking = (ticket: number, line: number) => (ticket & ticketMask) | revokingBit | (line << revokedShift)
     const line = 7
     const firstWord = participantAt(line)
@@ -152,12 +152,12 @@ describe('a ring', () => {
       expect([queue.enqueue(2), queue.dequeue(), queue.dequeue()]).toEqual([true, 1, 2])
     })
 
-    test('still waits for that thread when it was closed', () => {
+    test('still waits for that thread after it was closed', () => {
       const region = memory()
       const first = createRing(region, { count: 16 })
       const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
       first.enqueue(1)
-      // A thread that lives, by its number alone, and is within a call.
+      // The line of a thread that is alive, by its number alone, and is within a call.
       words[firstWord] = process.ppid
       words[firstWord + CallWord.producers] = 1
       words[ownerWord] = revoking(words[ownerWord] ?? 0, line)
@@ -169,14 +169,14 @@ describe('a ring', () => {
     })
   })
 
-  test('fills its memory unless it is told how large it is', () => {
+  test('fills its memory unless its count is given', () => {
     const region = memory(64 * 1024)
     using largest = createRing(region)
     expect(largest.capacity).toBe(8192)
     expect(ringBytes(8192)).toBeLessThanOrEqual(region.size)
   })
 
-  test('is congested from its high watermark on until it is down to the low one', () => {
+  test('is congested from its high watermark until it has fallen to the low one', () => {
     using queue = ring({ count: 8, highWatermark: 6, lowWatermark: 2 })
     const seen = [1, 2, 3, 4, 5, 6, 7].map(() => {
       queue.enqueue(0)
@@ -190,7 +190,7 @@ describe('a ring', () => {
     expect(emptying).toEqual([true, true, true, true, false, false])
   })
 
-  test('is refused where there is none, or garbage', () => {
+  test('is not attached where there is no ring, or garbage', () => {
     const region = memory()
     expect(() => attachRing(region)).toThrowCode('ERR_RING_LAYOUT')
     using _ = createRing(region, { count: 8 })

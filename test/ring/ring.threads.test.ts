@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { createRing, openRegistrySync, type Region, type Ring, ringBytes } from '../../src/index.js'
 import { kept } from '../support/registries.js'
 
-/** Of all workers together; the benchmark does a hundred million. */
+/** The operations of all workers together. The benchmark runs a hundred million. */
 const operations = Number(process.env.PINFOLD_RING_OPERATIONS ?? 2_000_000)
 const deaths = Number(process.env.PINFOLD_RING_DEATHS ?? 20)
 
@@ -47,7 +47,7 @@ test.each([
   ['plain stores', {}],
   ['Atomics', { PINFOLD_PUBLICATION: 'atomic' }],
 ])(
-  'four workers put in and take out by %s, and every value comes out once, in order',
+  'four workers put values in and take values out by %s: every value comes out once and in order',
   {
     timeout: 600_000,
   },
@@ -71,7 +71,7 @@ test.each([
   },
 )
 
-test('a side is taken from the thread that keeps it, while that one uses it, and no value is lost', {
+test('a side is taken from the thread that keeps it and still uses it, and no value is lost', {
   timeout: 600_000,
 }, async () => {
   const rounds = 300
@@ -110,7 +110,7 @@ test('a side is taken from the thread that keeps it, while that one uses it, and
 
 test.each([
   ['in place, and no value is lost', 'pass'],
-  ['by copies, and no value is lost but those in their hands', 'carry'],
+  ['by copies, and only the values in their hands are lost', 'carry'],
 ] as const)(`${deaths} workers die while they pass values on %s`, { timeout: 600_000 }, async (_, work) => {
   const region = memory()
   using from = createRing(region.slice(...place(0)), { count })
@@ -119,7 +119,7 @@ test.each([
   for (let token = 0; token < tokens; token++) from.enqueue(token)
   const burst = new Uint32Array(count)
   let passed = 0
-  // Values go round: from, a worker, to, this thread, from.
+  // A worker passes values from `from` to `to`, and this thread passes them back.
   const goRound = (milliseconds: number) => {
     for (const end = performance.now() + milliseconds; performance.now() < end; ) {
       const got = to.dequeueBurst(burst)
@@ -138,7 +138,7 @@ test.each([
     there.push(...burst.subarray(0, to.dequeueBurst(burst)))
     const each = new Set(there).size
     if (work === 'pass') {
-      // What a dead worker had in both is there twice now: one of each is kept.
+      // A value that a dead worker had in both rings occurs twice. One of the two is kept.
       expect(each).toBe(tokens)
       expect(there.length).toBeLessThanOrEqual(tokens + 2 * 8)
     } else {

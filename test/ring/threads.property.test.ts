@@ -4,7 +4,7 @@ import { createRing, openRegistrySync } from '../../src/index.js'
 import { type Act, Dealt, type Outcome } from '../support/model-threads.js'
 import { base, kept } from '../support/registries.js'
 
-// A ring is a queue, however many threads put in and take out. test/ring/ring.property.test.ts has one thread and all places.
+// A ring is a queue for any number of threads. test/ring/ring.property.test.ts uses one thread, and more array offsets.
 
 const threadCount = 3
 const enqueues = ['enqueue', 'enqueueMany', 'passEnqueue'] as const
@@ -36,7 +36,7 @@ const run = fc.record({
   ),
 })
 
-/** What the model knows of a side: who has it, if it is of one thread; and who has reserved what. */
+/** The model's state of a side: its owner, if it is for one thread, and an open reservation. */
 interface Side {
   readonly isOfOne: boolean
   owner?: number | undefined
@@ -57,7 +57,7 @@ class Model {
     this.consumers = { isOfOne: consumers === 'one' }
   }
 
-  /** What must have come of an act; takes its values into the queue, or out of it. */
+  /** Checks the outcome of an act, and moves its values into the queue or out of it. */
   expectOutcome(thread: number, act: Act, outcome: Outcome): void {
     const isPut = act.do.endsWith('Enqueue') || act.do.startsWith('enqueue')
     const side = isPut ? this.producers : this.consumers
@@ -103,7 +103,7 @@ class Model {
   }
 }
 
-/** Why the thread may not do that on the side; undefined when it may. */
+/** The code with which the side refuses the thread's act; undefined if the act is allowed. */
 function refusalOf({ isOfOne, owner, lent }: Side, thread: number, act: Act): string | undefined {
   const isLender = lent?.thread === thread
   if (act.do.startsWith('commit')) {
@@ -115,7 +115,7 @@ function refusalOf({ isOfOne, owner, lent }: Side, thread: number, act: Act): st
   return lent === undefined ? undefined : 'ERR_RING_BUSY'
 }
 
-test('whichever threads put in and take out, one after the other or all at once, what comes out is what went in, in its order', async () => {
+test('values that threads put in, one after the other or all at once, come out once and in order', async () => {
   const region = kept(openRegistrySync()).allocateSync('ring', base)
   await using threads = await Dealt.start(region, threadCount)
   await fc.assert(
@@ -128,7 +128,7 @@ test('whichever threads put in and take out, one after the other or all at once,
         acts,
         () => ring.count,
       )
-      // Then all at once: all of what was dealt with whole, by whoever may have the sides.
+      // Then all threads at once repeat the acts that put or take in one call, each on the sides that it may own.
       await threads.all({ do: 'reattachRing', patience: 60_000 })
       const owners = [model.producers, model.consumers].map(({ isOfOne }) => (isOfOne ? 0 : undefined))
       const lists = Array.from({ length: threadCount }, (_, thread) =>
@@ -155,7 +155,7 @@ test('whichever threads put in and take out, one after the other or all at once,
       const put = outcomes.map((told) => told.flatMap(({ put = [] }) => put))
       const got = outcomes.map((told) => told.flatMap(({ got = [] }) => got))
       expect(sorted([...got.flat(), ...left])).toEqual(sorted([...queue, ...put.flat()]))
-      // What a thread has got of a producer's came in the order in which that one had put it in.
+      // Each thread got the values of a producer in the order in which the producer put them in.
       for (const values of [...got, left]) {
         const of = (producer: number) => values.filter((value) => value >>> 24 === producer)
         for (let producer = 1; producer <= threadCount; producer++) expect(of(producer)).toEqual(sorted(of(producer)))

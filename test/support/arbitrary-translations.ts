@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import type { Run } from '../../src/translate/runs.js'
 
-/** A stretch of memory as a device reaches it: the smallest thing that every table can be expanded into. */
+/** A stretch of memory that a device reaches. Every table can be expanded into stretches. */
 export interface Stretch {
   readonly address: number
   readonly length: number
 }
 
-/** Joins what touches, so that two descriptions of the same bytes in the same order become equal. */
+/** Joins stretches that touch, so that two descriptions of the same bytes in the same order become equal. */
 export function joined(stretches: Iterable<Stretch>): Stretch[] {
   const result: Stretch[] = []
   for (const stretch of stretches) {
@@ -25,7 +25,7 @@ export function stretchesOf(runs: readonly Run[]): Stretch[] {
   return joined(runs.map(({ physicalAddress, length }) => ({ address: physicalAddress, length })))
 }
 
-/** Runs out of (address, length) pairs, one after the other from `offset` on. */
+/** Makes runs of (address, length) pairs, one after the other from `offset` on. */
 export function runsFrom(stretches: readonly Stretch[], offset = 0): Run[] {
   let next = offset
   return stretches.map(({ address, length }) => {
@@ -36,9 +36,9 @@ export function runsFrom(stretches: readonly Stretch[], offset = 0): Run[] {
 }
 
 /**
- * Runs in whole units of `unit` bytes, some of them contiguous with the one before, so that merging is exercised.
- * Addresses are small enough that different runs often share a larger page, and start high half of the time, so that
- * the bits above 2^32 count.
+ * Runs of whole units of `unit` bytes. Some runs are contiguous with the run before, so that merging is exercised.
+ * Addresses are close enough that different runs often share a larger page. Half of the time they start high, so that
+ * the bits above 2^32 matter.
  */
 export function arbitraryRuns(
   unit: number,
@@ -71,7 +71,7 @@ export function arbitraryRuns(
     })
 }
 
-/** Cuts bytes off the front of the first run and off the end of the last one, as a slice of a region does. */
+/** Cuts bytes off the front of the first run and off the end of the last run, as a slice of a region does. */
 export function clipped(runs: readonly Run[], front: number, back: number): Run[] {
   const result = runs.map((run) => ({ ...run }))
   const first = result.at(0)

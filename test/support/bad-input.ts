@@ -1,6 +1,6 @@
-// What a program without types, or with bad intentions, may pass; shared by the tests of the doors.
+// Values that a program without types, or with bad intentions, may pass to an entry point.
 
-/** Something to pass, and what the refusal must name: a value inside of it, or all of it. */
+/** A value to pass, and the value that the refusal must name: a part of it, or all of it. */
 export interface WrongInput {
   readonly given: unknown
   readonly named: unknown
@@ -10,7 +10,7 @@ function trap(): never {
   throw new Error('a trap of the caller')
 }
 
-/** Objects that throw when they are looked at. */
+/** Objects that throw when they are read. */
 export function hostileObjects(): unknown[] {
   const revoked = Proxy.revocable({}, {})
   revoked.revoke()
@@ -30,15 +30,15 @@ export function hostileObjects(): unknown[] {
   ]
 }
 
-/** An array that takes no memory, and of which a copy, or a look at each element, takes all there is. */
+/** An array that takes no memory. A copy of it takes all memory, and a loop over it takes for ever. */
 export const sparse: unknown[] = []
 sparse.length = 2 ** 32 - 1
 /** A number that takes 20 seconds to be written in decimal. */
 export const hugeBigint = 1n << 100_000_000n
-/** A text that no error should be made of. */
+/** A text that no error message should contain. */
 export const longText = 'x'.repeat(2 ** 24)
 
-/** Of every type there is, but numbers, and what is left out. */
+/** Values of every type, except numbers and the types of `except`. */
 export function wrongTypes(...except: readonly string[]): unknown[] {
   const all = [
     ...[null, true, 'a word', '', Symbol('a symbol'), 5n, () => 5, { valueOf: () => 5 }, [5]],
@@ -50,15 +50,15 @@ export function wrongTypes(...except: readonly string[]): unknown[] {
   ]
 }
 
-/** No number of bytes, nor of anything else that is counted. */
+/** Numbers that are not a count, of bytes or of anything else. */
 export const wrongNumbers: readonly unknown[] = [-1, -0.5, 0.5, Number.NaN, Infinity, -Infinity, 2 ** 53]
 
-/** No place in something of `size` bytes, nor a length there. */
+/** Values that are neither an offset into `size` bytes nor a length. */
 export function wrongOffsets(size: number): unknown[] {
   return [undefined, ...wrongLengths(size)]
 }
 
-/** Of a range that runs to the end when no length is given. */
+/** Wrong lengths for a range that runs to the end if no length is given. */
 export function wrongLengths(size: number): unknown[] {
   return [...wrongNumbers, size + 1, ...wrongTypes()]
 }
@@ -77,24 +77,24 @@ export const wrongSizes: readonly unknown[] = [
   ...wrongTypes('string'),
 ]
 
-/** Each of the values itself. */
+/** Inputs of which the refusal must name the whole value. */
 export function values(list: readonly unknown[]): WrongInput[] {
   return list.map((value) => ({ given: value, named: value }))
 }
 
-/** Options that are right but for one. */
+/** Options that are right, except for one. */
 export function option(right: object, key: string, list: readonly unknown[]): WrongInput[] {
   return list.map((value) => ({ given: { ...right, [key]: value }, named: value }))
 }
 
-/** Options that are right but for something inside of one. */
+/** Options that are right, except for a part of one. */
 export function inside(right: object, key: string, list: readonly (readonly [unknown, unknown])[]): WrongInput[] {
   return list.map(([value, named]) => ({ given: { ...right, [key]: value }, named }))
 }
 
 const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`option ${index}`, index]))
 
-/** What is wrong with any options: no object, one that has more keys, one whose getter throws. */
+/** Wrong options of any kind: no object, an object with more keys, an object whose getter throws. */
 export function wrongObjects(right: object): WrongInput[] {
   const getters = Object.keys(right).map((key) =>
     Object.defineProperty({ ...right }, key, { enumerable: true, get: trap }),
@@ -103,7 +103,7 @@ export function wrongObjects(right: object): WrongInput[] {
   const indexed = [new Uint8Array(1000), sparse, new String('x'.repeat(1000))]
   return [
     ...values([7, Number.NaN, ...wrongTypes(), ...getters]),
-    // What has a key for each element, by itself or by what it inherits from.
+    // Objects with a key for each element, of their own or of their prototype.
     ...values([many, ...indexed.flatMap((object) => [object, Object.create(object), new Proxy(object, {})])]),
     { given: { ...right, [longText]: 1 }, named: undefined },
     { given: { ...right, wrong: 'wrong' }, named: 'wrong' },
@@ -115,7 +115,7 @@ export function wrongObjects(right: object): WrongInput[] {
   ]
 }
 
-/** No AbortSignal, though some look like one. */
+/** Values that are not an AbortSignal. Some look like one. */
 export function wrongSignals(): unknown[] {
   return [
     Object.create(AbortSignal.prototype),

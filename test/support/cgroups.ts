@@ -4,21 +4,24 @@ import { tmpdir } from 'node:os'
 import { cgroupDirectories, parseCgroupMounts, parseMemberships } from '../../src/system/cgroup.js'
 import { whyNotRoot } from './requirements.js'
 
-/** A cgroup below this process's own that lives as long as one test; made with `makeCgroup`. */
+/** A cgroup below this process's own, for the duration of one test. `makeCgroup` makes it. */
 export interface TestCgroup {
   readonly directory: string
-  /** A cgroup one level further down, into which processes may go. */
+  /** A cgroup one level further down, into which processes may move. */
   readonly child: string
   readonly version: 1 | 2
   set(file: string, value: number | string): void
-  /** Puts this process into `child`. */
+  /** Moves this process into `child`. */
   enter(): void
-  /** Puts it back to where it was. What it was charged stays charged until it is freed. */
+  /** Moves it back. Its pages stay charged to the cgroup until they are freed. */
   leave(): void
   [Symbol.dispose](): void
 }
 
-/** A cgroup of that controller, or why there can be none. A version 1 hierarchy that nobody has mounted is, for the while. */
+/**
+ * Makes a cgroup of the controller, or returns why it cannot. Mounts a hierarchy of version 1 for it, if none is
+ * mounted.
+ */
 export function makeCgroup(controller: 'hugetlb' | 'memory'): TestCgroup | string {
   const reason = whyNotRoot('make a cgroup')
   if (reason !== undefined) return reason
@@ -83,6 +86,6 @@ function listOf(path: string): string[] {
   try {
     return readFileSync(path, 'latin1').trim().split(' ')
   } catch {
-    return [] // the hierarchy's controllers cannot be read: then none are handed down to us
+    return [] // a hierarchy whose controllers cannot be read hands none down
   }
 }

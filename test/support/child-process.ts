@@ -7,23 +7,23 @@ import { compiled } from './compiled-program.js'
 /** The root of the checkout, with a slash at its end. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** The command line that runs the rest of it as a user without any privilege. */
+/** A command that runs the rest of its line as a user without any privilege. */
 export const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--inh-caps=-all']
 
-/** How a process ended: its exit code or the signal that it died of, and what it said on stderr. */
+/** The end of a process: its exit code or the signal that killed it, and its output on stderr. */
 export interface End {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
   readonly stderr: string
 }
 
-/** A program that runs in a process of its own; killed at the latest when disposed. */
+/** A program in a process of its own. It is killed when it is disposed. */
 export class Program {
-  /** Every one of this test file so far. */
+  /** The pids of all programs of this test file. */
   static readonly pids = new Set<number>()
   readonly #process: ChildProcess
   readonly #lines: AsyncIterator<string>
-  /** Settles when the process is reaped and its output read, so that all its descriptors are closed. */
+  /** Settles when the process is reaped and its output is read. Then all its descriptors are closed. */
   readonly ended: Promise<End>
 
   constructor([command = '', ...args]: readonly string[]) {
@@ -42,7 +42,7 @@ export class Program {
     return this.#process.pid ?? 0
   }
 
-  /** The next line that it prints; fails when it ends without one. */
+  /** Waits for the next line that the program prints. Fails if it ends without one. */
   async line(): Promise<string> {
     const { done, value } = await this.#lines.next()
     if (!done) return value
@@ -50,7 +50,7 @@ export class Program {
     throw new Error(`the child ended with ${signal ?? code} where a line was expected: ${stderr}`)
   }
 
-  /** Gives it a line to read. */
+  /** Writes a line to the program's stdin. */
   say(line: string): void {
     this.#process.stdin?.write(`${line}\n`)
   }
@@ -67,7 +67,7 @@ export class Program {
 
 /** A TypeScript file of test/support/programs as a program. */
 export class Child extends Program {
-  /** @param prefix a command that runs the rest of the line, such as setpriv and its options */
+  /** @param prefix a command that runs the rest of its line, such as setpriv and its options */
   constructor(script: string, args: readonly (string | number)[] = [], prefix: readonly string[] = []) {
     super([...prefix, process.execPath, compiled(script), ...args.map(String)])
   }

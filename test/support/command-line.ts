@@ -4,10 +4,10 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Child } from './child-process.js'
 
-/** The built command. The suites run it as users do; `npm test` builds it first. */
+/** The built command. The tests run it as users do, and `npm test` builds it first. */
 export const mainScript = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
-/** A run that has ended. */
+/** The outcome of a run. */
 export interface Run {
   readonly code: number | null
   readonly signal: NodeJS.Signals | null
@@ -16,13 +16,13 @@ export interface Run {
 }
 
 export interface RunOptions {
-  /** A command that runs the rest of the line, such as setpriv and its options. */
+  /** A command that runs the rest of its line, such as setpriv and its options. */
   readonly prefix?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly script?: string
 }
 
-/** `pinfold <words>` while it runs; killed at the latest when disposed. */
+/** `pinfold <words>` while it runs. It is killed when it is disposed. */
 export class RunningCommand {
   readonly #process
   readonly #lines: AsyncIterator<string>
@@ -34,12 +34,12 @@ export class RunningCommand {
   ) {
     const [command = '', ...rest] = [...prefix, process.execPath, script, ...words.map(String)]
     const child = spawn(command, rest, {
-      // Nothing of the surroundings that changes output: this may run in CI, on a terminal, or from npm.
+      // Other variables of CI, of a terminal or of npm would change the output.
       env: { PATH: process.env.PATH, HOME: '/', ...env },
       stdio: 'pipe',
     })
     this.#process = child
-    // Counted among this test's own, so that its loans are not taken for strangers'.
+    // The pid counts as this test's own, so that the command's loans count, too.
     Child.pids.add(child.pid ?? 0)
     let stdout = ''
     let stderr = ''
@@ -57,7 +57,7 @@ export class RunningCommand {
     return this.#process.pid ?? 0
   }
 
-  /** Waits for a line of stdout that matches; fails when the command ends without one. */
+  /** Waits for a line of stdout that matches. Fails if the command ends without one. */
   async line(pattern: RegExp): Promise<string> {
     while (true) {
       const { done, value } = await this.#lines.next()
@@ -66,7 +66,7 @@ export class RunningCommand {
     }
   }
 
-  /** Ends its stdin, after `text`. */
+  /** Writes `text` to its stdin, and ends it. */
   say(text: string): void {
     this.#process.stdin.end(text)
   }

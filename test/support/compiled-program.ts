@@ -2,15 +2,15 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { buildSync } from 'esbuild'
 
-// Programs and workers of the tests are started by the hundred, a loader of TypeScript takes each of them half a second, and
-// Node 20 starts no worker from TypeScript. So each is compiled once: bundled with what it imports from test/, and using the
-// package as it is built, in dist/. Tests and their programs run in the root of the checkout.
+// The tests start hundreds of programs and workers. A loader of TypeScript would take half a second for each of them,
+// and Node 20 starts no worker from TypeScript. So each program is compiled once, into a bundle with its imports from
+// test/, which uses the built package in dist/. Tests and their programs run in the root of the checkout.
 
-/** As deep in the checkout as test/support/programs, so that the paths in a program stay true. */
+/** This folder is as deep in the checkout as test/support/programs, so that relative paths in a program stay valid. */
 const folder = 'build/test/programs'
 const known = new Set<string>()
 
-/** The path of a program of test/support/programs as JavaScript. */
+/** The path of a program of test/support/programs, compiled to JavaScript. */
 export function compiled(name: string): string {
   const path = `${folder}/${basename(name, '.ts')}.js`
   if (!known.has(name)) compile(`test/support/programs/${name}`, path)
@@ -32,7 +32,7 @@ function compile(source: string, path: string): void {
   })
   const text = outputFiles[0]?.text ?? ''
   mkdirSync(folder, { recursive: true })
-  // Beside and swapped in: another run may be starting from the one that is there.
+  // The file is written beside its place and then renamed, since another run may be starting from the old file.
   const beside = `${path}.${process.pid}`
   writeFileSync(beside, text.replaceAll(/(?<=")(?:\.\.\/)+src\/(?=[\w/-]+\.js")/g, '../../../dist/'))
   renameSync(beside, path)

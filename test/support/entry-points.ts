@@ -3,7 +3,9 @@ import { PinfoldError } from '../../src/errors.js'
 import { describe as shown } from '../../src/sizes.js'
 import type { WrongInput } from './bad-input.js'
 
-/** A way in: a function, what it is called on, and which argument is wrong. Those before and after it are right. */
+/**
+ * An entry point: a method, its object, and wrong inputs for one argument. The arguments before and after are right.
+ */
 export interface Door {
   readonly of: object
   readonly name: string
@@ -12,7 +14,7 @@ export interface Door {
   readonly inputs: readonly WrongInput[]
 }
 
-/** What somebody may be asked to read. */
+/** The most characters that a reader of an error message should have to read. */
 const longestMessage = 2000
 const codes = ['ERR_INVALID_ARGUMENT', 'ERR_OUT_OF_RANGE', 'ERR_POOL_INDEX']
 
@@ -20,7 +22,7 @@ async function call({ of, name, before = [], after = [] }: Door, input: unknown)
   return await Reflect.apply(Reflect.get(of, name), of, [...before, input, ...after])
 }
 
-/** What is wrong with how an input is refused; undefined when it is right. */
+/** A complaint about the refusal of an input; undefined if the refusal is right. */
 export async function complaint(door: Door, { given, named }: WrongInput): Promise<string | undefined> {
   try {
     await call(door, given)

@@ -5,8 +5,8 @@ setFlagsFromString('--expose-gc')
 const collect: unknown = runInNewContext('gc')
 
 /**
- * Collects garbage, and lets finalizers run, until `done` or some 100 rounds have passed; returns whether it is done.
- * Finalizers run in tasks of their own, so each round ends with a turn of the event loop.
+ * Collects garbage and lets finalizers run, until `done` is true or about 100 rounds have passed. Returns whether
+ * `done` became true. Finalizers run in tasks of their own, so each round ends with a turn of the event loop.
  */
 export async function collected(done: () => boolean): Promise<boolean> {
   if (typeof collect !== 'function') throw new Error('this Node gives no gc')

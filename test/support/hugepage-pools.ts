@@ -7,19 +7,19 @@ import { MiB } from '../../src/sizes.js'
 import { hugetlbPageSizes } from '../../src/system/page-sizes.js'
 import { Child } from './child-process.js'
 
-/** The size of page that the tests change the pool of: 2 MiB, or the smallest that there is. */
+/** The page size whose hugepage pool the tests change: 2 MiB, or the smallest size. */
 export const pageSize = hugetlbPageSizes().find((size) => size === 2 * MiB) ?? hugetlbPageSizes().at(-1) ?? 2 * MiB
 
 /**
- * The pool's own pages: what a borrower must leave as it found it. What strangers have borrowed meanwhile is left out,
- * so that two test runs at once do not see each other.
+ * The pages of the hugepage pool, which a borrower must leave as it found them. Pages that other processes have
+ * borrowed are left out, so that two test runs at once do not disturb each other.
  */
 export function poolPages(): number {
   const strangers = openLoans().filter((loan) => loan.pageSize === pageSize && !isOurs(loan.pid))
   return ownPages(readPool(pageSize)) - strangers.reduce((sum, { pages }) => sum + pages, 0)
 }
 
-/** The journals that lie in /run/pinfold of this process and its children. */
+/** The journals of this process and its children in /run/pinfold. */
 export function journals(): string[] {
   return readdirSync('/run/pinfold')
     .filter((name) => name.startsWith('loan-') && isOurs(Number(name.split('-')[1])))
@@ -30,7 +30,7 @@ function isOurs(pid: number): boolean {
   return pid === process.pid || Child.pids.has(pid)
 }
 
-/** A hugetlbfs with pages of that size, for as long as the test runs; skips the test where it may not be mounted. */
+/** Mounts a hugetlbfs with pages of this size for the duration of the test. Skips the test if it may not be mounted. */
 export function mountHugetlbfs({ skip }: Pick<TestContext, 'skip'>, pageSize: number, options = ''): string {
   const mount = mkdtempSync(`${tmpdir()}/pinfold-hugetlbfs-`)
   const { status } = spawnSync('mount', ['-t', 'hugetlbfs', '-o', `pagesize=${pageSize}${options}`, 'none', mount])

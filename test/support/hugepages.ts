@@ -3,28 +3,31 @@ import { PinfoldError } from '../../src/errors.js'
 import { borrowHugepages, type HugepageLoan, poolDirectory } from '../../src/hugepages/index.js'
 import { formatSize } from '../../src/sizes.js'
 
-// The tests run on real hugepages. Who runs them borrows the pages for the whole run: `npm test` in its own process,
-// which outlives every vitest; and a vitest that was started by hand does it here, as its global set-up.
+// The tests run on real hugepages, which are borrowed for the whole run. `npm test` borrows them in its own process,
+// which outlives every vitest. A vitest that was started by hand borrows them here, in its global set-up.
 
-/** Set for the vitest processes of a run that has borrowed already. */
+/** The variable is set for vitest processes of a run that has already borrowed. */
 const borrowedMark = 'PINFOLD_TEST_HUGEPAGES'
 
 const MiB = 2 ** 20
 const GiB = 2 ** 30
 
 /**
- * What the suites need at once at most, and the part of the available memory that they may have of it. A machine that
- * has run for a while has 1 GiB in one piece only once its page cache is dropped.
+ * The most pages that the tests need at once, and the share of the available memory that they may take. A machine that
+ * has run for a while finds 1 GiB in one piece only after its page cache is dropped.
  */
 const wishes = [
   { pageSize: 2 * MiB, pages: 1024, share: 1 / 4, dropCaches: false },
   { pageSize: GiB, pages: 1, share: 1 / 4, dropCaches: true },
 ]
 
-/** The pages of one run; say `giveBack` at its end. An exit and a signal give them back, too. */
+/** The borrowed pages of one run. Call `giveBack` at its end. An exit and a signal give them back, too. */
 export class BorrowedPages {
   readonly #loans: HugepageLoan[] = []
-  /** A line for each page size: what was borrowed, or why not. Tests that find too little then skip, or say so. */
+  /**
+   * A line for each page size, with the borrowed pages or the reason why none were. Tests that find too few are
+   * skipped.
+   */
   readonly report: readonly string[]
 
   constructor() {
@@ -50,7 +53,7 @@ export class BorrowedPages {
   }
 }
 
-/** vitest's global set-up; what it returns is the teardown. */
+/** vitest's global set-up. Returns the teardown. */
 export default function setup(): (() => void) | undefined {
   if (process.env[borrowedMark]) return undefined
   const pages = new BorrowedPages()

@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { root } from './child-process.js'
 import { mainScript } from './command-line.js'
 
-/** Why no machine can be started here: nothing else than a missing QEMU or kernel that cannot be fetched either. */
+/** The reason why the lab cannot start a machine here. QEMU and a kernel are fetched if they are missing. */
 export function whyNoLab(): string | undefined {
   if (arch() !== 'x64') return 'the lab runs on x86-64 only'
   if (!existsSync(mainScript)) return 'dist/ is not built: npm run build'
@@ -20,10 +20,10 @@ export interface LabOutcome {
 }
 
 export interface LabSurroundings {
-  /** 'later': what `end` gives it. */
+  /** The stdin of the command; 'later' if `end` gives it. */
   readonly input?: Buffer | 'later' | undefined
   readonly env?: Readonly<Record<string, string>>
-  /** The folder that it is started in; the root of the checkout by default. */
+  /** The folder in which the lab is started; the root of the checkout by default. */
   readonly cwd?: string | undefined
 }
 
@@ -47,7 +47,7 @@ export class LabRun {
     })
   }
 
-  /** Resolves once its stdout has the text. */
+  /** Resolves when its stdout contains the text. */
   said(text: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = () => {
@@ -59,14 +59,14 @@ export class LabRun {
     })
   }
 
-  /** The processes that it has started and that still run, whoever their parent is now. */
+  /** The processes that the lab has started and that still run, whatever process is their parent now. */
   processes(): number[] {
     return processes().filter(
       (pid) => pid !== this.#child.pid && isRunning(pid) && readText(`/proc/${pid}/environ`).includes(this.#mark),
     )
   }
 
-  /** Resolves once none of them is left. */
+  /** Resolves when none of these processes is left. */
   async gone(): Promise<void> {
     for (let left = 200; this.processes().length > 0; left--) {
       if (left === 0) throw new Error(`the lab has left processes: ${this.processes()}`)
@@ -74,7 +74,7 @@ export class LabRun {
     }
   }
 
-  /** Gives its command the rest of its stdin. */
+  /** Writes the rest of the stdin of its command. */
   end(input: string): void {
     this.#child.stdin?.end(input)
   }
@@ -111,7 +111,7 @@ function processes(): number[] {
     .map(Number)
 }
 
-/** Whether a process is there and is no zombie. */
+/** True if a process exists and is not a zombie. */
 function isRunning(pid: number): boolean {
   const state = /^State:\t(\w)/m.exec(readText(`/proc/${pid}/status`))?.[1]
   return state !== undefined && state !== 'Z'

@@ -20,13 +20,13 @@ import {
 } from '../../src/rdma/contract/work-layout.js'
 import { loopbackProvider } from '../../src/rdma/loopback/index.js'
 
-// The loopback by its contract alone, call by call, without the classes: what they check before, it has to refuse itself.
+// The loopback by its contract alone, without the classes above it. So the loopback itself must refuse every mistake.
 
 const { RC, UC, UD } = queuePairTypes.byName
 const { INIT, RTR, RTS } = queuePairStates.byName
 
 export const everyAccess = 0b1_1111
-/** What a queue pair lets its peer do, all of it. */
+/** All rights that a queue pair can give its peer. */
 export const remoteAccess = 0b1110
 export const capacity: QueuePairCapacity = {
   sendRequests: 8,
@@ -70,7 +70,7 @@ export interface Done {
   readonly queuePair: number
 }
 
-/** Two connected queue pairs, each with a completion queue, in one domain; and device memory, which needs no region. */
+/** An open loopback with a domain and device memory, which needs no region. */
 export class Loop {
   readonly calls: DeviceCalls
   readonly domain: Handle

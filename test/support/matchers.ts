@@ -1,15 +1,15 @@
 import { expect } from 'vitest'
 import type { ErrorCode } from '../../src/errors.js'
 
-// Matchers of all tests: vitest.config.ts loads this file before each test file.
+// Matchers for all tests. vitest.config.ts loads this file before each test file.
 
-/** What else the error must have: properties by name, each a value or an asymmetric matcher. */
+/** Further properties of the error by name, each as a value or an asymmetric matcher. */
 type Details = Readonly<Record<string, unknown>>
 
 expect.extend({
   /**
-   * The function throws an error with this code, or, after `rejects`, the promise rejects with one. `details` are compared as
-   * `expect.objectContaining` compares them.
+   * Passes if the function throws an error with this code, or, after `rejects`, if the promise rejects with one.
+   * `details` are compared as in `expect.objectContaining`.
    */
   toThrowCode(received: unknown, code: string, details: Details = {}) {
     const caught = this.promise === 'rejects' ? { error: received } : caughtFrom(received)
@@ -36,7 +36,7 @@ function caughtFrom(received: unknown): { readonly error: unknown } | undefined 
   return undefined
 }
 
-/** The parts of an error that a difference is shown of. */
+/** The parts of an error that a failure message compares. */
 function shown(error: unknown, details: Details): unknown {
   if (!(error instanceof Error)) return error
   const parts = ['code', 'message', ...Object.keys(details)]

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-/** madvise(2) by number (include/uapi/asm-generic/mman-common.h): JavaScript has no other way to say it. */
+/** Advice of madvise(2) by number (include/uapi/asm-generic/mman-common.h), since JavaScript has no names for it. */
 export const advice = { hugepage: 14, dontNeed: 4, pageOut: 21, collapse: 25, guard: 102 } as const
 
-/** The program of test/support/programs/memory.c, compiled once for a test file; gone when disposed. */
+/** The program of test/support/programs/memory.c, compiled once for a test file. It is removed when it is disposed. */
 export class MemoryProgram {
   readonly #folder = mkdtempSync(`${tmpdir()}/pinfold-memory-`)
   readonly path = `${this.#folder}/memory`
@@ -18,7 +18,7 @@ export class MemoryProgram {
     execFileSync('cc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', this.path, source])
   }
 
-  /** Advice about memory of this process, given by another (process_madvise(2)); returns 0 or an errno. */
+  /** Lets another process give advice about memory of this process (process_madvise(2)). Returns 0 or an errno. */
   advise(address: bigint, length: number, which: keyof typeof advice): number {
     const args = ['advise', process.pid, address, length, advice[which]].map(String)
     return Number(execFileSync(this.path, args, { encoding: 'utf8' }))
@@ -29,11 +29,11 @@ export class MemoryProgram {
   }
 }
 
-/** A process that holds memory, and does with it as it is told. */
+/** A process that holds memory, and uses it as it is told. */
 export class MemoryChild {
   readonly #process: ChildProcess
   readonly #lines: AsyncIterator<string>
-  /** Where its memory starts, at a 2 MiB boundary. */
+  /** The start of its memory, at a 2 MiB boundary. */
   readonly address: bigint
 
   private constructor(child: ChildProcess, lines: AsyncIterator<string>, address: bigint) {
@@ -66,12 +66,12 @@ export class MemoryChild {
     return this.#done('read', offset, length)
   }
 
-  /** Returns 0, or the errno of a kernel that refuses. */
+  /** Gives advice with madvise(2). Returns 0, or the errno of a kernel that refuses. */
   advise(offset: number, length: number, which: keyof typeof advice): Promise<number> {
     return this.#say('advise', offset, length, advice[which])
   }
 
-  /** Write-protects by userfaultfd; returns 0, or the errno of a kernel that cannot. */
+  /** Write-protects memory by userfaultfd(2). Returns 0, or the errno of a kernel that cannot. */
   protect(offset: number, length: number): Promise<number> {
     return this.#say('protect', offset, length)
   }
@@ -88,7 +88,7 @@ export class MemoryChild {
     return Number(value)
   }
 
-  /** Ends it, and waits until it is reaped. */
+  /** Kills the process, and waits until it is reaped. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
     const gone = once(this.#process, 'exit')

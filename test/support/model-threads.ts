@@ -2,13 +2,13 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Region } from '../../src/index.js'
 
-/** What a thread of a model is told to do; test/support/programs/model-thread.mjs knows the acts. */
+/** An act for a thread of a model. test/support/programs/model-thread.mjs implements the acts. */
 export interface Act {
   readonly do: string
   readonly [argument: string]: unknown
 }
 
-/** What came of it: what went in or came out, or the code of the error. */
+/** The outcome of an act: the values that went in or came out, or the code of the error. */
 export interface Outcome {
   readonly code?: string
   readonly got?: number[]
@@ -21,7 +21,7 @@ export interface Outcome {
   readonly wrong?: number
 }
 
-/** Threads that acts are dealt to: one act at a time, or a list to each at once. */
+/** Threads that get acts: one act at a time, or a list of acts for each thread at once. */
 export class Dealt implements AsyncDisposable {
   readonly #workers: readonly Worker[]
 
@@ -54,7 +54,7 @@ export class Dealt implements AsyncDisposable {
     return (await told)[0]
   }
 
-  /** The same of every thread. */
+  /** Lets every thread do the same act. */
   all(act: Act): Promise<Outcome[]> {
     return Promise.all(this.#workers.map((_, thread) => this.act(thread, act)))
   }

@@ -4,13 +4,13 @@ import { coreOf } from '../../src/memory/region-memory.js'
 import { native } from '../../src/native.js'
 import { mappedRegions } from './mapped-regions.js'
 
-/** All that a refusal must leave as it was. */
+/** The state of the process that a refusal must not change. */
 export function world(memory: MemoryRegistry) {
   const descriptors = readdirSync('/proc/self/fd').map((fd) => {
     try {
       return readlinkSync(`/proc/self/fd/${fd}`)
     } catch {
-      return '' // the descriptor of this very listing
+      return '' // the descriptor of this listing
     }
   })
   const { failed: _, ...stats } = memory.stats()
@@ -24,7 +24,7 @@ export function world(memory: MemoryRegistry) {
   }
 }
 
-/** The methods of an object by their names, as documented. */
+/** The methods of an object by their names, such as 'Region.close'. */
 export function methodsOf(object: object): [string, unknown][] {
   const methods = new Map<string, unknown>()
   for (let of = Object.getPrototypeOf(object); of !== Object.prototype; of = Object.getPrototypeOf(of)) {

@@ -1,6 +1,6 @@
 /**
- * Random whole numbers from 0 to below `below` (at most 2^32), the same for everybody who begins with the same seed:
- * xorshift32 (Marsaglia, "Xorshift RNGs", 2003). JavaScript, since the workers of tests are.
+ * Random whole numbers from 0 to below `below` (at most 2^32). The same seed gives the same numbers: xorshift32
+ * (Marsaglia, "Xorshift RNGs", 2003). This file is JavaScript, since the workers of tests are.
  *
  * @param {number} seed
  * @returns {(below: number) => number}

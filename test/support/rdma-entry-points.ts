@@ -14,7 +14,7 @@ import { rdmaFunctionDoors } from './rdma-functions.js'
 import { counts, flags, gids, numbers, rdmaInputs, wrongAccess, wrongIds } from './rdma-inputs.js'
 import type { RdmaObjects } from './rdma-objects.js'
 
-/** Every way into the RDMA classes, with what must not come in. */
+/** Every entry point of the RDMA classes, with wrong inputs. */
 export function rdmaDoors(objects: RdmaObjects): Door[] {
   const {
     memory,
@@ -358,7 +358,7 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
   ]
 }
 
-/** The same in a list, behind one that is right: nothing of it is posted. */
+/** The same input in a list, behind a right request. Nothing of the list is posted. */
 function listed({ given, named }: WrongInput, right: object): WrongInput {
   return { given: [right, given], named }
 }

@@ -9,7 +9,7 @@ import type { Door } from './entry-points.js'
 import { gids, rdmaInputs } from './rdma-inputs.js'
 import type { RdmaObjects } from './rdma-objects.js'
 
-/** The functions of RDMA that belong to no object, with what must not come in. */
+/** The functions of RDMA that belong to no object, with wrong inputs. */
 export function rdmaFunctionDoors(objects: RdmaObjects): Door[] {
   const { description } = objects
   const { wrongPeers } = rdmaInputs(objects)

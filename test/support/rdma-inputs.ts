@@ -44,14 +44,14 @@ export const wrongAccess = [
 ]
 export const wrongIds = [...wrongNumbers, ...wrongTypes()]
 
-/** What work requests, connections and registrations are not made of. */
+/** Wrong inputs for work requests, connections and registrations. */
 export function rdmaInputs({ device, region, registration, window, addressHandle, queuePair }: RdmaObjects) {
   const slice = registration.slice(16, 64)
   const description = registration.describe()
   const remote = parseRemoteMemory(description)
   const remoteSlice = remote.slice(0, 64)
   const peer = queuePair.describe()
-  /** An object of another kind, one that only looks like it, and what is none. */
+  /** Objects of another kind, an empty imitation, and values that are not objects. */
   const noObjects = [7, {}, device, Object.create(null), ...wrongTypes()]
   const noMemory = [undefined, {}, 7, region.bytes, new ArrayBuffer(8), remote, ...wrongTypes()]
   const noWorkMemory = [...noMemory, sparse, [undefined], [{}], [registration, null], [remoteSlice]]

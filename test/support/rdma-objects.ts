@@ -3,7 +3,7 @@ import { Completions } from '../../src/rdma/completion.js'
 import { openDevice } from '../../src/rdma/devices/open-device.js'
 import { parseRemoteMemory } from '../../src/rdma/remote-memory.js'
 
-/** One of everything that there is on a device, on the loopback. */
+/** One object of each kind, on the loopback. */
 export function rdmaObjects() {
   const memory = openRegistrySync({ regions: { rx: { size: '64KiB', pages: 'base' } } })
   const region = memory.regions.rx

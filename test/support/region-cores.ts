@@ -6,12 +6,12 @@ import { type RegionOptions, regionOptions } from '../../src/memory/region-optio
 import { policyKind } from '../../src/native.js'
 import { checked } from '../../src/options.js'
 
-/** A region without a registry, with the options that a program would write. */
+/** Allocates a region without a registry, with the options that a program would write. */
 export function allocateCoreSync(name: string, options: RegionOptions): RegionCore {
   return behindTheDoor.allocateCoreSync(name, checked('allocate', regionOptions, options))
 }
 
-/** As `allocateCoreSync`, beside the event loop. */
+/** As `allocateCoreSync`, but without blocking the event loop. */
 export function allocateCore(name: string, options: RegionOptions): Promise<RegionCore> {
   return behindTheDoor.allocateCore(name, checked('allocate', regionOptions, options))
 }

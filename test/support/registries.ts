@@ -4,7 +4,7 @@ import { mappedRegions } from './mapped-regions.js'
 
 const open: MemoryRegistry[] = []
 
-/** Closes the registry when the test is over, however it ends; then no region may be left. */
+/** Closes the registry at the end of the test, however it ends, and asserts that no region is left. */
 export function kept<Registry extends MemoryRegistry>(registry: Registry): Registry {
   open.push(registry)
   return registry
@@ -15,7 +15,7 @@ afterEach(() => {
   expect(mappedRegions()).toEqual([])
 })
 
-/** A region that any machine can have. */
+/** A region that any machine can give. */
 export const base = { size: '1MiB', pages: 'base' } as const
-/** More than any machine that runs this has. */
+/** A region that is larger than the memory of any machine. */
 export const impossible = { size: '4096GiB', pages: 'base' } as const

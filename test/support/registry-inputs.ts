@@ -11,9 +11,9 @@ import {
   wrongTypes,
 } from './bad-input.js'
 
-// What registries and regions are not made of.
+// Wrong inputs for registries and regions.
 
-/** A region's options that are right. */
+/** Right options of a region. */
 export const base = { size: '64KiB', pages: 'base' } as const
 
 export const regionOptions: readonly WrongInput[] = [

@@ -9,16 +9,16 @@ import { asNobody, root } from './child-process.js'
 import { mainScript } from './command-line.js'
 import { pageSize } from './hugepage-pools.js'
 
-// What a test may need and a machine may lack. Each is the reason why it cannot be had here, undefined when it can: the
-// summary of a run has a line for each reason, so it says what is missing, not which test misses it.
+// Things that a test may need and a machine may lack. Each is the reason why the machine lacks it, or undefined. The
+// summary of a run contains a line for each reason, so the reason says what is missing, and not which test needs it.
 
-/** Skips the test with the first of `reasons` that there is. */
+/** Skips the test with the first of `reasons` that is not undefined. */
 export function needs({ skip }: Pick<TestContext, 'skip'>, ...reasons: readonly (string | undefined)[]): void {
   const reason = reasons.find((reason) => reason !== undefined)
   if (reason !== undefined) skip(reason)
 }
 
-/** @param purpose what only root may do, as an infinitive without its `to` */
+/** @param purpose an action that only root may do, as an infinitive without `to` */
 export function whyNotRoot(purpose: string): string | undefined {
   return process.getuid?.() === 0 ? undefined : `needs root, to ${purpose}`
 }
@@ -35,7 +35,7 @@ export const whyNotTransfer =
 export const whyNotTransparent =
   transparentPageSize() === undefined ? 'this kernel has no transparent huge pages' : undefined
 
-/** Why this process cannot change hugepage pools. */
+/** The reason why this process cannot change hugepage pools. */
 export function whyNotPools(): string | undefined {
   if (hugetlbPageSizes().length === 0) return 'this kernel has no hugepages'
   const reason = whyNotRoot('change hugepage pools')
@@ -48,7 +48,7 @@ export function whyNotPools(): string | undefined {
   }
 }
 
-/** Why so many pages of a size cannot be had out of their pool as it is. */
+/** The reason why the hugepage pool of a size does not contain so many free pages. */
 export function whyNotPages(pages: number, size = 2 * MiB): string | undefined {
   const name = formatSize(size)
   if (!hugetlbPageSizes().includes(size)) return `this kernel has no hugepages of ${name}`
@@ -58,7 +58,7 @@ export function whyNotPages(pages: number, size = 2 * MiB): string | undefined {
 
 let nobody: { readonly reason: string | undefined } | undefined
 
-/** Why a program of this checkout cannot be run by `asNobody`. */
+/** The reason why `asNobody` cannot run a program of this checkout. */
 export function whyNotNobody(): string | undefined {
   nobody ??= { reason: tryNobody() }
   return nobody.reason
@@ -69,7 +69,7 @@ function tryNobody(): string | undefined {
   if (reason !== undefined) return reason
   const runs = ([command = '', ...args]: readonly string[]) => spawnSync(command, args).status === 0
   if (!runs([...asNobody, 'true'])) return 'needs a setpriv(1) that works, to run as another user'
-  // One of each folder that such a program reads from.
+  // One file of each folder that such a program reads.
   const files = [
     'package.json',
     'src/index.ts',
@@ -84,7 +84,7 @@ function tryNobody(): string | undefined {
   return 'needs a checkout and a Node that other users may read, to run as one'
 }
 
-/** Why a program cannot be run in namespaces of its own. @param options those of unshare(1) */
+/** The reason why a program cannot run in namespaces of its own. @param options the options of unshare(1) */
 export function whyNotNamespaces(...options: readonly string[]): string | undefined {
   const reason = whyNotRoot('make namespaces')
   if (reason !== undefined) return reason

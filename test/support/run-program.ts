@@ -1,7 +1,7 @@
 import { type End, Program } from './child-process.js'
 import { compiled } from './compiled-program.js'
 
-/** A file of test/support/programs as a program of its own. */
+/** Starts a file of test/support/programs as a program of its own. */
 export async function start(fixture: string, ...args: readonly (string | number)[]): Promise<Program> {
   return new Program([process.execPath, compiled(fixture), ...args.map(String)])
 }
@@ -12,5 +12,5 @@ export async function run(fixture: string, ...args: readonly (string | number)[]
   return await program.ended
 }
 
-/** How a program ends that has found everything as it should be: it asserts, and prints nothing. */
+/** The end of a program whose assertions all hold. Such a program prints nothing on stderr. */
 export const good: End = { code: 0, signal: null, stderr: '' }

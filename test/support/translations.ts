@@ -3,17 +3,17 @@ import { Translation } from '../../src/translate/translation.js'
 
 export const MiB2 = 2 ** 21
 
-/** What a page of a hand-made translation is: a physical address, or why there is none. */
+/** A page of a hand-made translation: its physical address, or the state that hides it. */
 export type Place = number | keyof typeof pageState
 
-/** Pages as native code tells them: their displacements (src/translate/displacements.ts). */
+/** The displacements of pages, as native code reports them (src/translate/displacements.ts). */
 export function displacementsOf(places: readonly Place[], span = MiB2): Float64Array {
   return Float64Array.from(places, (place, page) =>
     typeof place === 'number' ? place - page * span : pageState[place],
   )
 }
 
-/** A translation of pages that lie where the test says. Its memory is nowhere, so it cannot be verified. */
+/** A translation of pages at the places that the test gives. It has no memory, so it cannot be verified. */
 export function translationOf(places: readonly Place[], pageSize = MiB2, spansPerPage = 1): Translation {
   const range = rangeOf((places.length / spansPerPage) * pageSize, pageSize)
   return new Translation(range, displacementsOf(places, pageSize / spansPerPage))

@@ -4,8 +4,8 @@ import { openDevice } from '../../src/rdma/devices/open-device.js'
 import { parseRemoteMemory } from '../../src/rdma/remote-memory.js'
 
 /**
- * A whole life on the first device there is: everything is made, connected, used and closed. Whatever it throws, it has
- * closed its device and its regions before, as far as the device lets it.
+ * Runs a whole life on the first device: makes, connects, uses and closes every kind of object. Even if it throws, it
+ * has closed its device and its regions before, as far as the device allows.
  */
 export async function life(): Promise<void> {
   using memory = openRegistrySync({ regions: { rx: { size: '64KiB', pages: 'base' } } })
@@ -58,7 +58,7 @@ async function use(device: Device, memory: MemoryRegistry, region: Region): Prom
   for (const object of [onDevice, nothing, covered, implicit, beside, registration, domain]) object.close()
 }
 
-/** What a refusal leaves open is closed once more: faults come once. */
+/** Closes everything once more that a refusal has left open. Each fault comes only once. */
 function closeAll(device: Device): void {
   for (let tries = 0; !device.closed; tries++) {
     try {

@@ -26,7 +26,7 @@ test('the way up goes through every ancestor to the root of the hierarchy, and m
   ])
 })
 
-test('a controller that no version 1 hierarchy has is the unified one’s', () => {
+test('a controller that no hierarchy of version 1 owns belongs to the unified hierarchy', () => {
   expect(directories('hugetlb', '4:memory:/\n0::/a/b\n', hybridMounts)).toEqual([
     { version: 2, directory: '/sys/fs/cgroup/unified/a/b' },
     { version: 2, directory: '/sys/fs/cgroup/unified/a' },
@@ -34,7 +34,7 @@ test('a controller that no version 1 hierarchy has is the unified one’s', () =
   ])
 })
 
-test('a container that sees its own part of a hierarchy finds itself at the root of it', () => {
+test('a container that sees its own part of a hierarchy is at the root of this part', () => {
   const mounts = '35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro,relatime master:9 - cgroup cgroup rw,memory\n'
   expect(directories('memory', '4:memory:/docker/abc\n', mounts)).toEqual([
     { version: 1, directory: '/sys/fs/cgroup/memory' },
@@ -54,16 +54,16 @@ test.each([
   expect(directories('memory', cgroup, mounts)).toEqual([])
 })
 
-test('mount options are kept, for they say whether hugetlb pages count as memory', () => {
+test('mount options are kept, since they say whether hugetlb pages count as memory', () => {
   const [unified] = parseCgroupMounts(hybridMounts).filter(({ version }) => version === 2)
   expect(unified?.options).toContain('memory_hugetlb_accounting')
 })
 
-test('page sizes have the names of the hugetlb controller', () => {
+test('page sizes are named as in the hugetlb controller', () => {
   expect([64 * KiB, 2 * MiB, 512 * MiB, GiB, 16 * GiB].map(sizeName)).toEqual(['64KB', '2MB', '512MB', '1GB', '16GB'])
 })
 
-test('file pages make room, and a limit lowered below its use leaves none', () => {
+test('file pages count as room, and a limit below its usage leaves no room', () => {
   const limit = { path: '', file: '', kind: 'usage', kept: 0 } as const
   expect(room({ ...limit, limit: 100, usage: 80, reclaimable: 30 })).toBe(50)
   expect(room({ ...limit, limit: 100, usage: 80, reclaimable: 90 })).toBe(100)

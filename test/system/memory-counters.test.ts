@@ -12,19 +12,19 @@ import { allocateCoreSync } from '../support/region-cores.js'
 import { needs, whyNotPools, whyNotRoot, whyNotTransparent } from '../support/requirements.js'
 
 describe('page sizes', () => {
-  test('are powers of two, hugetlb ones largest first and larger than the base page', () => {
+  test('are powers of two, and hugetlb pages are listed largest first and are larger than the base page', () => {
     for (const size of [basePageSize, ...hugetlbPageSizes()]) expect(Math.log2(size) % 1).toBe(0)
     expect(hugetlbPageSizes()).toEqual([...hugetlbPageSizes()].sort((one, other) => other - one))
     for (const size of hugetlbPageSizes()) expect(size).toBeGreaterThan(basePageSize)
   })
 
-  test('on x86-64 have a base page of 4 KiB and transparent pages of 2 MiB', ({ skip }) => {
+  test('on x86-64 are 4 KiB for base pages and 2 MiB for transparent pages', ({ skip }) => {
     skip(arch() !== 'x64', 'needs x86-64')
     expect(basePageSize).toBe(4 * KiB)
     expect([2 * MiB, undefined]).toContain(transparentPageSize())
   })
 
-  test('come with the modes of transparent pages, where the kernel has these', (context) => {
+  test('include the modes of transparent pages, if the kernel supports these', (context) => {
     needs(context, whyNotTransparent)
     const { enabled, shmem, defrag } = transparentModes()
     expect(['always', 'madvise', 'never']).toContain(enabled)
@@ -34,15 +34,15 @@ describe('page sizes', () => {
 })
 
 describe('NUMA nodes', () => {
-  test('have all the CPUs of the machine, and memory where the kernel says that they have', () => {
+  test('own all CPUs of the machine, and memory if the kernel says so', () => {
     const nodes = numaNodes()
     expect(nodes.flatMap(({ cpus }) => cpus).length).toBeGreaterThanOrEqual(availableParallelism())
     for (const { id, memoryBytes } of nodes) {
       const has = memoryNodes().includes(id)
       expect({ id, has: memoryBytes > 0 }).toEqual({ id, has })
     }
-    // Their sum is not compared with MemTotal of /proc/meminfo: where a host takes memory back from its guest, the two
-    // count it differently (14 GiB of 24 were seen), and change while they are read.
+    // The sum is not compared with MemTotal of /proc/meminfo. If a host takes memory back from its guest, the two
+    // numbers differ (14 GiB of 24 were seen), and change while they are read.
     const free = nodes.reduce((sum, { freeBytes }) => sum + freeBytes, 0)
     expect(free).toBeGreaterThan(0)
   })
@@ -55,7 +55,7 @@ describe('NUMA nodes', () => {
     }
   })
 
-  test('with memory are among those online, and this process may use some of them', () => {
+  test('with memory are online, and this process may use some of them', () => {
     const ids = numaNodes().map(({ id }) => id)
     for (const node of memoryNodes()) expect(ids).toContain(node)
     expect(memoryNodes().some((node) => allowedNodes().includes(node))).toBe(true)
@@ -77,7 +77,7 @@ describe('limits of this process', () => {
 })
 
 describe('smaps', () => {
-  test('shows hugetlb pages by their size, kept out of forks and dumps', (context) => {
+  test('shows hugetlb pages by their size, and that forks and dumps leave them out', (context) => {
     needs(context, whyNotPools())
     using loan = borrowHugepages({ pageSize, pages: 2 })
     const region = allocateCoreSync('seen', { size: loan.pages * pageSize, pages: formatSize(pageSize) })
@@ -122,14 +122,14 @@ describe('smaps', () => {
     expect(readSmaps(0n, basePageSize)).toMatchObject({ mapped: 0, kernelPageSize: 0, name: '' })
   })
 
-  test('of another process shows that one', ({ skip }) => {
+  test('of another process shows the mappings of that process', ({ skip }) => {
     const [, start = '', name] =
       /^([0-9a-f]+)-\S+ .* (\/\S+)$/m.exec(readFileSync(`/proc/${process.ppid}/maps`, 'utf8')) ?? []
     skip(start === '', 'the parent process has no file mapped')
     expect(readSmaps(BigInt(`0x${start}`), 1, process.ppid)).toMatchObject({ name })
   })
 
-  test('of a process that is not there is a typed error', () => {
+  test('of an unknown process is a typed error', () => {
     // pid_max is at most 2^22 (proc_sys_kernel(5)).
     expect(() => readSmaps(0n, 1, 2 ** 22 + 1)).toThrowCode('ERR_PROCESS_UNKNOWN')
   })

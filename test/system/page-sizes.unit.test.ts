@@ -2,13 +2,13 @@ import { expect, test } from 'vitest'
 import { GiB, KiB, MiB } from '../../src/sizes.js'
 import { parseChosen, parseHugetlbPageSizes } from '../../src/system/page-sizes.js'
 
-test('hugetlb page sizes come out of directory names, largest first, in any order of listing', () => {
+test('hugetlb page sizes are read from directory names in any order, largest first', () => {
   const ofArm = ['hugepages-1048576kB', 'hugepages-2048kB', 'hugepages-32768kB', 'hugepages-64kB']
   expect(parseHugetlbPageSizes(ofArm)).toEqual([GiB, 32 * MiB, 2 * MiB, 64 * KiB])
   expect(parseHugetlbPageSizes([])).toEqual([])
 })
 
-test('other names beside them are passed over', () => {
+test('other directory names are passed over', () => {
   expect(parseHugetlbPageSizes(['hugepages-2048kB', 'hugepages-', 'hugepages-2MB', 'x'])).toEqual([2 * MiB])
 })
 

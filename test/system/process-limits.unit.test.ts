@@ -12,7 +12,7 @@ CapEff:\t${capEff}
 CapBnd:\t000001ffffffffff
 `
 
-test('what a process has taken is told in bytes', () => {
+test('the memory that a process has taken is reported in bytes', () => {
   expect(parseProcessMemory(status('0'))).toEqual({
     locked: 128 * 1024,
     pinned: 4 * 1024,

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { KiB, MiB } from '../../src/sizes.js'
 import { parseNumaMaps, parseSmaps, sumMappings } from '../../src/system/smaps.js'
 
-// Recorded, with the fields that are all zero left out.
+// Recorded from a kernel. Fields that are always zero are left out.
 const smaps = `7f5a40000000-7f5a40800000 rw-s 00000000 00:10 2061                       /memfd:pinfold:rx queue (deleted)
 Size:               8192 kB
 KernelPageSize:     2048 kB
@@ -29,7 +29,7 @@ Rss:                   4 kB
 VmFlags: rd wr mr mw me ac
 `
 
-test('each mapping has its range, its name and its fields in bytes', () => {
+test('each mapping contains its range, its name and its fields in bytes', () => {
   const [hugetlb, transparent, unnamed] = parseSmaps(smaps)
   expect(hugetlb).toMatchObject({
     start: 0x7f5a40000000n,
@@ -58,7 +58,7 @@ test('hugetlb pages are counted apart from resident ones', () => {
   })
 })
 
-test('several mappings add up, and have the flags that all of them have', () => {
+test('several mappings add up, and keep only the flags that they share', () => {
   expect(sumMappings(parseSmaps(smaps).slice(1))).toEqual({
     mapped: 4 * MiB + 4 * KiB,
     resident: 4 * MiB + 4 * KiB,
@@ -74,14 +74,14 @@ test('several mappings add up, and have the flags that all of them have', () => 
   })
 })
 
-test('maps has the same first lines and no fields', () => {
+test('maps contains the same first lines, and no fields', () => {
   const maps = '7f5a40000000-7f5a40800000 rw-s 00000000 00:10 2061                       /memfd:x (deleted)\n'
   expect(parseSmaps(maps)).toEqual([
     { start: 0x7f5a40000000n, end: 0x7f5a40800000n, name: '/memfd:x (deleted)', fields: new Map(), flags: [] },
   ])
 })
 
-test('nothing mapped is all zeros', () => {
+test('no mappings add up to zeros', () => {
   expect(sumMappings([])).toMatchObject({ mapped: 0, resident: 0, kernelPageSize: 0, flags: [], name: '' })
 })
 
@@ -90,7 +90,7 @@ const numaMaps = `7f5a40000000 bind:0-1 file=/memfd:pinfold:rx\\040(deleted) hug
 7ffe00000000 default
 `
 
-test('bytes by node add up over the wanted mappings, each in its own page size', () => {
+test('bytes by node add up over the wanted mappings, each with its own page size', () => {
   expect(parseNumaMaps(numaMaps, (start) => start === 0x7f5a40000000n)).toEqual({ 0: 6 * MiB, 1: 2 * MiB })
   expect(parseNumaMaps(numaMaps, () => true)).toEqual({ 0: 6 * MiB, 1: 6 * MiB })
   expect(parseNumaMaps(numaMaps, () => false)).toEqual({})

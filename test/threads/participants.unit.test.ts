@@ -15,7 +15,7 @@ afterEach(() => {
 const word = { thread: 0, startLow: 2, startHigh: 3, pidNamespace: 4, timeNamespace: 8, boot: 9 } as const
 const numberMask = 2 ** 22 - 1
 
-/** The line of a thread as it writes it itself: here that of the process that has started this one. */
+/** Writes the line of the parent process, as its thread would write it. */
 function writeParent(words: Int32Array, line: number, own: Int32Array): void {
   const stat = readFileSync(`/proc/${process.ppid}/stat`, 'latin1')
   const start = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]) + 1
@@ -30,7 +30,7 @@ function emptyWords(): Int32Array {
   return new Int32Array(participantAt(mostParticipants))
 }
 
-/** What this thread writes into its line. */
+/** The words that this thread writes into its line. */
 function ownLine(): Int32Array {
   const words = emptyWords()
   const at = participantAt(Participant.join(words, 'ring').line)
@@ -40,7 +40,7 @@ function ownLine(): Int32Array {
 describe('a thread of the same number', () => {
   const start = Number(readFileSync('/proc/thread-self/stat', 'latin1').split(') ')[1]?.split(' ')[19]) + 1
 
-  /** This thread's line, of which some words are another's. */
+  /** Changes some words of this thread's line. Returns whether the line counts as alive, and the reason for doubt. */
   function judged(change: Partial<Record<keyof typeof word, number>>): [boolean, unknown] {
     const words = emptyWords()
     const { line, ticket } = Participant.join(words, 'ring')
@@ -52,14 +52,14 @@ describe('a thread of the same number', () => {
   }
 
   test.each<[string, Partial<Record<keyof typeof word, number>>, boolean, string | undefined]>([
-    ['that started when it says lives', {}, true, undefined],
+    ['that started at the recorded time lives', {}, true, undefined],
     ['that started at another time is dead', { startLow: start + 1 }, false, undefined],
     ['of another time namespace counts as alive', { startLow: start + 1, timeNamespace: 7 }, true, 'time namespace'],
-    ['that /proc shows otherwise than it is counts as alive', { startLow: start + 1, timeNamespace: 0 }, true, '/proc'],
+    ['that saw a false /proc counts as alive', { startLow: start + 1, timeNamespace: 0 }, true, '/proc'],
     ['of another pid namespace counts as alive', { startLow: start + 1, pidNamespace: 7 }, true, 'pid namespace'],
     ['of another boot counts as alive', { startLow: start + 1, boot: 7 }, true, 'boot'],
     [
-      'of another pid namespace that has not yet written more',
+      'of another pid namespace that has written only its number counts as alive',
       { thread: 5, startLow: 0, startHigh: 0 },
       true,
       'pid namespace',
@@ -68,24 +68,24 @@ describe('a thread of the same number', () => {
     expect(judged(change)).toEqual([lives, because])
   })
 
-  test('that has ended in the same pid namespace is dead, whatever its time namespace', () => {
+  test('that has ended in the same pid namespace is dead, in any time namespace', () => {
     const own = ownLine()[word.thread] ?? 0
-    const gone = (own & ~numberMask) | (2 ** 22 - 2) // more than the kernel gives out
+    const gone = (own & ~numberMask) | (2 ** 22 - 2) // no thread has this number
     expect(judged({ thread: gone, timeNamespace: 7 })).toEqual([false, undefined])
   })
 })
 
-test('a thread that comes too late for a dead one’s line leaves it to who has taken it', () => {
+test('a thread that is too late to take a dead thread’s line leaves the line to its new owner', () => {
   const own = ownLine()
   const words = emptyWords()
   for (let line = 0; line < mostParticipants; line++) writeParent(words, line, own)
   const disputed = 5
   const at = participantAt(disputed)
-  words[at + word.thread] = ((own[word.thread] ?? 0) & ~numberMask) | (2 ** 22 - 2) // more than the kernel gives out
+  words[at + word.thread] = ((own[word.thread] ?? 0) & ~numberMask) | (2 ** 22 - 2) // no thread has this number
   words[at + word.startLow] = 7
   const kill = process.kill.bind(process)
   vi.spyOn(process, 'kill').mockImplementation((...all: Parameters<typeof process.kill>) => {
-    // Another is quicker, when this one has all but seen that the line is a dead thread's.
+    // Another thread takes the line just before this thread sees that its owner is dead.
     writeParent(words, disputed, own)
     return kill(...all)
   })

@@ -22,7 +22,7 @@ const without = {
   },
 }
 
-test.for(Object.entries(without))('%s is told that page frames are hidden, and never 0', async ([, row], context) => {
+test.for(Object.entries(without))('%s gets page frames as hidden, and never as address 0', async ([, row], context) => {
   const { prefix, hint, ofInit, reason } = row
   needs(context, reason())
   await using child = new Child('hidden-frames.ts', [], prefix)
@@ -45,7 +45,7 @@ test.for(Object.entries(without))('%s is told that page frames are hidden, and n
   expect((await child.ended).code).toBe(0)
 })
 
-test('a process that may not read its own pagemap is told so', async (context) => {
+test('a process that may not read its own pagemap gets a permission error', async (context) => {
   needs(context, whyNotLess)
   await using child = new Child('another-user.ts', [])
   expect(await child.line()).toBe('ERR_PERMISSION')

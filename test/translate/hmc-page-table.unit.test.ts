@@ -12,7 +12,7 @@ import { arbitraryRuns, runsFrom } from '../support/arbitrary-translations.js'
 const KiB4 = 4096
 const MiB2 = 2 ** 21
 
-/** Where an adapter finds byte `offset` of private memory: it knows the two kinds of words, and host memory. */
+/** The address at which an adapter finds byte `offset` of private memory, from the two kinds of words alone. */
 function readByAdapter(table: HmcPageTable, offset: number): number | undefined {
   const word = table.segmentDescriptors?.[Math.floor(offset / MiB2)] ?? 0n
   if ((word & 1n) === 0n) return undefined
@@ -34,7 +34,7 @@ function pagesNeeded(runs: readonly Run[]): number[] {
   return Array.from({ length: hmcPageTable(runs).descriptorPagesNeeded }, (_, index) => 2 ** 40 + index * 8192)
 }
 
-/** Mixes of 4 KiB pages and of 2 MiB pages, at places that are 2 MiB-aligned or just not. */
+/** Mixes of 4 KiB and 2 MiB pages, at addresses that are 2 MiB-aligned or nearly so. */
 const arbitraryMemory = fc.oneof(
   arbitraryRuns(MiB2, { runs: 4, units: 3 }),
   arbitraryRuns(KiB4, { runs: 6, units: 1200, places: 8, align: 256 }),
@@ -46,7 +46,7 @@ describe('hmcPageTable', () => {
       fc.property(arbitraryMemory, (runs) => {
         const table = hmcPageTable(runs, { descriptorPages: pagesNeeded(runs) })
         const end = Math.ceil(table.length / MiB2) * MiB2
-        // Every 4 KiB page once, at a byte that is another one each time; one comparison, for speed.
+        // Checks one byte of every 4 KiB page, at a different offset in each. A single comparison is faster.
         const offsets = Array.from({ length: end / KiB4 }, (_, page) => page * KiB4 + (page % KiB4))
         expect(offsets.map((offset) => readByAdapter(table, offset))).toEqual(
           offsets.map((offset) => physicalOf(runs, offset)),
@@ -56,7 +56,7 @@ describe('hmcPageTable', () => {
     )
   })
 
-  test('is direct exactly where aligned, contiguous 2 MiB back the whole segment', () => {
+  test('is direct exactly if aligned, contiguous 2 MiB back the whole segment', () => {
     fc.assert(
       fc.property(arbitraryMemory, (runs) => {
         for (const { index, type } of hmcPageTable(runs).segments) {
@@ -71,7 +71,7 @@ describe('hmcPageTable', () => {
     )
   })
 
-  test('counts what the two levels take', () => {
+  test('counts the entries and bytes of both levels', () => {
     fc.assert(
       fc.property(arbitraryMemory, (runs) => {
         const table = hmcPageTable(runs, { descriptorPages: pagesNeeded(runs) })
@@ -85,7 +85,7 @@ describe('hmcPageTable', () => {
     )
   })
 
-  // 512 backing pages (0x800), direct (2), valid (1), as irdma_set_sd_entry() puts them together.
+  // 512 backing pages (0x800), direct (2), valid (1), as in irdma_set_sd_entry().
   test('writes the words that the irdma driver writes', () => {
     const direct = hmcPageTable(runsFrom([{ address: 0x4000_0000, length: MiB2 }]))
     expect(direct.segmentDescriptors).toEqual(BigUint64Array.of(0x4000_0803n))
@@ -111,7 +111,7 @@ describe('hmcPageTable', () => {
     expect(() => decodeHmcPageDescriptor(-1n)).toThrowCode('ERR_INVALID_ARGUMENT')
   })
 
-  test('shows what hugepages save: 64 MiB takes 32 entries, or 16,416', () => {
+  test('shows the gain of hugepages: 64 MiB takes 32 entries instead of 16,416', () => {
     const huge = runsFrom([{ address: 0, length: 64 * 2 ** 20 }])
     const scattered = runsFrom(Array.from({ length: 16384 }, (_, page) => ({ address: page * 2 * KiB4, length: KiB4 })))
     expect(hmcPageTable(huge)).toMatchObject({ entries: 32, bytes: 256, descriptorPagesNeeded: 0 })
@@ -119,20 +119,20 @@ describe('hmcPageTable', () => {
     expect(mergedRuns(scattered)).toHaveLength(16384)
   })
 
-  test('pages a last segment that the memory does not fill, so that the adapter gets no more than that', () => {
+  test('uses page descriptors for a last segment that is not full, so that the adapter gets no other memory', () => {
     const table = hmcPageTable(runsFrom([{ address: 0, length: 3 * 2 ** 20 }]))
     expect(table.segments.map(({ type }) => type)).toEqual(['direct', 'paged'])
     expect(table.segments[1]).toMatchObject({ pages: 256 })
   })
 
-  test('has no segment words before there are pages for the page descriptors', () => {
+  test('contains no segment words without pages for the page descriptors', () => {
     const plan = hmcPageTable(runsFrom([{ address: KiB4, length: MiB2 }]))
     expect(plan.segmentDescriptors).toBeUndefined()
     expect(plan.descriptorPagesNeeded).toBe(1)
     expect(plan.segments).toMatchObject([{ type: 'paged', address: undefined, pages: 512 }])
   })
 
-  test('counts segments from where the memory starts in private memory', () => {
+  test('counts segments from the start of the memory in private memory', () => {
     const table = hmcPageTable(runsFrom([{ address: 0, length: 2 * MiB2 }]), { firstSegment: 7 })
     expect(table.segments.map(({ index }) => index)).toEqual([7, 8])
   })
@@ -141,9 +141,9 @@ describe('hmcPageTable', () => {
   test.each([
     ['a run that is not in 4 KiB pages', runsFrom([{ address: 2048, length: KiB4 }]), {}, 'ERR_LAYOUT_IMPOSSIBLE'],
     ['a length that is not in 4 KiB pages', runsFrom([{ address: 0, length: 100 }]), {}, 'ERR_LAYOUT_IMPOSSIBLE'],
-    ['more segments than there are', two, { firstSegment: 8191 }, 'ERR_OUT_OF_RANGE'],
-    ['more segments than the function has', two, { maxSegments: 1 }, 'ERR_OUT_OF_RANGE'],
-    ['more segments than any function has', two, { maxSegments: 8193 }, 'ERR_INVALID_ARGUMENT'],
+    ['segments beyond the last one', two, { firstSegment: 8191 }, 'ERR_OUT_OF_RANGE'],
+    ['more segments than maxSegments', two, { maxSegments: 1 }, 'ERR_OUT_OF_RANGE'],
+    ['a maxSegments beyond every function', two, { maxSegments: 8193 }, 'ERR_INVALID_ARGUMENT'],
     ['too few descriptor pages', two, { descriptorPages: [0] }, 'ERR_INVALID_ARGUMENT'],
     ['a misaligned descriptor page', two, { descriptorPages: [0, 8] }, 'ERR_INVALID_ARGUMENT'],
     ['the same descriptor page twice', two, { descriptorPages: [0, 0] }, 'ERR_INVALID_ARGUMENT'],

@@ -12,8 +12,8 @@ import {
 } from '../support/arbitrary-translations.js'
 
 /**
- * A controller, as the specification has it: it knows PRP1, PRP2, the transfer length and host memory, and nothing of
- * how the list was made. It refuses what a controller may refuse.
+ * Reads a list as a controller does by the specification, from PRP1, PRP2, the transfer length and host memory alone.
+ * Refuses everything that a controller may refuse.
  */
 function readByController(table: NvmePrpList, memoryPageSize: number): Stretch[] {
   const memory = new Map<number, bigint>()
@@ -51,7 +51,7 @@ function readByController(table: NvmePrpList, memoryPageSize: number): Stretch[]
   return pages
 }
 
-/** List pages that are far from the data, apart from each other, and in no order. */
+/** List pages that lie far from the data, apart from each other, and in descending order. */
 function listPagesFor(count: number, memoryPageSize: number, offset: number): number[] {
   return Array.from({ length: count }, (_, index) => 2 ** 44 - index * 3 * memoryPageSize + (index === 0 ? offset : 0))
 }
@@ -79,20 +79,21 @@ describe('nvmePrpList', () => {
     )
   })
 
-  test('needs no more list pages than a packed list fills, on both sides of every page boundary', () => {
+  test('needs as few list pages as possible, on both sides of every page boundary', () => {
     for (const listOffset of [0, 1, 509, 510, 511]) {
       const first = 512 - listOffset
-      // Pages of data at which the list fills exactly 1, 2, 3 and 4 pages: PRP1 holds one, each pointer takes a place.
+      // Pages of data for which the list fills exactly 1, 2, 3 and 4 pages. PRP1 is one of them, and each pointer takes
+      // an entry.
       const full = [first + 1, first + 512, first + 1023, first + 1534]
       for (const [index, most] of full.entries()) {
         for (const pages of [most - 1, most, most + 1]) {
           const needed = pages > most ? index + 2 : index + 1
-          // PRP1 and PRP2 hold two pages without any list.
+          // PRP1 and PRP2 describe two pages without a list.
           if (pages <= 2) continue
           const table = nvmePrpList(aligned(pages * 4096), { listPages: listPagesFor(6, 4096, listOffset * 8) })
           expect(table.listPagesNeeded).toBe(needed)
           const sizes = table.list.map(({ words }) => words.length)
-          // A pointer to another page stands in the last entry of a page, and only there.
+          // Only the last entry of a page may be a pointer to another page.
           expect(sizes.slice(0, -1)).toEqual(
             Array.from({ length: needed - 1 }, (_, page) => (page === 0 ? first : 512)),
           )
@@ -102,7 +103,7 @@ describe('nvmePrpList', () => {
     }
   })
 
-  test('works with memory pages of any size that CC.MPS names', () => {
+  test('works with every memory page size of CC.MPS', () => {
     for (const memoryPageSize of [4096, 8192, 65536, 2 ** 20]) {
       const runs = runsFrom([
         { address: 7 * memoryPageSize + 512, length: 2 * memoryPageSize - 512 },
@@ -114,7 +115,7 @@ describe('nvmePrpList', () => {
     }
   })
 
-  // The examples of figure 92, field PRP2.
+  // The next tests are the examples of figure 92, field PRP2.
   test('PRP2 is reserved when no page boundary is crossed', () => {
     expect(nvmePrpList(aligned(4096))).toMatchObject({ entries: 1, prp1: 0x10_0000n, prp2: 0n, listPagesNeeded: 0 })
     expect(nvmePrpList(aligned(3584, 0x10_0200))).toMatchObject({ entries: 1, prp1: 0x10_0200n, prp2: 0n })
@@ -133,7 +134,7 @@ describe('nvmePrpList', () => {
     expect(nvmePrpList(aligned(8193), { listPages })).toMatchObject({ prp2: 0x20_0000n, list, bytes: 16 + 2 * 8 })
   })
 
-  test('fills the last entry of a page with data when the list ends there, and with a pointer when it goes on', () => {
+  test('uses the last entry of a page for data if the list ends there, and for a pointer if it continues', () => {
     const listPages = [0x20_0000, 0x30_0000]
     const full = nvmePrpList(aligned(513 * 4096), { listPages })
     expect(full.listPagesNeeded).toBe(1)
@@ -148,7 +149,7 @@ describe('nvmePrpList', () => {
     expect(longer.bytes).toBe(16 + (513 + 1) * 8)
   })
 
-  test('tells how many list pages are needed when there are none yet', () => {
+  test('reports the number of list pages if none are given', () => {
     const plan = nvmePrpList(aligned(2 ** 26))
     expect(plan).toMatchObject({ entries: 16384, listPagesNeeded: 33, prp2: undefined, list: [] })
     const listPages = listPagesFor(plan.listPagesNeeded, 4096, 0)
@@ -157,13 +158,13 @@ describe('nvmePrpList', () => {
     ])
   })
 
-  test('refuses too few list pages, and says how many', () => {
+  test('refuses too few list pages, and reports the number', () => {
     expect(() => nvmePrpList(aligned(514 * 4096), { listPages: [0x20_0000] })).toThrowCode('ERR_INVALID_ARGUMENT', {
       values: { listPagesNeeded: 2, listPages: 1, memoryPageSize: 4096 },
     })
   })
 
-  test('refuses runs that meet inside a memory page, and says which, and what would work', () => {
+  test('refuses runs that meet inside a memory page, and names the run and a page size that works', () => {
     const runs: Run[] = runsFrom([
       { address: 0x10_0000, length: 8192 },
       { address: 0x30_2000, length: 8192 },
@@ -176,7 +177,7 @@ describe('nvmePrpList', () => {
 
   test.each([
     ['a first byte that is not dword aligned', aligned(4096, 0x10_0002), {}, 'ERR_LAYOUT_IMPOSSIBLE'],
-    ['more pages than are built here', aligned(2 ** 40), {}, 'ERR_OUT_OF_RANGE'],
+    ['more pages than pinfold builds', aligned(2 ** 40), {}, 'ERR_OUT_OF_RANGE'],
     ['a list pointer that is not qword aligned', aligned(2 ** 20), { listPages: [4] }, 'ERR_INVALID_ARGUMENT'],
     [
       'a second list page with an offset',

@@ -6,7 +6,7 @@ import { arbitraryRuns, clipped, joined, runsFrom, stretchesOf } from '../suppor
 
 const sizes = [1, 2, 4, 8, 16, 32, 64]
 
-/** Runs of units of 4 bytes on coarse places, so that large and small pages both occur, cut at both ends. */
+/** Runs of units of 4 bytes at coarse addresses, so that large and small pages both occur. The first run is cut. */
 const arbitraryRange = fc
   .record({
     runs: arbitraryRuns(4, { runs: 4, units: 16, places: 16, align: 4 }),
@@ -17,11 +17,11 @@ const arbitraryRange = fc
   .map(({ runs: whole, front, iova, near }) => {
     const runs = clipped(whole, front, 0)
     const start = runs[0]?.physicalAddress ?? 0
-    // Some IOVAs are at random, most share a few low bits with the physical address, as real ones do.
+    // Some IOVAs are random. Most share a few low bits with the physical address, as real IOVAs do.
     return { runs, iova: near === undefined ? (iova ?? start) : (start % near) + near * (iova ?? 0) }
   })
 
-/** Whether pages of `size` can map the range, byte by byte: each page of IOVAs onto one aligned physical page. */
+/** True if pages of `size` can map every byte: each page of IOVAs must lie on one aligned physical page. */
 function canMap(runs: readonly Run[], iova: number, size: number): boolean {
   const physicalPages = new Map<number, number>()
   let address = iova
@@ -55,7 +55,7 @@ describe('bestPageSize', () => {
     )
   })
 
-  test('is the same whatever the scale: bits above 2^32 count like those below', () => {
+  test('does not depend on the scale: bits above 2^32 count like bits below', () => {
     fc.assert(
       fc.property(
         arbitraryRuns(4, { runs: 4, units: 16, places: 16, align: 4 }).map((runs) =>
@@ -79,16 +79,16 @@ describe('bestPageSize', () => {
     )
   })
 
-  test('takes a bitmap as drivers report it', () => {
+  test('accepts a bitmap in the form of drivers', () => {
     const runs = runsFrom([{ address: 2 ** 30, length: 2 ** 21 }])
     expect(bestPageSize(runs, 0x4020_1000n)).toBe(2 ** 21)
     expect(bestPageSize(runs, 0x4000_1000n)).toBe(2 ** 30)
     expect(bestPageSize(runs, 0x1000n)).toBe(4096)
-    // A bit that no physical address reaches is nothing to choose.
+    // A bit beyond all physical addresses is never chosen.
     expect(bestPageSize(runs, 2n ** 63n)).toBe(0)
   })
 
-  test('is 2 MiB on hugepages only when the IOVA lies in its page as the memory does', () => {
+  test('is 2 MiB on hugepages only if IOVA and memory have the same offset in their pages', () => {
     const runs = runsFrom(Array.from({ length: 32 }, (_, page) => ({ address: page * 2 ** 23, length: 2 ** 21 })))
     const supported = ['4KiB', '2MiB', '1GiB']
     expect(bestPageSize(runs, supported)).toBe(2 ** 21)
@@ -97,13 +97,13 @@ describe('bestPageSize', () => {
     expect(bestPageSize(runs, supported, { iova: 0x7f00_0000_0800n })).toBe(0)
   })
 
-  test('is no larger than one page that holds everything', () => {
+  test('is no larger than a page that contains the whole range', () => {
     const runs = runsFrom([{ address: 2 ** 30, length: 8192 }])
     expect(bestPageSize(runs, ['4KiB', '64KiB', '2MiB', '1GiB'])).toBe(65536)
     expect(bestPageSize(runs, ['1GiB', '4KiB', '2MiB'])).toBe(2 ** 21)
   })
 
-  test('sees the high bits of an IOVA', () => {
+  test('takes all high bits of an IOVA into account', () => {
     const runs = runsFrom([{ address: 0, length: 4096 }])
     expect(bestPageSize(runs, [4096], { iova: 0xffff_ffff_ffff_f000n })).toBe(4096)
     expect(() => bestPageSize(runs, [4096], { iova: 0xffff_ffff_ffff_f001n })).toThrowCode('ERR_OUT_OF_RANGE')
@@ -113,7 +113,7 @@ describe('bestPageSize', () => {
   test.each([
     ['no sizes', [], {}],
     ['an empty bitmap', 0n, {}],
-    ['a size that is no power of two', [3000], {}],
+    ['a size that is not a power of two', [3000], {}],
     ['a bitmap as a number', 0x1000, {}],
     ['a negative IOVA', [4096], { iova: -4096n }],
     ['an IOVA beyond 64 bits', [4096], { iova: 2n ** 64n }],
@@ -127,7 +127,7 @@ describe('bestPageSize', () => {
 })
 
 describe('pageList', () => {
-  test('holds exactly the bytes of the range between its first and last page, at every size that can', () => {
+  test('contains exactly the bytes of the range between its first and last page, at every possible size', () => {
     fc.assert(
       fc.property(arbitraryRange, ({ runs, iova }) => {
         for (const pageSize of sizes.filter((size) => canMap(runs, iova, size))) {
@@ -145,7 +145,7 @@ describe('pageList', () => {
     )
   })
 
-  test('refuses every size that cannot, and names one that can', () => {
+  test('refuses every impossible size, and names a possible one', () => {
     fc.assert(
       fc.property(arbitraryRange, ({ runs, iova }) => {
         for (const pageSize of sizes.filter((size) => !canMap(runs, iova, size))) {
@@ -182,7 +182,7 @@ describe('pageTable', () => {
     )
   })
 
-  test('takes a size exactly when all runs start and end on its boundaries, else names the largest that works', () => {
+  test('accepts a size exactly if all runs start and end on its boundaries, and else names the largest', () => {
     fc.assert(
       fc.property(arbitraryRuns(4, { align: 2 }), fc.constantFrom(...sizes), (runs, pageSize) => {
         const fits = (size: number) =>
@@ -199,7 +199,7 @@ describe('pageTable', () => {
     )
   })
 
-  test('names the first run that is in the way', () => {
+  test('names the first run that prevents a page size', () => {
     const runs = runsFrom([
       { address: 2 ** 30, length: 2 ** 21 },
       { address: 2 ** 31 + 8192, length: 2 ** 21 },
@@ -211,7 +211,7 @@ describe('pageTable', () => {
     )
   })
 
-  test('refuses a page that the runs fill only in part, so that a device gets no more than that', () => {
+  test('refuses a page that the runs fill only in part, so that a device gets no other memory', () => {
     const runs = runsFrom([{ address: 2 ** 30, length: 2 ** 21 + 4096 }])
     expect(pageList(runs, { pageSize: '2MiB' }).entries).toBe(2)
     expect(() => pageTable(runs, '2MiB')).toThrowCode('ERR_LAYOUT_IMPOSSIBLE')
@@ -228,7 +228,7 @@ describe('pageTable', () => {
     )
   })
 
-  test('refuses more pages than are built here', () => {
+  test('refuses more pages than pinfold builds', () => {
     expect(() => pageTable(runsFrom([{ address: 0, length: 2 ** 40 }]), 4096)).toThrowCode('ERR_OUT_OF_RANGE')
   })
 })

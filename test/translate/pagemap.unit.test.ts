@@ -4,14 +4,14 @@ import { flagsOf, hasFlag } from '../../src/translate/kernel-page-flags.js'
 import { frameOf, PagemapFlags, stateOf, swapPlaceOf } from '../../src/translate/pagemap.js'
 import { MoveList } from '../../src/translate/verification.js'
 
-/** The halves of an entry that has these bits and this frame. */
+/** The halves of an entry with these bits and this frame. */
 function entry(bits: readonly number[], frame = 0n): [number, number] {
   const word = bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), frame)
   return [Number(word & 0xffffffffn), Number(word >> 32n)]
 }
 
 describe('a pagemap entry', () => {
-  test('has its frame in bits 0 to 54', () => {
+  test('contains its frame in bits 0 to 54', () => {
     expect(frameOf(...entry([63, 61, 56, 55], 0x15_0408n))).toBe(0x15_0408)
     expect(frameOf(...entry([63], 2n ** 40n - 1n))).toBe(2 ** 40 - 1)
     expect(frameOf(...entry([63], 0xffff_ffffn))).toBe(2 ** 32 - 1)
@@ -42,7 +42,7 @@ describe('a pagemap entry', () => {
     expect(new PagemapFlags(others)[flag]).toBe(false)
   })
 
-  test('tells area and slot of a swapped page, and nothing of any other', () => {
+  test('reports area and slot of a swapped page, and of no other page', () => {
     expect(swapPlaceOf(...entry([62], (123_456n << 5n) | 3n))).toEqual({ area: 3, slot: 123_456 })
     expect(swapPlaceOf(...entry([62]))).toBeUndefined()
     expect(swapPlaceOf(...entry([63], 77n))).toBeUndefined()
@@ -67,7 +67,7 @@ describe('a word of kpageflags', () => {
 })
 
 describe('moves', () => {
-  test('of neighbours that moved together are one', () => {
+  test('of neighbours that moved together are one move', () => {
     const list = new MoveList()
     list.add(0, 4096, 0x10000, 0x50000)
     list.add(4096, 4096, 0x11000, 0x51000)
@@ -81,7 +81,7 @@ describe('moves', () => {
     expect(list.pages).toBe(4)
   })
 
-  test('into and out of a state are told by the state', () => {
+  test('into and out of a state name the state', () => {
     const list = new MoveList()
     list.add(0, 4096, 0x10000, pageState.swapped)
     list.add(4096, 4096, 0x11000, pageState.swapped)

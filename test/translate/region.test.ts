@@ -22,7 +22,7 @@ function allocate(name: string, options: RegionOptions) {
   return region
 }
 
-/** Where the byte at `address` is, by a way of its own: bits 0 to 54 of the entry. */
+/** The physical address of the byte at `address`, read here from bits 0 to 54 of its pagemap entry. */
 function physicalByHand(address: bigint): number {
   const pagemap = openSync('/proc/self/pagemap', 'r')
   try {
@@ -50,7 +50,7 @@ beforeEach((context) => needs(context, whyNotPhysical))
 
 describe('a region', () => {
   for (const { name, options, missing } of kinds) {
-    test(`of ${name} is where its pagemap says, byte by byte`, (context) => {
+    test(`of ${name} lies where its pagemap says, byte by byte`, (context) => {
       needs(context, missing?.())
       const region = allocate('translated', options)
       const translation = region.translate()
@@ -75,7 +75,7 @@ describe('a region', () => {
     })
   }
 
-  test('of transparent pages has runs of 2 MiB at least, as far as it got huge pages', () => {
+  test('of transparent pages consists of runs of at least 2 MiB, as far as it got huge pages', () => {
     const region = allocate('transparent', { size: '8MiB', pages: 'transparent', backing: 'anonymous' })
     const long = region
       .translate()
@@ -99,7 +99,7 @@ describe('a region', () => {
 })
 
 describe('verify', () => {
-  test('tells a page that the kernel has swapped out, and where it is when it has come back', (context) => {
+  test('reports a page that the kernel has swapped out, and its new place after its return', (context) => {
     using swap = new SwapFile()
     needs(context, swap.problem)
     const region = allocate('swapped', { size: 64 * basePageSize, pages: 'base', backing: 'anonymous' })
@@ -121,7 +121,7 @@ describe('verify', () => {
         { offset: second, length: basePageSize, from: before[1], to: 'swapped' },
       ],
     })
-    // What it saw stays what it says; a new one sees the new state.
+    // A translation keeps its snapshot. A new translation sees the new state.
     expect(translation.physicalAt(first)).toBe(before[0])
     const meanwhile = region.translate()
     expect(meanwhile.states).toMatchObject({ present: 62, swapped: 2 })
@@ -141,12 +141,12 @@ describe('verify', () => {
     ])
   })
 
-  test('tells pages that were dropped, then pages that moved: from where to where, each stretch once', () => {
+  test('reports pages that were dropped, and pages that moved, with each stretch once', () => {
     const pages = 64
     const region = allocate('moved', { size: pages * basePageSize, pages: 'base' })
     const translation = region.translate()
     const hole = { offset: 10 * basePageSize, length: 20 * basePageSize }
-    // Whoever may open a memfd can punch holes into it, also another process.
+    // Any process that may open a memfd can punch holes into it.
     const range = [region.address, region.address + BigInt(region.size)].map((address) => address.toString(16))
     const file = `/proc/${process.pid}/map_files/${range.join('-')}`
     const punch = () =>
@@ -162,7 +162,7 @@ describe('verify', () => {
       values: expect.objectContaining({ offset: hole.offset }),
     })
 
-    // A page that is touched again may get its old frame; not all twenty, over and over.
+    // A page that is touched again may get its old frame, but not all twenty pages in every round.
     const touch = () => {
       for (let page = 10; page < 30; page++) region.bytes[page * basePageSize] = page
     }
@@ -212,7 +212,7 @@ describe('page flags', () => {
     expect(flags.has(0, 'compoundTail')).toBe(false)
   })
 
-  test('of transparent pages tell heads and tails', (context) => {
+  test('of transparent pages distinguish heads and tails', (context) => {
     const { region, flags } = flagsOf({ size: '4MiB', pages: 'transparent', backing: 'anonymous' })
     context.skip(region.hugeShare < 1, `only ${region.hugeShare * 100} % of the region are huge pages`)
     const pages = region.size / basePageSize
@@ -221,13 +221,13 @@ describe('page flags', () => {
     expect(flags.at(basePageSize).flags).toContain('compoundTail')
   })
 
-  test('of locked memory say so', () => {
+  test('of locked memory include mlocked and unevictable', () => {
     const { region, flags } = flagsOf({ size: 8 * basePageSize, pages: 'base', lock: true, backing: 'anonymous' })
     expect(flags.counts).toMatchObject({ mlocked: 8, unevictable: 8 })
     expect(region.translate().pageFlags.has(0, 'mlocked')).toBe(true)
   })
 
-  test('refuse what is not in the region', () => {
+  test('refuse an offset outside of the region', () => {
     const { flags } = flagsOf({ size: basePageSize, pages: 'base' })
     for (const offset of [-1, 0.5, basePageSize, Number.NaN]) {
       expect(() => flags.at(offset)).toThrowCode('ERR_OUT_OF_RANGE')

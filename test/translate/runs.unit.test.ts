@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { mergedRuns, type Run, runsOf } from '../../src/translate/runs.js'
 import { arbitraryRuns, stretchesOf } from '../support/arbitrary-translations.js'
 
-/** Pages of 8 bytes, small enough to compare runs with them byte by byte. */
+/** Pages of 8 bytes are small enough to compare runs byte by byte. */
 const pageSize = 8
 const arbitraryPages = fc
   .array(fc.oneof(fc.nat({ max: 20 }), fc.constant('next' as const)), { minLength: 1, maxLength: 24 })
@@ -20,7 +20,7 @@ const arbitraryRange = (bytes: number) =>
     length: Math.abs(one - other),
   }))
 
-/** The address of every byte of the range, straight from the pages. */
+/** The address of every byte of the range, directly from the pages. */
 function bytesOf(pages: Float64Array, { offset, length }: { offset: number; length: number }): number[] {
   return Array.from({ length }, (_, index) => {
     const byte = offset + index
@@ -33,7 +33,7 @@ function bytesOfRuns(runs: readonly Run[]): number[] {
 }
 
 describe('runsOf', () => {
-  test('names every byte of the range, in order, and nothing else', () => {
+  test('contains every byte of the range, in order, and no other byte', () => {
     fc.assert(
       fc.property(
         arbitraryPages.chain((pages) => fc.tuple(fc.constant(pages), arbitraryRange(pages.length * pageSize))),
@@ -50,7 +50,7 @@ describe('runsOf', () => {
     )
   })
 
-  test('leaves no two neighbours that could be one', () => {
+  test('leaves no two neighbours that could be one run', () => {
     fc.assert(
       fc.property(arbitraryPages, (pages) => {
         const runs = runsOf(pages, pageSize)
@@ -86,9 +86,9 @@ describe('runsOf', () => {
     expect(runsOf(new Float64Array(0), 4096)).toEqual([])
   })
 
-  test('refuses a page that is not known, wherever it lies in the range, and ignores one outside it', () => {
+  test('refuses an unknown page anywhere in the range, and ignores an unknown page outside of it', () => {
     for (const unknown of [0, 1, 2]) {
-      // Each page is where the one before it ends, so that only the sign tells.
+      // Each page begins at the end of the page before, so that only the sign marks the unknown page.
       const pages = Float64Array.of(0, 4096, 8192)
       pages[unknown] = -1
       expect(() => runsOf(pages, 4096)).toThrowCode('ERR_PAGE_ABSENT', { values: { page: unknown } })
@@ -96,13 +96,13 @@ describe('runsOf', () => {
     }
   })
 
-  test('refuses unknown pages also when they look contiguous with each other', () => {
+  test('refuses unknown pages, even if they look contiguous', () => {
     expect(() => runsOf(Float64Array.of(0, -8192, -4096), 4096)).toThrowCode('ERR_PAGE_ABSENT', { values: { page: 1 } })
   })
 })
 
 describe('mergedRuns', () => {
-  test('joins what touches and changes nothing else', () => {
+  test('joins runs that touch, and changes nothing else', () => {
     fc.assert(
       fc.property(arbitraryRuns(4096), (runs) => {
         const merged = mergedRuns(runs)
@@ -118,7 +118,7 @@ describe('mergedRuns', () => {
     )
   })
 
-  test('does not change the runs it was given', () => {
+  test('does not change its argument', () => {
     const runs = [
       Object.freeze({ offset: 0, physicalAddress: 0, length: 4096 }),
       Object.freeze({ offset: 4096, physicalAddress: 4096, length: 4096 }),

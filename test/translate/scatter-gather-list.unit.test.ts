@@ -12,7 +12,7 @@ function segmentsOf({ addresses, lengths }: { addresses: Float64Array; lengths: 
   return Array.from(addresses, (address, index) => ({ address, length: lengths[index] ?? 0 }))
 }
 
-/** Fewest segments of one contiguous stretch, by trying every cut: best[n] is for the first n bytes. */
+/** The fewest segments for a contiguous stretch, found by trying every cut. `best[n]` is for the first n bytes. */
 function fewest(address: number, length: number, maxSegmentLength: number, boundary = Number.POSITIVE_INFINITY) {
   const best = [0]
   for (let end = 1; end <= length; end++) {
@@ -27,7 +27,7 @@ function fewest(address: number, length: number, maxSegmentLength: number, bound
 }
 
 describe('scatterGatherList', () => {
-  test('describes exactly the bytes of the runs, in order', () => {
+  test('contains exactly the bytes of the runs, in order', () => {
     fc.assert(
       fc.property(arbitraryRuns(3), arbitraryLimits, (runs, limits) => {
         const list = scatterGatherList(runs, limits)
@@ -37,7 +37,7 @@ describe('scatterGatherList', () => {
     )
   })
 
-  test('never makes a segment that is empty, too long, or across a boundary', () => {
+  test('contains no segment that is empty, too long, or across a boundary', () => {
     fc.assert(
       fc.property(arbitraryRuns(3), arbitraryLimits, (runs, limits) => {
         const { maxSegmentLength, boundary = Number.POSITIVE_INFINITY } = limits
@@ -75,7 +75,7 @@ describe('scatterGatherList', () => {
     ])
   })
 
-  test('shows what hugepages save: 64 MiB in 2 MiB pages against 4 KiB pages that are nowhere contiguous', () => {
+  test('shows the gain of hugepages: 64 MiB in 2 MiB pages, or in 4 KiB pages that are nowhere contiguous', () => {
     const pages = (count: number, size: number) =>
       runsFrom(Array.from({ length: count }, (_, index) => ({ address: index * 2 * size, length: size })))
     const limits = { maxSegmentLength: '2MiB' }
@@ -83,7 +83,7 @@ describe('scatterGatherList', () => {
     expect(scatterGatherList(pages(16384, 4096), limits)).toMatchObject({ entries: 16384, bytes: 262144 })
   })
 
-  test('joins runs that a maxLength had cut', () => {
+  test('joins runs that maxLength has cut', () => {
     const runs = runsFrom([
       { address: 0, length: 4096 },
       { address: 4096, length: 4096 },
@@ -91,7 +91,7 @@ describe('scatterGatherList', () => {
     expect(scatterGatherList(runs, { maxSegmentLength: 65536 }).entries).toBe(1)
   })
 
-  test('refuses a list longer than the device takes, and says how long it would be', () => {
+  test('refuses a list that is too long for the device, and reports its length', () => {
     const runs = runsFrom([{ address: 0, length: 65536 }])
     expect(scatterGatherList(runs, { maxSegmentLength: 4096, maxSegments: 16 }).entries).toBe(16)
     expect(() => scatterGatherList(runs, { maxSegmentLength: 4096, maxSegments: 15 })).toThrowCode(
@@ -100,7 +100,7 @@ describe('scatterGatherList', () => {
     )
   })
 
-  test('refuses an absurdly long list before it is built', () => {
+  test('refuses an extremely long list before it is built', () => {
     const runs = runsFrom([{ address: 0, length: 2 ** 40 }])
     expect(() => scatterGatherList(runs, { maxSegmentLength: 1 })).toThrowCode('ERR_OUT_OF_RANGE')
   })
@@ -122,7 +122,7 @@ describe('scatterGatherList', () => {
     })
   })
 
-  test('names the option that is wrong, and what it received', () => {
+  test('names the wrong option, and the received value', () => {
     expect(() => scatterGatherList(runs, { maxSegmentLength: 4096, boundary: 0xffff })).toThrow(
       'scatter-gather list: boundary: expected a power of two of at most 2^52 bytes, received 65535 of type number',
     )

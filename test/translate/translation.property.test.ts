@@ -5,7 +5,7 @@ import { type Place, translationOf } from '../support/translations.js'
 const unknown = ['absent', 'swapped', 'hidden'] as const
 const codes = { absent: 'ERR_PAGE_ABSENT', swapped: 'ERR_PAGE_SWAPPED', hidden: 'ERR_PFN_HIDDEN' } as const
 
-/** Page sizes on both sides of where shifts wrap, and pages that are scattered, neighbours, or unknown. */
+/** Page sizes on both sides of 32-bit shifts, and pages that are scattered, neighbours, or unknown. */
 const arbitraryTranslation = fc
   .record({
     shift: fc.integer({ min: 12, max: 31 }),
@@ -28,7 +28,7 @@ const arbitraryTranslation = fc
     return { pageSize, pages, translation: translationOf(pages, pageSize) }
   })
 
-test('every byte of every known page goes to its address and back; every other tells why', () => {
+test('every byte of a known page maps to its address and back, and every other byte reports the reason', () => {
   fc.assert(
     fc.property(
       arbitraryTranslation,
@@ -52,7 +52,7 @@ test('every byte of every known page goes to its address and back; every other t
   )
 })
 
-test('any number at all gives an address of the region, or a typed error', () => {
+test('any value gives an address of the region, or a typed error', () => {
   fc.assert(
     fc.property(
       arbitraryTranslation,

@@ -6,7 +6,7 @@ import { displacementsOf, MiB2, rangeOf, translationOf } from '../support/transl
 const GiB = 2 ** 30
 
 describe('physicalAt', () => {
-  test('adds the offset within a page to where the page lies', () => {
+  test('adds the offset within a page to the address of the page', () => {
     const translation = translationOf([7 * MiB2, 3 * MiB2, 5 * GiB])
     expect(translation.physicalAt(0)).toBe(7 * MiB2)
     expect(translation.physicalAt(-0)).toBe(7 * MiB2)
@@ -20,7 +20,7 @@ describe('physicalAt', () => {
     expect(translationOf([0, top]).physicalAt(2 * MiB2 - 1)).toBe(2 ** 52 - 1)
   })
 
-  test('knows offsets beyond 4 GiB, on both sides of every edge', () => {
+  test('finds offsets beyond 4 GiB, on both sides of every page boundary', () => {
     const pages = Array.from({ length: 8 }, (_, page) => (20 - page) * GiB)
     const translation = translationOf(pages, GiB)
     for (const offset of [4 * GiB - 1, 4 * GiB, 4 * GiB + 1, 5 * GiB - 1, 5 * GiB, 8 * GiB - 1]) {
@@ -34,7 +34,7 @@ describe('physicalAt', () => {
     expect(() => translation.physicalAt(4 * GiB + 0.5)).toThrowCode('ERR_OUT_OF_RANGE', { name: 'PinfoldError' })
   })
 
-  test('knows pages of 16 GiB, which have an element for each 2 GiB', () => {
+  test('finds pages of 16 GiB, which take an element for each 2 GiB', () => {
     const pages = [64, 16].flatMap((start) => Array.from({ length: 8 }, (_, part) => (start + 2 * part) * GiB))
     const translation = translationOf(pages, 16 * GiB, 8)
     expect(translation.pageCount).toBe(2)
@@ -80,7 +80,7 @@ describe('physicalAt', () => {
     expect(translation.physicalAt(0)).toBe(MiB2)
   })
 
-  test('tells why a page has no address, and at which offset, for every byte of it', () => {
+  test('reports for every byte of a page without an address the reason and the offset', () => {
     const translation = translationOf([MiB2, 'absent', 'swapped', 'hidden'])
     for (const within of [0, 1, MiB2 - 1]) {
       const at = (page: number) => () => translation.physicalAt(page * MiB2 + within)
@@ -102,7 +102,7 @@ describe('physicalAt', () => {
     )
   })
 
-  test('never takes an unknown page for an address, however large the offset', () => {
+  test('never returns an address for an unknown page, however large the offset', () => {
     const translation = translationOf(['absent', 'swapped', 'hidden', ...Array(2 ** 16).fill('absent')], GiB)
     expect(() => translation.physicalAt(2 ** 46 - 1)).toThrowCode('ERR_PAGE_ABSENT', { name: 'PinfoldError' })
     expect(translation.states).toEqual({ present: 0, absent: 2 ** 16 + 1, swapped: 1, hidden: 1 })
@@ -124,7 +124,7 @@ describe('runs', () => {
     expect(translation.runs({ within: [2 * MiB2, 2 * MiB2], maxLength: '1MiB' })).toHaveLength(4)
   })
 
-  test('name the offset of a page that is not known, and pass it by outside the range', () => {
+  test('name the offset of an unknown page, and ignore an unknown page outside of the range', () => {
     expect(() => translation.runs()).toThrowCode('ERR_PAGE_SWAPPED', {
       name: 'PinfoldError',
       values: expect.objectContaining({ offset: 4 * MiB2 }),
@@ -153,7 +153,7 @@ describe('runs', () => {
 })
 
 describe('a translation', () => {
-  test('is contiguous when one run is all of it, and not while a page is unknown', () => {
+  test('is contiguous if it is one run, and is not if a page is unknown', () => {
     expect(translationOf([4 * MiB2, 5 * MiB2, 6 * MiB2]).contiguous).toBe(true)
     expect(translationOf([4 * MiB2, 5 * MiB2, 7 * MiB2]).contiguous).toBe(false)
     expect(translationOf([6 * MiB2, 5 * MiB2]).contiguous).toBe(false)
@@ -166,7 +166,7 @@ describe('a translation', () => {
     expect(states).toEqual({ present: 2, absent: 2, swapped: 1, hidden: 1 })
   })
 
-  test('becomes a table of device pages', () => {
+  test('can be written as a table of device pages', () => {
     const table = translationOf([8 * MiB2, 3 * MiB2]).pageTable('1MiB')
     expect([...table.addresses]).toEqual([8 * MiB2, 8 * MiB2 + MiB2 / 2, 3 * MiB2, 3 * MiB2 + MiB2 / 2])
     expect(() => translationOf([8 * MiB2, 3 * MiB2]).pageTable('4MiB')).toThrowCode('ERR_LAYOUT_IMPOSSIBLE', {
@@ -174,18 +174,18 @@ describe('a translation', () => {
     })
   })
 
-  test('holds 8 bytes a page: the array that it was given', () => {
+  test('keeps 8 bytes for each page, in the array that it was given', () => {
     const pages = displacementsOf([MiB2, 3 * MiB2])
     const translation = new Translation(rangeOf(2 * MiB2, MiB2), pages)
     expect(Object.values(translation).filter(ArrayBuffer.isView)).toEqual([pages])
   })
 
-  test('shows itself on one line, with what is unknown', () => {
+  test('is inspected as one line, with the number of unknown pages', () => {
     expect(inspect(translationOf([MiB2, 'absent']))).toBe("Translation of 'rx' { 2 pages of 2MiB, 1 absent }")
     expect(inspect(translationOf([MiB2]))).toBe("Translation of 'rx' { 1 page of 2MiB }")
   })
 
-  test('ends when its region closes: no stale address comes out any more', () => {
+  test('gives no addresses after its region was closed', () => {
     const range = rangeOf(2 * MiB2, MiB2)
     const translations = Array.from({ length: 20 }, () => new Translation(range, displacementsOf([MiB2, 3 * MiB2])))
     for (const translation of translations) expect(translation.offsetOf(3 * MiB2)).toBe(MiB2)
@@ -228,7 +228,7 @@ describe('offsetOf', () => {
   })
 
   test.each([0, MiB2, 2 * MiB2 - 1, 3 * MiB2, 10 * MiB2, 2 ** 52, 9 * MiB2 + 0.5, -1, Number.NaN, -(9 * MiB2)])(
-    'refuses %d, where no page of the region is',
+    'refuses %d, which lies in no page of the region',
     (address) => {
       expect(() => translation.offsetOf(address)).toThrowCode('ERR_OUT_OF_RANGE', {
         name: 'PinfoldError',
@@ -238,17 +238,17 @@ describe('offsetOf', () => {
     },
   )
 
-  test('tells frames apart that differ only above 32 bits', () => {
+  test('distinguishes frames that differ only above 32 bits', () => {
     const far = translationOf([4096, 4096 + 2 ** 44, 4096 + 2 ** 45], 4096)
     expect(far.offsetOf(4096 + 2 ** 45 + 7)).toBe(2 * 4096 + 7)
     expect(far.contains(4096 + 2 ** 46)).toBe(false)
   })
 
-  test('gives the lower offset when two pages share a frame', () => {
+  test('gives the lower offset if two pages share a frame', () => {
     expect(translationOf([5 * MiB2, 4 * MiB2, 4 * MiB2]).offsetOf(4 * MiB2 + 3)).toBe(MiB2 + 3)
   })
 
-  test('says that it cannot know while a page is hidden', () => {
+  test('reports that it cannot know an address while a page is hidden', () => {
     const hidden = translationOf(['hidden', 2 * MiB2])
     expect(hidden.offsetOf(2 * MiB2)).toBe(MiB2)
     expect(() => hidden.offsetOf(3 * MiB2)).toThrowCode('ERR_PFN_HIDDEN', { name: 'PinfoldError' })

@@ -33,7 +33,7 @@ async function start(kind: 'anonymous' | 'shared', pages: number, prefix: readon
 
 const page = (number: number) => number * basePageSize
 
-/** Some kernels give a page of its own to memory that is only read. Asked of the kernel's files themselves. */
+/** Checks the kernel's own files, since some kernels do not map the zero page where memory was only read. */
 function whyNoZeroPage(pid: number, address: bigint): string | undefined {
   const word = (path: string, index: bigint): bigint => {
     const file = openSync(path, 'r')
@@ -53,7 +53,7 @@ function whyNoZeroPage(pid: number, address: bigint): string | undefined {
 describe('virtToPhys in this process', () => {
   beforeEach((context) => needs(context, whyNotPhysical))
 
-  test('tells the physical address of the very byte, as the translation does', () => {
+  test('returns the physical address of each byte, as the translation does', () => {
     const translation = rx.translate()
     for (let sample = 0; sample < 200; sample++) {
       const offset = Math.floor(Math.random() * rx.size)
@@ -64,7 +64,7 @@ describe('virtToPhys in this process', () => {
     }
   })
 
-  test('takes any view of any memory', () => {
+  test('accepts any view of any memory', () => {
     const buffer = new ArrayBuffer(4 * basePageSize)
     new Uint8Array(buffer).fill(1)
     const bytes = virtToPhys(new Uint8Array(buffer, 100)).physicalAddress
@@ -78,7 +78,7 @@ describe('virtToPhys in this process', () => {
     expect(virtToPhys(new Uint8Array(shared)).physicalAddress).toBeGreaterThan(0)
   })
 
-  test('tells whose the page is', () => {
+  test('reports whether a page is shared', () => {
     expect(virtToPhys(rx.bytes)).toMatchObject({ fileOrShared: true, exclusivelyMapped: true, writeProtected: false })
     using own = memory.allocateSync('own', { size: basePageSize, pages: 'base', backing: 'anonymous' })
     expect(virtToPhys(own.bytes)).toMatchObject({ fileOrShared: false, exclusivelyMapped: true })
@@ -86,7 +86,7 @@ describe('virtToPhys in this process', () => {
     expect(code.fileOrShared).toBe(true)
   })
 
-  test('tells what was written since the soft-dirty bits were cleared', (context) => {
+  test('reports pages that were written since the soft-dirty bits were cleared', (context) => {
     using own = memory.allocateSync('written', { size: page(2), pages: 'base', backing: 'anonymous' })
     writeFileSync('/proc/self/clear_refs', '4')
     own.bytes[0] = 1
@@ -95,7 +95,7 @@ describe('virtToPhys in this process', () => {
   })
 
   const nowhere = [0n, 4095n, 2n ** 47n - 4096n, 2n ** 53n - 1n]
-  test.each(nowhere)('says that nothing is mapped at %d', (address) => {
+  test.each(nowhere)('reports that nothing is mapped at %d', (address) => {
     expect(() => virtToPhys(address)).toThrowCode('ERR_PAGE_ABSENT', {
       name: 'PinfoldError',
       values: expect.objectContaining({ address, pid: process.pid }),
@@ -128,14 +128,14 @@ describe('virtToPhys refuses', () => {
     ['a huge address', 2n ** 64n, undefined, 'ERR_OUT_OF_RANGE'],
     ['a view of another process', new Uint8Array(8), { pid: process.ppid }, 'ERR_INVALID_ARGUMENT'],
     ['an unknown option', 0n, { process: 1 }, 'ERR_INVALID_ARGUMENT'],
-    ['options that are none', 0n, 1, 'ERR_INVALID_ARGUMENT'],
+    ['options that are a number', 0n, 1, 'ERR_INVALID_ARGUMENT'],
     ['options that are null', 0n, null, 'ERR_INVALID_ARGUMENT'],
     ['pid 0', 0n, { pid: 0 }, 'ERR_INVALID_ARGUMENT'],
     ['a negative pid', 0n, { pid: -1 }, 'ERR_INVALID_ARGUMENT'],
     ['a fractional pid', 0n, { pid: 1.5 }, 'ERR_INVALID_ARGUMENT'],
     ['a pid that is text', 0n, { pid: '1' }, 'ERR_INVALID_ARGUMENT'],
     ['a pid beyond 31 bits', 0n, { pid: 2 ** 31 }, 'ERR_INVALID_ARGUMENT'],
-    ['a pid that no process has', 0n, { pid: 2 ** 31 - 1 }, 'ERR_PROCESS_UNKNOWN'],
+    ['the pid of no process', 0n, { pid: 2 ** 31 - 1 }, 'ERR_PROCESS_UNKNOWN'],
   ]
   test.each(wrong)('%s', (_, where, options, code) => {
     for (const ask of [virtToPhys, inspectPage]) {
@@ -147,7 +147,7 @@ describe('virtToPhys refuses', () => {
 describe('another process', () => {
   beforeEach((context) => needs(context, whyNotPhysical))
 
-  test('has pages that were written, and pages that were not', async () => {
+  test('may have pages that were written, and pages that were not', async () => {
     const child = await start('anonymous', 8)
     await child.write(page(2), page(3))
     await child.read(page(6), page(1))
@@ -173,7 +173,7 @@ describe('another process', () => {
     })
   })
 
-  test('has the zero page, which all share, where it was only read', async (context) => {
+  test('has the shared zero page where memory was only read', async (context) => {
     const child = await start('anonymous', 4)
     await child.write(page(0), page(2))
     await child.read(page(3), page(1))
@@ -186,7 +186,7 @@ describe('another process', () => {
     expect(translation.pageFlags.counts).toMatchObject({ zeroPage: 1, anonymous: 2 })
   })
 
-  test('is translated in runs that are cut to the range, with gaps where nothing is', async () => {
+  test('is translated in runs that are cut to the range, with gaps for absent pages', async () => {
     const child = await start('anonymous', 1024)
     await child.advise(0, page(1024), 'hugepage')
     await child.write(page(512), page(512))
@@ -210,7 +210,7 @@ describe('another process', () => {
     expect(translateProcess(pid, address, page(512)).runs()).toEqual([])
   })
 
-  test('has swapped pages, whose place in swap is told', async (context) => {
+  test('may have swapped pages, whose place in swap is reported', async (context) => {
     using swap = new SwapFile()
     needs(context, swap.problem)
     const child = await start('anonymous', 4)
@@ -230,11 +230,11 @@ describe('another process', () => {
 
     await child.read(page(1), page(2))
     expect(virtToPhys(swapped, { pid }).physicalAddress % basePageSize).toBe(3)
-    // So that swapoff has nothing to read back.
+    // The child must end first, so that swapoff has nothing to read back.
     await child[Symbol.asyncDispose]()
   })
 
-  test('has guard pages and write-protected pages', async (context) => {
+  test('may have guard pages and write-protected pages', async (context) => {
     const child = await start('anonymous', 4)
     await child.write(0, page(4))
     const { pid, address } = child
@@ -249,13 +249,13 @@ describe('another process', () => {
     expect(inspectPage(address, { pid }).guard).toBe(false)
   })
 
-  test('has memory that it could share', async () => {
+  test('may have memory that it could share', async () => {
     const child = await start('shared', 2)
     await child.write(0, page(2))
     expect(virtToPhys(child.address, { pid: child.pid })).toMatchObject({ fileOrShared: true, exclusivelyMapped: true })
   })
 
-  test('is unknown when it has ended', async () => {
+  test('is unknown after it has ended', async () => {
     const child = await start('anonymous', 1)
     const { pid, address } = child
     await child[Symbol.asyncDispose]()
@@ -273,7 +273,7 @@ describe('another process', () => {
     })
   })
 
-  test('is unknown when it is a kernel thread', ({ skip }) => {
+  test('is unknown if it is a kernel thread', ({ skip }) => {
     const pid = ofKernelThread()
     if (pid === undefined) return skip('no kernel thread is seen here')
     expect(() => virtToPhys(4096n, { pid })).toThrowCode('ERR_PROCESS_UNKNOWN', { name: 'PinfoldError' })
@@ -287,21 +287,21 @@ describe('another process', () => {
     ['the end of the address space', 1, 2n ** 53n - 4096n, 8192, 'ERR_OUT_OF_RANGE'],
     ['an address that is a number', 1, 4096, 1, 'ERR_INVALID_ARGUMENT'],
     ['a wrong pid', 0.5, 4096n, 1, 'ERR_INVALID_ARGUMENT'],
-    ['a pid that no process has', 2 ** 31 - 1, 4096n, 1, 'ERR_PROCESS_UNKNOWN'],
+    ['the pid of no process', 2 ** 31 - 1, 4096n, 1, 'ERR_PROCESS_UNKNOWN'],
   ])('is not translated with %s', (_, pid, address, length, code) => {
     expect(() => Reflect.apply(translateProcess, undefined, [pid, address, length])).toThrowCode(code, {
       name: 'PinfoldError',
     })
   })
 
-  test('costs a bounded amount of memory, whatever the range', () => {
+  test('is translated in a bounded amount of memory, whatever the range', () => {
     const whole = translateProcess(process.pid, 0n, page(2 ** 22))
     expect(whole.pageCount).toBe(2 ** 22)
     expect(whole.states.present + whole.states.absent + whole.states.swapped).toBe(2 ** 22)
   })
 })
 
-/** Where a file is mapped in this process. */
+/** The address at which a file is mapped as code in this process. */
 function startOfFile(name: string): bigint {
   const line = readFileSync('/proc/self/maps', 'latin1')
     .split('\n')
@@ -309,7 +309,7 @@ function startOfFile(name: string): bigint {
   return BigInt(`0x${line?.split('-')[0]}`)
 }
 
-/** The pid of one, where this process sees them: in a container it does not. */
+/** The pid of a kernel thread; undefined in a container, which does not see them. */
 function ofKernelThread(): number | undefined {
   const comm = '/proc/2/comm'
   return existsSync(comm) && readFileSync(comm, 'latin1') === 'kthreadd\n' ? 2 : undefined

@@ -1,11 +1,11 @@
 import type { Access, Region, Registration, RemoteMemory, RemoteMemoryDescription } from './rdma.js'
 import { parseRemoteMemory } from './rdma.js'
 
-/** Registered memory of a case: its bytes, as this process sees them, and as requests and peers name them. */
+/** Registered memory of a case: its bytes in this process, and its registration for requests and peers. */
 export class Buffer {
   readonly region: Region
   readonly registration: Registration
-  /** The start of its region, of which the registration may be a part. */
+  /** The bytes from the start of its region on. The registration may be a part of them. */
   readonly bytes: Uint8Array
 
   constructor(region: Region, registration: Registration, bytes: Uint8Array) {
@@ -14,12 +14,12 @@ export class Buffer {
     this.bytes = bytes
   }
 
-  /** As a peer has it, who got it as JSON. */
+  /** The remote memory of a peer that got its description as JSON. */
   get remote(): RemoteMemory {
     return parseRemoteMemory(JSON.parse(JSON.stringify(this.registration.describe())))
   }
 
-  /** As a peer has it who was told something else: more bytes, another key. */
+  /** The remote memory of a peer that got a false description, with more bytes or another key. */
   forged(change: { readonly before?: number; readonly after?: number; readonly rkey?: number }): RemoteMemory {
     const { address, length, rkey, generation } = this.registration.describe()
     const { before = 0, after = 0 } = change
@@ -32,14 +32,14 @@ export class Buffer {
     return parseRemoteMemory(forged)
   }
 
-  /** Every byte tells where it is, and of whose buffer. */
+  /** Fills every byte with a value that depends on its place and on the seed. */
   fill(seed: number): this {
     for (let index = 0; index < this.bytes.length; index++)
       this.bytes[index] = (index * 31 + (index >> 8) + seed) & 0xff
     return this
   }
 
-  /** A 64-bit number in this machine's byte order, as atomics change it. */
+  /** A 64-bit number in this machine's byte order, as atomics read it. */
   get(offset: number): bigint {
     return this.#view.getBigUint64(offset, true)
   }
@@ -53,5 +53,5 @@ export class Buffer {
   }
 }
 
-/** All that may be given to a peer, and to the device. */
+/** All rights that a peer and the device may get. */
 export const everyRight: readonly Access[] = ['localWrite', 'remoteWrite', 'remoteRead', 'remoteAtomic', 'bindWindow']

@@ -1,8 +1,8 @@
 import { build } from 'esbuild'
 
 /**
- * The suite as one file, since a program in the lab starts under emulation, where loading hundreds of modules takes longer
- * than running them. It stands in build/, from where it finds the addon of this checkout.
+ * Bundles the suite into one file, since loading hundreds of modules under emulation takes longer than running them.
+ * The file lies in build/, where it finds the addon of this checkout.
  */
 export async function bundleSuite(): Promise<string> {
   const outfile = 'build/conformance.mjs'

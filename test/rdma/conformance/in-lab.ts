@@ -8,7 +8,7 @@ import type { Column } from './report.js'
 
 const file = 'verdicts.jsonl'
 
-/** Runs the suite on Soft-RoCE, in one machine of the lab. @throws when it does not run to its end */
+/** Runs the suite on Soft-RoCE, in one machine of the lab. @throws if it does not run to its end */
 export async function suiteInLab(): Promise<Column> {
   const bundle = await bundleSuite()
   const out = mkdtempSync(join(tmpdir(), 'pinfold-conformance-'))

@@ -2,7 +2,7 @@ import { type Case, Unsupported, type Verdict } from './case.js'
 import { Kit } from './kit.js'
 import type { Device } from './rdma.js'
 
-/** Runs a case on a device of its own, and tells how it went. */
+/** Runs a case on a device of its own, and returns its result. */
 export async function judge(one: Case, open: () => Device): Promise<Verdict> {
   const { group, name, expects } = one
   const verdict = (state: Verdict['state'], detail = ''): Verdict => ({ group, name, expects, state, detail })
@@ -17,7 +17,7 @@ export async function judge(one: Case, open: () => Device): Promise<Verdict> {
   try {
     kit.close()
   } catch (error) {
-    // What cannot be closed is a failure of its own, but must not hide the one before.
+    // A failing close is a failure of its own, but must not hide an earlier failure.
     if (seen.state !== 'failed') return verdict('failed', `close: ${textOf(error)}`)
   }
   return seen

@@ -23,7 +23,7 @@ export interface End {
   readonly queuePair: QueuePair
 }
 
-/** Two connected queue pairs: cases let `near` ask, and `far` serve. */
+/** Two connected queue pairs. In the cases, `near` sends requests and `far` serves them. */
 export interface Pair {
   readonly near: End
   readonly far: End
@@ -32,7 +32,7 @@ export interface Pair {
 export interface EndOptions extends Omit<QueuePairOptions, 'sendQueue' | 'type'> {
   readonly queue?: CompletionQueue
   readonly domain?: ProtectionDomain
-  /** What the other end may do here; all by default. */
+  /** The rights of the other end; all rights by default. */
   readonly access?: readonly Access[]
 }
 
@@ -43,12 +43,12 @@ export interface PairOptions {
   readonly connect?: ConnectOptions
 }
 
-/** How long a case waits for what must come: far longer than it takes, also in an emulated machine. */
+/** Milliseconds that a case waits for an event that must come. This is far more than an emulated machine needs. */
 export const deadline = 20_000
-/** How long it waits for what a device may leave out, once all that could bring it about is over. */
+/** Milliseconds that a case waits for an event that a device may leave out, after its causes are over. */
 const soon = 500
 
-/** What a case works with: a device of its own, a registry of its own, and what it makes of them. All go with the case. */
+/** A device and a registry for one case, and functions that make objects of them. All are closed with the case. */
 export class Kit {
   readonly device: Device
   readonly memory: MemoryRegistry = openRegistrySync({ leaks: 'off' })
@@ -64,14 +64,14 @@ export class Kit {
     this.#events = this.device.events()
   }
 
-  /** The same device, opened once more. */
+  /** Opens the same device once more. */
   another(): Device {
     const device = this.#open()
     this.#others.push(device)
     return device
   }
 
-  /** The domain of all that names no other. */
+  /** The default domain of the case. */
   get domain(): ProtectionDomain {
     this.#domain ??= this.device.createDomain()
     return this.#domain
@@ -90,7 +90,7 @@ export class Kit {
     return this.part(size, 0, size, access, options)
   }
 
-  /** As `buffer`, of which only `length` bytes from `offset` on are registered. */
+  /** As `buffer`, but only `length` bytes from `offset` on are registered. */
   part(
     size: number,
     offset: number,
@@ -124,7 +124,7 @@ export class Kit {
     far.queuePair.connect(toNear, { ...options, access: farAccess })
   }
 
-  /** The next `count` completions. @throws when they do not come */
+  /** Waits for the next `count` completions. @throws if they do not come */
   async completions(queue: CompletionQueue, count: number): Promise<Completion[]> {
     const found: Completion[] = []
     const signal = AbortSignal.timeout(deadline)
@@ -139,14 +139,14 @@ export class Kit {
     return found
   }
 
-  /** The next completion. @throws when none comes */
+  /** Waits for the next completion. @throws if none comes */
   async completion(queue: CompletionQueue): Promise<Completion> {
     const [first] = await this.completions(queue, 1)
     if (first === undefined) throw new Error('no completion came')
     return first
   }
 
-  /** The next completion, of what may not complete; undefined when it has not in half a second. */
+  /** Waits for a completion that may not come. Returns undefined after half a second. */
   async completionSoon(queue: CompletionQueue): Promise<Completion | undefined> {
     const signal = AbortSignal.timeout(soon)
     try {
@@ -157,24 +157,24 @@ export class Kit {
     }
   }
 
-  /** The status of what comes next. */
+  /** The status of the next completion. */
   async status(queue: CompletionQueue): Promise<string> {
     return (await this.completion(queue)).status
   }
 
-  /** The statuses of the next `count`, in order: 'SUCCESS, WR_FLUSH_ERR'. */
+  /** The statuses of the next `count` completions, in order: 'SUCCESS, WR_FLUSH_ERR'. */
   async statuses(queue: CompletionQueue, count: number): Promise<string> {
     return (await this.completions(queue, count)).map(({ status }) => status).join(', ')
   }
 
-  /** The next event of this type, since the case began; others are passed over. @throws when none comes */
+  /** Waits for the next event of this type since the case began, and passes over others. @throws if none comes */
   async event(type: DeviceEvent['type']): Promise<DeviceEvent> {
     const event = await this.#eventWithin(deadline, type)
     if (event === undefined) throw new Error(`no event ${type} came`)
     return event
   }
 
-  /** As `event`, of one that may not come; undefined when it has not in half a second. */
+  /** As `event`, for an event that may not come. Returns undefined after half a second. */
   eventSoon(type: DeviceEvent['type']): Promise<DeviceEvent | undefined> {
     return this.#eventWithin(soon, type)
   }
@@ -188,7 +188,7 @@ export class Kit {
     }
   }
 
-  /** Waits for what no completion tells. @throws when it does not come true */
+  /** Waits for a condition that no completion reports. @throws if it does not become true */
   async until(isTrue: () => boolean, what: string): Promise<void> {
     const end = performance.now() + deadline
     while (!isTrue()) {
@@ -197,7 +197,7 @@ export class Kit {
     }
   }
 
-  /** What a device may lack: it has to say so itself. @throws Unsupported */
+  /** Calls a function that a device may lack. @throws Unsupported if the device reports the lack itself */
   optional<Result>(what: string, call: () => Result): Result {
     try {
       return call()
@@ -208,9 +208,9 @@ export class Kit {
   }
 
   /**
-   * What Soft-RoCE is known to do otherwise than the specification has it, and other devices: told as what it lacks.
+   * Excuses a known difference of Soft-RoCE from the specification and from other devices.
    *
-   * @throws Unsupported
+   * @throws Unsupported if this device is Soft-RoCE, and it differs
    */
   excuse(isOtherwise: boolean, what: string): void {
     const { kind, attributes } = this.device
@@ -218,14 +218,14 @@ export class Kit {
     if (isOtherwise && kind === 'verbs' && attributes.vendorId === 0xff_ffff) throw new Unsupported(what)
   }
 
-  /** Closes all of it; what is closed already is left alone. */
+  /** Closes all objects of the case that are still open. */
   close(): void {
     for (const device of [...this.#others, this.device]) device.close({ force: true })
     this.memory.close()
   }
 }
 
-/** What a call is refused with: the code, and what a device has set errno to. */
+/** The refusal of a call: its code, and the errno of a device; 'taken' if the call succeeded. */
 export function refusal(call: () => unknown): string {
   try {
     call()
@@ -236,7 +236,7 @@ export function refusal(call: () => unknown): string {
   return 'taken'
 }
 
-/** Posts until it is refused; how often it was taken. A device may have more room than it says. */
+/** Posts until the queue is full, and counts the posted requests. A device may have more room than it reports. */
 export function fill(post: () => unknown): number {
   for (let taken = 0; taken < 4096; taken++) {
     if (refusal(post) !== 'taken') return taken
@@ -255,7 +255,7 @@ function errnoName(errno: number): string {
   )
 }
 
-/** EOPNOTSUPP and its kin, however the device or the library says it. */
+/** True if the device or the library reports that it lacks a function. */
 function isLack({ code }: PinfoldError): boolean {
   return code === 'ERR_UNSUPPORTED' || code === 'ERR_VERBS_SYMBOL'
 }

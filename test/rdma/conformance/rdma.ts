@@ -1,4 +1,4 @@
-// What the suite uses of the package, gathered, so that its bundle for the lab and its host run have the same words.
+// The exports of the package that the suite uses. Its bundle for the lab and its run on the host both import them here.
 
 export { PinfoldError } from '../../../src/errors.js'
 export type { AddressHandle } from '../../../src/rdma/address-handle.js'

@@ -1,10 +1,10 @@
 import type { Verdict } from './case.js'
 
-/** What was asked, and what the suite found there. */
+/** A device, and the verdicts of the suite on it. */
 export interface Column {
   /** 'loopback', 'Soft-RoCE' */
   readonly device: string
-  /** What it was, to the version. */
+  /** The name of the device with its version. */
   readonly version?: string
   readonly verdicts: readonly Verdict[]
 }
@@ -22,7 +22,7 @@ const introduction = [
   'Written by `node --import tsx test/rdma/conformance/update.ts`, which runs all of it on both.',
 ]
 
-/** The report, as docs/rdma-conformance.md has it. */
+/** The text of docs/rdma-conformance.md. */
 export function reportOf(columns: readonly Column[]): string {
   const [first] = columns
   const groups = new Map<string, Verdict[]>()
@@ -48,7 +48,7 @@ export function reportOf(columns: readonly Column[]): string {
   return `${lines.join('\n')}\n`
 }
 
-/** The cases that a report has rows of: 'group: name: expects'. */
+/** The cases in the rows of a report, as 'group: name: expects'. */
 export function rowsOf(report: string): string[] {
   const rows: string[] = []
   let group = ''

@@ -18,7 +18,7 @@ import { unreliable } from './cases/unreliable.js'
 import { invalidation } from './cases/window-invalidation.js'
 import { windows } from './cases/windows.js'
 
-/** What every device must do, and how it must fail, in the order of the report. */
+/** All cases, in the order of the report. */
 export const suite: readonly Case[] = [
   ...deviceItself,
   ...connections,

@@ -5,14 +5,14 @@ import { everyRight } from './buffer.js'
 import type { Kit } from './kit.js'
 import type { Access, RegistrationSlice, RemoteMemory, SendRequest } from './rdma.js'
 
-/** Where the bytes of a transfer lie: both ends at odd places, with other bytes around them. */
+/** The memory of a transfer. Source and target lie at odd offsets, with other bytes around them. */
 export interface Transfer {
   readonly from: Buffer
   readonly to: Buffer
-  /** What is to be sent, and where it goes, for our own requests. */
+  /** The bytes to send, for requests of this side. */
   readonly source: RegistrationSlice
   readonly target: RegistrationSlice
-  /** Asserts that exactly these bytes have come, and that no neighbour was touched. */
+  /** Asserts that exactly these bytes have arrived, and that no byte beside them has changed. */
   arrived(bytes?: number): void
 }
 
@@ -20,7 +20,7 @@ const sourceOffset = 3
 const targetOffset = 5
 const after = 7
 
-/** Memory for `size` bytes on either side, of which no byte more is registered. */
+/** Makes memory for `size` bytes on both sides. No other byte is registered. */
 export function transfer(kit: Kit, size: number, access: readonly Access[] = everyRight): Transfer {
   const length = Math.max(size, 1)
   const from = kit.part(sourceOffset + length + after, sourceOffset, length, access).fill(1)
@@ -39,7 +39,7 @@ export function transfer(kit: Kit, size: number, access: readonly Access[] = eve
   }
 }
 
-/** As deepEqual, but quick with a megabyte, and short when it fails. */
+/** As deepEqual, but fast for a megabyte, and with a short message. */
 export function assertBytes(seen: Uint8Array, expected: Uint8Array): void {
   assert.equal(seen.length, expected.length, 'the lengths differ')
   if (NodeBuffer.compare(seen, expected) === 0) return
@@ -47,7 +47,7 @@ export function assertBytes(seen: Uint8Array, expected: Uint8Array): void {
   assert.fail(`byte ${at} of ${seen.length} is ${seen[at]}, not ${expected[at]}`)
 }
 
-/** Sizes around what a packet holds, by what the report calls them. */
+/** Sizes around the MTU, with their names in the report. */
 export const sizes: readonly { readonly name: string; readonly bytes: (mtu: number) => number }[] = [
   { name: 'no bytes', bytes: () => 0 },
   { name: '1 byte', bytes: () => 1 },
@@ -62,7 +62,7 @@ export const sizes: readonly { readonly name: string; readonly bytes: (mtu: numb
 export const oneSided = ['write', 'writeWithImmediate', 'read', 'compareAndSwap', 'fetchAndAdd'] as const
 export type OneSidedOperation = (typeof oneSided)[number]
 
-/** A one-sided request of its plainest form. */
+/** A one-sided request without options. */
 export function oneSidedRequest(
   operation: OneSidedOperation,
   memory: RegistrationSlice,

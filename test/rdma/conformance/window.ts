@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import type { End, Kit, Pair } from './kit.js'
 import { type Access, type MemoryWindow, parseRemoteMemory, type RemoteMemory, type WorkMemory } from './rdma.js'
 
-/** Why a device is excused. */
+/** The reason for which a device is excused. */
 export const opensAll = 'a window opens all of its registration'
 
-/** All that a window can give. */
+/** All rights that a window can give. */
 export const reachable: readonly Access[] = ['remoteWrite', 'remoteRead', 'remoteAtomic']
 
 export function remoteOf(window: MemoryWindow): RemoteMemory {
@@ -16,7 +16,7 @@ export function allocate(kit: Kit, type: 1 | 2): MemoryWindow {
   return kit.optional(`windows of type ${type}`, () => kit.domain.allocateWindow({ type }))
 }
 
-/** Binds, and waits until it is done. */
+/** Binds a window, and waits until the bind is done. Returns its status. */
 export async function bind(
   kit: Kit,
   { queuePair, queue }: End,
@@ -32,7 +32,7 @@ export async function bind(
   return status
 }
 
-/** Writes 8 bytes to the start of `remote`, from the near end; the status. */
+/** Writes 8 bytes to `remote` at `offset`, from the near end. Returns the status. */
 export async function write(kit: Kit, { near }: Pair, remote: RemoteMemory, offset = 0): Promise<string> {
   const from = kit.buffer(8)
   from.bytes.fill(0xab)

@@ -12,7 +12,7 @@ afterEach(() => {
   loop = new Loop()
 })
 
-/** Which check a write of one byte by `rkey` fails; 0 when none. */
+/** The vendor error of a write of one byte with `rkey`; 0 if it succeeds. */
 function checkOf(rkey: number): number {
   const { near } = connected(loop)
   const { handle } = loop.register(0, 1)
@@ -32,7 +32,7 @@ test('no two of many registrations and windows have the same key, and none has k
   expect(keys.has(0)).toBe(false)
 })
 
-test('the key of a registration that was closed opens nothing, however many came after it', () => {
+test('the key of a closed registration gives no access, however many registrations come after it', () => {
   const { handle, rkey } = loop.register(0, 64)
   expect(checkOf(rkey)).toBe(0)
   loop.calls.deregister(handle)
@@ -41,20 +41,20 @@ test('the key of a registration that was closed opens nothing, however many came
   expect(checkOf(rkey)).toBe(loopbackVendorErrors.unknownKey)
 })
 
-test('reregistering changes nothing but registrations of regions', () => {
+test('only registrations of regions can be reregistered', () => {
   const { handle, rkey } = loop.register(0, 64)
   expect(() => loop.calls.reregister(handle, { access: 0 })).toThrowCode('ERR_UNSUPPORTED')
   expect(checkOf(rkey)).toBe(0)
 })
 
-test('keys that are near a good one open nothing', () => {
+test('keys that are similar to a valid key give no access', () => {
   const { rkey } = loop.register(0, 64)
   for (const near of [rkey - 1, rkey + 1, rkey ^ 0x80, (rkey ^ 0x100) >>> 0, (rkey ^ 0x8000_0000) >>> 0, 0]) {
     expect(checkOf(near)).toBe(loopbackVendorErrors.unknownKey)
   }
 })
 
-test('a handle never names two objects, and its place is given up once its generations are used up', () => {
+test('a handle never names two objects, and its place is retired when its generations are used up', () => {
   const table = new HandleTable<number>('thing')
   const handles = new Set<number>()
   for (let round = 0; round < 5000; round++) {

@@ -7,7 +7,7 @@ import { requestOpcodes, sendFlags } from '../../../src/rdma/contract/operations
 import { sendStride } from '../../../src/rdma/contract/work-layout.js'
 import { connected, Loop } from '../../support/loopback-device.js'
 
-/** How many writes went the fast path. */
+/** The number of writes on the fast path. */
 const taken = vi.hoisted(() => ({ count: 0 }))
 vi.mock(import('../../../src/rdma/loopback/fast-write.js'), async (original) => {
   const { writeAtOnce, ...others } = await original()
@@ -25,7 +25,7 @@ const { write, read, fetchAndAdd } = requestOpcodes.byName
 const { signaled, fence, inline } = sendFlags
 const size = 4096
 
-test('writes and reads of any places and lengths, gathered and scattered, move what a copy of the bytes moves', () => {
+test('writes and reads at any offsets and lengths, gathered and scattered, act like a copy of the bytes', () => {
   const place = fc.record({
     from: fc.nat(2000),
     to: fc.nat(2000),
@@ -39,7 +39,7 @@ test('writes and reads of any places and lengths, gathered and scattered, move w
       const { near } = connected(loop)
       const model = Uint8Array.from({ length: size }, (_, index) => (index * 31 + seed) & 0xff)
       loop.calls.writeDeviceMemory(loop.memory, 0, model)
-      // Ours is the lower half, the peer's the upper.
+      // The lower half is the requester's memory, and the upper half the peer's.
       const ours = loop.register(0, 2048 + 160)
       const theirs = loop.register(1840, size - 1840)
       for (const { from, to, first, second, isRead } of moves) {
@@ -56,7 +56,7 @@ test('writes and reads of any places and lengths, gathered and scattered, move w
         else model.copyWithin(there, here, here + length)
         expect(loop.poll(near.queue).map(({ status }) => status)).toEqual([0])
       }
-      // Pieces that overlap each other in a move may come in any order, so only the others are the same byte for byte.
+      // A move whose source and target overlap may copy its pieces in any order, so its bytes are not compared.
       if (moves.every((move) => !overlaps(move))) expect(Buffer.compare(loop.bytes(), model)).toBe(0)
       loop.calls.close()
     }),
@@ -82,13 +82,13 @@ function overlaps({
   return Math.abs(here - there) < first + second
 }
 
-test('words of any kind reach no byte outside of what was registered', () => {
+test('requests of random words reach no byte outside of registered memory', () => {
   const loop = new Loop()
   const before = new Uint8Array(size).fill(0xee)
   loop.calls.writeDeviceMemory(loop.memory, 0, before)
   const memory = loop.register(1024, 1024)
   const window = loop.calls.allocateWindow(loop.domain, 2)
-  // Numbers that mean something are likelier than others.
+  // Meaningful numbers are more likely than others.
   const word = fc.oneof(
     fc.constantFrom(0, 1, 2, 8, 1023, 1024, 1025, 2 ** 31, 2 ** 32 - 1),
     fc.constantFrom(memory.handle, memory.rkey, window.handle, window.rkey),
@@ -126,14 +126,14 @@ test('words of any kind reach no byte outside of what was registered', () => {
 })
 
 describe('a write that is carried out at once', () => {
-  /** A region of each run: bytes that go the fast path, and bytes that go the general one. */
+  /** The size of each half of the region: one for the fast path, and one for the general path. */
   const half = 64 * 1024
   const memory = openRegistrySync({ regions: { bytes: { size: 2 * half, pages: 'base' } } })
   const core = coreOf(memory.regions.bytes)
   afterAll(() => memory.close())
 
   const length = fc.oneof(fc.nat(64), fc.integer({ min: 3000, max: 20_000 }), fc.constantFrom(0, 4095, 4096, 30_000))
-  // Most requests are right; a wrong one ends the rest of its batch.
+  // Most requests are right, since a wrong request ends its batch.
   const request = fc.record({
     opcode: fc.oneof({ weight: 6, arbitrary: fc.constant(write) }, fc.constantFrom(read, fetchAndAdd, 99)),
     flags: fc.oneof({ weight: 8, arbitrary: fc.constantFrom(0, signaled) }, fc.constantFrom(fence, inline, 1 << 4)),
@@ -146,8 +146,8 @@ describe('a write that is carried out at once', () => {
   type Request = typeof request extends fc.Arbitrary<infer Value> ? Value : never
 
   /**
-   * Posts a batch in a half of the region. The fast path takes a request with one scatter entry. A second entry without bytes
-   * makes it go the general path, and a batch of its own has nothing to defer.
+   * Posts requests in a half of the region. The fast path takes a request with one scatter entry. A second, empty entry
+   * forces the general path, where each request is a batch of its own, so that no copy is deferred.
    */
   function carriedOut(requests: readonly Request[], base: number, isGeneral: boolean) {
     const bytes = memory.regions.bytes.view(base, half)
@@ -161,7 +161,7 @@ describe('a write that is carried out at once', () => {
     const window = loop.calls.allocateWindow(loop.domain, 1)
     const bind = { registration: theirs.handle, offset: 0, length: half }
     loop.post(far.handle, { opcode: requestOpcodes.byName.bind, window: window.handle, bind, bindAccess: 0b110 })
-    // The fast path takes only registrations that were used before: a read of a byte into itself.
+    // The fast path takes only registrations that were used before, so one read uses each of them.
     for (const { rkey } of [theirs, readOnly]) {
       loop.post(near.handle, { opcode: read, rkey, entries: [{ registration: ours.handle, length: 1 }] })
     }
@@ -201,7 +201,7 @@ describe('a write that is carried out at once', () => {
     return result
   }
 
-  test('ends as it does on the general path, and moves the same bytes', () => {
+  test('ends as on the general path, and moves the same bytes', () => {
     const before = taken.count
     fc.assert(
       fc.property(fc.array(request, { minLength: 1, maxLength: 8 }), (requests) => {

@@ -28,7 +28,7 @@ describe('a registration of a region', () => {
     region = kept(openRegistrySync()).allocateSync('memory', { size: '16KiB', pages: 'base' })
   })
 
-  test('that was made shorter after a receive was posted into it is written no further', () => {
+  test('that was made shorter after a receive was posted into it is not written behind its new end', () => {
     const { near, far } = connected(loop)
     const into = register(0, 64)
     const source = register(4096, 64)
@@ -41,7 +41,7 @@ describe('a registration of a region', () => {
     expect(region.bytes.subarray(0, 64)).toEqual(new Uint8Array(64))
   })
 
-  test('keeps a chosen address when only its rights change, and gets another key', () => {
+  test('keeps a chosen address if only its rights change, and gets another key', () => {
     const chosen = region.address + (1n << 40n)
     const before = loop.calls.register(loop.domain, memory(region, 0, 64), chosen, everyAccess)
     const after = loop.calls.reregister(before.handle, { access: 0b0101 })
@@ -54,7 +54,7 @@ describe('a registration of a region', () => {
   })
 
   test.each([0, sendFlags.inline])(
-    'whose region was closed under it fails the request (flags %i), and nothing is thrown',
+    'whose region was closed fails the request (flags %i), and nothing is thrown',
     (flags) => {
       const { near } = connected(loop)
       const { handle, rkey, address } = register(0, 64)
@@ -65,7 +65,7 @@ describe('a registration of a region', () => {
     },
   )
 
-  test('opens to no key that its window once had, however often it is bound anew', () => {
+  test('gives no access to former keys of its window, however often the window is bound', () => {
     const { near, far } = connected(loop)
     const { handle, address } = register(0, 64)
     const window = loop.calls.allocateWindow(loop.domain, 2)
@@ -98,7 +98,7 @@ describe('a region of more than 4 GiB', () => {
   const { available } = freeMemory({ policy: policyKind.none, nodes: [] })
   const reason = available < size + 2 * GiB ? `needs ${size / GiB} GiB of memory, and 2 GiB to spare` : undefined
 
-  test('is written and read over the ends of its windows, and no byte beside', (context) => {
+  test('is written and read across the ends of its windows, and no byte beside is changed', (context) => {
     needs(context, reason)
     const region = kept(openRegistrySync()).allocateSync('large', { size, pages: 'base', backing: 'anonymous' })
     const { near } = connected(loop)

@@ -3,8 +3,9 @@ import type { QueuePairChange } from '../../../src/rdma/contract/device-calls.js
 import { queuePairStates, queuePairTypes } from '../../../src/rdma/contract/states.js'
 import { whyNotChange } from '../../../src/rdma/loopback/state-table.js'
 
-// What Linux asks of every device (ib_modify_qp_is_ok in drivers/infiniband/core/verbs.c), written down once more: each
-// line is a change of state, what it needs, and what it allows beside that. Attributes by the letters of `letters`.
+// The rules of Linux for every device (ib_modify_qp_is_ok in drivers/infiniband/core/verbs.c), written a second time.
+// Each line is a change of state, the attributes that it needs, and those that it also allows, by the letters of
+// `letters`.
 
 const letters: Readonly<Record<string, keyof QueuePairChange>> = {
   c: 'currentState',
@@ -70,7 +71,7 @@ function expected(type: 'RC' | 'UC' | 'UD', from: string, to: string): { needs: 
   return everyway.includes(to) && `${from} ${to}` !== 'RESET ERR' ? { needs: '', allows: '' } : undefined
 }
 
-/** A change with the attributes of some letters; their values do not matter here. */
+/** A change with the attributes of these letters. Their values do not matter here. */
 function changeTo(to: string, attributes: string): QueuePairChange {
   const state = queuePairStates.all.find((known) => known === to) ?? 'UNKNOWN'
   const named = [...attributes].map((letter) => [letters[letter], 1])
@@ -82,14 +83,14 @@ describe.each(['RC', 'UC', 'UD'] as const)('a queue pair of type %s', (type) => 
   const isTaken = (from: (typeof states)[number], to: string, attributes: string) =>
     whyNotChange(queuePairTypes.byName[type], queuePairStates.byName[from], changeTo(to, attributes)) === undefined
 
-  test('goes from each state where Linux lets it, and nowhere else', () => {
+  test('goes from each state to the states that Linux allows, and to no other', () => {
     for (const [from, to] of ways) {
       const needs = expected(type, from, to)?.needs
       expect([from, to, isTaken(from, to, needs ?? '')]).toEqual([from, to, needs !== undefined])
     }
   })
 
-  test('goes nowhere without one of the attributes that the way needs', () => {
+  test('does not change its state if a needed attribute is missing', () => {
     for (const [from, to] of ways) {
       const { needs = '' } = expected(type, from, to) ?? {}
       for (const letter of needs)
@@ -97,7 +98,7 @@ describe.each(['RC', 'UC', 'UD'] as const)('a queue pair of type %s', (type) => 
     }
   })
 
-  test('takes the attributes beside them that the way allows, alone and all together, and no other', () => {
+  test('takes the allowed attributes, each alone and all together, and no others', () => {
     for (const [from, to] of ways) {
       const way = expected(type, from, to)
       if (way === undefined) continue
@@ -115,7 +116,7 @@ describe.each(['RC', 'UC', 'UD'] as const)('a queue pair of type %s', (type) => 
     }
   })
 
-  test('stays in its state when no state is named, with what that allows', () => {
+  test('stays in its state if the change names no state', () => {
     for (const from of states) {
       const number = queuePairStates.byName[from]
       const isKnown = expected(type, from, from) !== undefined

@@ -4,7 +4,8 @@ import { explainVendorError, loopbackVendorErrors as why } from '../../../src/rd
 import { requestOpcodes } from '../../../src/rdma/contract/operations.js'
 import { connected, everyAccess, Loop, type Send } from '../../support/loopback-device.js'
 
-// The status of each failure is asked for by the conformance suite; here, that the vendor error says which check failed.
+// The conformance suite checks the status of each failure. These tests check that the vendor error names the failed
+// check.
 
 const opcodes = requestOpcodes.byName
 const status = completionStatuses.byName
@@ -22,7 +23,7 @@ interface Failure {
   readonly vendorError: number
 }
 
-/** A write of 8 bytes into 64, with something changed. */
+/** A write of 8 bytes into 64, with a change. */
 function write(change: Partial<Send>, access = everyAccess, ends = connected(loop)) {
   const memory = loop.register(0, 64, access)
   const source = loop.register(2048, 64)
@@ -32,7 +33,7 @@ function write(change: Partial<Send>, access = everyAccess, ends = connected(loo
 
 const failures: readonly Failure[] = [
   {
-    what: 'a key that nobody has',
+    what: 'an unknown key',
     send: () => write({ rkey: 0x7777_7777 }),
     status: status.REM_ACCESS_ERR,
     vendorError: why.unknownKey,
@@ -112,7 +113,7 @@ const failures: readonly Failure[] = [
     vendorError: why.noLocalWrite,
   },
   {
-    what: 'an invalidate of a key that nobody has',
+    what: 'an invalidate of an unknown key',
     send: () => write({ opcode: opcodes.invalidate, immediate: 0x7777_7777, entries: [] }),
     status: status.LOC_QP_OP_ERR,
     vendorError: why.cannotInvalidate,
@@ -150,7 +151,7 @@ const failures: readonly Failure[] = [
   },
 ]
 
-describe('the vendor error tells of', () => {
+describe('the vendor error names', () => {
   test.each(failures)('$what', async ({ send, status, vendorError }) => {
     const { send: request, ends } = send()
     const before = loop.bytes()
@@ -163,13 +164,13 @@ describe('the vendor error tells of', () => {
     expect(loop.calls.queryQueuePair(ends.near.handle).state).toBe(6)
   })
 
-  test('each check by a number of its own', () => {
+  test('each check by its own number', () => {
     const numbers = Object.values(why)
     expect(new Set(numbers).size).toBe(numbers.length)
   })
 })
 
-/** What `look` finds, once it finds any: retries take their time. */
+/** Calls `look` until it finds something, since retries take some time. */
 async function eventually<Found>(look: () => Found[]): Promise<Found[]> {
   for (;;) {
     const found = look()

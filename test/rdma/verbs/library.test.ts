@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 
-/** What the first call of verbs gives in a process with that library. */
+/** The outcome of the first call of libibverbs in a process with this library. */
 function listed(library: string): { readonly code?: string; readonly message?: string; readonly hint?: string } {
   const program = `
     import { verbsProvider } from './src/rdma/verbs/index.ts'
@@ -21,14 +21,14 @@ function listed(library: string): { readonly code?: string; readonly message?: s
   return JSON.parse(stdout)
 }
 
-test('a library that is not there is an error that tells where it was looked for, and how to have it', () => {
+test('a missing library is an error that names its path', () => {
   expect(listed('/nowhere/libibverbs.so.1')).toMatchObject({
     code: 'ERR_VERBS_LIBRARY',
     message: expect.stringContaining('/nowhere/libibverbs.so.1'),
   })
 })
 
-test('a library without a function that cannot be missed is named with the function', (context) => {
+test('a library without a required function is named with this function', (context) => {
   const folder = mkdtempSync(join(tmpdir(), 'pinfold-library-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const library = join(folder, 'libibverbs.so.1')

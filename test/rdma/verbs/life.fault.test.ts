@@ -11,7 +11,7 @@ import { life } from '../../support/verbs-life.js'
 const { test: verbs } = native.verbs
 const { EIO, ENOMEM, EPERM } = constants.errno
 
-// The first device of a thread starts what waits for events, whose descriptors stay.
+// The first device of a thread starts the event thread, whose descriptors stay.
 beforeAll(async () => {
   verbs.choose(true, true)
   await life()
@@ -19,14 +19,14 @@ beforeAll(async () => {
 beforeEach(() => verbs.choose(true, true))
 afterEach(() => verbs.choose(false, false))
 
-/** All that a life must leave as it was. */
+/** The counts that a life must not change. */
 function left() {
   const { live, closed } = native.tableCounts()
   const descriptors = readdirSync('/proc/self/fd').length
   return { objects: verbs.live(), live, closed, mapped: mappedRegions().length, descriptors }
 }
 
-/** How often the life calls each function, but for those of the event thread, which has no fixed number. */
+/** The number of calls of each function in a life. The calls of the event thread vary, and are left out. */
 async function callsOfALife(): Promise<[string, number][]> {
   verbs.clear()
   await life()
@@ -34,7 +34,7 @@ async function callsOfALife(): Promise<[string, number][]> {
   return calls.filter(([name]) => !/^ibv_(ack_|get_cq_event|get_async_event|get_device_guid)/.test(name))
 }
 
-/** As errors name it: at its own address memory is registered with ibv_reg_mr, whichever function does it. */
+/** The name in errors. Memory at its own address is registered as ibv_reg_mr, whichever function does it. */
 function namesOf(name: string): RegExp {
   return new RegExp(`^${name === 'ibv_reg_mr_iova2' ? 'ibv_reg_mr(_iova2)?' : name}$`)
 }
@@ -45,7 +45,7 @@ test('a life on a device leaves nothing', async () => {
   expect(left()).toEqual(before)
 })
 
-test('a device that was opened without faults calls its functions bare: nothing is counted, and nothing fails', async () => {
+test('a device that was opened without fault injection counts no calls, and no call fails', async () => {
   verbs.choose(true, false)
   const before = verbs.live()
   verbs.inject('ibv_alloc_pd', 1, ENOMEM)
@@ -53,7 +53,7 @@ test('a device that was opened without faults calls its functions bare: nothing 
   expect([verbs.calls(), verbs.live()]).toEqual([{}, before])
 })
 
-test('every function fails at every call of a life, once: the error names it, and nothing is left', {
+test('if any call of a life fails once, the error names its function, and nothing is left', {
   timeout: 240_000,
 }, async () => {
   const before = left()
@@ -69,7 +69,7 @@ test('every function fails at every call of a life, once: the error names it, an
         (error: unknown) => error,
       )
       const where = `${name}, call ${nth} of ${count}`
-      // What ends an object is called again, and a list of devices is freed in silence.
+      // A function that ends an object is called again, and a failure to free a list of devices is ignored.
       if (outcome !== undefined || !/^ibv_(destroy_|dealloc_|dereg_|free_|close_)/.test(name)) {
         expect(outcome, where).toBeInstanceOf(PinfoldError)
         expect(outcome, where).toMatchObject({ syscall: expect.stringMatching(namesOf(name)), errno: ENOMEM })
@@ -100,7 +100,7 @@ test('an errno of each kind becomes its code', async () => {
   await expect(life()).rejects.toMatchObject({ hint: expect.stringContaining('sendRequests') })
 })
 
-test('a device that is pulled out says so, every call fails as removed, and closing it leaves nothing', async () => {
+test('a removed device sends an event, every call fails as removed, and closing it leaves nothing', async () => {
   const before = left()
   using memory = openRegistrySync({ regions: { rx: { size: '64KiB', pages: 'base' } } })
   const device = openDevice('noop0')
@@ -123,18 +123,18 @@ test('a device that is pulled out says so, every call fails as removed, and clos
     errno: EIO,
   })
 
-  // Objects of a removed device go without it; the region stays until its context is closed.
+  // Objects of a removed device are closed without it. The region stays until the device's context is closed.
   queuePair.close()
   registration.close()
   memory.regions.rx.close()
   expect(native.tableCounts().live).toBe(before.live + 1)
   device.close({ force: true })
   expect(native.tableCounts().live).toBe(before.live)
-  // What the library itself keeps of objects that it could not destroy was lost with the device.
+  // Objects that the library could not destroy are lost with the device, so the count need not fall to 0.
   expect(verbs.live()).toBeLessThan(calls)
 })
 
-test('a queue pair of a removed device closes, though it leaves no group there', async () => {
+test('a queue pair of a removed device closes, though the device detaches it from no group', async () => {
   const device = openDevice('noop0')
   const events = device.events()
   const queue = device.createCompletionQueue({ entries: 128 })
@@ -146,7 +146,7 @@ test('a queue pair of a removed device closes, though it leaves no group there',
   expect(queuePair.closed).toBe(true)
 })
 
-test('a queue pair that does not close is in its groups still, and leaves them when it does', () => {
+test('a queue pair that fails to close stays in its groups, and leaves them when it closes', () => {
   const device = openDevice('noop0')
   const queue = device.createCompletionQueue({ entries: 128 })
   const queuePair = device.createDomain().createQueuePair({ type: 'UD', sendQueue: queue })
@@ -166,7 +166,7 @@ test('a queue pair that does not close is in its groups still, and leaves them w
   device.close({ force: true })
 })
 
-test('a device that fails without being gone keeps its objects, and the memory', () => {
+test('a device that fails without being removed keeps its objects and the memory', () => {
   using memory = openRegistrySync({ regions: { rx: { size: '64KiB', pages: 'base' } } })
   const device = openDevice('noop0')
   const domain = device.createDomain()
@@ -179,7 +179,7 @@ test('a device that fails without being gone keeps its objects, and the memory',
   device.close({ force: true })
 })
 
-test('there is no device of a name, and the error lists what there is', () => {
+test('an unknown device is an error that lists the known devices', () => {
   expect(() => verbsProvider.open('mlx5_7')).toThrowCode('ERR_DEVICE_UNKNOWN', {
     values: { device: 'mlx5_7', known: ['noop0'] },
   })

@@ -9,7 +9,7 @@ import { mappedRegions } from '../../support/mapped-regions.js'
 const { test: verbs } = native.verbs
 const PORT_ERR = 10
 
-test('40 workers are terminated with all objects open, in the midst of events and registrations, and leave nothing', {
+test('40 workers are terminated with all objects open, during events and registrations, and leave nothing', {
   timeout: 120_000,
 }, async () => {
   verbs.choose(true, true)

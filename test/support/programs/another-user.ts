@@ -1,7 +1,7 @@
 import { openRegistrySync, PinfoldError } from '../../../src/index.js'
 
-// A process that has changed its user is not dumpable: its files in /proc are root's from then on (prctl(2)). Prints what
-// it is told when it translates.
+// A process that has changed its user is not dumpable: from then on, its files in /proc belong to root (prctl(2)). The
+// program translates then, and prints the outcome.
 
 const memory = openRegistrySync({ regions: { rx: { size: '64KiB', pages: 'base' } } })
 process.setuid?.(65534)

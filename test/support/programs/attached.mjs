@@ -1,4 +1,4 @@
-// A worker on a region that its parent has: does what it is told, one message each.
+// A worker on a region of its parent. It does one action for each message.
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachRegion } from '../../../dist/index.js'
 
@@ -17,7 +17,7 @@ const actions = {
   attach: ({ handle }) => {
     region = attachRegion(handle)
   },
-  // Ends only with the thread.
+  // This action ends only with the thread.
   churn: () => {
     parentPort.postMessage({ value: 'churning' })
     const { bytes } = region

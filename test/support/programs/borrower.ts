@@ -3,8 +3,8 @@ import { syncBuiltinESMExports } from 'node:module'
 import { createInterface } from 'node:readline'
 import { borrowHugepages } from '../../../src/hugepages/index.js'
 
-// Borrows, says so, and then ends as it is told on stdin. In between it may listen to SIGINT itself, be interrupted at
-// the very write that raises the pool, or close the file that says that it lives.
+// Borrows hugepages, prints a line, and then ends as it is told on stdin. Its mode says whether it listens to SIGINT,
+// is interrupted at the write that raises the pool, or closes the journal whose lock says that it lives.
 
 const [pageSize, pages, mode] = process.argv.slice(2)
 if (mode === 'listens') process.on('SIGINT', () => console.log('interrupted'))

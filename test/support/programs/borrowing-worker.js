@@ -1,7 +1,8 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { tsImport } from 'tsx/esm/api'
 
-// A worker that borrows and then lives until it is terminated. In JavaScript: Node starts no worker from TypeScript.
+// A worker that borrows and then lives until it is terminated. It is JavaScript, since Node 20 starts no worker from
+// TypeScript.
 
 const { borrowHugepages } = await tsImport('../../../src/hugepages/loan.ts', import.meta.url)
 borrowHugepages(workerData)

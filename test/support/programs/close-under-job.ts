@@ -4,7 +4,7 @@ import { openRegistrySync } from '../../../src/index.js'
 import { assertNoPages, assertReleased } from './free-pages.js'
 import { jobs, size } from './jobs.js'
 
-// Closes a region while a job of Node works on its bytes; several times, a little later each time.
+// Closes a region while a job of Node works on its bytes. Does so several times, a little later each time.
 
 const prepare = jobs[process.argv[2] ?? '']
 

@@ -1,4 +1,5 @@
-// Closes a region while the runtime still works on its bytes, as argv says; prints one line of JSON when it has survived.
+// Closes a region while the runtime still works on its bytes, as its arguments say. Prints one line of JSON if it
+// survives.
 import { randomFill, randomFillSync } from 'node:crypto'
 import { close, closeSync, openSync, read, write } from 'node:fs'
 import { MessageChannel } from 'node:worker_threads'
@@ -11,7 +12,8 @@ const rounds = 10
 
 /** Starts a job on the bytes, closes the region under it, and waits for the job. */
 const jobs = {
-  // One output buffer for all: Node itself asserts when an ArrayBuffer is detached between two writes of a zlib job.
+  // The whole output fits into one buffer. Node itself asserts if an ArrayBuffer is detached between two writes of a
+  // job.
   zlib: (bytes, done) => deflateRaw(bytes, { chunkSize: 2 * size }, done),
   randomFill: (bytes, done) => randomFill(bytes, done),
   read: (bytes, done) => {
@@ -24,7 +26,7 @@ const jobs = {
   },
 }
 
-/** Takes the bytes elsewhere, then closes the region; returns what is read there afterwards. */
+/** Moves or copies the bytes, and then closes the region. Returns the bytes that are read afterwards. */
 const moves = {
   transfer: (region) => {
     const moved = new Uint8Array(region.bytes.buffer.transfer())
@@ -37,7 +39,7 @@ const moves = {
     region.close()
     return { before: copy[0], after: copy[0], sum: copy.reduce((sum, byte) => sum + byte, 0) }
   },
-  // Node 20 copies an ArrayBuffer of ours and later ones refuse to move it: either way the process goes on.
+  // Node 20 copies an ArrayBuffer of pinfold, and later versions refuse to move it. In both cases, the process goes on.
   cloneTransferred: (region) => {
     let refused = false
     try {

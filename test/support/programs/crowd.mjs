@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { openRegistrySync } from '../../../dist/index.js'
 
-// Allocates more than its cgroup has, in the way that its argument names, and prints what came of it as JSON. Keeps all.
-// Without an error for what is too much, the kernel kills it.
+// Allocates more than its cgroup allows, in the way that its argument names, and keeps all regions. Prints the outcome
+// as JSON. Without an error for the allocations that are too much, the kernel kills this process.
 
 const MiB = 2 ** 20
 const memory = openRegistrySync({ leaks: 'off' })
@@ -18,12 +18,12 @@ const refused = ({ code }) => {
 }
 
 const ways = {
-  // One thread, all at once.
+  // One thread allocates all regions at once.
   async together() {
     const allocate = (number) => memory.allocate(`r${number}`, { size: 16 * MiB, pages: 'base' }).then(kept, refused)
     await Promise.all(Array.from({ length: 40 }, (_, number) => allocate(number)))
   },
-  // Regions that are each too small to be looked at.
+  // Each region is too small to be checked.
   small() {
     while (refusals.ERR_CGROUP_LIMIT === undefined && regions < 4096) {
       try {
@@ -34,7 +34,7 @@ const ways = {
       }
     }
   },
-  // Threads that begin at the same moment.
+  // Threads begin at the same moment.
   async threads() {
     const start = new Int32Array(new SharedArrayBuffer(4))
     const workers = Array.from({ length: 4 }, () => new Worker(new URL(import.meta.url), { workerData: start }))

@@ -1,5 +1,6 @@
-// Drives QEMU's edu device (docs/specs/edu.rst): a PCI device with 4 KiB of its own and an engine that copies between
-// those and physical memory. It knows no virtual address, so what it reads and writes proves that an address is physical.
+// Drives QEMU's edu device (docs/specs/edu.rst): a PCI device with 4 KiB of memory and an engine that copies between
+// this and physical memory. The device knows no virtual addresses, so a correct copy proves that an address is
+// physical.
 //
 //   edu FROM TO LENGTH     copies up to 4088 bytes from physical address FROM into the device, and from there to TO
 #include <errno.h>

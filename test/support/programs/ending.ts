@@ -4,7 +4,7 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 import { attachRegion, openRegistrySync } from '../../../src/index.js'
 import { until } from './free-pages.js'
 
-// Ends in the way that its argument names, with regions open or under way. The same file is its worker.
+// Ends in the way that its argument names, with regions open or under way. Its workers run the same file.
 
 const large = { size: '2GiB', pages: 'base', threads: 1 } as const
 const memory = openRegistrySync({ leaks: 'off' })
@@ -24,7 +24,7 @@ async function startWorker(data: object): Promise<void> {
   await once(worker, 'message')
 }
 
-/** Says how long the whole takes. */
+/** Prints the duration of the whole allocation. */
 async function measureWhole(): Promise<void> {
   const begun = performance.now()
   const region = await memory.allocate('whole', large)

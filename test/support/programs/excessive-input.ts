@@ -2,8 +2,8 @@ import { inspect } from 'node:util'
 import { openDevice, openRegistrySync, PinfoldError } from '../../../src/index.js'
 import { hugeBigint, longText, sparse } from '../bad-input.js'
 
-// Passes what takes no memory itself, and all there is to whoever copies it or makes a text of it, to ways in of every
-// kind. Prints how each was refused, and whether the error takes pages to print.
+// Passes input to entry points of every kind. The input itself takes no memory, but a copy or a text of it takes all
+// memory. Prints how each call was refused, and whether the error is long.
 
 const registry = openRegistrySync()
 const device = openDevice({ loopback: true })

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { attachRegion, openRegistrySync } from '../../../dist/index.js'
 
-// Starts processes while a worker writes to every page of every region, and prints which pages moved, as JSON.
+// Starts processes while a worker writes to every page of every region. Prints the number of moved pages as JSON.
 
-/** Writes to the first byte of each page, over and over; the last word of `rounds` says how often. */
+/** Writes to the first byte of each page again and again, and counts its rounds in `rounds`. */
 function write({ handles, rounds }) {
   const regions = handles.map(attachRegion)
   parentPort.postMessage('writing')

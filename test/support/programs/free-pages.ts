@@ -7,7 +7,7 @@ import { mappedRegions } from '../mapped-regions.js'
 
 const file = '/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages'
 
-/** Free 2 MiB pages of the machine; 0 where there are none. Others may take and give some at any time. */
+/** The free 2 MiB pages of the machine; 0 if there are none. Other processes may take or free some at any time. */
 export function freePages(): number {
   return existsSync(file) ? Number(readFileSync(file, 'latin1')) : 0
 }
@@ -26,12 +26,12 @@ export function regionDescriptors(): string[] {
       const target = readlinkSync(`/proc/self/fd/${fd}`)
       return target.includes('pinfold:') ? [target] : []
     } catch {
-      return [] // the descriptor of this very listing
+      return [] // the descriptor of this listing
     }
   })
 }
 
-/** Asserts that garbage collection releases every range, but for `kept` whose windows were moved away. */
+/** Asserts that garbage collection releases every range, except for `kept` ranges whose windows were moved away. */
 export async function assertReleased(kept = 0): Promise<void> {
   await collected(() => native.tableCounts().buffers === 0)
   assert.deepEqual(native.tableCounts(), { live: 0, closed: kept, buffers: 0 })

@@ -1,8 +1,9 @@
 const isQuiet = (bytes) => bytes >= 0 && bytes < 1024
 
-// By how many bytes V8's heap grows in so many rounds of a function: four times and more, until one was quiet, since what
-// V8 notes for itself while it compiles counts, too, and a collection in between makes it less than nothing. Garbage of the
-// rounds would be in each of them. First until V8 has compiled most of it. Needs --expose-gc.
+// Measures by how many bytes V8's heap grows in `rounds` of a function. V8's own notes while it compiles count, too,
+// and a collection in between makes the growth negative. So the function runs until V8 has compiled most of it, and is
+// then measured at least four times, until a measurement was quiet. Garbage of the rounds would be in each measurement.
+// Needs --expose-gc.
 export function growthOf(exchange, rounds) {
   for (let turn = 0; turn < 30; turn++) exchange(100_000)
   globalThis.gc()

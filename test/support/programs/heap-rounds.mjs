@@ -2,7 +2,7 @@ import { createHeap, openRegistrySync } from '../../../dist/index.js'
 import { randomNumbers } from '../random.mjs'
 import { growthOf } from './growth.mjs'
 
-// Allocates and frees in a heap, many times, and prints by how many bytes V8's heap has grown in the meantime, as JSON.
+// Allocates and frees in a heap many times, and prints the growth of V8's heap in bytes, as JSON.
 // Argument: rounds. Needs --expose-gc.
 
 const rounds = Number(process.argv[2])

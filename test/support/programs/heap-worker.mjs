@@ -1,4 +1,5 @@
-// A worker with a heap on a slice of its parent's region: fills blocks with its mark, tells where they are, and stays.
+// A worker with a heap in a slice of its parent's region. It fills blocks with its mark, reports their places, and
+// stays.
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachRegion, createHeap } from '../../../dist/index.js'
 

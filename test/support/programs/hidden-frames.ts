@@ -1,6 +1,6 @@
 import { inspectPage, openRegistrySync, PinfoldError, virtToPhys } from '../../../src/index.js'
 
-// What a process is told that may not see page frame numbers, as one line of JSON.
+// Runs in a process that may not see page frame numbers, and prints the outcome of each call as one line of JSON.
 
 function failure(call: () => unknown): { code?: string; hint?: string | undefined } {
   try {

@@ -3,8 +3,8 @@ import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } f
 import { PinfoldError } from '../../../src/errors.js'
 import { openLoans, repairLoans } from '../../../src/hugepages/index.js'
 
-// Puts one wrong thing after another into /run/pinfold, which must be a /run of this process alone: looks at the loans,
-// repairs them, does what the hint says, and repairs again. Prints what came of each.
+// Puts one wrong file after another into /run/pinfold. The /run must be private to this process. For each file, the
+// program reads the loans, repairs them, runs the command of the hint, and repairs again. It prints the outcomes.
 
 const folder = '/run/pinfold'
 const journal = `${folder}/loan-4711-00000000-0000-0000-0000-000000000000`

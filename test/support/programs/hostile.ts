@@ -13,7 +13,7 @@ import {
 } from '../../../src/index.js'
 import { native } from '../../../src/native.js'
 
-// Does what would spoil a process for other tests, and prints what came of it as one line of JSON.
+// Does things that would disturb other tests in the same process, and prints the outcome as one line of JSON.
 
 const failure = (call: () => unknown) => {
   try {
@@ -25,7 +25,7 @@ const failure = (call: () => unknown) => {
 }
 
 const ways: Readonly<Record<string, () => unknown>> = {
-  /** Takes away the memory that native code writes to. */
+  /** Moves the memory away to which native code writes. */
   'takes the cell'() {
     const { pagemapCell = new ArrayBuffer(0) } = native
     const moves = [
@@ -35,11 +35,11 @@ const ways: Readonly<Record<string, () => unknown>> = {
     return { moves, failure: failure(() => virtToPhys(new Uint8Array(1))) }
   },
 
-  /** Cuts a blocking allocation off, as Ctrl-C in a REPL does. */
+  /** Interrupts a blocking allocation, as Ctrl-C in a REPL does. */
   async 'cuts off'() {
     const memory = openRegistrySync({ budget: '8GiB', leaks: 'off' })
     const allocate = () => memory.allocateSync('cut', { size: '2GiB', pages: 'base' })
-    // The options' schema is made at its first use, and stays half made when that is cut off (docs/safety.md).
+    // The schema of the options is made at its first use, and an interruption leaves it half made (docs/safety.md).
     memory.allocateSync('first', { size: 1, pages: 'base' }).close()
     Object.assign(globalThis, { allocate })
     const code = failure(() => runInThisContext('allocate()', { timeout: 5 }))
@@ -50,7 +50,7 @@ const ways: Readonly<Record<string, () => unknown>> = {
     return { code, pending, used: budget.total?.used, again }
   },
 
-  /** Asks for everything with no descriptor left. */
+  /** Calls functions with no descriptor left. */
   'opens no file'() {
     const memory = openRegistrySync({ budget: { perNode: { 0: '1GiB' } }, leaks: 'off' })
     const open: number[] = []
@@ -73,7 +73,7 @@ const ways: Readonly<Record<string, () => unknown>> = {
     return { ...told, afterwards }
   },
 
-  /** Ends while a worker waits for a lock that nobody will ever release. */
+  /** Ends while a worker waits for a lock that is never released. */
   async 'exits under a lock'() {
     const folder = mkdtempSync(`${tmpdir()}/pinfold-lock-`)
     process.on('exit', () => rmSync(folder, { recursive: true }))

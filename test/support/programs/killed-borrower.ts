@@ -2,8 +2,8 @@ import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { borrowHugepages, repairLoans } from '../../../src/hugepages/index.js'
 
-// Dies of SIGKILL right before its nth call of the file system that changes something; ends by itself when it makes
-// fewer. Every step of a loan is such a call, so that a kill comes between any two of them.
+// Dies of SIGKILL right before its nth call that changes the file system. Ends by itself if it makes fewer calls. Every
+// step of a loan is such a call, so that a kill can come between any two of them.
 
 const [pageSize, pages, nth, task] = process.argv.slice(2)
 let calls = 0

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachLayout, attachRegion } from '../../../dist/index.js'
 
-// A thread that attaches a layout that its parent has made, and uses what is in it.
+// A thread that attaches a layout of its parent, and uses the things in it.
 
 const region = attachRegion(workerData.handle)
 const all = attachLayout(region, workerData.parts)

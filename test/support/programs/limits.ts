@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { openRegistrySync, PinfoldError } from '../../../src/index.js'
 import { assertNoPages, assertReleased } from './free-pages.js'
 
-// Opens regions until it may not have more, then lives on: opens files, starts JavaScript anew, collects garbage.
+// Opens regions until it reaches a limit, and goes on: it compiles code, takes memory, and collects garbage.
 
 const [kind, message = ''] = process.argv.slice(2)
 const backing = kind === 'anonymous' ? kind : 'memfd'
@@ -23,7 +23,7 @@ const refusal = openAll()
 assert.ok(refusal instanceof PinfoldError)
 assert.match(refusal.message, new RegExp(message))
 assert.ok(refusal.hint)
-// The runtime still has what it needs: code to compile, memory to grow into.
+// The runtime can still compile code and grow its memory.
 new Function(`return [${'[1],'.repeat(100_000)}].length`)()
 assert.equal(Array.from({ length: 2 ** 20 }, (_, i) => ({ i })).length, 2 ** 20)
 memory.close()

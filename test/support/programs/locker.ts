@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import { PinfoldError } from '../../../src/errors.js'
 import { allocateCoreSync } from '../region-cores.js'
 
-// Locks memory, prints what came of it, and tries again when it is told to. Some may be locked all along.
+// Locks memory, prints the outcome, and tries again when it is told to. Other memory may be locked all the time.
 
 const [size, before] = process.argv.slice(2).map(Number)
 if (before) allocateCoreSync('before', { size: before, pages: 'base', lock: true })

@@ -1,4 +1,4 @@
-// A thread or process with a loopback of its own: it tells what its queue pairs are, and stays until it is ended.
+// A thread or process with a loopback of its own. It describes its queue pairs, and stays until it is ended.
 import { parentPort } from 'node:worker_threads'
 import { openDevice } from '../../../dist/index.js'
 

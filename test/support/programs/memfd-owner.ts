@@ -2,8 +2,8 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { openRegistrySync } from '../../../src/index.js'
 
-// Another program, which has shared memory: prints the number of its descriptor, then for every line that it is given
-// what the first five bytes are.
+// Another program, which owns shared memory. It prints the number of its descriptor, and then, for every line on stdin,
+// the first five bytes.
 
 const memory = openRegistrySync()
 const region = memory.allocateSync('owned', { size: Number(process.argv[2]), pages: 'base' })

@@ -1,5 +1,5 @@
-// In the lab, where cgroup2 limits memory and sysctls are nobody else's: what becomes of allocations that are too much.
-// One JSON object a line.
+// Runs in the lab, where cgroup2 limits memory, and where no other program uses the sysctls. Tries allocations that are
+// too large, and prints one JSON object a line.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'

@@ -1,4 +1,4 @@
-// A process that has memory in every state that pagemap knows, or gives advice about another's.
+// Holds memory in every state that pagemap knows, or gives advice about the memory of another process.
 //
 //   memory hold KIND BYTES                        maps BYTES, 'anonymous' or 'shared', at a 2 MiB boundary, and prints
 //                                                 the address; then obeys lines on stdin, each answered by 0 or an
@@ -23,12 +23,12 @@
 
 static const size_t huge = (size_t)1 << 21;
 
-// 0 or an errno.
+// Returns 0 or an errno.
 static int outcome(long result) { return result < 0 ? errno : 0; }
 
-// A page that was just written may still be in another processor's batch, which MADV_PAGEOUT does not look into. A
+// A page that was just written may still be in another processor's batch, which MADV_PAGEOUT does not search. A
 // migration from node 0 to node 0 moves nothing, and empties the batches first (mm/mempolicy.c, do_migrate_pages). A
-// kernel without NUMA refuses it; its caller sees by the pages whether they are out.
+// kernel without NUMA refuses it. The caller checks the pages anyway.
 static void emptyBatches(int advice) {
   const unsigned long node0 = 1;
   if (advice == MADV_PAGEOUT) (void)syscall(SYS_migrate_pages, 0, 8 * sizeof node0 + 1, &node0, &node0);
@@ -66,7 +66,7 @@ static int hold(const char* kind, size_t bytes) {
   char* range = mmap(NULL, bytes + huge, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS, -1, 0);
   if (range == MAP_FAILED) return errno;
   char* memory = (char*)(((uintptr_t)range + huge - 1) & ~(huge - 1));
-  // Pages come one by one, unless advice says otherwise.
+  // Without other advice, the kernel gives single pages.
   if (madvise(memory, bytes, MADV_NOHUGEPAGE) != 0) return errno;
   printf("%ju\n", (uintmax_t)(uintptr_t)memory);
   fflush(stdout);

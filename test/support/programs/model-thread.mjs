@@ -1,5 +1,5 @@
-// A thread of a model: it acts on the pool or ring that it is told to attach, and tells what came of each act. What it has
-// taken out of a pool it keeps, marked as its own, until it is told to give some back.
+// A thread of a model. It acts on the buffer pool or ring that it is told to attach, and reports the outcome of each
+// act. It keeps the elements that it has taken, with its mark, until it is told to give some back.
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachBufferPool, attachRegion, attachRing } from '../../../dist/index.js'
 
@@ -23,7 +23,7 @@ function givenBack(count) {
   return indices
 }
 
-/** So many numbers, in an array that starts `shift` numbers into its buffer and has as many before them. */
+/** An array for `count` numbers from index `at` on. It starts `shift` numbers into its buffer. */
 function arrayOf(count, shift, at) {
   return new Uint32Array(new ArrayBuffer((shift + at + count) * 4), shift * 4)
 }
@@ -131,7 +131,7 @@ const ofRings = {
   },
   commitEnqueue: ({ count }) => ring.commitEnqueue(count),
   commitDequeue: ({ count }) => ring.commitDequeue(count),
-  /** Reserves, and commits as much of it as it is told: all in one act. */
+  /** Reserves slots, and commits `commit` of them, in one act. */
   passEnqueue: ({ count, bulk, commit }) => {
     const { lent } = ofRings.lendEnqueue({ count, bulk })
     const put = lent.slice(0, commit)

@@ -8,8 +8,8 @@ import { native } from '../../../src/native.js'
 import { collected } from '../garbage-collection.js'
 import { assertNoPages, assertReleased } from './free-pages.js'
 
-// Moves a region's window away from the region, in the way that its argument names, then closes the region. The same
-// file is its worker.
+// Moves a region's window away from the region, in the way that its argument names, and then closes the region. Its
+// workers run the same file.
 
 const memory = openRegistrySync({ leaks: 'off' })
 const size = 2 ** 21
@@ -20,7 +20,7 @@ function openRegion() {
   return region
 }
 
-/** What `ArrayBuffer.prototype.transfer` does, on Node 20 by a byte stream, whose reads move the buffer. */
+/** Acts like `ArrayBuffer.prototype.transfer`, which Node 20 lacks: reads of a byte stream move the buffer. */
 async function move(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   const stream = new ReadableStream({
     type: 'bytes',
@@ -46,7 +46,7 @@ const ways: Readonly<Record<string, () => Promise<void>>> = {
     const old = region.bytes
     const moved = await move(old)
     assert.equal(old.length, 0)
-    // The region makes itself a new window on the same memory.
+    // The region makes a new window on the same memory.
     region.bytes[0] = 8
     assert.equal(moved[0], 8)
     region.bytes[0] = 7

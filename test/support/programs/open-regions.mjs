@@ -1,7 +1,7 @@
 import { readFileSync, writeSync } from 'node:fs'
 import { openRegistrySync } from '../../../dist/index.js'
 
-// A program that ends with regions open, in the way that its first argument names; its second is a size in bytes.
+// Ends with regions open, in the way that its first argument names. The second argument is a size in bytes.
 
 const [way, size] = process.argv.slice(2)
 const hugepages = { size: '8MiB', pages: '2MiB' }
@@ -12,13 +12,13 @@ for (const region of memory.list()) region.bytes.fill(1)
 memory.regions.held.hold('until the end')
 memory.regions.shared.view(0, 64)
 
-/** Bytes of shared memory that this process has touched. */
+/** The bytes of shared memory that this process has touched. */
 function populated() {
   const [, kibibytes = '0'] = /^RssShmem:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'latin1')) ?? []
   return Number(kibibytes) * 1024
 }
 
-/** An allocation that is being populated when this returns. */
+/** Starts an allocation, and returns while it is being populated. */
 async function populating(signal) {
   const before = populated()
   const settled = memory.allocate('large', { size: Number(size), pages: 'base', threads: 1, signal }).then(

@@ -3,8 +3,9 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { attachPackets, attachRegion } from '../../../dist/index.js'
 import { randomNumbers } from '../random.mjs'
 
-// One thread of several that do everything with packets that changes who has what, to the end or until it is killed. It
-// writes its name into what it has, and looks for it before it frees it: whoever else had it would have written another.
+// One of several threads that allocate, share, cut and free packets, until they have done enough or are killed. Each
+// thread writes its name into its packets, and checks the name before it frees them: another owner would have
+// overwritten it.
 
 const { handle, name, operations, holds, shared } = workerData
 const region = attachRegion(handle)
@@ -30,7 +31,7 @@ function takeBack() {
   return index
 }
 
-/** Two packets, or one that shares, are one while they are held. */
+/** Takes or frees a packet, or makes and cuts a chain. A chain counts as one held packet. */
 function step() {
   const way = random(7)
   if (held.length + 32 > holds || (way === 0 && held.length > 0)) {
@@ -57,7 +58,7 @@ function step() {
 }
 
 parentPort.postMessage('ready')
-await once(parentPort, 'message') // all begin together
+await once(parentPort, 'message') // all threads begin together
 while (done < operations) step()
 while (held.length > 0) packets.free(takeBack())
 packets.close()

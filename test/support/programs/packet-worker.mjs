@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachPackets, attachRegion } from '../../../dist/index.js'
 
-// One thread of several that clone and free the same packet, and then frees those that were handed to it.
+// One of several threads that clone and free the same packet. Then it frees the packets that were handed to it.
 
 const { handle, index, rounds, mine } = workerData
 const packets = attachPackets(attachRegion(handle))

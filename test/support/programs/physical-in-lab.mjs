@@ -1,5 +1,5 @@
-// In the lab: copies bytes by a device's DMA engine between physical addresses that translations told, and says where the
-// pages of placed regions came to lie. One JSON object a line. The edu program's path is the argument.
+// Runs in the lab. Copies bytes by a device's DMA engine between physical addresses of translations, and reports the
+// nodes of placed regions. Prints one JSON object a line. The argument is the path of the edu program.
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { openRegistrySync } from '../../../dist/index.js'
@@ -7,7 +7,7 @@ import { openRegistrySync } from '../../../dist/index.js'
 const [, , edu = ''] = process.argv
 const say = (of) => console.log(JSON.stringify(of))
 
-/** Pages of 1 GiB are taken before memory is scattered; one that cannot be had is told. */
+/** Adds the page of 1 GiB first, before memory is scattered. If that fails, a line below reports it. */
 for (const [size, count] of [
   ['1048576', 1],
   ['2048', 64],
@@ -45,13 +45,13 @@ using(openRegistrySync({}), (memory) => {
 })
 
 function copyByDevice(region) {
-  const length = 4088 // the most that the device takes: its check counts one byte too many
+  const length = 4088 // the most that the device accepts: its check counts one byte too many
   const to = region.size - 8192 + 8
   const bytes = region.view(0, length)
   for (let index = 0; index < length; index++) bytes[index] = (index * 7 + region.size / 4096) & 0xff
   region.view(to, length).fill(0)
   const translation = region.translate()
-  // The end of a copy must not cross into a page that lies elsewhere.
+  // A copy must not cross into the next page, which lies elsewhere.
   const part = Math.min(length, region.pageSize - (to % region.pageSize))
   const [from, into] = [translation.physicalAt(0), translation.physicalAt(to)]
   execFileSync(

@@ -1,5 +1,5 @@
-// In the lab: the ping-pong of the guide with ibv_rc_pingpong, first as its client, then as its server. A line of JSON for
-// each, with what both said and how they ended.
+// Runs in the lab. Runs the ping-pong of the guide with ibv_rc_pingpong, first as its client, and then as its server.
+// Prints a line of JSON for each, with the output and the status of both programs.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -10,7 +10,7 @@ const device = openDevice('rxe0')
 const { index } = device.bestGid(1)
 device.close()
 
-/** A program, what it has said, and how it ends. */
+/** Starts a program, and collects its output and its status. */
 function run(command, words) {
   const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'inherit'] })
   const program = { child, said: '' }
@@ -24,12 +24,12 @@ function run(command, words) {
 const theirs = (...words) => run('ibv_rc_pingpong', ['-d', 'rxe0', '-g', `${index}`, ...words])
 const ours = (...words) => run(process.execPath, [script, ...words])
 
-/** Until a condition is true, or a program that should bring it about has ended. */
+/** Waits until a condition is true, or until the program that should make it true has ended. */
 async function until(isTrue, program) {
   while (!isTrue() && program.child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
-/** Whether somebody listens on TCP port 18515 (0x4853), by proc(5); state 0A is listening. */
+/** True if a program listens on TCP port 18515 (0x4853), by proc(5). State 0A means listening. */
 const isListening = () =>
   ['tcp', 'tcp6'].some((kind) => /:4853 \S+ 0A /.test(readFileSync(`/proc/net/${kind}`, 'latin1')))
 

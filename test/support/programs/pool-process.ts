@@ -1,8 +1,8 @@
 import { openSync } from 'node:fs'
 import { attachBufferPool, openRegistrySync } from '../../../src/index.js'
 
-// Another process on a pool in memory that its parent has: takes and gives back in every way until it is killed. It never
-// has more than 32 elements. Or it takes 32 and keeps them.
+// Another process on a buffer pool in memory of its parent. It takes and gives back in every way until it is killed,
+// and never holds more than 32 elements. With 'hold', it takes 32 elements and keeps them.
 
 const [path = '', size = '0', work = ''] = process.argv.slice(2)
 const backing = { descriptor: openSync(path, 'r+') }

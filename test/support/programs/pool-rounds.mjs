@@ -1,14 +1,14 @@
 import { bufferPoolBytes, createBufferPool, openRegistrySync } from '../../../dist/index.js'
 import { growthOf } from './growth.mjs'
 
-// Takes elements from a pool and gives them back, many times, and prints by how many bytes V8's heap has grown in the
-// meantime, as JSON. Arguments: in which way, rounds. Needs --expose-gc.
+// Takes elements from a buffer pool and gives them back many times, and prints the growth of V8's heap in bytes, as
+// JSON. Arguments: the way, rounds. Needs --expose-gc.
 
 const [way, rounds] = process.argv.slice(2)
 const options = { elementSize: 64, count: 4096 }
 const memory = openRegistrySync({ leaks: 'off' })
 const pool = createBufferPool(memory.allocateSync('pool', { size: bufferPoolBytes(options) }), options)
-// More than a cache holds, so that magazines are exchanged.
+// These are more than a cache holds, so that magazines are exchanged.
 const kept = new Uint32Array(1024)
 let passed = 0
 

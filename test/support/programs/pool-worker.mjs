@@ -3,8 +3,8 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { attachBufferPool, attachRegion } from '../../../dist/index.js'
 import { randomNumbers } from '../random.mjs'
 
-// One thread of several that use a pool. It writes its name into what it takes, and looks for it before it gives it back:
-// whoever else had the element meanwhile would have written another.
+// One of several threads that use a buffer pool. It writes its name into its elements, and checks the name before it
+// gives them back: another owner would have overwritten it.
 
 const { handle, work, name, operations, holds } = workerData
 const region = attachRegion(handle)
@@ -59,16 +59,16 @@ function step() {
 }
 
 parentPort.postMessage('ready')
-await once(parentPort, 'message') // all begin together
+await once(parentPort, 'message') // all threads begin together
 if (work === 'wait') {
   for (let round = 0; round < operations; round++) {
     took(await pool.wait())
-    // Somebody else's turn, before it is given back.
+    // The event loop turns before the element is given back.
     await new Promise(setImmediate)
     pool.put(give())
   }
 } else {
-  // To the end, or until it is killed.
+  // The thread works to the end, or until it is killed.
   while (done < operations) step()
 }
 while (held.length > 0) pool.put(give())

@@ -1,5 +1,6 @@
-// In the lab, on two hosts: host 1 reaches into host 0's memory over the wire, then loses the link, sees it come back, and
-// reaches it again. Each says what it saw, one JSON object a line. They talk over TCP, line by line.
+// Runs in the lab on two hosts. Host 1 accesses host 0's memory over the wire, loses the link, and accesses the memory
+// again when the link is back. Each host prints what it saw, one JSON object a line. The hosts talk over TCP, line by
+// line.
 import { execFileSync } from 'node:child_process'
 import { createConnection, createServer } from 'node:net'
 import { createInterface } from 'node:readline'
@@ -9,7 +10,7 @@ const { LAB_HOST, LAB_ADDRESS, LAB_PEERS } = process.env
 const isServer = LAB_HOST === '0'
 const size = 2 ** 20
 const all = ['localWrite', 'remoteWrite', 'remoteRead', 'remoteAtomic']
-// An emulated machine that is busy stands still for longer than a few transmissions of 17 ms.
+// A busy emulated machine may stand still for longer than a few transmissions of 17 ms.
 const patient = { timeout: 16, retryCount: 6 }
 const impatient = { timeout: 12, retryCount: 2 }
 const say = (of) => console.log(JSON.stringify({ host: Number(LAB_HOST), ...of }))
@@ -31,7 +32,7 @@ device.close({ force: true })
 say({ closed: true })
 process.exit()
 
-/** A line each way: what the other needs to know. */
+/** Connects the hosts, to exchange lines of JSON. */
 async function peer() {
   const socket = isServer ? await accepted() : await connectedTo(LAB_PEERS)
   const lines = createInterface({ input: socket })[Symbol.asyncIterator]()
@@ -53,7 +54,7 @@ async function connectedTo(address) {
       socket.once('error', () => resolve(false))
     })
     if (isOpen) return socket
-    await new Promise((resolve) => setTimeout(resolve, 100)) // until the other listens
+    await new Promise((resolve) => setTimeout(resolve, 100)) // until the other host listens
   }
 }
 
@@ -72,7 +73,7 @@ async function completed(count) {
   return found.map(({ status }) => status)
 }
 
-/** The next event of these types. */
+/** Waits for the next event of these types. */
 async function event(...types) {
   for (;;) {
     const { value } = await events.next()
@@ -90,7 +91,7 @@ async function serve() {
     written: bytes.every((byte, index) => byte === (index & 0xff)),
     counter: new DataView(region.bytes.buffer).getBigUint64(size - 8, true).toString(),
   })
-  // The link goes away under the transfers of the other, and comes back.
+  // The link goes down during the transfers of the other host, and comes back.
   pair.close()
   pair = await connected(impatient)
   await next()
@@ -135,7 +136,7 @@ async function use() {
     readBack: region.view(131072, 65536).every((byte, index) => byte === (index & 0xff)),
   })
   send('done')
-  // Writes until one fails: the link goes down under them.
+  // Writes until a write fails, since the link goes down.
   pair.close()
   pair = await connected(impatient)
   send('down')

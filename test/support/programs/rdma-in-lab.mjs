@@ -1,4 +1,4 @@
-// In the lab, on one host: what needs a real device and no peer. One JSON object a line.
+// Runs in the lab on one host. Tests what needs a real device and no peer. Prints one JSON object a line.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
@@ -40,7 +40,7 @@ for (let round = 0; round < 10; round++) {
 }
 say({ terminated: 'all' })
 
-// An open context keeps the kernel from deleting the link; closing it lets that finish.
+// An open context keeps the kernel from deleting the link. The deletion finishes when the context is closed.
 const region = memory.allocateSync('kept', { size: 2 ** 20, pages: 'base' })
 const device = openDevice('rxe0')
 memory.registerSync(region, device.createDomain(), ['localWrite'])

@@ -1,9 +1,9 @@
 import { writeSync } from 'node:fs'
 import * as pinfold from '../../../dist/index.js'
 
-// Reaches for everything that public objects have: reads, calls and changes each property, theirs and of their classes,
-// and uses the objects afterwards. Prints what it is about to change, so that whoever waits for the next line knows what it
-// does not come back from, and 'done' at the end. The argument: the place in the list to begin at.
+// Reads, calls and changes each property of public objects and of their classes, and then uses the objects. Prints a
+// name before each change, so that the test knows which change never returned, and 'done' at the end. The argument is
+// the index in the list at which the program begins.
 
 process.on('unhandledRejection', () => {})
 let isLiving = false
@@ -77,7 +77,7 @@ function made() {
 
 const burst = new Uint32Array(8)
 
-/** Uses of each kind of object, each of which may throw. */
+/** Uses of each kind of object. Each use may throw. */
 const uses = [
   ({ region }) => region.view(0, 64).fill(1),
   ({ region }) => region.bytes[0],
@@ -132,12 +132,12 @@ function end(objects) {
 const answers = [undefined, -1, 2 ** 40, {}, () => undefined, new Uint32Array(1), 'a']
 const notOurs = new Set([Object.prototype, Function.prototype, Array.prototype, Set.prototype, Map.prototype])
 
-/** Whether it is a thing of ours: an object of our classes, or one that leads on. */
+/** True for an object whose properties must be walked, too. */
 function isOurs(value) {
   return typeof value === 'object' && value !== null && !ArrayBuffer.isView(value) && !(value instanceof ArrayBuffer)
 }
 
-/** Everything that there is to change: the names of the public object, then of what it leads to. */
+/** All properties to change: first those of a public object, then those of the objects that it leads to. */
 function places(objects) {
   const all = []
   const seen = new Set()
@@ -153,7 +153,7 @@ function places(objects) {
           for (let up = 0; up < level; up++) found = Object.getPrototypeOf(found)
           return found
         }
-        // What a class has is changed once, whoever leads to it.
+        // A property of a class is changed once, whichever object leads to it.
         if (level === 0 || !seen.has(holder))
           all.push({ name: `${name}.${String(key)} (${level})`, holderOf, pathTo, key })
         if (level === 0) walk(`${name}.${String(key)}`, (from) => pathTo(from)[key], depth + 1)
@@ -210,7 +210,7 @@ isLiving = true
 for (let at = Number(process.argv[2] ?? 0); at < all.length; at++) {
   writeSync(1, `${at} ${all[at].name}\n`)
   reach(all[at])
-  // Finalizers, and what was asked for by promises.
+  // Lets finalizers and promises run.
   if (at % 16 === 0) await new Promise(setImmediate)
 }
 writeSync(1, 'done\n')

@@ -7,7 +7,7 @@ import {
   type RegionHandle,
 } from '../../../src/index.js'
 
-/** What one thread is told to do with the regions that it has; each has the number that it was given when it came. */
+/** An act of one thread on its regions. The model gives each region a number. */
 export type Act =
   | {
       do: 'allocate'
@@ -24,16 +24,18 @@ export type Act =
   | { do: 'translate'; region: number }
   | { do: 'close'; region: number }
 
-/** What came of it: plain data, or the code of the error. */
+/** The outcome of an act: plain data, or the code of the error. */
 export interface Outcome {
   readonly code?: string
   readonly handle?: RegionHandle
   readonly bytes?: Uint8Array
-  /** Of a close: the lengths of all views that the thread had of the region. */
+  /** For a close: the lengths of all views of the region that the thread has made. */
   readonly lengths?: readonly number[]
 }
 
-/** One thread's regions: acts as it is told, and says what it got. Each thread of a child process has one. */
+/**
+ * The regions of one thread. It carries out acts, and returns their outcomes. Each thread of a child process owns one.
+ */
 export class Actor {
   readonly #memory = openRegistrySync({ leaks: 'off' })
   readonly #regions = new Map<number, Region>()
@@ -49,7 +51,7 @@ export class Actor {
     }
   }
 
-  /** Lets go of all that it has, as a thread's death does. */
+  /** Releases all holds and regions, as a thread's death does. */
   end(): void {
     for (const hold of this.#holds.values()) hold.release()
     for (const region of this.#regions.values()) region.close()
@@ -118,7 +120,7 @@ export class Actor {
     if (absent + swapped > 0) throw new Error(`${absent} pages of ${region.name} are absent, ${swapped} swapped`)
     if (hidden > 0) return {}
     const last = region.size - 1
-    // In the snapshot itself: the kernel may have moved pages since.
+    // This compares the snapshot with itself, since the kernel may have moved pages.
     if (translation.offsetOf(translation.physicalAt(last)) !== last) throw new Error(`${region.name} is not told apart`)
     if (translation.runs().reduce((sum, { length }) => sum + length, 0) !== region.size)
       throw new Error('runs have gaps')

@@ -9,24 +9,24 @@ import { basePageSize } from '../../../src/system/page-sizes.js'
 import { compiled } from '../compiled-program.js'
 import { type Act, Actor, type Outcome } from './region-actor.js'
 
-// Several threads allocate, attach, view, slice, hold, translate and close in whatever order, one step at a time, and
-// some die; a model knows what each of them must see. Arguments: seed, milliseconds, and to replay a failure its path.
+// Several threads allocate, attach, view, slice, hold, translate and close at random, one step at a time, and some die.
+// A model knows what each thread must see. Arguments: the seed, milliseconds, and the path of a failure to replay.
 
 const [seed, limit, path] = process.argv.slice(2)
 const threadCount = 4
 const program = compiled('region-model-worker.ts')
 
-// A step that never ends is told by its name, and not by whoever waits for this process.
+// This process itself reports the name of a step that never ends.
 let current = 'the start'
 setTimeout(() => {
   console.error(`hung in ${current}`)
   process.exit(3)
 }, Number(limit) + 25_000).unref()
 
-/** A thread that can be told what to do; the first is this one. */
+/** A thread that carries out acts. The first is this thread. */
 interface Thread {
   act(act: Act): Promise<Outcome>
-  /** Ends it, whatever it has open, and starts another in its place. */
+  /** Ends the thread, whatever it has open, and starts another in its place. */
   replace(): Promise<void>
 }
 
@@ -74,7 +74,7 @@ class WorkerThread implements Thread {
   }
 }
 
-/** A region as all threads must find it. */
+/** The state of a region that all threads must see. */
 interface Memory {
   readonly name: string
   readonly backing: string
@@ -93,7 +93,7 @@ interface Attachment {
 
 class Model {
   readonly attachments: Attachment[] = []
-  /** Handles of regions that no thread has open any more. */
+  /** The handles of regions that are closed in every thread. */
   readonly stale: RegionHandle[] = []
   next = 1
 
@@ -113,7 +113,7 @@ class Model {
   }
 }
 
-/** The regions on memfds that have their pages. (The kernel names the others only where it was built to.) */
+/** The names of mapped memfd regions. (Not every kernel names the other regions.) */
 function memfds(): string[] {
   const maps = readFileSync('/proc/self/maps', 'latin1')
   return [...new Set([...maps.matchAll(/\/memfd:pinfold:(\S+)/g)].map(([, name = '']) => name))].sort()
@@ -267,7 +267,7 @@ class Close extends OnRegion {
   }
 }
 
-/** The thread dies with all that it has, holds included. */
+/** A thread dies with all its regions and holds. */
 class Die extends Step {
   constructor(readonly thread: number) {
     super()
@@ -312,7 +312,7 @@ const steps = fc.commands(
     onRegion.map((all) => new TakeHold(...all)),
     onRegion.map((all) => new Release(...all)),
     ...often(onRegion.map((all) => new Close(...all))),
-    // A new thread takes a while, so most deaths do not come about.
+    // Most numbers name no thread, so that few threads die, since a new thread takes a while.
     fc.integer({ min: 1, max: 30 }).map((of) => new Die(of)),
   ],
   { maxCommands: 100, size: 'max', ...(path ? { replayPath: path } : {}) },
@@ -322,7 +322,7 @@ const workers = await Promise.all(Array.from({ length: threadCount - 1 }, () => 
 const threads: readonly Thread[] = [new OwnThread(), ...workers]
 
 let runs = 0
-// Not fast-check's own limit: that one gives a run up half-way, and what goes on of it starts threads behind our back.
+// fast-check's own limit would stop in the middle of a run, and the rest of that run would go on starting threads.
 const deadline = performance.now() + Number(limit)
 await fc.assert(
   fc.asyncProperty(steps, async (commands) => {
@@ -337,7 +337,7 @@ await fc.assert(
       assert.equal(native.tableCounts().live, 0)
       assert.deepEqual(memfds(), [])
     } catch (error) {
-      // What the failure has left would fail every shorter attempt, too.
+      // Regions that a failure leaves behind would make every shorter attempt fail, too.
       for (const thread of threads) await thread.replace()
       throw error
     }

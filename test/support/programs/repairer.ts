@@ -1,8 +1,8 @@
 import { PinfoldError } from '../../../src/errors.js'
 import { openLoans, repairLoans } from '../../../src/hugepages/index.js'
 
-// Looks at the loans that /run/pinfold tells of and repairs them; prints what came of either. It may be run where /run is
-// a copy, or in other namespaces than the borrowers.
+// Reads the loans in /run/pinfold, repairs them, and prints both outcomes. It may run with a copy of /run, or in other
+// namespaces than the borrowers.
 
 function outcome<Result>(call: () => Result) {
   try {

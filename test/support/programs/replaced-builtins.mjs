@@ -1,9 +1,9 @@
 import { writeSync } from 'node:fs'
 import * as pinfold from '../../../dist/index.js'
 
-// Lives through one life of every object, again and again, while one builtin function is not what it was. Prints the name
-// of what it is about to replace, so that whoever waits for the next line knows which one it does not come back from, and
-// 'done' at the end. The argument: the place in the list to begin at.
+// Makes, uses and closes every kind of object again and again, each time with another builtin function replaced. Prints
+// the name of a function before it replaces it, so that the test knows which one never returned, and 'done' at the end.
+// The argument is the index in the list at which the program begins.
 
 const { defineProperty, getOwnPropertyDescriptor, getOwnPropertyNames, getOwnPropertySymbols, getPrototypeOf } = Object
 const { apply } = Reflect
@@ -59,8 +59,9 @@ const holders = {
 }
 
 /**
- * What the process itself, or this program, cannot do without; and what ends loops of the language, or of zod, and not ours:
- * every `for … of` calls `next` until it says that it is done, and a `replace` of all matches calls `exec` until there is none.
+ * Functions that are not replaced. The process or this program needs some of them. Others end loops of the language or
+ * of zod: every `for … of` calls `next` until it is done, and a `replace` of all matches calls `exec` until there is
+ * none.
  */
 const spared = {
   ArrayIterator: ['next'],
@@ -68,7 +69,8 @@ const spared = {
   SetIterator: ['next'],
   Generator: ['next'],
   'RegExp.prototype': ['exec'],
-  // The registry freezes what fromEntries gives: with Object itself, this program could not put anything back.
+  // The registry freezes the result of fromEntries. If that were Object itself, this program could not restore
+  // anything.
   Object: ['getPrototypeOf', 'fromEntries'],
   'Object.prototype': ['constructor', '__proto__'],
   global: ['global', 'globalThis', 'process', 'undefined', 'NaN', 'Infinity', 'eval', 'queueMicrotask', 'setImmediate'],
@@ -226,7 +228,7 @@ async function replacedBy(answer, { holder, key, descriptor }) {
   defineProperty(holder, key, hostile)
   attempt(live)
   attempt(() => liveInTurns().catch(callListeners))
-  // Node's own loop over immediates does not end while what it calls throws.
+  // Node's own loop over immediates does not end while its callbacks throw.
   if (answer !== thrower) for (let turns = 0; turns < 4; turns++) await immediate()
   defineProperty(holder, key, descriptor)
   await immediate()

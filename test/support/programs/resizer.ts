@@ -1,7 +1,7 @@
 import { PinfoldError } from '../../../src/errors.js'
 import { resizePool } from '../../../src/hugepages/index.js'
 
-// Resizes a pool, and prints what came of it.
+// Resizes a hugepage pool, and prints the outcome.
 
 const [pageSize, pages] = process.argv.slice(2).map(Number)
 try {

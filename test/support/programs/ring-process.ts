@@ -1,9 +1,9 @@
 import { openSync } from 'node:fs'
 import { attachRing, openRegistrySync, PinfoldError } from '../../../src/index.js'
 
-// Another process on a ring in memory that its parent has. It does one thing until it is killed: counts up in the ring,
-// holds both sides of it, copies bursts so large that it nearly always is in the middle of one, or calls once and waits;
-// or it calls once, and prints what came of it.
+// Another process on a ring in memory of its parent. Until it is killed, it enqueues ascending numbers, or reserves
+// both sides, or copies bursts so large that it is nearly always in the middle of one, or waits in one call. With
+// 'try', it calls once and prints the outcome.
 
 const [path = '', size = '0', work = ''] = process.argv.slice(2)
 const backing = { descriptor: openSync(path, 'r+') }

@@ -2,15 +2,15 @@ import { createRing, openRegistrySync, ringBytes } from '../../../dist/index.js'
 import { consumerWord, producerWord, SideWord } from '../../../dist/ring/layout.js'
 import { growthOf } from './growth.mjs'
 
-// Passes values through a ring, many times, and prints by how many bytes V8's heap has grown in the meantime, as JSON.
-// Arguments: in which way, threads a side, 'turns' when each call takes its turn, rounds. Needs --expose-gc.
+// Passes values through a ring many times, and prints the growth of V8's heap in bytes, as JSON. Arguments: the way,
+// the threads on a side, 'turns' if each call takes its turn, rounds. Needs --expose-gc.
 
 const [way, side, keeping, rounds] = process.argv.slice(2)
 const memory = openRegistrySync({ leaks: 'off' })
 const region = memory.allocateSync('ring', { size: ringBytes(1024), pages: 'base' })
 const ring = createRing(region, { count: 1024, producers: side, consumers: side })
 if (keeping === 'turns') {
-  // As a second thread leaves it (src/ring/layout.ts).
+  // This is the state after a second thread has used the sides (src/ring/layout.ts).
   const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
   for (const side of [producerWord, consumerWord]) words[side + SideWord.turns] = 1
 }

@@ -1,4 +1,4 @@
-// A worker on rings that its parent has made; `workerData.work` says what it does with them.
+// A worker on rings of its parent. `workerData.work` names its work.
 import { parentPort, workerData } from 'node:worker_threads'
 import { attachRegion, attachRing } from '../../../dist/index.js'
 import { randomNumbers } from '../random.mjs'
@@ -10,8 +10,8 @@ const rings = places.map(([offset, length]) => attachRing(region.slice(offset, l
 const random = randomNumbers(88172645 + id)
 
 const works = {
-  // Puts numbers of its own in and takes whatever comes out; the sums are modulo 2^32. Of each producer they must come in
-  // order.
+  // Puts its own numbers in, and takes numbers of all workers out. The numbers of each producer must come in order. The
+  // sums are modulo 2^32.
   contend() {
     const [ring] = rings
     const burst = new Uint32Array(64)
@@ -35,7 +35,7 @@ const works = {
     return result
   },
 
-  // Passes values from the first ring to the second, in place; ends only with the thread.
+  // Passes values from the first ring to the second, in place. Ends only with the thread.
   pass() {
     const [from, to] = rings
     parentPort.postMessage('passing')
@@ -56,7 +56,7 @@ const works = {
     }
   },
 
-  // Passes values on by calls that copy, up to 8 in its hands; ends only with the thread.
+  // Passes values by calls that copy, and holds up to 8 of them. Ends only with the thread.
   carry() {
     const [from, to] = rings
     const burst = new Uint32Array(8)
@@ -74,7 +74,8 @@ const works = {
     }
   },
 
-  // Uses one ring after the other, each alone until its parent joins in, and goes on when it is told to.
+  // Uses one ring after the other. It uses each alone until its parent joins in, and goes on to the next when it is
+  // told to.
   keep() {
     const turn = new Int32Array(workerData.turn)
     const result = { put: 0, got: 0, putSum: 0, gotSum: 0 }

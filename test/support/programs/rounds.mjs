@@ -2,8 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { openRegistrySync } from '../../../dist/index.js'
 import { native } from '../../../dist/native.js'
 
-// Allocates and closes many times, and prints what this process had before, at most, and after, as JSON. Arguments: how
-// ('turns': each in turns of the event loop; 'tick': all in one), rounds, pages. Needs --expose-gc.
+// Allocates and closes many times, and prints the counts of this process before, at most, and after, as JSON.
+// Arguments: how ('turns': each round in a turn of the event loop; 'tick': all rounds in one), rounds, pages. Needs
+// --expose-gc.
 
 const [how, rounds, pages] = process.argv.slice(2)
 const options = { size: pages === 'base' ? '64KiB' : '2MiB', pages }
@@ -20,7 +21,7 @@ function counts() {
   }
 }
 
-/** Finalizers run in turns of the event loop; some need more than one collection. */
+/** Collects all garbage. Finalizers run in turns of the event loop, and some need more than one collection. */
 async function collect() {
   for (let turn = 0; turn < 20 || (native.tableCounts().buffers > 0 && turn < 1000); turn++) {
     globalThis.gc()
@@ -36,7 +37,7 @@ async function inTurns(rounds) {
   }
 }
 
-/** The most mappings that were seen. */
+/** Runs all rounds in one tick. Returns the most mappings that it has seen. */
 function inOneTick(rounds) {
   let most = 0
   for (let round = 1; round <= rounds; round++) {
@@ -48,7 +49,7 @@ function inOneTick(rounds) {
   return most
 }
 
-// V8's heap has its size then, or nearly so.
+// After these rounds, V8's heap has nearly reached its size.
 if (how === 'turns') await inTurns(5000)
 else inOneTick(1000)
 await collect()

@@ -3,8 +3,8 @@ import { syncBuiltinESMExports } from 'node:module'
 import { PinfoldError } from '../../../src/errors.js'
 import { borrowHugepages } from '../../../src/hugepages/index.js'
 
-// Borrows under a kernel that finds too few pages. To make it find too few in earnest means to use up the machine's
-// memory; so the one write that raises the pool asks for fewer instead.
+// Borrows from a kernel that seems to find too few pages. A real shortage would need all memory of the machine. So the
+// write that raises the pool asks for fewer pages instead.
 
 const [pageSize = 0, pages = 0, missing = 0] = process.argv.slice(2).map(Number)
 const { writeSync } = fs

@@ -5,8 +5,8 @@ import { openRegistrySync } from '../../../src/index.js'
 import { assertNoPages, assertReleased, until } from './free-pages.js'
 import { jobs, size } from './jobs.js'
 
-// Terminates workers while a job of Node works on a region that only they have, closed or open. The same file is the
-// worker.
+// Terminates workers while a job of Node works on a region that only they have attached, closed or open. The workers
+// run the same file.
 
 if (isMainThread) {
   for (let round = 0; round < 6; round++) {

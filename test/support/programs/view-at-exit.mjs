@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { openRegistrySync } from '../../../dist/index.js'
 
-// A program that has made views of regions, and ends by itself, in the way that its argument names.
+// Makes views of regions, and ends by itself, in the way that its argument names.
 
 const [way] = process.argv.slice(2)
 const memory = openRegistrySync({ leaks: 'off' })

@@ -1,4 +1,4 @@
-// A worker that has made a view of a region that it was handed, and ends by itself.
+// A worker that makes a view of a region of its parent, and ends by itself.
 import { workerData } from 'node:worker_threads'
 import { attachRegion } from '../../../dist/index.js'
 

@@ -4,7 +4,7 @@ import { type Kit, refusal } from '../kit.js'
 
 const before = 0x0123_4567_89ab_cdefn
 
-/** Does one atomic on the second of three words; the others must stay. */
+/** Does one atomic on the second of three words. The other words must not change. */
 async function atomic(
   kit: Kit,
   request: { operation: 'compareAndSwap'; compare: bigint; swap: bigint } | { operation: 'fetchAndAdd'; add: bigint },

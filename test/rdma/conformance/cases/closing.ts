@@ -5,7 +5,7 @@ import { refusal } from '../kit.js'
 import type { DeviceObject } from '../rdma.js'
 import { assertBytes, transfer } from '../transfer.js'
 
-/** An object, and one that stands on it. */
+/** An object, and a child that depends on it. */
 const pairs: readonly { readonly name: string; make(kit: Kit): { parent: DeviceObject; child: DeviceObject } }[] = [
   {
     name: 'a domain with a registration',
@@ -145,7 +145,7 @@ export const closing = group('closing', [
       near.queuePair.post(Array.from({ length: 16 }, (_, id) => ({ ...request, id })))
       to.registration.close()
       const closed = Uint8Array.from(to.bytes)
-      // Either all were done before it was closed, or the first that was not has failed.
+      // Either all requests were done before the close, or the first request after the close has failed.
       const first = (await kit.completions(near.queue, 16)).find(({ ok }) => !ok)
       assertBytes(to.bytes, closed)
       if (first !== undefined) return first.status

@@ -4,17 +4,17 @@ import type { End, Kit } from '../kit.js'
 import { deadline, refusal } from '../kit.js'
 import { type CompletionChannel, type CompletionQueue, Completions } from '../rdma.js'
 
-/** How long something is awaited that must not come, once all that could bring it is done. */
+/** Milliseconds to wait for an event that must not come, after all its possible causes are over. */
 const quiet = 20
 
-/** Whether the promise is still open after a while. */
+/** True if the promise is still pending after a while. */
 async function staysOpen(promise: Promise<unknown>): Promise<boolean> {
   const open = Symbol('open')
   const timer = new Promise((resolve) => setTimeout(() => resolve(open), quiet))
   return (await Promise.race([promise, timer])) === open
 }
 
-/** A pair whose far end has a completion channel of its own. */
+/** A pair whose far end uses a completion channel of its own. */
 function notified(kit: Kit) {
   const channel = kit.device.createCompletionChannel()
   const pair = kit.pair({ far: { queue: kit.queue({ channel }) } })
@@ -35,7 +35,7 @@ export const completions = group('completion queues', [
       far.queuePair.postReceive([{}, {}, {}, {}])
       near.queuePair.post([1, 2, 3, 4].map((id) => ({ operation: 'send', id, memory: [] })))
       await kit.completions(far.queue, 4)
-      // The fourth receive was told, so all sends but the last are done; the last follows.
+      // The fourth receive has completed, so all sends except perhaps the last are done. The last one follows.
       const seen = [near.queue.poll(1), near.queue.poll(2)]
       const last = await kit.completion(near.queue)
       return [...seen.map((list) => list.map(({ id }) => id).join()), last.id].join('; ')
@@ -291,7 +291,7 @@ export const completions = group('completion queues', [
     expects: 'ERR_QUEUE_OVERRUN',
     async run(kit) {
       const { queue } = overrun(kit)
-      // Nobody has been told yet: the event loop has not turned since.
+      // The overrun was not reported yet, since the event loop has not turned.
       while (queue.poll().length > 0);
       return await rejection(untilItEnds(kit, queue))
     },
@@ -310,8 +310,8 @@ export const completions = group('completion queues', [
 ])
 
 /**
- * The sending end of a pair whose queue has overrun when this returns, in the same turn of the event loop: of the requests
- * that were taken, all that are more than the send queue has room for have completed, and nobody has polled.
+ * Returns the sending end of a pair whose completion queue has overrun in this turn of the event loop. The send queue
+ * took more requests than it has room for, so the surplus has completed, and no caller has polled.
  */
 function overrun(kit: Kit, channel?: CompletionChannel): End {
   const queue = kit.queue({ entries: 4, channel })
@@ -328,7 +328,7 @@ function overrun(kit: Kit, channel?: CompletionChannel): End {
   return near
 }
 
-/** Waits for one completion after the other. */
+/** Waits for one completion after the other, until a wait throws. */
 async function untilItEnds(kit: Kit, queue: CompletionQueue): Promise<never> {
   for (;;) await kit.completions(queue, 1)
 }

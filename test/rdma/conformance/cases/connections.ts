@@ -6,13 +6,13 @@ import { refusal } from '../kit.js'
 import { formatGid, parseQueuePair, parseRemoteMemory } from '../rdma.js'
 import { assertBytes, transfer } from '../transfer.js'
 
-/** An address for documentation, which no host has (RFC 5737). */
+/** An address for documentation, which no host uses (RFC 5737). */
 const nowhere = '::ffff:203.0.113.1'
 
-/** As a peer gets it that is elsewhere. */
+/** The value as a peer in another process gets it. */
 const throughJson = <Value>(value: Value): Value => JSON.parse(JSON.stringify(value))
 
-/** What is wrong with a description that comes from outside. */
+/** Mistakes in a description that comes from outside. */
 const wrongPeers: readonly (readonly [string, object])[] = [
   ['no description', {}],
   ['a number beyond 24 bits', { number: 2 ** 24 }],
@@ -87,7 +87,7 @@ export const connections = group('connections', [
     },
   },
   {
-    // Soft-RoCE rounds up to a power of two.
+    // The numbers are powers of two, since Soft-RoCE rounds up to them.
     name: 'reads and atomics under way are limited on both sides',
     expects: '2 started, 4 served; the peer is told 4',
     run(kit) {
@@ -160,7 +160,7 @@ export const connections = group('connections', [
       const { queuePair } = kit.end()
       const peer = { ...throughJson(kit.end().queuePair.describe()), mtu: 4096 }
       const { maxMtu } = kit.device.port(1)
-      // An MTU above the port's, or where there is none above, a GID of ours that there is not.
+      // An MTU above the port's limit. If there is none, a port that does not exist.
       const options = maxMtu < 4096 ? { mtu: 4096 } : { port: kit.device.attributes.ports + 1 }
       const refused = refusal(() => queuePair.connect(peer, options))
       const { state } = queuePair.query()

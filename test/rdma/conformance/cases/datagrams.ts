@@ -11,11 +11,11 @@ interface Datagrams {
   readonly near: End
   readonly far: End
   readonly addressHandle: AddressHandle
-  /** Where the far end's datagrams go. */
+  /** The destination of datagrams to the far end. */
   readonly to: NonNullable<Extract<SendRequest, { operation: 'send' }>['to']>
 }
 
-/** Two ends for datagrams, and the way from one to the other. */
+/** Two ends for datagrams, and the address of the far end. */
 function datagramEnds(kit: Kit): Datagrams {
   const near = kit.end({ type: 'UD' })
   const far = kit.end({ type: 'UD' })
@@ -26,7 +26,7 @@ function datagramEnds(kit: Kit): Datagrams {
   return { near, far, addressHandle, to: { addressHandle, queuePair: number, queueKey } }
 }
 
-/** Asserts that what was sent before has not come: only what is sent now does. */
+/** Asserts that an earlier datagram was dropped: only the marker that is sent now arrives. */
 async function nothingButMarker(kit: Kit, { near, far, to }: Datagrams): Promise<void> {
   far.queuePair.postReceive({ id: 99, memory: kit.buffer(headerBytes).registration })
   near.queuePair.post({ operation: 'sendWithImmediate', memory: [], immediate: 99, to })
@@ -35,7 +35,7 @@ async function nothingButMarker(kit: Kit, { near, far, to }: Datagrams): Promise
 
 const notHeard = 'what is sent to a group is not heard on the same machine'
 
-/** A multicast GID of its own: of the link, transient (RFC 4291, 2.7). */
+/** A multicast GID for these cases: link-local and transient (RFC 4291, 2.7). */
 const multicastGid = 'ff12:401b:ffff:0000:0000:0000:0000:0077'
 
 export const datagrams = group('datagrams (UD)', [
@@ -131,7 +131,7 @@ export const datagrams = group('datagrams (UD)', [
       far.queuePair.postReceive({ memory: asked.registration })
       near.queuePair.post({ operation: 'send', memory: [], to })
       const received = await kit.completion(far.queue)
-      // The last byte of the address that it was sent to, in the headers of both versions.
+      // Changes the last byte of the destination address, which lies here in the headers of both IP versions.
       asked.bytes[headerBytes - 1] = 255 - (asked.bytes[headerBytes - 1] ?? 0)
       return refusal(() => kit.domain.answerHandle(received, asked.bytes))
     },
@@ -173,7 +173,7 @@ export const datagrams = group('datagrams (UD)', [
     },
   },
   {
-    // IBTA 1.2.1, C10-93.1.1: nothing is sent, and nothing is said.
+    // IBTA 1.2.1, C10-93.1.1: nothing is sent, and nothing is reported.
     name: 'send of one byte more than the MTU is dropped',
     expects: 'SUCCESS',
     async run(kit) {

@@ -4,7 +4,7 @@ import type { Kit } from '../kit.js'
 import type { DeviceEvent, QueuePair } from '../rdma.js'
 import { transfer } from '../transfer.js'
 
-/** An event that a device may leave out; what brought it about is over when this is called. */
+/** Waits for an event that a device may leave out. Its cause must be over before the call. */
 async function eventOf(kit: Kit, type: DeviceEvent['type'], queuePair: QueuePair): Promise<string> {
   const event = await kit.eventSoon(type)
   if (event === undefined) throw new Unsupported(`it tells no ${type}`)

@@ -5,7 +5,7 @@ import type { End, Kit } from '../kit.js'
 import { refusal } from '../kit.js'
 import { assertBytes, type OneSidedOperation, oneSidedRequest } from '../transfer.js'
 
-/** What is wrong with our own memory. */
+/** Mistakes in the requester's own memory. */
 const faults: readonly { readonly name: string; prepare(kit: Kit, end: End): Buffer }[] = [
   {
     name: 'in another domain',
@@ -15,7 +15,7 @@ const faults: readonly { readonly name: string; prepare(kit: Kit, end: End): Buf
 ]
 
 function oneSidedCases(operation: OneSidedOperation, expects: string): CaseOfGroup[] {
-  // What is sent from memory needs no right to write there.
+  // A request that only reads local memory needs no localWrite.
   const those = operation === 'write' || operation === 'writeWithImmediate' ? faults.slice(0, 1) : faults
   return those.map(({ name, prepare }) => ({
     name: `${operation} ${operation.startsWith('write') ? 'from' : 'into'} memory ${name}`,

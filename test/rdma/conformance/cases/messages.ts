@@ -186,7 +186,7 @@ export const messages = group('messages', [
       const { from, source, target, to } = transfer(kit, 256)
       const echo = kit.buffer(256)
       far.queuePair.postReceive({ memory: echo.registration })
-      // Read what `from` has into `to`, and send `to`: only with the fence are those the bytes that were read.
+      // Read from `from` into `to`, and send `to`. Only the fence ensures that the send sees the bytes of the read.
       near.queuePair.post([
         { operation: 'read', memory: target, remote: from.remote },
         { operation: 'send', memory: target, fence: true },

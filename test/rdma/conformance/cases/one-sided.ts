@@ -37,7 +37,7 @@ const ofSizes = sizes.flatMap(({ name, bytes }) => [
   },
 ])
 
-/** The same numbers in every run (a linear congruence), from 0 to below the limit. */
+/** The same random numbers in every run, from 0 to below the limit (a linear congruential generator). */
 function randomNumbers(seed: number): (limit: number) => number {
   let state = seed
   return (limit) => {
@@ -238,7 +238,7 @@ export const writesAndReads = group('writes and reads', [
       assert.equal(to.registration.address, address)
       near.queuePair.post([
         { operation: 'write', memory: from.registration.slice(0, 100), remote: to.remote.slice(4090, 100) },
-        // Our own requests reach it, too.
+        // A request of its own side can name this memory, too.
         { operation: 'read', memory: to.registration.slice(0, 50), remote: from.remote.slice(500, 50) },
       ])
       const statuses = await kit.statuses(near.queue, 2)

@@ -4,7 +4,7 @@ import { fill, refusal } from '../kit.js'
 import type { RegistrationSlice } from '../rdma.js'
 import { assertBytes, transfer } from '../transfer.js'
 
-/** A peer that does not answer is given up after some milliseconds. */
+/** With these options, a request to a peer that does not answer fails after some milliseconds. */
 const impatient = { timeout: 8, retryCount: 1 } as const
 
 export const queues = group('queues and their limits', [
@@ -49,7 +49,7 @@ export const queues = group('queues and their limits', [
         { operation: 'send', memory: source },
         { operation: 'write', memory: from.registration.slice(0, 64), remote: later.remote },
       ])
-      // Time for it to be refused a few times.
+      // The send is refused a few times meanwhile.
       await new Promise((resolve) => setTimeout(resolve, 20))
       assert.deepEqual(near.queue.poll(), [])
       assertBytes(later.bytes, new Uint8Array(64))
@@ -230,7 +230,7 @@ export const queues = group('queues and their limits', [
     name: 'more sends than the queue has room for: those before are posted',
     expects: 'ERR_QUEUE_FULL',
     async run(kit) {
-      // Nothing completes meanwhile: the first waits for a receive.
+      // No request completes meanwhile, since the first waits for a receive.
       const { near, far } = kit.pair({ connect: { rnrRetry: 7, minRnrTimer: 1 } })
       const { sendRequests } = near.queuePair.capacity
       let id = 0

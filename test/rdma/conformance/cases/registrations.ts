@@ -7,7 +7,7 @@ import type { Access, Registration } from '../rdma.js'
 import { PinfoldError, parseRemoteMemory } from '../rdma.js'
 import { assertBytes } from '../transfer.js'
 
-/** Writes all of `from` into what a peer knows as `registration`, from its offset `at` on; the status. */
+/** Writes all of `from` into `registration`, from its offset `at` on, as a peer does. Returns the status. */
 async function writeInto(kit: Kit, from: Buffer, registration: Registration, at = 0): Promise<string> {
   const { near } = kit.pair()
   const remote = parseRemoteMemory(registration.describe()).slice(at, from.registration.length)
@@ -17,7 +17,7 @@ async function writeInto(kit: Kit, from: Buffer, registration: Registration, at 
 
 const remoteRights: readonly Access[] = ['localWrite', 'remoteWrite', 'remoteRead']
 
-/** Each flag beside the rights that a peer needs to write; those that a device may lack are asked of it. */
+/** Flags that each case adds to the rights that a peer needs. A device may lack some of them. */
 const flags: readonly Access[] = ['remoteAtomic', 'bindWindow', 'zeroBased', 'onDemand', 'hugePages', 'relaxedOrdering']
 
 const withFlags = flags.map((flag) => ({
@@ -25,7 +25,7 @@ const withFlags = flags.map((flag) => ({
   expects: 'SUCCESS',
   async run(kit: Kit) {
     const access: readonly Access[] = [...remoteRights, flag, ...(flag === 'hugePages' ? (['onDemand'] as const) : [])]
-    // Linux wants an address and the memory to be at the same place of a page.
+    // Linux requires that the address and the memory have the same offset in their pages.
     const start = flag === 'zeroBased' ? 0 : 256
     const to = kit.optional(flag, () => probe(() => kit.part(4096, start, 512, access)))
     const from = kit.buffer(64).fill(1)
@@ -38,7 +38,7 @@ const withFlags = flags.map((flag) => ({
   },
 }))
 
-/** A device may refuse a flag with EINVAL, where others say that they do not know it: either is a lack. */
+/** Treats EINVAL as a lack of the flag, since some devices report an unknown flag in this way. */
 function probe<Result>(call: () => Result): Result {
   try {
     return call()
@@ -102,7 +102,7 @@ export const registrations = group('registrations', [
     },
   },
   {
-    // The kernel asks for it, of all devices (ib_uverbs).
+    // The kernel requires this for all devices (ib_uverbs).
     name: 'a chosen address that is not at the same place of its page as the memory',
     expects: 'ERR_DEVICE_REFUSED EINVAL',
     run: (kit) => refusal(() => kit.part(8192, 10, 5000, everyRight, { address: 0x7000_0000_0123n })),
@@ -244,7 +244,7 @@ export const registrations = group('registrations', [
     name: 'a dma-buf',
     expects: 'registered',
     run(kit) {
-      // No descriptor of one is at hand: a device that knows dma-bufs says that 0 is none.
+      // The test has no dma-buf. A device that knows dma-bufs refuses descriptor 0, since it is not a dma-buf.
       const refused = refusal(() => kit.domain.registerDmabuf({ descriptor: 0, length: 4096 }, ['localWrite']))
       if (refused === 'ERR_UNSUPPORTED' || refused === 'ERR_VERBS_SYMBOL') throw new Unsupported(`dma-buf: ${refused}`)
       return refused

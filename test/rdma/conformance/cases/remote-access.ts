@@ -13,14 +13,14 @@ const rightOf: Readonly<Record<OneSidedOperation, Access>> = {
   fetchAndAdd: 'remoteAtomic',
 }
 
-/** What is wrong with the memory that a request names. */
+/** A mistake in the memory that a request names. */
 interface Fault {
   readonly name: string
   /** The status that the requester gets. */
   readonly expects: string
-  /** The memory, and where the request begins in it. */
+  /** The memory, and the offset at which the request begins. */
   prepare(kit: Kit, operation: OneSidedOperation): { memory: Buffer; remote: RemoteMemory; offset: number }
-  /** Rights of the queue pair that serves. */
+  /** The rights that the serving queue pair gives. */
   readonly access?: (operation: OneSidedOperation) => readonly Access[]
 }
 
@@ -75,7 +75,7 @@ const faults: readonly Fault[] = [
     },
   },
   {
-    // An atomic has to be aligned, so it begins a whole word before.
+    // An atomic must be aligned, so it begins a whole word before the memory.
     name: 'that begins before the memory',
     expects: 'REM_ACCESS_ERR',
     prepare(kit, operation) {
@@ -141,7 +141,7 @@ function caseOf(operation: OneSidedOperation, fault: Fault): CaseOfGroup {
   }
 }
 
-/** After such a failure both ends are in ERR, and what is posted is flushed. */
+/** Asserts that both ends are in ERR after such a failure. */
 async function assertDead(kit: Kit, { near, far }: Pair): Promise<void> {
   assert.equal(near.queuePair.query().state, 'ERR')
   await kit.until(() => far.queuePair.query().state === 'ERR', 'the far end is in ERR')

@@ -11,7 +11,7 @@ type Settable = Exclude<QueuePairState, 'UNKNOWN'>
 const states: readonly Settable[] = ['RESET', 'INIT', 'RTR', 'RTS', 'SQD', 'SQE', 'ERR']
 const types: readonly Type[] = ['RC', 'UC', 'UD']
 
-/** What a change to this state needs, on the way that it is come to; and `state` alone for all others. */
+/** The attributes that a change to this state needs on the normal way, and `state` alone for all other changes. */
 function attributesFor(type: Type, from: Settable, to: Settable, peer: QueuePair): QueuePairAttributes {
   if (to === 'INIT') {
     const rights = type === 'UD' ? { queueKey: 1 } : { access: [] }
@@ -30,7 +30,7 @@ function attributesFor(type: Type, from: Settable, to: Settable, peer: QueuePair
   return { state: to }
 }
 
-/** The way from RESET; SQE is nowhere a program can bring a queue pair to. */
+/** The way from RESET to each state. A program cannot bring a queue pair to SQE. */
 const ways: Readonly<Record<Exclude<Settable, 'SQE'>, readonly Settable[]>> = {
   RESET: [],
   INIT: ['INIT'],
@@ -40,7 +40,7 @@ const ways: Readonly<Record<Exclude<Settable, 'SQE'>, readonly Settable[]>> = {
   ERR: ['INIT', 'ERR'],
 }
 
-/** A queue pair that was brought to a state step by step. */
+/** Brings a queue pair to a state, step by step. */
 function endIn(kit: Kit, type: Type, state: keyof typeof ways): End {
   const end = kit.end({ type })
   let from: Settable = 'RESET'
@@ -52,7 +52,7 @@ function endIn(kit: Kit, type: Type, state: keyof typeof ways): End {
   return end
 }
 
-/** The states that `from` may be changed to: ibv_modify_qp(3), and the table of the kernel's ib_core. */
+/** The states to which `from` may be changed, by ibv_modify_qp(3) and the table of the kernel's ib_core. */
 const allowed: Readonly<Record<keyof typeof ways, readonly Settable[]>> = {
   RESET: ['RESET', 'INIT'],
   INIT: ['RESET', 'INIT', 'RTR', 'ERR'],
@@ -86,7 +86,7 @@ const transitions = types.flatMap((type) =>
   })),
 )
 
-/** Each attribute that a step needs, left out. */
+/** Steps that are tried without each of their attributes. */
 const steps: readonly { readonly type: Type; readonly from: 'RESET' | 'INIT' | 'RTR'; readonly to: Settable }[] = [
   { type: 'RC', from: 'RESET', to: 'INIT' },
   { type: 'UD', from: 'RESET', to: 'INIT' },
@@ -116,7 +116,7 @@ const incomplete = steps.map(({ type, from, to }) => ({
   },
 }))
 
-/** An attribute that a step does not take. */
+/** Steps, each with an attribute that it does not take. */
 const excessive: readonly { type: Type; from: 'RESET' | 'INIT' | 'RTR'; to: Settable; more: QueuePairAttributes }[] = [
   { type: 'RC', from: 'RESET', to: 'INIT', more: { timeout: 14 } },
   { type: 'RC', from: 'RESET', to: 'INIT', more: { queueKey: 1 } },
@@ -285,7 +285,7 @@ export const queuePairStates = group('queue pair states', [
     },
   },
   {
-    // Soft-RoCE looks at its queue again when something is posted, so there is a second one.
+    // Soft-RoCE reads its send queue again only after another post, so the case posts a second request.
     name: 'in SQD what is posted waits; back in RTS it goes on',
     expects: 'SUCCESS, SUCCESS',
     async run(kit) {

@@ -7,8 +7,8 @@ import type { RemoteMemory } from '../rdma.js'
 import { assertBytes, sizes, transfer } from '../transfer.js'
 
 /**
- * What is dropped is told to nobody, so something else is sent after it, which arrives: then nothing can still be on its
- * way. Asserts that only that has come.
+ * Sends a marker, and asserts that only the marker arrives. A dropped message is not reported, but after the marker has
+ * arrived, no earlier message can still be on its way.
  */
 async function nothingButMarker(kit: Kit, { near, far }: Pair): Promise<void> {
   const id = 99
@@ -143,7 +143,7 @@ export const unreliable = group('unreliable connections (UC)', [
       const pair = kit.pair({ type: 'UC' })
       pair.near.queuePair.post({ operation: 'sendWithImmediate', memory: [], immediate: 1 })
       const status = await kit.status(pair.near.queue)
-      // It has left; the device that both ends are on has looked at it before the next that it is asked.
+      // The message has left. The device of both ends handles it before the next request.
       await new Promise((resolve) => setTimeout(resolve, 20))
       await nothingButMarker(kit, pair)
       return status
