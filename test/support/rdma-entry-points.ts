@@ -2,6 +2,7 @@ import {
   option,
   values,
   type WrongInput,
+  wrongLengths,
   wrongNumbers,
   wrongObjects,
   wrongOffsets,
@@ -218,7 +219,7 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
     },
 
     { of: registration, name: 'slice', after: [1], inputs: values(wrongOffsets(registration.length)) },
-    { of: registration, name: 'slice', before: [0], inputs: values(wrongOffsets(registration.length)) },
+    { of: registration, name: 'slice', before: [0], inputs: values(wrongLengths(registration.length)) },
     {
       of: registration,
       name: 'reregister',
@@ -231,11 +232,11 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
       ],
     },
     { of: slice, name: 'slice', after: [1], inputs: values(wrongOffsets(slice.length)) },
-    { of: slice, name: 'slice', before: [0], inputs: values(wrongOffsets(slice.length)) },
+    { of: slice, name: 'slice', before: [0], inputs: values(wrongLengths(slice.length)) },
     { of: remote, name: 'slice', after: [1], inputs: values(wrongOffsets(remote.length)) },
-    { of: remote, name: 'slice', before: [0], inputs: values(wrongOffsets(remote.length)) },
+    { of: remote, name: 'slice', before: [0], inputs: values(wrongLengths(remote.length)) },
     { of: remoteSlice, name: 'slice', after: [1], inputs: values(wrongOffsets(remoteSlice.length)) },
-    { of: remoteSlice, name: 'slice', before: [0], inputs: values(wrongOffsets(remoteSlice.length)) },
+    { of: remoteSlice, name: 'slice', before: [0], inputs: values(wrongLengths(remoteSlice.length)) },
     { of: implicit, name: 'cover', inputs: values(noMemory) },
     ...['write', 'read'].flatMap((name) => [
       {
