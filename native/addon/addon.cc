@@ -10,6 +10,7 @@ namespace {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment(env));  // Node-API deletes it when the thread ends
   bindMemory(exports);
+  bindShadow(exports);
   bindTranslate(exports);
   bindSystem(exports);
   bindVerbs(exports);

@@ -8,6 +8,7 @@
 namespace pinfold::addon {
 
 void bindMemory(Napi::Object exports);
+void bindShadow(Napi::Object exports);
 void bindTranslate(Napi::Object exports);
 void bindSystem(Napi::Object exports);
 void bindVerbs(Napi::Object exports);

@@ -104,6 +104,17 @@ bool Environment::giveUp(std::uint64_t number) {
   return true;  // the destructor of `node` leaves the region
 }
 
+memory::Shadow& Environment::openShadow(const Napi::Value& view, std::span<std::byte> bytes) {
+  if (shadow_) throw ArgumentError("the thread has a shadow");
+  require(napi_create_reference(env_, view, 1, &shadowBytes_));
+  return shadow_.emplace(bytes.data(), bytes.size());
+}
+
+memory::Shadow& Environment::shadow() {
+  if (!shadow_) throw ArgumentError("the thread has no shadow");
+  return *shadow_;
+}
+
 std::uint64_t Environment::announce(Job& job) {
   const std::uint64_t ticket = nextNumber_++;
   jobs_.emplace(ticket, &job);

@@ -10,11 +10,13 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
 #include "addon/window.h"
 #include "memory/region_table.h"
+#include "memory/shadow.h"
 
 namespace pinfold::addon {
 
@@ -55,6 +57,12 @@ class Environment {
   // before.
   bool giveUp(std::uint64_t number);
 
+  // The thread's one WebAssembly memory, in which pages are mapped a second time. The view of its bytes is kept for
+  // ever, since its end is the end of the thread. Throws ArgumentError if there is one already.
+  memory::Shadow& openShadow(const Napi::Value& view, std::span<std::byte> bytes);
+  // Throws ArgumentError if there is none.
+  memory::Shadow& shadow();
+
   VerbsEnvironment& verbs() noexcept { return *verbs_; }
 
   std::uint64_t announce(Job& job);
@@ -71,6 +79,8 @@ class Environment {
   std::unordered_map<std::uint64_t, Attachment> attachments_;
   napi_ref sentinelBuffer_ = nullptr;
   Sentinel* sentinel_ = nullptr;  // the newest; null once its finalizer has run
+  std::optional<memory::Shadow> shadow_;
+  napi_ref shadowBytes_ = nullptr;  // strong (shadow.h, the lifetime rule); V8 drops it with the thread
   std::unique_ptr<VerbsEnvironment> verbs_;
   std::unordered_map<std::uint64_t, Job*> jobs_;  // the destructor of each job removes it
 };

@@ -155,7 +155,9 @@ void prepare(std::byte* begin, const MappingRequest& request) {
 Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancelled)
     : size_(request.size),
       memory_(request.backing == Backing::Memfd ? makeMemfd(request) : os::Descriptor()),
-      file_(request.backing == Backing::File ? std::make_optional<BackingFile>(fileOf(request)) : std::nullopt) {
+      file_(request.backing == Backing::File ? std::make_optional<BackingFile>(fileOf(request)) : std::nullopt),
+      adopted_(request.adopted),
+      dump_(request.dump) {
   if (request.backing == Backing::Adopted) request.adopted->require(request.size, request.page);
   const Source source = sourceOf(request, file_ ? file_->number() : memory_.number());
   const bool aligns = needsGuard(request) || request.page.kind == PageKind::Transparent;
@@ -173,6 +175,19 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
            cancelled);
   if (isSpread(request)) place(begin_, size_, request.placement);  // for pages that come later, after a swap
   if (file_ && request.keepFile) file_->keep();                    // last, so that a failure leaves no file
+}
+
+AddressRange Mapping::mapAgain(std::size_t offset, std::size_t length) const {
+  const int descriptor = adopted_ ? adopted_->number() : file_ ? file_->number() : memory_.number();
+  if (descriptor < 0) throw os::SystemError("mmap", EOPNOTSUPP, {{"size", number(length)}});
+  const off_t from = static_cast<off_t>(offset + (adopted_ ? adopted_->offset() : 0));
+  // The pages exist: populating only enters them in the page tables.
+  void* const got = ::mmap(nullptr, length, kReadWrite, MAP_SHARED | MAP_POPULATE, descriptor, from);
+  if (got == MAP_FAILED) os::throwErrno("mmap", {{"size", number(length)}});
+  AddressRange made(static_cast<std::byte*>(got), length);
+  advise(made.begin(), length, MADV_DONTFORK);
+  if (!dump_) advise(made.begin(), length, MADV_DONTDUMP);
+  return made;
 }
 
 // Empty memory is mapped elsewhere, and then moved over the range. mmap(MAP_FIXED) over the range is not safe: before
@@ -193,6 +208,7 @@ void Mapping::retire() noexcept {
   (void)::madvise(whole_.begin(), size, MADV_DONTDUMP);
   memory_.reset();
   file_.reset();
+  adopted_.reset();
 }
 
 }  // namespace pinfold::memory

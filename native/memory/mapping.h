@@ -51,6 +51,10 @@ class Mapping {
   std::byte* begin() const noexcept { return begin_; }
   std::size_t size() const noexcept { return size_; }
 
+  // The same pages at another address: [offset, offset + length), whole pages. Throws SystemError("mmap"), EOPNOTSUPP
+  // for memory that has no descriptor.
+  AddressRange mapAgain(std::size_t offset, std::size_t length) const;
+
   // Atomically replaces the pages by anonymous NORESERVE memory. The kernel gets its hugepages back at once, and late
   // readers see zeros. The guards are replaced, too, so that neighbouring closed ranges merge into one kernel mapping.
   // If the kernel refuses (RLIMIT_DATA, RLIMIT_AS, vm.max_map_count, strict overcommit), the pages stay until the range
@@ -65,6 +69,8 @@ class Mapping {
   std::size_t size_ = 0;
   os::Descriptor memory_;  // memfd; kept, since another process would get this descriptor
   std::optional<BackingFile> file_;
+  std::shared_ptr<const AdoptedMemory> adopted_;
+  bool dump_ = false;
   AddressRange whole_;  // with its guards; the last member, so it is unmapped before the file is closed
 };
 

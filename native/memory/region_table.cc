@@ -17,6 +17,10 @@ RegionUser::~RegionUser() {
   if (entry_) RegionTable::process().leave(*entry_);
 }
 
+AddressRange RegionUser::mapAgain(std::size_t offset, std::size_t length) const {
+  return entry_->mapping_->mapAgain(offset, length);  // constant while there is a user
+}
+
 void RegionUser::keepRange() noexcept { RegionTable::process().keepRange(*entry_); }
 
 void RegionUser::remain() noexcept { RegionTable::process().remain(std::move(entry_)); }

@@ -37,6 +37,7 @@ struct RegionEntry {
 
  private:
   friend class RegionTable;
+  friend class RegionUser;
   std::unique_ptr<Mapping> mapping_;     // null once released
   std::shared_ptr<RegionEntry> itself_;  // set by remain(): the entry then lives for ever
   std::size_t users_ = 0;
@@ -53,6 +54,8 @@ class RegionUser {
   ~RegionUser();
 
   const RegionEntry& entry() const noexcept { return *entry_; }
+  // Mapping::mapAgain. The range stays mapped when this user leaves.
+  AddressRange mapAgain(std::size_t offset, std::size_t length) const;
   // Call this when something that is not counted can reach the bytes. A closed region then releases its pages, but
   // never its address range.
   void keepRange() noexcept;

@@ -152,6 +152,15 @@ export class RegionCore {
     return new Uint8Array(this.window(index), offset - index * windowStep, length)
   }
 
+  /**
+   * Maps whole pages a second time, at byte `at` of this thread's WebAssembly memory.
+   *
+   * @throws SystemFailure if the kernel refuses; EOPNOTSUPP for memory without a descriptor
+   */
+  mapShadow(offset: number, length: number, at: number): void {
+    native.mapShadow(this.#attachment, offset, length, at)
+  }
+
   /** The ArrayBuffer of a window. It is made at first use, and again if the program has transferred it away. */
   window(index: number): ArrayBuffer {
     const kept = this.#windows[index]
