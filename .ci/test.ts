@@ -23,9 +23,24 @@ const sanitized = {
   'native-asan': () => native('asan'),
   'native-tsan': () => native('tsan'),
 } satisfies Checks
+/** Tests of what can do without WebAssembly, without it. */
+const withoutWasm = 'without-wasm'
 const after = { packed: () => packed(currentNode) } satisfies Checks
-const needsBuild: readonly string[] = ['build', ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
-const known = [...Object.keys(before), 'tidy', ...Object.keys(sanitized), ...projects, ...Object.keys(after)]
+const needsBuild: readonly string[] = [
+  'build',
+  ...Object.keys(sanitized),
+  ...projects,
+  withoutWasm,
+  ...Object.keys(after),
+]
+const known = [
+  ...Object.keys(before),
+  'tidy',
+  ...Object.keys(sanitized),
+  ...projects,
+  withoutWasm,
+  ...Object.keys(after),
+]
 
 const started = performance.now()
 const { only, quick } = readWanted(
@@ -49,7 +64,8 @@ await session.run(async () => {
   await runChecks(before)
   // After a failed build, the tests would run on the result of an earlier build, and say nothing about this tree.
   if (session.hasFailed('build')) return session.add(silent('tests', 'not run, since the build failed', 0))
-  if ([...Object.keys(sanitized), ...projects].filter(wanted).every((suite) => suite === 'unit')) await runTests()
+  if ([...Object.keys(sanitized), ...projects, withoutWasm].filter(wanted).every((suite) => suite === 'unit'))
+    await runTests()
   else {
     await session.onHugepages(async () => {
       await runChecks(sanitized)
@@ -72,7 +88,18 @@ async function runTests(): Promise<void> {
   // The tests of the lab do not look at the state of this machine, so they may run beside the others.
   const lab = chosen.filter((suite) => suite === 'lab')
   const inTurn = chosen.filter((suite) => suite !== 'lab')
-  await Promise.all([runVitest(lab).then(() => runChecks({ tidy: () => tidy(workers) })), runVitest(inTurn)])
+  await Promise.all([
+    runVitest(lab).then(() => runChecks({ tidy: () => tidy(workers) })),
+    runVitest(inTurn).then(runWithoutWasm),
+  ])
+}
+
+async function runWithoutWasm(): Promise<void> {
+  if (session.interrupted || !wanted(withoutWasm)) return
+  const variant = { name: 'without WebAssembly', env: { PINFOLD_WEBASSEMBLY: 'off' } }
+  session.announce(`rings on Node ${currentNode.label}, ${variant.name}`)
+  const chosen = ['host', 'property', 'threads']
+  session.add(...(await vitest({ node: currentNode, chosen, files: ['test/ring/'], variant })))
 }
 
 async function runVitest(chosen: readonly string[]): Promise<void> {

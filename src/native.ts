@@ -90,6 +90,18 @@ export interface Native {
   close(attachment: number): boolean
   /** The ArrayBuffer of window `index`: bytes [index * 2 GiB, +4 GiB) of the region. It is made once, then kept. */
   window(attachment: number, index: number): ArrayBuffer
+  /**
+   * Takes the bytes of this thread's WebAssembly memory, in which `mapShadow` maps pages. Once in a thread. Returns the
+   * address of the first byte.
+   */
+  openShadow(bytes: Uint8Array): number
+  /**
+   * Maps bytes [offset, offset + length) of the region, whole pages, a second time: at byte `at` of the memory. The address
+   * there must be a multiple of the page size. Fails with EOPNOTSUPP for a region that has no descriptor.
+   */
+  mapShadow(attachment: number, offset: number, length: number, at: number): void
+  /** Replaces what was mapped at `at` by empty memory; false if the kernel refuses. */
+  retireShadow(at: number): boolean
   tableCounts(): NativeTableCounts
   /**
    * `underWay`: bytes of base and transparent pages that threads of this process are about to populate. `announced`:
@@ -137,14 +149,6 @@ export interface Native {
    * getrlimit(2) as [soft, hard] in the resource's unit, Infinity if unlimited. `resource` is the number in the ABI.
    */
   resourceLimit(resource: number): [number, number]
-  /** Registers this process for `barrierEverywhere`; false if the kernel has no such barriers. */
-  registerForBarriers(): boolean
-  /**
-   * membarrier(2). When the call returns, every thread of each registered process has made its earlier stores visible,
-   * and sees our stores from its next load on. The call interrupts all these threads. It returns false if the kernel
-   * has no such barriers.
-   */
-  barrierEverywhere(): boolean
   /**
    * The processor's timestamp counter, and CLOCK_MONOTONIC in ns at the same time; undefined if the processor is no
    * x86-64.

@@ -40,7 +40,8 @@ export const typeScriptModules: Readonly<Record<string, Module>> = {
   memory: { mayImport: ['hugepages', 'system', 'native.ts', 'vocabulary'] },
   threads: { mayImport: ['system', 'native.ts', 'vocabulary'] },
   arrays: { mayImport: ['vocabulary'] },
-  ring: { mayImport: ['threads', 'arrays', 'memory', 'vocabulary'] },
+  shadow: { mayImport: ['threads', 'arrays', 'memory', 'native.ts', 'vocabulary'] },
+  ring: { mayImport: ['shadow', 'threads', 'arrays', 'memory', 'vocabulary'] },
   pool: { mayImport: ['threads', 'arrays', 'memory', 'vocabulary'] },
   packet: { mayImport: ['pool', 'threads', 'arrays', 'memory', 'vocabulary'] },
   heap: { mayImport: ['memory', 'vocabulary'] },
@@ -70,6 +71,7 @@ export const vocabulary: readonly string[] = [
 /** native/: the folders. native/test may include every module of the core, but not the addon. */
 export const nativeModules: Readonly<Record<string, Module>> = {
   os: { mayImport: [] },
+  wasm: { mayImport: [] },
   memory: { mayImport: ['os'] },
   translate: { mayImport: ['memory', 'os'] },
   verbs: { mayImport: ['memory', 'os'] },
@@ -90,6 +92,7 @@ export const packages: Readonly<Record<string, readonly string[] | 'every module
 /** Files in which a cast is allowed, since an untyped value enters the program there. Each line names that value. */
 export const untyped: Readonly<Record<string, string>> = {
   'src/native.ts': 'what the addon returns',
+  'src/builtins.ts': 'WebAssembly, whose types TypeScript keeps with those of browsers',
   'src/cli/resolvable.ts': "citty's lazy values, whose type leaves open whether a function is one",
   'src/cli/demo-worker.ts': 'what the other thread handed over',
   'src/layout/layout.ts':

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 import { cases, cycleCases } from '../modules/cases.js'
@@ -15,9 +16,10 @@ export async function lint(): Promise<Outcome> {
   if (native.length > 0) {
     checks.add('clang-format', await clangFormat(native))
   }
-  for (const script of ['setup', 'test', 'platforms', 'run', 'format', 'prebuilds']) {
+  for (const script of ['setup', 'test', 'platforms', 'run', 'format', 'prebuilds', 'wasm']) {
     await checkCommand(checks, `.ci/${script} is bash`, 'bash', ['-n', `.ci/${script}`])
   }
+  await compiledWasm(checks)
   for (const { says, file, text, expects } of cases) {
     checks.add(`the lint of modules sees: ${says}`, mistaken(lintFile(file, text), expects))
   }
@@ -59,6 +61,16 @@ async function repositoryFiles(): Promise<string[]> {
 async function checkCommand(checks: Checks, name: string, command: string, args: readonly string[]): Promise<void> {
   const { status, output } = await run(command, args, { minutes: 5 })
   checks.add(name, status === 0 ? '' : output || `${command} ended with status ${status}`)
+}
+
+/** The committed WebAssembly must be what its source compiles to. */
+async function compiledWasm(checks: Checks): Promise<void> {
+  const name = 'src/shadow/compiled.ts is compiled from native/wasm'
+  const missing = ['clang-14', 'wasm-ld-14'].filter((tool) => spawnSync(tool, ['--version']).error !== undefined)
+  if (missing.length > 0) return checks.skip(name, `${missing.join(' and ')} of Debian 12 is not here`)
+  const { status, output } = await run('.ci/wasm', ['--print'])
+  const isSame = status === 0 && output === readFileSync('src/shadow/compiled.ts', 'utf8')
+  checks.add(name, isSame ? '' : status === 0 ? 'it differs: run .ci/wasm, and commit the file' : output)
 }
 
 /** biome's complaints, one line each. biome's own report has ten lines for each complaint. */

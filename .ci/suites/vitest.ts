@@ -15,13 +15,15 @@ export interface VitestRun {
   readonly without?: readonly string[]
   /** The only files of these projects that are run. Default: all. */
   readonly files?: readonly string[]
+  /** Environment variables of the tests, with the words that name them in the summary. */
+  readonly variant?: { readonly name: string; readonly env: Readonly<Record<string, string>> }
 }
 
 /** Runs vitest projects on one Node, and counts what vitest reported for each of them. */
-export async function vitest({ node, chosen, without = [], files = [] }: VitestRun): Promise<Outcome[]> {
+export async function vitest({ node, chosen, without = [], files = [], variant }: VitestRun): Promise<Outcome[]> {
   const started = performance.now()
   // The name contains the pid, so that two runs at the same time do not read each other's report.
-  const file = `build/reports/vitest-${node.label}-${chosen.join('-')}-${process.pid}.json`
+  const file = `build/reports/vitest-${node.label}-${chosen.join('-')}-${variant === undefined ? '' : 'variant-'}${process.pid}.json`
   const args = ['node_modules/vitest/vitest.mjs', 'run', '--reporter=.ci/vitest-reporter.ts']
   const which = [
     ...chosen.flatMap((name) => ['--project', name]),
@@ -30,11 +32,11 @@ export async function vitest({ node, chosen, without = [], files = [] }: VitestR
   ]
   const { status } = await run(node.path, [...args, ...which], {
     show: true,
-    env: { PINFOLD_REPORT: file },
+    env: { ...variant?.env, PINFOLD_REPORT: file },
     minutes: 45,
   })
 
-  const name = (suite: string): string => `${suite} (Node ${node.label})`
+  const name = (suite: string): string => `${suite} (Node ${node.label}${variant ? `, ${variant.name}` : ''})`
   const elapsed = (performance.now() - started) / 1000
   if (!existsSync(file)) {
     const why = `vitest ended with status ${status} and left no report; its output stands above`

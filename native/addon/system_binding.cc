@@ -73,14 +73,6 @@ Napi::Value resourceLimit(const Napi::CallbackInfo& info) {
   return pair;
 }
 
-Napi::Value registerForBarriers(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), os::registerForBarriers());
-}
-
-Napi::Value barrierEverywhere(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), os::barrierEverywhere());
-}
-
 Napi::Value timestampCounter(const Napi::CallbackInfo& info) {
   const std::optional<os::TimestampReading> reading = os::readTimestampCounter();
   if (!reading) return info.Env().Undefined();
@@ -111,8 +103,6 @@ void bindSystem(Napi::Object exports) {
   bind<lockFile>(exports, "lockFile");
   bind<writeBound>(exports, "writeBound");
   bind<resourceLimit>(exports, "resourceLimit");
-  bind<registerForBarriers>(exports, "registerForBarriers");
-  bind<barrierEverywhere>(exports, "barrierEverywhere");
   bind<timestampCounter>(exports, "timestampCounter");
   bind<probeFeatures>(exports, "probeFeatures");
 }

@@ -10,10 +10,6 @@
 namespace pinfold::os {
 namespace {
 
-// include/uapi/linux/membarrier.h
-constexpr int kMembarrierGlobalExpedited = 1 << 1;
-constexpr int kMembarrierRegisterGlobalExpedited = 1 << 2;
-
 constexpr unsigned long kMlockOnfault = 1;  // include/uapi/asm-generic/mman.h
 
 // The kernel reads maxnode - 1 bits (mm/mempolicy.c, get_nodes), so 1 is added.
@@ -49,12 +45,6 @@ unsigned currentNode() noexcept {
   unsigned node = 0;
   return ::syscall(SYS_getcpu, nullptr, &node, nullptr) == 0 ? node : 0;
 }
-
-bool registerForBarriers() noexcept {
-  return ::syscall(SYS_membarrier, kMembarrierRegisterGlobalExpedited, 0U, 0) == 0;
-}
-
-bool barrierEverywhere() noexcept { return ::syscall(SYS_membarrier, kMembarrierGlobalExpedited, 0U, 0) == 0; }
 
 int lockOnFault(void* address, std::size_t length) noexcept {
   return ::syscall(SYS_mlock2, address, length, kMlockOnfault) == 0 ? 0 : errno;

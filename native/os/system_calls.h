@@ -40,13 +40,6 @@ int queryPageNodes(std::span<void* const> pages, std::span<int> nodes) noexcept;
 // getcpu(2): the NUMA node that this thread runs on.
 unsigned currentNode() noexcept;
 
-// membarrier(2) over all processes that have registered. When it returns, each of their threads, running now or later,
-// has made its earlier stores visible, and its next loads see our stores. `registerForBarriers` registers this process.
-// Both functions return false when the kernel or a filter of system calls does not allow membarrier (Linux 4.16 or
-// later).
-bool registerForBarriers() noexcept;
-bool barrierEverywhere() noexcept;
-
 // mlock2(2) with MLOCK_ONFAULT: each page is locked when it is faulted in. Returns errno, 0 for success.
 int lockOnFault(void* address, std::size_t length) noexcept;
 

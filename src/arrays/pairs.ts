@@ -1,24 +1,17 @@
 import { requireUint32Array } from './number-array.js'
 
-// V8 copies 32-bit numbers fastest two at a time, as elements of 64 bits: 2 to 3 times as fast as one by one, 5 times
-// in bursts of 4. There are two types of such elements, since neither serves all:
-//
-// - `Pairs`, floats, for numbers of elements. A number above 0x7fefffff in the high half could make the pair a NaN,
-//   whose bits V8 may change; numbers of elements are below 2^30. A float needs no conversion, so this is the faster
-//   type.
-// - `ValuePairs`, 64-bit integers, for the values of a ring, which may be any 32 bits.
-//
-// Each type has its own copy loop: V8 would compile one loop for both types to slower code, as soon as both have used
-// it.
+// V8 copies 32-bit numbers fastest two at a time, as floats of 64 bits: 2 to 3 times as fast as one by one, 5 times in
+// bursts of 4. A number above 0x7fefffff in the high half could make the pair a NaN, whose bits V8 may change. Numbers of
+// elements are below 2^30.
 
 /** Pairs of numbers of elements. */
 export type Pairs = Float64Array
-/** Pairs of any 32-bit values. */
-export type ValuePairs = BigUint64Array
 
 /** What stands for the pairs of an array that cannot be viewed as pairs: its numbers are copied one by one. */
 export const noPairs: Pairs = new Float64Array(0)
-export const noValuePairs: ValuePairs = new BigUint64Array(0)
+
+// A view is made once for each array, so that a program that alternates between two arrays makes no more.
+const views = new WeakMap<Uint32Array, Pairs>()
 
 /**
  * The memory of an array viewed as pairs. There are none if the array does not start at a multiple of 8 bytes, or if
@@ -26,33 +19,17 @@ export const noValuePairs: ValuePairs = new BigUint64Array(0)
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` if `values` is not a Uint32Array
  */
-export const pairsOf = keptViews(noPairs, (buffer, byteOffset, length) => new Float64Array(buffer, byteOffset, length))
-/** The same, as pairs of values. */
-export const valuePairsOf = keptViews(
-  noValuePairs,
-  (buffer, byteOffset, length) => new BigUint64Array(buffer, byteOffset, length),
-)
-
-/**
- * A view is made once for each array and kept with it, so that a program that alternates between two arrays makes no
- * more.
- */
-function keptViews<View>(
-  none: View,
-  make: (buffer: ArrayBufferLike, byteOffset: number, length: number) => View,
-): (subject: string, values: Uint32Array) => View {
-  const views = new WeakMap<Uint32Array, View>()
-  return (subject, values) => {
-    requireUint32Array(subject, values)
-    const kept = views.get(values)
-    if (kept !== undefined) return kept
-    const { buffer, byteOffset, byteLength } = values
-    const canGrow = ('resizable' in buffer && buffer.resizable) || ('growable' in buffer && buffer.growable)
-    // No view can be made of a detached buffer, whose arrays have a length of 0.
-    const view = byteOffset % 8 !== 0 || byteLength === 0 || canGrow ? none : make(buffer, byteOffset, byteLength >>> 3)
-    views.set(values, view)
-    return view
-  }
+export function pairsOf(subject: string, values: Uint32Array): Pairs {
+  requireUint32Array(subject, values)
+  const kept = views.get(values)
+  if (kept !== undefined) return kept
+  const { buffer, byteOffset, byteLength } = values
+  const canGrow = ('resizable' in buffer && buffer.resizable) || ('growable' in buffer && buffer.growable)
+  // No view can be made of a detached buffer, whose arrays have a length of 0.
+  const isWhole = byteOffset % 8 === 0 && byteLength > 0 && !canGrow
+  const view = isWhole ? new Float64Array(buffer, byteOffset, byteLength >>> 3) : noPairs
+  views.set(values, view)
+  return view
 }
 
 /** Copies `count` pairs of numbers of elements. */
@@ -68,56 +45,6 @@ export function copyPairs(to: Pairs, at: number, from: Pairs, first: number, cou
     first += 4
   }
   while (at < end) to[at++] = from[first++]
-}
-
-/** Copies `count` pairs of values. */
-export function copyValuePairs(to: ValuePairs, at: number, from: ValuePairs, first: number, count: number): void {
-  let target = at
-  let source = first
-  for (const end = at + count - 7; target < end; target += 8, source += 8) {
-    to[target] = from[source]
-    to[target + 1] = from[source + 1]
-    to[target + 2] = from[source + 2]
-    to[target + 3] = from[source + 3]
-    to[target + 4] = from[source + 4]
-    to[target + 5] = from[source + 5]
-    to[target + 6] = from[source + 6]
-    to[target + 7] = from[source + 7]
-  }
-  for (const end = at + count; target < end; target++, source++) to[target] = from[source]
-}
-
-/** Copies 16 pairs of values. The constant count makes it a third faster than `copyValuePairs`. */
-export function copySixteen(to: ValuePairs, at: number, from: ValuePairs, first: number): void {
-  let target = at
-  let source = first
-  for (const end = at + 16; target < end; target += 8, source += 8) {
-    to[target] = from[source]
-    to[target + 1] = from[source + 1]
-    to[target + 2] = from[source + 2]
-    to[target + 3] = from[source + 3]
-    to[target + 4] = from[source + 4]
-    to[target + 5] = from[source + 5]
-    to[target + 6] = from[source + 6]
-    to[target + 7] = from[source + 7]
-  }
-}
-
-/** Copies `count` values one by one. */
-export function copyValues(to: Uint32Array, at: number, from: Uint32Array, first: number, count: number): void {
-  let target = at
-  let source = first
-  for (const end = at + count - 7; target < end; target += 8, source += 8) {
-    to[target] = from[source]
-    to[target + 1] = from[source + 1]
-    to[target + 2] = from[source + 2]
-    to[target + 3] = from[source + 3]
-    to[target + 4] = from[source + 4]
-    to[target + 5] = from[source + 5]
-    to[target + 6] = from[source + 6]
-    to[target + 7] = from[source + 7]
-  }
-  for (const end = at + count; target < end; target++, source++) to[target] = from[source]
 }
 
 /**

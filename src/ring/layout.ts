@@ -30,8 +30,6 @@ export enum SideWord {
   index = 1,
   /** How far the index may go, by this side's last look at the other side. */
   limit = 2,
-  /** 1 once threads take turns, for each call; until then the first thread keeps the side. */
-  turns = 3,
 }
 const headerWords = participantAt(mostParticipants)
 const headerBytes = headerWords * 4
@@ -40,8 +38,8 @@ export const leastCount = 2
 export const mostCount = 2 ** 28
 
 const magic = 0x474e4952 // 'RING', as its bytes are in memory
-// Version 2: a thread's line also contains its time namespace and its boot (threads/participants.ts).
-const version = 2
+// Version 3: no thread keeps a side of many threads between its calls.
+const version = 3
 const modeBits = { manyProducers: 1, manyConsumers: 2 } as const
 
 /** The shape of a ring, which never changes. */
@@ -60,15 +58,9 @@ export interface RingViews {
   readonly producers: Int32Array
   readonly consumers: Int32Array
   readonly slots: Uint32Array
-  readonly pairs: BigUint64Array
 }
 
 const noWords = new Int32Array(0)
-
-/** The words of a participant's line. */
-export function participantLine({ words }: RingViews, line: number): Int32Array {
-  return words.subarray(participantAt(line), participantAt(line) + lineWords)
-}
 
 /** The views of a closed ring. */
 export const noViews: RingViews = {
@@ -76,7 +68,6 @@ export const noViews: RingViews = {
   producers: noWords,
   consumers: noWords,
   slots: new Uint32Array(0),
-  pairs: new BigUint64Array(0),
 }
 
 export function ringBytes(count: number): number {
@@ -102,7 +93,6 @@ export function viewsOf(range: MemoryRange, count: number): RingViews {
     producers: new Int32Array(buffer, byteOffset + producerWord * 4, lineWords),
     consumers: new Int32Array(buffer, byteOffset + consumerWord * 4, lineWords),
     slots: new Uint32Array(buffer, slots, count),
-    pairs: new BigUint64Array(buffer, slots, count / 2),
   }
 }
 

@@ -1,17 +1,23 @@
 import { inspect } from 'node:util'
-import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
-import { copySixteen, noValuePairs, type ValuePairs, valuePairsOf } from '../arrays/pairs.js'
-import { compareExchange } from '../builtins.js'
+import { copyNumbers, isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
 import { PinfoldError } from '../errors.js'
 import type { MemoryRange } from '../memory/region-memory.js'
+import { ArrayAddresses, noArray } from '../shadow/array-address.js'
+import { BurstArrays } from '../shadow/burst-arrays.js'
+import { Shadow } from '../shadow/shadow.js'
+import { noCalls, type WasmCalls } from '../shadow/webassembly.js'
 import { describe } from '../sizes.js'
-import { CallWord, Participant } from '../threads/participants.js'
+import { DequeueResult, Participant } from '../threads/participants.js'
 import { isPlain, published } from '../threads/publication.js'
-import { noViews, participantLine, type RingShape, type RingViews, SideWord, viewsOf } from './layout.js'
+import { noViews, type RingShape, type RingViews, ringBytes, SideWord, viewsOf } from './layout.js'
 import { RingSide, type RingSpan, type SideOwner } from './side.js'
 import { never } from './side-ownership.js'
 
-const noValues = new Uint32Array(0)
+/** Flags of a call of native/wasm/ring.c. */
+const shared = 1
+const bulk = 2
+/** The result of `dequeueOne` that may be no value; nor may the next higher one. */
+const doubtful = -2
 
 /**
  * A queue of 32-bit values, of fixed size, in the memory of a region. Any thread that has the region attaches its own
@@ -21,17 +27,17 @@ const noValues = new Uint32Array(0)
  * values that it was dequeueing still are, and the other threads go on.
  */
 export class Ring {
-  // Each call has three implementations: a fast path that V8 can inline, in the four commonest calls; a general path
-  // for even counts (`put`, `get`); and RingSide for everything else. The fast paths are small enough for V8 to inline
-  // two into a loop; `put` and `get` are too large to be inlined, which would leave no room for the fast paths. Both
-  // use plain stores: the fast paths on a side that this thread keeps, `put` and `get` also where threads take turns.
+  // Each call has up to three implementations, which work on the same memory:
   //
-  // Order of stores: the labels are those of side.ts (A0, R0, A1, R1) and side-ownership.ts (K0, K1, R2). Plain loads
-  // and stores have the order that they need only on x86-64 (isPlain). Elsewhere no owner's word equals
-  // `keepsProducers`, `keepsConsumers` or `turnTicket`, so all calls use RingSide.
+  // - the fast paths of `enqueue` and `dequeue`, for sides of one thread: a call of WebAssembly would take longer
+  // - native/wasm/ring.c, for bursts, and for single values on sides of many threads, where it has compare-exchanges
+  //   without a call
+  // - RingSide, for all else: the caller has to wait, an owner died, the ring is closed, there is no WebAssembly
   //
-  // On a closed ring, the views have a length of 0. A word is then undefined, which is no owner's word, so all calls
-  // use RingSide, which throws.
+  // The labels A0, R0, A1 and R1 are those of side.ts. The fast paths need plain loads and stores that have an order
+  // (isPlain); elsewhere `keptProducers` and `keptConsumers` equal no owner's word.
+  //
+  // On a closed ring, the views have a length of 0, and `address` is 0. So all calls use RingSide, which throws.
   //
   // The fields that these calls use are not # fields, which V8 checks at each access.
 
@@ -40,21 +46,28 @@ export class Ring {
   /** Where reserved values are written and read: slot i is `slots[i]`. Its length is 0 once the region is closed. */
   slots: Uint32Array
   declare private readonly mask: number
-  /** The owners' words while this thread keeps the sides; `never` if it cannot keep them by plain stores. */
-  declare private readonly keepsProducers: number
-  declare private readonly keepsConsumers: number
-  /** The owner's word for one call; `never` if a plain store cannot free a side. */
-  declare private readonly turnTicket: number
-  /** This thread's line of the participants. */
-  declare private mine: Int32Array
+  declare private readonly ticket: number
+  /** The owner's word of a side of one thread, if this is the thread; `never` on a side of many threads. */
+  declare private readonly keptProducers: number
+  declare private readonly keptConsumers: number
   declare private producers: Int32Array
   declare private consumers: Int32Array
-  declare private pairs: ValuePairs
-  /** The arrays of the last calls, and their memory viewed as pairs. */
+  /** The ring's address in the memory of `calls`. */
+  declare private address: number
+  declare private readonly calls: WasmCalls
+  /** The flags of bursts and bulk calls on each side. */
+  declare private readonly burstIn: number
+  declare private readonly bulkIn: number
+  declare private readonly burstOut: number
+  declare private readonly bulkOut: number
+  /** The array of the last call, if WebAssembly can use it, and its address; so each two arrays that take turns. */
   declare private source: Uint32Array
-  declare private sourcePairs: ValuePairs
+  declare private sourceAddress: number
   declare private target: Uint32Array
-  declare private targetPairs: ValuePairs
+  declare private targetAddress: number
+  declare private readonly sources: ArrayAddresses
+  declare private readonly targets: ArrayAddresses
+  declare private readonly bursts: BurstArrays
   declare private readonly producing: RingSide
   declare private readonly consuming: RingSide
   readonly #range: MemoryRange
@@ -62,6 +75,7 @@ export class Ring {
   readonly #release: () => void
   readonly #shape: RingShape
   readonly #participant: Participant
+  readonly #shadow: Shadow | undefined
   #views: RingViews
   #congested = false
   /** Whether other threads know that this Ring is closed. */
@@ -74,25 +88,33 @@ export class Ring {
     const { ticket } = participant
     this.capacity = shape.count
     this.mask = shape.count - 1
+    this.ticket = ticket
     this.slots = views.slots
-    this.pairs = views.pairs
     this.producers = views.producers
     this.consumers = views.consumers
-    this.mine = participantLine(views, participant.line)
-    this.source = this.target = noValues
-    this.sourcePairs = this.targetPairs = noValuePairs
+    this.source = this.target = noArray
+    this.sourceAddress = this.targetAddress = 0
+    this.sources = new ArrayAddresses()
+    this.targets = new ArrayAddresses()
+    this.bursts = new BurstArrays()
     const owner: SideOwner = { requireOpen: () => this.#requireOpen() }
     const common = { count: shape.count, ticket, patience }
     this.producing = new RingSide(owner, views, { ...common, name: 'producer', isShared: shape.manyProducers })
     this.consuming = new RingSide(owner, views, { ...common, name: 'consumer', isShared: shape.manyConsumers })
-    this.keepsProducers = isPlain ? this.producing.kept : never
-    this.turnTicket = isPlain ? ticket : never
-    this.keepsConsumers = isPlain ? this.consuming.kept : never
+    this.keptProducers = isPlain && !shape.manyProducers ? ticket : never
+    this.keptConsumers = isPlain && !shape.manyConsumers ? ticket : never
+    this.burstIn = shape.manyProducers ? shared : 0
+    this.burstOut = shape.manyConsumers ? shared : 0
+    this.bulkIn = this.burstIn | bulk
+    this.bulkOut = this.burstOut | bulk
     this.#range = range
     this.#release = release
     this.#shape = shape
     this.#views = views
     this.#participant = participant
+    this.#shadow = Shadow.of(range, ringBytes(shape.count), { forgetAddresses: () => this.#forgetArrays() })
+    this.address = this.#shadow?.address ?? 0
+    this.calls = this.#shadow?.calls ?? noCalls
   }
 
   /**
@@ -101,48 +123,40 @@ export class Ring {
    * @throws PinfoldError `ERR_OUT_OF_RANGE` if `value` is not a whole number from 0 to 2^32 - 1; as `enqueueBulk`
    */
   enqueue(value: number): boolean {
-    const mine = this.mine
-    mine[CallWord.producers] = 1 // K0
     const side = this.producers
     const position = side[SideWord.index]
     if (
-      side[SideWord.owner] === this.keepsProducers && // K1
+      side[SideWord.owner] === this.keptProducers &&
       typeof value === 'number' &&
       value >>> 0 === value &&
       ((side[SideWord.limit] - position) | 0) > 0
     ) {
       this.slots[position & this.mask] = value
       side[SideWord.index] = position + 1 // R0
-      mine[CallWord.producers] = 0 // R2
       return true
     }
-    mine[CallWord.producers] = 0
-    if (typeof value !== 'number' || value >>> 0 !== value) throw noValue(value)
-    return this.producing.putValue(value)
+    return this.enqueueOne(value)
   }
 
   /** Dequeues one value. Returns -1 if the ring is empty. @throws PinfoldError as `dequeueBulk` */
   dequeue(): number {
-    const mine = this.mine
-    mine[CallWord.consumers] = 1 // K0
     const side = this.consumers
     const position = side[SideWord.index]
     if (
-      side[SideWord.owner] === this.keepsConsumers && // K1
+      side[SideWord.owner] === this.keptConsumers &&
       (((side[SideWord.limit] - position) | 0) > 0 || this.look(side, position) > 0)
     ) {
       const value = this.slots[position & this.mask]
       side[SideWord.index] = position + 1 // R0
-      mine[CallWord.consumers] = 0 // R2
       return value
     }
-    mine[CallWord.consumers] = 0
-    return this.consuming.getValue()
+    return this.dequeueOne()
   }
 
   /**
    * Enqueues `count` values of `values`, from `at` on, or none if they do not all fit.
    *
+   * @param values an array that `burst` has made is used as it is; the values of any other are copied first
    * @param count default: all values from `at` on
    * @returns `count` or 0
    * @throws PinfoldError `ERR_OUT_OF_RANGE`, `ERR_INVALID_ARGUMENT`; `ERR_RING_CLAIMED` if another thread is the one
@@ -150,32 +164,22 @@ export class Ring {
    *   this thread has a reservation; `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
    */
   enqueueBulk(values: Uint32Array, count?: number, at = 0): number {
-    const mine = this.mine
-    mine[CallWord.producers] = 1 // K0
-    const side = this.producers
-    const position = side[SideWord.index]
-    const start = position & this.mask
-    if (
-      count === 32 &&
-      at >>> 0 === at &&
-      values === this.source &&
-      side[SideWord.owner] === this.keepsProducers && // K1
-      ((start | at) & 31) === 0 &&
-      (at >>> 1) + 16 <= this.sourcePairs.length &&
-      ((side[SideWord.limit] - position) | 0) >= count
-    ) {
-      copySixteen(this.pairs, start >>> 1, this.sourcePairs, at >>> 1)
-      side[SideWord.index] = position + count // R0
-      mine[CallWord.producers] = 0 // R2
-      return count
+    if (values === this.source && count !== undefined && isRange(values, count, at)) {
+      const { calls, address, mask, ticket } = this
+      const passed = calls.enqueue(address, mask, ticket, this.sourceAddress + 4 * at, count, this.bulkIn)
+      if (passed >= 0) return passed
     }
-    mine[CallWord.producers] = 0
-    return this.put(values, count, at, true)
+    return this.put(values, count, at, this.bulkIn)
   }
 
   /** Enqueues as many of them as fit. @returns how many @throws PinfoldError as `enqueueBulk` */
   enqueueBurst(values: Uint32Array, count?: number, at = 0): number {
-    return this.put(values, count, at, false)
+    if (values === this.source && count !== undefined && isRange(values, count, at)) {
+      const { calls, address, mask, ticket } = this
+      const passed = calls.enqueue(address, mask, ticket, this.sourceAddress + 4 * at, count, this.burstIn)
+      if (passed >= 0) return passed
+    }
+    return this.put(values, count, at, this.burstIn)
   }
 
   /**
@@ -186,32 +190,34 @@ export class Ring {
    * @throws PinfoldError as `enqueueBulk`; `ERR_RING_CLAIMED` if another thread is the one consumer of the ring
    */
   dequeueBulk(values: Uint32Array, count?: number, at = 0): number {
-    const mine = this.mine
-    mine[CallWord.consumers] = 1 // K0
-    const side = this.consumers
-    const position = side[SideWord.index]
-    const start = position & this.mask
-    if (
-      count === 32 &&
-      at >>> 0 === at &&
-      values === this.target &&
-      side[SideWord.owner] === this.keepsConsumers && // K1
-      ((start | at) & 31) === 0 &&
-      (at >>> 1) + 16 <= this.targetPairs.length &&
-      (((side[SideWord.limit] - position) | 0) >= count || this.look(side, position) >= count)
-    ) {
-      copySixteen(this.targetPairs, at >>> 1, this.pairs, start >>> 1)
-      side[SideWord.index] = position + count // R0
-      mine[CallWord.consumers] = 0 // R2
-      return count
+    if (values === this.target && count !== undefined && isRange(values, count, at)) {
+      const { calls, address, mask, ticket } = this
+      const passed = calls.dequeue(address, mask, ticket, this.targetAddress + 4 * at, count, this.bulkOut)
+      if (passed >= 0) return passed
     }
-    mine[CallWord.consumers] = 0
-    return this.get(values, count, at, true)
+    return this.get(values, count, at, this.bulkOut)
   }
 
   /** Dequeues as many as there are, up to `count`. @returns how many @throws PinfoldError as `dequeueBulk` */
   dequeueBurst(values: Uint32Array, count?: number, at = 0): number {
-    return this.get(values, count, at, false)
+    if (values === this.target && count !== undefined && isRange(values, count, at)) {
+      const { calls, address, mask, ticket } = this
+      const passed = calls.dequeue(address, mask, ticket, this.targetAddress + 4 * at, count, this.burstOut)
+      if (passed >= 0) return passed
+    }
+    return this.get(values, count, at, this.burstOut)
+  }
+
+  /**
+   * An array of `count` numbers for bursts, of this ring or any other ring, buffer pool or packets of this thread. It
+   * lies where WebAssembly can use it, so that its values need not be copied before a call. Make it once, and use it for
+   * many calls. Its length is 0 once this Ring is closed.
+   *
+   * @throws PinfoldError `ERR_OUT_OF_RANGE`, `ERR_OUT_OF_MEMORY`, `ERR_RING_CLOSED`, `ERR_REGION_CLOSED`
+   */
+  burst(count: number): Uint32Array {
+    this.#requireOpen()
+    return this.bursts.make(count)
   }
 
   /** The number of values in the ring; as of a moment ago if other threads use it. */
@@ -308,6 +314,10 @@ export class Ring {
     // A call that the end of the stack cuts off goes on here the next time.
     this.#hasLeft = true
     this.#use(noViews)
+    this.address = 0
+    this.#forgetArrays()
+    this.#shadow?.close()
+    this.bursts.close()
     this.#release()
     this.#closed = true
   }
@@ -321,128 +331,72 @@ export class Ring {
     return `Ring { ${this.count} of ${this.capacity} }`
   }
 
-  private put(values: Uint32Array, wanted: number | undefined, at: number, isBulk: boolean): number {
-    if (values !== this.source) {
-      this.sourcePairs = valuePairsOf('enqueue', values)
-      this.source = values
-    }
+  /**
+   * Enqueues values of any array. If WebAssembly cannot use the array, the values are copied: on a side of many threads
+   * to an array that it can use, since that is faster than Atomics; on a side of one thread into the ring.
+   */
+  private put(values: Uint32Array, wanted: number | undefined, at: number, flags: number): number {
+    const address = this.sources.of('enqueue', values)
     const count = wanted === undefined ? lengthFrom(values, at) : wanted
     if (!isRange(values, count, at)) throw wrongRange('enqueue', values, count, at)
-    const mine = this.mine
-    mine[CallWord.producers] = 1 // K0
-    const side = this.producers
-    const isKept = side[SideWord.owner] === this.keepsProducers // K1
-    const isOwned = isKept || (side[SideWord.turns] === 1 && this.takeTurn(side))
-    const position = side[SideWord.index]
-    const start = position & this.mask
-    const room = (side[SideWord.limit] - position) | 0
-    if (
-      isOwned &&
-      ((start | at | count) & 1) === 0 &&
-      start + count <= this.capacity &&
-      at + count <= 2 * this.sourcePairs.length &&
-      room >= count
-    ) {
-      const to = this.pairs
-      const from = this.sourcePairs
-      let source = at >>> 1
-      let target = start >>> 1
-      const end = target + (count >>> 1)
-      for (; target + 16 <= end; target += 16, source += 16) {
-        to[target] = from[source]
-        to[target + 1] = from[source + 1]
-        to[target + 2] = from[source + 2]
-        to[target + 3] = from[source + 3]
-        to[target + 4] = from[source + 4]
-        to[target + 5] = from[source + 5]
-        to[target + 6] = from[source + 6]
-        to[target + 7] = from[source + 7]
-        to[target + 8] = from[source + 8]
-        to[target + 9] = from[source + 9]
-        to[target + 10] = from[source + 10]
-        to[target + 11] = from[source + 11]
-        to[target + 12] = from[source + 12]
-        to[target + 13] = from[source + 13]
-        to[target + 14] = from[source + 14]
-        to[target + 15] = from[source + 15]
+    const { calls } = this
+    if (address !== 0 && this.address !== 0) {
+      this.source = values
+      this.sourceAddress = address
+      const passed = calls.enqueue(this.address, this.mask, this.ticket, address + 4 * at, count, flags)
+      if (passed >= 0) return passed
+    } else if (this.address !== 0 && (flags & shared) !== 0) {
+      const scratch = this.bursts.scratch(count)
+      if (scratch !== undefined) {
+        copyNumbers(scratch.values, 0, values, at, count)
+        const passed = calls.enqueue(this.address, this.mask, this.ticket, scratch.address, count, flags)
+        if (passed >= 0) return passed
       }
-      for (; target + 4 <= end; target += 4, source += 4) {
-        to[target] = from[source]
-        to[target + 1] = from[source + 1]
-        to[target + 2] = from[source + 2]
-        to[target + 3] = from[source + 3]
-      }
-      for (; target < end; target++, source++) to[target] = from[source]
-      side[SideWord.index] = position + count // R0
-      mine[CallWord.producers] = 0 // R2
-      if (!isKept) side[SideWord.owner] = 0 // R1
-      return count
     }
-    mine[CallWord.producers] = 0
-    if (isOwned && !isKept) side[SideWord.owner] = 0 // R1
-    return this.producing.putValues(values, this.sourcePairs, count, at, isBulk ? count : 1)
+    return this.producing.putValues(values, count, at, (flags & bulk) !== 0 ? count : 1)
   }
 
-  private get(values: Uint32Array, wanted: number | undefined, at: number, isBulk: boolean): number {
-    if (values !== this.target) {
-      this.targetPairs = valuePairsOf('dequeue', values)
-      this.target = values
-    }
+  private get(values: Uint32Array, wanted: number | undefined, at: number, flags: number): number {
+    const address = this.targets.of('dequeue', values)
     const count = wanted === undefined ? lengthFrom(values, at) : wanted
     if (!isRange(values, count, at)) throw wrongRange('dequeue', values, count, at)
-    const mine = this.mine
-    mine[CallWord.consumers] = 1 // K0
-    const side = this.consumers
-    const isKept = side[SideWord.owner] === this.keepsConsumers // K1
-    const isOwned = isKept || (side[SideWord.turns] === 1 && this.takeTurn(side))
-    const position = side[SideWord.index]
-    const start = position & this.mask
-    const room = (side[SideWord.limit] - position) | 0
-    if (
-      isOwned &&
-      ((start | at | count) & 1) === 0 &&
-      start + count <= this.capacity &&
-      at + count <= 2 * this.targetPairs.length &&
-      (room >= count || this.look(side, position) >= count)
-    ) {
-      const to = this.targetPairs
-      const from = this.pairs
-      let source = start >>> 1
-      let target = at >>> 1
-      const end = target + (count >>> 1)
-      for (; target + 16 <= end; target += 16, source += 16) {
-        to[target] = from[source]
-        to[target + 1] = from[source + 1]
-        to[target + 2] = from[source + 2]
-        to[target + 3] = from[source + 3]
-        to[target + 4] = from[source + 4]
-        to[target + 5] = from[source + 5]
-        to[target + 6] = from[source + 6]
-        to[target + 7] = from[source + 7]
-        to[target + 8] = from[source + 8]
-        to[target + 9] = from[source + 9]
-        to[target + 10] = from[source + 10]
-        to[target + 11] = from[source + 11]
-        to[target + 12] = from[source + 12]
-        to[target + 13] = from[source + 13]
-        to[target + 14] = from[source + 14]
-        to[target + 15] = from[source + 15]
+    const { calls } = this
+    if (address !== 0 && this.address !== 0) {
+      this.target = values
+      this.targetAddress = address
+      const passed = calls.dequeue(this.address, this.mask, this.ticket, address + 4 * at, count, flags)
+      if (passed >= 0) return passed
+    } else if (this.address !== 0 && (flags & shared) !== 0) {
+      const scratch = this.bursts.scratch(count)
+      if (scratch !== undefined) {
+        const passed = calls.dequeue(this.address, this.mask, this.ticket, scratch.address, count, flags)
+        if (passed >= 0) {
+          copyNumbers(values, at, scratch.values, 0, passed)
+          return passed
+        }
       }
-      for (; target + 4 <= end; target += 4, source += 4) {
-        to[target] = from[source]
-        to[target + 1] = from[source + 1]
-        to[target + 2] = from[source + 2]
-        to[target + 3] = from[source + 3]
-      }
-      for (; target < end; target++, source++) to[target] = from[source]
-      side[SideWord.index] = position + count // R0
-      mine[CallWord.consumers] = 0 // R2
-      if (!isKept) side[SideWord.owner] = 0 // R1
-      return count
     }
-    mine[CallWord.consumers] = 0
-    if (isOwned && !isKept) side[SideWord.owner] = 0 // R1
-    return this.consuming.getValues(values, this.targetPairs, count, at, isBulk ? count : 1)
+    return this.consuming.getValues(values, count, at, (flags & bulk) !== 0 ? count : 1)
+  }
+
+  private enqueueOne(value: number): boolean {
+    if (typeof value !== 'number' || value >>> 0 !== value) throw noValue(value)
+    if (this.burstIn === shared && this.address !== 0) {
+      const passed = this.calls.enqueueOne(this.address, this.mask, this.ticket, value)
+      if (passed >= 0) return passed === 1
+    }
+    return this.producing.putValue(value)
+  }
+
+  private dequeueOne(): number {
+    if (this.burstOut === shared && this.address !== 0) {
+      const value = this.calls.dequeueOne(this.address, this.mask, this.ticket)
+      if (value !== doubtful && value !== doubtful + 1) return value >>> 0
+      const result = this.#participant.result(this.#views.words)
+      if (result === DequeueResult.value) return value >>> 0
+      if (result === DequeueResult.empty) return -1
+    }
+    return this.consuming.getValue()
   }
 
   /** Loads the producers' index; returns how many values there are. Only for calls by plain loads. */
@@ -452,9 +406,10 @@ export class Ring {
     return (produced - position) | 0
   }
 
-  /** Acquires a side for one call, if threads take turns. */
-  private takeTurn(side: Int32Array): boolean {
-    return this.turnTicket !== never && compareExchange(side, SideWord.owner, 0, this.turnTicket) === 0 // A1
+  #forgetArrays(): void {
+    this.source = this.target = noArray
+    this.sources.forget()
+    this.targets.forget()
   }
 
   /** @throws PinfoldError `ERR_RING_CLOSED`, `ERR_REGION_CLOSED` */
@@ -469,10 +424,8 @@ export class Ring {
   #use(views: RingViews): void {
     this.#views = views
     this.slots = views.slots
-    this.pairs = views.pairs
     this.producers = views.producers
     this.consumers = views.consumers
-    this.mine = participantLine(views, this.#participant.line)
     this.producing.use(views)
     this.consuming.use(views)
   }

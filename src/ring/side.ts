@@ -1,10 +1,9 @@
-import { copyValuePairs, copyValues, type ValuePairs } from '../arrays/pairs.js'
-import { compareExchange } from '../builtins.js'
+import { copyNumbers } from '../arrays/number-array.js'
+import { compareExchange, min } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { describe } from '../sizes.js'
-import { CallWord, lineOf } from '../threads/participants.js'
 import { publish, published } from '../threads/publication.js'
-import { participantLine, type RingViews, SideWord } from './layout.js'
+import { type RingViews, SideWord } from './layout.js'
 import { reservedBit, type SideName, SideOwnership } from './side-ownership.js'
 
 /**
@@ -15,22 +14,6 @@ export interface RingSpan {
   readonly first: number
   readonly length: number
   readonly rest: number
-}
-
-/**
- * How often a call acquires a side in vain. Once is possible: a side is kept until a second thread comes, and never
- * again, so a call can lose it once, between acquiring and using it.
- */
-const mostTries = 100
-
-function contradiction(side: SideName): PinfoldError {
-  return new PinfoldError(
-    `ring: the owner of the ${side}s' side contradicts itself: a stray write has damaged the ring's bookkeeping`,
-    {
-      code: 'ERR_RING_LAYOUT',
-      values: { side },
-    },
-  )
 }
 
 /** What a side needs from its ring. */
@@ -51,40 +34,36 @@ export interface SideSettings {
 }
 
 /**
- * One thread's access to one side of a ring: the producers' or the consumers'.
+ * One thread's access to one side of a ring: the producers' or the consumers'. It can do everything that a call of Ring
+ * asks for, and waits where it has to. The fast paths, in ring.ts and native/wasm/ring.c, do the same on the same memory,
+ * or leave it to this.
  *
  * A side has one index, which its owner alone moves, by one store. So a call is done in full or, if its thread dies,
  * not at all: a producer's values are not in the ring, and a consumer's still are.
  *
- * Order of stores (the calls of ring.ts have the same points):
+ * Order of stores (all implementations have the same points):
  *
- *     A0  the load of the other side's index (`look`), before the slots are used
+ *     A1  the compare-exchange that acquires the side. It pairs with R1
+ *     A0  the load of the other side's index, before the slots are used
  *     R0  the store of this side's index, after the slots were used. It pairs with A0 of the other side: a consumer
  *         that sees the producers' index sees the values, and a producer that sees the consumers' index knows that they
  *         were read
- *     R1  the store that frees the side, after R0. It pairs with A1, the compare-exchange that acquires the side: the
- *         next owner sees the index and the limit of the last one
- *     K0, K1, R2  the points of the keeper of a side (side-ownership.ts)
+ *     R1  the store that frees the side, after R0. The next owner sees the index and the limit of the last one
  */
 export class RingSide {
+  // The fields of each call are not # fields, which V8 checks at each access.
   /** The index at the start of this call. */
   declare private position: number
   /** Never empty once the side is acquired. */
   declare private views: RingViews
-  /** The owner's word while this thread keeps the side between calls. */
-  readonly kept: number
   declare private line: Int32Array
   declare private other: Int32Array
-  /** This thread's line of the participants, and the place in it of the word for this side (CallWord). */
-  declare private mine: Int32Array
-  declare private readonly busy: number
   /** How far this side's index may be ahead of the other's: the ring's slots for producers, 0 for consumers. */
   declare private readonly lead: number
-  /** True if this thread keeps the side; false if it owns the side for one call. */
-  declare private keeps: boolean
+  declare private readonly isShared: boolean
+  declare private readonly ticket: number
   readonly #ring: SideOwner
   readonly #name: SideName
-  readonly #ticket: number
   readonly #count: number
   readonly #ownership: SideOwnership
   readonly #span = { first: 0, length: 0, rest: 0 }
@@ -93,14 +72,12 @@ export class RingSide {
   constructor(ring: SideOwner, views: RingViews, { name, isShared, count, ticket, patience }: SideSettings) {
     this.#ring = ring
     this.#name = name
-    this.#ticket = ticket
+    this.isShared = isShared
+    this.ticket = ticket
     this.#count = count
     this.#ownership = new SideOwnership(name, isShared, ticket, patience)
-    this.kept = this.#ownership.kept
     this.position = 0
-    this.busy = name === 'producer' ? CallWord.producers : CallWord.consumers
     this.lead = name === 'producer' ? count : 0
-    this.keeps = false
     this.use(views)
   }
 
@@ -110,41 +87,30 @@ export class RingSide {
     this.views = views
     this.line = isProducer ? views.producers : views.consumers
     this.other = isProducer ? views.consumers : views.producers
-    this.mine = participantLine(views, lineOf(this.#ticket))
   }
 
   /** Enqueues as many of the `count` values from `at` on as fit, if at least `least` fit. @returns how many */
-  putValues(values: Uint32Array, valuePairs: ValuePairs, count: number, at: number, least: number): number {
+  putValues(values: Uint32Array, count: number, at: number, least: number): number {
     const passing = this.take(count, least)
     if (passing === 0) return 0
-    const { slots, pairs } = this.views
+    const { slots } = this.views
     const start = this.position & (slots.length - 1)
-    const end = start + passing
-    if (((start | at | passing) & 1) === 0 && end <= slots.length && valuePairs.length > 0) {
-      copyValuePairs(pairs, start >>> 1, valuePairs, at >>> 1, passing >>> 1)
-    } else {
-      const first = end <= slots.length ? passing : slots.length - start
-      copyValues(slots, start, values, at, first)
-      copyValues(slots, 0, values, at + first, passing - first)
-    }
+    const first = min(passing, slots.length - start)
+    copyNumbers(slots, start, values, at, first)
+    if (first < passing) copyNumbers(slots, 0, values, at + first, passing - first)
     this.advance(passing)
     return passing
   }
 
   /** Dequeues up to `count` values, to `at` and on, if there are at least `least`. @returns how many */
-  getValues(values: Uint32Array, valuePairs: ValuePairs, count: number, at: number, least: number): number {
+  getValues(values: Uint32Array, count: number, at: number, least: number): number {
     const passing = this.take(count, least)
     if (passing === 0) return 0
-    const { slots, pairs } = this.views
+    const { slots } = this.views
     const start = this.position & (slots.length - 1)
-    const end = start + passing
-    if (((start | at | passing) & 1) === 0 && end <= slots.length && valuePairs.length > 0) {
-      copyValuePairs(valuePairs, at >>> 1, pairs, start >>> 1, passing >>> 1)
-    } else {
-      const first = end <= slots.length ? passing : slots.length - start
-      copyValues(values, at, slots, start, first)
-      copyValues(values, at + first, slots, 0, passing - first)
-    }
+    const first = min(passing, slots.length - start)
+    copyNumbers(values, at, slots, start, first)
+    if (first < passing) copyNumbers(values, at + first, slots, 0, passing - first)
     this.advance(passing)
     return passing
   }
@@ -192,45 +158,18 @@ export class RingSide {
   }
 
   private release(): void {
-    // R2 is a plain store, since a side of many threads is kept only where those have an order.
-    if (this.keeps) this.mine[this.busy] = 0
-    else publish(this.line, SideWord.owner, 0) // R1
+    if (this.isShared) publish(this.line, SideWord.owner, 0) // R1
   }
 
   private enter(): void {
-    const { line, mine, busy } = this
-    mine[busy] = 1 // K0
-    const owner = line[SideWord.owner] // K1
-    if (owner === this.kept) {
-      this.keeps = true
+    const { line } = this
+    if (this.isShared) {
+      if (line.length > 0 && compareExchange(line, SideWord.owner, 0, this.ticket) === 0) return // A1
+    } else if (line[SideWord.owner] === this.ticket) {
       return
     }
-    mine[busy] = 0
-    if (line[SideWord.turns] === 1 && compareExchange(line, SideWord.owner, 0, this.#ticket) === 0) {
-      // A1
-      this.keeps = false
-      return
-    }
-    this.enterSlowly()
-  }
-
-  private enterSlowly(): void {
-    for (let tries = 0; tries < mostTries; tries++) {
-      this.#ring.requireOpen()
-      const { line, mine, busy } = this
-      if (!this.#ownership.acquire(this.views.words)) {
-        this.keeps = false
-        return
-      }
-      mine[busy] = 1 // K0
-      const owner = line[SideWord.owner] // K1
-      if (owner === this.kept) {
-        this.keeps = true
-        return
-      }
-      mine[busy] = 0
-    }
-    throw contradiction(this.#name)
+    this.#ring.requireOpen()
+    this.#ownership.acquire(this.views.words)
   }
 
   /** Loads the other side's index; returns how many values can pass. */
@@ -254,25 +193,13 @@ export class RingSide {
       })
     }
     const span = this.#span
-    for (let tries = 0; tries < mostTries; tries++) {
-      const reserved = this.take(count, least)
-      if (reserved === 0) {
-        span.first = span.length = span.rest = 0
-        return span
-      }
-      const { line, mine, busy } = this
-      const owner = this.keeps ? this.kept : this.#ticket
-      // By compare-exchange, since another thread may be about to revoke this one's ownership, if it keeps the side.
-      const isMine = compareExchange(line, SideWord.owner, owner, owner | reservedBit) === owner
-      if (this.keeps) mine[busy] = 0
-      if (!isMine) continue
-      this.#reserved = reserved
-      span.first = this.position & (most - 1)
-      span.length = Math.min(reserved, most - span.first)
-      span.rest = reserved - span.length
-      return span
-    }
-    throw contradiction(this.#name)
+    const reserved = this.take(count, least)
+    this.#reserved = reserved
+    span.first = reserved === 0 ? 0 : this.position & (most - 1)
+    span.length = Math.min(reserved, most - span.first)
+    span.rest = reserved - span.length
+    if (reserved > 0) publish(this.line, SideWord.owner, this.ticket | reservedBit)
+    return span
   }
 
   /** @throws PinfoldError `ERR_RING_RESERVATION` without one, `ERR_OUT_OF_RANGE` for more than was reserved */
@@ -280,8 +207,7 @@ export class RingSide {
     this.#ring.requireOpen()
     const { line } = this
     const reserved = this.#reserved
-    const owner = this.keeps ? this.kept : this.#ticket
-    if (reserved === 0 || line[SideWord.owner] !== (owner | reservedBit)) {
+    if (reserved === 0 || line[SideWord.owner] !== (this.ticket | reservedBit)) {
       throw new PinfoldError(`commit: nothing is reserved on the ${this.#name}s' side`, {
         code: 'ERR_RING_RESERVATION',
         values: { side: this.#name },
@@ -296,7 +222,7 @@ export class RingSide {
     }
     this.#reserved = 0
     publish(line, SideWord.index, (line[SideWord.index] + passed) | 0) // R0
-    publish(line, SideWord.owner, this.keeps ? this.kept : 0) // R1
+    publish(line, SideWord.owner, this.isShared ? 0 : this.ticket) // R1
   }
 
   /** Gives up the side, and a reservation on it. */

@@ -1,4 +1,4 @@
-import { atomicLoad, atomicWait, compareExchange, now } from '../builtins.js'
+import { atomicLoad, atomicWait, compareExchange, min, now, random } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { doubtAbout, isAlive, threadOf } from './participants.js'
 
@@ -16,16 +16,18 @@ import { doubtAbout, isAlive, threadOf } from './participants.js'
 // dead only after its last store, so a thread that reads of the death in /proc sees them.
 
 /** How often a waiting thread looks at a word before it sleeps. */
-export const spins = 200
+const spins = 100
 /** Milliseconds of a waiting thread's first and longest sleep. */
 const shortestNap = 0.05
-export const longestNap = 1
+const longestNap = 32
+/** Milliseconds between two questions whether the owner lives. Each one reads files of /proc. */
+const askEvery = 10
 
 // Atomics.wait does not work on a region's memory. On memory of this thread's own it is a sleep.
 const napWord = new Int32Array(new SharedArrayBuffer(4))
 
 /** Blocks this thread for so many milliseconds. */
-export function sleep(milliseconds: number): void {
+function sleep(milliseconds: number): void {
   atomicWait(napWord, 0, 0, milliseconds)
 }
 
@@ -63,6 +65,7 @@ export function takeOver<Owned>(
   patience: number,
 ): Owned {
   const started = now()
+  let asked = started
   let nap = shortestNap
   for (let looks = 0; ; looks++) {
     const found = atomicLoad(words, at)
@@ -73,19 +76,23 @@ export function takeOver<Owned>(
     }
     const isKept = rules.isKept(found)
     if (looks < spins && !isKept) continue
-    if (!isAlive(words, found)) {
-      const owned = rules.takeFromDead(words, at, found, ticket)
-      if (owned !== undefined) return owned
-      continue
+    const time = now()
+    const isOver = time - started > patience
+    if (isKept || isOver || time - asked > askEvery) {
+      asked = time
+      const isDead = !isAlive(words, found)
+      if (isDead || isKept) {
+        const owned = isDead
+          ? rules.takeFromDead(words, at, found, ticket)
+          : rules.takeFromKeeper(words, at, found, ticket)
+        if (owned !== undefined) return owned
+        continue
+      }
+      if (isOver) throw rules.busy(words, found, patience)
     }
-    if (isKept) {
-      const owned = rules.takeFromKeeper(words, at, found, ticket)
-      if (owned !== undefined) return owned
-      continue
-    }
-    if (now() - started > patience) throw rules.busy(words, found, patience)
-    sleep(nap)
-    nap = Math.min(2 * nap, longestNap)
+    // At random, so that the waiters do not all come back at once.
+    sleep(nap * random())
+    nap = min(2 * nap, longestNap)
   }
 }
 

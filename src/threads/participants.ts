@@ -44,16 +44,16 @@ const lineWord = {
   pidNamespace: 4,
   /** Open objects of this thread in this memory. Written by that thread alone. */
   uses: 5,
+  /** What a result of the ring's `dequeueOne` means if it may be no value (native/wasm/ring.c). */
+  result: 6,
   timeNamespace: 8,
   boot: 9,
 } as const
-/**
- * Words of the same line: not 0 while the thread is within a call on a side of a ring that it keeps. (An enum, as
- * SideWord.)
- */
-export enum CallWord {
-  producers = 6,
-  consumers = 7,
+/** What `Participant.result` may be. */
+export enum DequeueResult {
+  value = 0,
+  empty = 1,
+  notOwned = 2,
 }
 
 const lineBits = 7
@@ -134,6 +134,11 @@ export class Participant {
     })
   }
 
+  /** What the last `dequeueOne` of WebAssembly has said of its result, a DequeueResult. */
+  result(words: Int32Array): number {
+    return words[this.#at + lineWord.result]
+  }
+
   /**
    * Gives up one use of the line, and with the last one the line itself.
    *
@@ -163,18 +168,13 @@ export function lineOf(ticket: number): number {
   return (ticket & lineMask) - 1
 }
 
-/** True if the owner of a line lives; false if the line is free. An owner that cannot be looked up counts as alive. */
-export function isLineAlive(words: Int32Array, line: number): boolean {
-  return line >= 0 && line < mostParticipants && !isFree(words, line) && !isDead(words, line)
-}
-
 /** True if the thread of a ticket can still act on it. A thread that cannot be looked up counts as alive. */
 export function isAlive(words: Int32Array, ticket: number): boolean {
   const line = lineOf(ticket)
   if (line < 0 || line >= mostParticipants) return false
   const generation = (ticket & ticketMask) >>> lineBits
   if ((atomicLoad(words, participantAt(line) + lineWord.generation) & generationMask) !== generation) return false
-  return isLineAlive(words, line)
+  return !isFree(words, line) && !isDead(words, line)
 }
 
 /** The kernel's number of the thread of a ticket. */
@@ -231,8 +231,6 @@ function claim(
   words[at + lineWord.timeNamespace] = self.timeNamespace
   words[at + lineWord.boot] = self.boot
   words[at + lineWord.uses] = 1
-  words[at + CallWord.producers] = 0
-  words[at + CallWord.consumers] = 0
   words[at + lineWord.startHigh] = Math.floor((self.start + 1) / 2 ** 32) | 0
   atomicStore(words, at + lineWord.startLow, (self.start + 1) | 0) // R3
   return true

@@ -69,6 +69,7 @@ const doors: readonly Door[] = [
     { of: ring, name, before: [array], inputs: values([5, ...counts]) },
     { of: ring, name, before: [array, 4], inputs: values(places) },
   ]),
+  { of: ring, name: 'burst', inputs: values([undefined, 0, 2 ** 24 + 1, ...wrongNumbers, ...wrongTypes()]) },
   ...['reserveEnqueueBulk', 'reserveEnqueueBurst', 'reserveDequeueBulk', 'reserveDequeueBurst'].map((name) => ({
     of: ring,
     name,
@@ -151,7 +152,7 @@ describe('every entry point has cases here:', () => {
 
   // Methods that are private in TypeScript are methods of the object, too, but not entry points.
   const inside =
-    /\.(put|get|answer|mayTake|leave|look|requireOpen|takeTurn|use|ready|wordsNow|isElement|noElement|fill|freeElements|isLineAlive|exchanged)$/
+    /\.(put|get|answer|mayTake|leave|look|requireOpen|enqueueOne|dequeueOne|use|ready|wordsNow|isElement|noElement|fill|freeElements|isLineAlive|exchanged)$/
   test.each([ring, pool].flatMap((object) => methodsOf(object)))('%s', (key) => {
     if (!inside.test(key) || silent.includes(key)) expect(known).toContain(key)
   })

@@ -1,10 +1,6 @@
 import { expect, test } from 'vitest'
 import { attachRing, createRing, openRegistrySync, type Region, type Ring } from '../../src/index.js'
-import { rangeOf } from '../../src/memory/region-memory.js'
-import { SideWord, viewsOf } from '../../src/ring/layout.js'
-import { readKernelFile } from '../../src/system/kernel-files.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
-import { CallWord, lineOf, participantAt } from '../../src/threads/participants.js'
 import { Child } from '../support/child-process.js'
 import { kept } from '../support/registries.js'
 import { descriptorPath } from '../support/shared-memory.js'
@@ -19,19 +15,6 @@ function shared(count = 512, bytes = size): { region: Region; ring: Ring; path: 
     region,
     ring: createRing(region, { count, patience: 30_000 }),
     path: descriptorPath('ring-shared'),
-  }
-}
-
-/** Waits until the condition is true. Throws if the child ends before. */
-async function until(child: Child, condition: () => boolean): Promise<void> {
-  let isOver = false
-  const ended = child.ended.then(({ stderr }) => {
-    isOver = true
-    return stderr
-  })
-  while (!condition()) {
-    if (isOver) throw new Error(`the child ended: ${await ended}`)
-    await new Promise(setImmediate)
   }
 }
 
@@ -55,7 +38,7 @@ test('values of a process that is killed with SIGKILL arrive without a gap, and 
     for (let empty = 0; empty < 1000; ) empty = take() === 0 ? empty + 1 : 0
     expect((await dying).signal).toBe('SIGKILL')
     while (take() > 0);
-    // This uses the producers' side, which the dead process kept or owned for a turn.
+    // This uses the producers' side, which the dead process may have owned.
     expect([ring.enqueue(5), ring.dequeue(), ring.count]).toEqual([true, 5, 0])
     first = next
   }
@@ -80,39 +63,4 @@ test('a process that lives and does not commit is waited for as long as patience
   const busy = { code: 'ERR_RING_BUSY', values: { side: 'producer', thread: child.pid, patience: 5 } }
   expect(() => impatient.enqueue(1)).toThrow(expect.objectContaining(busy))
   expect(impatient.count).toBe(1)
-})
-
-test('a waiter that gives up in the place of a dead waiter does not keep the side', { timeout: 120_000 }, async () => {
-  const count = 2 ** 19
-  const { region, path } = shared(count, 4 * count + size)
-  const { words, producers } = viewsOf(rangeOf(region), count)
-  const ownerWord = () => Atomics.load(producers, SideWord.owner)
-  await using owner = new Child('ring-process.ts', [path, region.size, 'bursts'])
-  expect(await owner.line()).toBe('copying')
-  await until(owner, () => ownerWord() !== 0)
-  const line = lineOf(ownerWord())
-  const isWithinCall = () => Atomics.load(words, participantAt(line) + CallWord.producers) !== 0
-  do {
-    process.kill(owner.pid, 'SIGCONT')
-    await until(owner, isWithinCall)
-    process.kill(owner.pid, 'SIGSTOP')
-    await until(owner, () => / T /.test(readKernelFile(`/proc/${owner.pid}/stat`) ?? ''))
-  } while (!isWithinCall())
-
-  await using waiter = new Child('ring-process.ts', [path, region.size, 'wait'])
-  expect(await waiter.line()).toBe('waiting')
-  await until(waiter, () => lineOf(ownerWord()) !== line)
-  await waiter.kill('SIGKILL')
-
-  using impatient = attachRing(region, { patience: 5 })
-  const busy = { code: 'ERR_RING_BUSY', values: { side: 'producer', thread: owner.pid, patience: 5 } }
-  expect(() => impatient.enqueue(1)).toThrow(expect.objectContaining(busy))
-  expect(isWithinCall()).toBe(true)
-
-  // The thread that was refused does nothing more; the others go on without it.
-  process.kill(owner.pid, 'SIGCONT')
-  const index = () => Atomics.load(producers, SideWord.index)
-  const before = index()
-  await until(owner, () => ((index() - before) | 0) > 4 * count)
-  await owner.kill('SIGKILL')
 })

@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { attachRing, createRing, openRegistrySync, type Ring, type RingOptions, ringBytes } from '../../src/index.js'
 import { consumerWord, producerWord, SideWord } from '../../src/ring/layout.js'
-import { revokedShift, revokingBit } from '../../src/ring/side-ownership.js'
-import { CallWord, participantAt, ticketMask } from '../../src/threads/participants.js'
+import { ticketMask } from '../../src/threads/participants.js'
 import { base, kept } from '../support/registries.js'
 
 function memory(size: number | string = base.size) {
@@ -136,37 +135,16 @@ describe('a ring', () => {
     expect(one.count).toBe(2)
   })
 
-  describe('whose last call was interrupted while it waited for the thread that kept the side', () => {
-    // The owner's word in memory (src/ring/layout.ts) contains the ticket, a bit, and the line of that thread.
-    const revoking = (ticket: number, line: number) => (ticket & ticketMask) | revokingBit | (line << revokedShift)
-    const line = 7
-    const firstWord = participantAt(line)
+  test('goes on after a call of its own was cut off while it owned the side', () => {
+    const region = memory()
+    using queue = createRing(region, { count: 16, patience: 20 })
+    const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
     const ownerWord = producerWord + SideWord.owner
-
-    test('goes on with the next call', () => {
-      const region = memory()
-      using queue = createRing(region, { count: 16, patience: 20 })
-      const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
-      queue.enqueue(1)
-      words[ownerWord] = revoking(words[ownerWord] ?? 0, line)
-      expect([queue.enqueue(2), queue.dequeue(), queue.dequeue()]).toEqual([true, 1, 2])
-    })
-
-    test('still waits for that thread after it was closed', () => {
-      const region = memory()
-      const first = createRing(region, { count: 16 })
-      const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
-      first.enqueue(1)
-      // The line of a thread that is alive, by its number alone, and is within a call.
-      words[firstWord] = process.ppid
-      words[firstWord + CallWord.producers] = 1
-      words[ownerWord] = revoking(words[ownerWord] ?? 0, line)
-      first.close()
-      using queue = attachRing(region, { patience: 20 })
-      expect(() => queue.enqueue(2)).toThrowCode('ERR_RING_BUSY')
-      words[firstWord + CallWord.producers] = 0
-      expect([queue.enqueue(2), queue.count]).toEqual([true, 2])
-    })
+    queue.reserveEnqueueBulk(1)
+    const ticket = (words[ownerWord] ?? 0) & ticketMask
+    queue.commitEnqueue(0)
+    words[ownerWord] = ticket
+    expect([queue.enqueue(2), queue.dequeue(), words[ownerWord]]).toEqual([true, 2, 0])
   })
 
   test('fills its memory unless its count is given', () => {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import { createRing, openRegistrySync, type Region, type Ring, ringBytes } from '../../src/index.js'
+import { createRing, openRegistrySync, type Region, ringBytes } from '../../src/index.js'
 import { kept } from '../support/registries.js'
 
 /** The operations of all workers together. The benchmark runs a hundred million. */
@@ -20,17 +20,16 @@ function place(index: number): [number, number] {
 }
 
 interface Work {
-  readonly work: 'contend' | 'pass' | 'carry' | 'keep'
+  readonly work: 'contend' | 'pass' | 'carry'
   readonly rings: readonly number[]
   readonly id?: number
   readonly operations?: number
   readonly env?: Record<string, string>
-  readonly turn?: SharedArrayBuffer
 }
 
-function start(region: Region, { work, rings, id = 0, operations = 0, env = {}, turn }: Work): Worker {
+function start(region: Region, { work, rings, id = 0, operations = 0, env = {} }: Work): Worker {
   return new Worker(new URL('../support/programs/ring-worker.mjs', import.meta.url), {
-    workerData: { work, handle: region.handle, places: rings.map(place), id, operations, turn },
+    workerData: { work, handle: region.handle, places: rings.map(place), id, operations },
     env: { ...process.env, ...env },
   })
 }
@@ -43,19 +42,25 @@ interface Contended {
   readonly disorder: number
 }
 
+const inScript = { PINFOLD_WEBASSEMBLY: 'off' }
+const sequential = { PINFOLD_PUBLICATION: 'atomic' }
+
 test.each([
-  ['plain stores', {}],
-  ['Atomics', { PINFOLD_PUBLICATION: 'atomic' }],
+  ['WebAssembly with plain stores', [{}]],
+  ['WebAssembly with sequentially consistent stores', [sequential]],
+  ['TypeScript with plain stores', [inScript]],
+  ['TypeScript with Atomics', [{ ...inScript, ...sequential }]],
+  ['all of these', [{}, sequential, inScript, { ...inScript, ...sequential }]],
 ])(
   'four workers put values in and take values out by %s: every value comes out once and in order',
   {
     timeout: 600_000,
   },
-  async (_, env) => {
+  async (_, envs) => {
     const region = memory()
     using ring = createRing(region.slice(...place(0)), { count, patience: 60_000 })
     const workers = [0, 1, 2, 3].map((id) =>
-      start(region, { work: 'contend', rings: [0], id, operations: operations / 4, env }),
+      start(region, { work: 'contend', rings: [0], id, operations: operations / 4, env: envs[id % envs.length] ?? {} }),
     )
     const results = await Promise.all(
       workers.map(async (worker): Promise<Contended> => (await once(worker, 'message'))[0]),
@@ -70,43 +75,6 @@ test.each([
     expect(sum(({ disorder }) => disorder)).toBe(0)
   },
 )
-
-test('a side is taken from the thread that keeps it and still uses it, and no value is lost', {
-  timeout: 600_000,
-}, async () => {
-  const rounds = 300
-  const region = kept(openRegistrySync()).allocateSync('rings', { size: rounds * bytes, pages: 'base' })
-  const rings = Array.from({ length: rounds }, (_, index) => createRing(region.slice(...place(index)), { count }))
-  const turn = new SharedArrayBuffer(8)
-  const told = new Int32Array(turn)
-  const worker = start(region, { work: 'keep', rings: rings.map((_, index) => index), turn })
-  const ended = once(worker, 'message')
-  const out = new Uint32Array(count)
-  const ours = { put: 0, got: 0, sum: 0 }
-  const take = (ring: Ring, most: number) => {
-    const got = ring.dequeueBurst(out, most)
-    ours.got += got
-    ours.sum += out.subarray(0, got).reduce((sum, value) => sum - value, 0)
-  }
-  for (const [number, ring] of rings.entries()) {
-    while (Atomics.load(told, 1) <= number) await new Promise(setImmediate)
-    for (let round = 0; round < 40; round++) {
-      if (ring.enqueue(round)) {
-        ours.put++
-        ours.sum += round
-      }
-      take(ring, 2)
-    }
-    Atomics.store(told, 0, number + 1)
-  }
-  const [theirs] = await ended
-  for (const ring of rings) {
-    take(ring, count)
-    ring.close()
-  }
-  expect(theirs.got + ours.got).toBe(theirs.put + ours.put)
-  expect((theirs.putSum - theirs.gotSum + ours.sum) % 2 ** 32).toBe(0)
-})
 
 test.each([
   ['in place, and no value is lost', 'pass'],
@@ -128,7 +96,7 @@ test.each([
     }
   }
   for (let death = 0; death < deaths; death += 2) {
-    const workers = [start(region, { work, rings: [0, 1] }), start(region, { work, rings: [0, 1] })]
+    const workers = [{}, inScript].map((env) => start(region, { work, rings: [0, 1], env }))
     await Promise.all(workers.map((worker) => once(worker, 'message')))
     goRound(Math.random() * 4)
     const ends = workers.map((worker) => worker.terminate())

@@ -35,6 +35,8 @@ export class Dealt implements AsyncDisposable {
       (_, index) =>
         new Worker(new URL('./programs/model-thread.mjs', import.meta.url), {
           workerData: { handle: region.handle, name: index + 1 },
+          // Threads with and without WebAssembly share what is tested.
+          env: { ...process.env, ...(index % 2 === 1 ? { PINFOLD_WEBASSEMBLY: 'off' } : {}) },
         }),
     )
     await Promise.all(workers.map((worker) => once(worker, 'message')))

@@ -1,12 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import {
-  doubtAbout,
-  isLineAlive,
-  mostParticipants,
-  Participant,
-  participantAt,
-} from '../../src/threads/participants.js'
+import { doubtAbout, isAlive, mostParticipants, Participant, participantAt } from '../../src/threads/participants.js'
 
 afterEach(() => {
   vi.restoreAllMocks()
@@ -48,7 +42,7 @@ describe('a thread of the same number', () => {
       const place = Object.entries(word).find(([known]) => known === name)?.[1] ?? -1
       words[participantAt(line) + place] = value
     }
-    return [isLineAlive(words, line), doubtAbout(words, ticket)?.values.because]
+    return [isAlive(words, ticket), doubtAbout(words, ticket)?.values.because]
   }
 
   test.each<[string, Partial<Record<keyof typeof word, number>>, boolean, string | undefined]>([
@@ -98,5 +92,5 @@ test('a thread that is too late to take a dead thread’s line leaves the line t
   const expected = emptyWords()
   writeParent(expected, disputed, own)
   expect(words.subarray(at, at + 16)).toEqual(expected.subarray(at, at + 16))
-  expect(isLineAlive(words, disputed)).toBe(true)
+  expect(isAlive(words, ((words[at + word.thread + 1] ?? 0) << 7) | (disputed + 1))).toBe(true)
 })

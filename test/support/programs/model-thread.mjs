@@ -94,6 +94,11 @@ function lent(side, span) {
 
 const slot = (side, index) => (spans[side].first + index) % ring.capacity
 
+/** The same, in an array of the ring's own if `shift` is 0. */
+function ringArrayOf(count, shift, at) {
+  return shift === 0 ? ring.burst(at + count + 1) : arrayOf(count, shift, at)
+}
+
 const ofRings = {
   attachRing: ({ patience }) => {
     ring = attachRing(region, { patience })
@@ -107,13 +112,13 @@ const ofRings = {
     return { got: value < 0 ? [] : [value] }
   },
   enqueueMany: ({ count, shift, at, bulk }) => {
-    const burst = arrayOf(count, shift, at)
+    const burst = ringArrayOf(count, shift, at)
     burst.set(values(count), at)
     const put = bulk ? ring.enqueueBulk(burst, count, at) : ring.enqueueBurst(burst, count, at)
     return { put: [...burst.subarray(at, at + put)] }
   },
   dequeueMany: ({ count, shift, at, bulk }) => {
-    const burst = arrayOf(count, shift, at)
+    const burst = ringArrayOf(count, shift, at)
     const got = bulk ? ring.dequeueBulk(burst, count, at) : ring.dequeueBurst(burst, count, at)
     return { got: [...burst.subarray(at, at + got)] }
   },

@@ -1,20 +1,15 @@
 import { createRing, openRegistrySync, ringBytes } from '../../../dist/index.js'
-import { consumerWord, producerWord, SideWord } from '../../../dist/ring/layout.js'
 import { growthOf } from './growth.mjs'
 
 // Passes values through a ring many times, and prints the growth of V8's heap in bytes, as JSON. Arguments: the way,
-// the threads on a side, 'turns' if each call takes its turn, rounds. Needs --expose-gc.
+// the threads on a side, rounds. Needs --expose-gc.
 
-const [way, side, keeping, rounds] = process.argv.slice(2)
+const [way, side, rounds] = process.argv.slice(2)
 const memory = openRegistrySync({ leaks: 'off' })
 const region = memory.allocateSync('ring', { size: ringBytes(1024), pages: 'base' })
 const ring = createRing(region, { count: 1024, producers: side, consumers: side })
-if (keeping === 'turns') {
-  // This is the state after a second thread has used the sides (src/ring/layout.ts).
-  const words = new Int32Array(region.bytes.buffer, region.bytes.byteOffset)
-  for (const side of [producerWord, consumerWord]) words[side + SideWord.turns] = 1
-}
-const burst = new Uint32Array(32)
+const burst = ring.burst(32)
+const own = new Uint32Array(32)
 let passed = 0
 
 const ways = {
@@ -29,6 +24,9 @@ const ways = {
   },
   burst(count) {
     for (let round = 0; round < count; round += 7) passed += ring.enqueueBurst(burst, 7, 1) && ring.dequeueBurst(burst)
+  },
+  copied(count) {
+    for (let round = 0; round < count; round += 7) passed += ring.enqueueBurst(own, 7, 1) && ring.dequeueBurst(own)
   },
   reserve(count) {
     for (let round = 0; round < count; round += 8) {

@@ -14,7 +14,7 @@ const works = {
   // sums are modulo 2^32.
   contend() {
     const [ring] = rings
-    const burst = new Uint32Array(64)
+    const burst = random(2) === 0 ? ring.burst(64) : new Uint32Array(64)
     const last = new Int32Array(16).fill(-1)
     const result = { put: 0, got: 0, putSum: 0, gotSum: 0, disorder: 0 }
     while (result.put < operations) {
@@ -59,7 +59,7 @@ const works = {
   // Passes values by calls that copy, and holds up to 8 of them. Ends only with the thread.
   carry() {
     const [from, to] = rings
-    const burst = new Uint32Array(8)
+    const burst = random(2) === 0 ? from.burst(8) : new Uint32Array(8)
     parentPort.postMessage('carrying')
     for (;;) {
       if (random(2) === 0) {
@@ -72,28 +72,6 @@ const works = {
       if (random(2) === 0) to.enqueueBulk(burst, got)
       else to.enqueueBurst(burst, got)
     }
-  },
-
-  // Uses one ring after the other. It uses each alone until its parent joins in, and goes on to the next when it is
-  // told to.
-  keep() {
-    const turn = new Int32Array(workerData.turn)
-    const result = { put: 0, got: 0, putSum: 0, gotSum: 0 }
-    const burst = new Uint32Array(32)
-    const out = new Uint32Array(32)
-    for (const [number, ring] of rings.entries()) {
-      for (let round = 0; Atomics.load(turn, 0) === number; round++) {
-        if (round === 200) Atomics.store(turn, 1, number + 1)
-        burst[0] = round
-        const put = (round & 1) === 0 ? ring.enqueueBulk(burst, 32) : Number(ring.enqueue(round))
-        result.put += put
-        if (put > 0) result.putSum = (result.putSum + round) >>> 0
-        const got = (round & 2) === 0 ? ring.dequeueBulk(out, 32) : ring.dequeueBurst(out, 3)
-        result.got += got
-        for (let index = 0; index < got; index++) result.gotSum = (result.gotSum + out[index]) >>> 0
-      }
-    }
-    return result
   },
 }
 
