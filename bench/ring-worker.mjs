@@ -14,23 +14,22 @@ function startTogether() {
   while (Atomics.load(ready, 0) < 2);
 }
 
-function produce(rounds) {
-  const values = Uint32Array.from({ length: 32 }, (_, index) => index)
-  for (let round = 0; round < rounds; round++) {
-    values[0] = round
-    while (ring.enqueueBulk(values, 32) === 0);
-  }
-  return 0
-}
-
-function consume(rounds) {
-  const values = new Uint32Array(32)
-  let sum = 0
-  for (let round = 0; round < rounds; round++) {
-    while (ring.dequeueBulk(values, 32) === 0);
-    sum += values[0]
-  }
-  return sum
+/** Passes bursts to or from another thread, or both. The size is a constant of the loop's own text, as in passBursts. */
+function passBetween({ role, burst }) {
+  const enqueue = `while (ring.enqueueBulk(values, ${burst}) === 0);`
+  const dequeue = `while (ring.dequeueBulk(values, ${burst}) === 0);`
+  const loop = `
+    return (rounds) => {
+      let sum = 0
+      for (let round = 0; round < rounds; round++) {
+        values[0] = round
+        ${role === 'consume' ? '' : enqueue}
+        ${role === 'produce' ? '' : dequeue}
+        sum += values[0]
+      }
+      return sum
+    }`
+  return new Function('ring', 'values', loop)(ring, ring.burst(burst))
 }
 
 function passSingle(rounds) {
@@ -46,9 +45,11 @@ function passSingle(rounds) {
  * Passes bursts through the ring. In a program the size of a burst is a constant, so each size has a loop of its own,
  * which is compiled from text. In a shared loop, V8 would treat the size as a variable.
  */
-function passBursts({ burst, call, arrays }) {
-  const from = Array.from({ length: arrays }, () => Uint32Array.from({ length: burst }, (_, index) => index))
-  const to = Array.from({ length: arrays }, () => new Uint32Array(burst))
+function passBursts({ burst, call, arrays, isOwn }) {
+  const array = () => (isOwn ? ring.burst(burst) : new Uint32Array(burst))
+  const from = Array.from({ length: arrays }, array)
+  const to = Array.from({ length: arrays }, array)
+  for (const values of from) for (let index = 0; index < burst; index++) values[index] = index
   const pass = (index) => `
       from${index}[0] = round
       sum += ring.enqueue${call}(from${index}, ${burst})
@@ -73,7 +74,7 @@ function passes(shape) {
   return shape.call === 'Single' ? passSingle : passBursts(shape)
 }
 
-const rounds = { produce, consume }[work] ?? passes(work)
+const rounds = 'role' in work ? passBetween(work) : passes(work)
 parentPort.on('message', (count) => {
   if (barrier !== undefined) startTogether()
   const start = process.hrtime.bigint()

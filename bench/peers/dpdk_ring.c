@@ -1,7 +1,7 @@
 // rte_ring of DPDK itself, with elements of four bytes. One thread enqueues values and dequeues them again. A round is
 // n values in and out.
 //
-//   dpdk_ring COUNT [FIRST SECOND]    slots of each ring; the processors of the two threads of between_32
+//   dpdk_ring COUNT [FIRST SECOND]    slots of each ring; the processors of the two threads of the last workloads
 #include "dpdk_eal.h"
 
 #include <pthread.h>
@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 
 #define MOST 64
-#define BETWEEN 32
 
 static struct rte_ring* single;
 static struct rte_ring* shared;
@@ -65,8 +64,8 @@ static inline __attribute__((always_inline)) double pass(struct rte_ring* ring, 
   EACH_SIZE(DO##_BULK, single)                                                                           \
   EACH_SIZE(DO##_BURST, single)                                                                          \
   DO##_ODD(single, 4) DO##_ODD(single, 8) DO##_ODD(single, 16) DO##_ODD(single, 32) DO##_ODD(single, 64) \
-      DO##_TWO(single, 4) DO##_TWO(single, 32) EACH_SIZE(DO##_BULK, shared) DO##_BURST(shared, 32)       \
-          DO##_ODD(shared, 32) DO##_TWO(shared, 32)
+      DO##_TWO(single, 4) DO##_TWO(single, 32) EACH_SIZE(DO##_BULK, shared) DO##_BURST(shared, 8)        \
+          DO##_BURST(shared, 32) DO##_ODD(shared, 32) DO##_TWO(shared, 32)
 
 EACH_ROW(DEFINE)
 
@@ -86,46 +85,62 @@ static void start_together(void) {
   while (atomic_load(&ready) < 2) rte_pause();
 }
 
-static void* produce(void* nothing) {
-  (void)nothing;
-  pin(processors[0]);
-  uint32_t values[BETWEEN];
-  for (uint32_t i = 0; i < BETWEEN; i++) values[i] = i;
-  start_together();
-  for (uint64_t i = 0; i < bursts; i++) {
-    values[0] = (uint32_t)i;
-    while (rte_ring_enqueue_bulk_elem(single, values, sizeof *values, BETWEEN, NULL) == 0) rte_pause();
-  }
-  return NULL;
+static inline __attribute__((always_inline)) void enqueue(struct rte_ring* ring, uint32_t* values, unsigned n) {
+  while (rte_ring_enqueue_bulk_elem(ring, values, sizeof *values, n, NULL) == 0) rte_pause();
 }
 
-static void* consume(void* seconds) {
-  pin(processors[1]);
-  uint32_t values[BETWEEN];
+static inline __attribute__((always_inline)) void dequeue(struct rte_ring* ring, uint32_t* values, unsigned n) {
+  while (rte_ring_dequeue_bulk_elem(ring, values, sizeof *values, n, NULL) == 0) rte_pause();
+}
+
+// What a thread does: PRODUCE and CONSUME pass values one way, and BOTH does each in turn.
+enum role { PRODUCE, CONSUME, BOTH };
+
+static inline __attribute__((always_inline)) double act(struct rte_ring* ring, unsigned n, enum role role,
+                                                        int processor) {
+  uint32_t values[MOST];
   uint64_t sum = 0;
+  for (uint32_t i = 0; i < MOST; i++) values[i] = i;
+  pin(processor);
   start_together();
   const double start = now();
   for (uint64_t i = 0; i < bursts; i++) {
-    while (rte_ring_dequeue_bulk_elem(single, values, sizeof *values, BETWEEN, NULL) == 0) rte_pause();
+    values[0] = (uint32_t)i;
+    if (role != CONSUME) enqueue(ring, values, n);
+    if (role != PRODUCE) dequeue(ring, values, n);
     sum += values[0];
   }
-  *(double*)seconds = now() - start;
   keep(sum);
-  return NULL;
+  return now() - start;
 }
 
-// A round is 32 values from one thread to another.
-static double between_32(uint64_t rounds) {
-  double seconds = 0;
-  pthread_t threads[2];
-  bursts = rounds;
+// Starts a thread that acts, and acts in this one. Returns the seconds of this one.
+static double between(void* (*other)(void*), double (*self)(void)) {
+  pthread_t thread;
   atomic_store(&ready, 0);
-  if (pthread_create(&threads[0], NULL, produce, NULL) != 0) give_up("pthread_create");
-  if (pthread_create(&threads[1], NULL, consume, &seconds) != 0) give_up("pthread_create");
-  pthread_join(threads[0], NULL);
-  pthread_join(threads[1], NULL);
+  if (pthread_create(&thread, NULL, other, NULL) != 0) give_up("pthread_create");
+  const double seconds = self();
+  pthread_join(thread, NULL);
   return seconds;
 }
+
+#define DEFINE_BETWEEN(name, ring, n, first, second)                              \
+  static void* name##_other(void* nothing) {                                      \
+    (void)nothing;                                                                \
+    (void)act(ring, n, first, processors[0]);                                     \
+    return NULL;                                                                  \
+  }                                                                               \
+  static double name##_self(void) { return act(ring, n, second, processors[1]); } \
+  static double name(uint64_t rounds) {                                           \
+    bursts = rounds;                                                              \
+    return between(name##_other, name##_self);                                    \
+  }
+
+// A round is n values from one thread to another, or n values into the ring and out of it by each.
+DEFINE_BETWEEN(between_32, single, 32, PRODUCE, CONSUME)
+DEFINE_BETWEEN(between_shared_8, shared, 8, PRODUCE, CONSUME)
+DEFINE_BETWEEN(between_shared_32, shared, 32, PRODUCE, CONSUME)
+DEFINE_BETWEEN(both_shared_32, shared, 32, BOTH, BOTH)
 
 static struct rte_ring* create(const char* name, unsigned count, unsigned flags) {
   struct rte_ring* ring = rte_ring_create_elem(name, sizeof(uint32_t), count, SOCKET_ID_ANY, flags);
@@ -146,6 +161,9 @@ int main(int argc, char** argv) {
   for (uint32_t i = 0; i < MOST; i++) in[0][i] = in[1][i] = i;
   pass(single_odd, 1, BULK, 1, 1);
   pass(shared_odd, 1, BULK, 1, 1);
-  const struct workload workloads[] = {EACH_ROW(NAME){"between_32", between_32}};
+  const struct workload workloads[] = {EACH_ROW(NAME){"between_32", between_32},
+                                       {"between_shared_8", between_shared_8},
+                                       {"between_shared_32", between_shared_32},
+                                       {"both_shared_32", both_shared_32}};
   return serve(workloads, sizeof workloads / sizeof *workloads);
 }
