@@ -10,6 +10,7 @@ import { type Outcome, silent } from './outcome.js'
 import { Session } from './session.js'
 import { build, types } from './suites/build.js'
 import { lint } from './suites/lint.js'
+import { models } from './suites/models.js'
 import { native } from './suites/native.js'
 import { packed } from './suites/packed.js'
 import { quickTests } from './suites/quick.js'
@@ -18,7 +19,7 @@ import { currentNode, projects, vitest } from './suites/vitest.js'
 
 type Checks = Readonly<Record<string, () => Promise<Outcome>>>
 
-const before = { lint, types, build } satisfies Checks
+const before = { lint, types, models, build } satisfies Checks
 const sanitized = {
   'native-asan': () => native('asan'),
   'native-tsan': () => native('tsan'),
