@@ -169,6 +169,10 @@ export class Magazines {
   #takeEmpty(words: Int32Array): number {
     const empty = this.#depot.takeEmpty(words, this.#ticket)
     if (empty >= 0) return empty
+    // Dead threads may own the empty ones: nothing else looks for these threads while the depot contains elements.
+    this.#depot.sweep(words)
+    const found = this.#depot.takeEmpty(words, this.#ticket)
+    if (found >= 0) return found
     throw new PinfoldError(`pool: the depot has no empty magazine: ${writtenOver}`, { code: 'ERR_POOL_LAYOUT' })
   }
 

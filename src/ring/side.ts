@@ -154,7 +154,8 @@ export class RingSide {
   /** Moves this side's index past `count` values, which publishes them or frees their slots. */
   private advance(count: number): void {
     publish(this.line, SideWord.index, (this.position + count) | 0) // R0
-    this.release()
+    // Not by `release`, which needs more stack: after R0, the end of the stack must not end the call.
+    if (this.isShared) publish(this.line, SideWord.owner, 0) // R1
   }
 
   private release(): void {

@@ -104,6 +104,20 @@ describe('a thread that dies', () => {
     }
   })
 
+  test('leaves its magazines to the threads that come later', { timeout: 600_000 }, async () => {
+    const { region, pool } = made({ count: 64, cache: 8 })
+    const work: Work = { work: 'churn', name: 1, operations: 1, holds: 1 }
+    // More threads than there are magazines attach and die, while the depot contains elements all the time.
+    for (let round = 0; round < 10; round++) {
+      const workers = await start(
+        region,
+        Array.from({ length: 10 }, () => work),
+      )
+      await Promise.all(workers.map((worker) => worker.terminate()))
+    }
+    expectWhole(pool)
+  })
+
   test('loses no element at all if the pool tracks', { timeout: 600_000 }, async () => {
     const { region, pool } = made({ count: 256, cache: 32, tracking: 'all' })
     for (let round = 0; round < deaths / 4; round++) {
