@@ -30,7 +30,7 @@ struct ring {
 
 enum { NOT_OWNED = -1 };
 
-// Flags of a call (src/ring/fast-calls.ts).
+// Flags of a call (src/ring/ring.ts).
 enum {
   SHARED = 1,  // the side is acquired and freed by each call; else this thread keeps it
   BULK = 2,    // all or none

@@ -60,7 +60,7 @@ export class Ring {
   declare private readonly bulkIn: number
   declare private readonly burstOut: number
   declare private readonly bulkOut: number
-  /** The array of the last call, if WebAssembly can use it, and its address; so each two arrays that take turns. */
+  /** The array of the last call on each side, if WebAssembly can use it, and its address. */
   declare private source: Uint32Array
   declare private sourceAddress: number
   declare private target: Uint32Array

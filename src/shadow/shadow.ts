@@ -42,6 +42,7 @@ export class Shadow {
   readonly calls: WasmCalls
   readonly #pages: MappedPages
   readonly #user: Addressing | undefined
+  #closed = false
 
   private constructor(address: number, calls: WasmCalls, pages: MappedPages, user: Addressing | undefined) {
     this.address = address
@@ -61,15 +62,19 @@ export class Shadow {
   static of(range: MemoryRange, length: number, user?: Addressing): Shadow | undefined {
     const instance = wasmInstance()
     if (instance === undefined) return undefined
+    // First, since it may throw: pages that were mapped would have no owner then.
+    const { buffer, byteOffset } = viewIn(range, 0, length)
     const pages = pagesOf(range, length)
     if (pages === undefined) return undefined
-    const { buffer, byteOffset } = viewIn(range, 0, length)
     places.set(buffer, { core: range.core, offset: range.offset - byteOffset })
     return new Shadow(pages.at + range.offset - pages.from, instance.calls, pages, user)
   }
 
   /** Takes the pages out of the memory, unless another Shadow uses them. The address is invalid from now on. */
   close(): void {
+    // Set first, so that a call that the end of the stack cuts off does not count twice: other Shadows may use the pages.
+    if (this.#closed) return
+    this.#closed = true
     if (this.#user !== undefined) addressing.delete(this.#user)
     const pages = this.#pages
     pages.uses -= 1
