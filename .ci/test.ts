@@ -98,9 +98,9 @@ async function runTests(): Promise<void> {
 async function runWithoutWasm(): Promise<void> {
   if (session.interrupted || !wanted(withoutWasm)) return
   const variant = { name: 'without WebAssembly', env: { PINFOLD_WEBASSEMBLY: 'off' } }
-  session.announce(`rings on Node ${currentNode.label}, ${variant.name}`)
+  session.announce(`rings and packets on Node ${currentNode.label}, ${variant.name}`)
   const chosen = ['host', 'property', 'threads']
-  session.add(...(await vitest({ node: currentNode, chosen, files: ['test/ring/'], variant })))
+  session.add(...(await vitest({ node: currentNode, chosen, files: ['test/ring/', 'test/packet/'], variant })))
 }
 
 async function runVitest(chosen: readonly string[]): Promise<void> {

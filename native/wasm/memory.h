@@ -40,19 +40,36 @@ static inline bool compare_exchange(uint32_t* word, uint32_t expected, uint32_t 
   return __atomic_compare_exchange_n(word, &expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-static inline void copy_sixteen_bytes(uint32_t* to, const uint32_t* from) { wasm_v128_store(to, wasm_v128_load(from)); }
-
 // Copies `count` words. The ranges do not overlap. (memory.copy would be a call of a C function for each copy.)
+//
+// A block is loaded as a whole before it is stored: the processor delays a load whose address has the same low 12 bits
+// as a store shortly before it, and the ranges may lie anywhere.
 static inline void copy_words(uint32_t* to, const uint32_t* from, uint32_t count) {
   uint32_t i = 0;
 
-  for (; count - i >= 16; i += 16) {
-    copy_sixteen_bytes(to + i, from + i);
-    copy_sixteen_bytes(to + i + 4, from + i + 4);
-    copy_sixteen_bytes(to + i + 8, from + i + 8);
-    copy_sixteen_bytes(to + i + 12, from + i + 12);
+  for (; count - i >= 32; i += 32) {
+    const v128_t a = wasm_v128_load(from + i), b = wasm_v128_load(from + i + 4);
+    const v128_t c = wasm_v128_load(from + i + 8), d = wasm_v128_load(from + i + 12);
+    const v128_t e = wasm_v128_load(from + i + 16), f = wasm_v128_load(from + i + 20);
+    const v128_t g = wasm_v128_load(from + i + 24), h = wasm_v128_load(from + i + 28);
+    wasm_v128_store(to + i, a);
+    wasm_v128_store(to + i + 4, b);
+    wasm_v128_store(to + i + 8, c);
+    wasm_v128_store(to + i + 12, d);
+    wasm_v128_store(to + i + 16, e);
+    wasm_v128_store(to + i + 20, f);
+    wasm_v128_store(to + i + 24, g);
+    wasm_v128_store(to + i + 28, h);
   }
-  for (; count - i >= 4; i += 4) copy_sixteen_bytes(to + i, from + i);
+  for (; count - i >= 8; i += 8) {
+    const v128_t a = wasm_v128_load(from + i), b = wasm_v128_load(from + i + 4);
+    wasm_v128_store(to + i, a);
+    wasm_v128_store(to + i + 4, b);
+  }
+  if (count - i >= 4) {
+    wasm_v128_store(to + i, wasm_v128_load(from + i));
+    i += 4;
+  }
 #pragma clang loop vectorize(disable) unroll(disable)
   for (; i < count; i++) to[i] = from[i];
 }

@@ -65,9 +65,14 @@ export const recordWord = {
 } as const
 
 /** The record of a new packet: its first two pairs of words, each as the 64-bit value that contains both. */
-export function newRecord(headroom: number): [number, number] {
+export interface NewRecord {
+  readonly counts: number
+  readonly place: number
+}
+
+export function newRecord(headroom: number): NewRecord {
   const [counts, place] = new Float64Array(Int32Array.of(1, 1, headroom, 0).buffer)
-  return [counts, place]
+  return { counts, place }
 }
 
 /** In `form`: the number of segments, 0 in a later segment; and whether `buffer` means something. */

@@ -3,6 +3,7 @@ import { OpenOnce } from '../memory/open-once.js'
 import { alignedMemory, type MemoryRange, type RegionMemory, viewIn } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
 import {
+  bookkeepingOf,
   bufferPoolBytes,
   findPool,
   makePool,
@@ -50,7 +51,7 @@ export function createPackets(memory: RegionMemory, options: PacketsOptions = {}
     return closingUnless(made, () => {
       writePackets(range, shape)
       publishPackets(range)
-      return opened(range, shape, { pool: made, fields: asked.fields, release })
+      return opened(range, shape, { pool: made, plan: pool, fields: asked.fields, release })
     })
   })
 }
@@ -103,9 +104,9 @@ export function attachPackets(memory: RegionMemory): Packets {
   const length = shape.pool + poolBytes(plan.shape)
   const wanted = { ...range, subject: 'attachPackets', kind: 'packets', length, part: plan.known } as const
   return range.core.claims.claim(wanted, (release) => {
-    if (plan.known !== undefined) return opened(range, shape, { pool: plan.known, fields, release })
+    if (plan.known !== undefined) return opened(range, shape, { pool: plan.known, plan, fields, release })
     const pool = openPool(place, plan, release)
-    return closingUnless(pool, () => opened(range, shape, { pool, fields, release }))
+    return closingUnless(pool, () => opened(range, shape, { pool, plan, fields, release }))
   })
 }
 
@@ -184,10 +185,13 @@ function closingUnless<Made>(pool: BufferPool, make: () => Made): Made {
 
 interface OpenedWith {
   readonly pool: BufferPool
+  readonly plan: PoolPlan
   readonly fields: PacketFields
   readonly release: () => void
 }
 
-function opened(range: MemoryRange, shape: PacketShape, { pool, fields, release }: OpenedWith): Packets {
-  return open.add(range, new Packets(range, shape, pool, { fields, externals: new ExternalSlots(), release }))
+function opened(range: MemoryRange, shape: PacketShape, { pool, plan, fields, release }: OpenedWith): Packets {
+  const bookkeeping = bookkeepingOf(partOf(range, shape), plan.shape)
+  const beside = { fields, externals: new ExternalSlots(), bookkeeping, release }
+  return open.add(range, new Packets(range, shape, pool, beside))
 }

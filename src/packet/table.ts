@@ -6,6 +6,8 @@ import type { ExternalSlots } from './external-buffers.js'
 import type { Details, PacketFields } from './fields.js'
 import {
   holdersMask,
+  type NewRecord,
+  newRecord,
   type PacketShape,
   type PacketViews,
   packetViews,
@@ -24,6 +26,8 @@ export interface BesidePool {
 
 /** What an object for packets is made with. */
 export interface OpenedPackets extends BesidePool {
+  /** The range of the bookkeeping of their pool. */
+  readonly bookkeeping: MemoryRange
   /** Releases the packets' claim on their range; a second call does nothing. */
   readonly release: () => void
 }
@@ -40,6 +44,8 @@ export interface PacketTable extends BesidePool {
   readonly shape: PacketShape
   /** The pool that the packets' own buffers are elements of. */
   readonly pool: BufferPool
+  /** The record of a new packet. */
+  readonly made: NewRecord
   /** Empty (length 0) when the region is closed, or when a program has transferred its ArrayBuffer. */
   views: PacketViews
   /** Free packets that are not in the pool yet. */
@@ -56,7 +62,8 @@ export function packetTable(
   { fields, externals }: BesidePool,
 ): PacketTable {
   const views = packetViews(range, shape)
-  return { range, shape, pool, fields, externals, views, unreturned: [], unreleased: [] }
+  const made = newRecord(shape.headroom)
+  return { range, shape, pool, made, fields, externals, views, unreturned: [], unreleased: [] }
 }
 
 /** Checks that the packets are open, and renews the views if they are empty. @throws PinfoldError */

@@ -4,6 +4,7 @@ import { copyPairs, moveNumbers, type Pairs, pairsOf } from '../arrays/pairs.js'
 import { PinfoldError } from '../errors.js'
 import type { MemoryRange } from '../memory/region-memory.js'
 import { checkRange } from '../options.js'
+import { BurstArrays } from '../shadow/burst-arrays.js'
 import { describe } from '../sizes.js'
 import { PoolCache } from './cache.js'
 import type { Depot } from './depot.js'
@@ -69,6 +70,7 @@ export class BufferPool {
   declare private source: Uint32Array
   declare private sourcePairs: Pairs | undefined
   readonly #range: MemoryRange
+  readonly #bursts = new BurstArrays()
   /** Releases its claim on the range. */
   readonly #release: () => void
   readonly #depot: Depot
@@ -238,6 +240,18 @@ export class BufferPool {
   }
 
   /**
+   * An array of `count` numbers for bursts, of this pool or any other pool, ring or packets of this thread. It lies
+   * where WebAssembly can use it, which makes bursts of rings and packets faster. Those of pools are as fast with every
+   * other array. Its length is 0 once this pool is closed.
+   *
+   * @throws PinfoldError `ERR_OUT_OF_RANGE`, `ERR_OUT_OF_MEMORY`; as `get`
+   */
+  burst(count: number): Uint32Array {
+    this.cache.wordsNow()
+    return this.#bursts.make(count)
+  }
+
+  /**
    * Takes `count` elements without copying their numbers. The numbers stand in `spans` from the returned place on,
    * until the next call of this thread for this pool.
    *
@@ -249,7 +263,8 @@ export class BufferPool {
     if (typeof count !== 'number') this.#requireSpan('take', count)
     const { words, level } = this
     const left = ((words[level] ?? -1) - count) | 0 // -1 of a closed pool, as in `getBulk`
-    if ((left | count) < 0 || (count | 0) !== count) {
+    // A count that was written over must not lead out of the magazine: WebAssembly uses the place without a check.
+    if ((left | count | (this.magazineSize - left)) < 0 || (count | 0) !== count) {
       this.#requireSpan('take', count)
       return this.cache.take(count)
     }
@@ -270,7 +285,7 @@ export class BufferPool {
     if (typeof count !== 'number') this.#requireSpan('room', count)
     const { words, level } = this
     const had = words[level] ?? this.magazineSize + 1 // of a closed pool, as in `putBulk`
-    if (((this.magazineSize - had - count) | count) < 0 || (count | 0) !== count) {
+    if (((this.magazineSize - had - count) | count | had) < 0 || (count | 0) !== count) {
       this.#requireSpan('room', count)
       return this.cache.room(count)
     }
@@ -413,6 +428,7 @@ export class BufferPool {
    */
   close(): void {
     this.cache.close()
+    this.#bursts.close()
     this.#release()
   }
 

@@ -116,11 +116,29 @@ export class PoolCache {
   }
 
   /**
-   * Elements in the loaded magazine. No word stands there while the magazines are unknown, when the pool or the region
-   * is closed, or when the number of a magazine was written over: none then.
+   * Elements in the loaded magazine; none if the count was written over. No word stands there while the magazines are
+   * unknown, when the pool or the region is closed, or when the number of a magazine was written over: none then.
    */
   private get count(): number {
-    return this.words[this.level] ?? 0
+    const found = this.words[this.level] ?? 0
+    return found < 0 || found > this.size ? 0 : found
+  }
+
+  /**
+   * Elements in this thread's other magazine; `none` if it is unknown, if the pool is closed, or if the count was written
+   * over.
+   */
+  private otherCount(none: number): number {
+    const { magazines, closed } = this
+    const found = closed || magazines.areUnknown ? none : (this.words[magazines.other + fromNumbersToCount] ?? none)
+    return found < 0 || found > this.size ? none : found
+  }
+
+  /** Loads this thread's other magazine. */
+  private swap(): void {
+    this.magazines.swap()
+    this.level = this.magazines.loaded + fromNumbersToCount
+    this.pool.showLoaded(this)
   }
 
   private fill(count: number, mayTake = this.queue.isOurTurn(this.wordsNow())): boolean {
@@ -135,7 +153,10 @@ export class PoolCache {
    * @throws PinfoldError as `wordsNow`, `ERR_POOL_BUSY` when a living thread keeps the depot
    */
   ready(count: number, mayTake?: boolean): number {
-    if (this.count < count && !this.fill(count, mayTake)) return -1
+    if (this.count < count) {
+      if (this.otherCount(0) >= count) this.swap()
+      else if (!this.fill(count, mayTake)) return -1
+    }
     return this.level + this.count - count
   }
 
@@ -155,7 +176,10 @@ export class PoolCache {
     // No word stands there while the magazines are unknown, or when the pool or the region is closed: there is no room
     // then.
     const had = this.words[this.level] ?? this.size
-    if (had + count > this.size) this.exchanged(empty, count)
+    if (had + count > this.size) {
+      if (this.otherCount(this.size) + count <= this.size) this.swap()
+      else this.exchanged(empty, count)
+    }
     return this.level + this.count
   }
 

@@ -81,6 +81,8 @@ const stacksWord = threadsWord + mostParticipants * threadWords
  */
 export const magazineHeader = lineWords
 export const magazineWord = { count: -2, owner: -lineWords } as const
+/** Where place 0 of `pool.spans` is, in bytes from the pool's start: the words from the third on. */
+export const spansAt = -magazineWord.count * 4
 
 const magic = 0x4c4f4f50 // 'POOL', as its bytes are in memory
 // 2: a thread also writes its time namespace and its boot (threads/participants.ts).

@@ -45,16 +45,24 @@ export class Magazines {
   }
 
   /**
+   * Makes the other magazine the loaded one. No function is called here, so the end of the stack cannot cut it off.
+   */
+  swap(): void {
+    const { loaded } = this
+    this.loaded = this.other
+    this.other = loaded
+    const number = this.#loadedNumber
+    this.#loadedNumber = this.#otherNumber
+    this.#otherNumber = number
+  }
+
+  /**
    * Makes sure that the loaded magazine contains `count` elements; `count` is at most its size.
    *
    * @param mayTake false if older waiters come first: then no element of the depot is taken
    * @returns false when there are too few
    */
   fill(words: Int32Array, count: number, mayTake: boolean): boolean {
-    if (!this.areUnknown && this.#count(words, this.other) >= count) {
-      this.#swap()
-      return true
-    }
     this.#open(words)
     let isThere = this.#gathered(words) >= count
     let isFetched = false
@@ -83,10 +91,6 @@ export class Magazines {
 
   /** Makes sure that `count` more elements fit into the loaded magazine; `count` is at most its size. */
   empty(words: Int32Array, count: number): void {
-    if (!this.areUnknown && this.#count(words, this.other) + count <= this.#size) {
-      this.#swap()
-      return
-    }
     this.#open(words)
     this.#depot.pour(words, this.#loadedNumber, this.#otherNumber)
     if (this.#count(words, this.loaded) + count > this.#size) {
@@ -174,13 +178,6 @@ export class Magazines {
     const found = this.#depot.takeEmpty(words, this.#ticket)
     if (found >= 0) return found
     throw new PinfoldError(`pool: the depot has no empty magazine: ${writtenOver}`, { code: 'ERR_POOL_LAYOUT' })
-  }
-
-  #swap(): void {
-    const loaded = this.#loadedNumber
-    this.#loadedNumber = this.#otherNumber
-    this.#otherNumber = loaded
-    this.#place()
   }
 
   #place(): void {

@@ -1,5 +1,5 @@
 import { type MemoryRange, viewIn } from '../memory/region-memory.js'
-import { magazineWord, type PoolShape, placesOf } from './layout.js'
+import { magazineWord, type PoolShape, placesOf, spansAt } from './layout.js'
 
 /** The views of a pool that a thread works on; all on one ArrayBuffer. */
 export interface PoolViews {
@@ -18,8 +18,8 @@ export function poolViews(range: MemoryRange, shape: PoolShape): PoolViews {
   const { buffer, byteOffset } = viewIn(range, 0, end)
   return {
     words: new Int32Array(buffer, byteOffset, states / 4),
-    spans: new Uint32Array(buffer, byteOffset - magazineWord.count * 4, states / 4 + magazineWord.count),
-    pairs: new Float64Array(buffer, byteOffset - magazineWord.count * 4, (states / 4 + magazineWord.count) / 2),
+    spans: new Uint32Array(buffer, byteOffset + spansAt, states / 4 + magazineWord.count),
+    pairs: new Float64Array(buffer, byteOffset + spansAt, (states / 4 + magazineWord.count) / 2),
     states: new Uint8Array(buffer, byteOffset + states, end - states),
   }
 }

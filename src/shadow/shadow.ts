@@ -31,6 +31,8 @@ export interface Addressing {
 const mapped = new Set<MappedPages>()
 const places = new WeakMap<ArrayBufferLike, Place>()
 const addressing = new Set<Addressing>()
+/** The regions that tell us when they close. */
+const known = new WeakSet<RegionCore>()
 
 /**
  * A range of a region, in this thread's WebAssembly memory: its pages are mapped there a second time. Code in TypeScript
@@ -78,12 +80,20 @@ export class Shadow {
     if (this.#user !== undefined) addressing.delete(this.#user)
     const pages = this.#pages
     pages.uses -= 1
-    if (pages.uses > 0) return
-    mapped.delete(pages)
-    for (const user of addressing) user.forgetAddresses()
-    // If the kernel refuses, the addresses stay in use, and nobody uses them.
-    if (native.retireShadow(pages.at)) wasmInstance()?.space.give(pages.at, pages.to - pages.from)
+    if (pages.uses === 0) retire(pages)
   }
+}
+
+function retireAllOf(core: RegionCore): void {
+  for (const pages of mapped) if (pages.core === core) retire(pages)
+}
+
+/** Takes pages out of the memory, once only. */
+function retire(pages: MappedPages): void {
+  if (!mapped.delete(pages)) return
+  for (const user of addressing) user.forgetAddresses()
+  // If the kernel refuses, the addresses stay in use, and nobody uses them.
+  if (native.retireShadow(pages.at)) wasmInstance()?.space.give(pages.at, pages.to - pages.from)
 }
 
 /**
@@ -119,5 +129,8 @@ function pagesOf({ core, offset }: MemoryRange, length: number): MappedPages | u
   }
   const made = { core, from, to, at, uses: 0 }
   mapped.add(made)
+  // The pages leave with their region, whoever has forgotten to close a Shadow.
+  if (!known.has(core)) core.onClose(() => retireAllOf(core))
+  known.add(core)
   return made
 }

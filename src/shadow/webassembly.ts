@@ -7,13 +7,23 @@ import { plain, sequential } from './compiled.js'
 
 /**
  * The functions of native/wasm. An address is that of a byte in the memory of this thread's instance; `ring` is the
- * address of a ring's first byte. The functions check nothing.
+ * address of a ring's first byte, `records` that of the record of packet 0, and `numbers` that of a place in a magazine. The
+ * functions check nothing.
  */
 export interface WasmCalls {
   enqueue(ring: number, mask: number, ticket: number, values: number, count: number, flags: number): number
   dequeue(ring: number, mask: number, ticket: number, values: number, count: number, flags: number): number
   enqueueOne(ring: number, mask: number, ticket: number, value: number): number
   dequeueOne(ring: number, mask: number, ticket: number): number
+  allocatePackets(
+    records: number,
+    capacity: number,
+    headroom: number,
+    numbers: number,
+    values: number,
+    count: number,
+  ): number
+  freePackets(records: number, capacity: number, numbers: number, values: number, count: number): number
 }
 
 const notOwned = -1
@@ -24,6 +34,8 @@ export const noCalls: WasmCalls = {
   dequeue: () => notOwned,
   enqueueOne: () => notOwned,
   dequeueOne: () => notOwned,
+  allocatePackets: () => 0,
+  freePackets: () => 0,
 }
 
 /** This thread's instance of native/wasm. */
@@ -70,10 +82,10 @@ function instanceOf({ Memory, Module, Instance }: WebAssemblyApi, size: number):
   const pages = size / pageBytes
   const memory = new Memory({ initial: pages, maximum: pages, shared: true })
   const module = new Module(Buffer.from(isPlain ? plain : sequential, 'base64'))
-  const { enqueue, dequeue, enqueueOne, dequeueOne } = new Instance<WasmCalls>(module, { env: { memory } }).exports
+  const { exports } = new Instance<WasmCalls>(module, { env: { memory } })
   return {
     // A plain object: V8 looks up a property of `exports` at each access.
-    calls: { enqueue, dequeue, enqueueOne, dequeueOne },
+    calls: { ...exports },
     // Last: from here on the memory is kept for ever.
     space: new AddressSpace(native.openShadow(new Uint8Array(memory.buffer)), size),
   }

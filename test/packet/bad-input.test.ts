@@ -95,6 +95,7 @@ const doors: readonly Door[] = [
     { of: packets, name, before: [array], inputs: values([5, ...counts]) },
     { of: packets, name, before: [array, 4], inputs: values(counts) },
   ]),
+  { of: packets, name: 'burst', inputs: values([undefined, 0, 2 ** 24 + 1, ...counts.filter((count) => count !== 0)]) },
   ...['read', 'write'].flatMap((name) => [
     { of: packets, name, after: [0, new Uint8Array(1)], inputs: indexes },
     { of: packets, name, before: [index], after: [new Uint8Array(1)], inputs: values([undefined, 11, ...counts]) },

@@ -25,6 +25,8 @@ function made(count: number, patience?: number) {
 async function start(region: Region, work: { name: number; operations: number; shared: number }): Promise<Worker> {
   const worker = new Worker(new URL('../support/programs/packet-churn.mjs', import.meta.url), {
     workerData: { handle: region.handle, holds, ...work },
+    // Threads with and without WebAssembly share the packets.
+    env: { ...process.env, ...(work.name % 2 === 1 ? { PINFOLD_WEBASSEMBLY: 'off' } : {}) },
   })
   await once(worker, 'message')
   return worker

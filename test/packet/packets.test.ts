@@ -72,9 +72,20 @@ describe('packets', () => {
     }
   })
 
-  test.for([1, 7, 31, 32, 64])('are allocated and freed %i at once, or not at all', (burst) => {
+  test.for([
+    [1, 'the caller'],
+    [7, 'the caller'],
+    [31, 'the caller'],
+    [32, 'the caller'],
+    [64, 'the caller'],
+    [1, 'burst'],
+    [7, 'burst'],
+    [31, 'burst'],
+    [32, 'burst'],
+    [64, 'burst'],
+  ] as const)('are allocated and freed %i at once, or not at all, in an array of %s', ([burst, whose]) => {
     const packets = made()
-    const values = new Uint32Array(64)
+    const values = whose === 'burst' ? packets.burst(64) : new Uint32Array(64)
     for (let round = 0; round < 3; round++) {
       expect(packets.allocateBulk(values, burst)).toBe(burst)
       for (const index of values.subarray(0, burst)) expect(packets.tailroomOf(index)).toBe(224)

@@ -69,6 +69,7 @@ const doors: readonly Door[] = [
     { of: ring, name, before: [array], inputs: values([5, ...counts]) },
     { of: ring, name, before: [array, 4], inputs: values(places) },
   ]),
+  { of: pool, name: 'burst', inputs: values([undefined, 0, 2 ** 24 + 1, ...wrongNumbers, ...wrongTypes()]) },
   { of: ring, name: 'burst', inputs: values([undefined, 0, 2 ** 24 + 1, ...wrongNumbers, ...wrongTypes()]) },
   ...['reserveEnqueueBulk', 'reserveEnqueueBurst', 'reserveDequeueBulk', 'reserveDequeueBurst'].map((name) => ({
     of: ring,

@@ -10,7 +10,7 @@ import { randomNumbers } from '../random.mjs'
 const { handle, name, operations, holds, shared } = workerData
 const region = attachRegion(handle)
 const packets = attachPackets(region)
-const burst = new Uint32Array(32)
+const bursts = [new Uint32Array(32), packets.burst(32)]
 const held = []
 const random = randomNumbers(name * 2654435761)
 let done = 0
@@ -37,6 +37,7 @@ function step() {
   if (held.length + 32 > holds || (way === 0 && held.length > 0)) {
     packets.free(takeBack())
   } else if (way === 1) {
+    const burst = bursts[random(2)]
     if (packets.allocateBulk(burst, 32) > 0) packets.freeBulk(burst, 32)
   } else if (way === 2) {
     const clone = packets.clone(shared)
