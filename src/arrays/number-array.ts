@@ -12,7 +12,7 @@ export function requireUint32Array(subject: string, values: Uint32Array): void {
 }
 
 /** The number of elements from `at` on: the default of a `count`. */
-export function lengthFrom(values: Uint32Array, at: number): number {
+function lengthFrom(values: Uint32Array, at: number): number {
   return typeof at === 'number' ? values.length - at : 0
 }
 
@@ -27,8 +27,20 @@ export function isRange(values: Uint32Array, count: number, at: number): boolean
   )
 }
 
+/**
+ * How many elements of an array a bulk call means: `given`, or all from `at` on.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT` if `values` is not a Uint32Array; `ERR_OUT_OF_RANGE` if it has fewer
+ */
+export function countOf(subject: string, values: Uint32Array, given: number | undefined, at: number): number {
+  requireUint32Array(subject, values)
+  const count = given === undefined ? lengthFrom(values, at) : given
+  if (!isRange(values, count, at)) throw wrongRange(subject, values, count, at)
+  return count
+}
+
 /** The error for an `at` and a `count` that are no range of the array. It names the first of the two that is wrong. */
-export function wrongRange(subject: string, values: Uint32Array, count: number, at: number): PinfoldError {
+function wrongRange(subject: string, values: Uint32Array, count: number, at: number): PinfoldError {
   const isPlace = Number.isInteger(at) && at >= 0 && at <= values.length
   const name = isPlace ? 'count' : 'at'
   const most = isPlace ? values.length - at : values.length

@@ -18,7 +18,7 @@ export class PacketShadow {
   readonly numbers: number
   readonly #parts: readonly Shadow[]
 
-  private constructor({ range, shape }: PacketTable, ofRecords: Shadow, ofPool: Shadow) {
+  private constructor({ shape }: PacketTable, ofRecords: Shadow, ofPool: Shadow) {
     this.calls = ofRecords.calls
     this.records = ofRecords.address + packetPlaces(shape).records
     this.numbers = ofPool.address + spansAt

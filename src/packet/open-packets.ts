@@ -2,8 +2,8 @@ import { PinfoldError } from '../errors.js'
 import { OpenOnce } from '../memory/open-once.js'
 import { alignedMemory, type MemoryRange, type RegionMemory, viewIn } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
+import { bookkeepingOf } from '../pool/layout.js'
 import {
-  bookkeepingOf,
   bufferPoolBytes,
   findPool,
   makePool,

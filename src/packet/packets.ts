@@ -1,11 +1,11 @@
 import { inspect } from 'node:util'
-import { copyNumbers, isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
+import { copyNumbers, countOf, isRange } from '../arrays/number-array.js'
 import type { Pairs } from '../arrays/pairs.js'
 import type { MemoryRange, RegionMemory } from '../memory/region-memory.js'
 import type { BufferPool } from '../pool/buffer-pool.js'
 import type { Registers } from '../pool/elements.js'
 import { ArrayAddresses, noArray } from '../shadow/array-address.js'
-import { BurstArrays } from '../shadow/burst-arrays.js'
+import { BurstArrays, type Scratch } from '../shadow/burst-arrays.js'
 import { noCalls, type WasmCalls } from '../shadow/webassembly.js'
 import { allocateInto, freeFrom, PacketShadow } from './bursts.js'
 import * as chains from './chains.js'
@@ -43,8 +43,6 @@ export class Packets {
   declare private targetAddress: number
   declare private source: Uint32Array
   declare private sourceAddress: number
-  declare private readonly arrays: ArrayAddresses
-  declare private readonly bursts: BurstArrays
   declare private readonly calls: WasmCalls
   /** Addresses, as of PacketShadow. */
   declare private readonly records: number
@@ -53,6 +51,8 @@ export class Packets {
   declare private readonly counts: number
   declare private readonly place: number
   declare private readonly table: PacketTable
+  readonly #arrays = new ArrayAddresses()
+  readonly #bursts = new BurstArrays()
   readonly #shadow: PacketShadow | undefined
   /** Releases its claim on the range. */
   readonly #release: () => void
@@ -69,8 +69,6 @@ export class Packets {
     this.pairs = this.table.views.pairs
     this.counts = this.table.made.counts
     this.place = this.table.made.place
-    this.arrays = new ArrayAddresses()
-    this.bursts = new BurstArrays()
     this.target = this.source = noArray
     this.targetAddress = this.sourceAddress = 0
     const user = { forgetAddresses: () => this.#forgetArrays() }
@@ -171,7 +169,7 @@ export class Packets {
    */
   burst(count: number): Uint32Array {
     this.#current()
-    return this.bursts.make(count)
+    return this.#bursts.make(count)
   }
 
   /**
@@ -429,7 +427,7 @@ export class Packets {
     this.pool.close()
     this.#forgetArrays()
     this.#shadow?.close()
-    this.bursts.close()
+    this.#bursts.close()
     this.#release()
   }
 
@@ -464,48 +462,39 @@ export class Packets {
   }
 
   #allocateMore(values: Uint32Array, given: number | undefined, at: number): number {
-    const address = this.arrays.of('allocateBulk', values)
-    const count = given === undefined ? lengthFrom(values, at) : given
-    if (!isRange(values, count, at)) throw wrongRange('allocateBulk', values, count, at)
-    if (values !== this.target && this.records !== 0 && count <= this.pool.magazineSize) {
-      if (address !== 0) {
-        this.target = values
-        this.targetAddress = address
-        return this.allocateBulk(values, count, at)
-      }
-      const scratch = this.bursts.scratch(count)
-      if (scratch !== undefined) {
-        const got = this.allocateBulk(scratch.values, count, 0)
-        copyNumbers(values, at, scratch.values, 0, got)
-        return got
-      }
-    }
-    return allocateInto(this.#current(), values, count, at)
+    const count = countOf('allocateBulk', values, given, at)
+    const usable = values === this.target ? undefined : this.#usable(values, count)
+    if (usable === undefined) return allocateInto(this.#current(), values, count, at)
+    this.target = usable.values
+    this.targetAddress = usable.address
+    if (usable.values === values) return this.allocateBulk(values, count, at)
+    const got = this.allocateBulk(usable.values, count, 0)
+    copyNumbers(values, at, usable.values, 0, got)
+    return got
   }
 
   #freeMore(values: Uint32Array, given: number | undefined, at: number): void {
-    const address = this.arrays.of('freeBulk', values)
-    const count = given === undefined ? lengthFrom(values, at) : given
-    if (!isRange(values, count, at)) throw wrongRange('freeBulk', values, count, at)
-    if (values !== this.source && this.records !== 0 && count <= this.pool.magazineSize) {
-      if (address !== 0) {
-        this.source = values
-        this.sourceAddress = address
-        this.freeBulk(values, count, at)
-        return
-      }
-      const scratch = this.bursts.scratch(count)
-      if (scratch !== undefined) {
-        copyNumbers(scratch.values, 0, values, at, count)
-        this.freeBulk(scratch.values, count, 0)
-        return
-      }
+    const count = countOf('freeBulk', values, given, at)
+    const usable = values === this.source ? undefined : this.#usable(values, count)
+    if (usable === undefined) {
+      freeFrom(this.#current(), values, count, at)
+      return
     }
-    freeFrom(this.#current(), values, count, at)
+    this.source = usable.values
+    this.sourceAddress = usable.address
+    if (usable.values !== values) copyNumbers(usable.values, 0, values, at, count)
+    this.freeBulk(usable.values, count, usable.values === values ? at : 0)
+  }
+
+  /** The array or, if WebAssembly cannot use it, another of `count` numbers; undefined if it can use neither. */
+  #usable(values: Uint32Array, count: number): Scratch | undefined {
+    if (this.records === 0 || count > this.pool.magazineSize) return undefined
+    const address = this.#arrays.of('packets', values)
+    return address === 0 ? this.#bursts.scratch(count) : { values, address }
   }
 
   #forgetArrays(): void {
     this.target = this.source = noArray
-    this.arrays.forget()
+    this.#arrays.forget()
   }
 }

@@ -1,20 +1,20 @@
 import { inspect } from 'node:util'
-import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
+import { countOf } from '../arrays/number-array.js'
 import { copyPairs, moveNumbers, type Pairs, pairsOf } from '../arrays/pairs.js'
 import { PinfoldError } from '../errors.js'
 import type { MemoryRange } from '../memory/region-memory.js'
 import { checkRange } from '../options.js'
+import { noArray } from '../shadow/array-address.js'
 import { BurstArrays } from '../shadow/burst-arrays.js'
 import { describe } from '../sizes.js'
 import { PoolCache } from './cache.js'
 import type { Depot } from './depot.js'
 import { PoolElements, type Registers, type Translates } from './elements.js'
+import { noRoomMade, noSpan } from './errors.js'
 import { type PoolShape, threadWord } from './layout.js'
 import { type BufferPoolStats, statsOf } from './stats.js'
 import { Tracking } from './tracking.js'
 import type { PoolWaitOptions } from './waiting.js'
-
-const noValues = new Uint32Array(0)
 
 /** How this thread uses a pool. */
 export interface PoolUse {
@@ -93,11 +93,7 @@ export class BufferPool {
         this.level = -1
       },
       showLoaded: ({ words, pairs, spans, level }) => {
-        if (this.words !== words) {
-          this.words = words
-          this.pairs = pairs
-          this.spans = spans
-        }
+        if (this.words !== words) [this.words, this.pairs, this.spans] = [words, pairs, spans]
         this.level = level
       },
     })
@@ -240,9 +236,8 @@ export class BufferPool {
   }
 
   /**
-   * An array of `count` numbers for bursts, of this pool or any other pool, ring or packets of this thread. It lies
-   * where WebAssembly can use it, which makes bursts of rings and packets faster. Those of pools are as fast with every
-   * other array. Its length is 0 once this pool is closed.
+   * An array of `count` numbers, as `ring.burst`, which lives until `close`. For rings and packets: a pool is as fast
+   * with any array.
    *
    * @throws PinfoldError `ERR_OUT_OF_RANGE`, `ERR_OUT_OF_MEMORY`; as `get`
    */
@@ -303,10 +298,7 @@ export class BufferPool {
     const had = words[level] ?? this.magazineSize + 1 // of a closed pool, as in `putBulk`
     if (((this.magazineSize - had - count) | count) < 0 || (count | 0) !== count) {
       this.#requireSpan('give', count)
-      throw new PinfoldError(`give: no room was made for ${count} elements: call room(${count}) first`, {
-        code: 'ERR_OUT_OF_RANGE',
-        values: { count, room: this.magazineSize - had },
-      })
+      throw noRoomMade(count, this.magazineSize - had)
     }
     words[level] = had + count
     if (words[this.asked] !== 0) this.answer()
@@ -441,13 +433,11 @@ export class BufferPool {
     return `BufferPool { ${this.available} of ${this.capacity} available, ${this.elementSize} bytes each }`
   }
 
-  // The bulk calls for another array than before, for numbers at odd places, and for more than the magazine holds.
-
+  // The bulk calls for another array, for numbers at odd places, and for more than the magazine holds.
   #getMore(values: Uint32Array, given: number | undefined, at: number): number {
     const targetPairs = (values === this.target ? this.targetPairs : undefined) ?? pairsOf('getBulk', values)
-    const count = given === undefined ? lengthFrom(values, at) : given
-    if (!isRange(values, count, at)) throw wrongRange('getBulk', values, count, at)
-    const target = targetPairs.length > 0 ? values : noValues
+    const count = countOf('getBulk', values, given, at)
+    const target = targetPairs.length > 0 ? values : noArray
     if (this.target === undefined) this.#setArrays(target, targetPairs)
     if (this.target !== target) {
       this.target = target
@@ -466,9 +456,8 @@ export class BufferPool {
 
   #putMore(values: Uint32Array, given: number | undefined, at: number): void {
     const sourcePairs = (values === this.source ? this.sourcePairs : undefined) ?? pairsOf('putBulk', values)
-    const count = given === undefined ? lengthFrom(values, at) : given
-    if (!isRange(values, count, at)) throw wrongRange('putBulk', values, count, at)
-    const source = sourcePairs.length > 0 ? values : noValues
+    const count = countOf('putBulk', values, given, at)
+    const source = sourcePairs.length > 0 ? values : noArray
     if (this.source === undefined) this.#setArrays(source, sourcePairs)
     if (this.source !== source) {
       this.source = source
@@ -506,9 +495,6 @@ export class BufferPool {
   #requireSpan(subject: string, count: number): void {
     this.cache.wordsNow()
     if (Number.isInteger(count) && count >= 0 && count <= this.magazineSize) return
-    throw new PinfoldError(
-      `${subject}: expected a whole number from 0 to ${this.magazineSize}, received ${describe(count)}`,
-      { code: 'ERR_OUT_OF_RANGE', values: { count, most: this.magazineSize } },
-    )
+    throw noSpan(subject, count, this.magazineSize)
   }
 }

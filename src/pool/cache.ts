@@ -124,13 +124,9 @@ export class PoolCache {
     return found < 0 || found > this.size ? 0 : found
   }
 
-  /**
-   * Elements in this thread's other magazine; `none` if it is unknown, if the pool is closed, or if the count was written
-   * over.
-   */
+  /** Elements in this thread's other magazine; `none` where `count` finds none. */
   private otherCount(none: number): number {
-    const { magazines, closed } = this
-    const found = closed || magazines.areUnknown ? none : (this.words[magazines.other + fromNumbersToCount] ?? none)
+    const found = this.words[this.magazines.other + fromNumbersToCount] ?? none
     return found < 0 || found > this.size ? none : found
   }
 
@@ -308,6 +304,7 @@ export class PoolCache {
       }
       this.closed = true
       this.level = -1
+      this.magazines.other = -1
       this.pool.hideLoaded()
     }
     this.queue.close()
@@ -329,6 +326,7 @@ export class PoolCache {
       if (words[atOwner] === participant.ticket) {
         magazines.areUnknown = true
         magazines.loaded = -1
+        magazines.other = -1
         store(words, atOwner, cutOff) // release, as D1, pairs with D0 in Depot.open: the next owner sweeps
       }
       throw error

@@ -130,6 +130,11 @@ export function placesOf({
   return { fullStack, emptyStack, firstMagazine, magazineWords, states, end: states + (tracking ? capacity : 0) }
 }
 
+/** The part of a pool's range that is before its elements. */
+export function bookkeepingOf({ core, offset }: MemoryRange, shape: PoolShape): MemoryRange {
+  return { core, offset, length: placesOf(shape).end }
+}
+
 /**
  * As many magazines as are ever needed: those that the elements fill, two for each thread, and one more for each
  * thread, since a thread that ends may leave one half full.

@@ -14,9 +14,9 @@ const sweepEvery = 100
  * reserve, so that a thread that takes and gives at the border of a magazine goes to the depot only once a magazine.
  */
 export class Magazines {
-  /** Where the numbers of the loaded magazine start, and those of the other; `loaded` is -1 while they are unknown. */
-  loaded = 0
-  other = 0
+  /** Where the numbers of the loaded magazine start, and those of the other; -1 while they are unknown. */
+  loaded = -1
+  other = -1
   /**
    * Set when an exception has cut off an exchange. The next exchange looks up which magazines this thread owns, since
    * it may have given some away already.

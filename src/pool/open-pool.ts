@@ -120,11 +120,6 @@ export function bytesOf(shape: PoolShape): number {
   return shape.elements + elementBytes(shape)
 }
 
-/** The part of a pool's range that is before its elements. */
-export function bookkeepingOf({ core, offset }: MemoryRange, shape: PoolShape): MemoryRange {
-  return { core, offset, length: placesOf(shape).end }
-}
-
 /** An object for a pool that is in the range. The caller has claimed the range. @throws PinfoldError as `attachBufferPool` */
 export function openPool(range: MemoryRange, { shape, use }: PoolPlan, release: () => void): BufferPool {
   const { patience, oneIn, statistics } = use

@@ -1,5 +1,4 @@
-import { isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
-import { pairsOf } from '../arrays/pairs.js'
+import { countOf } from '../arrays/number-array.js'
 import { atomicLoad, atomicStore, compareExchange } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { MemoryRange } from '../memory/region-memory.js'
@@ -271,14 +270,6 @@ export class Tracking {
       values: { index, put, now },
     })
   }
-}
-
-/** How many elements a bulk call means. @throws PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` */
-function countOf(subject: string, values: Uint32Array, given: number | undefined, at: number): number {
-  pairsOf(subject, values) // for its check of the type
-  const count = given === undefined ? lengthFrom(values, at) : given
-  if (isRange(values, count, at)) return count
-  throw wrongRange(subject, values, count, at)
 }
 
 function told(put: string | undefined, now: string | undefined): string {

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { copyNumbers, isRange, lengthFrom, wrongRange } from '../arrays/number-array.js'
+import { copyNumbers, countOf, isRange } from '../arrays/number-array.js'
 import { PinfoldError } from '../errors.js'
 import type { MemoryRange } from '../memory/region-memory.js'
 import { ArrayAddresses, noArray } from '../shadow/array-address.js'
@@ -337,8 +337,7 @@ export class Ring {
    */
   private put(values: Uint32Array, wanted: number | undefined, at: number, flags: number): number {
     const address = this.sources.of('enqueue', values)
-    const count = wanted === undefined ? lengthFrom(values, at) : wanted
-    if (!isRange(values, count, at)) throw wrongRange('enqueue', values, count, at)
+    const count = countOf('enqueue', values, wanted, at)
     const { calls } = this
     if (address !== 0 && this.address !== 0) {
       this.source = values
@@ -358,8 +357,7 @@ export class Ring {
 
   private get(values: Uint32Array, wanted: number | undefined, at: number, flags: number): number {
     const address = this.targets.of('dequeue', values)
-    const count = wanted === undefined ? lengthFrom(values, at) : wanted
-    if (!isRange(values, count, at)) throw wrongRange('dequeue', values, count, at)
+    const count = countOf('dequeue', values, wanted, at)
     const { calls } = this
     if (address !== 0 && this.address !== 0) {
       this.target = values
