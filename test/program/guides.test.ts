@@ -2,10 +2,11 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { root } from '../support/child-process.js'
-import { examplesOf } from '../support/guide-examples.js'
+import { type Example, examplesOf } from '../support/guide-examples.js'
 import { needs, whyNotBuilt, whyNotPhysical } from '../support/requirements.js'
 
-// Every TypeScript example of the guides and the README runs unchanged, on this machine's real memory.
+// Every TypeScript example of the guides and the README runs unchanged, on this machine's real memory. An example that
+// imports vitest is a test: vitest runs it, with the configuration of the same guide.
 
 // The folder lies inside the package, so that 'pinfold' resolves to it, as in a program that has installed it.
 const scratch = `${root}build/guides-${process.pid}`
@@ -19,13 +20,53 @@ const guides = ['README.md', ...readdirSync(`${root}docs`).map((name) => `docs/$
   .filter(({ examples }) => examples.length > 0)
 
 describe.each(guides)('$guide', ({ guide, examples }) => {
+  const name = guide.replaceAll('/', '-')
+  const config = examples.find(isConfiguration)
   beforeEach((context) => needs(context, whyNotBuilt, whyNotPhysical))
 
-  test.each(examples)('contains an example at line $line that runs', ({ line, code }) => {
-    const file = `${scratch}/${guide.replaceAll('/', '-')}-${line}.ts`
-    writeFileSync(file, code)
-    const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', file], { cwd: root, encoding: 'utf8' })
+  test.each(examples.filter((example) => !isTest(example)))(
+    'contains an example at line $line that runs',
+    (example) => {
+      const file = written(`${name}-${example.line}.ts`, example)
+      const { status, stderr } = node(['--import', 'tsx', file])
+      expect(stderr).toBe('')
+      expect(status).toBe(0)
+    },
+  )
+
+  test.each(examples.filter(isTest))('contains a test at line $line that passes', (example) => {
+    if (config === undefined) throw new Error(`${guide} contains no configuration of vitest for its tests`)
+    written(`${name}.config.ts`, config)
+    const file = written(`${name}-${example.line}.test.ts`, example)
+    const { status, stdout, stderr } = node(
+      [`${root}node_modules/vitest/vitest.mjs`, 'run', '--config', `${name}.config.ts`, '--reporter=json', file],
+      scratch,
+    )
     expect(stderr).toBe('')
+    expect(JSON.parse(stdout)).toMatchObject({ success: true, numFailedTests: 0 })
+    expect(JSON.parse(stdout).numTotalTests).toBeGreaterThan(0)
     expect(status).toBe(0)
   })
 })
+
+function isConfiguration({ code }: Example): boolean {
+  return code.includes("from 'vitest/config'")
+}
+
+function isTest({ code }: Example): boolean {
+  return code.includes("from 'vitest'")
+}
+
+function written(name: string, { code }: Example): string {
+  writeFileSync(`${scratch}/${name}`, code)
+  return `${scratch}/${name}`
+}
+
+function node(args: readonly string[], cwd = root): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, args, { cwd, encoding: 'utf8', env: withoutVitest() })
+}
+
+/** The environment without what this vitest tells its own workers, so that another vitest begins anew. */
+function withoutVitest(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(VITEST|NODE_ENV$|TEST$)/.test(name)))
+}
