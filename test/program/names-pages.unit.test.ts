@@ -50,6 +50,39 @@ describe('the page of libibverbs', () => {
   })
 })
 
+describe('the page of libibverbs, beside our code', () => {
+  const rows = readFileSync('docs/libibverbs.md', 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+
+  test('says of no function that it is not offered if the addon calls it', () => {
+    const table = readFileSync('native/verbs/function_table.h', 'utf8')
+    const called = [...table.matchAll(/visit\("(ibv_\w+)"/g)].map(([, name = '']) => name)
+    expect(called.length).toBeGreaterThan(50)
+    const refused = rows.filter((row) => row.includes('not offered'))
+    expect(called.filter((name) => refused.some((row) => row.split('|')[1]?.includes(`\`${name}\``)))).toEqual([])
+  })
+})
+
+describe.each(['docs/libibverbs.md', 'docs/dpdk-and-spdk.md'])('%s', (page) => {
+  test('names no call of pinfold that does not exist', () => {
+    const theirs = /^(rte_|spdk_|ibv_|get_device_list$|cqe_status_to_str$)/
+    const source = readdirSync('src', { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(`src/${name}`, 'utf8'))
+      .join('\n')
+    const spans = [...readFileSync(page, 'utf8').matchAll(/`([^`\n]+)`/g)].map(([, span = '']) => span)
+    const calls = spans.flatMap((span) => [...span.matchAll(/(\w+)\(/g)].map(([, name = '']) => name))
+    const ours = new Set(calls.filter((name) => !theirs.test(name) && name !== 'log'))
+    expect(ours.size).toBeGreaterThan(30)
+    expect(
+      [...ours].filter(
+        (name) => !new RegExp(`^ *(export )?(async |static )*(function )?${name}[(<]`, 'm').test(source),
+      ),
+    ).toEqual([])
+  })
+})
+
 describe('the page of DPDK and SPDK', () => {
   const page = readFileSync('docs/dpdk-and-spdk.md', 'utf8')
   beforeEach((context) => needs(context, missing(dpdk, 'libdpdk-dev')))
