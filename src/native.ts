@@ -1,7 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
-import { PinfoldError } from './errors.js'
+import { loadAddon } from './addon/load.js'
 import type { NativeVerbs } from './native-verbs.js'
 
 /** The kinds of pages, as native code numbers them (native/memory/page_size.h). */
@@ -75,6 +72,8 @@ export interface NativeTableCounts {
 
 /** The addon's functions. A failed system call is thrown as a `SystemFailure` (errors.ts). */
 export interface Native {
+  /** The version of pinfold that the addon belongs to. `loadAddon` accepts no other. */
+  readonly version: string
   basePageSize(): number
   /** A random number that names this process. Handles contain it. */
   processToken(): number
@@ -163,56 +162,4 @@ export interface Native {
   readonly verbs: NativeVerbs
 }
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-
-/**
- * The paths where the addon may be: first our own build, then the binaries that the package ships (musl's fails to load
- * on glibc).
- */
-function candidates(): string[] {
-  const prebuilt = (libc: string) => `${root}prebuilds/${process.platform}-${process.arch}-${libc}/pinfold.node`
-  return [`${root}build/Release/pinfold.node`, prebuilt('glibc'), prebuilt('musl')]
-}
-
-function load(): Native {
-  const require = createRequire(import.meta.url)
-  const failures: string[] = []
-  for (const path of candidates()) {
-    if (!existsSync(path)) {
-      failures.push(`${path}: no such file`)
-      continue
-    }
-    try {
-      return require(path) as Native
-    } catch (error) {
-      failures.push(`${path}: ${error instanceof Error ? error.message : String(error)}`)
-    }
-  }
-  throw new PinfoldError(`pinfold's native part could not be loaded:\n  ${failures.join('\n  ')}\n${remedies()}`, {
-    code: 'ERR_ADDON_LOAD',
-    values: { platform: process.platform, arch: process.arch, node: process.version },
-    hint: isCheckout() ? 'npm run build' : undefined,
-  })
-}
-
-function remedies(): string {
-  const lines: string[] = []
-  if (process.platform !== 'linux') lines.push(`pinfold runs on Linux only, and this is ${process.platform}`)
-  else if (isCheckout()) lines.push('npm run build')
-  else
-    lines.push(`this package has binaries for ${shipped()}, and this is linux-${process.arch}: install it here again`)
-  if (!(Number(process.versions.napi) >= 9))
-    lines.push(`pinfold needs Node 20.19 or later, and this is ${process.version}`)
-  return `remedies:\n  - ${lines.join('\n  - ')}`
-}
-
-/** True in a checkout. Only a checkout contains the sources, from which the addon can be built. */
-function isCheckout(): boolean {
-  return existsSync(`${root}CMakeLists.txt`)
-}
-
-function shipped(): string {
-  return existsSync(`${root}prebuilds`) ? readdirSync(`${root}prebuilds`).join(', ') : 'no platform'
-}
-
-export const native: Native = load()
+export const native = loadAddon(import.meta.url) as Native

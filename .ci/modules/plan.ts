@@ -34,7 +34,8 @@ const capabilities = [
 export const typeScriptModules: Readonly<Record<string, Module>> = {
   vocabulary: { mayImport: [] },
   'native-verbs.ts': { mayImport: [] },
-  'native.ts': { mayImport: ['native-verbs.ts', 'vocabulary'] },
+  addon: { mayImport: ['vocabulary'] },
+  'native.ts': { mayImport: ['addon', 'native-verbs.ts', 'vocabulary'] },
   system: { mayImport: ['native.ts', 'vocabulary'] },
   hugepages: { mayImport: ['system', 'native.ts', 'vocabulary'], entry: 'index.ts' },
   memory: { mayImport: ['hugepages', 'system', 'native.ts', 'vocabulary'] },

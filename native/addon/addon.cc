@@ -8,6 +8,7 @@ namespace pinfold::addon {
 namespace {
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("version", PINFOLD_VERSION);
   env.SetInstanceData(new Environment(env));  // Node-API deletes it when the thread ends
   bindMemory(exports);
   bindShadow(exports);
