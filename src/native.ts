@@ -162,4 +162,8 @@ export interface Native {
   readonly verbs: NativeVerbs
 }
 
-export const native = loadAddon(import.meta.url) as Native
+const loaded = loadAddon(import.meta.url)
+
+export const native = loaded.exports as Native
+/** The file of the addon. */
+export const addonPath: string = loaded.path

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
+import { platformName } from '../../src/addon/places.js'
 import { Checks, type Outcome } from '../outcome.js'
 import { run } from '../processes.js'
 import type { Node } from './vitest.js'
@@ -12,6 +13,7 @@ export function packed(node: Node): Promise<Outcome> {
     await checkContents(checks, tarball)
     await install(checks, folder, tarball)
     await checkUse(checks, folder, node)
+    await checkBundles(checks, folder)
     await checkCharts(checks, folder, tarball)
     await checkTypes(checks, folder)
   })
@@ -108,6 +110,38 @@ async function checkUse(checks: Checks, folder: string, { label, path }: Node): 
       JSON.parse(await succeed(path, [command, ...words.split(' '), '--json'], folder))
     }
   })
+}
+
+/** Whether a bundle of a program runs: in its project, and in another folder with the addon beside it. */
+async function checkBundles(checks: Checks, folder: string): Promise<void> {
+  for (const format of ['esm', 'cjs']) {
+    await checks.that(`a bundle by esbuild as ${format} runs, also elsewhere with the addon beside it`, async () => {
+      const program = [
+        "import { openRegistrySync } from 'pinfold'",
+        'const memory = openRegistrySync()',
+        "memory.allocateSync('rx', { size: '1MiB', pages: 'base' }).bytes.fill(7)",
+        'memory.close()',
+        "console.log('closed')",
+      ]
+      writeFileSync(join(folder, 'program.js'), program.join('\n'))
+      const bundle = join(folder, `out/program.${format === 'esm' ? 'mjs' : 'cjs'}`)
+      const options = ['--bundle', '--platform=node', `--format=${format}`, `--outfile=${bundle}`]
+      await succeed(resolve('node_modules/.bin/esbuild'), ['program.js', ...options], folder)
+      assert.equal(await succeed(process.execPath, [bundle]), 'closed\n')
+
+      const prebuilds = join(folder, 'node_modules/pinfold/prebuilds')
+      const platform = readdirSync(prebuilds).find((name) => name === platformName()) ?? ''
+      const elsewhere = mkdtempSync(join(tmpdir(), 'pinfold-bundle-'))
+      try {
+        const moved = join(elsewhere, basename(bundle))
+        copyFileSync(bundle, moved)
+        copyFileSync(join(prebuilds, platform, 'pinfold.node'), join(elsewhere, 'pinfold.node'))
+        assert.equal(await succeed(process.execPath, [moved]), 'closed\n')
+      } finally {
+        rmSync(elsewhere, { recursive: true, force: true })
+      }
+    })
+  }
 }
 
 async function checkCharts(checks: Checks, folder: string, tarball: string): Promise<void> {

@@ -17,25 +17,30 @@ import {
 /** The environment variable that names another file. */
 const variable = 'PINFOLD_ADDON'
 
+export interface LoadedAddon {
+  readonly path: string
+  readonly exports: unknown
+}
+
 /**
  * Loads the addon: the file that PINFOLD_ADDON names, or the first one of `places` that can be loaded.
  *
  * @param url the `import.meta.url` of a file at the top of `src` or `dist`; undefined in a CommonJS bundle
  * @throws PinfoldError `ERR_ADDON_LOAD` with the reason of each file that was not loaded
  */
-export function loadAddon(url: string | undefined): unknown {
+export function loadAddon(url: string | undefined): LoadedAddon {
   const home = findHome(url)
   const chosen = chosenFile()
   const refusals: Refusal[] = []
   for (const place of chosen === undefined ? places(home) : [chosen]) {
     const result = loadFrom(place)
-    if ('exports' in result) return result.exports
+    if ('exports' in result) return result
     refusals.push(result)
   }
   throw failure(home, refusals)
 }
 
-function loadFrom(place: Place): { exports: unknown } | Refusal {
+function loadFrom(place: Place): LoadedAddon | Refusal {
   const refused = refusedByHeader(place)
   if (refused !== undefined) return refused
   let exports: unknown
@@ -44,7 +49,7 @@ function loadFrom(place: Place): { exports: unknown } | Refusal {
   } catch (error) {
     return refusedByLoader(place, error)
   }
-  return refusedByVersion(place, exports) ?? { exports }
+  return refusedByVersion(place, exports) ?? { path: place.path, exports }
 }
 
 /**

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { toPinfoldError } from '../errors.js'
+import { type PinfoldError, toPinfoldError } from '../errors.js'
 
 /** The error codes for a file that this kernel or this namespace lacks: a fact to report, not a failure. */
 const absence = new Set(['ENOENT', 'ENOTDIR', 'ENODEV'])
@@ -18,8 +18,7 @@ export function readKernelFile(path: string): string | undefined {
     return readFileSync(path, 'utf8')
   } catch (error) {
     if (isAbsence(error)) return undefined
-    const denied = error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')
-    throw toPinfoldError(error, denied ? 'ERR_PERMISSION' : 'ERR_SYSTEM')
+    throw failedRead(error)
   }
 }
 
@@ -35,8 +34,18 @@ export function listKernelDirectory(path: string): string[] {
     return readdirSync(path).sort()
   } catch (error) {
     if (isAbsence(error)) return []
-    throw toPinfoldError(error)
+    throw failedRead(error)
   }
+}
+
+function failedRead(error: unknown): PinfoldError {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  // Node's permission model. pinfold reads many files of both folders, so a hint for this file alone would not help.
+  if (code === 'ERR_ACCESS_DENIED') {
+    const hint = 'start Node with --allow-fs-read=/proc/* --allow-fs-read=/sys/*'
+    return toPinfoldError(error, 'ERR_PERMISSION', hint)
+  }
+  return toPinfoldError(error, code === 'EACCES' || code === 'EPERM' ? 'ERR_PERMISSION' : 'ERR_SYSTEM')
 }
 
 /** Parses a list of CPUs or nodes as the kernel writes it: '0-2,5' is [0, 1, 2, 5] (cpuset(7), 'List format'). */

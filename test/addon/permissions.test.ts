@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
 import { addon, importOutcome, makePackage, prebuilt, scratchFolder } from '../support/addon-package.js'
@@ -58,4 +59,26 @@ test('--no-addons, as an option and in NODE_OPTIONS', () => {
   }
   expect(importOutcome(module, { options: ['--no-addons'] })).toMatchObject(expected)
   expect(importOutcome(module, { env: { NODE_OPTIONS: '--no-addons' } })).toMatchObject(expected)
+})
+
+test('the permission model, if it hides the files of the kernel: the hint is the options that are missing', () => {
+  const folder = packageHere()
+  const program = `
+    import { openRegistrySync } from ${JSON.stringify(join(folder, 'dist/index.js'))}
+    const memory = openRegistrySync()
+    try {
+      console.log(memory.allocateSync('a', { size: 4096, pages: 'base' }).name)
+    } catch ({ code, hint }) {
+      console.log(code, hint)
+    }
+    memory.close()`
+  const outputWith = (...more: readonly string[]) =>
+    spawnSync(
+      process.execPath,
+      [permission, '--allow-addons', `--allow-fs-read=${folder}/*`, ...more, '--input-type=module', '--eval', program],
+      { encoding: 'utf8' },
+    ).stdout
+  const missing = ['--allow-fs-read=/proc/*', '--allow-fs-read=/sys/*']
+  expect(outputWith()).toBe(`ERR_PERMISSION start Node with ${missing.join(' ')}\n`)
+  expect(outputWith(...missing)).toBe('a\n')
 })

@@ -1,4 +1,5 @@
 import { formatSize } from '../../sizes.js'
+import { addonPath } from '../../system/native-part.js'
 import { basePageSize } from '../../system/page-sizes.js'
 import { type Finding, finding } from './finding.js'
 
@@ -8,8 +9,10 @@ import { type Finding, finding } from './finding.js'
  */
 export function* examineNativePart(): Iterable<Finding> {
   const { napi = '', modules } = process.versions
-  yield finding('native.addon', 'ok', `loaded: Node ${process.version}, Node-API ${napi}`, {
-    values: { node: process.version, nodeApi: Number(napi), modules },
+  const chosen = process.env.PINFOLD_ADDON === addonPath
+  const seen = `${addonPath}${chosen ? ', named by PINFOLD_ADDON' : ''} (Node ${process.version}, Node-API ${napi})`
+  yield finding('native.addon', 'ok', seen, {
+    values: { path: addonPath, chosen, node: process.version, nodeApi: Number(napi), modules },
   })
   yield finding('native.page-size', 'ok', `base pages of ${formatSize(basePageSize)}`, { values: { basePageSize } })
 }

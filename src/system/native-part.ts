@@ -1,0 +1,2 @@
+/** The file of pinfold's native part. */
+export { addonPath } from '../native.js'
