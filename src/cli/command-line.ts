@@ -1,6 +1,7 @@
 import { parseArgs as parseWords, stripVTControlCharacters } from 'node:util'
 import { type ArgsDef, type CommandDef, renderUsage, runCommand } from 'citty'
 import { PinfoldError, toPinfoldError } from '../errors.js'
+import { ownProgram } from '../system/own-command.js'
 import { commandExamples } from './examples.js'
 import { exitCode, exitCodeOf } from './exit-code.js'
 import { Output, plain, type Surroundings, wantsColour } from './output.js'
@@ -191,9 +192,14 @@ async function usage({ path, command }: FoundCommand, colour: boolean): Promise<
     { ...command, meta: { ...meta, name } },
     path.length > 1 ? { meta: { name: path.slice(0, -1).join(' ') } } : undefined,
   )
-  const examples = (commandExamples[path.join(' ')] ?? []).map((example) => `  ${example}`)
+  const examples = (commandExamples[path.join(' ')] ?? []).map((example) => `  ${asTyped(example)}`)
   const whole = [text.trimEnd(), ...(examples.length > 0 ? ['', 'EXAMPLES', '', ...examples] : []), ''].join('\n')
   return (colour ? whole : stripVTControlCharacters(whole)).replace(/[ \t]+$/gm, '')
+}
+
+/** An example as it has to be typed here: pinfold is perhaps not on the PATH. */
+function asTyped(example: string): string {
+  return example.replace(/^pinfold(?= )/, ownProgram())
 }
 
 function beforeDashes(words: readonly string[]): readonly string[] {

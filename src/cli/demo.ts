@@ -4,6 +4,7 @@ import { formatAddress } from '../addresses.js'
 import { openRegistry } from '../registry/open-registry.js'
 import type { Region } from '../registry/region.js'
 import { formatSize } from '../sizes.js'
+import { ownCommand } from '../system/own-command.js'
 import { commonArguments } from './arguments.js'
 import { openOnce, writeByDevice } from './demo/device.js'
 import { repairPools, supplyPages } from './demo/pages.js'
@@ -115,7 +116,7 @@ async function runDemo(output: Output, hold: boolean): Promise<DemoReport> {
 async function waitForEnter(output: Output, region: Region): Promise<void> {
   const address = formatAddress(region.address)
   output.piece(`\nheld until Enter is pressed; meanwhile, run in another terminal:
-  pinfold translate ${process.pid} ${address} ${formatSize(region.size)}
+  ${ownCommand(`translate ${process.pid} ${address} ${formatSize(region.size)}`)}
   grep pinfold: /proc/${process.pid}/maps\n`)
   process.stdin.resume()
   await Promise.race(['data', 'end'].map((event) => once(process.stdin, event)))

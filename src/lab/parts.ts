@@ -1,18 +1,9 @@
 import { createHash } from 'node:crypto'
-import {
-  accessSync,
-  constants,
-  cpSync,
-  existsSync,
-  lstatSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { cpSync, existsSync, lstatSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { arch } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { PinfoldError } from '../errors.js'
+import { isProgram } from '../system/programs.js'
 import { cached } from './cache.js'
 import { hasApt, missingPackages, unpackPackages } from './packages.js'
 
@@ -47,15 +38,6 @@ export function requireArchitecture(): void {
 export function onPath(name: string): string | undefined {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin', '/usr/bin', '/bin']
   return folders.map((folder) => join(folder, name)).find(isProgram)
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return statSync(path).isFile()
-  } catch {
-    return false // absent or forbidden: in both cases it cannot be run
-  }
 }
 
 /** The emulator: the host's own, or one from the cache. */

@@ -1,6 +1,7 @@
 import { lstatSync, realpathSync, type Stats } from 'node:fs'
 import { dirname } from 'node:path'
 import { PinfoldError } from '../errors.js'
+import { ownCommand } from '../system/own-command.js'
 
 /**
  * Permission bits of stat(2): the right of the group and of others to write, and the sticky bit of a folder in which
@@ -49,6 +50,6 @@ function untrusted(path: string, problem: string, { uid, mode }: Stats): Pinfold
   return new PinfoldError(`lab: ${path} ${problem}, so programs below it are not safe to run`, {
     code: 'ERR_PERMISSION',
     values: { path, uid, mode: mode & 0o7777 },
-    hint: 'XDG_CACHE_HOME=<a folder that only you can write to> pinfold lab …',
+    hint: `XDG_CACHE_HOME=<a folder that only you can write to> ${ownCommand('lab …')}`,
   })
 }

@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { formatAddress, type VirtualAddress } from '../addresses.js'
 import { isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
+import { ownCommand } from '../system/own-command.js'
 
 const { EACCES, ENOENT, EPERM, ESRCH } = constants.errno
 
@@ -25,6 +26,6 @@ export function readRefusal(error: unknown, pid: number, address: VirtualAddress
   return new PinfoldError(`the pagemap of ${process} may be read by its owner and by root only`, {
     code: 'ERR_PERMISSION',
     ...details,
-    hint: pid === 0 ? undefined : `sudo pinfold translate ${pid} ${formatAddress(address ?? 0n)}`,
+    hint: pid === 0 ? undefined : `sudo ${ownCommand(`translate ${pid} ${formatAddress(address ?? 0n)}`)}`,
   })
 }

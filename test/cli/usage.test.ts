@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { commandExamples } from '../../src/cli/examples.js'
+import { ownProgram } from '../../src/system/own-command.js'
 import { jsonOf, mainScript, pinfold } from '../support/command-line.js'
 import { needs, whyNotBuilt } from '../support/requirements.js'
 
@@ -86,7 +87,7 @@ describe('a command line', () => {
       const { code, stdout, stderr } = await pinfold([...words, '--help'])
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
       for (const example of commandExamples[name] ?? []) {
-        expect(stdout).toContain(example)
+        expect(stdout).toContain(example.replace(/^pinfold(?= )/, ownProgram({ PATH: process.env.PATH })))
         const [, ...own] = example
           .replace(/^.*?(?=pinfold )/, '')
           .replace(/\s*[#|)].*$/, '')

@@ -5,6 +5,7 @@ import { borrowHugepages, readPool } from '../../src/hugepages/index.js'
 import { openRegistrySync, type Region } from '../../src/index.js'
 import { formatSize, GiB, MiB } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
+import { ownCommand } from '../../src/system/own-command.js'
 import { basePageSize, hugetlbPageSizes, transparentPageSize } from '../../src/system/page-sizes.js'
 import { parseSmaps } from '../../src/system/smaps.js'
 import { mountHugetlbfs } from '../support/hugepage-pools.js'
@@ -221,7 +222,7 @@ describe('a file on a hugetlbfs mount', () => {
         pages: 'ERR_INVALID_ARGUMENT',
         folder: 'ERR_SYSTEM',
       }[wrong]
-      const mend = `sudo pinfold hugepages mount /mnt/huge --page-size ${pages}`
+      const mend = `sudo ${ownCommand(`hugepages mount /mnt/huge --page-size ${pages}`)}`
       const refused = wrong === 'place' || wrong === 'pages' ? { code, hint: mend } : { code }
       expect(() => memory.allocateSync('wrong', wanted)).toThrow(expect.objectContaining(refused))
       expect(readdirSync(mount)).toEqual(['rx'])

@@ -1,4 +1,5 @@
 import type { DeviceAttributes } from '../../rdma/contract/device-attributes.js'
+import { ownCommand } from '../../system/own-command.js'
 import { formatCount, type Paint, pad, renderTable } from '../output.js'
 import { attributeLines, portLines } from './attributes.js'
 import type { DeviceReport, DevicesReport, PortReport } from './read.js'
@@ -16,7 +17,7 @@ export interface DevicesView {
 export function renderDevices({ devices }: DevicesReport, paint: Paint, { verbose, all }: DevicesView): string {
   const blocks = devices.map((device) => renderDevice(device, paint, verbose))
   const isReal = devices.some(({ kind }) => kind === 'verbs')
-  const advice = 'no real device is here: pinfold doctor --only rdma tells what is missing, pinfold lab gives one'
+  const advice = `no real device is here: ${ownCommand('doctor --only rdma')} tells what is missing, ${ownCommand('lab')} gives one`
   return [...blocks, ...(all && !isReal ? [paint(advice, 'dim')] : [])].join('\n\n')
 }
 

@@ -4,6 +4,7 @@ import { defineCommand } from 'citty'
 import { PinfoldError, toPinfoldError } from '../../errors.js'
 import { mostGrowth, readPool } from '../../hugepages/index.js'
 import { formatSize } from '../../sizes.js'
+import { ownCommand } from '../../system/own-command.js'
 import { hugetlbPageSizes } from '../../system/page-sizes.js'
 import { badArgument, commonArguments, parseLength, parsePageSize } from '../arguments.js'
 import { Output, type Paint } from '../output.js'
@@ -81,7 +82,7 @@ function mountHugetlbfs(wanted: WantedMount, dryRun: boolean): MountReport {
     throw new PinfoldError(`another file system is mounted on ${path}: ${differences.join(', ')}`, {
       code: 'ERR_SYSTEM',
       values: { path, differences },
-      ...(present.type === 'hugetlbfs' ? { hint: `pinfold hugepages unmount ${quoteWords([path])}` } : {}),
+      ...(present.type === 'hugetlbfs' ? { hint: ownCommand(`hugepages unmount ${quoteWords([path])}`) } : {}),
     })
   }
   checkFolder(path)
@@ -228,7 +229,9 @@ function checkSizes({ pageSize, size, minSize }: WantedMount): void {
     {
       code: 'ERR_HUGEPAGES_SHORT',
       values: { wanted: minSize / pageSize, free, reserved },
-      ...(missing <= mostGrowth(pool) ? { hint: `pinfold hugepages reserve ${formatSize(pageSize)} ${missing}` } : {}),
+      ...(missing <= mostGrowth(pool)
+        ? { hint: ownCommand(`hugepages reserve ${formatSize(pageSize)} ${missing}`) }
+        : {}),
     },
   )
 }

@@ -2,6 +2,7 @@ import { defineCommand } from 'citty'
 import { PinfoldError } from '../../errors.js'
 import { type HugepagePool, ownPages, readPool } from '../../hugepages/index.js'
 import { formatSize } from '../../sizes.js'
+import { ownCommand } from '../../system/own-command.js'
 import { commonArguments } from '../arguments.js'
 import { lentPages, unknownLoans, unknownLoanText } from './lent-pages.js'
 import { type Amount, changeReservation, reservationArguments } from './reservation.js'
@@ -45,6 +46,6 @@ export function pagesAfterRelease(pool: HugepagePool, amount: Amount): number {
   throw new PinfoldError(message, {
     code: 'ERR_POOL_CHANGE_REFUSED',
     values: { pageSize: pool.pageSize, node: pool.node, wanted: own - goal, free, total: pool.total, inUse, lent },
-    hint: 'pinfold hugepages show   # lists who uses them',
+    hint: ownCommand('hugepages show   # lists who uses them'),
   })
 }

@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { defineCommand } from 'citty'
 import { PinfoldError, toPinfoldError } from '../../errors.js'
+import { ownCommand } from '../../system/own-command.js'
 import { commonArguments } from '../arguments.js'
 import { Output } from '../output.js'
 import { quoteWords } from '../shell-command.js'
@@ -48,7 +49,7 @@ function unmountHugetlbfs(path: string, discardFiles: boolean, dryRun: boolean):
     throw new PinfoldError(`${path} is no hugetlbfs: ${what}`, {
       code: 'ERR_INVALID_ARGUMENT',
       values: { path, type: mounted?.type },
-      hint: 'pinfold hugepages show',
+      hint: ownCommand('hugepages show'),
     })
   }
   const files = listFiles(path)
@@ -71,7 +72,7 @@ function unmountHugetlbfs(path: string, discardFiles: boolean, dryRun: boolean):
       {
         code: 'ERR_SYSTEM',
         values: { path, files },
-        hint: `pinfold hugepages unmount ${quoteWords([path])} --discard-files`,
+        hint: ownCommand(`hugepages unmount ${quoteWords([path])} --discard-files`),
       },
     )
   }

@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import type { Transform } from 'node:stream'
 import { defineCommand } from 'citty'
 import { type LabResult, runLab } from '../../lab/run-lab.js'
+import { ownCommand } from '../../system/own-command.js'
 import { badArgument, parseCount } from '../arguments.js'
 import { Output } from '../output.js'
 import { labelled } from './labelled.js'
@@ -72,7 +73,7 @@ function commandOf(words: readonly string[]): string[] {
   const dashes = words.indexOf('--')
   const command = dashes < 0 ? [] : words.slice(dashes + 1)
   if (command.length > 0) return command
-  throw badArgument('a command after --, such as: pinfold lab run -- ibv_devinfo', words[0])
+  throw badArgument(`a command after --, such as: ${ownCommand('lab run -- ibv_devinfo')}`, words[0])
 }
 
 /**

@@ -1,6 +1,7 @@
 import { defineCommand } from 'citty'
 import { PinfoldError } from '../../errors.js'
 import { runLab } from '../../lab/run-lab.js'
+import { ownCommand } from '../../system/own-command.js'
 import { Output } from '../output.js'
 import { machineArguments, machineOptions } from './machine-arguments.js'
 import { whileInterruptible } from './run.js'
@@ -15,7 +16,7 @@ export const shell = defineCommand({
     if (stdin.isTTY !== true || stdout.isTTY !== true) {
       throw new PinfoldError('lab shell: there is no terminal on stdin and stdout', {
         code: 'ERR_INVALID_ARGUMENT',
-        hint: 'pinfold lab run -- command…',
+        hint: ownCommand('lab run -- command…'),
       })
     }
     const terminal = new RawTerminal()

@@ -1,6 +1,7 @@
 import { constants } from 'node:os'
 import { type ErrorCode, PinfoldError, type SystemFailure, toPinfoldError } from '../../errors.js'
 import { formatSize } from '../../sizes.js'
+import { ownCommand } from '../../system/own-command.js'
 import type { Attempt } from './attempt.js'
 import { type Adoption, adoptionOf, fileOf } from './backing.js'
 import type { PageChoice } from './page-choice.js'
@@ -32,7 +33,8 @@ function fileFailure(failure: SystemFailure, choice: PageChoice, path: string): 
       : hugetlbfs
         ? `is on a mount with pages of ${formatSize(pageSize)}, not ${choice.name}`
         : 'is not on a hugetlbfs mount'
-  const hint = hugetlbfs === 0 ? `sudo pinfold hugepages mount /mnt/huge --page-size ${choice.name}` : undefined
+  const mount = ownCommand(`hugepages mount /mnt/huge --page-size ${choice.name}`)
+  const hint = hugetlbfs === 0 ? `sudo ${mount}` : undefined
   return new PinfoldError(`allocate: backing.file: ${path} ${problem}`, {
     ...details,
     code: 'ERR_INVALID_ARGUMENT',

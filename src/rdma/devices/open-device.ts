@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { PinfoldError } from '../../errors.js'
 import { checked, optionsObject, text } from '../../options.js'
+import { ownCommand } from '../../system/own-command.js'
 import type { DeviceListing } from '../contract/device-attributes.js'
 import type { DeviceProvider } from '../contract/device-calls.js'
 import { Device } from '../device.js'
@@ -78,6 +79,6 @@ function refuse(name: string): never {
   throw new PinfoldError(`openDevice: there is no RDMA device '${name}'; there is ${known.join(', ')}`, {
     code: 'ERR_DEVICE_UNKNOWN',
     values: { device: name, known },
-    hint: 'pinfold devices',
+    hint: ownCommand('devices'),
   })
 }

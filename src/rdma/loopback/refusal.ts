@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { type ErrorCode, PinfoldError } from '../../errors.js'
+import { ownCommand } from '../../system/own-command.js'
 import { formatGid } from '../contract/gids.js'
 import { roomHint } from '../contract/queue-room.js'
 
@@ -39,7 +40,7 @@ export function foreign(verb: string, gid: string, own: string): PinfoldError {
     syscall: verb,
     errno: ETIMEDOUT,
     values: { gid: spoken, network: formatGid(own) },
-    hint: "open a real device at both ends (openDevice('<name>'); the lab has one: pinfold lab run), or both ends in one thread",
+    hint: `open a real device at both ends (openDevice('<name>'); the lab has one: ${ownCommand('lab run')}), or both ends in one thread`,
   })
 }
 
