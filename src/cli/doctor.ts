@@ -3,24 +3,31 @@ import { defineCommand } from 'citty'
 import { commonArguments } from './arguments.js'
 import { examinationGroups, examineAll } from './doctor/examinations.js'
 import type { Finding, FindingStatus } from './doctor/finding.js'
+import { answerPurposes, type Purpose } from './doctor/purposes.js'
+import { renderDoctor } from './doctor/render.js'
 import { exitCode } from './exit-code.js'
-import { type Colour, Output, type Paint, pad } from './output.js'
+import { Output } from './output.js'
 import { readPackageVersion } from './package-version.js'
 
-/** Checks everything that pinfold depends on, and reports what it saw and the commands that repair problems. */
+/**
+ * Checks everything that pinfold depends on. It reports what the machine can be used for, and with `--verbose` what
+ * each check saw, with the commands that repair problems.
+ */
 export const doctor = defineCommand({
   meta: {
     name: 'doctor',
-    description: 'Check what pinfold needs of this machine, and show the commands that repair it',
+    description: 'Tell what pinfold can do on this machine, and show the commands that repair it',
   },
   args: {
+    verbose: { type: 'boolean', alias: 'v', description: 'Show every check, too' },
     only: { type: 'string', description: `Groups to check: ${examinationGroups.join(',')}`, valueHint: 'groups' },
     strict: { type: 'boolean', description: 'Exit with 3 also for warnings' },
     ...commonArguments,
   },
   async run({ args }) {
     const output = new Output({ json: args.json === true })
-    const checks = await examineAll(args.only?.split(','), (group) => output.progress(`looking at ${group} …`))
+    const groups = args.only?.split(',') ?? examinationGroups
+    const checks = await examineAll(groups, (group) => output.progress(`looking at ${group} …`))
     const counts = { ok: 0, info: 0, warn: 0, fail: 0, unknown: 0 }
     for (const { status } of checks) counts[status]++
     const report: DoctorReport = {
@@ -29,12 +36,15 @@ export const doctor = defineCommand({
       node: process.version,
       kernel: release(),
       arch: machine(),
+      purposes: answerPurposes(checks, groups),
       counts,
       checks,
     }
-    output.report(report, renderDoctor)
-    const isAmiss = counts.fail > 0 || (args.strict === true && counts.warn + counts.unknown > 0)
-    return isAmiss ? exitCode.finding : exitCode.ok
+    const problems: readonly FindingStatus[] = args.strict === true ? ['fail', 'warn', 'unknown'] : ['fail']
+    // Somebody who names groups wants to see their checks.
+    const verbose = args.verbose === true || args.only !== undefined
+    output.report(report, (report, paint) => renderDoctor(report, paint, { verbose, problems }))
+    return checks.some(({ status }) => problems.includes(status)) ? exitCode.finding : exitCode.ok
   },
 })
 
@@ -44,34 +54,7 @@ export interface DoctorReport {
   readonly node: string
   readonly kernel: string
   readonly arch: string
+  readonly purposes: readonly Purpose[]
   readonly counts: Readonly<Record<FindingStatus, number>>
   readonly checks: readonly Finding[]
-}
-
-const colours: Readonly<Record<FindingStatus, Colour>> = {
-  ok: 'green',
-  info: 'cyan',
-  warn: 'yellow',
-  fail: 'red',
-  unknown: 'yellow',
-}
-
-/**
- * Renders a line for each check, the command that repairs it below, a blank line between groups, and the counts at the
- * end.
- */
-export function renderDoctor({ pinfold, node, kernel, arch, counts, checks }: DoctorReport, paint: Paint): string {
-  const statusWidth = Math.max(...checks.map(({ status }) => status.length))
-  const idWidth = Math.max(...checks.map(({ id }) => id.length))
-  const lines = [paint(`pinfold ${pinfold}, Node ${node}, Linux ${kernel} ${arch}`, 'dim')]
-  let group = ''
-  for (const { id, status, seen, mend } of checks) {
-    const [own = ''] = id.split('.')
-    if (own !== group) lines.push('')
-    group = own
-    lines.push(`${pad(paint(status, colours[status]), statusWidth)}  ${pad(id, idWidth)}  ${seen}`)
-    if (mend !== undefined) lines.push(`${' '.repeat(statusWidth + idWidth + 4)}${paint(`$ ${mend}`, 'bold')}`)
-  }
-  const sum = Object.entries(counts).filter(([, count]) => count > 0)
-  return [...lines, '', sum.map(([status, count]) => `${count} ${status}`).join(', ')].join('\n')
 }

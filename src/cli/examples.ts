@@ -5,9 +5,9 @@
 export const commandExamples: Readonly<Record<string, readonly string[]>> = {
   pinfold: ['pinfold doctor', 'pinfold hugepages reserve 2MiB 64', 'pinfold demo'],
   'pinfold doctor': [
-    'pinfold doctor',
+    'pinfold doctor -v                               # every check',
     'pinfold doctor --only hugepages,limits --strict',
-    'pinfold doctor --json | jq -r \'.checks[] | select(.status == "warn") | .mend\'',
+    "pinfold doctor --json | jq -r '.purposes[].command // empty'",
   ],
   'pinfold hugepages': ['pinfold hugepages', 'pinfold hugepages reserve 2MiB 64', 'pinfold hugepages release 2MiB 64'],
   'pinfold hugepages show': ['pinfold hugepages show', "pinfold hugepages show --json | jq '.pools[].free'"],

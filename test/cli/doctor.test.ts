@@ -20,6 +20,14 @@ const reportSchema = z.strictObject({
   node: z.string(),
   kernel: z.string(),
   arch: z.string(),
+  purposes: z.array(
+    z.strictObject({
+      purpose: z.enum(['hugepages', 'physical-addresses', 'rdma', 'lab', 'numa', 'other-users']),
+      answer: z.enum(['yes', 'partly', 'no', 'unknown']),
+      reason: z.string().regex(/^[^\n]+$/),
+      command: z.string().nullable(),
+    }),
+  ),
   counts: z.strictObject({ ok: z.int(), info: z.int(), warn: z.int(), fail: z.int(), unknown: z.int() }),
   checks: z.array(
     z.strictObject({
@@ -63,6 +71,7 @@ const stableIds = [
   'privileges.ipc-lock',
   'privileges.pfn',
   'privileges.page-flags',
+  'privileges.other-users',
   'iommu.groups',
   'rdma.libibverbs',
   'rdma.modules',
@@ -87,6 +96,39 @@ describe('doctor', () => {
     expect(run.code).toBe(report.counts.fail > 0 ? 3 : 0)
   })
 
+  test('answers six purposes, and shows a command only for an answer that is not yes', async () => {
+    const { purposes } = reportSchema.parse(jsonOf(await pinfold(['doctor', '--json'])))
+    expect(purposes.map(({ purpose }) => purpose)).toEqual([
+      'hugepages',
+      'physical-addresses',
+      'rdma',
+      'lab',
+      'numa',
+      'other-users',
+    ])
+    expect(purposes.filter(({ answer, command }) => answer === 'yes' && command !== null)).toEqual([])
+    const { stdout } = await pinfold(['doctor'])
+    const commands = stdout.split('\n').filter((line) => line.trimStart().startsWith('$ '))
+    expect(new Set(commands).size).toBe(commands.length)
+    for (const command of commands) {
+      expect(purposes.map(({ command }) => command)).toContain(command.trimStart().slice(2))
+    }
+    expect(stdout).toMatch(/^hugepage regions +(yes|partly|no) /m)
+    expect(stdout).not.toContain('machine.kernel')
+    expect((await pinfold(['doctor', '-v'])).stdout).toContain('machine.kernel')
+  })
+
+  test('answers for other users what a user without root then sees', async (context) => {
+    needs(context, whyNotNobody())
+    const of = async (prefix: readonly string[]) => {
+      const run = await pinfold(['doctor', '--only', 'machine,privileges', '--json'], { prefix })
+      return reportSchema.parse(jsonOf(run)).purposes
+    }
+    const byRoot = (await of([])).find(({ purpose }) => purpose === 'other-users')
+    const byNobody = (await of(asNobody)).find(({ purpose }) => purpose === 'physical-addresses')
+    expect(byRoot?.answer).toBe(byNobody?.answer === 'no' ? 'partly' : 'yes')
+  })
+
   test('reports the counters of a hugepage pool as the kernel does', async () => {
     const report = reportSchema.parse(jsonOf(await pinfold(['doctor', '--only', 'hugepages', '--json'])))
     for (const pageSize of hugetlbPageSizes()) {
@@ -98,6 +140,7 @@ describe('doctor', () => {
   test('checks only the groups that are asked for', async () => {
     const report = reportSchema.parse(jsonOf(await pinfold(['doctor', '--only', 'iommu,machine', '--json'])))
     expect([...new Set(report.checks.map(({ id }) => id.split('.')[0]))]).toEqual(['machine', 'iommu'])
+    expect(report.purposes).toEqual([])
   })
 
   test('tells a user without privileges that page frames are hidden, and names the command that helps', async (context) => {
@@ -206,6 +249,7 @@ describe('doctor', () => {
       expect(run.code).toBe(3)
       expect(check(report, 'native.addon')).toMatchObject({ status: 'fail', mend: 'npm run build' })
       expect(check(report, 'machine.kernel')?.status).toBe('ok')
+      expect(report.purposes[0]).toMatchObject({ purpose: 'hugepages', answer: 'no', command: 'npm run build' })
       expect(check(report, 'iommu.groups')?.status).not.toBe('unknown')
       expect(check(report, 'limits.unknown')).toMatchObject({ status: 'unknown' })
     } finally {

@@ -2,8 +2,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { type FindingStatus, finding } from '../../src/cli/doctor/finding.js'
+import { answerPurposes, type PurposeName } from '../../src/cli/doctor/purposes.js'
+import { renderDoctor } from '../../src/cli/doctor/render.js'
 import { detectVirtualMachine, readMachineSigns } from '../../src/cli/doctor/virtual-machine.js'
-import { type DoctorReport, renderDoctor } from '../../src/cli/doctor.js'
+import type { DoctorReport } from '../../src/cli/doctor.js'
 import { plain } from '../../src/cli/output.js'
 
 const deviceTree = { hypervisor: undefined, machine: [], nodes: [], isPowerPartition: false }
@@ -71,27 +74,178 @@ describe('a device tree', () => {
   })
 })
 
-test('findings are aligned, grouped and counted, and each repair command stands below its finding', () => {
+describe('the answer by purpose', () => {
+  type Check = readonly [id: string, status: FindingStatus, seen: string, more?: Parameters<typeof finding>[3]]
+  const groups = ['machine', 'native', 'kernel', 'hugepages', 'thp', 'limits', 'privileges', 'rdma']
+
+  function answerFor(purpose: PurposeName, checks: readonly Check[]) {
+    const answers = answerPurposes(
+      checks.map((check) => finding(...check)),
+      groups,
+    )
+    return answers.find((answer) => answer.purpose === purpose)
+  }
+
+  const full: Check = ['hugepages.pool.2MiB', 'ok', '64 pages, 32 free']
+  const empty: Check = ['hugepages.pool.2MiB', 'warn', 'no pages', { mend: 'echo 64' }]
+  const transparent: Check = ['thp.enabled', 'ok', 'madvise']
+  const visible: Check = ['privileges.pfn', 'ok', 'visible']
+  const noDevice: Check = ['rdma.devices', 'info', 'no real device']
+  const device: Check = ['rdma.device.rxe0', 'ok', 'port 1 ACTIVE']
+  const library: Check = ['rdma.libibverbs', 'ok', 'libibverbs.so.1', { values: { path: '/lib/libibverbs.so.1' } }]
+  const noLibrary: Check = ['rdma.libibverbs', 'info', 'not installed', { mend: 'install', values: { path: null } }]
+  const soft: Check = ['rdma.modules', 'info', 'none', { mend: 'modprobe', values: { softRoce: true } }]
+  const noSoft: Check = ['rdma.modules', 'info', 'none', { values: { softRoce: false } }]
+  const twoNodes: Check = ['machine.numa', 'ok', 'node 0 and 1', { values: { nodes: [{ node: 0 }, { node: 1 }] } }]
+  const policy: Check = ['kernel.numa-policy', 'ok', 'mbind']
+  const bareNode: Check = ['hugepages.pool.2MiB.node1', 'info', 'no pages', { mend: 'echo 64 on node1' }]
+  const noAddon: Check = ['native.addon', 'fail', 'not built', { mend: 'npm run build' }]
+
+  const cases: readonly (readonly [
+    what: string,
+    PurposeName,
+    readonly Check[],
+    answer: string,
+    command: string | null,
+  ])[] = [
+    ['with free hugepages', 'hugepages', [full, transparent], 'yes', null],
+    ['with transparent pages only', 'hugepages', [empty, transparent], 'partly', 'echo 64'],
+    ['with neither', 'hugepages', [empty, ['thp.enabled', 'warn', 'never', { mend: 'echo madvise' }]], 'no', 'echo 64'],
+    [
+      'with free hugepages beyond the limit of a cgroup',
+      'hugepages',
+      [full, transparent, ['limits.cgroup.hugetlb.2MiB', 'warn', '0B of 4MiB used', { mend: 'echo 1' }]],
+      'partly',
+      'echo 1',
+    ],
+    [
+      'with an empty pool of another size',
+      'hugepages',
+      [full, ['hugepages.pool.1GiB', 'info', 'no pages', { mend: 'echo 1' }]],
+      'yes',
+      null,
+    ],
+    ['of root', 'physical-addresses', [visible, ['privileges.page-flags', 'ok', 'readable']], 'yes', null],
+    [
+      'without page flags',
+      'physical-addresses',
+      [visible, ['privileges.page-flags', 'info', 'EACCES', { mend: 'a' }]],
+      'partly',
+      'a',
+    ],
+    [
+      'that are hidden',
+      'physical-addresses',
+      [['privileges.pfn', 'warn', 'hidden', { mend: 'setcap' }]],
+      'no',
+      'setcap',
+    ],
+    ['with a device', 'rdma', [library, ['rdma.modules', 'ok', 'rdma_rxe'], device], 'yes', null],
+    ['with a device, but no library', 'rdma', [noLibrary, device], 'partly', 'install'],
+    [
+      'with a device that cannot be opened',
+      'rdma',
+      [library, ['rdma.device.mlx5_0', 'warn', 'no', { mend: 'up' }]],
+      'partly',
+      'up',
+    ],
+    ['without a device', 'rdma', [library, soft, noDevice], 'partly', 'modprobe'],
+    ['without a device and its library', 'rdma', [noLibrary, soft, noDevice], 'partly', 'install && modprobe'],
+    ['that no command can repair', 'rdma', [noLibrary, noSoft, noDevice], 'partly', null],
+    [
+      'that has all it needs',
+      'lab',
+      [['rdma.lab', 'ok', 'it can', { mend: 'lab run', values: { kvm: true } }]],
+      'yes',
+      null,
+    ],
+    ['without QEMU', 'lab', [['rdma.lab', 'info', 'no QEMU', { mend: 'dnf install' }]], 'no', 'dnf install'],
+    ['on one node', 'numa', [['machine.numa', 'ok', 'node 0', { values: { nodes: [{ node: 0 }] } }]], 'yes', null],
+    ['on two nodes with pages', 'numa', [twoNodes, policy, full], 'yes', null],
+    [
+      'on two nodes, one of them without pages',
+      'numa',
+      [twoNodes, policy, full, bareNode],
+      'partly',
+      'echo 64 on node1',
+    ],
+    ['without support of the kernel', 'numa', [twoNodes, ['kernel.numa-policy', 'info', 'no mbind']], 'no', null],
+    ['who see addresses', 'other-users', [['privileges.other-users', 'ok', 'a']], 'yes', null],
+    [
+      'who see no addresses',
+      'other-users',
+      [['privileges.other-users', 'info', 'a', { mend: 'setcap', values: { frames: 'hidden' } }]],
+      'partly',
+      'setcap',
+    ],
+    [
+      'who cannot run Node',
+      'other-users',
+      [['privileges.other-users', 'info', 'a', { values: { frames: null } }]],
+      'no',
+      null,
+    ],
+    ['that could not be tried', 'other-users', [['privileges.other-users', 'unknown', 'a']], 'unknown', null],
+    ['without the native part', 'hugepages', [noAddon, ['hugepages.unknown', 'unknown', 'a']], 'no', 'npm run build'],
+    ['that could not be read', 'hugepages', [['hugepages.unknown', 'unknown', 'EIO']], 'unknown', null],
+  ]
+
+  test.each(cases)('%s (%s) is given with its command', (_, purpose, checks, answer, command) => {
+    expect(answerFor(purpose, checks)).toMatchObject({ answer, command })
+    expect(answerFor(purpose, checks)?.reason).toMatch(/^[^\n]+$/)
+  })
+
+  test('is left out if a group that decides it was not checked', () => {
+    const names = answerPurposes([], ['rdma']).map(({ purpose }) => purpose)
+    expect(names).toEqual(['rdma', 'lab'])
+  })
+})
+
+describe('the text of doctor', () => {
   const report: DoctorReport = {
     schema: 'pinfold/doctor/1',
     pinfold: '1.2.3',
     node: 'v20.19.0',
     kernel: '6.1.0',
     arch: 'x86_64',
-    counts: { ok: 1, info: 0, warn: 1, fail: 0, unknown: 1 },
+    purposes: [
+      { purpose: 'hugepages', answer: 'partly', reason: 'no page is free', command: 'echo 64 | tee nr_hugepages' },
+      { purpose: 'lab', answer: 'yes', reason: 'with KVM', command: null },
+    ],
+    counts: { ok: 1, info: 1, warn: 1, fail: 1, unknown: 0 },
     checks: [
       { id: 'hugepages.pool.2MiB', status: 'warn', seen: 'no pages', mend: 'echo 64 | tee nr_hugepages' },
+      { id: 'hugepages.mounts', status: 'info', seen: 'none', mend: 'mount -t hugetlbfs' },
       { id: 'limits.memlock', status: 'ok', seen: 'unlimited' },
-      { id: 'limits.unknown', status: 'unknown', seen: 'not seen' },
+      { id: 'limits.cgroup.memory', status: 'fail', seen: 'full', mend: 'echo max | tee memory.max' },
     ],
   }
-  expect(renderDoctor(report, plain)).toBe(`pinfold 1.2.3, Node v20.19.0, Linux 6.1.0 x86_64
 
-warn     hugepages.pool.2MiB  no pages
-                              $ echo 64 | tee nr_hugepages
+  test('has a line for each purpose, and shows the checks that decide the exit code', () => {
+    expect(
+      renderDoctor(report, plain, { verbose: false, problems: ['fail'] }),
+    ).toBe(`pinfold 1.2.3, Node v20.19.0, Linux 6.1.0 x86_64
 
-ok       limits.memlock       unlimited
-unknown  limits.unknown       not seen
+hugepage regions  partly  no page is free
+                          $ echo 64 | tee nr_hugepages
+lab               yes     with KVM
 
-1 ok, 1 warn, 1 unknown`)
+fail  limits.cgroup.memory  full
+                            $ echo max | tee memory.max
+
+4 checks: 1 ok, 1 info, 1 warn, 1 fail; -v shows each check`)
+  })
+
+  test('with -v shows all checks in groups, each command once, and none for what is only a fact', () => {
+    const text = renderDoctor(report, plain, { verbose: true, problems: ['fail'] })
+    expect(text.split('\n\n').slice(2).join('\n\n')).toBe(`warn  hugepages.pool.2MiB   no pages
+info  hugepages.mounts      none
+
+ok    limits.memlock        unlimited
+fail  limits.cgroup.memory  full
+                            $ echo max | tee memory.max
+
+4 checks: 1 ok, 1 info, 1 warn, 1 fail`)
+    expect(text.match(/nr_hugepages/g)).toHaveLength(1)
+  })
 })

@@ -26,7 +26,7 @@ export function* examineHugepages(): Iterable<Finding> {
     yield examinePool(pool, nodes, nothingFree && pool.pageSize === defaultHugepageSize())
     // A single node's pool is the same as the machine's. With several nodes, a program that is bound to one of them
     // needs the pool of that node.
-    if (nodes.length > 1) yield* nodes.map(examineNodePool)
+    if (nodes.length > 1) yield* nodes.map((node) => examineNodePool(node, available(pool) > 0))
   }
   yield examineMounts()
 }
@@ -52,18 +52,26 @@ function examinePool(pool: HugepagePool, nodes: readonly HugepagePool[], isWante
   const only = nodes.length === 1 && total > 0 ? [`all on node ${nodes[0]?.node}`] : []
   const seen = [counts, ...only, ...notes].join(', ')
   if (available(pool) > 0) return finding(id, 'ok', seen, { values })
-  const more = Math.max(1, Math.floor(firstReservation / pageSize))
-  const isThere = more <= mostGrowth(pool)
-  const mend = isThere ? writeCommand(`${poolDirectory(pageSize)}/nr_hugepages`, total + more) : undefined
-  return finding(id, isWanted ? 'warn' : 'info', seen, { mend, values })
+  return finding(id, isWanted ? 'warn' : 'info', seen, { mend: growthCommand(pool), values })
 }
 
-function examineNodePool(pool: HugepagePool): Finding {
+/** The command for a first reservation; undefined if there is not enough memory. */
+function growthCommand(pool: HugepagePool): string | undefined {
+  const { pageSize, node, total } = pool
+  const more = Math.max(1, Math.floor(firstReservation / pageSize))
+  return more <= mostGrowth(pool)
+    ? writeCommand(`${poolDirectory(pageSize, node)}/nr_hugepages`, total + more)
+    : undefined
+}
+
+/** @param isElsewhere whether another node has available pages. If none has, the machine's finding has the command. */
+function examineNodePool(pool: HugepagePool, isElsewhere: boolean): Finding {
   const { pageSize, node, total, free, surplus } = pool
   const seen = total === 0 ? 'no pages' : `${formatCounted(total, 'page')}, ${formatCount(free)} free`
   const id = `hugepages.pool.${formatSize(pageSize)}.node${node}`
   const values = { pageSize, node, total, free, surplus }
-  return finding(id, free > 0 ? 'ok' : 'info', seen, { values })
+  if (free > 0) return finding(id, 'ok', seen, { values })
+  return finding(id, 'info', seen, { mend: isElsewhere ? growthCommand(pool) : undefined, values })
 }
 
 function nodeValues({ node, total, free, surplus }: HugepagePool): object {

@@ -1,8 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs'
+import { basePageSize } from '../../system/page-sizes.js'
 import { capabilities, memlockLimit } from '../../system/process-limits.js'
 import { capabilityHint } from '../../translate/unknown-page.js'
 import { inspectPage } from '../../translate/virt-to-phys.js'
 import { type Finding, finding } from './finding.js'
+import { examineOtherUsers } from './other-users.js'
 
 /** Checks what this process may do, by its capabilities and by trying. */
 export function* examinePrivileges(): Iterable<Finding> {
@@ -10,6 +12,7 @@ export function* examinePrivileges(): Iterable<Finding> {
   yield examineIpcLock()
   yield examinePageFrameNumbers()
   yield examinePageFlags()
+  yield examineOtherUsers(basePageSize)
 }
 
 function examineSysAdmin(): Finding {

@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs'
 import { hasApt } from '../../../lab/packages.js'
 import { onPath, requireArchitecture } from '../../../lab/parts.js'
+import { readKernelFile } from '../../../system/kernel-files.js'
+import { ownCommand } from '../../../system/own-command.js'
+import { sudo } from '../../shell-command.js'
 import { type Finding, finding } from '../finding.js'
 
 const emulator = 'qemu-system-x86_64'
@@ -17,11 +20,17 @@ export function examineLab(): Finding {
     return finding('rdma.lab', 'info', error instanceof Error ? error.message : String(error), { values })
   }
   if (found === undefined && !values.fetches) {
-    return finding('rdma.lab', 'info', `pinfold lab cannot start a virtual machine here: install QEMU (${emulator})`, {
+    const mend = isFedora() ? `${sudo}dnf install -y qemu-system-x86-core busybox` : undefined
+    return finding('rdma.lab', 'info', `the lab cannot start a virtual machine here: install QEMU (${emulator})`, {
       values,
+      mend,
     })
   }
   const how = found === undefined ? 'it fetches QEMU and a kernel once' : found
-  const mend = 'pinfold lab run -- pinfold devices'
-  return finding('rdma.lab', 'ok', `pinfold lab can start a machine with Soft-RoCE (${how})`, { values, mend })
+  const mend = ownCommand(`lab run -- ${ownCommand('devices')}`)
+  return finding('rdma.lab', 'ok', `the lab can start a machine with Soft-RoCE (${how})`, { values, mend })
+}
+
+function isFedora(): boolean {
+  return /^ID=.*fedora/m.test(readKernelFile('/etc/os-release') ?? '')
 }
