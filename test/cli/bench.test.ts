@@ -129,16 +129,18 @@ describe('the HTML page of a report', () => {
     const { benchmarks } = await bench(['--html', file])
     const page = readFileSync(file, 'utf8')
     const charts = [...page.matchAll(/<svg[\s\S]*?<\/svg>/g)].map(([chart]) => chart)
-    expect(charts.length).toBe(benchmarks.length)
-    for (const [at, { series, varied, unit }] of benchmarks.entries()) {
-      const chart = charts[at] ?? ''
+    // Each benchmark has a chart for wide pages and one for phones.
+    expect(charts.length).toBe(2 * benchmarks.length)
+    for (const [at, chart] of charts.entries()) {
+      const { series = [], varied, unit = 'no unit' } = benchmarks[Math.floor(at / 2)] ?? {}
       expect(chart.match(/ecmeta_ssr_type="legend"/g)?.length).toBe(series.length)
       const texts = [...chart.matchAll(/<text[^>]*>([^<]*)<\/text>/g)].map(([, text]) => text)
       for (const { pages } of series) expect(texts).toContainEqual(expect.stringMatching(`^${pages}(, \\d+% huge)?$`))
       expect(texts).toContain(varied)
       expect(texts).toContainEqual(expect.stringContaining(unit))
     }
-    expect(page.match(/<tr><th>/g)?.length).toBe(
+    expect(page.match(/<strong>[^<]+\.<\/strong>/g)?.length).toBe(benchmarks.length)
+    expect(page.match(/<tr(?: class="noisy")?><th>/g)?.length).toBe(
       benchmarks.reduce((rows, { series }) => rows + (series[0]?.points.length ?? 0), benchmarks.length),
     )
     expect(page).not.toMatch(/<script|<link|<img|@import|url\((?!#)/)
