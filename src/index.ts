@@ -33,7 +33,13 @@ export type { PassedOver } from './memory/region-core.js'
 export type { RegionHandle } from './memory/region-handle.js'
 export type { RegionUse } from './memory/region-inspection.js'
 export type { RegionMemory as PoolMemory, RegionMemory as RegistrableMemory } from './memory/region-memory.js'
-export type { AllocateOptions, RegionOptions } from './memory/region-options.js'
+export type {
+  AllocateOptions,
+  DescriptorBacking,
+  FileBacking,
+  NumaPlacement,
+  RegionOptions,
+} from './memory/region-options.js'
 export type { PacketField, PacketFieldType } from './packet/fields.js'
 export { attachPackets, createPackets, packetsBytes } from './packet/open-packets.js'
 export type { PacketsOptions } from './packet/options.js'
@@ -42,7 +48,7 @@ export type { Packets } from './packet/packets.js'
 export type { PacketPart } from './packet/segments.js'
 export type { BufferPool } from './pool/buffer-pool.js'
 export { attachBufferPool, bufferPoolBytes, createBufferPool } from './pool/open-pool.js'
-export type { BufferPoolAttachOptions, BufferPoolOptions, Tracking } from './pool/options.js'
+export type { BufferPoolAttachOptions, BufferPoolOptions, SampledTracking, Tracking } from './pool/options.js'
 export type { BufferPoolStats } from './pool/stats.js'
 export type { PoolWaitOptions } from './pool/waiting.js'
 export { listDevices, openDevice } from './rdma/devices/open-device.js'
@@ -60,7 +66,7 @@ export type { LeakLevel } from './registry/leak-detector.js'
 export type { MemoryRegistry } from './registry/memory-registry.js'
 export { openRegistry, openRegistrySync } from './registry/open-registry.js'
 export { attachRegion, type Region } from './registry/region.js'
-export type { BudgetOption, OpenOptions, RegistryOptions } from './registry/registry-options.js'
+export type { BudgetOption, BudgetSizes, OpenOptions, RegistryOptions } from './registry/registry-options.js'
 export type { PagesStats, RegistryStats } from './registry/registry-stats.js'
 export type { Slice } from './registry/slice.js'
 export { attachRing, createRing, ringBytes } from './ring/open-ring.js'

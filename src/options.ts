@@ -36,6 +36,30 @@ export function optionsObject<Shape extends z.ZodRawShape>(shape: Shape) {
   return record<z.input<typeof options>>('expected an object').pipe(options)
 }
 
+/** A field for each property of `Options`, which takes nothing but the values of that property. */
+type FieldsFor<Options> = { readonly [Name in keyof Required<Options>]: z.ZodType<unknown, Options[Name]> }
+
+/** Of the fields of `Shape`: those that `Options` does not have, and those that refuse some of its values. */
+type Agreeing<Shape, Options> = {
+  readonly [Name in keyof Shape]: Name extends keyof Options
+    ? Options[Name] extends z.input<Shape[Name]>
+      ? Shape[Name]
+      : never
+    : never
+}
+
+/**
+ * An object with the properties of the interface `Options` and no others. An interface has a name and documents each
+ * property, so it is what users read; the schema checks the values. A property that one of the two lacks, or whose
+ * types differ, does not compile.
+ *
+ * The call returns a function, since TypeScript infers either all type arguments of a call or none.
+ */
+export function optionsOf<Options extends object>() {
+  return <Shape extends z.ZodRawShape & FieldsFor<Options>>(shape: Shape & Agreeing<Shape, Options>) =>
+    optionsObject<Shape>(shape)
+}
+
 /** An object with a bounded number of keys, so that another schema may look into it. */
 export function record<Input>(expected: string) {
   return z.custom<Input>(isRecord, { error: expected, abort: true }).refine(hasBoundedKeys, {

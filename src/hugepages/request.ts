@@ -1,9 +1,9 @@
 import * as z from 'zod'
-import { checked, optionsObject, sizeOption } from '../options.js'
+import { checked, optionsOf, sizeOption } from '../options.js'
 import type { Size } from '../sizes.js'
 
 const schema = z.lazy(() =>
-  optionsObject({
+  optionsOf<PoolRequest>()({
     pageSize: sizeOption,
     pages: z.int().nonnegative(),
     node: z.int().nonnegative().optional(),

@@ -1,12 +1,12 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'
-import { checked, optionsObject, text } from '../options.js'
+import { checked, optionsOf, text } from '../options.js'
 import { describe } from '../sizes.js'
 import { RegionCore } from './region-core.js'
 
 const handleSchema = z.lazy(() =>
-  optionsObject({
+  optionsOf<RegionHandle>()({
     pinfold: z.literal('region'),
     process: z.int().nonnegative(),
     region: z.int().positive(),
@@ -15,15 +15,19 @@ const handleSchema = z.lazy(() =>
   }),
 )
 
-/**
- * Names an open region of this process; plain data, so that postMessage and workerData carry it.
- *
- * - `pinfold`: 'region', which distinguishes a handle from other data.
- * - `process`: a random number of the region's process; not its pid.
- * - `region`: the region's number in that process, never used again.
- * - `name`, `size`: the region's.
- */
-export type RegionHandle = Readonly<z.infer<typeof handleSchema>>
+/** Names an open region of this process; plain data, so that postMessage and workerData carry it. */
+export interface RegionHandle {
+  /** Distinguishes a handle from other data. */
+  readonly pinfold: 'region'
+  /** A random number of the region's process; not its pid. */
+  readonly process: number
+  /** The region's number in that process, never used again. */
+  readonly region: number
+  /** The region's name. */
+  readonly name: string
+  /** The region's size in bytes. */
+  readonly size: number
+}
 
 /** The handle by which another thread attaches the region. @throws PinfoldError `ERR_REGION_CLOSED` */
 export function handleOf(core: RegionCore): RegionHandle {

@@ -1,5 +1,7 @@
 import * as z from 'zod'
-import { checked, list, longestPath, optionsObject, signalOption, sizeOption, text } from '../options.js'
+import { checked, list, longestPath, optionsOf, signalOption, sizeOption, text } from '../options.js'
+import type { Size } from '../sizes.js'
+import type { PagesName } from '../system/page-sizes.js'
 import { type PagesKind, parsePages } from './page-kinds.js'
 
 // Schemas of options are made at their first use: otherwise importing the package would take a quarter longer.
@@ -20,7 +22,7 @@ const pages = z.lazy(() =>
 const node = z.lazy(() => z.int().min(0).max(1023))
 
 const numa = z.lazy(() =>
-  optionsObject({
+  optionsOf<NumaPlacement>()({
     policy: z.enum(['bind', 'prefer', 'interleave', 'local']),
     nodes: list(node, { least: 1, most: 1024, expected: 'expected an array of nodes' }).optional(),
     strict: z.boolean().optional(),
@@ -33,13 +35,13 @@ const backing = z.lazy(() =>
   z.union(
     [
       z.enum(['memfd', 'anonymous']),
-      optionsObject({
+      optionsOf<FileBacking>()({
         file: text(longestPath)
           .min(1)
           .regex(/^[^\0]*$/, { error: 'expected a path without a NUL in it' }),
         keep: z.boolean().optional(),
       }),
-      optionsObject({
+      optionsOf<DescriptorBacking>()({
         descriptor: z
           .int()
           .min(0)
@@ -73,45 +75,100 @@ export const regionShape = () => ({
   guard: z.boolean().optional(),
   dump: z.boolean().optional(),
 })
-export const regionOptions = z.lazy(() => optionsObject(regionShape()))
+export const regionOptions = z.lazy(() => optionsOf<RegionOptions>()(regionShape()))
 
 /** Options that were checked; sizes are bytes. */
 export type CheckedRegionOptions = z.output<typeof regionOptions>
 
+/** The options of a region. Unknown options are refused. */
+export interface RegionOptions {
+  /** 1 to 2^53 - 1 bytes, or with a unit ('64MiB'). Rounded up to whole pages, see `region.size`. */
+  readonly size: Size
+  /**
+   * A kind of pages, or a list in order of preference: '1GiB', '2MiB' and every other hugetlb size of the machine,
+   * 'transparent', 'base' (also by its size). `region.passedOver` says why the region has none of the earlier kinds.
+   *
+   * Default: the hugetlb sizes that divide `size`, largest first, then 'transparent' from its huge page's size on, then
+   * 'base'. In a file: hugetlb sizes alone. Of a descriptor: the pages that its memory has.
+   */
+  readonly pages?: PagesName | readonly PagesName[] | undefined
+  /** The NUMA nodes of the pages. Default: the memory policy of the calling thread, see set_mempolicy(2). */
+  readonly numa?: NumaPlacement | undefined
+  /** How many threads populate, 1 to 1024. Default: one a CPU, up to 8, and no more than one for each 8 MiB. */
+  readonly threads?: number | undefined
+  /**
+   * Where the memory comes from: 'memfd', shared memory; 'anonymous', private to this process; a file; or the
+   * descriptor of memory that exists. Default: 'memfd'.
+   */
+  readonly backing?: 'memfd' | 'anonymous' | FileBacking | DescriptorBacking | undefined
+  /** Whether base and transparent pages are locked by mlock2(2). Hugetlb pages are never swapped. Default: false. */
+  readonly lock?: boolean | undefined
+  /** Whether there is an inaccessible page before and after. Default: false. */
+  readonly guard?: boolean | undefined
+  /** Whether the contents go into core dumps. Default: false (MADV_DONTDUMP). */
+  readonly dump?: boolean | undefined
+}
+
+/** The NUMA nodes of a region's pages. See set_mempolicy(2). */
+export interface NumaPlacement {
+  /**
+   * - 'bind' takes pages from these nodes only.
+   * - 'prefer' takes them from these nodes if it can.
+   * - 'interleave' takes them from each node in turn.
+   * - 'local' takes them from the node of the calling thread.
+   */
+  readonly policy: 'bind' | 'prefer' | 'interleave' | 'local'
+  /** Ids, 0 to 1023, of nodes with memory. 'local' takes none, and the other policies need them. */
+  readonly nodes?: readonly number[] | undefined
+  /**
+   * Whether a page from elsewhere is an error. 'bind' with `strict: false` is a preference for all of these nodes.
+   * Default: true for 'bind', else false.
+   */
+  readonly strict?: boolean | undefined
+}
+
 /**
- * The options of a region. Unknown options are refused.
- *
- * - `size`: 1 to 2^53 - 1 bytes, or with a unit ('64MiB'). Rounded up to whole pages, see `region.size`.
- * - `pages`: a kind, or a list in order of preference: '1GiB', '2MiB' and every other hugetlb size of the machine,
- *   'transparent', 'base' (also by its size). By default the hugetlb sizes that divide `size`, largest first, then
- *   'transparent' from its huge page's size on, then 'base'. `region.passedOver` says why the region has none of the
- *   earlier kinds.
- * - `numa`: `bind` takes pages from these nodes only, `prefer` from these if it can, `interleave` from each in turn,
- *   `local` from the node of the calling thread (and takes no `nodes`). `nodes` are ids, 0 to 1023, of nodes with
- *   memory. `strict` (default true for bind, else false) makes a page from elsewhere an error; `bind` with
- *   `strict: false` is a preference for all of these nodes. See set_mempolicy(2).
- * - `threads`: how many threads populate, 1 to 1024; by default one a CPU, up to 8, and no more than one for each 8
- *   MiB.
- * - `backing`: 'memfd' (default): shared memory; 'anonymous': private to this process; or a file on a hugetlbfs mount,
- *   by whose path other processes reach it, removed when the region closes unless `keep`. An existing file must have
- *   exactly the region's size; it is neither resized nor removed, since another program owns it. In a file the default
- *   of `pages` is hugetlb sizes alone, and 'transparent' and 'base' are `ERR_UNSUPPORTED`.
- *   Or `{ descriptor, offset, mayShrink }`: memory that another program or library has made, adopted as it is, contents
- *   included. `descriptor` is a file descriptor of it, open for reading and writing: a memfd, a POSIX shared memory
- *   object, a file on a hugetlbfs or tmpfs mount. It is duplicated, so that you may close yours. The region is `size`
- *   bytes from `offset` (default 0, a multiple of the page size) on, all of which must exist. `pages` are by default
- *   those that it has. The memory is sealed against shrinking (F_SEAL_SHRINK, fcntl(2)); memory that cannot be sealed
- *   is refused unless `mayShrink`, since touching memory that was taken away is a SIGBUS.
- * - `lock`: mlock2(2), for base and transparent pages (hugetlb pages are never swapped). Default false.
- * - `guard`: an inaccessible page before and after. Default false.
- * - `dump`: contents go into core dumps. Default false (MADV_DONTDUMP).
+ * A file on a hugetlbfs mount, by whose path other processes reach the region. `pages` 'transparent' and 'base' are
+ * `ERR_UNSUPPORTED` in it.
  */
-export type RegionOptions = z.input<typeof regionOptions>
+export interface FileBacking {
+  /**
+   * The path of the file. An existing file must have exactly the region's size; it is neither resized nor removed,
+   * since another program owns it.
+   */
+  readonly file: string
+  /** Whether a file that was made for the region stays when the region closes. Default: false. */
+  readonly keep?: boolean | undefined
+}
+
+/**
+ * Memory that another program or library has made, adopted as it is, contents included. It is sealed against shrinking
+ * (F_SEAL_SHRINK, fcntl(2)).
+ */
+export interface DescriptorBacking {
+  /**
+   * A file descriptor of the memory, open for reading and writing: a memfd, a POSIX shared memory object, a file on a
+   * hugetlbfs or tmpfs mount. It is duplicated, so that you may close yours.
+   */
+  readonly descriptor: number
+  /** Where the region starts, a multiple of the page size. All bytes of the region must exist. Default: 0. */
+  readonly offset?: number | undefined
+  /**
+   * Whether memory that cannot be sealed is taken, too. Touching memory that was taken away is a SIGBUS. Default: false,
+   * so that such memory is refused.
+   */
+  readonly mayShrink?: boolean | undefined
+}
 
 /** {@link RegionOptions}, and the signal that stops the region while it is being populated. */
-export type AllocateOptions = RegionOptions & { readonly signal?: AbortSignal | undefined }
+export interface AllocateOptions extends RegionOptions {
+  /** Stops the allocation; nothing is left of the region then. */
+  readonly signal?: AbortSignal | undefined
+}
 
-const allocateOptions = z.lazy(() => optionsObject({ ...regionShape(), signal: signalOption.optional() }))
+const allocateOptions = z.lazy(() =>
+  optionsOf<AllocateOptions>()({ ...regionShape(), signal: signalOption.optional() }),
+)
 
 /** The options of one allocation, checked. The signal is not the region's. */
 export interface CheckedAllocation {

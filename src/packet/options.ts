@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, table } from '../options.js'
+import { checked, optionsOf, table } from '../options.js'
 import type { BufferPoolAttachOptions, BufferPoolOptions } from '../pool/options.js'
 import { fieldTypes, PacketFields, type PacketFieldType } from './fields.js'
 import { mostDeclared, mostPackets } from './layout.js'
@@ -10,7 +10,7 @@ const most = 2 ** 24
 const mostFields = 1024
 const fieldName = z.string().regex(/^[a-zA-Z_]\w{0,63}$/, { error: 'expected a name of letters, digits and _' })
 const createOptions = z.lazy(() =>
-  optionsObject({
+  optionsOf<PacketsOptions>()({
     bufferSize: z.int().min(1).max(most).optional(),
     headroom: z.int().min(0).max(most).optional(),
     count: z.int().min(1).max(mostPackets).optional(),

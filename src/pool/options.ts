@@ -1,12 +1,12 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, sizeOption } from '../options.js'
+import { checked, optionsOf, sizeOption } from '../options.js'
 import { elementBytes, magazinesNeeded, type PoolShape, placesOf, roundUp } from './layout.js'
 
 const mostElements = 2 ** 30
 
 const tracking = z.lazy(() =>
-  z.union([z.enum(['off', 'all']), optionsObject({ oneIn: z.int().min(1) })], {
+  z.union([z.enum(['off', 'all']), optionsOf<SampledTracking>()({ oneIn: z.int().min(1) })], {
     error: "expected 'off', 'all' or { oneIn: a whole number from 1 on }",
   }),
 )
@@ -19,9 +19,9 @@ const useShape = () => ({
   tracking: tracking.optional(),
   statistics: z.boolean().optional(),
 })
-const attachOptions = z.lazy(() => optionsObject(useShape()))
+const attachOptions = z.lazy(() => optionsOf<BufferPoolAttachOptions>()(useShape()))
 const createOptions = z.lazy(() =>
-  optionsObject({
+  optionsOf<BufferPoolOptions>()({
     ...useShape(),
     elementSize: sizeOption,
     count: z.int().min(1).max(mostElements).optional(),
@@ -40,8 +40,14 @@ const createOptions = z.lazy(() =>
   }),
 )
 
-/** How closely a pool tracks its elements. */
-export type Tracking = z.input<typeof tracking>
+/** How closely a pool tracks its elements: not at all, with the stacks of all calls, or with those of some. */
+export type Tracking = 'off' | 'all' | SampledTracking
+
+/** Tracking that keeps the stacks of some calls. */
+export interface SampledTracking {
+  /** The stack of one call in so many is kept; a whole number from 1 on. */
+  readonly oneIn: number
+}
 
 /** Options for the use of a pool by one thread. */
 export interface BufferPoolAttachOptions {

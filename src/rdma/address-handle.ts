@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject } from '../options.js'
+import { checked, optionsObject, optionsOf } from '../options.js'
 import type { Completion } from './completion.js'
 import type { Handle, PathAttributes } from './contract/device-calls.js'
 import { formatGid, gidOption } from './contract/gids.js'
@@ -11,7 +11,7 @@ import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import type { ProtectionDomain } from './protection-domain.js'
 
 const pathOptions = z.lazy(() =>
-  optionsObject({
+  optionsOf<PathOptions>()({
     gid: gidOption.optional(),
     gidIndex: byte.optional(),
     hopLimit: byte.optional(),
@@ -24,16 +24,27 @@ const pathOptions = z.lazy(() =>
   }),
 )
 
-/**
- * A path to a peer (`struct ibv_ah_attr`).
- *
- * - `gid`: the GID of the peer. RoCE and paths through routers need it. Without a GID the path is a `lid` of this subnet.
- * - `gidIndex`: the index of our GID that sends. With RoCE it chooses the version and the network. The best by default.
- * - `hopLimit`: routers on the path, 64 by default; `trafficClass`, `flowLabel`: of the IPv6 or IPv4 header.
- * - `lid`, `serviceLevel`, `pathBits`: for InfiniBand.
- * - `port`: our port, 1 by default.
- */
-export type PathOptions = Readonly<z.input<typeof pathOptions>>
+/** A path to a peer (`struct ibv_ah_attr`). */
+export interface PathOptions {
+  /** The GID of the peer. RoCE and paths through routers need it. Without a GID the path is a `lid` of this subnet. */
+  readonly gid?: string | undefined
+  /** The index of our GID that sends. With RoCE it chooses the version and the network. Default: the best GID. */
+  readonly gidIndex?: number | undefined
+  /** The most routers on the path, 0 to 255. Default: 64. */
+  readonly hopLimit?: number | undefined
+  /** The traffic class of the IPv6 header, or the type of service of the IPv4 header, 0 to 255. Default: 0. */
+  readonly trafficClass?: number | undefined
+  /** The flow label of the IPv6 header, 20 bits. Default: 0. */
+  readonly flowLabel?: number | undefined
+  /** InfiniBand: the peer's address within the subnet, 16 bits. Default: 0. */
+  readonly lid?: number | undefined
+  /** InfiniBand: the service level, 0 to 15. Default: 0. */
+  readonly serviceLevel?: number | undefined
+  /** InfiniBand: the bits of our own address that choose one of several paths, 0 to 127. Default: 0. */
+  readonly pathBits?: number | undefined
+  /** Our port. Default: 1. */
+  readonly port?: number | undefined
+}
 
 /** The options with all defaults filled in. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function pathAttributes(subject: string, device: Device, options: PathOptions): PathAttributes {

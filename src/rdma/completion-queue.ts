@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, signalOption } from '../options.js'
+import { checked, optionsObject, optionsOf, signalOption } from '../options.js'
 import { type Completion, Completions } from './completion.js'
 import type { CompletionChannel } from './completion-channel.js'
 import type { Handle } from './contract/device-calls.js'
@@ -13,7 +13,7 @@ import { deviceObject } from './object-checks.js'
 import { type Wait, Waiters } from './waiters.js'
 
 const queueOptions = z.lazy(() =>
-  optionsObject({
+  optionsOf<CompletionQueueOptions>()({
     entries: positiveCount,
     channel: deviceObject('completion channel').optional(),
     vector: count.optional(),
@@ -22,17 +22,23 @@ const queueOptions = z.lazy(() =>
   }),
 )
 
-/**
- * A completion queue's options.
- *
- * - `entries`: completions that it has room for; the device may grant more. It needs room for all requests that may be
- *   outstanding: those of its queue pairs and of their shared receive queues. A queue that overruns is dead
- *   (`ERR_QUEUE_OVERRUN`).
- * - `channel`: the channel of its events; by default a channel of the device itself.
- * - `vector`: the number of the device's interrupt, 0 by default.
- * - `extended`: a queue of ibv_create_cq_ex(3). `timestamps`: each completion has its device time; this implies `extended`.
- */
-export type CompletionQueueOptions = Readonly<z.input<typeof queueOptions>>
+/** A completion queue's options. */
+export interface CompletionQueueOptions {
+  /**
+   * Completions that it has room for; the device may grant more. It needs room for all requests that may be
+   * outstanding: those of its queue pairs and of their shared receive queues. A queue that overruns is dead
+   * (`ERR_QUEUE_OVERRUN`).
+   */
+  readonly entries: number
+  /** The channel of its events. Default: a channel of the device itself. */
+  readonly channel?: CompletionChannel | undefined
+  /** The number of the device's interrupt. Default: 0. */
+  readonly vector?: number | undefined
+  /** Whether it is a queue of ibv_create_cq_ex(3). Default: the value of `timestamps`. */
+  readonly extended?: boolean | undefined
+  /** Whether each completion has its device time; this implies `extended`. Default: false. */
+  readonly timestamps?: boolean | undefined
+}
 
 const pollMost = positiveCount.max(2 ** 16)
 const notificationOptions = z.lazy(() => optionsObject({ solicitedOnly: z.boolean().optional() }))

@@ -1,11 +1,11 @@
 import { inspect } from 'node:util'
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject } from '../options.js'
+import { checked, optionsObject, optionsOf } from '../options.js'
 import { type Access, accessOption } from './contract/access-flags.js'
 import { gidOption } from './contract/gids.js'
 import { byte, positiveCount, whole, word16, word24, word32 } from './contract/number-options.js'
-import { queuePairTypes } from './contract/states.js'
+import { type QueuePairType, queuePairTypes } from './contract/states.js'
 import type { Device } from './device.js'
 import type { QueuePair } from './queue-pair.js'
 import { mtuOption } from './queue-pair-attributes.js'
@@ -27,17 +27,29 @@ const descriptionSchema = z.lazy(() =>
 /**
  * The data with which a peer connects to a queue pair or sends datagrams to it: plain data for JSON. A peer that is not
  * pinfold gives the data that it has; `connect` and `parseQueuePair` fill in the rest.
- *
- * - `type`: 'RC', 'UC', 'UD'; `number`: qp_num; `psn`: the packet sequence number that it sends from.
- * - `gid`: the address of its port, in any spelling of `formatGid`. `lid`: its address within an InfiniBand subnet; 0, the
- *   default, for RoCE.
- * - `mtu`: the most bytes of payload in a packet of its port.
- * - `maxReads`: reads and atomics of the peer that it serves at once; 1 by default, which every RC queue pair that serves
- *   reads can do.
- * - `queueKey`: UD: the key of datagrams to it; 0 by default and for the other types.
- * - `pinfold`: the mark of a description by pinfold. It may be left out.
  */
-export type QueuePairDescription = Readonly<z.infer<typeof descriptionSchema>>
+export interface QueuePairDescription {
+  /** The mark of a description by pinfold. A peer may leave it out. */
+  readonly pinfold: 'queue pair'
+  readonly type: QueuePairType
+  /** Its number at its device (qp_num). */
+  readonly number: number
+  /** The packet sequence number that it sends from, 24 bits. */
+  readonly psn: number
+  /** The address of its port. A peer may give it in any spelling of `formatGid`. */
+  readonly gid: string
+  /** Its address within an InfiniBand subnet; 0 for RoCE. A peer may leave it out, which stands for 0. */
+  readonly lid: number
+  /** The most bytes of payload in a packet of its port. */
+  readonly mtu: number
+  /**
+   * Reads and atomics of the peer that it serves at once. A peer may leave it out, which stands for 1: every RC queue pair
+   * that serves reads can do this.
+   */
+  readonly maxReads: number
+  /** UD: the key of datagrams to it, 32 bits; 0 for the other types. A peer may leave it out, which stands for 0. */
+  readonly queueKey: number
+}
 
 const localOptions = {
   port: positiveCount.optional(),
@@ -45,7 +57,7 @@ const localOptions = {
   access: accessOption.optional(),
 }
 const connectOptions = z.lazy(() =>
-  optionsObject({
+  optionsOf<ConnectOptions>()({
     ...localOptions,
     gidIndex: byte.optional(),
     mtu: mtuOption.optional(),
@@ -60,45 +72,71 @@ const connectOptions = z.lazy(() =>
     hopLimit: byte.optional(),
   }),
 )
-const initializeOptions = z.lazy(() => optionsObject(localOptions))
+const initializeOptions = z.lazy(() => optionsOf<InitializeOptions>()(localOptions))
 const describeOptions = z.lazy(() =>
-  optionsObject({ port: positiveCount.optional(), gidIndex: byte.optional(), maxReads: byte.optional() }),
+  optionsOf<DescribeOptions>()({
+    port: positiveCount.optional(),
+    gidIndex: byte.optional(),
+    maxReads: byte.optional(),
+  }),
 )
 
-/**
- * Options of `initialize`: `port` (1 by default), `partitionKeyIndex` (0 by default) and `access`, the rights of peers through
- * this queue pair: 'remoteWrite', 'remoteRead', 'remoteAtomic'; none by default. A queue pair for datagrams takes no
- * `access`.
- */
+/** Options of `initialize`. In `connect`, the default of each is the value of `initialize`, if that was called. */
 export interface InitializeOptions {
+  /** The port, from 1 on. Default: 1. */
   readonly port?: number | undefined
+  /** The index of its partition key in the port's table. Default: 0. */
   readonly partitionKeyIndex?: number | undefined
+  /**
+   * The rights of peers through this queue pair, on memory that was registered with the same rights: 'remoteWrite',
+   * 'remoteRead', 'remoteAtomic'. A queue pair for datagrams takes no `access`. Default: none.
+   */
   readonly access?: readonly Access[] | undefined
 }
 
-/**
- * Options of `describe`.
- *
- * - `port` and `gidIndex`: the address for peers. By default the port that it was initialized with, or port 1 before that, and
- *   the best GID of the port, as in ConnectOptions.
- * - `maxReads`: reads and atomics that the peer may start at once; by default as many as the device serves, up to 16.
- *   It must not be more than the `maxReadsServed` of `connect()`.
- */
-export type DescribeOptions = Readonly<z.input<typeof describeOptions>>
+/** Options of `describe`. */
+export interface DescribeOptions {
+  /** The port of the address for peers. Default: the port that it was initialized with, or port 1 before that. */
+  readonly port?: number | undefined
+  /** The index of the GID for peers. Default: the best GID of the port, as in {@link ConnectOptions}. */
+  readonly gidIndex?: number | undefined
+  /**
+   * Reads and atomics that the peer may start at once. It must not be more than the `maxReadsServed` of `connect()`.
+   * Default: as many as the device serves, up to 16.
+   */
+  readonly maxReads?: number | undefined
+}
 
-/**
- * Options of `connect`; each has a default.
- *
- * - `access`: the rights of the peer through this queue pair, on memory that was registered with the same rights; `port`;
- *   `partitionKeyIndex`. The default is the value of `initialize()`; without it no access, port 1 and index 0.
- * - `gidIndex`: by default the best GID: RoCE v2 with an IPv4 address, else RoCE v2, else the first.
- * - `mtu`: by default the lower MTU of the two ports.
- * - RC: `timeout` 14 (67 ms), `retryCount` 7, `rnrRetry` 7 (without a limit), `minRnrTimer` 12 (0.64 ms): as in
- *   QueuePairAttributes. `maxReadsStarted` (max_rd_atomic): reads and atomics that we start at once; by default as many as
- *   the description of the peer allows. `maxReadsServed` (max_dest_rd_atomic): reads and atomics of the peer that we serve
- *   at once; by default as many as the device serves, up to 16, and `describe()` tells the peer this number.
- */
-export type ConnectOptions = InitializeOptions & Readonly<Omit<z.input<typeof connectOptions>, 'access'>>
+/** Options of `connect`. */
+export interface ConnectOptions extends InitializeOptions {
+  /** The index of our GID that sends. Default: the best GID: RoCE v2 with an IPv4 address, else RoCE v2, else the first. */
+  readonly gidIndex?: number | undefined
+  /** The most bytes of payload in a packet. Default: the lower MTU of the two ports. */
+  readonly mtu?: number | undefined
+  /** RC: as in {@link QueuePairAttributes}. Default: 14 (67 ms). */
+  readonly timeout?: number | undefined
+  /** RC: as in {@link QueuePairAttributes}. Default: 7. */
+  readonly retryCount?: number | undefined
+  /** RC: as in {@link QueuePairAttributes}. Default: 7, which is without a limit. */
+  readonly rnrRetry?: number | undefined
+  /** RC: as in {@link QueuePairAttributes}. Default: 12 (0.64 ms). */
+  readonly minRnrTimer?: number | undefined
+  /**
+   * RC: reads and atomics that we start at once (max_rd_atomic). Default: as many as the description of the peer allows.
+   */
+  readonly maxReadsStarted?: number | undefined
+  /**
+   * RC: reads and atomics of the peer that we serve at once (max_dest_rd_atomic). Default: as many as the device serves,
+   * up to 16; `describe()` tells the peer this number.
+   */
+  readonly maxReadsServed?: number | undefined
+  /** As in {@link PathOptions}. Default: 0. */
+  readonly trafficClass?: number | undefined
+  /** As in {@link PathOptions}. Default: 0. */
+  readonly serviceLevel?: number | undefined
+  /** As in {@link PathOptions}. Default: 64. */
+  readonly hopLimit?: number | undefined
+}
 
 /** The description of a queue pair. Inspections and logs may show it: it contains no key but that of datagrams. */
 export function describeQueuePair(queuePair: QueuePair, options: DescribeOptions): QueuePairDescription {

@@ -2,8 +2,8 @@ import { inspect } from 'node:util'
 import * as z from 'zod'
 import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, signalOption, sizeOption } from '../options.js'
-import { describe } from '../sizes.js'
+import { checked, optionsObject, optionsOf, signalOption, sizeOption } from '../options.js'
+import { describe, type Size } from '../sizes.js'
 import { CompletionChannel } from './completion-channel.js'
 import { type CompletionQueue, type CompletionQueueOptions, createCompletionQueue } from './completion-queue.js'
 import { eventTypes, subjectOf } from './contract/async-events.js'
@@ -23,10 +23,17 @@ import { ProtectionDomain } from './protection-domain.js'
 import { Waiters } from './waiters.js'
 
 const eventOptions = z.lazy(() => optionsObject({ signal: signalOption.optional() }))
-const deviceMemoryOptions = z.lazy(() => optionsObject({ size: sizeOption, alignment: positiveCount.optional() }))
+const deviceMemoryOptions = z.lazy(() =>
+  optionsOf<DeviceMemoryOptions>()({ size: sizeOption, alignment: positiveCount.optional() }),
+)
 
-/** `alignment`: the alignment on the device, in bytes, a power of two; 1 by default. */
-export type DeviceMemoryOptions = Readonly<z.input<typeof deviceMemoryOptions>>
+/** The options of `allocateDeviceMemory`. */
+export interface DeviceMemoryOptions {
+  /** Bytes, a number or a text with a unit ('4KiB'). */
+  readonly size: Size
+  /** The alignment on the device, in bytes, a power of two. Default: 1. */
+  readonly alignment?: number | undefined
+}
 
 /** Events that are kept for an iterator that does not take them. Older events are dropped. */
 const mostEvents = 1024

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { checked, checkRange, list, optionsObject } from '../options.js'
+import { checked, checkRange, list, optionsObject, optionsOf } from '../options.js'
 import { AddressHandle, answerPath, type PathOptions, pathAttributes } from './address-handle.js'
 import { type Advice, type AdvisedRange, understoodAdvice } from './advice.js'
 import type { Completion } from './completion.js'
@@ -25,7 +25,7 @@ const offset = whole(0, Number.MAX_SAFE_INTEGER)
 const deviceMemoryArgument = deviceObject('device memory')
 const deviceMemoryRange = z.lazy(() => optionsObject({ offset: offset.optional(), length: length.optional() }))
 const dmabufOptions = z.lazy(() =>
-  optionsObject({
+  optionsOf<DmabufOptions>()({
     descriptor: whole(0, 2 ** 31 - 1),
     offset: offset.optional(),
     length,
@@ -38,10 +38,17 @@ const windowOptions = z.lazy(() =>
   }),
 )
 
-/**
- * The part of a dma-buf that is registered: `descriptor` is its file descriptor; `address` is the IOVA, by default `offset`.
- */
-export type DmabufOptions = Readonly<z.input<typeof dmabufOptions>>
+/** The part of a dma-buf that is registered. */
+export interface DmabufOptions {
+  /** The file descriptor of the dma-buf. */
+  readonly descriptor: number
+  /** Where the part starts in the dma-buf, in bytes. Default: 0. */
+  readonly offset?: number | undefined
+  /** Bytes, 1 or more. */
+  readonly length: number
+  /** The IOVA of the first byte. Default: `offset`. */
+  readonly address?: bigint | undefined
+}
 
 /**
  * A protection domain (ibv_pd). Queue pairs use only registrations, windows and address handles of their own domain.

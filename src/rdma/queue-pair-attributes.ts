@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { checked, optionsObject } from '../options.js'
+import { checked, optionsOf } from '../options.js'
 import { type PathOptions, pathAttributes } from './address-handle.js'
 import { type Access, accessFlags, accessOption } from './contract/access-flags.js'
 import type { PathAttributes, QueuePairCapacity, QueuePairChange, QueuePairStatus } from './contract/device-calls.js'
@@ -16,7 +16,7 @@ export const mtuOption = z
   .refine((value) => mtus.has(value), { error: `expected ${[...mtus.keys()].join(', ')}` })
 
 const modifyOptions = z.lazy(() =>
-  optionsObject({
+  optionsOf<QueuePairAttributes>()({
     state: stateOption.optional(),
     currentState: stateOption.optional(),
     drainNotify: z.boolean().optional(),
@@ -43,13 +43,44 @@ const modifyOptions = z.lazy(() =>
 /**
  * Attributes of a queue pair (`struct ibv_qp_attr`). An attribute that is left out is not changed. ibv_modify_qp(3) lists the
  * attributes that each change of state needs and allows.
- *
- * - `access`: the rights of peers through this queue pair: 'remoteWrite', 'remoteRead', 'remoteAtomic'.
- * - `mtu`: bytes. `timeout`: 4.096 µs * 2^timeout, 0 without a limit. `rnrRetry`: 7 without a limit. `minRnrTimer`: the code of a delay.
  */
-export type QueuePairAttributes = Readonly<Omit<z.input<typeof modifyOptions>, 'path' | 'access'>> & {
-  readonly path?: PathOptions | undefined
+export interface QueuePairAttributes {
+  /** The state that it goes to. */
+  readonly state?: Exclude<QueuePairState, 'UNKNOWN'> | undefined
+  /** The state to assume as the present one (cur_qp_state). Default: the state that the device knows. */
+  readonly currentState?: Exclude<QueuePairState, 'UNKNOWN'> | undefined
+  /** Whether the device reports SQ_DRAINED when the queue pair, on its way to SQD, has finished its requests. */
+  readonly drainNotify?: boolean | undefined
+  /** The rights of peers through this queue pair: 'remoteWrite', 'remoteRead', 'remoteAtomic'. */
   readonly access?: readonly Access[] | undefined
+  /** The index of its partition key in the port's table, 16 bits. */
+  readonly partitionKeyIndex?: number | undefined
+  /** The port, from 1 on. */
+  readonly port?: number | undefined
+  /** UD: the key of datagrams to it, 32 bits. */
+  readonly queueKey?: number | undefined
+  /** The path to the peer. */
+  readonly path?: PathOptions | undefined
+  /** The most bytes of payload in a packet: 256, 512, 1024, 2048 or 4096. */
+  readonly mtu?: number | undefined
+  /** RC: how long it waits for an acknowledgement: 4.096 µs * 2^timeout, 0 to 31. 0 is without a limit. */
+  readonly timeout?: number | undefined
+  /** RC: how often it sends again when there is no acknowledgement, 0 to 7. */
+  readonly retryCount?: number | undefined
+  /** RC: how often it sends again when the peer has posted no receive, 0 to 7. 7 is without a limit. */
+  readonly rnrRetry?: number | undefined
+  /** The packet sequence number that the peer sends from, 24 bits. */
+  readonly receivePsn?: number | undefined
+  /** The packet sequence number that this queue pair sends from, 24 bits. */
+  readonly sendPsn?: number | undefined
+  /** RC: reads and atomics that it starts at once (max_rd_atomic), 0 to 255. */
+  readonly maxReadsStarted?: number | undefined
+  /** RC: reads and atomics of the peer that it serves at once (max_dest_rd_atomic), 0 to 255. */
+  readonly maxReadsServed?: number | undefined
+  /** RC: the code of the delay that it asks of a peer for which it has posted no receive, 0 to 31. */
+  readonly minRnrTimer?: number | undefined
+  /** The number of the peer's queue pair, 24 bits. */
+  readonly remoteQueuePair?: number | undefined
 }
 
 /** The attributes as the device takes them. @throws PinfoldError `ERR_INVALID_ARGUMENT` */

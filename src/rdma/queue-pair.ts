@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject } from '../options.js'
+import { checked, optionsObject, optionsOf } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
 import {
   activate,
@@ -36,7 +36,7 @@ import type { SharedReceiveQueue } from './shared-receive-queue.js'
 
 const completionQueue = deviceObject('completion queue')
 const queuePairOptions = z.lazy(() =>
-  optionsObject({
+  optionsOf<QueuePairOptions>()({
     type: z.enum(queuePairTypes.all, { error: `expected one of ${queuePairTypes.all.join(', ')}` }).optional(),
     sendQueue: completionQueue,
     receiveQueue: completionQueue.optional(),
@@ -52,18 +52,33 @@ const queuePairOptions = z.lazy(() =>
   }),
 )
 
-/**
- * A queue pair's options.
- *
- * - `type`: 'RC' (the default), 'UC' or 'UD'.
- * - `sendQueue`: the completion queue of sends; `receiveQueue`: that of receives, by default the same.
- * - `sharedReceiveQueue`: it takes receives from there, and has none of its own.
- * - `sendRequests`, `receiveRequests`: requests that may be outstanding; 64 by default. `sendEntries`, `receiveEntries`: scatter
- *   entries of a request, 4 by default. `inlineBytes`: 0 by default. The device may grant more: `capacity`.
- * - `signalAll`: every send makes a completion, also an unsignaled one.
- * - `psn`: its first sequence number; random by default. `queueKey`: UD: the key of datagrams to it; random by default.
- */
-export type QueuePairOptions = Readonly<z.input<typeof queuePairOptions>>
+/** A queue pair's options. The device may grant more requests, entries and bytes than these: see `capacity`. */
+export interface QueuePairOptions {
+  /** 'RC' (reliable connection), 'UC' (unreliable connection) or 'UD' (datagrams). Default: 'RC'. */
+  readonly type?: QueuePairType | undefined
+  /** The completion queue of sends. */
+  readonly sendQueue: CompletionQueue
+  /** The completion queue of receives. Default: `sendQueue`. */
+  readonly receiveQueue?: CompletionQueue | undefined
+  /** The queue pair takes receives from there, and has none of its own. Default: receives of its own. */
+  readonly sharedReceiveQueue?: SharedReceiveQueue | undefined
+  /** Send requests that may be outstanding. Default: 64. */
+  readonly sendRequests?: number | undefined
+  /** Receives that may be outstanding. Default: 64. */
+  readonly receiveRequests?: number | undefined
+  /** Scatter entries of a send request. Default: 4. */
+  readonly sendEntries?: number | undefined
+  /** Scatter entries of a receive. Default: 4. */
+  readonly receiveEntries?: number | undefined
+  /** Bytes that a request with `inline` may have. Default: 0. */
+  readonly inlineBytes?: number | undefined
+  /** Whether every send makes a completion, also an unsignaled one. Default: false. */
+  readonly signalAll?: boolean | undefined
+  /** The first packet sequence number, 24 bits. Default: random. */
+  readonly psn?: number | undefined
+  /** UD: the key of datagrams to it, 32 bits. Default: random. */
+  readonly queueKey?: number | undefined
+}
 
 const idle = new Set<string>(['RESET', 'INIT', 'RTR'])
 const groupArguments = z.lazy(() => optionsObject({ gid: gidOption, lid: word16.optional() }))

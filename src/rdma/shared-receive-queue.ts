@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { checked, optionsObject } from '../options.js'
+import { checked, optionsObject, optionsOf } from '../options.js'
 import type { Handle, SharedReceiveCapacity } from './contract/device-calls.js'
 import { count, positiveCount } from './contract/number-options.js'
 import type { Device } from './device.js'
@@ -9,7 +9,7 @@ import { ReceiveBatch, type ReceiveRequest } from './receive-batch.js'
 import { listOf } from './request-list.js'
 
 const sharedOptions = z.lazy(() =>
-  optionsObject({
+  optionsOf<SharedReceiveQueueOptions>()({
     requests: positiveCount.optional(),
     entries: positiveCount.optional(),
     limit: count.optional(),
@@ -17,12 +17,18 @@ const sharedOptions = z.lazy(() =>
 )
 const modifyOptions = z.lazy(() => optionsObject({ requests: positiveCount.optional(), limit: count.optional() }))
 
-/**
- * - `requests`: receives that may be outstanding, 64 by default; `entries`: scatter entries of a receive, 4 by default.
- * - `limit`: when fewer receives than this are posted, the device reports SRQ_LIMIT_REACHED, once. 0, the default: never.
- *   `modify` sets it, too: a device may ignore it when the queue is created (ibv_create_srq(3)).
- */
-export type SharedReceiveQueueOptions = Readonly<z.input<typeof sharedOptions>>
+/** A shared receive queue's options. */
+export interface SharedReceiveQueueOptions {
+  /** Receives that may be outstanding. Default: 64. */
+  readonly requests?: number | undefined
+  /** Scatter entries of a receive. Default: 4. */
+  readonly entries?: number | undefined
+  /**
+   * When fewer receives than this are posted, the device reports SRQ_LIMIT_REACHED, once. `modify` sets it, too: a device
+   * may ignore it when the queue is created (ibv_create_srq(3)). Default: 0, which never reports.
+   */
+  readonly limit?: number | undefined
+}
 
 /** A queue of receives for several queue pairs (ibv_srq). */
 export class SharedReceiveQueue extends DeviceObject {

@@ -7,6 +7,7 @@ import {
   checked,
   isRecord,
   optionsObject,
+  optionsOf,
   signalOption,
   sizeOption,
   table,
@@ -14,7 +15,7 @@ import {
   tooManyKeys,
   unreadable,
 } from '../options.js'
-import { describe } from '../sizes.js'
+import { describe, type Size } from '../sizes.js'
 import type { PagesName } from '../system/page-sizes.js'
 import type { BudgetLimits } from './budget.js'
 import type { LeakLevel } from './leak-detector.js'
@@ -28,7 +29,7 @@ const limit = z.lazy(() =>
 /** At most one limit for each possible NUMA node. */
 const limitsByKey = z.lazy(() => table(text(100), limit, { most: 1024, expected: 'expected limits by their keys' }))
 const budgetLimits = z.lazy(() =>
-  optionsObject({
+  optionsOf<BudgetSizes>()({
     total: limit.optional(),
     perPageSize: limitsByKey.optional(),
     perNode: limitsByKey.optional(),
@@ -51,32 +52,40 @@ const openOptions = z.lazy(() => optionsObject({ ...registryShape(), signal: sig
  * Most bytes that the open regions of a registry may have together: a size for all of them, or limits by what they are
  * made of. A region counts with its whole pages, from before the kernel is asked until it is closed in the registry's
  * thread. 0 allows none.
- *
- * - `total`: all of them.
- * - `perPageSize`: by kind of pages: '1GiB', '2MiB' and other hugetlb sizes, 'transparent', 'base'.
- * - `perNode`: by NUMA node. While a region is being made, it counts against the nodes that its options name: in full
- *   against each, or evenly if it is interleaved. If they name none, it counts in full against each node that this
- *   process may use. Then it counts against the nodes of its pages. A region whose pages lie where the budget does not
- *   allow them is closed again.
  */
-export type BudgetOption = z.input<typeof sizeOption> | Readonly<z.input<typeof budgetLimits>>
+export type BudgetOption = Size | BudgetSizes
 
-/**
- * The options of a registry.
- *
- * - `budget`: see {@link BudgetOption}; none by default.
- * - `regions`: regions to begin with, by name; allocated in this order, all or none.
- * - `leaks`: which regions are watched for being dropped while they are open: 'off', 'sampled' (one in 128, the
- *   default) or 'all'. A watched region costs some microseconds and 1 KiB.
- */
+/** The limits of a {@link BudgetOption}. A size is in bytes, or has a unit ('64MiB'). */
+export interface BudgetSizes {
+  /** Of all regions together. */
+  readonly total?: Size | undefined
+  /** By kind of pages: '1GiB', '2MiB' and other hugetlb sizes, 'transparent', 'base'. */
+  readonly perPageSize?: Readonly<Record<string, Size>> | undefined
+  /**
+   * By the number of a NUMA node. While a region is being made, it counts against the nodes that its options name: in
+   * full against each, or evenly if it is interleaved. If they name none, it counts in full against each node that this
+   * process may use. Then it counts against the nodes of its pages. A region whose pages lie where the budget does not
+   * allow them is closed again.
+   */
+  readonly perNode?: Readonly<Record<string, Size>> | undefined
+}
+
+/** The options of a registry. */
 export interface RegistryOptions<Names extends string = string> {
+  /** The most bytes of its open regions. Default: no limit. */
   readonly budget?: BudgetOption | undefined
+  /** Regions to begin with, by name; allocated in this order, all or none. */
   readonly regions?: Readonly<Record<Names, RegionOptions>> | undefined
+  /**
+   * Which regions are watched for being dropped while they are open: 'off', 'sampled' (one in 128) or 'all'. A watched
+   * region costs some microseconds and 1 KiB. Default: 'sampled'.
+   */
   readonly leaks?: LeakLevel | undefined
 }
 
 /** {@link RegistryOptions}, and the signal that stops the regions while they are being populated. */
 export interface OpenOptions<Names extends string = string> extends RegistryOptions<Names> {
+  /** Stops the opening; nothing is left of the regions then. */
   readonly signal?: AbortSignal | undefined
 }
 

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject } from '../options.js'
+import { checked, optionsOf } from '../options.js'
 import { describe } from '../sizes.js'
 import { countThatFits, isCount, leastCount, mostCount, type RingShape, ringBytes } from './layout.js'
 
@@ -11,9 +11,9 @@ const patience = z
   .nonnegative()
   .max(2 ** 31)
 
-const attachOptions = z.lazy(() => optionsObject({ patience: patience.optional() }))
+const attachOptions = z.lazy(() => optionsOf<RingAttachOptions>()({ patience: patience.optional() }))
 const createOptions = z.lazy(() =>
-  optionsObject({
+  optionsOf<RingOptions>()({
     count: z.int().optional(),
     producers: threads.optional(),
     consumers: threads.optional(),

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { PinfoldError } from '../../errors.js'
-import { checked, list, optionsObject } from '../../options.js'
+import { checked, list, optionsOf } from '../../options.js'
+import type { Size } from '../../sizes.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
 import { deviceAddress, powerOfTwo } from './options.js'
@@ -15,21 +16,21 @@ const sizes = z.union([bitmap, list(powerOfTwo, { least: 1, most: 64, expected: 
  * Page sizes of a device: a list, or a bitmap in which bit `n` stands for pages of 2^n bytes, as in a driver's
  * `page_size_cap` (so 0x40201000n is 4KiB, 2MiB and 1GiB). Bits above 52 are ignored.
  */
-export type PageSizes = z.input<typeof sizes>
+export type PageSizes = bigint | readonly Size[]
 
-/** {@link BestPageSizeOptions} documents them. */
-const options = optionsObject({
+const options = optionsOf<BestPageSizeOptions>()({
   iova: deviceAddress.optional(),
 })
 
-/**
- * Options of `bestPageSize`.
- *
- * - `iova`: the address that the device will use for the first byte, as a bigint of up to 64 bits or a safe integer.
- *   Default: its physical address, which allows the largest pages. A verbs registration uses the virtual address,
- *   unless the program chooses another (ibv_reg_mr_iova).
- */
-export type BestPageSizeOptions = z.input<typeof options>
+/** Options of `bestPageSize`. */
+export interface BestPageSizeOptions {
+  /**
+   * The address that the device will use for the first byte, as a bigint of up to 64 bits or a safe integer. Default:
+   * its physical address, which allows the largest pages. A verbs registration uses the virtual address, unless the
+   * program chooses another (ibv_reg_mr_iova).
+   */
+  readonly iova?: bigint | number | undefined
+}
 
 /**
  * The largest page size out of `supported` that can describe all of these runs; 0 if no size can.
@@ -54,19 +55,16 @@ export function bestPageSize(runs: readonly Run[], supported: PageSizes, given: 
   return candidates.slice(0, holdsAll === -1 ? undefined : holdsAll + 1).findLast((size) => size <= alignment) ?? 0
 }
 
-/** {@link PageListOptions} documents them. */
-const listOptions = optionsObject({
+const listOptions = optionsOf<PageListOptions>()({
   pageSize: powerOfTwo,
   iova: deviceAddress.optional(),
 })
 
-/**
- * Options of `pageList`.
- *
- * - `pageSize`: bytes of a page, or as '2MiB': the result of `bestPageSize`, or any smaller power of two.
- * - `iova`: as in {@link BestPageSizeOptions}.
- */
-export type PageListOptions = z.input<typeof listOptions>
+/** Options of `pageList`. */
+export interface PageListOptions extends BestPageSizeOptions {
+  /** Bytes of a page, or as '2MiB': the result of `bestPageSize`, or any smaller power of two. */
+  readonly pageSize: Size
+}
 
 /** The pages under a range of device addresses. The first byte lies `firstPageOffset` bytes into the first page. */
 export interface PageList extends DeviceTable {

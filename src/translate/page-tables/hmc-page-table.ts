@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { formatAddress } from '../../addresses.js'
 import { PinfoldError } from '../../errors.js'
-import { checked, optionsObject } from '../../options.js'
+import { checked, optionsOf } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import type { DeviceTable } from './device-table.js'
 import { tablePages } from './options.js'
@@ -21,24 +21,30 @@ const countShift = 2n
 const countMask = 0x3ffn
 const addressMask = ~0xfffn
 
-/** {@link HmcPageTableOptions} documents them. */
-const options = optionsObject({
+const options = optionsOf<HmcPageTableOptions>()({
   firstSegment: z.number().int().nonnegative().default(0),
   maxSegments: z.number().int().positive().max(mostSegments).default(mostSegments),
   descriptorPages: tablePages.optional(),
 })
 
-/**
- * Options of `hmcPageTable`.
- *
- * - `firstSegment`: index of the first segment descriptor: the start of the memory in the function's private memory, in
- *   units of 2 MiB. Default: 0.
- * - `maxSegments`: number of the function's segment descriptors, which the adapter reports (Query FPM Values). Default:
- *   8192, which is also the maximum.
- * - `descriptorPages`: device addresses of the 4 KiB pages for the page descriptors, 4 KiB-aligned. The table uses one
- *   for each paged segment, in order, and ignores the rest.
- */
-export type HmcPageTableOptions = z.input<typeof options>
+/** Options of `hmcPageTable`. */
+export interface HmcPageTableOptions {
+  /**
+   * Index of the first segment descriptor: the start of the memory in the function's private memory, in units of 2 MiB.
+   * Default: 0.
+   */
+  readonly firstSegment?: number | undefined
+  /**
+   * Number of the function's segment descriptors, which the adapter reports (Query FPM Values). Default: 8192, which is
+   * also the maximum.
+   */
+  readonly maxSegments?: number | undefined
+  /**
+   * Device addresses of the 4 KiB pages for the page descriptors, 4 KiB-aligned. The table uses one for each paged
+   * segment, in order, and ignores the rest. Default: none; the result then says how many are needed.
+   */
+  readonly descriptorPages?: readonly number[] | undefined
+}
 
 /** A segment that is backed by 2 MiB of physically contiguous, aligned memory. */
 export interface HmcDirectSegment {

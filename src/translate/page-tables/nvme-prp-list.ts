@@ -1,7 +1,7 @@
-import type * as z from 'zod'
 import { formatAddress } from '../../addresses.js'
 import { PinfoldError } from '../../errors.js'
-import { checked, optionsObject } from '../../options.js'
+import { checked, optionsOf } from '../../options.js'
+import type { Size } from '../../sizes.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
 import { powerOfTwo, tablePages } from './options.js'
@@ -11,24 +11,27 @@ import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.j
 const smallestPage = 2 ** 12
 const largestPage = 2 ** 27
 
-/** {@link NvmePrpListOptions} documents them. */
-const options = optionsObject({
+const options = optionsOf<NvmePrpListOptions>()({
   memoryPageSize: powerOfTwo
     .refine((bytes) => bytes >= smallestPage && bytes <= largestPage, { error: 'expected 4KiB to 128MiB (CC.MPS)' })
     .default(smallestPage),
   listPages: tablePages.optional(),
 })
 
-/**
- * Options of `nvmePrpList`.
- *
- * - `memoryPageSize`: the controller's memory page size (CC.MPS) in bytes, or as '4KiB': a power of two from 4KiB to
- *   128MiB. Default: 4KiB.
- * - `listPages`: device addresses of the pages for the list, in order; pages that are not needed are ignored. The first
- *   address may lie inside a page (a multiple of 8). The list then uses the rest of that page. The other addresses are
- *   page-aligned.
- */
-export type NvmePrpListOptions = z.input<typeof options>
+/** Options of `nvmePrpList`. */
+export interface NvmePrpListOptions {
+  /**
+   * The controller's memory page size (CC.MPS) in bytes, or as '4KiB': a power of two from 4KiB to 128MiB. Default:
+   * 4KiB.
+   */
+  readonly memoryPageSize?: Size | undefined
+  /**
+   * Device addresses of the pages for the list, in order; pages that are not needed are ignored. The first address may
+   * lie inside a page (a multiple of 8). The list then uses the rest of that page. The other addresses are page-aligned.
+   * Default: none; the result then says how many are needed.
+   */
+  readonly listPages?: readonly number[] | undefined
+}
 
 /** One page (or the rest of a page) of a PRP list: `words` go to `address`, 64-bit little-endian. */
 export interface PrpListPage {

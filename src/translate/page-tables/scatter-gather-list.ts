@@ -1,29 +1,34 @@
 import * as z from 'zod'
 import { PinfoldError } from '../../errors.js'
-import { checked, optionsObject, sizeOption } from '../../options.js'
+import { checked, optionsOf, sizeOption } from '../../options.js'
+import type { Size } from '../../sizes.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
 import { powerOfTwo } from './options.js'
 import { lengthOf } from './pages.js'
 
-/** {@link ScatterGatherListOptions} documents them. */
-const options = optionsObject({
+const options = optionsOf<ScatterGatherListOptions>()({
   maxSegmentLength: sizeOption,
   boundary: powerOfTwo.optional(),
   maxSegments: z.number().int().positive().optional(),
 })
 
-/**
- * The limits of a device for `scatterGatherList`. Sizes are in bytes, or as '64KiB'.
- *
- * - `maxSegmentLength`: the longest segment that the device takes: the value that a Linux driver passes to
- *   dma_set_max_seg_size(). This option has no maximum, but the length field of many devices has only 32 bits.
- * - `boundary`: no segment crosses a multiple of this power of two. It is the value that a Linux driver passes to
- *   dma_set_seg_boundary() or blk_queue_segment_boundary(), plus one: these take the mask 0xffff, this option 65536.
- *   Default: no boundary, which is the DMA layer's own default since Linux 5.10.
- * - `maxSegments`: the most segments that the device takes in one list. Default: no limit.
- */
-export type ScatterGatherListOptions = z.input<typeof options>
+/** The limits of a device for `scatterGatherList`. Sizes are in bytes, or as '64KiB'. */
+export interface ScatterGatherListOptions {
+  /**
+   * The longest segment that the device takes: the value that a Linux driver passes to dma_set_max_seg_size(). This
+   * option has no maximum, but the length field of many devices has only 32 bits.
+   */
+  readonly maxSegmentLength: Size
+  /**
+   * No segment crosses a multiple of this power of two. It is the value that a Linux driver passes to
+   * dma_set_seg_boundary() or blk_queue_segment_boundary(), plus one: these take the mask 0xffff, this option 65536.
+   * Default: no boundary, which is the DMA layer's own default since Linux 5.10.
+   */
+  readonly boundary?: Size | undefined
+  /** The most segments that the device takes in one list. Default: no limit. */
+  readonly maxSegments?: number | undefined
+}
 
 /** A list of (address, length) pairs. Its `bytes` count 16 a segment. */
 export interface ScatterGatherList extends DeviceTable {

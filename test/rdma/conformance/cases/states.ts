@@ -105,7 +105,7 @@ const incomplete = steps.map(({ type, from, to }) => ({
     const needed = Object.keys(whole).filter((key) => key !== 'state')
     const outcomes = new Set(
       needed.map((key) => {
-        const { [key]: _, ...rest }: Record<string, unknown> = whole
+        const { [key]: _, ...rest }: Record<string, unknown> = { ...whole }
         const refused = refusal(() => queuePair.modify(rest))
         assert.equal(queuePair.query().state, from, `${key} is not needed`)
         return refused
