@@ -10,6 +10,7 @@ export {
   type HugepageLoan,
   type HugepagePool,
   type OpenLoan,
+  type OwnerLife,
   openLoans,
   type PoolChange,
   type PoolRequest,
@@ -24,8 +25,12 @@ export {
   attachLayout,
   createLayout,
   type Layout,
+  type LayoutKind,
+  type LayoutKindOf,
+  type LayoutOptions,
   type LayoutPart,
   type LayoutParts,
+  type LayoutThings,
   layoutBytes,
 } from './layout/layout.js'
 export type { Hold } from './memory/hold.js'
@@ -47,6 +52,7 @@ export type { Packet } from './packet/packet.js'
 export type { Packets } from './packet/packets.js'
 export type { PacketPart } from './packet/segments.js'
 export type { BufferPool } from './pool/buffer-pool.js'
+export type { Registers, Translates } from './pool/elements.js'
 export { attachBufferPool, bufferPoolBytes, createBufferPool } from './pool/open-pool.js'
 export type { BufferPoolAttachOptions, BufferPoolOptions, SampledTracking, Tracking } from './pool/options.js'
 export type { BufferPoolStats } from './pool/stats.js'

@@ -12,5 +12,6 @@ export {
 export { checkGrowth, mostGrowth } from './growth.js'
 export { borrowHugepages, type HugepageLoan } from './loan.js'
 export { type OpenLoan, openLoans, type RepairedLoan, repairLoans, withPoolLock } from './open-loans.js'
+export type { OwnerLife } from './owner.js'
 export { type PoolChange, resizePool } from './pools.js'
 export type { PoolRequest } from './request.js'

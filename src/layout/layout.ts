@@ -17,7 +17,7 @@ import type { Ring } from '../ring/ring.js'
 import { parseSize, type Size } from '../sizes.js'
 
 /** The options of each kind of thing. Each says how large the thing is. */
-interface OptionsOf {
+export interface LayoutOptions {
   readonly ring: RingOptions & { readonly count: number }
   readonly pool: BufferPoolOptions & { readonly count: number }
   readonly packets: PacketsOptions & { readonly count: number }
@@ -25,34 +25,44 @@ interface OptionsOf {
   readonly heap: HeapOptions & { readonly size: Size }
 }
 
-interface ThingOf {
+/** What each kind of thing is. */
+export interface LayoutThings {
   readonly ring: Ring
   readonly pool: BufferPool
   readonly packets: Packets
   readonly heap: Heap
 }
 
-type Kind = keyof OptionsOf
+/** A kind of things that a layout places. */
+export type LayoutKind = keyof LayoutOptions
 
 /** A thing of a layout: the options of its kind, and the kind, which may be left out if the name is a kind. */
-export type LayoutPart = { [K in Kind]: OptionsOf[K] & { readonly kind: K } }[Kind]
+export type LayoutPart = { [K in LayoutKind]: LayoutOptions[K] & { readonly kind: K } }[LayoutKind]
 
 /** The things of a layout by their names: `{ packets: { count: 512 }, free: { kind: 'ring', count: 1024 } }`. */
 export type LayoutParts<Names extends PropertyKey = string> = {
-  readonly [Name in Names]: LayoutPart | (Name extends Kind ? OptionsOf[Name] & { readonly kind?: undefined } : never)
+  readonly [Name in Names]:
+    | LayoutPart
+    | (Name extends LayoutKind ? LayoutOptions[Name] & { readonly kind?: undefined } : never)
 }
 
-type KindOf<Name, Part> = Part extends { readonly kind: infer K extends Kind } ? K : Name extends Kind ? Name : never
+/** The kind of a part: its `kind`, or else its name. */
+export type LayoutKindOf<Name, Part> = Part extends { readonly kind: infer K extends LayoutKind }
+  ? K
+  : Name extends LayoutKind
+    ? Name
+    : never
 
 /** What a layout places, by name. Disposing it closes all of it, the last one first. */
-export type Layout<Parts> = { readonly [Name in keyof Parts]: ThingOf[KindOf<Name, Parts[Name]>] } & Disposable
+export type Layout<Parts> = {
+  readonly [Name in keyof Parts]: LayoutThings[LayoutKindOf<Name, Parts[Name]>]
+} & Disposable
 
 /** A layout without its heaps. */
 export type AttachedLayout<Parts> = {
-  readonly [Name in keyof Parts as KindOf<Name, Parts[Name]> extends 'heap' ? never : Name]: ThingOf[KindOf<
-    Name,
-    Parts[Name]
-  >]
+  readonly [Name in keyof Parts as LayoutKindOf<Name, Parts[Name]> extends 'heap'
+    ? never
+    : Name]: LayoutThings[LayoutKindOf<Name, Parts[Name]>]
 } & Disposable
 
 const alignment = 64
@@ -70,23 +80,23 @@ const layoutParts = z.lazy(() => table(name, options, { most: mostParts, expecte
 
 interface CheckedPart {
   readonly name: string
-  readonly kind: Kind
+  readonly kind: LayoutKind
   /** The caller's options, read once. The kind checks them. */
   readonly options: Readonly<Record<string, unknown>>
 }
 
 /** How things of one kind are placed. Its functions check the options. */
-interface Placement<K extends Kind> {
+interface Placement<K extends LayoutKind> {
   /** An upper bound of its bytes, wherever it starts in a region with pages of this size. */
-  most(options: OptionsOf[K], pageSize: number): number
+  most(options: LayoutOptions[K], pageSize: number): number
   /** Its bytes if it starts where the range does. */
-  exact(options: OptionsOf[K], range: MemoryRange): number
-  create(memory: RegionMemory, options: OptionsOf[K]): ThingOf[K]
+  exact(options: LayoutOptions[K], range: MemoryRange): number
+  create(memory: RegionMemory, options: LayoutOptions[K]): LayoutThings[K]
   /** Undefined if a thing of this kind belongs to the thread that made it. */
-  attach(memory: RegionMemory, options: OptionsOf[K]): ThingOf[K] | undefined
+  attach(memory: RegionMemory, options: LayoutOptions[K]): LayoutThings[K] | undefined
 }
 
-const placements: { readonly [K in Kind]: Placement<K> } = {
+const placements: { readonly [K in LayoutKind]: Placement<K> } = {
   ring: {
     most: ({ count }) => ringBytes(count),
     exact: ({ count }) => ringBytes(count),
@@ -120,7 +130,7 @@ function heapBytes(size: Size): number {
   return Math.ceil(parseSize(size) / 16) * 16
 }
 
-function createHeapOf(memory: RegionMemory, { size: _, ...options }: OptionsOf['heap']): Heap {
+function createHeapOf(memory: RegionMemory, { size: _, ...options }: LayoutOptions['heap']): Heap {
   return createHeap(memory, options)
 }
 
@@ -172,10 +182,10 @@ function placed<Parts>(
   subject: string,
   memory: RegionMemory,
   parts: Parts,
-  open: (kind: Kind, slice: RegionMemory, options: Options) => ThingOf[Kind] | undefined,
+  open: (kind: LayoutKind, slice: RegionMemory, options: Options) => LayoutThings[LayoutKind] | undefined,
 ): unknown {
   const range = alignedMemory(subject, memory)
-  const things = new Map<string, ThingOf[Kind]>()
+  const things = new Map<string, LayoutThings[LayoutKind]>()
   // A pool or packets that this thread has open already are the program's to close.
   const before = range.core.claims.claimants
   const close = () => disposeAll([...things.values()].filter((thing) => !before.has(thing)).reverse())
@@ -204,20 +214,20 @@ function placed<Parts>(
 
 // The options were read once, and are checked by the functions of their kind.
 
-function mostOf(kind: Kind, options: Options, pageSize: number): number {
-  return (placements[kind] as Placement<Kind>).most(options as never, pageSize)
+function mostOf(kind: LayoutKind, options: Options, pageSize: number): number {
+  return (placements[kind] as Placement<LayoutKind>).most(options as never, pageSize)
 }
 
-function exactOf(kind: Kind, options: Options, range: MemoryRange): number {
-  return (placements[kind] as Placement<Kind>).exact(options as never, range)
+function exactOf(kind: LayoutKind, options: Options, range: MemoryRange): number {
+  return (placements[kind] as Placement<LayoutKind>).exact(options as never, range)
 }
 
-function createOf(kind: Kind, slice: RegionMemory, options: Options): ThingOf[Kind] {
-  return (placements[kind] as Placement<Kind>).create(slice, options as never)
+function createOf(kind: LayoutKind, slice: RegionMemory, options: Options): LayoutThings[LayoutKind] {
+  return (placements[kind] as Placement<LayoutKind>).create(slice, options as never)
 }
 
-function attachOf(kind: Kind, slice: RegionMemory, options: Options): ThingOf[Kind] | undefined {
-  return (placements[kind] as Placement<Kind>).attach(slice, options as never)
+function attachOf(kind: LayoutKind, slice: RegionMemory, options: Options): LayoutThings[LayoutKind] | undefined {
+  return (placements[kind] as Placement<LayoutKind>).attach(slice, options as never)
 }
 
 function checkedParts(subject: string, parts: unknown): CheckedPart[] {

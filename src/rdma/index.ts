@@ -52,5 +52,11 @@ export {
   type RemoteSlice,
 } from './remote-memory.js'
 export type { SendBatch, SendRing } from './send-batch.js'
-export type { SendRequest } from './send-request.js'
+export type {
+  DatagramReceiver,
+  MessageRequest,
+  OneSidedRequest,
+  RequestFlags,
+  SendRequest,
+} from './send-request.js'
 export type { SharedReceiveQueue, SharedReceiveQueueOptions } from './shared-receive-queue.js'

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { checked, list, optionsObject, record } from '../options.js'
+import { checked, list, optionsOf, record } from '../options.js'
 import type { AddressHandle } from './address-handle.js'
 import { type Access, accessOption } from './contract/access-flags.js'
 import { address64, whole, word24, word32 } from './contract/number-options.js'
@@ -29,7 +29,7 @@ export const sendRequest = z.lazy(() => {
     signaled: z.boolean().optional(),
     fence: z.boolean().optional(),
   }
-  const to = optionsObject({
+  const to = optionsOf<DatagramReceiver>()({
     addressHandle: deviceObject('address handle'),
     queuePair: word24,
     queueKey: word32,
@@ -85,7 +85,7 @@ export function understoodRequests(subject: string, requests: SendRequest | read
 }
 
 /** Options of every send request. */
-interface RequestFlags {
+export interface RequestFlags {
   /** The id of the completion: a whole number, up to 2^53 - 1. 0 by default. */
   readonly id?: number | undefined
   /** Whether it makes a completion when it succeeds: true by default. A failure always makes one. */
@@ -94,7 +94,8 @@ interface RequestFlags {
   readonly fence?: boolean | undefined
 }
 
-interface Message extends RequestFlags {
+/** The bytes of a message, and how it is sent. */
+export interface MessageRequest extends RequestFlags {
   /** The memory of the bytes: gathered from several places in this order. */
   readonly memory: WorkMemory | readonly WorkMemory[]
   /** Copies the bytes while it is posted, so the memory may change at once. Up to the queue pair's `inlineBytes`. */
@@ -102,12 +103,22 @@ interface Message extends RequestFlags {
   /** Makes an event also for a receiver that waits only for solicited completions. */
   readonly solicited?: boolean | undefined
   /** UD: the receiver. */
-  readonly to?:
-    | { readonly addressHandle: AddressHandle; readonly queuePair: number; readonly queueKey: number }
-    | undefined
+  readonly to?: DatagramReceiver | undefined
 }
 
-interface OneSided extends RequestFlags {
+/** The receiver of a datagram. */
+export interface DatagramReceiver {
+  /** The path to its port. */
+  readonly addressHandle: AddressHandle
+  /** The number of its queue pair, 24 bits. */
+  readonly queuePair: number
+  /** The key that its queue pair expects, 32 bits. */
+  readonly queueKey: number
+}
+
+/** The two places of a request that reads or writes memory of the peer. */
+export interface OneSidedRequest extends RequestFlags {
+  /** Our memory: gathered from or scattered to several places in this order. */
   readonly memory: WorkMemory | readonly WorkMemory[]
   /** The place in the peer's memory. For a RemoteMemory this is its start. */
   readonly remote: RemoteSlice | RemoteMemory
@@ -115,21 +126,21 @@ interface OneSided extends RequestFlags {
 
 /** A request to a queue pair: `struct ibv_send_wr`. Immediate data and keys are 32-bit numbers, in host order. */
 export type SendRequest =
-  | ({ readonly operation: 'send' } & Message)
-  | ({ readonly operation: 'sendWithImmediate'; readonly immediate: number } & Message)
+  | ({ readonly operation: 'send' } & MessageRequest)
+  | ({ readonly operation: 'sendWithImmediate'; readonly immediate: number } & MessageRequest)
   /** `rkey`: a window of the receiver that this message closes. */
-  | ({ readonly operation: 'sendWithInvalidate'; readonly rkey: number } & Message)
-  | ({ readonly operation: 'write'; readonly inline?: boolean | undefined } & OneSided)
+  | ({ readonly operation: 'sendWithInvalidate'; readonly rkey: number } & MessageRequest)
+  | ({ readonly operation: 'write'; readonly inline?: boolean | undefined } & OneSidedRequest)
   | ({
       readonly operation: 'writeWithImmediate'
       readonly immediate: number
       readonly inline?: boolean | undefined
       readonly solicited?: boolean | undefined
-    } & OneSided)
-  | ({ readonly operation: 'read' } & OneSided)
+    } & OneSidedRequest)
+  | ({ readonly operation: 'read' } & OneSidedRequest)
   /** 8 bytes on a multiple of 8: swapped if they equal `compare`. The former value is written to `memory`. Host order. */
-  | ({ readonly operation: 'compareAndSwap'; readonly compare: bigint; readonly swap: bigint } & OneSided)
-  | ({ readonly operation: 'fetchAndAdd'; readonly add: bigint } & OneSided)
+  | ({ readonly operation: 'compareAndSwap'; readonly compare: bigint; readonly swap: bigint } & OneSidedRequest)
+  | ({ readonly operation: 'fetchAndAdd'; readonly add: bigint } & OneSidedRequest)
   /** Closes one of our own windows of type 2, given as the window or by its rkey. */
   | ({ readonly operation: 'invalidate'; readonly target: MemoryWindow | number } & RequestFlags)
   /** Opens a window on a registration. Without `memory` a window of type 1 is closed. */
