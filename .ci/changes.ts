@@ -51,6 +51,7 @@ export function testsOf(files: readonly string[]): string[] {
     if (folder === undefined) continue
     // A file at the top of src belongs to the vocabulary of all modules. The unit tests cover it.
     if (top === 'src' && rest !== undefined) tests.add(`test/${testedWith[folder] ?? folder}/`)
+    if (top === 'examples') tests.add('test/examples/')
     if (top === 'native') tests.add(`test/${testedWith[`native/${folder}`] ?? 'memory'}/`)
   }
   return [...new Set([...tests].flatMap((path) => (path.endsWith('/') ? testsIn(path) : [path])))]

@@ -1,11 +1,12 @@
 import { Checks, type Outcome } from '../outcome.js'
 import { run } from '../processes.js'
 
-/** Checks the types of the sources, the tests, the benchmarks and this tooling. */
+/** Checks the types of the sources, the tests, the benchmarks, this tooling and the examples. */
 export async function types(): Promise<Outcome> {
   const checks = new Checks('types')
-  const { status, output } = await run('node_modules/.bin/tsc', ['--build', 'tsconfig.json', '--pretty', 'false'])
-  checks.add('tsc: src, test, bench, .ci', status === 0 ? '' : output)
+  const projects = ['tsconfig.json', 'tsconfig.examples.json']
+  const { status, output } = await run('node_modules/.bin/tsc', ['--build', ...projects, '--pretty', 'false'])
+  checks.add('tsc: src, test, bench, .ci, examples', status === 0 ? '' : output)
   return checks.outcome()
 }
 

@@ -45,7 +45,7 @@ function told(violations: readonly Violation[]): string {
 }
 
 function isSource(file: string): boolean {
-  return /^(src|native|test|bench|\.ci)\//.test(file) && /\.(ts|mts|cc|h|c)$/.test(file)
+  return /^(src|native|test|bench|examples|\.ci)\//.test(file) && /\.(ts|mts|cc|h|c)$/.test(file)
 }
 
 // In a container the checkout may belong to another user, and git would refuse to read it.
