@@ -1,0 +1,93 @@
+import { once } from 'node:events'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { Program } from '../support/child-process.js'
+import { Examples, outputsShown } from '../support/examples.js'
+import { needs, whyNotBuilt } from '../support/requirements.js'
+
+const tcpPort = 18600
+const examples = new Examples()
+afterAll(() => examples[Symbol.dispose]())
+beforeEach((context) => needs(context, whyNotBuilt))
+
+describe('the key-value store', () => {
+  test('puts and gets on one device when both sides are in one process', () => {
+    const { status, stdout, stderr } = examples.run('key-value-store')
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toMatch(outputsShown('key-value-store')[0] ?? /nothing/)
+  })
+
+  test('goes on serving after clients that say nonsense or leave, and ends after the last', async () => {
+    await using server = new Program([process.execPath, examples.file('key-value-store'), 'serve', '3'])
+    expect(await server.line()).toMatch(/^server: 1024 slots of 4096 bytes on \S+, TCP port 18600$/)
+    for (const [words, reason] of [
+      ['nonsense\n', /^server: client 1: .*JSON/],
+      ['{"queuePair":{"number":-1}}\n', /^server: client 2: connect: /],
+      ['', /^server: client 3: the connection has ended$/],
+    ] as const) {
+      const client = createConnection(tcpPort, 'localhost')
+      await once(client, 'data') // the server describes its queue pair
+      client.end(words)
+      expect(await server.line()).toMatch(reason)
+    }
+    expect(await server.ended).toEqual({ code: 0, signal: null, stderr: '' })
+  })
+
+  test('tells a client that its server has gone', async () => {
+    const server = createServer((socket) => socket.destroy()).listen(tcpPort)
+    await once(server, 'listening')
+    await using client = new Program([process.execPath, examples.file('key-value-store'), 'localhost'])
+    const { code, stderr } = await client.ended
+    server.close()
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/Error: the connection has ended|ECONNRESET/)
+  })
+
+  test('tells a client whose address is wrong', async () => {
+    const { status, stdout, stderr } = examples.run('key-value-store', ['no-such-host.invalid'])
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toContain('no server at no-such-host.invalid: ')
+  })
+
+  test('tells a server whose port is in use', async () => {
+    const other = createServer().listen(tcpPort)
+    await once(other, 'listening')
+    expect((other.address() as AddressInfo).port).toBe(tcpPort)
+    const { status, stderr } = examples.run('key-value-store', ['serve'])
+    other.close()
+    expect(status).toBe(1)
+    expect(stderr).toContain('EADDRINUSE')
+  })
+
+  test.each(['0', 'many', '-1'])('refuses %j clients', (clients) => {
+    const { status, stdout, stderr } = examples.run('key-value-store', ['serve', clients])
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toContain(`clients: expected a whole number from 1 on, received '${clients}'`)
+  })
+})
+
+describe('the table of the key-value store', () => {
+  test('takes a slot for torn that was cut, that is being written, or of which any byte is another', async () => {
+    const { decodeSlot, encodeSlot } = await import('../../examples/key-value-store/table.mts')
+    const whole = encodeSlot({ version: 4, key: 'key', value: Buffer.from('value') })
+    expect(decodeSlot(whole)).toEqual({ version: 4, key: 'key', value: Buffer.from('value') })
+    for (let length = 0; length < whole.length; length++) expect(decodeSlot(whole.subarray(0, length))).toBe('torn')
+    for (let at = 0; at < whole.length; at++) {
+      const other = Buffer.from(whole)
+      other[at] = (other[at] ?? 0) ^ 2
+      expect(decodeSlot(other)).toBe('torn')
+    }
+    expect(decodeSlot(encodeSlot({ version: 5, key: 'key', value: Buffer.from('value') }))).toBe('torn')
+    expect(decodeSlot(new Uint8Array(4096))).toBe('unused')
+  })
+
+  test('refuses a new key when all of its slots are used, and still changes the keys that it has', async () => {
+    const { decodeSlot, putPair, slotBytes } = await import('../../examples/key-value-store/table.mts')
+    const table = new Uint8Array(2 * slotBytes)
+    const put = (key: string, value: string) => putPair(table, { version: 0, key, value: Buffer.from(value) })
+    expect([put('a', '1'), put('b', '1'), put('c', '1'), put('a', '2')]).toEqual([2, 2, 0, 4])
+    const pairs = [0, 1].map((slot) => decodeSlot(table.subarray(slot * slotBytes, (slot + 1) * slotBytes)))
+    expect(pairs).toContainEqual({ version: 4, key: 'a', value: Buffer.from('2') })
+    expect(pairs).toContainEqual({ version: 2, key: 'b', value: Buffer.from('1') })
+  })
+})
