@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { platformName } from '../../src/addon/places.js'
@@ -15,6 +15,7 @@ export function packed(node: Node): Promise<Outcome> {
     await checkUse(checks, folder, node)
     await checkBundles(checks, folder)
     await checkCharts(checks, folder, tarball)
+    await checkExamples(checks, folder, node)
     await checkTypes(checks, folder)
   })
 }
@@ -23,7 +24,10 @@ export function packed(node: Node): Promise<Outcome> {
 export function packedOn(nodes: readonly Node[]): Promise<Outcome> {
   return withTarball(async (checks, folder, tarball) => {
     await install(checks, folder, tarball)
-    for (const node of nodes) await checkUse(checks, folder, node)
+    for (const node of nodes) {
+      await checkUse(checks, folder, node)
+      await checkExamples(checks, folder, node)
+    }
   })
 }
 
@@ -55,7 +59,7 @@ async function checkContents(checks: Checks, tarball: string): Promise<void> {
       files.some((file) => /^package\/prebuilds\/linux-[^/]+\/pinfold\.node$/.test(file)),
       'no prebuilt addon',
     )
-    const strangers = files.filter((file) => !/^package\/(dist|docs|prebuilds)\/|^package\/[^/]+$/.test(file))
+    const strangers = files.filter((file) => !/^package\/(dist|docs|examples|prebuilds)\/|^package\/[^/]+$/.test(file))
     assert.deepEqual(strangers, [], 'files that are not for users are packed')
   })
   await checks.that(
@@ -151,6 +155,25 @@ async function checkCharts(checks: Checks, folder: string, tarball: string): Pro
     assert.match(readFileSync(join(folder, 'report.html'), 'utf8'), /<svg /)
     const licences = await succeed('tar', ['-xOf', tarball, 'package/dist/cli/bench/LICENSE.echarts'])
     for (const words of [/Apache License/, /Apache ECharts\nCopyright/, /Baidu Inc/]) assert.match(licences, words)
+  })
+}
+
+/** The examples of the package, copied and compiled as examples/README.md says. */
+async function checkExamples(checks: Checks, folder: string, { label, path }: Node): Promise<void> {
+  await checks.that(`its examples run on Node ${label}, once they are copied`, async () => {
+    cpSync(join(folder, 'node_modules/pinfold/examples'), join(folder, 'examples'), { recursive: true })
+    for (const [name, args, said] of [
+      ['forwarder', ['1600'], /^sent: 1,400$/m],
+      ['key-value-store', [], /^client: 100 pairs got, /m],
+    ] as const) {
+      const source = `examples/${name}/${name}.mts`
+      const options = ['--bundle', '--packages=external', '--platform=node', '--format=esm', '--target=node20']
+      const compiled = [...options, `--outfile=${name}.mjs`, '--log-level=warning', source]
+      await succeed(resolve('node_modules/.bin/esbuild'), compiled, folder)
+      assert.match(await succeed(path, [`${name}.mjs`, ...args], folder), said)
+      // Node 24 and later run the source itself.
+      if (Number.parseInt(label, 10) >= 24) assert.match(await succeed(path, [source, ...args], folder), said)
+    }
   })
 }
 
