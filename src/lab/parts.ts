@@ -5,7 +5,7 @@ import { delimiter, join } from 'node:path'
 import { PinfoldError } from '../errors.js'
 import { isProgram } from '../system/programs.js'
 import { cached } from './cache.js'
-import { hasApt, missingPackages, unpackPackages } from './packages.js'
+import { dependenciesOf, hasApt, missingPackages, unpackPackages } from './packages.js'
 
 /** A program, and the folders that it needs if it is not installed. */
 export interface Program {
@@ -17,6 +17,12 @@ export interface Program {
 }
 
 const emulator = 'qemu-system-x86_64'
+
+/**
+ * The packages whose files QEMU looks for beside itself, so they are fetched although another QEMU of this machine (as
+ * that for arm64) may have installed them. Those that a version of Debian lacks are left out.
+ */
+const ownFiles = ['qemu-system-common', 'qemu-system-data', 'seabios', 'ipxe-qemu']
 
 /** RDMA's tools for the guest. Those that the host lacks are put beneath the host's own files. */
 const guestPackages = ['iproute2', 'ibverbs-providers', 'ibverbs-utils', 'rdmacm-utils', 'perftest']
@@ -45,7 +51,7 @@ export async function findEmulator(): Promise<Program> {
   const installed = onPath(emulator)
   if (installed !== undefined) return { path: installed, libraries: [], data: [] }
   if (!hasApt()) throw unavailable(emulator, `install QEMU for x86-64 (Fedora: dnf install qemu-system-x86-core)`)
-  const folder = await fetched('qemu', ['qemu-system-x86'])
+  const folder = await fetched('qemu', ['qemu-system-x86'], ownFiles)
   const usr = join(folder, 'usr')
   return {
     path: join(usr, 'bin', emulator),
@@ -88,13 +94,18 @@ export async function findGuestTools(): Promise<string | undefined> {
 }
 
 /**
- * A folder with packages and their dependencies, without those that this machine has. The list of missing packages is
- * made anew only after a package was installed or removed, since apt takes a second to make it.
+ * A folder with packages and their dependencies, without those that this machine has. Of the dependencies, those in
+ * `always` are there although this machine has them. The list of missing packages is made anew only after a package was
+ * installed or removed, since apt takes a second to make it.
  */
-async function fetched(name: string, packages: readonly string[]): Promise<string> {
+async function fetched(name: string, packages: readonly string[], always: readonly string[] = []): Promise<string> {
   const installed = statSync('/var/lib/dpkg/status', { throwIfNoEntry: false })?.mtimeMs ?? 0
-  const plan = await cached(`missing-${keyOf([packages, installed])}`, async (making) => {
-    writeFileSync(join(making, 'packages'), (await missingPackages(packages)).join('\n'))
+  const plan = await cached(`missing-${keyOf([packages, always, installed])}`, async (making) => {
+    const missing = await missingPackages(packages)
+    const [first] = packages
+    const needed = first === undefined ? [] : await dependenciesOf(first)
+    const kept = always.filter((one) => needed.includes(one) && !missing.includes(one))
+    writeFileSync(join(making, 'packages'), [...missing, ...kept].join('\n'))
   })
   const missing = readFileSync(join(plan, 'packages'), 'utf8').split('\n').filter(Boolean).sort()
   return cached(`${name}-${keyOf(missing)}`, async (making) => {
