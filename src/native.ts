@@ -15,6 +15,9 @@ export const policyKind = { none: 0, bind: 1, prefer: 2, interleave: 3, local: 4
  */
 export const pageState = { absent: -1 * 2 ** 60, swapped: -2 * 2 ** 60, hidden: -3 * 2 ** 60 } as const
 
+/** The categories of pages that `scanPages` reports, as bits (native/translate/page_scan.h). */
+export const pageCategory = { present: 1 << 3, swapped: 1 << 4, huge: 1 << 6 } as const
+
 /** Everything that native code needs to make a region: flat, checked, plain values. */
 export interface NativeRequest {
   readonly name: string
@@ -132,6 +135,14 @@ export interface Native {
    * Reads one word for each page frame (pfn = physical / base page) of /proc/kpageflags (0) or /proc/kpagecount (1).
    */
   readPageWords(file: number, physical: Float64Array, words: BigUint64Array): void
+
+  /**
+   * Finds the present and swapped pages in [start, end) of an open /proc/PID/pagemap (PAGEMAP_SCAN), without a read for
+   * each page that is not there. Writes three numbers for each stretch of equal pages: its start, its end, its
+   * `pageCategory` bits. The scan ends at `next`, which is below `end` if the array was too short. Fails with ENOTTY
+   * before Linux 6.7.
+   */
+  scanPages(pagemap: number, start: number, end: number, stretches: Float64Array): [found: number, next: number]
 
   /**
    * flock(2) with LOCK_EX. If another open file holds the lock, the call returns false. With `wait`, it calls `wait`

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <vector>
 
 #include "addon/bindings.h"
 #include "addon/boundary.h"
+#include "translate/page_scan.h"
 #include "translate/page_words.h"
 #include "translate/pagemap.h"
 
@@ -95,6 +97,28 @@ Napi::Value readPageWords(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Writes three numbers for each stretch. Returns [stretches, where the scan ended].
+Napi::Value scanPages(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto pagemap = static_cast<int>(wholeNumber(info[0], "pagemap", std::numeric_limits<int>::max()));
+  const std::uint64_t start = wholeNumber(info[1], "start");
+  const std::uint64_t end = wholeNumber(info[2], "end");
+  const auto out = elements<double>(info[3], napi_float64_array, "stretches");
+  // The kernel writes to memory of our own, since the array may lie in memory that another thread takes away.
+  std::vector<translate::PageStretch> stretches(out.size() / 3);
+  const translate::PageScan scan = translate::scanPages(pagemap, start, end, stretches);
+  for (std::size_t i = 0; i < scan.found; ++i) {
+    out[i * 3] = static_cast<double>(stretches[i].start);
+    out[i * 3 + 1] = static_cast<double>(stretches[i].end);
+    out[i * 3 + 2] = static_cast<double>(stretches[i].categories);
+  }
+  Napi::Array pair = Napi::Array::New(env, 2);
+  if (pair.IsEmpty()) throw CallFailed();
+  pair.Set(0U, Napi::Number::New(env, static_cast<double>(scan.found)));
+  pair.Set(1U, Napi::Number::New(env, static_cast<double>(scan.next)));
+  return pair;
+}
+
 void bindCell(Napi::Object exports) {
   const Napi::Env env = exports.Env();
   Cell* const cell = new Cell();  // NOLINT(cppcoreguidelines-owning-memory): never freed
@@ -117,6 +141,7 @@ void bindTranslate(Napi::Object exports) {
   bind<readPagemapRaw>(exports, "readPagemapRaw");
   bind<translatePages>(exports, "translate");
   bind<readPageWords>(exports, "readPageWords");
+  bind<scanPages>(exports, "scanPages");
 }
 
 }  // namespace pinfold::addon
