@@ -13,6 +13,7 @@ import { checked, optionsObject, signalOption } from '../options.js'
 import { formatSize } from '../sizes.js'
 import { memoryNodes } from '../system/numa.js'
 import type { PagesName } from '../system/page-sizes.js'
+import { type MemoryMap, mapProcess } from '../translate/memory-map/memory-map.js'
 import { type Translation, translateRegion } from '../translate/translation.js'
 import { Slice } from './slice.js'
 
@@ -152,6 +153,19 @@ export class Region extends RegionMemory {
   translate(): Translation {
     this.#core.requireOpen('translate')
     return translateRegion(this.#core)
+  }
+
+  /**
+   * Where its pages lie, read now: physical runs with their NUMA nodes and kinds of pages, entries of page tables by
+   * page size, how fragmented it is, and the page tables that map it. For people and diagnostics; `translate()` is much
+   * faster. Without CAP_SYS_ADMIN there are no runs.
+   *
+   * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_OUT_OF_RANGE` for more than 2^20 runs; `ERR_PERMISSION`,
+   * `ERR_SYSTEM` where /proc/self cannot be read
+   */
+  map(): MemoryMap {
+    this.#core.requireOpen('map')
+    return mapProcess(process.pid, { address: this.#core.address, length: this.size })
   }
 
   /**

@@ -35,6 +35,8 @@ export interface Mapping {
   readonly start: bigint
   /** The first address after the mapping. */
   readonly end: bigint
+  /** 'rw-s': read, write, execute, shared or private. */
+  readonly permissions: string
   readonly name: string
   /** The kB fields in bytes, by the kernel's names. */
   readonly fields: ReadonlyMap<string, number>
@@ -50,6 +52,14 @@ export interface Mapping {
  */
 export function readSmaps(address: bigint, size: number, pid: number | 'self' = 'self'): MappingUse {
   return sumMappings(overlapping(parseSmaps(readOfProcess(pid, 'smaps')), address, size))
+}
+
+/**
+ * The mappings that overlap `[address, address + size)`, each with the kernel's figures, in order. Costs and errors as
+ * of `readSmaps`.
+ */
+export function readMappingsUse(address: bigint, size: number, pid: number | 'self' = 'self'): Mapping[] {
+  return overlapping(parseSmaps(readOfProcess(pid, 'smaps')), address, size)
 }
 
 /**
@@ -85,7 +95,7 @@ function overlapping(mappings: readonly Mapping[], address: bigint, size: number
   return mappings.filter((mapping) => mapping.start < end && mapping.end > address)
 }
 
-const headerLine = /^([0-9a-f]+)-([0-9a-f]+) \S{4} \S+ \S+ \d+ *(.*)$/
+const headerLine = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \d+ *(.*)$/
 const fieldLine = /^(\w+): +(\d+) kB$/
 
 /** Parses the mappings of smaps text, or of maps text, which has the same first lines and no fields. */
@@ -94,8 +104,9 @@ export function parseSmaps(text: string): Mapping[] {
   for (const line of text.split('\n')) {
     const header = headerLine.exec(line)
     if (header !== null) {
-      const [, start, end, name = ''] = header
-      mappings.push({ start: BigInt(`0x${start}`), end: BigInt(`0x${end}`), name, fields: new Map(), flags: [] })
+      const [, start, end, permissions = '', name = ''] = header
+      const range = { start: BigInt(`0x${start}`), end: BigInt(`0x${end}`) }
+      mappings.push({ ...range, permissions, name, fields: new Map(), flags: [] })
       continue
     }
     const current = mappings.at(-1)

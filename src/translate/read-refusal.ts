@@ -5,8 +5,17 @@ import { ownCommand } from '../system/own-command.js'
 
 const { EACCES, ENOENT, EPERM, ESRCH } = constants.errno
 
-/** The error for a failed read of pagemap. `pid` 0 is this process. */
-export function readRefusal(error: unknown, pid: number, address: VirtualAddress | undefined): PinfoldError {
+/**
+ * The error for a failed read of pagemap. `pid` 0 is this process.
+ *
+ * @param command of pinfold, which reads the same as root
+ */
+export function readRefusal(
+  error: unknown,
+  pid: number,
+  address: VirtualAddress | undefined,
+  command = `translate ${pid} ${formatAddress(address ?? 0n)}`,
+): PinfoldError {
   const errno = isSystemFailure(error) ? Math.abs(error.errno) : 0
   const process = pid === 0 ? 'this process' : `process ${pid}`
   const details = {
@@ -26,6 +35,6 @@ export function readRefusal(error: unknown, pid: number, address: VirtualAddress
   return new PinfoldError(`the pagemap of ${process} may be read by its owner and by root only`, {
     code: 'ERR_PERMISSION',
     ...details,
-    hint: pid === 0 ? undefined : `sudo ${ownCommand(`translate ${pid} ${formatAddress(address ?? 0n)}`)}`,
+    hint: pid === 0 ? undefined : `sudo ${ownCommand(command)}`,
   })
 }

@@ -1,4 +1,4 @@
-import { readKernelFile } from '../../system/kernel-files.js'
+import { readKernelFile } from './kernel-files.js'
 
 /** A mapping of a process: a line of /proc/PID/maps (proc_pid_maps(5)). */
 export interface ProcessMapping {
