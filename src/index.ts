@@ -82,12 +82,25 @@ export type { RingSpan } from './ring/side.js'
 export { formatSize, parseSize, type Size } from './sizes.js'
 export { type NumaNode, numaNodes } from './system/numa.js'
 export { basePageSize, hugetlbPageSizes, type PagesName, transparentPageSize } from './system/page-sizes.js'
+export type { PhysicalMemory } from './system/physical-memory.js'
 export type { MappingUse } from './system/smaps.js'
 export type { PageFlag } from './translate/kernel-page-flags.js'
+export type { MappedPages } from './translate/memory-map/extents.js'
+export type { Fragmentation } from './translate/memory-map/fragmentation.js'
+export type { LevelName } from './translate/memory-map/levels.js'
+export type { MappedRange, MemoryMap, PageEntries, PlacedRun } from './translate/memory-map/memory-map.js'
+export type { PageTable, PageTableLeaf } from './translate/memory-map/page-table-tree.js'
 export type { PageFlags, PageFrame } from './translate/page-flags.js'
 export * from './translate/page-tables/index.js'
 export type { PagemapFlags, PageState, PageStates, SwapPlace, UnknownPageState } from './translate/pagemap.js'
 export { type ProcessRun, type ProcessTranslation, translateProcess } from './translate/process-translation.js'
+export {
+  type FindMappingsOptions,
+  type FrameMapping,
+  type FrameMappings,
+  findMappings,
+  type ScanProgress,
+} from './translate/reverse-map/find-mappings.js'
 export type { Run } from './translate/runs.js'
 export type { RunsOptions, Translation } from './translate/translation.js'
 export type { Move, PagePlace, Verification } from './translate/verification.js'

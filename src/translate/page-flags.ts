@@ -136,12 +136,13 @@ function read(file: number, places: Float64Array): BigUint64Array<ArrayBuffer> {
   try {
     native.readPageWords(file, places, words)
   } catch (error) {
-    throw refusal(error, paths[file] ?? '')
+    throw pageWordsRefusal(error, paths[file] ?? '')
   }
   return words
 }
 
-function refusal(error: unknown, path: string): PinfoldError {
+/** The error for a failed read of /proc/kpageflags or /proc/kpagecount. */
+export function pageWordsRefusal(error: unknown, path: string): PinfoldError {
   const errno = isSystemFailure(error) ? Math.abs(error.errno) : 0
   // The kernel was built without CONFIG_PROC_PAGE_MONITOR.
   if (errno === ENOENT) return toPinfoldError(error, 'ERR_UNSUPPORTED')

@@ -123,6 +123,21 @@ const doors: readonly Door[] = [
     before: [process.pid, region.address],
     inputs: values([0, ...wrongNumbers, 2 ** 52, ...wrongTypes()]),
   },
+  {
+    of: pinfold,
+    name: 'findMappings',
+    inputs: values([undefined, -1, 2 ** 52, 2 ** 53, hugeBigint, ...wrongNumbers, ...wrongTypes()]),
+  },
+  {
+    of: pinfold,
+    name: 'findMappings',
+    before: [2 ** 24],
+    inputs: [
+      ...wrongObjects({ signal: undefined }),
+      ...option({}, 'signal', wrongSignals()),
+      ...option({}, 'onProgress', wrongTypes('function')),
+    ],
+  },
   ...['bestPageSize', 'pageList', 'scatterGatherList', 'nvmePrpList', 'hmcPageTable', 'pageTable'].map((name) => ({
     of: pinfold,
     name,
@@ -295,6 +310,7 @@ const silentMethods = [
   'MemoryRegistry.stats',
   'MemoryRegistry.close',
   'Region.inspect',
+  'Region.map',
   'Region.toJSON',
   'Region.translate',
   'Region.close',

@@ -1,4 +1,4 @@
-import { inspectPage, openRegistrySync, PinfoldError, virtToPhys } from '../../../src/index.js'
+import { findMappings, inspectPage, openRegistrySync, PinfoldError, virtToPhys } from '../../../src/index.js'
 
 // Runs in a process that may not see page frame numbers, and prints the outcome of each call as one line of JSON.
 
@@ -16,6 +16,11 @@ const memory = openRegistrySync({ regions: { rx: { size: '64KiB', pages: 'base' 
 const { rx } = memory.regions
 const translation = rx.translate()
 const inspected = inspectPage(rx.bytes)
+const map = rx.map()
+const search = await findMappings(2 ** 24).then(
+  () => ({}),
+  (error) => ({ code: error.code, hint: error.hint }),
+)
 console.log(
   JSON.stringify({
     states: translation.states,
@@ -27,6 +32,8 @@ console.log(
     offsetOf: failure(() => translation.offsetOf(0)),
     pageFlags: failure(() => translation.pageFlags),
     virtToPhys: failure(() => virtToPhys(rx.bytes)),
+    map: { runs: map.runs.length, bytes: map.bytes, entries: map.entries.map(({ entries }) => entries) },
+    findMappings: search,
     ofInit: failure(() => virtToPhys(rx.address, { pid: 1 })),
   }),
 )
