@@ -1,8 +1,5 @@
-import { accessSync, constants, existsSync, statSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
-import { dirname } from 'node:path'
 import { defineCommand } from 'citty'
-import { toPinfoldError } from '../errors.js'
 import { openRegistry } from '../registry/open-registry.js'
 import { badArgument, commonArguments, parseCount, parseLength } from './arguments.js'
 import type { Benchmark } from './bench/benchmark.js'
@@ -14,6 +11,7 @@ import type { BenchmarkReport, BenchReport } from './bench/report.js'
 import { repairPools } from './demo/pages.js'
 import { lookAtMachine } from './demo/steps.js'
 import { exitCode } from './exit-code.js'
+import { requireWritable, writePage } from './html-file.js'
 import { Output } from './output.js'
 
 const defaultSeconds = 15
@@ -125,25 +123,9 @@ function parseSizes(word: string, chosen: readonly Benchmark[]): number[] {
  * before anything is measured. The library that draws charts is loaded only here.
  */
 async function pageWriter(path: string): Promise<(report: BenchReport) => void> {
-  if (!isWritable(path)) throw badArgument('a file for --html that can be written, in a folder that exists', path)
+  requireWritable(path)
   const { renderPage } = await import('./bench/html-page.js')
-  return (report) => {
-    try {
-      writeFileSync(path, renderPage(report))
-    } catch (error) {
-      throw toPinfoldError(error)
-    }
-  }
-}
-
-function isWritable(path: string): boolean {
-  try {
-    const isThere = existsSync(path)
-    accessSync(isThere ? path : dirname(path), constants.W_OK)
-    return !isThere || !statSync(path).isDirectory()
-  } catch {
-    return false
-  }
+  return (report) => writePage(path, renderPage(report))
 }
 
 /**

@@ -29,6 +29,12 @@ export const commandExamples: Readonly<Record<string, readonly string[]>> = {
     'pinfold translate 4711 0x7f2a40000000           # the page at that address',
     'pinfold translate 4711 0x7f2a40000000 64MiB     # physical runs',
   ],
+  'pinfold map': [
+    'pinfold map 4711                                # all memory of the process',
+    'pinfold map 4711 0x7f2a40000000                 # the mapping that contains the address',
+    'pinfold map 4711 0x7f2a40000000 64MiB --html map.html',
+  ],
+  'pinfold whose': ['pinfold whose 0x3f2600000', "pinfold whose 0x3f2600000 --json | jq '.mappings[].pid'"],
   'pinfold devices': [
     'pinfold devices',
     'pinfold devices loopback0 --verbose             # all attributes, as ibv_devinfo -v',

@@ -102,7 +102,10 @@ export function renderTable(
   paint: Paint,
   indent = '',
 ): string {
-  const widths = columns.map(({ title }, at) => Math.max(title.length, ...rows.map((row) => width(row[at] ?? ''))))
+  // Not by the arguments of one Math.max: a table may have more rows than a call takes arguments.
+  const widths = columns.map(({ title }, at) => {
+    return rows.reduce((most, row) => Math.max(most, width(row[at] ?? '')), title.length)
+  })
   const line = (cells: readonly string[]) =>
     (indent + cells.map((cell, at) => pad(cell, widths[at] ?? 0, columns[at]?.align)).join('  ')).trimEnd()
   const heading = line(columns.map(({ title }) => title))

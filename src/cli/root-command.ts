@@ -15,6 +15,8 @@ export const rootCommand = defineCommand({
     doctor: () => import('./doctor.js').then((module) => module.doctor),
     hugepages: () => import('./hugepages.js').then((module) => module.hugepages),
     translate: () => import('./translate.js').then((module) => module.translate),
+    map: () => import('./map.js').then((module) => module.map),
+    whose: () => import('./whose.js').then((module) => module.whose),
     devices: () => import('./devices.js').then((module) => module.devices),
     lab: () => import('./lab.js').then((module) => module.lab),
     bench: () => import('./bench.js').then((module) => module.bench),

@@ -18,7 +18,8 @@ describe('completion', () => {
   test.each(shells)('of %s is a script, which JSON contains, too', async (shell) => {
     const { code, stdout, stderr } = await pinfold(['completion', shell])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    for (const word of ['hugepages', 'reserve', 'dry-run', 'persist', 'translate']) expect(stdout).toContain(word)
+    for (const word of ['hugepages', 'reserve', 'dry-run', 'persist', 'translate', 'whose', 'html'])
+      expect(stdout).toContain(word)
     const report = jsonOf(await pinfold(['completion', shell, '--json']))
     expect(report).toMatchObject({ schema: 'pinfold/completion/1', shell, script: stdout.trimEnd() })
   })
@@ -58,7 +59,7 @@ describe('completion in bash', () => {
   test.each([
     [
       ['pinfold', ''],
-      ['doctor', 'hugepages', 'translate', 'devices', 'lab', 'bench', 'demo', 'completion'],
+      ['doctor', 'hugepages', 'translate', 'map', 'whose', 'devices', 'lab', 'bench', 'demo', 'completion'],
     ],
     [['pinfold', 'h'], ['hugepages']],
     [

@@ -40,6 +40,13 @@ describe('a command line', () => {
     [['translate', '1'], 'ADDRESS is missing'],
     [['translate', '1', 'here'], "'here'"],
     [['translate', '0', '0x1000'], "'0'"],
+    [['map'], 'PID is missing'],
+    [['map', '1', 'here'], "'here'"],
+    [['map', '1', '0x1000', 'long'], "'long'"],
+    [['map', '1', '--html', '/no/such/folder/map.html'], "'/no/such/folder/map.html'"],
+    [['whose'], 'ADDRESS is missing'],
+    [['whose', 'here'], "'here'"],
+    [['whose', '0x1000', '0x2000'], "one word too many: '0x2000'"],
     [['bench', 'frob'], "a benchmark (tlb, copy, pool, buffers), but received 'frob'"],
     [['bench', 'tlb', 'copy'], "one word too many: 'copy'"],
     [['bench', '--sizes', '1MiB'], 'one benchmark'],
@@ -61,7 +68,7 @@ describe('a command line', () => {
   test('without a command shows the usage on stderr and ends with exit code 2', async () => {
     const { code, stdout, stderr } = await pinfold([])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    for (const command of ['doctor', 'hugepages', 'translate', 'bench', 'demo', 'completion'])
+    for (const command of ['doctor', 'hugepages', 'translate', 'map', 'whose', 'bench', 'demo', 'completion'])
       expect(stderr).toContain(command)
   })
 
