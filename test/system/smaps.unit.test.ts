@@ -77,7 +77,14 @@ test('several mappings add up, and keep only the flags that they share', () => {
 test('maps contains the same first lines, and no fields', () => {
   const maps = '7f5a40000000-7f5a40800000 rw-s 00000000 00:10 2061                       /memfd:x (deleted)\n'
   expect(parseSmaps(maps)).toEqual([
-    { start: 0x7f5a40000000n, end: 0x7f5a40800000n, name: '/memfd:x (deleted)', fields: new Map(), flags: [] },
+    {
+      start: 0x7f5a40000000n,
+      end: 0x7f5a40800000n,
+      permissions: 'rw-s',
+      name: '/memfd:x (deleted)',
+      fields: new Map(),
+      flags: [],
+    },
   ])
 })
 
