@@ -73,9 +73,24 @@ export class Measurement<Name extends string> {
     return this.#pairwise(one, other, (a, b) => a - b)
   }
 
+  /** The part of `one` that goes beyond `other`, as a ratio to `other`. */
+  excess(one: Name, other: Name): Distribution {
+    return this.#pairwise(one, other, (a, b) => a / b - 1)
+  }
+
+  /** The ratio of `one` to `other`, as a ratio to that of `theirOne` to `theirOther`. */
+  ratioOfRatios([one, other]: readonly [Name, Name], [theirOne, theirOther]: readonly [Name, Name]): Distribution {
+    const theirs = this.#pairs(theirOne, theirOther, (a, b) => a / b)
+    return distribution(this.#pairs(one, other, (a, b) => a / b).map((ratio, at) => ratio / (theirs[at] ?? Number.NaN)))
+  }
+
   #pairwise(one: Name, other: Name, join: (a: number, b: number) => number): Distribution {
+    return distribution(this.#pairs(one, other, join))
+  }
+
+  #pairs(one: Name, other: Name, join: (a: number, b: number) => number): number[] {
     const others = this.#of(other)
-    return distribution(this.#of(one).map((seconds, index) => join(seconds, others[index] ?? Number.NaN)))
+    return this.#of(one).map((seconds, index) => join(seconds, others[index] ?? Number.NaN))
   }
 
   #of(name: Name): readonly number[] {

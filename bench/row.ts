@@ -27,32 +27,29 @@ export const rowSchema = z.strictObject({
 })
 export type Row = z.infer<typeof rowSchema>
 
-/** A bound that a row must keep, and its text in the table. */
+/**
+ * A bound that a row must keep, and its text in the table. A time is never judged by itself, since another machine takes
+ * another time: its target is a ratio to a peer of the same run. A number of bytes is the same on every machine.
+ */
 export interface Target {
   readonly text: string
   isMet(value: number, ratio: number | null): boolean
 }
 
-export function valueAtMost(limit: number, unit: string): Target {
-  return { text: `<= ${limit} ${unit}`, isMet: (value) => value <= limit }
-}
-
-export function valueAtLeast(limit: number, unit: string): Target {
-  return { text: `>= ${limit} ${unit}`, isMet: (value) => value >= limit }
+/** @param slack bytes that are allowed in addition, and that the text leaves out */
+export function bytesAtMost(limit: number, slack = 0): Target {
+  return { text: `<= ${limit} B`, isMet: (bytes) => bytes <= limit + slack }
 }
 
 export function ratioAtMost(limit: number): Target {
   return { text: `<= ${limit} x`, isMet: (_, ratio) => ratio !== null && ratio <= limit }
 }
 
+export function ratioAtLeast(limit: number): Target {
+  return { text: `>= ${limit} x`, isMet: (_, ratio) => ratio !== null && ratio >= limit }
+}
+
 /** At least `share` times the peer's rate, so at most 1 / `share` of its time. */
 export function rateAtLeast(share: number): Target {
   return { text: `>= ${share} x its rate`, isMet: (_, ratio) => ratio !== null && 1 / ratio >= share }
-}
-
-export function both(one: Target, other: Target): Target {
-  return {
-    text: `${one.text}, ${other.text}`,
-    isMet: (value, ratio) => one.isMet(value, ratio) && other.isMet(value, ratio),
-  }
 }

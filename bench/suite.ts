@@ -22,7 +22,7 @@ export interface Figure {
   /** 1 second (or byte) in that unit. */
   readonly scale: number
   readonly value: Distribution
-  /** There is no ratio if the value itself is a ratio. */
+  /** There is no ratio if the row is not compared with the peer. */
   readonly peer?: { readonly name: string; readonly value: Distribution; readonly ratio?: Distribution }
   readonly target?: Target
   readonly note?: string

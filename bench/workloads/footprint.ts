@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { KiB, MiB } from '../../src/sizes.js'
 import { distribution, interleave, secondsSince } from '../measure.js'
 import { pinfold } from '../package.js'
-import { valueAtMost } from '../row.js'
+import { bytesAtMost, ratioAtMost } from '../row.js'
 import type { Report, Suite } from '../suite.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -38,9 +38,8 @@ async function importTime(report: Report): Promise<void> {
     unit: 'ms',
     scale: milliseconds,
     value: taken.difference('importing', 'empty'),
-    peer: { name: 'an empty program', value: taken.of('empty'), ratio: taken.ratio('importing', 'empty') },
-    target: valueAtMost(40, 'ms'),
-    note: 'the ratio is of the whole programs',
+    peer: { name: 'an empty program', value: taken.of('empty'), ratio: taken.excess('importing', 'empty') },
+    target: ratioAtMost(0.65),
   })
 }
 
@@ -83,7 +82,7 @@ async function heapOfRegion(report: Report): Promise<void> {
     unit: 'B',
     scale: 1,
     value: distribution(perRegion),
-    target: valueAtMost(4 * KiB, 'B'),
+    target: bytesAtMost(4 * KiB),
   })
 }
 
@@ -116,7 +115,7 @@ async function memoryOfTranslation(report: Report): Promise<void> {
     scale: 1,
     value: await bytesForEachPage(() => {}),
     // The Translation itself takes some hundred bytes in addition.
-    target: { text: '8 B', isMet: (bytes) => bytes <= 8.1 },
+    target: bytesAtMost(8, 0.1),
   })
   report.add({
     name: 'translation that was asked for an offset and for runs, for each page',

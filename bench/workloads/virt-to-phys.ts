@@ -54,7 +54,7 @@ export const suite: Suite = {
           name: `virtToPhys(${of}), beside DPDK`,
           value,
           peer: virt2phy,
-          target: ratioAtMost(0.25),
+          target: ratioAtMost(0.375),
         })
       }
     })

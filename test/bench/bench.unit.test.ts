@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Contender, distribution, interleave, oneIn, timed } from '../../bench/measure.js'
 import { Peer } from '../../bench/peer.js'
-import { both, type Row, ratioAtMost, valueAtMost } from '../../bench/row.js'
+import { bytesAtMost, type Row, rateAtLeast, ratioAtLeast, ratioAtMost } from '../../bench/row.js'
 import { Report } from '../../bench/suite.js'
 import { suiteNames } from '../../bench/suites.js'
 import { table } from '../../bench/table.js'
@@ -47,6 +47,13 @@ describe('sampling', () => {
     expect(taken.of('ours').high).toBeGreaterThan(20)
   })
 
+  test('a ratio can be compared with that of others, and a time with what goes beyond a floor', async () => {
+    const contenders = { one: () => 8, two: () => 4, oneInC: () => 6, twoInC: () => 2 }
+    const taken = await interleave(contenders, { samples: 3, warmUp: 0, rounds: 1 })
+    expect(taken.ratioOfRatios(['one', 'two'], ['oneInC', 'twoInC']).median).toBeCloseTo(2 / 3)
+    expect(taken.excess('oneInC', 'two').median).toBe(0.5)
+  })
+
   test('a slow peer runs 1 round in 100, and its time counts 100 times', async () => {
     const seen: number[] = []
     const slow = oneIn(100, (rounds) => {
@@ -83,10 +90,23 @@ describe('rows', () => {
 
   test('a figure becomes a row in its unit, judged by its target', () => {
     const peer = { name: 'a floor', value: spread, ratio: { median: 1.2, low: 1, high: 1.4 } }
-    const target = both(valueAtMost(2000, 'us'), ratioAtMost(1.1))
-    const [row] = rowsOf((report) => report.add({ ...figure, peer, target }))
+    const [row] = rowsOf((report) => report.add({ ...figure, peer, target: ratioAtMost(1.1) }))
     expect(row).toMatchObject({ suite: 'some', value: 2000, spread: [1000, 3000], peerValue: 2000, ratio: 1.2 })
-    expect(row).toMatchObject({ target: '<= 2000 us, <= 1.1 x', met: false })
+    expect(row).toMatchObject({ target: '<= 1.1 x', met: false })
+  })
+
+  test.each([
+    [ratioAtMost(1.1), 1.1, 1.11],
+    [ratioAtLeast(0.85), 0.85, 0.84],
+    [rateAtLeast(2), 0.5, 0.51],
+  ])('a time is judged by its ratio alone (%o)', (target, met, missed) => {
+    expect([target.isMet(1e9, met), target.isMet(0, missed), target.isMet(0, null)]).toEqual([true, false, false])
+  })
+
+  test('a number of bytes is judged by itself', () => {
+    expect([bytesAtMost(8).isMet(8, null), bytesAtMost(8).isMet(8.1, null)]).toEqual([true, false])
+    expect(bytesAtMost(8, 0.1)).toMatchObject({ text: '<= 8 B' })
+    expect(bytesAtMost(8, 0.1).isMet(8.1, null)).toBe(true)
   })
 
   test('a thing that cannot be measured becomes a row that says why', async () => {
