@@ -7,6 +7,7 @@ import { hasGainedPrivileges } from './process-facts.js'
 import {
   buildElsewhere,
   copyTo,
+  quoted,
   type Refusal,
   refusedByHeader,
   refusedByLoader,
@@ -67,9 +68,10 @@ function chosenFile(): Place | undefined {
       values: { ...platformValues(), reason: 'variable', path },
       hint,
     })
-  if (!isAbsolute(path)) throw wrong('an absolute path', `${variable}=${resolve(path)}`)
+  if (!isAbsolute(path)) throw wrong('an absolute path', `${variable}=${quoted(resolve(path))}`)
   // Node would run any other file as JavaScript.
-  if (!path.endsWith('.node')) throw wrong("a path that ends in '.node'", `cp ${path} ${path}.node`)
+  if (!path.endsWith('.node'))
+    throw wrong("a path that ends in '.node'", `cp ${quoted(path)} ${quoted(`${path}.node`)}`)
   return { path, origin: 'variable' }
 }
 

@@ -61,9 +61,9 @@ function unreadable({ path, origin, root = dirname(path) }: Place, cause: unknow
   if (code === 'ERR_ACCESS_DENIED') {
     const readable = origin === 'build' || origin === 'package' ? `${root}/*` : path
     const text = "may not be read: Node's permission model forbids it"
-    return { reason: 'unreadable', text, hint: `start Node with --allow-fs-read=${readable}`, cause }
+    return { reason: 'unreadable', text, hint: `start Node with --allow-fs-read=${quoted(readable)}`, cause }
   }
-  return { reason: 'unreadable', text: `cannot be read: ${message}`, hint: `chmod a+r ${path}`, cause }
+  return { reason: 'unreadable', text: `cannot be read: ${message}`, hint: `chmod a+r ${quoted(path)}`, cause }
 }
 
 function judgeHeader(header: ElfHeader | undefined): Judgement | undefined {
@@ -191,9 +191,9 @@ export function refusedByVersion(place: Place, exports: unknown): Refusal | unde
 function otherFile({ path, origin, root = '' }: Place): string {
   switch (origin) {
     case 'variable':
-      return `unset PINFOLD_ADDON, or set it to the path of pinfold ${version}'s addon for ${platformName()}`
+      return 'unset PINFOLD_ADDON'
     case 'build':
-      return `rm -f ${path} && npm run build`
+      return `rm -f ${quoted(path)} && npm run build`
     case 'package':
       return isCheckout(root) ? 'npm run prebuilds' : reinstall(root)
     case 'bundle':
@@ -202,17 +202,22 @@ function otherFile({ path, origin, root = '' }: Place): string {
 }
 
 export function reinstall(root: string): string {
-  return `rm -r ${root} && npm install`
+  return `rm -r ${quoted(root)} && npm install`
 }
 
 /** How a bundle in `folder` gets its file. */
 export function copyTo(folder: string): string {
-  return `cp node_modules/pinfold/prebuilds/${platformName()}/pinfold.node ${folder}/`
+  return `cp node_modules/pinfold/prebuilds/${platformName()}/pinfold.node ${quoted(folder)}/`
 }
 
 /** How to get a file for a machine for which the package has none. */
 export const buildElsewhere =
   "run 'npm run build' in a checkout of pinfold on this machine, then set PINFOLD_ADDON to the path of its build/Release/pinfold.node"
+
+/** A path as a word of a shell command. */
+export function quoted(path: string): string {
+  return /^[\w@%+=:,./*-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+}
 
 function failureOf(error: unknown): { code: unknown; name: string; message: string } {
   if (!(error instanceof Error)) return { code: undefined, name: '', message: String(error) }

@@ -37,7 +37,7 @@ describe.each(['esm', 'cjs'] as const)('a bundle by esbuild as %s', (format) => 
 
   test('elsewhere says that it needs the addon beside it: after the hint it works', () => {
     const { folder, bundle } = bundleOf(format)
-    const elsewhere = join(scratchFolder(), 'app', bundle.replace(/.*\//, ''))
+    const elsewhere = join(scratchFolder(), "a user's app", bundle.replace(/.*\//, ''))
     mkdirSync(dirname(elsewhere))
     copyFileSync(bundle, elsewhere)
     const outcome = importOutcome(elsewhere)
@@ -45,7 +45,7 @@ describe.each(['esm', 'cjs'] as const)('a bundle by esbuild as %s', (format) => 
       ...{ name: 'PinfoldError', code: 'ERR_ADDON_LOAD' },
       message: expect.stringMatching(/pinfold was bundled into a program, and its file for \S+ is not beside it/),
       values: { reason: 'missing' },
-      hint: `cp node_modules/pinfold/${prebuilt} ${dirname(elsewhere)}/`,
+      hint: `cp node_modules/pinfold/${prebuilt} '${dirname(elsewhere).replace("'", "'\\''")}'/`,
     })
     expect(importOutcome(elsewhere, { env: { PINFOLD_ADDON: addon } })).toMatchObject({ ...works, loaded: addon })
     runHint('hint' in outcome ? outcome.hint : undefined, folder)

@@ -67,7 +67,7 @@ test('the permission model, if it hides the files of the kernel: the hint is the
     import { openRegistrySync } from ${JSON.stringify(join(folder, 'dist/index.js'))}
     const memory = openRegistrySync()
     try {
-      console.log(memory.allocateSync('a', { size: 4096, pages: 'base' }).name)
+      console.log(memory.allocateSync('a', { size: '4MiB', pages: ['2MiB', 'base'] }).name)
     } catch ({ code, hint }) {
       console.log(code, hint)
     }
