@@ -63,7 +63,7 @@ Napi::Value limitOf(Napi::Env env, rlim_t value) {
 }
 
 Napi::Value resourceLimit(const Napi::CallbackInfo& info) {
-  const auto resource = static_cast<__rlimit_resource_t>(wholeNumber(info[0], "resource", RLIM_NLIMITS - 1));
+  const auto resource = static_cast<int>(wholeNumber(info[0], "resource", RLIM_NLIMITS - 1));
   rlimit limit = {};
   if (::getrlimit(resource, &limit) != 0) os::throwErrno("getrlimit");
   Napi::Array pair = Napi::Array::New(info.Env(), 2);

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "memory/placement.h"
@@ -80,6 +81,27 @@ class Chunks {
   std::atomic<int> error_ = 0;
 };
 
+// Threads that are joined when the object is destroyed, on every path. (std::jthread does this, too, but libc++ 16, the
+// library of the prebuilt files, lacks it.)
+class JoinedThreads {
+ public:
+  explicit JoinedThreads(std::size_t most) { threads_.reserve(most); }
+  JoinedThreads(const JoinedThreads&) = delete;
+  JoinedThreads& operator=(const JoinedThreads&) = delete;
+  ~JoinedThreads() {
+    for (std::thread& thread : threads_) thread.join();
+  }
+
+  // Throws std::system_error when the thread cannot be started.
+  template <typename Work>
+  void start(Work work) {
+    threads_.emplace_back(std::move(work));
+  }
+
+ private:
+  std::vector<std::thread> threads_;
+};
+
 }  // namespace
 
 int touchThroughKernel(std::byte* begin, std::size_t length, std::size_t pageSize, Touch touch) {
@@ -111,10 +133,9 @@ void populate(const Populate& request, const std::atomic<bool>& cancelled) {
   Chunks chunks(request, cancelled);
   const std::size_t helpers = std::max<std::size_t>(1, std::min<std::size_t>(request.threads, chunks.count())) - 1;
   {
-    std::vector<std::jthread> threads;  // joined when the block ends, on every path
-    threads.reserve(helpers);
+    JoinedThreads threads(helpers);
     try {
-      for (std::size_t i = 0; i < helpers; ++i) threads.emplace_back([&chunks] { chunks.work(); });
+      for (std::size_t i = 0; i < helpers; ++i) threads.start([&chunks] { chunks.work(); });
     } catch (const std::system_error&) {
       // No further thread can be started (pids limit). The threads that exist do the work.
     }

@@ -35,6 +35,19 @@ void* openLibrary() {
   throw os::SystemError("dlopen", ELIBACC, said == nullptr ? path : said);
 }
 
+// A function of this name and version, or null.
+//
+// musl has no dlvsym. Its dlsym finds the default version of a name, and no other. Each version that is asked for below
+// is the default version of its name (readelf shows it, for example in rdma-core 44), so dlsym finds the same
+// functions.
+void* lookUp(void* library, const char* name, [[maybe_unused]] const char* version) {
+#ifdef __GLIBC__
+  return ::dlvsym(library, name, version);
+#else
+  return ::dlsym(library, name);
+#endif
+}
+
 // Exported functions, by name and version.
 class Symbols {
  public:
@@ -43,8 +56,7 @@ class Symbols {
   // Returns null if the library lacks the function.
   template <typename Signature>
   Signature* find(const char* name, const char* version) const {
-    void* const symbol = ::dlvsym(library_, name, version);
-    return reinterpret_cast<Signature*>(symbol);
+    return reinterpret_cast<Signature*>(lookUp(library_, name, version));
   }
 
   template <typename Signature>
