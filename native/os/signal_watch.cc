@@ -1,5 +1,6 @@
 #include "os/signal_watch.h"
 
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -42,9 +43,12 @@ bool isListenedTo(const struct sigaction& action) {
   return (action.sa_flags & SA_SIGINFO) != 0 || (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
 }
 
+// The main thread's id is that of the process. glibc wraps gettid(2) only since 2.30.
+bool isMainThread() { return ::getpid() == ::syscall(SYS_gettid); }
+
 }  // namespace
 
-SignalWatch::SignalWatch() noexcept : watches_(::getpid() == ::gettid()) {
+SignalWatch::SignalWatch() noexcept : watches_(isMainThread()) {
   if (!watches_) return;
   caughtSignals.last.store(0, std::memory_order_relaxed);
   for (std::size_t at = 0; at < kSignals.size(); ++at) {
