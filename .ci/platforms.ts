@@ -9,28 +9,33 @@ import { type Outcome, silent } from './outcome.js'
 import { Session } from './session.js'
 import { build } from './suites/build.js'
 import { packedOn } from './suites/packed.js'
+import { prebuilds } from './suites/prebuilds.js'
+import { otherRuntimes } from './suites/runtimes.js'
 import { nodeOf, vitest } from './suites/vitest.js'
 
-/** The Node versions, each with the suites that may differ on it: most suites on the newest, one on the oldest. */
+/** All suites whose tests may differ by the version of Node: its buffers, its threads, and the ends of its processes. */
+const differing = ['unit', 'host', 'threads', 'exit']
+/** The Node versions, each with its suites: the oldest supported release, and the two newest long-term releases. */
 const suitesOfNode: Readonly<Record<string, readonly string[]>> = {
-  // The oldest supported release of the major version on which `npm test` runs everything. The platform `packed` shows
-  // that the package loads on it.
-  '20': ['unit'],
-  '22': ['unit', 'threads'],
-  '24': ['unit', 'host', 'threads', 'exit'],
+  '20': differing,
+  '22': ['unit'],
+  '24': differing,
+  '26': differing,
 }
-/** Test files that are left out here: they test the kernel, or test in a long program the same as other files. */
+/**
+ * Test files that are left out here: they test the kernel, the command line's texts, or the checks of arguments, or they
+ * test in a long program the same as other files. The platform `packed` runs the command line on each Node.
+ */
 const sameOnEveryNode = [
-  'hugepages/loan',
-  'hugepages/lock',
-  'hugepages/pools',
-  'hugepages/repair',
-  'cli/hugepages',
-  'cli/mounts',
-  'cli/demo',
-  'cli/bench',
-  'ring/processes',
-].map((name) => `test/${name}.test.ts`)
+  'test/cli/**/*.test.ts',
+  'test/hugepages/*.test.ts',
+  'test/memory/shortage.test.ts',
+  'test/program/bad-input.test.ts',
+  'test/program/guides.test.ts',
+  'test/program/limits.exit.test.ts',
+  'test/rdma/bad-input.test.ts',
+  'test/ring/processes.test.ts',
+]
 
 const platforms: Readonly<Record<string, () => Promise<Outcome[]>>> = {
   ...Object.fromEntries(
@@ -39,7 +44,7 @@ const platforms: Readonly<Record<string, () => Promise<Outcome[]>>> = {
       () => vitest({ node: nodeOf(major), chosen, without: sameOnEveryNode }),
     ]),
   ),
-  packed: async () => [await packedOn(Object.keys(suitesOfNode).map(nodeOf))],
+  packed: async () => [await packedOn(Object.keys(suitesOfNode).map(nodeOf), otherRuntimes()), await prebuilds()],
 }
 const known = Object.keys(platforms)
 
