@@ -1,5 +1,6 @@
 /**
  * `npm run test:platforms` runs the tests that may differ by platform, on Node versions other than the installed one.
+ * It also builds the site of the documentation and tests it in a browser, since that takes longer than a minute.
  * The set-up (.ci/setup platforms) has run before. .ci/test.ts runs all other tests.
  *
  * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
@@ -8,6 +9,7 @@ import { readWanted } from './arguments.js'
 import { type Outcome, silent } from './outcome.js'
 import { Session } from './session.js'
 import { build } from './suites/build.js'
+import { docs } from './suites/docs.js'
 import { packedOn } from './suites/packed.js'
 import { prebuilds } from './suites/prebuilds.js'
 import { otherRuntimes } from './suites/runtimes.js'
@@ -45,6 +47,7 @@ const platforms: Readonly<Record<string, () => Promise<Outcome[]>>> = {
     ]),
   ),
   packed: async () => [await packedOn(Object.keys(suitesOfNode).map(nodeOf), otherRuntimes()), await prebuilds()],
+  docs: async () => [await docs()],
 }
 const known = Object.keys(platforms)
 

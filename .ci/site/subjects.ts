@@ -27,8 +27,8 @@ const subjectOfModule: Readonly<Record<string, string>> = {
 
 /** The guides in the order of the navigation; a page that is not listed here is a guide. */
 const sections: Readonly<Record<string, readonly string[]>> = {
-  Reference: [],
   Guides: [],
+  Reference: [],
   Benchmarks: ['bench', 'benchmarks'],
   Project: ['design', 'style', 'rdma-conformance', 'CHANGELOG'],
 }
@@ -78,11 +78,8 @@ function commentedOf(reflection: Reflection): Reflection {
   return signature ?? reflection
 }
 
-/** Names a page by its heading, which typedoc then shows above the text. */
+/** Names a page by its heading. */
 function takeTitle(document: DocumentReflection): void {
-  const [first] = document.content
-  const heading = /^\s*# (.+)\n/.exec(first?.text ?? '')
-  if (first === undefined || heading === null) return
-  document.name = (heading[1] ?? '').replaceAll('`', '')
-  first.text = first.text.slice(heading[0].length)
+  const heading = /^# (.+)$/m.exec(document.content[0]?.text ?? '')?.[1]
+  if (heading !== undefined) document.name = heading.replaceAll('`', '')
 }
