@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { openRegistrySync, type RegionOptions } from '../../src/index.js'
 import { MiB } from '../../src/sizes.js'
+import { ownCommand } from '../../src/system/own-command.js'
 import { asNobody } from '../support/child-process.js'
 import { jsonOf, pinfold } from '../support/command-line.js'
 import { needs, whyNotBuilt, whyNotNobody, whyNotPages, whyNotPhysical } from '../support/requirements.js'
@@ -110,7 +111,7 @@ describe('map', () => {
     needs(context, whyNotNobody())
     const run = await pinfold(['map', process.pid, '--json'], { prefix: asNobody })
     expect(run.code).toBe(4)
-    expect(jsonOf(run)).toMatchObject({ code: 'ERR_PERMISSION', hint: `sudo pinfold map ${process.pid}` })
+    expect(jsonOf(run)).toMatchObject({ code: 'ERR_PERMISSION', hint: `sudo ${ownCommand(`map ${process.pid}`)}` })
   })
 })
 
