@@ -15,14 +15,14 @@ import { prebuilds } from './suites/prebuilds.js'
 import { otherRuntimes } from './suites/runtimes.js'
 import { nodeOf, vitest } from './suites/vitest.js'
 
-/** All suites whose tests may differ by the version of Node: its buffers, its threads, and the ends of its processes. */
-const differing = ['unit', 'host', 'threads', 'exit']
-/** The Node versions, each with its suites: the oldest supported release, and the two newest long-term releases. */
+/** The Node versions, each with the suites that may differ on it: most suites on 24, some on the oldest and the newest. */
 const suitesOfNode: Readonly<Record<string, readonly string[]>> = {
-  '20': differing,
-  '22': ['unit'],
-  '24': differing,
-  '26': differing,
+  // The oldest supported release of the major version on which `npm test` runs everything. The platform `packed` shows
+  // that the package loads on it.
+  '20': ['unit'],
+  '22': ['unit', 'threads'],
+  '24': ['unit', 'host', 'threads', 'exit'],
+  '26': ['unit', 'threads'],
 }
 /**
  * Test files that are left out here: they test the kernel, the command line's texts, or the checks of arguments, or they
@@ -46,14 +46,20 @@ const platforms: Readonly<Record<string, () => Promise<Outcome[]>>> = {
       () => vitest({ node: nodeOf(major), chosen, without: sameOnEveryNode }),
     ]),
   ),
-  packed: async () => [await packedOn(Object.keys(suitesOfNode).map(nodeOf), otherRuntimes()), await prebuilds()],
+  packed: async () => [await packedOn(Object.keys(suitesOfNode).map(nodeOf), otherRuntimes(), ['here'])],
   docs: async () => [await docs()],
+  published: async () => [
+    await packedOn(Object.keys(suitesOfNode).map(nodeOf), otherRuntimes(), []),
+    await prebuilds(),
+  ],
 }
+/** The platforms that run only if they are asked for: zig compiles the published addons for minutes. */
+const onRequest: readonly string[] = ['published']
 const known = Object.keys(platforms)
 
 const { only } = readWanted(
   known,
-  `npm run test:platforms                                  every platform
+  `npm run test:platforms                                  every platform but ${onRequest.join(', ')}
 npm run test:platforms -- --only PLATFORM[,PLATFORM…]   only these: ${known.join(', ')}`,
 )
 
@@ -64,7 +70,7 @@ await session.run(async () => {
   if (session.hasFailed('build')) return session.add(silent('tests', 'not run, since the build failed', 0))
   await session.onHugepages(async () => {
     for (const [platform, test] of Object.entries(platforms)) {
-      if (session.interrupted || (only.length > 0 && !only.includes(platform))) continue
+      if (session.interrupted || !(only.length > 0 ? only.includes(platform) : !onRequest.includes(platform))) continue
       session.announce(platform)
       session.add(...(await test()))
     }

@@ -26,9 +26,17 @@ export function packed(node: Node): Promise<Outcome> {
   })
 }
 
-/** Checks the use of the tarball that is published, on other Node versions and on other runtimes. */
-export function packedOn(nodes: readonly Node[], others: readonly Runtime[]): Promise<Outcome> {
-  return withTarball([], async (checks, folder, tarball) => {
+/**
+ * Checks the use of the tarball on other Node versions and on other runtimes.
+ *
+ * @param which as of `withTarball`
+ */
+export function packedOn(
+  nodes: readonly Node[],
+  others: readonly Runtime[],
+  which: readonly string[],
+): Promise<Outcome> {
+  return withTarball(which, async (checks, folder, tarball) => {
     await unpack(checks, folder, tarball)
     await install(checks, folder, tarball)
     for (const runtime of [...nodes.map(runtimeOf), ...others]) await checkUse(checks, folder, runtime)
