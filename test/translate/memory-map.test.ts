@@ -3,8 +3,8 @@ import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import {
   type MemoryMap,
   openRegistrySync,
-  type PageTable,
   type PageTableLeaf,
+  type PageTableNode,
   type RegionOptions,
 } from '../../src/index.js'
 import { GiB, MiB } from '../../src/sizes.js'
@@ -23,7 +23,7 @@ function allocate(options: RegionOptions) {
   return region
 }
 
-function tablesIn(table: PageTable): PageTable[] {
+function tablesIn(table: PageTableNode): PageTableNode[] {
   return [table, ...table.tables.flatMap(tablesIn)]
 }
 

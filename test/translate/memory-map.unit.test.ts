@@ -4,7 +4,7 @@ import { parseSystemRam } from '../../src/system/physical-memory.js'
 import type { Extent, MappedPages } from '../../src/translate/memory-map/extents.js'
 import { fragmentationOf } from '../../src/translate/memory-map/fragmentation.js'
 import { levelOfPage, levelsOf } from '../../src/translate/memory-map/levels.js'
-import { type PageTable, pageTableTree } from '../../src/translate/memory-map/page-table-tree.js'
+import { type PageTableNode, pageTableTree } from '../../src/translate/memory-map/page-table-tree.js'
 import { parseDump } from '../support/page-table-dump.js'
 
 describe('the levels of page tables', () => {
@@ -36,7 +36,7 @@ const extent = (address: number, length: number, pages: MappedPages, pageSize: n
 }
 
 /** The path of levels and numbers to each row of entries. */
-function paths(table: PageTable, above = ''): string[] {
+function paths(table: PageTableNode, above = ''): string[] {
   const path = `${above}${table.level}[${table.index}] `
   return [
     ...table.tables.flatMap((one) => paths(one, path)),

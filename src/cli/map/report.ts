@@ -1,6 +1,6 @@
 import type { Fragmentation } from '../../translate/memory-map/fragmentation.js'
 import type { MappedRange, MemoryMap, PageEntries, PlacedRun } from '../../translate/memory-map/memory-map.js'
-import type { PageTable } from '../../translate/memory-map/page-table-tree.js'
+import type { PageTableNode } from '../../translate/memory-map/page-table-tree.js'
 
 /** A memory map, as `pinfold map --json` prints it: physical addresses are bigints, and unknown nodes null. */
 export interface MapReport {
@@ -15,7 +15,7 @@ export interface MapReport {
   readonly fragmentation: Fragmentation
   readonly levels: readonly string[]
   readonly areHugeEntriesKnown: boolean
-  readonly pageTables: PageTable
+  readonly pageTables: PageTableNode
   readonly memory: readonly ReportedMemory[]
 }
 

@@ -1,7 +1,7 @@
 import { formatAddress } from '../../addresses.js'
 import { formatSize } from '../../sizes.js'
 import type { MappedPages } from '../../translate/memory-map/extents.js'
-import type { PageTable, PageTableLeaf } from '../../translate/memory-map/page-table-tree.js'
+import type { PageTableLeaf, PageTableNode } from '../../translate/memory-map/page-table-tree.js'
 import { formatCount } from '../output.js'
 
 /** A line of the tree of page tables. */
@@ -20,11 +20,11 @@ export interface TreeLine {
  *
  * @param most the most lines below one table; the others are counted in one more line
  */
-export function treeLines(table: PageTable, most: number): TreeLine[] {
+export function treeLines(table: PageTableNode, most: number): TreeLine[] {
   return [...linesOf(table, most, [])]
 }
 
-function* linesOf(table: PageTable, most: number, lasts: readonly boolean[]): Generator<TreeLine, void> {
+function* linesOf(table: PageTableNode, most: number, lasts: readonly boolean[]): Generator<TreeLine, void> {
   const line = (lasts: readonly boolean[], text: string, pages?: MappedPages): TreeLine => {
     return { depth: lasts.length, lasts, text, pages }
   }
@@ -46,7 +46,7 @@ function leafText({ index, entries, address, pages, pageSize, length }: PageTabl
   return `${places} ${formatCount(length / pageSize)} x ${formatSize(pageSize)} ${pages}, from ${formatAddress(address)}`
 }
 
-function restText(hidden: readonly (PageTable | PageTableLeaf)[]): string {
+function restText(hidden: readonly (PageTableNode | PageTableLeaf)[]): string {
   const tables = hidden.filter((child) => 'leaves' in child).length
   const parts = [
     ...(tables > 0 ? [`${formatCount(tables)} more ${tables === 1 ? 'table' : 'tables'}`] : []),

@@ -8,7 +8,7 @@ import { type Extent, ExtentReader, type MappedPages } from './extents.js'
 import { type Fragmentation, fragmentationOf } from './fragmentation.js'
 import { type LevelName, levelOfPage, pageTableLevels } from './levels.js'
 import { OpenPagemap, procName } from './open-pagemap.js'
-import { type PageTable, pageTableTree } from './page-table-tree.js'
+import { type PageTableNode, pageTableTree } from './page-table-tree.js'
 
 /** Pages of one kind that are contiguous, both virtually and physically, on one NUMA node. */
 export interface PlacedRun {
@@ -59,7 +59,7 @@ export interface MemoryMap {
   readonly entries: readonly PageEntries[]
   readonly fragmentation: Fragmentation
   /** The first table, and from it all others. */
-  readonly pageTables: PageTable
+  readonly pageTables: PageTableNode
   /** The names of the levels that this machine has, the first table's first. */
   readonly levels: readonly LevelName[]
   /**

@@ -18,7 +18,7 @@ export interface PageTableLeaf {
 }
 
 /** A page table: its entries that point to tables of the next level, and its entries that map pages. */
-export interface PageTable {
+export interface PageTableNode {
   readonly level: LevelName
   /** Number of the entry that points to it, in the table above; 0 for the first table. */
   readonly index: number
@@ -27,7 +27,7 @@ export interface PageTable {
   /** Bytes that one entry covers. */
   readonly entryBytes: number
   /** In the order of their entries. */
-  readonly tables: readonly PageTable[]
+  readonly tables: readonly PageTableNode[]
   /** In the order of their entries. */
   readonly leaves: readonly PageTableLeaf[]
 }
@@ -36,7 +36,7 @@ export interface PageTable {
  * The page tables that map the extents, which are in the order of their addresses. Tables without a present page are
  * left out.
  */
-export function pageTableTree(extents: readonly Extent[], levels: readonly Level[]): PageTable {
+export function pageTableTree(extents: readonly Extent[], levels: readonly Level[]): PageTableNode {
   return new TreeBuilder(extents, levels).table(0, 0, Number.POSITIVE_INFINITY)
 }
 
@@ -53,10 +53,10 @@ class TreeBuilder {
   }
 
   /** Takes all extents below `end` into one table that starts at `start`. */
-  table(depth: number, start: number, end: number, index = 0): PageTable {
+  table(depth: number, start: number, end: number, index = 0): PageTableNode {
     const level = this.#levels[depth]
     if (level === undefined) throw new Error(`there is no level ${depth} of page tables`)
-    const tables: PageTable[] = []
+    const tables: PageTableNode[] = []
     const leaves: PageTableLeaf[] = []
     for (let extent = this.#current(); extent !== undefined; extent = this.#current()) {
       const address = extent.address + this.#done
