@@ -488,7 +488,7 @@ export class Packets {
 
   /** The array or, if WebAssembly cannot use it, another of `count` numbers; undefined if it can use neither. */
   #usable(values: Uint32Array, count: number): Scratch | undefined {
-    if (this.records === 0 || count > this.pool.magazineSize) return undefined
+    if (this.records === 0 || this.closed || count > this.pool.magazineSize) return undefined
     const address = this.#arrays.of('packets', values)
     return address === 0 ? this.#bursts.scratch(count) : { values, address }
   }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { createPackets, openRegistrySync, type Packets } from '../../src/index.js'
+import { mappedRegions } from '../support/mapped-regions.js'
 import { randomNumbers } from '../support/random.mjs'
 import { kept } from '../support/registries.js'
 import { needs, whyNotTransfer } from '../support/requirements.js'
@@ -127,6 +128,15 @@ test('an array of burst has a length of 0 once the packets are closed, and no ot
   expect(() => packets.allocateBulk(burst, 0)).toThrowCode('ERR_POOL_CLOSED')
   expect(() => packets.freeBulk(burst, 0)).toThrowCode('ERR_POOL_CLOSED')
   expect(() => packets.burst(1)).toThrowCode('ERR_POOL_CLOSED')
+})
+
+test('closed packets refuse arrays of the caller, too, and make no memory to copy them', () => {
+  const packets = makePackets()
+  packets.close()
+  const before = mappedRegions()
+  expect(() => packets.allocateBulk(new Uint32Array(8))).toThrowCode('ERR_POOL_CLOSED')
+  expect(() => packets.freeBulk(new Uint32Array(8))).toThrowCode('ERR_POOL_CLOSED')
+  expect(mappedRegions()).toEqual(before)
 })
 
 test('bursts go on after a program has transferred the region away', (context) => {
