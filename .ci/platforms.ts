@@ -20,9 +20,9 @@ const suitesOfNode: Readonly<Record<string, readonly string[]>> = {
   // The oldest supported release of the major version on which `npm test` runs everything. The platform `packed` shows
   // that the package loads on it.
   '20': ['unit'],
-  '22': ['unit', 'threads'],
+  '22': ['unit'],
   '24': ['unit', 'host', 'threads', 'exit'],
-  '26': ['unit', 'threads'],
+  '26': ['unit', 'host', 'threads', 'exit'],
 }
 /**
  * Test files that are left out here: they test the kernel, the command line's texts, or the checks of arguments, or they
