@@ -4,7 +4,7 @@ import { createHeap, openRegistrySync } from '../../src/index.js'
 import { kept } from '../support/registries.js'
 
 // Optimized code checks the stack once for all inlined calls. Without optimization, any call may be the last.
-setFlagsFromString('--no-opt')
+for (const flag of ['--no-opt', '--no-maglev', '--no-sparkplug']) setFlagsFromString(flag)
 
 const damaged = expect.objectContaining({ code: 'ERR_HEAP_DAMAGED' })
 
