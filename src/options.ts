@@ -1,23 +1,33 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
+import english from 'zod/v4/locales/en.js'
 import { isAbortSignal } from './abort.js'
 import { cut, PinfoldError } from './errors.js'
 import { describe, parseSize } from './sizes.js'
 
 // A caller's options are checked here once, by a schema. The code behind it works with plain typed values.
 
+/**
+ * The texts of zod's own messages. They are given to each check, since zod keeps the texts that a program chooses in
+ * one place of the process, and this program may use zod, too.
+ */
+const messages = { error: english().localeError }
+
 const sizeExpected = "expected a size in bytes, or with a unit such as '64MiB'"
 
 /** A size in bytes, or a text with its unit ('64MiB'). The output is bytes, a safe positive integer. */
 export const sizeOption = z.lazy(() =>
-  z.union([z.number(), text(longestKey)], { error: sizeExpected }).transform((value, context) => {
-    try {
-      return parseSize(value)
-    } catch {
-      // `checked` adds the option's name and the received value to this message.
-      context.addIssue({ code: 'custom', message: sizeExpected })
-      return z.NEVER
-    }
-  }),
+  z.pipe(
+    z.union([z.number(), text(longestKey)], { error: sizeExpected }),
+    z.transform((value, context) => {
+      try {
+        return parseSize(value)
+      } catch {
+        // `checked` adds the option's name and the received value to this message.
+        addIssue(context, sizeExpected)
+        return z.NEVER
+      }
+    }),
+  ),
 )
 
 // Every list, object and text is bounded before zod looks into it. An array may claim 2^32 - 1 elements and take no
@@ -31,13 +41,13 @@ const longestKey = 1000
 export const longestPath = 4096
 
 /** An object with these properties and no others. */
-export function optionsObject<Shape extends z.ZodRawShape>(shape: Shape) {
+export function optionsObject<Shape extends z.core.$ZodShape>(shape: Shape) {
   const options = z.strictObject(shape)
-  return record<z.input<typeof options>>('expected an object').pipe(options)
+  return z.pipe(record<z.input<typeof options>>('expected an object'), options)
 }
 
 /** A field for each property of `Options`, which takes nothing but the values of that property. */
-type FieldsFor<Options> = { readonly [Name in keyof Required<Options>]: z.ZodType<unknown, Options[Name]> }
+type FieldsFor<Options> = { readonly [Name in keyof Required<Options>]: z.core.$ZodType<unknown, Options[Name]> }
 
 /** Of the fields of `Shape`: those that `Options` does not have, and those that refuse some of its values. */
 type Agreeing<Shape, Options> = {
@@ -56,16 +66,18 @@ type Agreeing<Shape, Options> = {
  * The call returns a function, since TypeScript infers either all type arguments of a call or none.
  */
 export function optionsOf<Options extends object>() {
-  return <Shape extends z.ZodRawShape & FieldsFor<Options>>(shape: Shape & Agreeing<Shape, Options>) =>
+  return <Shape extends z.core.$ZodShape & FieldsFor<Options>>(shape: Shape & Agreeing<Shape, Options>) =>
     optionsObject<Shape>(shape)
 }
 
 /** An object with a bounded number of keys, so that another schema may look into it. */
 export function record<Input>(expected: string) {
-  return z.custom<Input>(isRecord, { error: expected, abort: true }).refine(hasBoundedKeys, {
-    error: `expected at most ${mostOptions} options, with names of at most ${longestKey} characters`,
-    abort: true,
-  })
+  return z.custom<Input>(isRecord, { error: expected, abort: true }).check(
+    z.refine(hasBoundedKeys, {
+      error: `expected at most ${mostOptions} options, with names of at most ${longestKey} characters`,
+      abort: true,
+    }),
+  )
 }
 
 /**
@@ -102,21 +114,18 @@ interface Bounds {
  * An array of `item`s. The output is a copy, since the caller's array may change or be a Proxy. Its length is read
  * once. The check ends at the first wrong element.
  */
-export function list<Item extends z.ZodType>(item: Item, { least = 0, most, expected }: Bounds) {
-  return z
-    .custom<readonly z.input<Item>[]>(Array.isArray, { error: expected })
-    .transform((given, context): readonly z.output<Item>[] => {
+export function list<Item extends z.core.$ZodType>(item: Item, { least = 0, most, expected }: Bounds) {
+  return z.pipe(
+    z.custom<readonly z.input<Item>[]>(Array.isArray, { error: expected }),
+    z.transform((given, context): readonly z.output<Item>[] => {
       const { length } = given
       if (!isCount(length, least, most)) {
-        context.addIssue({
-          code: 'custom',
-          message: `${expected}, of ${least === 0 ? 'at most' : `${least} to`} ${most} elements`,
-        })
+        addIssue(context, `${expected}, of ${least === 0 ? 'at most' : `${least} to`} ${most} elements`)
         return z.NEVER
       }
       const items: z.output<Item>[] = []
       for (let index = 0; index < length; index++) {
-        const result = item.safeParse(given[index])
+        const result = z.safeParse(item, given[index], messages)
         if (!result.success) {
           addWithin(context, index, result.error)
           return z.NEVER
@@ -124,7 +133,8 @@ export function list<Item extends z.ZodType>(item: Item, { least = 0, most, expe
         items.push(result.data)
       }
       return items
-    })
+    }),
+  )
 }
 
 function isCount(length: unknown, least: number, most: number): boolean {
@@ -135,20 +145,20 @@ function isCount(length: unknown, least: number, most: number): boolean {
  * An object of `value`s whose keys are not known beforehand. The output is a Map. The check ends at the first wrong key
  * or value.
  */
-export function table<Key extends z.ZodType<string>, Value extends z.ZodType>(
+export function table<Key extends z.core.$ZodType<string>, Value extends z.core.$ZodType>(
   keySchema: Key,
   valueSchema: Value,
   { most, expected }: Omit<Bounds, 'least'>,
 ) {
-  return z
-    .custom<Readonly<Record<string, z.input<Value>>>>(isRecord, { error: expected })
-    .transform((given, context): ReadonlyMap<string, z.output<Value>> => {
+  return z.pipe(
+    z.custom<Readonly<Record<string, z.input<Value>>>>(isRecord, { error: expected }),
+    z.transform((given, context): ReadonlyMap<string, z.output<Value>> => {
       const values = new Map<string, z.output<Value>>()
       const keys = boundedKeys(given, most)
-      if (keys === undefined) context.addIssue({ code: 'custom', message: tooManyKeys(most) })
+      if (keys === undefined) addIssue(context, tooManyKeys(most))
       for (const key of keys ?? []) {
-        const known = keySchema.safeParse(key)
-        const result = known.success ? valueSchema.safeParse(given[key]) : known
+        const known = z.safeParse(keySchema, key, messages)
+        const result = known.success ? z.safeParse(valueSchema, given[key], messages) : known
         if (!result.success) {
           addWithin(context, key, result.error)
           return z.NEVER
@@ -156,7 +166,8 @@ export function table<Key extends z.ZodType<string>, Value extends z.ZodType>(
         values.set(key, result.data)
       }
       return values
-    })
+    }),
+  )
 }
 
 /** The keys of a caller's object; undefined if there are more than `most`. */
@@ -169,15 +180,20 @@ export function tooManyKeys(most: number): string {
   return `expected at most ${most} names`
 }
 
+/** Adds a problem that a transformation has found. */
+export function addIssue({ issues }: z.core.ParsePayload, message: string): void {
+  issues.push({ code: 'custom', message, input: undefined })
+}
+
 /** Adds the first problem of an element to the issues of its container. */
-function addWithin(context: z.RefinementCtx, key: PropertyKey, { issues }: z.ZodError): void {
+function addWithin(context: z.core.ParsePayload, key: PropertyKey, { issues }: z.core.$ZodError): void {
   const [issue] = issues
   if (issue !== undefined) context.issues.push({ ...issue, path: [key, ...issue.path], input: undefined })
 }
 
 /** A text of at most `most` characters. */
 export function text(most: number, error?: string) {
-  return z.string(error).max(most, { error: `expected at most ${most} characters`, abort: true })
+  return z.string(error).check(z.maxLength(most, { error: `expected at most ${most} characters`, abort: true }))
 }
 
 export const signalOption = z.lazy(() => z.custom<AbortSignal>(isAbortSignal, { error: 'expected an AbortSignal' }))
@@ -188,10 +204,14 @@ export const signalOption = z.lazy(() => z.custom<AbortSignal>(isAbortSignal, { 
  * @param subject the name of the value in the message: 'allocate', 'hold'
  * @throws PinfoldError `ERR_INVALID_ARGUMENT` that names the first wrong option and what was received
  */
-export function checked<Schema extends z.ZodType>(subject: string, schema: Schema, value: unknown): z.output<Schema> {
+export function checked<Schema extends z.core.$ZodType>(
+  subject: string,
+  schema: Schema,
+  value: unknown,
+): z.output<Schema> {
   let refusal: PinfoldError
   try {
-    const result = schema.safeParse(value)
+    const result = z.safeParse(schema, value, messages)
     if (result.success) return result.data
     refusal = refused(subject, result.error, value)
   } catch (error) {
@@ -209,7 +229,7 @@ export function unreadable(subject: string, received: unknown, cause: unknown): 
   })
 }
 
-function refused(subject: string, error: z.ZodError, value: unknown): PinfoldError {
+function refused(subject: string, error: z.core.$ZodError, value: unknown): PinfoldError {
   const issue = meant(error.issues[0])
   const path = issue?.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : (issue?.path ?? [])
   const received = path.reduce<unknown>(property, value)

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 /**
  * The version in package.json, which is two folders up from this file both in a checkout (src/cli) and in a package

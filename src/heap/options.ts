@@ -1,10 +1,13 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { optionsOf } from '../options.js'
 
 const mostBlocks = 2 ** 26
 
 export const heapOptions = z.lazy(() =>
-  optionsOf<HeapOptions>()({ blocks: z.int().min(1).max(mostBlocks).optional(), redZones: z.boolean().optional() }),
+  optionsOf<HeapOptions>()({
+    blocks: z.optional(z.int().check(z.minimum(1), z.maximum(mostBlocks))),
+    redZones: z.optional(z.boolean()),
+  }),
 )
 
 /** The options of `createHeap`. */
@@ -23,7 +26,7 @@ export interface HeapOptions {
   readonly redZones?: boolean | undefined
 }
 
-export const closeOptions = z.lazy(() => optionsOf<HeapCloseOptions>()({ force: z.boolean().optional() }))
+export const closeOptions = z.lazy(() => optionsOf<HeapCloseOptions>()({ force: z.optional(z.boolean()) }))
 
 /** The options of a heap's `close`. */
 export interface HeapCloseOptions {

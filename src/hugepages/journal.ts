@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { closeSync, constants, fstatSync, ftruncateSync, readdirSync, readSync, unlinkSync, writeSync } from 'node:fs'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError, toPinfoldError } from '../errors.js'
 import { native } from '../native.js'
 import type { PoolShare } from './counters.js'
@@ -36,9 +36,11 @@ export const journalVersion = 2
 /** A journal never has more bytes, even with some hundred nodes in each of its steps. */
 const mostBytes = 2 ** 17
 
-const count = z.lazy(() => z.int().nonnegative())
+const count = z.lazy(() => z.int().check(z.nonnegative()))
 const shares = z.lazy(() =>
-  z.array(z.strictObject({ node: count.optional(), pages: count }).transform(toShare)).max(1024),
+  z
+    .array(z.pipe(z.strictObject({ node: z.optional(count), pages: count }), z.transform(toShare)))
+    .check(z.maxLength(1024)),
 )
 
 /** The property `node` is always there; it is undefined on a kernel without NUMA. */
@@ -47,15 +49,15 @@ function toShare({ node, pages }: { readonly node?: number | undefined; readonly
 }
 
 /** The identity of the pool lock's file under which the step was taken. */
-const lock = z.lazy(() => z.string().max(64))
+const lock = z.lazy(() => z.string().check(z.maxLength(64)))
 
 const ownerSchema = z.lazy(() =>
   z.strictObject({
     pid: count,
     thread: count,
     startTime: count,
-    pidNamespace: count.nullable(),
-    timeNamespace: count.nullable(),
+    pidNamespace: z.nullable(count),
+    timeNamespace: z.nullable(count),
   }),
 )
 
@@ -64,12 +66,12 @@ const raiseSchema = z.lazy(() =>
     step: z.literal('raise'),
     version: z.literal(journalVersion),
     /** The identity of this file (device and inode): the lock of a copy says nothing about the borrower. */
-    file: z.string().max(64),
+    file: z.string().check(z.maxLength(64)),
     /** /proc/sys/kernel/random/boot_id: a /run may outlive a boot, but a loan does not. */
-    boot: z.string().max(64),
+    boot: z.string().check(z.maxLength(64)),
     lock,
     owner: ownerSchema,
-    pageSize: z.int().positive(),
+    pageSize: z.int().check(z.positive()),
     /** How many own pages the pool gains. */
     pages: count,
     /** Own pages of every node before the growth. */
@@ -254,8 +256,8 @@ function parseLine(line: string, index: number): unknown {
   }
 }
 
-function stepOf<Schema extends z.ZodType>(schema: Schema, line: unknown, number: number): z.output<Schema> {
-  const result = schema.safeParse(line)
+function stepOf<Schema extends z.core.$ZodType>(schema: Schema, line: unknown, number: number): z.output<Schema> {
+  const result = z.safeParse(schema, line)
   if (result.success) return result.data
   const [issue] = result.error.issues
   throw new JournalError(`line ${number}: ${issue?.path.map(String).join('.') || 'no step of a loan'}`)

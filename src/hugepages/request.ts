@@ -1,14 +1,14 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { checked, optionsOf, sizeOption } from '../options.js'
 import type { Size } from '../sizes.js'
 
 const schema = z.lazy(() =>
   optionsOf<PoolRequest>()({
     pageSize: sizeOption,
-    pages: z.int().nonnegative(),
-    node: z.int().nonnegative().optional(),
-    compact: z.boolean().default(false),
-    dropCaches: z.boolean().default(false),
+    pages: z.int().check(z.nonnegative()),
+    node: z.optional(z.int().check(z.nonnegative())),
+    compact: z._default(z.boolean(), false),
+    dropCaches: z._default(z.boolean(), false),
   }),
 )
 

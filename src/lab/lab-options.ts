@@ -1,10 +1,12 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { checked, list, longestPath, optionsObject, signalOption, sizeOption, table, text } from '../options.js'
 import { GiB, KiB, MiB } from '../sizes.js'
 
 function whole(least: number, most: number) {
   const error = `expected a whole number from ${least} to ${most}`
-  return z.number({ error }).refine((value) => Number.isInteger(value) && value >= least && value <= most, { error })
+  return z
+    .number({ error })
+    .check(z.refine((value) => Number.isInteger(value) && value >= least && value <= most, { error }))
 }
 
 /** With less memory, the guest does not start, or has no room for a program such as Node.js. */
@@ -17,25 +19,29 @@ const leastMemory = 256 * MiB
 const longestWord = 128 * KiB
 const mostWords = 2 ** 15
 
-const word = text(longestWord).refine((given) => !given.includes('\0'), { error: 'expected a text without NUL' })
+const word = text(longestWord).check(
+  z.refine((given) => !given.includes('\0'), { error: 'expected a text without NUL' }),
+)
 
 const labOptions = optionsObject({
   command: list(word, { least: 1, most: mostWords, expected: 'expected a command and its arguments' }),
-  hosts: whole(1, 8).optional(),
-  numa: whole(1, 8).optional(),
-  cpus: whole(1, 64).optional(),
-  memory: sizeOption.refine((size) => size >= leastMemory, { error: 'expected 256MiB or more' }).optional(),
-  iommu: z.boolean().optional(),
-  edu: z.boolean().optional(),
-  kernel: text(longestPath).min(1).optional(),
-  modules: text(longestPath).min(1).optional(),
-  out: text(longestPath).min(1).optional(),
-  env: table(text(longestWord).regex(/^[A-Za-z_]\w*$/, { error: 'expected names of variables' }), word, {
-    most: mostWords,
-    expected: 'expected variables by their names',
-  }).optional(),
-  timeLimit: whole(1, 86_400).optional(),
-  signal: signalOption.optional(),
+  hosts: z.optional(whole(1, 8)),
+  numa: z.optional(whole(1, 8)),
+  cpus: z.optional(whole(1, 64)),
+  memory: z.optional(sizeOption.check(z.refine((size) => size >= leastMemory, { error: 'expected 256MiB or more' }))),
+  iommu: z.optional(z.boolean()),
+  edu: z.optional(z.boolean()),
+  kernel: z.optional(text(longestPath).check(z.minLength(1))),
+  modules: z.optional(text(longestPath).check(z.minLength(1))),
+  out: z.optional(text(longestPath).check(z.minLength(1))),
+  env: z.optional(
+    table(text(longestWord).check(z.regex(/^[A-Za-z_]\w*$/, { error: 'expected names of variables' })), word, {
+      most: mostWords,
+      expected: 'expected variables by their names',
+    }),
+  ),
+  timeLimit: z.optional(whole(1, 86_400)),
+  signal: z.optional(signalOption),
 })
 
 /**

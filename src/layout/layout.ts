@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { disposeAll, disposeBy } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
 import { createHeap, type Heap } from '../heap/heap.js'
@@ -67,12 +67,9 @@ export type AttachedLayout<Parts> = {
 
 const alignment = 64
 const mostParts = 256
-const pageBytes = z
-  .int()
-  .min(4096)
-  .max(2 ** 40)
+const pageBytes = z.int().check(z.minimum(4096), z.maximum(2 ** 40))
 const kinds = z.enum(['ring', 'pool', 'packets', 'heap'])
-const name = z.string().min(1).max(200)
+const name = z.string().check(z.minLength(1), z.maxLength(200))
 const mostOptions = 64
 // The functions of each kind check the values. Here they are only read, once.
 const options = z.lazy(() => table(z.string(), z.unknown(), { most: mostOptions, expected: 'expected options' }))

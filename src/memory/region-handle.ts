@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'
 import { checked, optionsOf, text } from '../options.js'
@@ -8,10 +8,10 @@ import { RegionCore } from './region-core.js'
 const handleSchema = z.lazy(() =>
   optionsOf<RegionHandle>()({
     pinfold: z.literal('region'),
-    process: z.int().nonnegative(),
-    region: z.int().positive(),
+    process: z.int().check(z.nonnegative()),
+    region: z.int().check(z.positive()),
     name: text(200),
-    size: z.int().positive(),
+    size: z.int().check(z.positive()),
   }),
 )
 

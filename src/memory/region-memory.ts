@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { VirtualAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
 import { checked, checkRange } from '../options.js'

@@ -1,5 +1,5 @@
-import * as z from 'zod'
-import { checked, list, longestPath, optionsOf, signalOption, sizeOption, text } from '../options.js'
+import * as z from 'zod/mini'
+import { addIssue, checked, list, longestPath, optionsOf, signalOption, sizeOption, text } from '../options.js'
 import type { Size } from '../sizes.js'
 import type { PagesName } from '../system/page-sizes.js'
 import { type PagesKind, parsePages } from './page-kinds.js'
@@ -10,25 +10,30 @@ import { type PagesKind, parsePages } from './page-kinds.js'
 const mostPreferences = 64
 
 const pages = z.lazy(() =>
-  text(60).transform((written, context): PagesKind => {
-    const kind = parsePages(written)
-    if (kind !== undefined) return kind
-    context.addIssue({ code: 'custom', message: "expected 'base', 'transparent' or a page size such as '2MiB'" })
-    return z.NEVER
-  }),
+  z.pipe(
+    text(60),
+    z.transform((written, context): PagesKind => {
+      const kind = parsePages(written)
+      if (kind !== undefined) return kind
+      addIssue(context, "expected 'base', 'transparent' or a page size such as '2MiB'")
+      return z.NEVER
+    }),
+  ),
 )
 
 // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, which is at most 10 (arch/*/Kconfig).
-const node = z.lazy(() => z.int().min(0).max(1023))
+const node = z.lazy(() => z.int().check(z.minimum(0), z.maximum(1023)))
 
 const numa = z.lazy(() =>
   optionsOf<NumaPlacement>()({
     policy: z.enum(['bind', 'prefer', 'interleave', 'local']),
-    nodes: list(node, { least: 1, most: 1024, expected: 'expected an array of nodes' }).optional(),
-    strict: z.boolean().optional(),
-  }).refine(({ policy, nodes }) => (policy === 'local') === (nodes === undefined), {
-    error: "expected nodes for 'bind', 'prefer' and 'interleave', and none for 'local'",
-  }),
+    nodes: z.optional(list(node, { least: 1, most: 1024, expected: 'expected an array of nodes' })),
+    strict: z.optional(z.boolean()),
+  }).check(
+    z.refine(({ policy, nodes }) => (policy === 'local') === (nodes === undefined), {
+      error: "expected nodes for 'bind', 'prefer' and 'interleave', and none for 'local'",
+    }),
+  ),
 )
 
 const backing = z.lazy(() =>
@@ -36,18 +41,16 @@ const backing = z.lazy(() =>
     [
       z.enum(['memfd', 'anonymous']),
       optionsOf<FileBacking>()({
-        file: text(longestPath)
-          .min(1)
-          .regex(/^[^\0]*$/, { error: 'expected a path without a NUL in it' }),
-        keep: z.boolean().optional(),
+        file: text(longestPath).check(
+          z.minLength(1),
+          z.regex(/^[^\0]*$/, { error: 'expected a path without a NUL in it' }),
+        ),
+        keep: z.optional(z.boolean()),
       }),
       optionsOf<DescriptorBacking>()({
-        descriptor: z
-          .int()
-          .min(0)
-          .max(2 ** 31 - 1),
-        offset: z.int().min(0).optional(),
-        mayShrink: z.boolean().optional(),
+        descriptor: z.int().check(z.minimum(0), z.maximum(2 ** 31 - 1)),
+        offset: z.optional(z.int().check(z.minimum(0))),
+        mayShrink: z.optional(z.boolean()),
       }),
     ],
     { error: "expected 'memfd', 'anonymous', { file: path on a hugetlbfs mount } or { descriptor: of shared memory }" },
@@ -57,23 +60,26 @@ const backing = z.lazy(() =>
 /** The options of a region; {@link RegionOptions} documents them. */
 export const regionShape = () => ({
   size: sizeOption,
-  pages: z
-    .union(
+  pages: z.optional(
+    z.union(
       [
-        pages.transform((kind): readonly PagesKind[] => [kind]),
+        z.pipe(
+          pages,
+          z.transform((kind): readonly PagesKind[] => [kind]),
+        ),
         list(pages, { least: 1, most: mostPreferences, expected: 'expected a list of kinds of pages' }),
       ],
       {
         error: "expected 'base', 'transparent', a page size such as '2MiB', or a list of these",
       },
-    )
-    .optional(),
-  numa: numa.optional(),
-  threads: z.int().min(1).max(1024).optional(),
-  backing: backing.optional(),
-  lock: z.boolean().optional(),
-  guard: z.boolean().optional(),
-  dump: z.boolean().optional(),
+    ),
+  ),
+  numa: z.optional(numa),
+  threads: z.optional(z.int().check(z.minimum(1), z.maximum(1024))),
+  backing: z.optional(backing),
+  lock: z.optional(z.boolean()),
+  guard: z.optional(z.boolean()),
+  dump: z.optional(z.boolean()),
 })
 export const regionOptions = z.lazy(() => optionsOf<RegionOptions>()(regionShape()))
 
@@ -167,7 +173,7 @@ export interface AllocateOptions extends RegionOptions {
 }
 
 const allocateOptions = z.lazy(() =>
-  optionsOf<AllocateOptions>()({ ...regionShape(), signal: signalOption.optional() }),
+  optionsOf<AllocateOptions>()({ ...regionShape(), signal: z.optional(signalOption) }),
 )
 
 /** The options of one allocation, checked. The signal is not the region's. */
@@ -191,7 +197,9 @@ export function checkedAllocation(given: AllocateOptions): CheckedAllocation {
  * /proc/self/maps.
  */
 export const regionName = z.lazy(() =>
-  z.string().regex(/^[\x21-\x2e\x30-\x7e]{1,200}$/, {
-    error: "expected a name of 1 to 200 printable ASCII characters without spaces and '/'",
-  }),
+  z.string().check(
+    z.regex(/^[\x21-\x2e\x30-\x7e]{1,200}$/, {
+      error: "expected a name of 1 to 200 printable ASCII characters without spaces and '/'",
+    }),
+  ),
 )

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsOf, table } from '../options.js'
 import type { BufferPoolAttachOptions, BufferPoolOptions } from '../pool/options.js'
@@ -8,22 +8,26 @@ import { mostDeclared, mostPackets } from './layout.js'
 const most = 2 ** 24
 /** More than their declaration has room for. */
 const mostFields = 1024
-const fieldName = z.string().regex(/^[a-zA-Z_]\w{0,63}$/, { error: 'expected a name of letters, digits and _' })
+const fieldName = z
+  .string()
+  .check(z.regex(/^[a-zA-Z_]\w{0,63}$/, { error: 'expected a name of letters, digits and _' }))
 const createOptions = z.lazy(() =>
   optionsOf<PacketsOptions>()({
-    bufferSize: z.int().min(1).max(most).optional(),
-    headroom: z.int().min(0).max(most).optional(),
-    count: z.int().min(1).max(mostPackets).optional(),
-    privateSize: z.int().min(0).max(65_536).optional(),
-    fields: table(fieldName, z.enum(fieldTypes), {
-      most: mostFields,
-      expected: 'expected fields by their names',
-    }).optional(),
-    externals: z.int().min(0).max(65_536).optional(),
-    align: z.custom<number | undefined>().optional(),
-    crossPages: z.custom<boolean | undefined>().optional(),
-    cache: z.custom<number | undefined>().optional(),
-    patience: z.custom<number | undefined>().optional(),
+    bufferSize: z.optional(z.int().check(z.minimum(1), z.maximum(most))),
+    headroom: z.optional(z.int().check(z.minimum(0), z.maximum(most))),
+    count: z.optional(z.int().check(z.minimum(1), z.maximum(mostPackets))),
+    privateSize: z.optional(z.int().check(z.minimum(0), z.maximum(65_536))),
+    fields: z.optional(
+      table(fieldName, z.enum(fieldTypes), {
+        most: mostFields,
+        expected: 'expected fields by their names',
+      }),
+    ),
+    externals: z.optional(z.int().check(z.minimum(0), z.maximum(65_536))),
+    align: z.optional(z.custom<number | undefined>()),
+    crossPages: z.optional(z.custom<boolean | undefined>()),
+    cache: z.optional(z.custom<number | undefined>()),
+    patience: z.optional(z.custom<number | undefined>()),
   }),
 )
 

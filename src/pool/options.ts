@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsOf, sizeOption } from '../options.js'
 import { elementBytes, magazinesNeeded, type PoolShape, placesOf, roundUp } from './layout.js'
@@ -6,37 +6,31 @@ import { elementBytes, magazinesNeeded, type PoolShape, placesOf, roundUp } from
 const mostElements = 2 ** 30
 
 const tracking = z.lazy(() =>
-  z.union([z.enum(['off', 'all']), optionsOf<SampledTracking>()({ oneIn: z.int().min(1) })], {
+  z.union([z.enum(['off', 'all']), optionsOf<SampledTracking>()({ oneIn: z.int().check(z.minimum(1)) })], {
     error: "expected 'off', 'all' or { oneIn: a whole number from 1 on }",
   }),
 )
-const patience = z
-  .number()
-  .nonnegative()
-  .max(2 ** 31)
+const patience = z.number().check(z.nonnegative(), z.maximum(2 ** 31))
 const useShape = () => ({
-  patience: patience.optional(),
-  tracking: tracking.optional(),
-  statistics: z.boolean().optional(),
+  patience: z.optional(patience),
+  tracking: z.optional(tracking),
+  statistics: z.optional(z.boolean()),
 })
 const attachOptions = z.lazy(() => optionsOf<BufferPoolAttachOptions>()(useShape()))
 const createOptions = z.lazy(() =>
   optionsOf<BufferPoolOptions>()({
     ...useShape(),
     elementSize: sizeOption,
-    count: z.int().min(1).max(mostElements).optional(),
-    align: z
-      .int()
-      .min(4)
-      .max(2 ** 30)
-      .refine((bytes) => (bytes & (bytes - 1)) === 0, { error: 'expected a power of two from 4 on' })
-      .optional(),
-    crossPages: z.boolean().optional(),
-    cache: z
-      .int()
-      .min(2)
-      .max(2 ** 16)
-      .optional(),
+    count: z.optional(z.int().check(z.minimum(1), z.maximum(mostElements))),
+    align: z.optional(
+      z.int().check(
+        z.minimum(4),
+        z.maximum(2 ** 30),
+        z.refine((bytes) => (bytes & (bytes - 1)) === 0, { error: 'expected a power of two from 4 on' }),
+      ),
+    ),
+    crossPages: z.optional(z.boolean()),
+    cache: z.optional(z.int().check(z.minimum(2), z.maximum(2 ** 16))),
   }),
 )
 

@@ -1,4 +1,5 @@
 import { BroadcastChannel } from 'node:worker_threads'
+import * as z from 'zod/mini'
 import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 import { atomicAdd, atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
@@ -10,7 +11,7 @@ import { threadsWord, threadWord, threadWords, waitWord } from './layout.js'
 /** Milliseconds between two looks of a thread with waiters for elements that other processes have freed. */
 const lookEvery = 5
 
-const waitOptions = optionsObject({ signal: signalOption.optional() })
+const waitOptions = optionsObject({ signal: z.optional(signalOption) })
 
 /** Ends a wait early. */
 export interface PoolWaitOptions {

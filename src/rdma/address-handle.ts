@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, optionsOf } from '../options.js'
 import type { Completion } from './completion.js'
@@ -12,15 +12,15 @@ import type { ProtectionDomain } from './protection-domain.js'
 
 const pathOptions = z.lazy(() =>
   optionsOf<PathOptions>()({
-    gid: gidOption.optional(),
-    gidIndex: byte.optional(),
-    hopLimit: byte.optional(),
-    trafficClass: byte.optional(),
-    flowLabel: whole(0, 2 ** 20 - 1).optional(),
-    lid: word16.optional(),
-    serviceLevel: whole(0, 15).optional(),
-    pathBits: whole(0, 127).optional(),
-    port: positiveCount.optional(),
+    gid: z.optional(gidOption),
+    gidIndex: z.optional(byte),
+    hopLimit: z.optional(byte),
+    trafficClass: z.optional(byte),
+    flowLabel: z.optional(whole(0, 2 ** 20 - 1)),
+    lid: z.optional(word16),
+    serviceLevel: z.optional(whole(0, 15)),
+    pathBits: z.optional(whole(0, 127)),
+    port: z.optional(positiveCount),
   }),
 )
 
@@ -82,7 +82,7 @@ const headerArgument = z.lazy(() =>
     error: `expected a Uint8Array of the ${headerBytes} bytes before the datagram`,
   }),
 )
-const answerOptions = z.lazy(() => optionsObject({ port: positiveCount.optional() }))
+const answerOptions = z.lazy(() => optionsObject({ port: z.optional(positiveCount) }))
 
 /**
  * The path back to the sender of a datagram: ibv_init_ah_from_wc(3).

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { checked, list, optionsObject } from '../options.js'
 import { names } from './contract/enum-names.js'
 import { asSlice, type RegistrationSlice, type WorkMemory, workMemory } from './registration.js'
@@ -16,7 +16,7 @@ const ranges = list(workMemory, {
   most: 2 ** 16,
   expected: 'expected an array of registrations or their slices',
 })
-const adviseOptions = z.lazy(() => optionsObject({ flush: z.boolean().optional() }))
+const adviseOptions = z.lazy(() => optionsObject({ flush: z.optional(z.boolean()) }))
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function understoodAdvice(

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, signalOption } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
@@ -7,7 +7,7 @@ import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import { Waiters } from './waiters.js'
 
-const waitOptions = z.lazy(() => optionsObject({ signal: signalOption.optional() }))
+const waitOptions = z.lazy(() => optionsObject({ signal: z.optional(signalOption) }))
 
 /**
  * Collects the events of completion queues (ibv_comp_channel), for a program that waits for several queues at once. A program

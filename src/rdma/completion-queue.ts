@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, optionsOf, signalOption } from '../options.js'
@@ -15,10 +15,10 @@ import { type Wait, Waiters } from './waiters.js'
 const queueOptions = z.lazy(() =>
   optionsOf<CompletionQueueOptions>()({
     entries: positiveCount,
-    channel: deviceObject('completion channel').optional(),
-    vector: count.optional(),
-    extended: z.boolean().optional(),
-    timestamps: z.boolean().optional(),
+    channel: z.optional(deviceObject('completion channel')),
+    vector: z.optional(count),
+    extended: z.optional(z.boolean()),
+    timestamps: z.optional(z.boolean()),
   }),
 )
 
@@ -40,9 +40,9 @@ export interface CompletionQueueOptions {
   readonly timestamps?: boolean | undefined
 }
 
-const pollMost = positiveCount.max(2 ** 16)
-const notificationOptions = z.lazy(() => optionsObject({ solicitedOnly: z.boolean().optional() }))
-const waitOptions = z.lazy(() => optionsObject({ signal: signalOption.optional(), most: pollMost.optional() }))
+const pollMost = positiveCount.check(z.maximum(2 ** 16))
+const notificationOptions = z.lazy(() => optionsObject({ solicitedOnly: z.optional(z.boolean()) }))
+const waitOptions = z.lazy(() => optionsObject({ signal: z.optional(signalOption), most: z.optional(pollMost) }))
 const completionsArgument = z.custom<Completions>(Completions.isMade, { error: 'expected a Completions' })
 
 /**

@@ -1,3 +1,4 @@
+import * as z from 'zod/mini'
 import { checked } from '../options.js'
 import { type CompletionStatus, completionStatuses } from './contract/completion-status.js'
 import { positiveCount } from './contract/number-options.js'
@@ -49,7 +50,7 @@ export class Completions {
 
   /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */
   constructor(capacity: number) {
-    this.capacity = checked('Completions: capacity', positiveCount.max(2 ** 16), capacity)
+    this.capacity = checked('Completions: capacity', positiveCount.check(z.maximum(2 ** 16)), capacity)
     this.words = new Uint32Array(capacity * completionWords)
   }
 

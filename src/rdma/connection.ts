@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, optionsOf } from '../options.js'
 import { type Access, accessOption } from './contract/access-flags.js'
@@ -12,15 +12,15 @@ import { mtuOption } from './queue-pair-attributes.js'
 
 const descriptionSchema = z.lazy(() =>
   optionsObject({
-    pinfold: z.literal('queue pair').default('queue pair'),
+    pinfold: z._default(z.literal('queue pair'), 'queue pair'),
     type: z.enum(queuePairTypes.all),
     number: word24,
     psn: word24,
     gid: gidOption,
-    lid: word16.default(0),
+    lid: z._default(word16, 0),
     mtu: mtuOption,
-    maxReads: byte.default(1),
-    queueKey: word32.default(0),
+    maxReads: z._default(byte, 1),
+    queueKey: z._default(word32, 0),
   }),
 )
 
@@ -52,32 +52,32 @@ export interface QueuePairDescription {
 }
 
 const localOptions = {
-  port: positiveCount.optional(),
-  partitionKeyIndex: word16.optional(),
-  access: accessOption.optional(),
+  port: z.optional(positiveCount),
+  partitionKeyIndex: z.optional(word16),
+  access: z.optional(accessOption),
 }
 const connectOptions = z.lazy(() =>
   optionsOf<ConnectOptions>()({
     ...localOptions,
-    gidIndex: byte.optional(),
-    mtu: mtuOption.optional(),
-    timeout: whole(0, 31).optional(),
-    retryCount: whole(0, 7).optional(),
-    rnrRetry: whole(0, 7).optional(),
-    minRnrTimer: whole(0, 31).optional(),
-    maxReadsStarted: byte.optional(),
-    maxReadsServed: byte.optional(),
-    trafficClass: byte.optional(),
-    serviceLevel: whole(0, 15).optional(),
-    hopLimit: byte.optional(),
+    gidIndex: z.optional(byte),
+    mtu: z.optional(mtuOption),
+    timeout: z.optional(whole(0, 31)),
+    retryCount: z.optional(whole(0, 7)),
+    rnrRetry: z.optional(whole(0, 7)),
+    minRnrTimer: z.optional(whole(0, 31)),
+    maxReadsStarted: z.optional(byte),
+    maxReadsServed: z.optional(byte),
+    trafficClass: z.optional(byte),
+    serviceLevel: z.optional(whole(0, 15)),
+    hopLimit: z.optional(byte),
   }),
 )
 const initializeOptions = z.lazy(() => optionsOf<InitializeOptions>()(localOptions))
 const describeOptions = z.lazy(() =>
   optionsOf<DescribeOptions>()({
-    port: positiveCount.optional(),
-    gidIndex: byte.optional(),
-    maxReads: byte.optional(),
+    port: z.optional(positiveCount),
+    gidIndex: z.optional(byte),
+    maxReads: z.optional(byte),
   }),
 )
 

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { checked, checkRange } from '../options.js'
 import type { Handle } from './contract/device-calls.js'
 import type { Device } from './device.js'

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { disposeBy } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
@@ -10,7 +10,7 @@ import type { MemoryWindow } from './memory-window.js'
 import type { QueuePair } from './queue-pair.js'
 import type { SharedReceiveQueue } from './shared-receive-queue.js'
 
-const closeOptions = z.lazy(() => optionsObject({ force: z.boolean().optional() }))
+const closeOptions = z.lazy(() => optionsObject({ force: z.optional(z.boolean()) }))
 
 /** `force`: `close()` also closes the objects that stand on this one. By default it refuses while there are any. */
 export interface CloseOptions {

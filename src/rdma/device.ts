@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, optionsOf, signalOption, sizeOption } from '../options.js'
@@ -22,9 +22,9 @@ import { type CloseOptions, callsOf, DeviceObject, internalsOf } from './device-
 import { ProtectionDomain } from './protection-domain.js'
 import { Waiters } from './waiters.js'
 
-const eventOptions = z.lazy(() => optionsObject({ signal: signalOption.optional() }))
+const eventOptions = z.lazy(() => optionsObject({ signal: z.optional(signalOption) }))
 const deviceMemoryOptions = z.lazy(() =>
-  optionsOf<DeviceMemoryOptions>()({ size: sizeOption, alignment: positiveCount.optional() }),
+  optionsOf<DeviceMemoryOptions>()({ size: sizeOption, alignment: z.optional(positiveCount) }),
 )
 
 /** The options of `allocateDeviceMemory`. */

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { AddressHandle } from './address-handle.js'
 import type { CompletionChannel } from './completion-channel.js'
 import type { CompletionQueue } from './completion-queue.js'
@@ -48,7 +48,9 @@ export function isObjectOfKind<Kind extends ObjectKind>(value: unknown, kind: Ki
 }
 
 /** A schema of the objects of a kind. */
-export function deviceObject<Kind extends ObjectKind>(kind: Kind): z.ZodType<ObjectOfKind[Kind], ObjectOfKind[Kind]> {
+export function deviceObject<Kind extends ObjectKind>(
+  kind: Kind,
+): z.core.$ZodType<ObjectOfKind[Kind], ObjectOfKind[Kind]> {
   return z.custom<ObjectOfKind[Kind]>((value) => isObjectOfKind(value, kind), {
     error: `expected a ${classNames[kind]}`,
   })

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { checked, checkRange, list, optionsObject, optionsOf } from '../options.js'
 import { AddressHandle, answerPath, type PathOptions, pathAttributes } from './address-handle.js'
 import { type Advice, type AdvisedRange, understoodAdvice } from './advice.js'
@@ -23,18 +23,18 @@ import {
 const length = whole(1, Number.MAX_SAFE_INTEGER)
 const offset = whole(0, Number.MAX_SAFE_INTEGER)
 const deviceMemoryArgument = deviceObject('device memory')
-const deviceMemoryRange = z.lazy(() => optionsObject({ offset: offset.optional(), length: length.optional() }))
+const deviceMemoryRange = z.lazy(() => optionsObject({ offset: z.optional(offset), length: z.optional(length) }))
 const dmabufOptions = z.lazy(() =>
   optionsOf<DmabufOptions>()({
     descriptor: whole(0, 2 ** 31 - 1),
-    offset: offset.optional(),
+    offset: z.optional(offset),
     length,
-    address: address64.optional(),
+    address: z.optional(address64),
   }),
 )
 const windowOptions = z.lazy(() =>
   optionsObject({
-    type: z.union([z.literal(1), z.literal(2)], { error: 'expected 1 or 2' }).optional(),
+    type: z.optional(z.union([z.literal(1), z.literal(2)], { error: 'expected 1 or 2' })),
   }),
 )
 

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { checked, optionsOf } from '../options.js'
 import { type PathOptions, pathAttributes } from './address-handle.js'
 import { type Access, accessFlags, accessOption } from './contract/access-flags.js'
@@ -13,30 +13,30 @@ const stateOption = z.enum(settable, { error: `expected one of ${settable.join('
 
 export const mtuOption = z
   .number({ error: `expected ${[...mtus.keys()].join(', ')}` })
-  .refine((value) => mtus.has(value), { error: `expected ${[...mtus.keys()].join(', ')}` })
+  .check(z.refine((value) => mtus.has(value), { error: `expected ${[...mtus.keys()].join(', ')}` }))
 
 const modifyOptions = z.lazy(() =>
   optionsOf<QueuePairAttributes>()({
-    state: stateOption.optional(),
-    currentState: stateOption.optional(),
-    drainNotify: z.boolean().optional(),
-    access: accessOption.optional(),
-    partitionKeyIndex: word16.optional(),
-    port: positiveCount.optional(),
-    queueKey: word32.optional(),
-    path: z
-      .custom<PathOptions>((value) => typeof value === 'object' && value !== null, { error: 'expected an object' })
-      .optional(),
-    mtu: mtuOption.optional(),
-    timeout: whole(0, 31).optional(),
-    retryCount: whole(0, 7).optional(),
-    rnrRetry: whole(0, 7).optional(),
-    receivePsn: word24.optional(),
-    sendPsn: word24.optional(),
-    maxReadsStarted: whole(0, 255).optional(),
-    maxReadsServed: whole(0, 255).optional(),
-    minRnrTimer: whole(0, 31).optional(),
-    remoteQueuePair: word24.optional(),
+    state: z.optional(stateOption),
+    currentState: z.optional(stateOption),
+    drainNotify: z.optional(z.boolean()),
+    access: z.optional(accessOption),
+    partitionKeyIndex: z.optional(word16),
+    port: z.optional(positiveCount),
+    queueKey: z.optional(word32),
+    path: z.optional(
+      z.custom<PathOptions>((value) => typeof value === 'object' && value !== null, { error: 'expected an object' }),
+    ),
+    mtu: z.optional(mtuOption),
+    timeout: z.optional(whole(0, 31)),
+    retryCount: z.optional(whole(0, 7)),
+    rnrRetry: z.optional(whole(0, 7)),
+    receivePsn: z.optional(word24),
+    sendPsn: z.optional(word24),
+    maxReadsStarted: z.optional(whole(0, 255)),
+    maxReadsServed: z.optional(whole(0, 255)),
+    minRnrTimer: z.optional(whole(0, 31)),
+    remoteQueuePair: z.optional(word24),
   }),
 )
 

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, optionsOf } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
@@ -37,18 +37,18 @@ import type { SharedReceiveQueue } from './shared-receive-queue.js'
 const completionQueue = deviceObject('completion queue')
 const queuePairOptions = z.lazy(() =>
   optionsOf<QueuePairOptions>()({
-    type: z.enum(queuePairTypes.all, { error: `expected one of ${queuePairTypes.all.join(', ')}` }).optional(),
+    type: z.optional(z.enum(queuePairTypes.all, { error: `expected one of ${queuePairTypes.all.join(', ')}` })),
     sendQueue: completionQueue,
-    receiveQueue: completionQueue.optional(),
-    sharedReceiveQueue: deviceObject('shared receive queue').optional(),
-    sendRequests: positiveCount.optional(),
-    receiveRequests: count.optional(),
-    sendEntries: positiveCount.optional(),
-    receiveEntries: positiveCount.optional(),
-    inlineBytes: count.optional(),
-    signalAll: z.boolean().optional(),
-    psn: word24.optional(),
-    queueKey: word32.optional(),
+    receiveQueue: z.optional(completionQueue),
+    sharedReceiveQueue: z.optional(deviceObject('shared receive queue')),
+    sendRequests: z.optional(positiveCount),
+    receiveRequests: z.optional(count),
+    sendEntries: z.optional(positiveCount),
+    receiveEntries: z.optional(positiveCount),
+    inlineBytes: z.optional(count),
+    signalAll: z.optional(z.boolean()),
+    psn: z.optional(word24),
+    queueKey: z.optional(word32),
   }),
 )
 
@@ -81,7 +81,7 @@ export interface QueuePairOptions {
 }
 
 const idle = new Set<string>(['RESET', 'INIT', 'RTR'])
-const groupArguments = z.lazy(() => optionsObject({ gid: gidOption, lid: word16.optional() }))
+const groupArguments = z.lazy(() => optionsObject({ gid: gidOption, lid: z.optional(word16) }))
 
 /** A send queue and a receive queue (ibv_qp). Requests are posted to it. */
 export class QueuePair extends DeviceObject {
@@ -125,7 +125,7 @@ export class QueuePair extends DeviceObject {
     this.sharedReceiveQueue = sharedReceiveQueue
     this.queuePairNumber = number
     this.capacity = capacity
-    this.psn = psn ?? randomInt(2 ** 24)
+    this.psn = psn ?? randomInt(0, 2 ** 24)
     // The high bit marks keys that only the kernel may send with (IBTA 10.2.5).
     this.queueKey = type === 'UD' ? (queueKey ?? randomInt(1, 2 ** 31)) : 0
     internalsOf(this).queuePairs.set(handle, this)

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject } from '../options.js'
 import { describe } from '../sizes.js'
@@ -10,10 +10,10 @@ import { type ScatterTarget, writeEntries } from './scatter-entries.js'
 
 const receiveRequest = z.lazy(() =>
   optionsObject({
-    id: whole(0, Number.MAX_SAFE_INTEGER).optional(),
-    memory: z
-      .custom<WorkMemory | readonly WorkMemory[]>((value) => value !== undefined, { error: 'expected memory' })
-      .optional(),
+    id: z.optional(whole(0, Number.MAX_SAFE_INTEGER)),
+    memory: z.optional(
+      z.custom<WorkMemory | readonly WorkMemory[]>((value) => value !== undefined, { error: 'expected memory' }),
+    ),
   }),
 )
 

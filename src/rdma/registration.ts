@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { formatAddress } from '../addresses.js'
 import { filledRange, type MemoryRange, memoryOption, type RegionMemory } from '../memory/region-memory.js'
 import type { RegionRegistration, RegisteredRange } from '../memory/region-registration.js'
@@ -16,9 +16,9 @@ import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js
 
 const reregisterOptions = z.lazy(() =>
   optionsObject({
-    domain: deviceObject('domain').optional(),
-    memory: memoryOption.optional(),
-    access: accessOption.optional(),
+    domain: z.optional(deviceObject('domain')),
+    memory: z.optional(memoryOption),
+    access: z.optional(accessOption),
   }),
 )
 

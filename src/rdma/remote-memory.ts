@@ -1,19 +1,28 @@
 import { inspect } from 'node:util'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { formatAddress } from '../addresses.js'
 import { checked, checkRange, optionsObject } from '../options.js'
 import { formatSize } from '../sizes.js'
 import { address64, whole, word32 } from './contract/number-options.js'
 
 const expectedAddress = "expected a 64-bit address, as a bigint or in hex such as '0x7f0000000000'"
-const hexAddress = z.string().regex(/^0x[0-9a-f]{1,16}$/i)
+const hexAddress = z.string().check(z.regex(/^0x[0-9a-f]{1,16}$/i))
 
 const remoteMemorySchema = z.lazy(() =>
   optionsObject({
-    address: z.union([hexAddress.transform(BigInt), address64], { error: expectedAddress }),
+    address: z.union(
+      [
+        z.pipe(
+          hexAddress,
+          z.transform((digits: string) => BigInt(digits)),
+        ),
+        address64,
+      ],
+      { error: expectedAddress },
+    ),
     length: whole(0, Number.MAX_SAFE_INTEGER),
     rkey: word32,
-    generation: whole(0, Number.MAX_SAFE_INTEGER).default(0),
+    generation: z._default(whole(0, Number.MAX_SAFE_INTEGER), 0),
   }),
 )
 

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { checked, list, optionsOf, record } from '../options.js'
 import type { AddressHandle } from './address-handle.js'
 import { type Access, accessOption } from './contract/access-flags.js'
@@ -25,9 +25,9 @@ export const sendRequest = z.lazy(() => {
     error: 'expected a RemoteMemory or a RemoteSlice',
   })
   const flags = {
-    id: whole(0, Number.MAX_SAFE_INTEGER).optional(),
-    signaled: z.boolean().optional(),
-    fence: z.boolean().optional(),
+    id: z.optional(whole(0, Number.MAX_SAFE_INTEGER)),
+    signaled: z.optional(z.boolean()),
+    fence: z.optional(z.boolean()),
   }
   const to = optionsOf<DatagramReceiver>()({
     addressHandle: deviceObject('address handle'),
@@ -37,9 +37,9 @@ export const sendRequest = z.lazy(() => {
   const message = {
     ...flags,
     memory,
-    inline: z.boolean().optional(),
-    solicited: z.boolean().optional(),
-    to: to.optional(),
+    inline: z.optional(z.boolean()),
+    solicited: z.optional(z.boolean()),
+    to: z.optional(to),
   }
   const oneSided = { ...flags, memory, remote }
   const request = z.discriminatedUnion(
@@ -48,12 +48,12 @@ export const sendRequest = z.lazy(() => {
       z.strictObject({ operation: z.literal('send'), ...message }),
       z.strictObject({ operation: z.literal('sendWithImmediate'), ...message, immediate: word32 }),
       z.strictObject({ operation: z.literal('sendWithInvalidate'), ...message, rkey: word32 }),
-      z.strictObject({ operation: z.literal('write'), ...oneSided, inline: z.boolean().optional() }),
+      z.strictObject({ operation: z.literal('write'), ...oneSided, inline: z.optional(z.boolean()) }),
       z.strictObject({
         operation: z.literal('writeWithImmediate'),
         ...oneSided,
-        inline: z.boolean().optional(),
-        solicited: z.boolean().optional(),
+        inline: z.optional(z.boolean()),
+        solicited: z.optional(z.boolean()),
         immediate: word32,
       }),
       z.strictObject({ operation: z.literal('read'), ...oneSided }),
@@ -70,13 +70,13 @@ export const sendRequest = z.lazy(() => {
         operation: z.literal('bind'),
         ...flags,
         window: deviceObject('memory window'),
-        memory: workMemory.optional(),
-        access: accessOption.optional(),
+        memory: z.optional(workMemory),
+        access: z.optional(accessOption),
       }),
     ],
     { error: requestExpected },
   )
-  return record<z.input<typeof request>>(requestExpected).pipe(request)
+  return z.pipe(record<z.input<typeof request>>(requestExpected), request)
 })
 
 /** Checks one request or several. @throws PinfoldError `ERR_INVALID_ARGUMENT` */

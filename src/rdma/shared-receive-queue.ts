@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { checked, optionsObject, optionsOf } from '../options.js'
 import type { Handle, SharedReceiveCapacity } from './contract/device-calls.js'
 import { count, positiveCount } from './contract/number-options.js'
@@ -10,12 +10,12 @@ import { listOf } from './request-list.js'
 
 const sharedOptions = z.lazy(() =>
   optionsOf<SharedReceiveQueueOptions>()({
-    requests: positiveCount.optional(),
-    entries: positiveCount.optional(),
-    limit: count.optional(),
+    requests: z.optional(positiveCount),
+    entries: z.optional(positiveCount),
+    limit: z.optional(count),
   }),
 )
-const modifyOptions = z.lazy(() => optionsObject({ requests: positiveCount.optional(), limit: count.optional() }))
+const modifyOptions = z.lazy(() => optionsObject({ requests: z.optional(positiveCount), limit: z.optional(count) }))
 
 /** A shared receive queue's options. */
 export interface SharedReceiveQueueOptions {

@@ -1,5 +1,5 @@
 import { type InspectOptionsStylized, inspect } from 'node:util'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import type { VirtualAddress } from '../addresses.js'
 import { disposeBy } from '../disposal.js'
 import { createLayout, type Layout, type LayoutParts } from '../layout/layout.js'
@@ -21,7 +21,7 @@ import type { Ledger } from './ledger.js'
 import { isRegion, type Region } from './region.js'
 import type { RegistryStats } from './registry-stats.js'
 
-const waitOptions = optionsObject({ signal: signalOption.optional() })
+const waitOptions = optionsObject({ signal: z.optional(signalOption) })
 const regionArgument = z.custom<Region | undefined>((value) => value === undefined || isRegion(value), {
   error: 'expected a Region',
 })

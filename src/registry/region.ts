@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { formatAddress } from '../addresses.js'
 import { disposeBy } from '../disposal.js'
 import { beginWait } from '../memory/held-wait.js'
@@ -17,8 +17,8 @@ import { type MemoryMap, mapProcess } from '../translate/memory-map/memory-map.j
 import { type Translation, translateRegion } from '../translate/translation.js'
 import { Slice } from './slice.js'
 
-const holdReason = z.string().min(1).max(200)
-const waitOptions = optionsObject({ signal: signalOption.optional() })
+const holdReason = z.string().check(z.minLength(1), z.maxLength(200))
+const waitOptions = optionsObject({ signal: z.optional(signalOption) })
 
 /** True for every Region. Runs no code of the value; a Proxy, or an object with the same prototype, is none. */
 export let isRegion: (value: unknown) => value is Region

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { parsePages } from '../memory/page-kinds.js'
 import { type CheckedRegionOptions, type RegionOptions, regionName, regionOptions } from '../memory/region-options.js'
@@ -30,9 +30,9 @@ const limit = z.lazy(() =>
 const limitsByKey = z.lazy(() => table(text(100), limit, { most: 1024, expected: 'expected limits by their keys' }))
 const budgetLimits = z.lazy(() =>
   optionsOf<BudgetSizes>()({
-    total: limit.optional(),
-    perPageSize: limitsByKey.optional(),
-    perNode: limitsByKey.optional(),
+    total: z.optional(limit),
+    perPageSize: z.optional(limitsByKey),
+    perNode: z.optional(limitsByKey),
   }),
 )
 
@@ -41,12 +41,12 @@ const levels = ['off', 'sampled', 'all'] as const satisfies readonly LeakLevel[]
 // `budget` and `regions` are checked on their own, so that an error names the option inside. A z.record would skip a
 // region that is named '__proto__'.
 const registryShape = () => ({
-  budget: z.unknown().optional(),
-  regions: z.custom<object>(isRecord, { error: 'expected regions by name' }).optional(),
-  leaks: z.enum(levels).optional(),
+  budget: z.optional(z.unknown()),
+  regions: z.optional(z.custom<object>(isRecord, { error: 'expected regions by name' })),
+  leaks: z.optional(z.enum(levels)),
 })
 const registryOptions = z.lazy(() => optionsObject(registryShape()))
-const openOptions = z.lazy(() => optionsObject({ ...registryShape(), signal: signalOption.optional() }))
+const openOptions = z.lazy(() => optionsObject({ ...registryShape(), signal: z.optional(signalOption) }))
 
 /**
  * Most bytes that the open regions of a registry may have together: a size for all of them, or limits by what they are

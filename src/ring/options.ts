@@ -1,25 +1,22 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsOf } from '../options.js'
 import { describe } from '../sizes.js'
 import { countThatFits, isCount, leastCount, mostCount, type RingShape, ringBytes } from './layout.js'
 
 const threads = z.enum(['one', 'many'])
-const watermark = z.int().nonnegative()
-const patience = z
-  .number()
-  .nonnegative()
-  .max(2 ** 31)
+const watermark = z.int().check(z.nonnegative())
+const patience = z.number().check(z.nonnegative(), z.maximum(2 ** 31))
 
-const attachOptions = z.lazy(() => optionsOf<RingAttachOptions>()({ patience: patience.optional() }))
+const attachOptions = z.lazy(() => optionsOf<RingAttachOptions>()({ patience: z.optional(patience) }))
 const createOptions = z.lazy(() =>
   optionsOf<RingOptions>()({
-    count: z.int().optional(),
-    producers: threads.optional(),
-    consumers: threads.optional(),
-    highWatermark: watermark.optional(),
-    lowWatermark: watermark.optional(),
-    patience: patience.optional(),
+    count: z.optional(z.int()),
+    producers: z.optional(threads),
+    consumers: z.optional(threads),
+    highWatermark: z.optional(watermark),
+    lowWatermark: z.optional(watermark),
+    patience: z.optional(patience),
   }),
 )
 

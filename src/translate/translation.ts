@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { formatAddress, type PhysicalAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
 import { checked, checkRange, optionsObject, sizeOption } from '../options.js'
@@ -17,8 +17,8 @@ import { unknownPage } from './unknown-page.js'
 import { MoveList, type Verification } from './verification.js'
 
 const runsOptions = optionsObject({
-  within: z.tuple([z.number(), z.number()]).optional(),
-  maxLength: sizeOption.optional(),
+  within: z.optional(z.tuple([z.number(), z.number()])),
+  maxLength: z.optional(sizeOption),
 })
 
 /** Options of `Translation.runs`. */

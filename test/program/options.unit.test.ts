@@ -1,15 +1,15 @@
-import { describe, expect, test } from 'vitest'
-import * as z from 'zod'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import * as z from 'zod/mini'
 import { checked, checkRange, signalOption, sizeOption } from '../../src/options.js'
 
 describe('the refusal of a wrong option', () => {
   const schema = z.strictObject({
-    size: sizeOption.optional(),
-    threads: z.int().min(1).optional(),
-    lock: z.boolean().optional(),
-    policy: z.enum(['bind', 'local']).optional(),
-    nodes: z.array(z.int()).min(1).optional(),
-    signal: signalOption.optional(),
+    size: z.optional(sizeOption),
+    threads: z.optional(z.int().check(z.minimum(1))),
+    lock: z.optional(z.boolean()),
+    policy: z.optional(z.enum(['bind', 'local'])),
+    nodes: z.optional(z.array(z.int()).check(z.minLength(1))),
+    signal: z.optional(signalOption),
   })
 
   test.each([
@@ -30,6 +30,16 @@ describe('the refusal of a wrong option', () => {
       message: `allocate: ${message}`,
     })
   })
+})
+
+test('a refusal is in English, whatever language the program has chosen for zod', () => {
+  z.config(z.locales.de())
+  onTestFinished(() => void z.config({ localeError: undefined }))
+  expect(z.int().safeParse('2').error?.issues[0]?.message).toContain('erwartet')
+  expect(() => checked('allocate', z.object({ threads: z.int() }), { threads: '2' })).toThrowCode(
+    'ERR_INVALID_ARGUMENT',
+    { message: "allocate: threads: expected number, received '2' of type string" },
+  )
 })
 
 test.each([

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../../errors.js'
 import { checked, list } from '../../options.js'
 import { bitsOf, names } from './enum-names.js'

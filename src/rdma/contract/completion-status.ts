@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { checked } from '../../options.js'
 import { names } from './enum-names.js'
 

@@ -1,22 +1,25 @@
 import { isIPv6 } from 'node:net'
-import * as z from 'zod'
-import { checked, optionsObject } from '../../options.js'
+import * as z from 'zod/mini'
+import { addIssue, checked, optionsObject } from '../../options.js'
 
 // A GID is 16 bytes. Inside this library it has one spelling, the full one: eight groups of four lower-case digits.
 
 const expected = "expected a GID such as 'fe80::5054:ff:fe12:3456', '::ffff:10.77.0.1', or 32 hex digits"
 
 /** A GID in any spelling; its output is the full one. */
-export const gidOption = z.string({ error: expected }).transform((text, context) => {
-  const digits = digitsOf(text)
-  if (digits !== undefined) return fullGid(digits)
-  context.addIssue({ code: 'custom', message: expected })
-  return z.NEVER
-})
+export const gidOption = z.pipe(
+  z.string({ error: expected }),
+  z.transform((text, context) => {
+    const digits = digitsOf(text)
+    if (digits !== undefined) return fullGid(digits)
+    addIssue(context, expected)
+    return z.NEVER
+  }),
+)
 
 const spellings = ['short', 'full', 'digits'] as const
 const formatOptions = z.lazy(() =>
-  optionsObject({ spelling: z.enum(spellings, { error: `expected one of ${spellings.join(', ')}` }).optional() }),
+  optionsObject({ spelling: z.optional(z.enum(spellings, { error: `expected one of ${spellings.join(', ')}` })) }),
 )
 
 /** A spelling of a GID: 'fe80::1', 'fe80:0000:0000:0000:0000:0000:0000:0001', or as 32 hex digits. */

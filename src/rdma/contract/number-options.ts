@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 
 // Schemas of the numbers of verbs. Each message names the range.
 
@@ -11,12 +11,12 @@ export const word24 = whole(0, 2 ** 24 - 1)
 export const word32 = whole(0, 2 ** 32 - 1)
 export const address64 = z
   .bigint({ error: 'expected a bigint' })
-  .refine((value) => value >= 0n && value < 2n ** 64n, { error: 'expected a 64-bit address' })
+  .check(z.refine((value) => value >= 0n && value < 2n ** 64n, { error: 'expected a 64-bit address' }))
 
 export function whole(least: number, most: number) {
-  return z
-    .number({ error: `expected a whole number from ${least} to ${most}` })
-    .refine((value) => Number.isInteger(value) && value >= least && value <= most, {
+  return z.number({ error: `expected a whole number from ${least} to ${most}` }).check(
+    z.refine((value) => Number.isInteger(value) && value >= least && value <= most, {
       error: `expected a whole number from ${least} to ${most}`,
-    })
+    }),
+  )
 }

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../../errors.js'
 import { checked, optionsObject, text } from '../../options.js'
 import { ownCommand } from '../../system/own-command.js'
@@ -15,7 +15,7 @@ const providers: readonly DeviceProvider[] = [verbsProvider, loopbackProvider]
 const longestName = 255
 
 const which = z.union(
-  [text(longestName).min(1), optionsObject({ loopback: z.literal(true, { error: 'expected true' }) })],
+  [text(longestName).check(z.minLength(1)), optionsObject({ loopback: z.literal(true, { error: 'expected true' }) })],
   {
     error: "expected a device's name, or { loopback: true }",
   },

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../../errors.js'
 import { checked, list, optionsOf } from '../../options.js'
 import type { Size } from '../../sizes.js'
@@ -7,7 +7,9 @@ import { checkEntries, type DeviceTable } from './device-table.js'
 import { deviceAddress, powerOfTwo } from './options.js'
 import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.js'
 
-const bitmap = z.bigint().refine((bits) => bits > 0n && bits < 2n ** 64n, { error: 'expected a bitmap of 64 bits' })
+const bitmap = z
+  .bigint()
+  .check(z.refine((bits) => bits > 0n && bits < 2n ** 64n, { error: 'expected a bitmap of 64 bits' }))
 const sizes = z.union([bitmap, list(powerOfTwo, { least: 1, most: 64, expected: 'expected a list of page sizes' })], {
   error: 'expected page sizes as a list or as a bitmap (a bigint)',
 })
@@ -19,7 +21,7 @@ const sizes = z.union([bitmap, list(powerOfTwo, { least: 1, most: 64, expected: 
 export type PageSizes = bigint | readonly Size[]
 
 const options = optionsOf<BestPageSizeOptions>()({
-  iova: deviceAddress.optional(),
+  iova: z.optional(deviceAddress),
 })
 
 /** Options of `bestPageSize`. */
@@ -57,7 +59,7 @@ export function bestPageSize(runs: readonly Run[], supported: PageSizes, given: 
 
 const listOptions = optionsOf<PageListOptions>()({
   pageSize: powerOfTwo,
-  iova: deviceAddress.optional(),
+  iova: z.optional(deviceAddress),
 })
 
 /** Options of `pageList`. */

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { formatAddress } from '../../addresses.js'
 import { PinfoldError } from '../../errors.js'
 import { checked, optionsOf } from '../../options.js'
@@ -22,9 +22,9 @@ const countMask = 0x3ffn
 const addressMask = ~0xfffn
 
 const options = optionsOf<HmcPageTableOptions>()({
-  firstSegment: z.number().int().nonnegative().default(0),
-  maxSegments: z.number().int().positive().max(mostSegments).default(mostSegments),
-  descriptorPages: tablePages.optional(),
+  firstSegment: z._default(z.int().check(z.nonnegative()), 0),
+  maxSegments: z._default(z.int().check(z.positive(), z.maximum(mostSegments)), mostSegments),
+  descriptorPages: z.optional(tablePages),
 })
 
 /** Options of `hmcPageTable`. */
@@ -208,7 +208,7 @@ function checkDescriptorPages(pages: readonly number[], needed: number): void {
 // Addresses are numbers here. No page has an address of 2^53 or more, which would be rounded to another number.
 const descriptorWord = z
   .bigint({ error: 'expected a bigint' })
-  .refine((word) => word >= 0n && word < 2n ** 53n, { error: 'expected 64 bits, with an address below 2^53' })
+  .check(z.refine((word) => word >= 0n && word < 2n ** 53n, { error: 'expected 64 bits, with an address below 2^53' }))
 
 /** A segment descriptor's data word, decoded. */
 export interface HmcSegmentDescriptor {

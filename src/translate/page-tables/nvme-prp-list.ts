@@ -1,3 +1,4 @@
+import * as z from 'zod/mini'
 import { formatAddress } from '../../addresses.js'
 import { PinfoldError } from '../../errors.js'
 import { checked, optionsOf } from '../../options.js'
@@ -12,10 +13,13 @@ const smallestPage = 2 ** 12
 const largestPage = 2 ** 27
 
 const options = optionsOf<NvmePrpListOptions>()({
-  memoryPageSize: powerOfTwo
-    .refine((bytes) => bytes >= smallestPage && bytes <= largestPage, { error: 'expected 4KiB to 128MiB (CC.MPS)' })
-    .default(smallestPage),
-  listPages: tablePages.optional(),
+  memoryPageSize: z._default(
+    powerOfTwo.check(
+      z.refine((bytes) => bytes >= smallestPage && bytes <= largestPage, { error: 'expected 4KiB to 128MiB (CC.MPS)' }),
+    ),
+    smallestPage,
+  ),
+  listPages: z.optional(tablePages),
 })
 
 /** Options of `nvmePrpList`. */

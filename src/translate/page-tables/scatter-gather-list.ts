@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { PinfoldError } from '../../errors.js'
 import { checked, optionsOf, sizeOption } from '../../options.js'
 import type { Size } from '../../sizes.js'
@@ -9,8 +9,8 @@ import { lengthOf } from './pages.js'
 
 const options = optionsOf<ScatterGatherListOptions>()({
   maxSegmentLength: sizeOption,
-  boundary: powerOfTwo.optional(),
-  maxSegments: z.number().int().positive().optional(),
+  boundary: z.optional(powerOfTwo),
+  maxSegments: z.optional(z.int().check(z.positive())),
 })
 
 /** The limits of a device for `scatterGatherList`. Sizes are in bytes, or as '64KiB'. */

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
-import * as z from 'zod'
+import * as z from 'zod/mini'
 import { throwIfAborted } from '../../abort.js'
 import { formatAddress, type PhysicalAddress } from '../../addresses.js'
 import { PinfoldError, toPinfoldError } from '../../errors.js'
@@ -56,12 +56,12 @@ export interface FrameMappings {
 
 const options = z.lazy(() =>
   optionsObject({
-    signal: signalOption.optional(),
-    onProgress: z
-      .custom<(progress: ScanProgress) => void>((value) => typeof value === 'function', {
+    signal: z.optional(signalOption),
+    onProgress: z.optional(
+      z.custom<(progress: ScanProgress) => void>((value) => typeof value === 'function', {
         error: 'expected a function',
-      })
-      .optional(),
+      }),
+    ),
   }),
 )
 
