@@ -8,8 +8,21 @@ export const atomicAdd = Atomics.add
 export const compareExchange = Atomics.compareExchange
 export const atomicWait = Atomics.wait
 export const { clz32, max, min, random } = Math
-/** Milliseconds since this process started. */
-export const now: () => number = performance.now.bind(performance)
+const { uptime } = process
+/** Milliseconds since this process started. Not `performance.now`: Node.js loads `performance` when it is first used. */
+export const now = (): number => uptime() * 1000
+
+/**
+ * A random whole number in [least, end). This module and a few others ask for parts of Node.js with `getBuiltinModule`
+ * when they need them: Node.js loads node:crypto, node:net and node:worker_threads when they are imported, which takes
+ * longer than loading this library's addon, and most programs never need them.
+ */
+export function randomInt(least: number, end: number): number {
+  crypto ??= process.getBuiltinModule('node:crypto')
+  return crypto.randomInt(least, end)
+}
+
+let crypto: typeof import('node:crypto') | undefined
 
 /** The part of WebAssembly that this package uses. TypeScript declares it for browsers alone. */
 export interface WebAssemblyApi {

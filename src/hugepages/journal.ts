@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { closeSync, constants, fstatSync, ftruncateSync, readdirSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import * as z from 'zod/mini'
 import { PinfoldError, toPinfoldError } from '../errors.js'
@@ -120,6 +119,7 @@ export class Journal {
 
   /** Creates a journal and locks it. */
   static create(): Journal {
+    const { randomUUID } = process.getBuiltinModule('node:crypto')
     const path = `${journalDirectory}/loan-${process.pid}-${randomUUID()}`
     const file = openPlainFile(path, O_CREAT | O_EXCL | O_RDWR | O_APPEND, 0o600)
     if (file === undefined) throw refusal(path, 'cannot be created, since its directory is gone', 'rm')

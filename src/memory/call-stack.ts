@@ -1,3 +1,5 @@
+import { now } from '../builtins.js'
+
 /** A function that a trace leaves out, with all functions that it called. */
 export type Caller = (...args: never[]) => unknown
 
@@ -13,9 +15,6 @@ export function captureStack(entry: Caller): string {
     return '' // Error.prepareStackTrace of the program threw
   }
 }
-
-// The clock at import: the fake timers of a test would stand still.
-const now = performance.now.bind(performance)
 
 /**
  * Takes a limited number of stacks a second. A stack costs 10 to 30 µs, up to a hundred times the call that it belongs

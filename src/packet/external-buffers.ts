@@ -1,5 +1,4 @@
-import { randomInt } from 'node:crypto'
-import { atomicAdd, atomicStore, compareExchange } from '../builtins.js'
+import { atomicAdd, atomicStore, compareExchange, randomInt } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import type { RegionCore } from '../memory/region-core.js'
 import { isRegionMemory, type MemoryRange, type RegionMemory, rangeOf } from '../memory/region-memory.js'

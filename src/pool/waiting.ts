@@ -1,4 +1,4 @@
-import { BroadcastChannel } from 'node:worker_threads'
+import type { BroadcastChannel } from 'node:worker_threads'
 import * as z from 'zod/mini'
 import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 import { atomicAdd, atomicLoad, atomicStore } from '../builtins.js'
@@ -74,6 +74,7 @@ export class PoolQueue {
   constructor(line: number, name: string, pool: PoolOfQueue) {
     this.#pool = pool
     this.#thread = threadsWord + line * threadWords
+    const { BroadcastChannel } = process.getBuiltinModule('node:worker_threads')
     this.#channel = new BroadcastChannel(name)
     this.#channel.unref()
     this.#channel.onmessage = () => this.#hear()

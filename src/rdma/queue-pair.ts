@@ -1,5 +1,5 @@
-import { randomInt } from 'node:crypto'
 import * as z from 'zod/mini'
+import { randomInt } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { checked, optionsObject, optionsOf } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'

@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net'
 import * as z from 'zod/mini'
 import { addIssue, checked, optionsObject } from '../../options.js'
 
@@ -61,7 +60,7 @@ export function fullGid(digits: string): string {
 function digitsOf(text: string): string | undefined {
   if (/^[0-9a-f]{32}$/i.test(text)) return text.toLowerCase()
   // A zone ('%eth0') is not part of the address.
-  if (!isIPv6(text) || text.includes('%')) return undefined
+  if (!process.getBuiltinModule('node:net').isIPv6(text) || text.includes('%')) return undefined
   const [before = '', after = ''] = text
     .toLowerCase()
     .replace(/[\d.]+\.[\d.]+$/, hexGroups)

@@ -62,7 +62,7 @@ function header({ trafficClass, flowLabel, hopLimit }: PathAttributes, gid: stri
   view.setUint16(4, length)
   view.setUint8(6, udp)
   view.setUint8(7, hopLimit)
-  writeGid(view, 8, loopbackGid)
+  writeGid(view, 8, loopbackGid())
   writeGid(view, 24, gid)
   return bytes
 }

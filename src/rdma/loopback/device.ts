@@ -56,7 +56,7 @@ export function openLoopback(): DeviceCalls {
       const domain = context.domains.get('ibv_create_ah', handle)
       if (path.port !== 1 || path.gid === '') throw refusal('ibv_create_ah', 'expected port 1 and a GID', { ...path })
       if (path.gidIndex !== 0) throw noGid('ibv_create_ah', path.gidIndex)
-      if (path.gid !== loopbackGid && !isGroup(path.gid)) throw foreign('ibv_create_ah', path.gid, loopbackGid)
+      if (path.gid !== loopbackGid() && !isGroup(path.gid)) throw foreign('ibv_create_ah', path.gid, loopbackGid())
       const made = { handle: 0, domain, attributes: path }
       made.handle = context.paths.add(made)
       domain.uses += 1

@@ -83,5 +83,5 @@ export function port(): PortAttributes {
 }
 
 export function gids(): GidEntry[] {
-  return [{ port: 1, index: 0, gid: loopbackGid, type: 'RoCE v2', interface: undefined }]
+  return [{ port: 1, index: 0, gid: loopbackGid(), type: 'RoCE v2', interface: undefined }]
 }

@@ -65,9 +65,9 @@ export function queuePairCalls(context: LoopbackContext) {
       const from = change.currentState ?? queuePair.state
       const refused = whyNotChange(queuePair.request.type, from, change) ?? whyNotValues(change)
       if (refused !== undefined) throw refusal('ibv_modify_qp', refused)
-      const { gidIndex = 0, gid = loopbackGid } = change.path ?? {}
+      const { gidIndex = 0, gid = loopbackGid() } = change.path ?? {}
       if (gidIndex !== 0) throw noGid('ibv_modify_qp', gidIndex)
-      if (gid !== loopbackGid) throw foreign('ibv_modify_qp', gid, loopbackGid)
+      if (gid !== loopbackGid()) throw foreign('ibv_modify_qp', gid, loopbackGid())
       apply(queuePair, change)
     },
     queryQueuePair(handle) {

@@ -1,5 +1,5 @@
-import { randomBytes, randomInt } from 'node:crypto'
 import { constants } from 'node:os'
+import { random, randomInt } from '../../builtins.js'
 import { fullGid } from '../contract/gids.js'
 import type { QueuePairEndpoint, Window } from './records.js'
 import { refusal } from './refusal.js'
@@ -11,7 +11,12 @@ const { ENOMEM } = constants.errno
  * The GID of the port of all loopback devices of this thread: link-local, with a random interface identifier (RFC
  * 7217). So a peer of another thread or process can be recognized by its GID.
  */
-export const loopbackGid = fullGid(`fe80${'0'.repeat(12)}${randomBytes(8).toString('hex')}`)
+export function loopbackGid(): string {
+  gid ??= fullGid(`fe80${'0'.repeat(12)}${process.getBuiltinModule('node:crypto').randomBytes(8).toString('hex')}`)
+  return gid
+}
+
+let gid: string | undefined
 
 /** The queue pair number of datagrams to a group (IBTA 10.5.2.1). */
 export const groupNumber = 0xff_ffff
@@ -28,8 +33,8 @@ class Wire {
   #lastKey = 0
   #lastKeyed: RegisteredMemory | Window | undefined
   #last: QueuePairEndpoint | undefined
-  #nextNumber = randomInt(0x11, 2 ** 16)
-  #nextKey = randomInt(1, 2 ** 16)
+  #nextNumber = 0x11 + Math.floor(random() * 2 ** 16)
+  #nextKey = Math.floor(random() * 2 ** 16)
 
   /** A queue pair number that is not in use. It is not given again before all other numbers were. */
   number(): number {
@@ -48,7 +53,7 @@ class Wire {
   newKey(): number {
     for (let tries = 0; tries < 2 ** 23; tries++) {
       this.#nextKey = (this.#nextKey + 1) % 2 ** 23
-      const key = this.#nextKey * 256 + randomInt(256)
+      const key = this.#nextKey * 256 + randomInt(0, 256)
       if (this.#nextKey !== 0 && !this.#keys.has(key)) return key
     }
     throw refusal('ibv_reg_mr', 'all keys are in use', {}, 'ERR_DEVICE_REFUSED', ENOMEM)
