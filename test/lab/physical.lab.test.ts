@@ -7,7 +7,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { lab, whyNoLab } from '../support/lab.js'
 import { needs } from '../support/requirements.js'
 
-/** A line that test/support/programs/physical-in-lab.mjs prints. */
+/** A line that physical-in-lab.mjs or maps-in-lab.mjs prints, in test/support/programs. */
 interface Said {
   readonly dma?: string
   readonly differences?: number
@@ -18,6 +18,12 @@ interface Said {
   readonly node?: number
   readonly nodes?: readonly number[]
   readonly use?: readonly string[]
+  readonly bound?: string
+  readonly sums?: string
+  readonly counted?: readonly number[]
+  readonly found?: readonly number[]
+  readonly reverse?: number
+  readonly nobody?: string
 }
 
 let said: readonly Said[] = []
@@ -29,9 +35,11 @@ beforeAll(async () => {
     const program = join(folder, 'edu')
     const source = fileURLToPath(new URL('../support/programs/edu.c', import.meta.url))
     execFileSync('cc', ['-O1', '-Wall', '-Wextra', '-Werror', '-o', program, source])
-    const script = fileURLToPath(new URL('../support/programs/physical-in-lab.mjs', import.meta.url))
+    const scripts = ['physical', 'maps'].map((name) => {
+      return fileURLToPath(new URL(`../support/programs/${name}-in-lab.mjs`, import.meta.url))
+    })
     // The guest has its own /tmp. Guest and host share $LAB_OUT, but programs run slowly from there.
-    const inside = 'cp $LAB_OUT/edu /run/edu && exec "$0" "$1" /run/edu'
+    const inside = 'cp $LAB_OUT/edu /run/edu && "$0" "$1" /run/edu && exec "$0" "$2"'
     const options = ['--edu', '--numa', '2', '--memory', '6GiB', '--out', folder]
     const { status, stdout, stderr } = await lab([
       'run',
@@ -41,7 +49,7 @@ beforeAll(async () => {
       '-c',
       inside,
       process.execPath,
-      script,
+      ...scripts,
     ])
     if (status !== 0) throw new Error(`the lab ended with ${status}: ${stderr}`)
     said = stdout
@@ -52,7 +60,7 @@ beforeAll(async () => {
   } finally {
     rmSync(folder, { recursive: true })
   }
-}, 180_000)
+}, 300_000)
 
 describe('a device that knows no virtual addresses', () => {
   for (const pages of ['base', '2MiB', '1GiB']) {
@@ -77,4 +85,33 @@ describe('on two NUMA nodes', () => {
       expect(found).toMatchObject({ nodes: [node], use: [`${node}`] })
     })
   }
+})
+
+describe('memory maps on Linux 6.1 with two NUMA nodes', () => {
+  beforeEach((context) => needs(context, whyNoLab()))
+
+  for (const pages of ['base', '2MiB', 'transparent']) {
+    test.each([0, 1])(`the map of a region of ${pages} pages on node %i names the node of its memory blocks`, (node) => {
+      const map = said.find(({ bound, node: on }) => bound === pages && on === node)
+      expect(map).toMatchObject({ nodes: [node], blocks: [node], present: 4 * 2 ** 20 })
+    })
+  }
+
+  test('the map of a process has as many bytes on each node as numa_maps', () => {
+    const { counted, found } = said.find(({ sums }) => sums !== undefined) ?? {}
+    expect(found).toEqual(counted)
+    for (const bytes of counted ?? []) expect(bytes).toBeGreaterThan(12 * 2 ** 20)
+  })
+
+  test('the reverse map finds as many mappings as kpagecount counts', () => {
+    const searches = said.filter(({ reverse }) => reverse !== undefined)
+    expect(searches).toHaveLength(2)
+    for (const search of searches) expect(search).toMatchObject({ processes: 2, mapCount: 2, counted: 2 })
+  })
+
+  test('a user without privileges sees the pages of a map, and no place, and cannot search for a page', () => {
+    const map = said.find(({ nobody }) => nobody !== undefined)
+    const entries = [{ pages: 'base', pageSize: 4096, level: 'PTE', entries: 256, bytes: 2 ** 20 }]
+    expect(map).toMatchObject({ nobody: 'ERR_PERMISSION', present: 0, hidden: 2 ** 20, runs: [], entries })
+  })
 })
