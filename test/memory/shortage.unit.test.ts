@@ -123,7 +123,9 @@ describe('hugepages', () => {
 
   test('that became free after the failure are reported as such, without a command', () => {
     const { message, hint } = passedPoolShortage(wanted(8), counters)
-    expect(message).toMatch(/^8 pages of 2 MiB wanted, 96 free .*: others had them a moment ago, so try again$/)
+    expect(message).toMatch(
+      /^8 pages of 2 MiB wanted, 96 free .*, and the kernel refused them: others had them .*, or a cgroup .* limits them$/,
+    )
     expect(hint).toBeUndefined()
   })
 })

@@ -50,11 +50,15 @@ export function poolShortage(attempt: Attempt, counters: PoolCounters): Shortage
   return pageCount(attempt) <= available ? undefined : describePools(attempt, counters, available)
 }
 
-/** The same when the pools have enough pages by now, although only they can have been short. */
+/**
+ * The same when the pools have enough pages by now. They were short a moment ago, or the limit of a hugetlb cgroup that is
+ * outside this process's cgroup namespace, or not mounted here, has refused them. Nothing tells which.
+ */
 export function passedPoolShortage(attempt: Attempt, counters: PoolCounters): Shortage {
   const { available } = poolRoom(attempt.placement, counters)
   const { hint: _, ...shortage } = describePools(attempt, counters, available)
-  return { ...shortage, message: `${shortage.message}: others had them a moment ago, so try again` }
+  const why = 'others had them a moment ago, or a cgroup that this process cannot see limits them'
+  return { ...shortage, message: `${shortage.message}, and the kernel refused them: ${why}` }
 }
 
 function describePools(attempt: Attempt, counters: PoolCounters, available: number): Shortage {

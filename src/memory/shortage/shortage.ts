@@ -128,7 +128,10 @@ function poolCounters(pageSize: number): PoolCounters {
   return { machine: readPool(pageSize), nodes, allowedNodes: allowedNodes(), growth: mostGrowth }
 }
 
-/** Only pools and hugetlb cgroups cause these errors: another process had the pages, and has freed them since. */
+/**
+ * Only pools and hugetlb cgroups cause these errors: another process had the pages, and has freed them since, or there is
+ * a limit that this process cannot see.
+ */
 function passedShortage(errno: number, attempt: Attempt): Shortage | undefined {
   const isShortage = errno === ENOMEM || errno === EFAULT || errno === ENOSPC
   if (!isShortage || attempt.choice.kind !== pageKind.hugetlb) return undefined
