@@ -1,9 +1,9 @@
 import * as z from 'zod/mini'
-import { optionsOf } from '../options.js'
+import { later, optionsOf } from '../options.js'
 
 const mostBlocks = 2 ** 26
 
-export const heapOptions = z.lazy(() =>
+export const heapOptions = later(() =>
   optionsOf<HeapOptions>()({
     blocks: z.optional(z.int().check(z.minimum(1), z.maximum(mostBlocks))),
     redZones: z.optional(z.boolean()),
@@ -26,7 +26,7 @@ export interface HeapOptions {
   readonly redZones?: boolean | undefined
 }
 
-export const closeOptions = z.lazy(() => optionsOf<HeapCloseOptions>()({ force: z.optional(z.boolean()) }))
+export const closeOptions = later(() => optionsOf<HeapCloseOptions>()({ force: z.optional(z.boolean()) }))
 
 /** The options of a heap's `close`. */
 export interface HeapCloseOptions {

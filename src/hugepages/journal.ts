@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, readdirSync, readSync, 
 import * as z from 'zod/mini'
 import { PinfoldError, toPinfoldError } from '../errors.js'
 import { native } from '../native.js'
+import { later } from '../options.js'
 import type { PoolShare } from './counters.js'
 import { checkDirectory, fileIdentity, journalDirectory, openPlainFile, refusal } from './plain-files.js'
 
@@ -35,8 +36,8 @@ export const journalVersion = 2
 /** A journal never has more bytes, even with some hundred nodes in each of its steps. */
 const mostBytes = 2 ** 17
 
-const count = z.lazy(() => z.int().check(z.nonnegative()))
-const shares = z.lazy(() =>
+const count = later(() => z.int().check(z.nonnegative()))
+const shares = later(() =>
   z
     .array(z.pipe(z.strictObject({ node: z.optional(count), pages: count }), z.transform(toShare)))
     .check(z.maxLength(1024)),
@@ -48,9 +49,9 @@ function toShare({ node, pages }: { readonly node?: number | undefined; readonly
 }
 
 /** The identity of the pool lock's file under which the step was taken. */
-const lock = z.lazy(() => z.string().check(z.maxLength(64)))
+const lock = later(() => z.string().check(z.maxLength(64)))
 
-const ownerSchema = z.lazy(() =>
+const ownerSchema = later(() =>
   z.strictObject({
     pid: count,
     thread: count,
@@ -60,7 +61,7 @@ const ownerSchema = z.lazy(() =>
   }),
 )
 
-const raiseSchema = z.lazy(() =>
+const raiseSchema = later(() =>
   z.strictObject({
     step: z.literal('raise'),
     version: z.literal(journalVersion),
@@ -78,7 +79,7 @@ const raiseSchema = z.lazy(() =>
   }),
 )
 
-const stepSchema = z.lazy(() =>
+const stepSchema = later(() =>
   z.discriminatedUnion('step', [
     z.strictObject({ step: z.literal('raised'), shares }),
     z.strictObject({ step: z.literal('return'), lock, before: shares, shares }),

@@ -1,8 +1,8 @@
 import * as z from 'zod/mini'
-import { checked, optionsOf, sizeOption } from '../options.js'
+import { checked, later, optionsOf, sizeOption } from '../options.js'
 import type { Size } from '../sizes.js'
 
-const schema = z.lazy(() =>
+const schema = later(() =>
   optionsOf<PoolRequest>()({
     pageSize: sizeOption,
     pages: z.int().check(z.nonnegative()),

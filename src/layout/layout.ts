@@ -4,7 +4,7 @@ import { PinfoldError } from '../errors.js'
 import { createHeap, type Heap } from '../heap/heap.js'
 import type { HeapOptions } from '../heap/options.js'
 import { alignedMemory, type MemoryRange, type RegionMemory } from '../memory/region-memory.js'
-import { checked, table } from '../options.js'
+import { checked, later, table } from '../options.js'
 import { attachPackets, createPackets, packetsBytes, packetsFor } from '../packet/open-packets.js'
 import type { PacketsOptions } from '../packet/options.js'
 import type { Packets } from '../packet/packets.js'
@@ -67,13 +67,13 @@ export type AttachedLayout<Parts> = {
 
 const alignment = 64
 const mostParts = 256
-const pageBytes = z.int().check(z.minimum(4096), z.maximum(2 ** 40))
-const kinds = z.enum(['ring', 'pool', 'packets', 'heap'])
-const name = z.string().check(z.minLength(1), z.maxLength(200))
+const pageBytes = later(() => z.int().check(z.minimum(4096), z.maximum(2 ** 40)))
+const kinds = later(() => z.enum(['ring', 'pool', 'packets', 'heap']))
+const name = later(() => z.string().check(z.minLength(1), z.maxLength(200)))
 const mostOptions = 64
 // The functions of each kind check the values. Here they are only read, once.
-const options = z.lazy(() => table(z.string(), z.unknown(), { most: mostOptions, expected: 'expected options' }))
-const layoutParts = z.lazy(() => table(name, options, { most: mostParts, expected: 'expected options by names' }))
+const options = later(() => table(z.string(), z.unknown(), { most: mostOptions, expected: 'expected options' }))
+const layoutParts = later(() => table(name, options, { most: mostParts, expected: 'expected options by names' }))
 
 interface CheckedPart {
   readonly name: string

@@ -1,11 +1,11 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { native } from '../native.js'
-import { checked, optionsOf, text } from '../options.js'
+import { checked, later, optionsOf, text } from '../options.js'
 import { describe } from '../sizes.js'
 import { RegionCore } from './region-core.js'
 
-const handleSchema = z.lazy(() =>
+const handleSchema = later(() =>
   optionsOf<RegionHandle>()({
     pinfold: z.literal('region'),
     process: z.int().check(z.nonnegative()),

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import type { VirtualAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
-import { checked, checkRange } from '../options.js'
+import { checked, checkRange, later } from '../options.js'
 import type { RegionCore } from './region-core.js'
 
 /** A range of a region of this thread, checked to lie in it: what the modules above memory work on. */
@@ -92,7 +92,9 @@ export abstract class RegionMemory {
 }
 
 /** As an option of zod schemas. */
-export const memoryOption = z.custom<RegionMemory>(isRegionMemory, { error: 'expected a Region or a Slice' })
+export const memoryOption = later(() =>
+  z.custom<RegionMemory>(isRegionMemory, { error: 'expected a Region or a Slice' }),
+)
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` when `memory` is no Region or Slice; `ERR_REGION_CLOSED` */
 function openRange(subject: string, memory: RegionMemory): MemoryRange {

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { addIssue, checked, list, longestPath, optionsOf, signalOption, sizeOption, text } from '../options.js'
+import { addIssue, checked, later, list, longestPath, optionsOf, signalOption, sizeOption, text } from '../options.js'
 import type { Size } from '../sizes.js'
 import type { PagesName } from '../system/page-sizes.js'
 import { type PagesKind, parsePages } from './page-kinds.js'
@@ -9,7 +9,7 @@ import { type PagesKind, parsePages } from './page-kinds.js'
 /** The kernel has fewer kinds of pages. */
 const mostPreferences = 64
 
-const pages = z.lazy(() =>
+const pages = later(() =>
   z.pipe(
     text(60),
     z.transform((written, context): PagesKind => {
@@ -22,9 +22,9 @@ const pages = z.lazy(() =>
 )
 
 // MAX_NUMNODES is 2^CONFIG_NODES_SHIFT, which is at most 10 (arch/*/Kconfig).
-const node = z.lazy(() => z.int().check(z.minimum(0), z.maximum(1023)))
+const node = later(() => z.int().check(z.minimum(0), z.maximum(1023)))
 
-const numa = z.lazy(() =>
+const numa = later(() =>
   optionsOf<NumaPlacement>()({
     policy: z.enum(['bind', 'prefer', 'interleave', 'local']),
     nodes: z.optional(list(node, { least: 1, most: 1024, expected: 'expected an array of nodes' })),
@@ -36,7 +36,7 @@ const numa = z.lazy(() =>
   ),
 )
 
-const backing = z.lazy(() =>
+const backing = later(() =>
   z.union(
     [
       z.enum(['memfd', 'anonymous']),
@@ -81,7 +81,7 @@ export const regionShape = () => ({
   guard: z.optional(z.boolean()),
   dump: z.optional(z.boolean()),
 })
-export const regionOptions = z.lazy(() => optionsOf<RegionOptions>()(regionShape()))
+export const regionOptions = later(() => optionsOf<RegionOptions>()(regionShape()))
 
 /** Options that were checked; sizes are bytes. */
 export type CheckedRegionOptions = z.output<typeof regionOptions>
@@ -172,7 +172,7 @@ export interface AllocateOptions extends RegionOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-const allocateOptions = z.lazy(() =>
+const allocateOptions = later(() =>
   optionsOf<AllocateOptions>()({ ...regionShape(), signal: z.optional(signalOption) }),
 )
 
@@ -196,7 +196,7 @@ export function checkedAllocation(given: AllocateOptions): CheckedAllocation {
  * The name of a region: 1 to 200 printable ASCII characters without spaces or '/', so that it reads well in
  * /proc/self/maps.
  */
-export const regionName = z.lazy(() =>
+export const regionName = later(() =>
   z.string().check(
     z.regex(/^[\x21-\x2e\x30-\x7e]{1,200}$/, {
       error: "expected a name of 1 to 200 printable ASCII characters without spaces and '/'",

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsOf, table } from '../options.js'
+import { checked, later, optionsOf, table } from '../options.js'
 import type { BufferPoolAttachOptions, BufferPoolOptions } from '../pool/options.js'
 import { fieldTypes, PacketFields, type PacketFieldType } from './fields.js'
 import { mostDeclared, mostPackets } from './layout.js'
@@ -8,10 +8,10 @@ import { mostDeclared, mostPackets } from './layout.js'
 const most = 2 ** 24
 /** More than their declaration has room for. */
 const mostFields = 1024
-const fieldName = z
-  .string()
-  .check(z.regex(/^[a-zA-Z_]\w{0,63}$/, { error: 'expected a name of letters, digits and _' }))
-const createOptions = z.lazy(() =>
+const fieldName = later(() =>
+  z.string().check(z.regex(/^[a-zA-Z_]\w{0,63}$/, { error: 'expected a name of letters, digits and _' })),
+)
+const createOptions = later(() =>
   optionsOf<PacketsOptions>()({
     bufferSize: z.optional(z.int().check(z.minimum(1), z.maximum(most))),
     headroom: z.optional(z.int().check(z.minimum(0), z.maximum(most))),

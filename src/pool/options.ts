@@ -1,23 +1,23 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsOf, sizeOption } from '../options.js'
+import { checked, later, optionsOf, sizeOption } from '../options.js'
 import { elementBytes, magazinesNeeded, type PoolShape, placesOf, roundUp } from './layout.js'
 
 const mostElements = 2 ** 30
 
-const tracking = z.lazy(() =>
+const tracking = later(() =>
   z.union([z.enum(['off', 'all']), optionsOf<SampledTracking>()({ oneIn: z.int().check(z.minimum(1)) })], {
     error: "expected 'off', 'all' or { oneIn: a whole number from 1 on }",
   }),
 )
-const patience = z.number().check(z.nonnegative(), z.maximum(2 ** 31))
+const patience = later(() => z.number().check(z.nonnegative(), z.maximum(2 ** 31)))
 const useShape = () => ({
   patience: z.optional(patience),
   tracking: z.optional(tracking),
   statistics: z.optional(z.boolean()),
 })
-const attachOptions = z.lazy(() => optionsOf<BufferPoolAttachOptions>()(useShape()))
-const createOptions = z.lazy(() =>
+const attachOptions = later(() => optionsOf<BufferPoolAttachOptions>()(useShape()))
+const createOptions = later(() =>
   optionsOf<BufferPoolOptions>()({
     ...useShape(),
     elementSize: sizeOption,

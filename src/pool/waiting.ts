@@ -3,7 +3,7 @@ import * as z from 'zod/mini'
 import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 import { atomicAdd, atomicLoad, atomicStore } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, signalOption } from '../options.js'
+import { checked, later, optionsObject, signalOption } from '../options.js'
 import { isAlive, mostParticipants } from '../threads/participants.js'
 import { published } from '../threads/publication.js'
 import { threadsWord, threadWord, threadWords, waitWord } from './layout.js'
@@ -11,7 +11,7 @@ import { threadsWord, threadWord, threadWords, waitWord } from './layout.js'
 /** Milliseconds between two looks of a thread with waiters for elements that other processes have freed. */
 const lookEvery = 5
 
-const waitOptions = optionsObject({ signal: z.optional(signalOption) })
+const waitOptions = later(() => optionsObject({ signal: z.optional(signalOption) }))
 
 /** Ends a wait early. */
 export interface PoolWaitOptions {

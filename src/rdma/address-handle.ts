@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, optionsOf } from '../options.js'
+import { checked, later, optionsObject, optionsOf } from '../options.js'
 import type { Completion } from './completion.js'
 import type { Handle, PathAttributes } from './contract/device-calls.js'
 import { formatGid, gidOption } from './contract/gids.js'
@@ -10,7 +10,7 @@ import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import type { ProtectionDomain } from './protection-domain.js'
 
-const pathOptions = z.lazy(() =>
+const pathOptions = later(() =>
   optionsOf<PathOptions>()({
     gid: z.optional(gidOption),
     gidIndex: z.optional(byte),
@@ -64,7 +64,7 @@ export function pathAttributes(subject: string, device: Device, options: PathOpt
 }
 
 const datagram = 'expected the completion of a datagram that was received'
-const receivedDatagram = z.lazy(() =>
+const receivedDatagram = later(() =>
   z.object(
     {
       ok: z.literal(true, { error: datagram }),
@@ -77,12 +77,12 @@ const receivedDatagram = z.lazy(() =>
     { error: datagram },
   ),
 )
-const headerArgument = z.lazy(() =>
+const headerArgument = later(() =>
   z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.byteLength >= headerBytes, {
     error: `expected a Uint8Array of the ${headerBytes} bytes before the datagram`,
   }),
 )
-const answerOptions = z.lazy(() => optionsObject({ port: z.optional(positiveCount) }))
+const answerOptions = later(() => optionsObject({ port: z.optional(positiveCount) }))
 
 /**
  * The path back to the sender of a datagram: ibv_init_ah_from_wc(3).

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { checked, list, optionsObject } from '../options.js'
+import { checked, later, list, optionsObject } from '../options.js'
 import { names } from './contract/enum-names.js'
 import { asSlice, type RegistrationSlice, type WorkMemory, workMemory } from './registration.js'
 
@@ -10,13 +10,15 @@ export type Advice = keyof typeof advices.byName
 /** Memory to prefetch: an on-demand registration, or a part of one. */
 export type AdvisedRange = WorkMemory
 
-const adviceArgument = z.enum(advices.all, { error: `expected one of ${advices.all.join(', ')}` })
-const ranges = list(workMemory, {
-  least: 1,
-  most: 2 ** 16,
-  expected: 'expected an array of registrations or their slices',
-})
-const adviseOptions = z.lazy(() => optionsObject({ flush: z.optional(z.boolean()) }))
+const adviceArgument = later(() => z.enum(advices.all, { error: `expected one of ${advices.all.join(', ')}` }))
+const ranges = later(() =>
+  list(workMemory, {
+    least: 1,
+    most: 2 ** 16,
+    expected: 'expected an array of registrations or their slices',
+  }),
+)
+const adviseOptions = later(() => optionsObject({ flush: z.optional(z.boolean()) }))
 
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function understoodAdvice(

@@ -1,13 +1,13 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, signalOption } from '../options.js'
+import { checked, later, optionsObject, signalOption } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
 import type { Handle } from './contract/device-calls.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf } from './device-object.js'
 import { Waiters } from './waiters.js'
 
-const waitOptions = z.lazy(() => optionsObject({ signal: z.optional(signalOption) }))
+const waitOptions = later(() => optionsObject({ signal: z.optional(signalOption) }))
 
 /**
  * Collects the events of completion queues (ibv_comp_channel), for a program that waits for several queues at once. A program

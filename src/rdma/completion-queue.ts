@@ -1,18 +1,18 @@
 import * as z from 'zod/mini'
 import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, optionsOf, signalOption } from '../options.js'
+import { checked, later, optionsObject, optionsOf, signalOption } from '../options.js'
 import { type Completion, Completions } from './completion.js'
 import type { CompletionChannel } from './completion-channel.js'
 import type { Handle } from './contract/device-calls.js'
-import { count, positiveCount } from './contract/number-options.js'
+import { count, positiveCount, whole } from './contract/number-options.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf, requireSameDevice } from './device-object.js'
 import { ExpectedCompletions } from './expected-completions.js'
 import { deviceObject } from './object-checks.js'
 import { type Wait, Waiters } from './waiters.js'
 
-const queueOptions = z.lazy(() =>
+const queueOptions = later(() =>
   optionsOf<CompletionQueueOptions>()({
     entries: positiveCount,
     channel: z.optional(deviceObject('completion channel')),
@@ -40,10 +40,10 @@ export interface CompletionQueueOptions {
   readonly timestamps?: boolean | undefined
 }
 
-const pollMost = positiveCount.check(z.maximum(2 ** 16))
-const notificationOptions = z.lazy(() => optionsObject({ solicitedOnly: z.optional(z.boolean()) }))
-const waitOptions = z.lazy(() => optionsObject({ signal: z.optional(signalOption), most: z.optional(pollMost) }))
-const completionsArgument = z.custom<Completions>(Completions.isMade, { error: 'expected a Completions' })
+const pollMost = later(() => whole(1, 2 ** 16))
+const notificationOptions = later(() => optionsObject({ solicitedOnly: z.optional(z.boolean()) }))
+const waitOptions = later(() => optionsObject({ signal: z.optional(signalOption), most: z.optional(pollMost) }))
+const completionsArgument = later(() => z.custom<Completions>(Completions.isMade, { error: 'expected a Completions' }))
 
 /**
  * Receives the completions of the work requests of queue pairs (ibv_cq).

@@ -1,7 +1,6 @@
-import * as z from 'zod/mini'
 import { checked } from '../options.js'
 import { type CompletionStatus, completionStatuses } from './contract/completion-status.js'
-import { positiveCount } from './contract/number-options.js'
+import { whole } from './contract/number-options.js'
 import { type CompletionOperation, completionFlags, completionOpcodes } from './contract/operations.js'
 import { completionWord, completionWords } from './contract/work-layout.js'
 
@@ -50,7 +49,7 @@ export class Completions {
 
   /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */
   constructor(capacity: number) {
-    this.capacity = checked('Completions: capacity', positiveCount.check(z.maximum(2 ** 16)), capacity)
+    this.capacity = checked('Completions: capacity', whole(1, 2 ** 16), capacity)
     this.words = new Uint32Array(capacity * completionWords)
   }
 

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, optionsOf } from '../options.js'
+import { checked, later, optionsObject, optionsOf } from '../options.js'
 import { type Access, accessOption } from './contract/access-flags.js'
 import { gidOption } from './contract/gids.js'
 import { byte, positiveCount, whole, word16, word24, word32 } from './contract/number-options.js'
@@ -10,7 +10,7 @@ import type { Device } from './device.js'
 import type { QueuePair } from './queue-pair.js'
 import { mtuOption } from './queue-pair-attributes.js'
 
-const descriptionSchema = z.lazy(() =>
+const descriptionSchema = later(() =>
   optionsObject({
     pinfold: z._default(z.literal('queue pair'), 'queue pair'),
     type: z.enum(queuePairTypes.all),
@@ -56,7 +56,7 @@ const localOptions = {
   partitionKeyIndex: z.optional(word16),
   access: z.optional(accessOption),
 }
-const connectOptions = z.lazy(() =>
+const connectOptions = later(() =>
   optionsOf<ConnectOptions>()({
     ...localOptions,
     gidIndex: z.optional(byte),
@@ -72,8 +72,8 @@ const connectOptions = z.lazy(() =>
     hopLimit: z.optional(byte),
   }),
 )
-const initializeOptions = z.lazy(() => optionsOf<InitializeOptions>()(localOptions))
-const describeOptions = z.lazy(() =>
+const initializeOptions = later(() => optionsOf<InitializeOptions>()(localOptions))
+const describeOptions = later(() =>
   optionsOf<DescribeOptions>()({
     port: z.optional(positiveCount),
     gidIndex: z.optional(byte),

@@ -1,10 +1,10 @@
 import * as z from 'zod/mini'
-import { checked, checkRange } from '../options.js'
+import { checked, checkRange, later } from '../options.js'
 import type { Handle } from './contract/device-calls.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf } from './device-object.js'
 
-const bytesArgument = z.instanceof(Uint8Array, { error: 'expected a Uint8Array' })
+const bytesArgument = later(() => z.instanceof(Uint8Array, { error: 'expected a Uint8Array' }))
 
 /**
  * Memory on the device itself (ibv_alloc_dm(3)). Work requests reach it after `domain.registerDeviceMemory`; this process

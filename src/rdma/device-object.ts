@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import * as z from 'zod/mini'
 import { disposeBy } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject } from '../options.js'
+import { checked, later, optionsObject } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
 import { closingOrder, type ObjectKind } from './contract/closing-order.js'
 import type { DeviceCalls, Handle } from './contract/device-calls.js'
@@ -10,7 +10,7 @@ import type { MemoryWindow } from './memory-window.js'
 import type { QueuePair } from './queue-pair.js'
 import type { SharedReceiveQueue } from './shared-receive-queue.js'
 
-const closeOptions = z.lazy(() => optionsObject({ force: z.optional(z.boolean()) }))
+const closeOptions = later(() => optionsObject({ force: z.optional(z.boolean()) }))
 
 /** `force`: `close()` also closes the objects that stand on this one. By default it refuses while there are any. */
 export interface CloseOptions {

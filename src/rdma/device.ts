@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import * as z from 'zod/mini'
 import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, optionsOf, signalOption, sizeOption } from '../options.js'
+import { checked, later, optionsObject, optionsOf, signalOption, sizeOption } from '../options.js'
 import { describe, type Size } from '../sizes.js'
 import { CompletionChannel } from './completion-channel.js'
 import { type CompletionQueue, type CompletionQueueOptions, createCompletionQueue } from './completion-queue.js'
@@ -22,8 +22,8 @@ import { type CloseOptions, callsOf, DeviceObject, internalsOf } from './device-
 import { ProtectionDomain } from './protection-domain.js'
 import { Waiters } from './waiters.js'
 
-const eventOptions = z.lazy(() => optionsObject({ signal: z.optional(signalOption) }))
-const deviceMemoryOptions = z.lazy(() =>
+const eventOptions = later(() => optionsObject({ signal: z.optional(signalOption) }))
+const deviceMemoryOptions = later(() =>
   optionsOf<DeviceMemoryOptions>()({ size: sizeOption, alignment: z.optional(positiveCount) }),
 )
 

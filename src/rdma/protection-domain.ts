@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { checked, checkRange, list, optionsObject, optionsOf } from '../options.js'
+import { checked, checkRange, later, list, optionsObject, optionsOf } from '../options.js'
 import { AddressHandle, answerPath, type PathOptions, pathAttributes } from './address-handle.js'
 import { type Advice, type AdvisedRange, understoodAdvice } from './advice.js'
 import type { Completion } from './completion.js'
@@ -20,11 +20,11 @@ import {
   type SharedReceiveQueueOptions,
 } from './shared-receive-queue.js'
 
-const length = whole(1, Number.MAX_SAFE_INTEGER)
-const offset = whole(0, Number.MAX_SAFE_INTEGER)
+const length = later(() => whole(1, Number.MAX_SAFE_INTEGER))
+const offset = later(() => whole(0, Number.MAX_SAFE_INTEGER))
 const deviceMemoryArgument = deviceObject('device memory')
-const deviceMemoryRange = z.lazy(() => optionsObject({ offset: z.optional(offset), length: z.optional(length) }))
-const dmabufOptions = z.lazy(() =>
+const deviceMemoryRange = later(() => optionsObject({ offset: z.optional(offset), length: z.optional(length) }))
+const dmabufOptions = later(() =>
   optionsOf<DmabufOptions>()({
     descriptor: whole(0, 2 ** 31 - 1),
     offset: z.optional(offset),
@@ -32,7 +32,7 @@ const dmabufOptions = z.lazy(() =>
     address: z.optional(address64),
   }),
 )
-const windowOptions = z.lazy(() =>
+const windowOptions = later(() =>
   optionsObject({
     type: z.optional(z.union([z.literal(1), z.literal(2)], { error: 'expected 1 or 2' })),
   }),

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { checked, optionsOf } from '../options.js'
+import { checked, later, optionsOf } from '../options.js'
 import { type PathOptions, pathAttributes } from './address-handle.js'
 import { type Access, accessFlags, accessOption } from './contract/access-flags.js'
 import type { PathAttributes, QueuePairCapacity, QueuePairChange, QueuePairStatus } from './contract/device-calls.js'
@@ -9,13 +9,15 @@ import { mtuBytes, mtus, type QueuePairState, queuePairStates } from './contract
 import type { Device } from './device.js'
 
 const settable = queuePairStates.all.filter((state) => state !== 'UNKNOWN')
-const stateOption = z.enum(settable, { error: `expected one of ${settable.join(', ')}` })
+const stateOption = later(() => z.enum(settable, { error: `expected one of ${settable.join(', ')}` }))
 
-export const mtuOption = z
-  .number({ error: `expected ${[...mtus.keys()].join(', ')}` })
-  .check(z.refine((value) => mtus.has(value), { error: `expected ${[...mtus.keys()].join(', ')}` }))
+export const mtuOption = later(() =>
+  z
+    .number({ error: `expected ${[...mtus.keys()].join(', ')}` })
+    .check(z.refine((value) => mtus.has(value), { error: `expected ${[...mtus.keys()].join(', ')}` })),
+)
 
-const modifyOptions = z.lazy(() =>
+const modifyOptions = later(() =>
   optionsOf<QueuePairAttributes>()({
     state: z.optional(stateOption),
     currentState: z.optional(stateOption),

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { randomInt } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject, optionsOf } from '../options.js'
+import { checked, later, optionsObject, optionsOf } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
 import {
   activate,
@@ -35,7 +35,7 @@ import { type SendRequest, understoodRequests } from './send-request.js'
 import type { SharedReceiveQueue } from './shared-receive-queue.js'
 
 const completionQueue = deviceObject('completion queue')
-const queuePairOptions = z.lazy(() =>
+const queuePairOptions = later(() =>
   optionsOf<QueuePairOptions>()({
     type: z.optional(z.enum(queuePairTypes.all, { error: `expected one of ${queuePairTypes.all.join(', ')}` })),
     sendQueue: completionQueue,
@@ -81,7 +81,7 @@ export interface QueuePairOptions {
 }
 
 const idle = new Set<string>(['RESET', 'INIT', 'RTR'])
-const groupArguments = z.lazy(() => optionsObject({ gid: gidOption, lid: z.optional(word16) }))
+const groupArguments = later(() => optionsObject({ gid: gidOption, lid: z.optional(word16) }))
 
 /** A send queue and a receive queue (ibv_qp). Requests are posted to it. */
 export class QueuePair extends DeviceObject {

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsObject } from '../options.js'
+import { checked, later, optionsObject } from '../options.js'
 import { describe } from '../sizes.js'
 import { whole } from './contract/number-options.js'
 import { receiveHeaderWords, receiveStride, receiveWord } from './contract/work-layout.js'
@@ -8,7 +8,7 @@ import type { Device } from './device.js'
 import type { WorkMemory } from './registration.js'
 import { type ScatterTarget, writeEntries } from './scatter-entries.js'
 
-const receiveRequest = z.lazy(() =>
+const receiveRequest = later(() =>
   optionsObject({
     id: z.optional(whole(0, Number.MAX_SAFE_INTEGER)),
     memory: z.optional(

@@ -2,7 +2,7 @@ import * as z from 'zod/mini'
 import { formatAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
 import { filledRange, type MemoryRange, type RegionMemory } from '../memory/region-memory.js'
-import { checked, optionsObject } from '../options.js'
+import { checked, later, optionsObject } from '../options.js'
 import { type Access, type Rights, rightsOf } from './contract/access-flags.js'
 import type { RegisteredKeys } from './contract/device-calls.js'
 import { address64 } from './contract/number-options.js'
@@ -12,7 +12,7 @@ import type { ProtectionDomain } from './protection-domain.js'
 import { Registration } from './registration.js'
 
 const domainArgument = deviceObject('domain')
-const registerOptions = z.lazy(() => optionsObject({ address: z.optional(address64) }))
+const registerOptions = later(() => optionsObject({ address: z.optional(address64) }))
 
 /** `address`: the IOVA of the first byte, in place of the virtual address (ibv_reg_mr_iova2). Peers use it. */
 export interface RegisterOptions {

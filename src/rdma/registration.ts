@@ -3,7 +3,7 @@ import * as z from 'zod/mini'
 import { formatAddress } from '../addresses.js'
 import { filledRange, type MemoryRange, memoryOption, type RegionMemory } from '../memory/region-memory.js'
 import type { RegionRegistration, RegisteredRange } from '../memory/region-registration.js'
-import { checked, checkRange, optionsObject } from '../options.js'
+import { checked, checkRange, later, optionsObject } from '../options.js'
 import { formatSize } from '../sizes.js'
 import { type Access, accessBits, accessOption } from './contract/access-flags.js'
 import type { RegisteredKeys } from './contract/device-calls.js'
@@ -14,7 +14,7 @@ import { deviceObject, isObjectOfKind } from './object-checks.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js'
 
-const reregisterOptions = z.lazy(() =>
+const reregisterOptions = later(() =>
   optionsObject({
     domain: z.optional(deviceObject('domain')),
     memory: z.optional(memoryOption),
@@ -243,9 +243,11 @@ export class RegistrationSlice {
 export type WorkMemory = Registration | RegistrationSlice
 
 /** A schema of WorkMemory. */
-export const workMemory = z.custom<WorkMemory>((value) => isRegistrationSlice(value) || isRegistration(value), {
-  error: 'expected a Registration or a RegistrationSlice',
-})
+export const workMemory = later(() =>
+  z.custom<WorkMemory>((value) => isRegistrationSlice(value) || isRegistration(value), {
+    error: 'expected a Registration or a RegistrationSlice',
+  }),
+)
 
 export function isRegistration(value: unknown): value is Registration {
   return isObjectOfKind(value, 'registration')

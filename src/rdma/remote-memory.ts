@@ -1,14 +1,14 @@
 import { inspect } from 'node:util'
 import * as z from 'zod/mini'
 import { formatAddress } from '../addresses.js'
-import { checked, checkRange, optionsObject } from '../options.js'
+import { checked, checkRange, later, optionsObject } from '../options.js'
 import { formatSize } from '../sizes.js'
 import { address64, whole, word32 } from './contract/number-options.js'
 
 const expectedAddress = "expected a 64-bit address, as a bigint or in hex such as '0x7f0000000000'"
-const hexAddress = z.string().check(z.regex(/^0x[0-9a-f]{1,16}$/i))
+const hexAddress = later(() => z.string().check(z.regex(/^0x[0-9a-f]{1,16}$/i)))
 
-const remoteMemorySchema = z.lazy(() =>
+const remoteMemorySchema = later(() =>
   optionsObject({
     address: z.union(
       [

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { checked, list, optionsOf, record } from '../options.js'
+import { checked, later, list, optionsOf, record } from '../options.js'
 import type { AddressHandle } from './address-handle.js'
 import { type Access, accessOption } from './contract/access-flags.js'
 import { address64, whole, word24, word32 } from './contract/number-options.js'
@@ -14,7 +14,7 @@ const requestExpected = 'expected a request with an operation: send, write, read
 const mostEntries = 1024
 
 /** Made on first use: it has many parts, and importing the package must be fast. */
-export const sendRequest = z.lazy(() => {
+export const sendRequest = later(() => {
   const memory = z.union(
     [workMemory, list(workMemory, { most: mostEntries, expected: 'expected an array of memory' })],
     {

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { checked, optionsObject, optionsOf } from '../options.js'
+import { checked, later, optionsObject, optionsOf } from '../options.js'
 import type { Handle, SharedReceiveCapacity } from './contract/device-calls.js'
 import { count, positiveCount } from './contract/number-options.js'
 import type { Device } from './device.js'
@@ -8,14 +8,14 @@ import type { ProtectionDomain } from './protection-domain.js'
 import { ReceiveBatch, type ReceiveRequest } from './receive-batch.js'
 import { listOf } from './request-list.js'
 
-const sharedOptions = z.lazy(() =>
+const sharedOptions = later(() =>
   optionsOf<SharedReceiveQueueOptions>()({
     requests: z.optional(positiveCount),
     entries: z.optional(positiveCount),
     limit: z.optional(count),
   }),
 )
-const modifyOptions = z.lazy(() => optionsObject({ requests: z.optional(positiveCount), limit: z.optional(count) }))
+const modifyOptions = later(() => optionsObject({ requests: z.optional(positiveCount), limit: z.optional(count) }))
 
 /** A shared receive queue's options. */
 export interface SharedReceiveQueueOptions {

@@ -11,7 +11,7 @@ import {
   regionName,
   regionOptions,
 } from '../memory/region-options.js'
-import { checked, optionsObject, signalOption } from '../options.js'
+import { checked, later, optionsObject, signalOption } from '../options.js'
 import type { Access } from '../rdma/contract/access-flags.js'
 import type { ProtectionDomain } from '../rdma/protection-domain.js'
 import { type RegisterOptions, registerMemory, registerMemoryAsync } from '../rdma/register.js'
@@ -21,10 +21,12 @@ import type { Ledger } from './ledger.js'
 import { isRegion, type Region } from './region.js'
 import type { RegistryStats } from './registry-stats.js'
 
-const waitOptions = optionsObject({ signal: z.optional(signalOption) })
-const regionArgument = z.custom<Region | undefined>((value) => value === undefined || isRegion(value), {
-  error: 'expected a Region',
-})
+const waitOptions = later(() => optionsObject({ signal: z.optional(signalOption) }))
+const regionArgument = later(() =>
+  z.custom<Region | undefined>((value) => value === undefined || isRegion(value), {
+    error: 'expected a Region',
+  }),
+)
 
 /**
  * The owner of a program's regions: it makes them under a budget, knows which of them holds an address, and closes them

@@ -9,7 +9,7 @@ import type { PassedOver, RegionCore } from '../memory/region-core.js'
 import { attachCore, handleOf, type RegionHandle } from '../memory/region-handle.js'
 import { type RegionUse, readRegionUse } from '../memory/region-inspection.js'
 import { partOf, RegionMemory } from '../memory/region-memory.js'
-import { checked, optionsObject, signalOption } from '../options.js'
+import { checked, later, optionsObject, signalOption } from '../options.js'
 import { formatSize } from '../sizes.js'
 import { memoryNodes } from '../system/numa.js'
 import type { PagesName } from '../system/page-sizes.js'
@@ -17,8 +17,8 @@ import { type MemoryMap, mapProcess } from '../translate/memory-map/memory-map.j
 import { type Translation, translateRegion } from '../translate/translation.js'
 import { Slice } from './slice.js'
 
-const holdReason = z.string().check(z.minLength(1), z.maxLength(200))
-const waitOptions = optionsObject({ signal: z.optional(signalOption) })
+const holdReason = later(() => z.string().check(z.minLength(1), z.maxLength(200)))
+const waitOptions = later(() => optionsObject({ signal: z.optional(signalOption) }))
 
 /** True for every Region. Runs no code of the value; a Proxy, or an object with the same prototype, is none. */
 export let isRegion: (value: unknown) => value is Region

@@ -6,6 +6,7 @@ import {
   boundedKeys,
   checked,
   isRecord,
+  later,
   optionsObject,
   optionsOf,
   signalOption,
@@ -20,15 +21,15 @@ import type { PagesName } from '../system/page-sizes.js'
 import type { BudgetLimits } from './budget.js'
 import type { LeakLevel } from './leak-detector.js'
 
-const limit = z.lazy(() =>
+const limit = later(() =>
   z.union([z.literal(0), sizeOption], {
     error: "expected a size in bytes, or with a unit such as '64MiB', or 0",
   }),
 )
 
 /** At most one limit for each possible NUMA node. */
-const limitsByKey = z.lazy(() => table(text(100), limit, { most: 1024, expected: 'expected limits by their keys' }))
-const budgetLimits = z.lazy(() =>
+const limitsByKey = later(() => table(text(100), limit, { most: 1024, expected: 'expected limits by their keys' }))
+const budgetLimits = later(() =>
   optionsOf<BudgetSizes>()({
     total: z.optional(limit),
     perPageSize: z.optional(limitsByKey),
@@ -45,8 +46,8 @@ const registryShape = () => ({
   regions: z.optional(z.custom<object>(isRecord, { error: 'expected regions by name' })),
   leaks: z.optional(z.enum(levels)),
 })
-const registryOptions = z.lazy(() => optionsObject(registryShape()))
-const openOptions = z.lazy(() => optionsObject({ ...registryShape(), signal: z.optional(signalOption) }))
+const registryOptions = later(() => optionsObject(registryShape()))
+const openOptions = later(() => optionsObject({ ...registryShape(), signal: z.optional(signalOption) }))
 
 /**
  * Most bytes that the open regions of a registry may have together: a size for all of them, or limits by what they are

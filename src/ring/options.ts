@@ -1,15 +1,15 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
-import { checked, optionsOf } from '../options.js'
+import { checked, later, optionsOf } from '../options.js'
 import { describe } from '../sizes.js'
 import { countThatFits, isCount, leastCount, mostCount, type RingShape, ringBytes } from './layout.js'
 
-const threads = z.enum(['one', 'many'])
-const watermark = z.int().check(z.nonnegative())
-const patience = z.number().check(z.nonnegative(), z.maximum(2 ** 31))
+const threads = later(() => z.enum(['one', 'many']))
+const watermark = later(() => z.int().check(z.nonnegative()))
+const patience = later(() => z.number().check(z.nonnegative(), z.maximum(2 ** 31)))
 
-const attachOptions = z.lazy(() => optionsOf<RingAttachOptions>()({ patience: z.optional(patience) }))
-const createOptions = z.lazy(() =>
+const attachOptions = later(() => optionsOf<RingAttachOptions>()({ patience: z.optional(patience) }))
+const createOptions = later(() =>
   optionsOf<RingOptions>()({
     count: z.optional(z.int()),
     producers: z.optional(threads),

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import * as z from 'zod/mini'
 import { formatAddress, type PhysicalAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
-import { checked, checkRange, optionsObject, sizeOption } from '../options.js'
+import { checked, checkRange, later, optionsObject, sizeOption } from '../options.js'
 import { describe, formatSize } from '../sizes.js'
 import { placeOf, statesOf } from './displacements.js'
 import { FrameIndex } from './frame-index.js'
@@ -16,10 +16,12 @@ import { closedError, readPages, spanOf, type TranslatableRange } from './transl
 import { unknownPage } from './unknown-page.js'
 import { MoveList, type Verification } from './verification.js'
 
-const runsOptions = optionsObject({
-  within: z.optional(z.tuple([z.number(), z.number()])),
-  maxLength: z.optional(sizeOption),
-})
+const runsOptions = later(() =>
+  optionsObject({
+    within: z.optional(z.tuple([z.number(), z.number()])),
+    maxLength: z.optional(sizeOption),
+  }),
+)
 
 /** Options of `Translation.runs`. */
 export interface RunsOptions {

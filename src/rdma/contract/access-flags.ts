@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../../errors.js'
-import { checked, list } from '../../options.js'
+import { checked, later, list } from '../../options.js'
 import { bitsOf, names } from './enum-names.js'
 
 /** `enum ibv_access_flags` (infiniband/verbs.h), without the flags of flushing: no operation here asks for a flush. */
@@ -34,10 +34,12 @@ export type Access = keyof typeof accessFlags.byName
 /** Most names in an array of rights: a right may be named several times. */
 const mostNamed = 64
 
-export const accessOption = list(z.enum(accessFlags.all), {
-  most: mostNamed,
-  expected: `expected an array of access rights (${accessFlags.all.join(', ')})`,
-})
+export const accessOption = later(() =>
+  list(z.enum(accessFlags.all), {
+    most: mostNamed,
+    expected: `expected an array of access rights (${accessFlags.all.join(', ')})`,
+  }),
+)
 
 /** The bits of the remote rights that change memory, and so need 'localWrite'. */
 const changing = accessFlags.byName.remoteWrite | accessFlags.byName.remoteAtomic

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { checked } from '../../options.js'
+import { checked, later } from '../../options.js'
 import { names } from './enum-names.js'
 
 /** `enum ibv_wc_status`, without its IBV_WC_. */
@@ -65,7 +65,7 @@ const explanations: Readonly<Record<keyof typeof completionStatuses.byName, stri
   TM_RNDV_INCOMPLETE: 'a tag matching rendezvous has arrived, but software must fetch its data',
 }
 
-const statusArgument = z.lazy(() => z.string({ error: 'expected the name of a status' }))
+const statusArgument = later(() => z.string({ error: 'expected the name of a status' }))
 
 /** The meaning of a status and its usual cause, in one sentence. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function explainStatus(status: CompletionStatus): string {

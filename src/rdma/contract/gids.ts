@@ -1,23 +1,25 @@
 import * as z from 'zod/mini'
-import { addIssue, checked, optionsObject } from '../../options.js'
+import { addIssue, checked, later, optionsObject } from '../../options.js'
 
 // A GID is 16 bytes. Inside this library it has one spelling, the full one: eight groups of four lower-case digits.
 
 const expected = "expected a GID such as 'fe80::5054:ff:fe12:3456', '::ffff:10.77.0.1', or 32 hex digits"
 
 /** A GID in any spelling; its output is the full one. */
-export const gidOption = z.pipe(
-  z.string({ error: expected }),
-  z.transform((text, context) => {
-    const digits = digitsOf(text)
-    if (digits !== undefined) return fullGid(digits)
-    addIssue(context, expected)
-    return z.NEVER
-  }),
+export const gidOption = later(() =>
+  z.pipe(
+    z.string({ error: expected }),
+    z.transform((text, context) => {
+      const digits = digitsOf(text)
+      if (digits !== undefined) return fullGid(digits)
+      addIssue(context, expected)
+      return z.NEVER
+    }),
+  ),
 )
 
 const spellings = ['short', 'full', 'digits'] as const
-const formatOptions = z.lazy(() =>
+const formatOptions = later(() =>
   optionsObject({ spelling: z.optional(z.enum(spellings, { error: `expected one of ${spellings.join(', ')}` })) }),
 )
 

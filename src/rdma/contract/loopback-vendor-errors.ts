@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { checked } from '../../options.js'
+import { checked, later } from '../../options.js'
 import type { DeviceKind } from './device-attributes.js'
 import { word32 } from './number-options.js'
 
@@ -52,7 +52,7 @@ const explanations: ReadonlyMap<number, string> = new Map([
   [loopbackVendorErrors.localRange, 'a scatter entry is no longer inside its registration'],
 ])
 
-const kindArgument = z.lazy(() => z.enum(['verbs', 'loopback'], { error: "expected 'verbs' or 'loopback'" }))
+const kindArgument = later(() => z.enum(['verbs', 'loopback'], { error: "expected 'verbs' or 'loopback'" }))
 
 /**
  * The meaning of a `vendorError`, if it is known. Hardware vendors document their numbers in part or not at all. Soft-RoCE

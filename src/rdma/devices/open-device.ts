@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../../errors.js'
-import { checked, optionsObject, text } from '../../options.js'
+import { checked, later, optionsObject, text } from '../../options.js'
 import { ownCommand } from '../../system/own-command.js'
 import type { DeviceListing } from '../contract/device-attributes.js'
 import type { DeviceProvider } from '../contract/device-calls.js'
@@ -14,11 +14,13 @@ const providers: readonly DeviceProvider[] = [verbsProvider, loopbackProvider]
 /** More than a device's name has (infiniband/verbs.h, IBV_SYSFS_NAME_MAX is 64). */
 const longestName = 255
 
-const which = z.union(
-  [text(longestName).check(z.minLength(1)), optionsObject({ loopback: z.literal(true, { error: 'expected true' }) })],
-  {
-    error: "expected a device's name, or { loopback: true }",
-  },
+const which = later(() =>
+  z.union(
+    [text(longestName).check(z.minLength(1)), optionsObject({ loopback: z.literal(true, { error: 'expected true' }) })],
+    {
+      error: "expected a device's name, or { loopback: true }",
+    },
+  ),
 )
 
 /** Codes of there being no RDMA here, in whatever way: nothing is wrong, there are just no real devices. */

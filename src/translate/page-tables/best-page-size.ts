@@ -1,18 +1,20 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../../errors.js'
-import { checked, list, optionsOf } from '../../options.js'
+import { checked, later, list, optionsOf } from '../../options.js'
 import type { Size } from '../../sizes.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
 import { deviceAddress, powerOfTwo } from './options.js'
 import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.js'
 
-const bitmap = z
-  .bigint()
-  .check(z.refine((bits) => bits > 0n && bits < 2n ** 64n, { error: 'expected a bitmap of 64 bits' }))
-const sizes = z.union([bitmap, list(powerOfTwo, { least: 1, most: 64, expected: 'expected a list of page sizes' })], {
-  error: 'expected page sizes as a list or as a bitmap (a bigint)',
-})
+const bitmap = later(() =>
+  z.bigint().check(z.refine((bits) => bits > 0n && bits < 2n ** 64n, { error: 'expected a bitmap of 64 bits' })),
+)
+const sizes = later(() =>
+  z.union([bitmap, list(powerOfTwo, { least: 1, most: 64, expected: 'expected a list of page sizes' })], {
+    error: 'expected page sizes as a list or as a bitmap (a bigint)',
+  }),
+)
 
 /**
  * Page sizes of a device: a list, or a bitmap in which bit `n` stands for pages of 2^n bytes, as in a driver's
@@ -20,9 +22,11 @@ const sizes = z.union([bitmap, list(powerOfTwo, { least: 1, most: 64, expected: 
  */
 export type PageSizes = bigint | readonly Size[]
 
-const options = optionsOf<BestPageSizeOptions>()({
-  iova: z.optional(deviceAddress),
-})
+const options = later(() =>
+  optionsOf<BestPageSizeOptions>()({
+    iova: z.optional(deviceAddress),
+  }),
+)
 
 /** Options of `bestPageSize`. */
 export interface BestPageSizeOptions {
@@ -57,10 +61,12 @@ export function bestPageSize(runs: readonly Run[], supported: PageSizes, given: 
   return candidates.slice(0, holdsAll === -1 ? undefined : holdsAll + 1).findLast((size) => size <= alignment) ?? 0
 }
 
-const listOptions = optionsOf<PageListOptions>()({
-  pageSize: powerOfTwo,
-  iova: z.optional(deviceAddress),
-})
+const listOptions = later(() =>
+  optionsOf<PageListOptions>()({
+    pageSize: powerOfTwo,
+    iova: z.optional(deviceAddress),
+  }),
+)
 
 /** Options of `pageList`. */
 export interface PageListOptions extends BestPageSizeOptions {

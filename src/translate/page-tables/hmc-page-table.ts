@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { formatAddress } from '../../addresses.js'
 import { PinfoldError } from '../../errors.js'
-import { checked, optionsOf } from '../../options.js'
+import { checked, later, optionsOf } from '../../options.js'
 import { mergedRuns, type Run } from '../runs.js'
 import type { DeviceTable } from './device-table.js'
 import { tablePages } from './options.js'
@@ -21,11 +21,13 @@ const countShift = 2n
 const countMask = 0x3ffn
 const addressMask = ~0xfffn
 
-const options = optionsOf<HmcPageTableOptions>()({
-  firstSegment: z._default(z.int().check(z.nonnegative()), 0),
-  maxSegments: z._default(z.int().check(z.positive(), z.maximum(mostSegments)), mostSegments),
-  descriptorPages: z.optional(tablePages),
-})
+const options = later(() =>
+  optionsOf<HmcPageTableOptions>()({
+    firstSegment: z._default(z.int().check(z.nonnegative()), 0),
+    maxSegments: z._default(z.int().check(z.positive(), z.maximum(mostSegments)), mostSegments),
+    descriptorPages: z.optional(tablePages),
+  }),
+)
 
 /** Options of `hmcPageTable`. */
 export interface HmcPageTableOptions {
@@ -206,9 +208,13 @@ function checkDescriptorPages(pages: readonly number[], needed: number): void {
 }
 
 // Addresses are numbers here. No page has an address of 2^53 or more, which would be rounded to another number.
-const descriptorWord = z
-  .bigint({ error: 'expected a bigint' })
-  .check(z.refine((word) => word >= 0n && word < 2n ** 53n, { error: 'expected 64 bits, with an address below 2^53' }))
+const descriptorWord = later(() =>
+  z
+    .bigint({ error: 'expected a bigint' })
+    .check(
+      z.refine((word) => word >= 0n && word < 2n ** 53n, { error: 'expected 64 bits, with an address below 2^53' }),
+    ),
+)
 
 /** A segment descriptor's data word, decoded. */
 export interface HmcSegmentDescriptor {

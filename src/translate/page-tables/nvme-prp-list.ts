@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { formatAddress } from '../../addresses.js'
 import { PinfoldError } from '../../errors.js'
-import { checked, optionsOf } from '../../options.js'
+import { checked, later, optionsOf } from '../../options.js'
 import type { Size } from '../../sizes.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
@@ -12,15 +12,19 @@ import { impossible, lengthOf, pageAlignment, pagesOf, startOf } from './pages.j
 const smallestPage = 2 ** 12
 const largestPage = 2 ** 27
 
-const options = optionsOf<NvmePrpListOptions>()({
-  memoryPageSize: z._default(
-    powerOfTwo.check(
-      z.refine((bytes) => bytes >= smallestPage && bytes <= largestPage, { error: 'expected 4KiB to 128MiB (CC.MPS)' }),
+const options = later(() =>
+  optionsOf<NvmePrpListOptions>()({
+    memoryPageSize: z._default(
+      powerOfTwo.check(
+        z.refine((bytes) => bytes >= smallestPage && bytes <= largestPage, {
+          error: 'expected 4KiB to 128MiB (CC.MPS)',
+        }),
+      ),
+      smallestPage,
     ),
-    smallestPage,
-  ),
-  listPages: z.optional(tablePages),
-})
+    listPages: z.optional(tablePages),
+  }),
+)
 
 /** Options of `nvmePrpList`. */
 export interface NvmePrpListOptions {

@@ -1,17 +1,19 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../../errors.js'
-import { checked, optionsOf, sizeOption } from '../../options.js'
+import { checked, later, optionsOf, sizeOption } from '../../options.js'
 import type { Size } from '../../sizes.js'
 import { mergedRuns, type Run } from '../runs.js'
 import { checkEntries, type DeviceTable } from './device-table.js'
 import { powerOfTwo } from './options.js'
 import { lengthOf } from './pages.js'
 
-const options = optionsOf<ScatterGatherListOptions>()({
-  maxSegmentLength: sizeOption,
-  boundary: z.optional(powerOfTwo),
-  maxSegments: z.optional(z.int().check(z.positive())),
-})
+const options = later(() =>
+  optionsOf<ScatterGatherListOptions>()({
+    maxSegmentLength: sizeOption,
+    boundary: z.optional(powerOfTwo),
+    maxSegments: z.optional(z.int().check(z.positive())),
+  }),
+)
 
 /** The limits of a device for `scatterGatherList`. Sizes are in bytes, or as '64KiB'. */
 export interface ScatterGatherListOptions {

@@ -5,7 +5,7 @@ import * as z from 'zod/mini'
 import { throwIfAborted } from '../../abort.js'
 import { formatAddress, type PhysicalAddress } from '../../addresses.js'
 import { PinfoldError, toPinfoldError } from '../../errors.js'
-import { checked, optionsObject, signalOption } from '../../options.js'
+import { checked, later, optionsObject, signalOption } from '../../options.js'
 import { describe } from '../../sizes.js'
 import { basePageSize } from '../../system/page-sizes.js'
 import { flagsOf, hasFlag, type PageFlag } from '../kernel-page-flags.js'
@@ -54,7 +54,7 @@ export interface FrameMappings {
   readonly unreadable: readonly number[]
 }
 
-const options = z.lazy(() =>
+const options = later(() =>
   optionsObject({
     signal: z.optional(signalOption),
     onProgress: z.optional(
