@@ -91,10 +91,13 @@ describe('memory maps on Linux 6.1 with two NUMA nodes', () => {
   beforeEach((context) => needs(context, whyNoLab()))
 
   for (const pages of ['base', '2MiB', 'transparent']) {
-    test.each([0, 1])(`the map of a region of ${pages} pages on node %i names the node of its memory blocks`, (node) => {
-      const map = said.find(({ bound, node: on }) => bound === pages && on === node)
-      expect(map).toMatchObject({ nodes: [node], blocks: [node], present: 4 * 2 ** 20 })
-    })
+    test.each([0, 1])(
+      `the map of a region of ${pages} pages on node %i names the node of its memory blocks`,
+      (node) => {
+        const map = said.find(({ bound, node: on }) => bound === pages && on === node)
+        expect(map).toMatchObject({ nodes: [node], blocks: [node], present: 4 * 2 ** 20 })
+      },
+    )
   }
 
   test('the map of a process has as many bytes on each node as numa_maps', () => {

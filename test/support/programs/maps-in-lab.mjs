@@ -1,7 +1,16 @@
 // Runs in the lab, on two NUMA nodes. Compares maps of memory and the reverse map with the kernel's own counters. Prints
 // one JSON object a line.
 import { spawn } from 'node:child_process'
-import { chmodSync, closeSync, ftruncateSync, openSync, readdirSync, readFileSync, readSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  writeFileSync,
+} from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { findMappings, openRegistrySync } from '../../../dist/index.js'
@@ -89,7 +98,12 @@ async function reverse(region) {
     const file = openSync('/proc/kpagecount', 'r')
     readSync(file, word, 0, 8, Math.floor(physicalAddress / 4096) * 8)
     closeSync(file)
-    say({ reverse: offset, processes: new Set(mappings.map(({ pid }) => pid)).size, mapCount, counted: Number(word[0]) })
+    say({
+      reverse: offset,
+      processes: new Set(mappings.map(({ pid }) => pid)).size,
+      mapCount,
+      counted: Number(word[0]),
+    })
   }
 }
 
@@ -100,7 +114,10 @@ function sums(pid) {
     const map = mapProcess(pid)
     // Also the pages of a stopped process may move.
     if (readFileSync(`/proc/${pid}/numa_maps`, 'latin1') !== before) continue
-    const [counted, found] = [[0, 0], [0, 0]]
+    const [counted, found] = [
+      [0, 0],
+      [0, 0],
+    ]
     for (const line of before.split('\n')) {
       const onNodes = [...line.matchAll(/ N(\d)=(\d+)/g)]
       if (onNodes.length === 0) continue
