@@ -16,20 +16,26 @@ const messages = { error: english().localeError }
  * A schema that is made when it is first used, so that a program that imports this library does not wait for schemas that
  * it never needs. (`z.lazy` makes a schema of its own for each, which takes a third of the time of the schema itself.)
  */
-export function later<Schema extends z.core.$ZodType>(make: () => Schema) {
+export function later<Schema extends z.core.$ZodType>(make: () => Schema): Later<Schema> {
   let made: Schema | undefined
   const schema = () => {
     made ??= make()
     return made
   }
   return {
-    get _zod(): Schema['_zod'] {
+    get _zod() {
       return schema()._zod
     },
-    get '~standard'(): Schema['~standard'] {
+    get '~standard'() {
       return schema()['~standard']
     },
   }
+}
+
+/** The two properties by which zod uses a schema. It has no `check`: a schema with more checks is another schema. */
+export interface Later<Schema extends z.core.$ZodType> {
+  readonly _zod: Schema['_zod']
+  readonly '~standard': Schema['~standard']
 }
 
 const sizeExpected = "expected a size in bytes, or with a unit such as '64MiB'"

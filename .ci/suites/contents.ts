@@ -80,6 +80,12 @@ export async function checkContents(checks: Checks, folder: string): Promise<voi
     // V8 reads a text with other characters at half the speed, and keeps it in twice the memory.
     assert.equal(Buffer.byteLength(library), library.length, 'it contains a character that is not ASCII')
   })
+  await checks.that('no declaration names zod, so that a program compiles without its types', () => {
+    const declarations = files.filter((file) => file.endsWith('.d.ts'))
+    assert.ok(declarations.length > 100, 'the declarations were not found')
+    const naming = declarations.filter((file) => read(file).includes("from 'zod"))
+    assert.deepEqual(naming, [])
+  })
   await checks.that("the licences of what its benchmarks' charts and its addons contain are in it", () => {
     const charts = read('dist/cli/bench/LICENSE.echarts')
     for (const words of [/Apache License/, /Apache ECharts\nCopyright/, /Baidu Inc/]) assert.match(charts, words)

@@ -4,6 +4,7 @@ import { PinfoldError, toPinfoldError } from '../errors.js'
 import { native } from '../native.js'
 import { later } from '../options.js'
 import type { PoolShare } from './counters.js'
+import type { LoanOwner } from './owner.js'
 import { checkDirectory, fileIdentity, journalDirectory, openPlainFile, refusal } from './plain-files.js'
 
 // One file for each loan, one line for each step. A line is appended by one write, before the change that it announces,
@@ -65,16 +66,12 @@ const raiseSchema = later(() =>
   z.strictObject({
     step: z.literal('raise'),
     version: z.literal(journalVersion),
-    /** The identity of this file (device and inode): the lock of a copy says nothing about the borrower. */
     file: z.string().check(z.maxLength(64)),
-    /** /proc/sys/kernel/random/boot_id: a /run may outlive a boot, but a loan does not. */
     boot: z.string().check(z.maxLength(64)),
     lock,
     owner: ownerSchema,
     pageSize: z.int().check(z.positive()),
-    /** How many own pages the pool gains. */
     pages: count,
-    /** Own pages of every node before the growth. */
     before: shares,
   }),
 )
@@ -87,13 +84,35 @@ const stepSchema = later(() =>
 )
 
 /** The first line: the pool is about to grow. */
-export type RaiseStep = Readonly<z.infer<typeof raiseSchema>>
+export interface RaiseStep {
+  readonly step: 'raise'
+  readonly version: typeof journalVersion
+  /** The identity of this file (device and inode): the lock of a copy says nothing about the borrower. */
+  readonly file: string
+  /** /proc/sys/kernel/random/boot_id: a /run may outlive a boot, but a loan does not. */
+  readonly boot: string
+  readonly lock: string
+  readonly owner: LoanOwner
+  readonly pageSize: number
+  /** How many own pages the pool gains. */
+  readonly pages: number
+  /** Own pages of every node before the growth. */
+  readonly before: readonly PoolShare[]
+}
 
 /**
  * Any line. 'raised': the pool has grown, by `shares`. 'return': `shares` are about to be taken off pools that are as
  * in `before`; then the file is removed.
  */
-type Step = RaiseStep | Readonly<z.infer<typeof stepSchema>>
+type Step =
+  | RaiseStep
+  | { readonly step: 'raised'; readonly shares: readonly PoolShare[] }
+  | {
+      readonly step: 'return'
+      readonly lock: string
+      readonly before: readonly PoolShare[]
+      readonly shares: readonly PoolShare[]
+    }
 
 /** A loan, as its journal describes it. */
 export interface Loan {

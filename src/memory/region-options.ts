@@ -84,7 +84,10 @@ export const regionShape = () => ({
 export const regionOptions = later(() => optionsOf<RegionOptions>()(regionShape()))
 
 /** Options that were checked; sizes are bytes. */
-export type CheckedRegionOptions = z.output<typeof regionOptions>
+export interface CheckedRegionOptions extends Omit<RegionOptions, 'size' | 'pages'> {
+  readonly size: number
+  readonly pages?: readonly PagesKind[] | undefined
+}
 
 /** The options of a region. Unknown options are refused. */
 export interface RegionOptions {
