@@ -1,7 +1,6 @@
 #include "translate/page_scan.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 
 #include <array>
 #include <cerrno>
@@ -12,20 +11,13 @@
 #include "os/system_error.h"
 #include "test/kernel_view.h"
 #include "test/tap.h"
+#include "test/untouched_pages.h"
 
 namespace pinfold::translate {
 namespace {
 
 using memory::AddressRange;
 using memory::basePageSize;
-
-AddressRange untouched(std::size_t pages) {
-  const std::size_t size = pages * basePageSize();
-  void* const begin = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (begin == MAP_FAILED) os::throwErrno("mmap");
-  (void)::madvise(begin, size, MADV_NOHUGEPAGE);
-  return {static_cast<std::byte*>(begin), size};
-}
 
 os::Descriptor ownPagemap() { return os::Descriptor(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)); }
 
@@ -41,7 +33,7 @@ PageScan scanOrSkip(const AddressRange& range, std::span<PageStretch> stretches)
 }
 
 TEST("touched pages are found as stretches, and nothing between them") {
-  const AddressRange range = untouched(8);
+  const AddressRange range = test::untouched(8);
   for (const std::size_t page : {1U, 2U, 5U}) range.begin()[page * basePageSize()] = std::byte{1};
   std::array<PageStretch, 4> stretches{};
   const PageScan scan = scanOrSkip(range, stretches);
@@ -56,7 +48,7 @@ TEST("touched pages are found as stretches, and nothing between them") {
 }
 
 TEST("a scan that finds more stretches than it may write says where to go on") {
-  const AddressRange range = untouched(8);
+  const AddressRange range = test::untouched(8);
   for (const std::size_t page : {1U, 3U, 5U}) range.begin()[page * basePageSize()] = std::byte{1};
   std::array<PageStretch, 2> stretches{};
   const PageScan scan = scanOrSkip(range, stretches);

@@ -21,20 +21,13 @@
 #include "test/mapping_request.h"
 #include "test/physical_pages.h"
 #include "test/tap.h"
+#include "test/untouched_pages.h"
 
 namespace pinfold::translate {
 namespace {
 
 using memory::AddressRange;
 using memory::basePageSize;
-
-AddressRange untouched(std::size_t pages) {
-  const std::size_t size = pages * basePageSize();
-  void* const begin = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (begin == MAP_FAILED) os::throwErrno("mmap");
-  (void)::madvise(begin, size, MADV_NOHUGEPAGE);
-  return {static_cast<std::byte*>(begin), size};
-}
 
 std::vector<double> translated(const AddressRange& range, std::size_t stride) {
   std::vector<double> pages(range.size() / stride);
@@ -43,7 +36,7 @@ std::vector<double> translated(const AddressRange& range, std::size_t stride) {
 }
 
 void requireFrames() {
-  const AddressRange range = untouched(1);
+  const AddressRange range = test::untouched(1);
   *range.begin() = std::byte{1};
   if (translated(range, basePageSize()).front() == kHidden)
     SKIP("page frame numbers are hidden: CAP_SYS_ADMIN is wanted");
@@ -51,7 +44,7 @@ void requireFrames() {
 
 TEST("a touched page has a physical address, an untouched one is absent") {
   requireFrames();
-  const AddressRange range = untouched(3);
+  const AddressRange range = test::untouched(3);
   range.begin()[basePageSize()] = std::byte{1};
   const std::vector<double> pages = translated(range, basePageSize());
   CHECK_EQUAL(pages[0], kAbsent);
@@ -89,7 +82,7 @@ TEST("a stride of several pages tells every so manieth page") {
 
 TEST("a displacement is where a page lies minus where it lies in its range, and an unknown page has none") {
   requireFrames();
-  const AddressRange range = untouched(4);
+  const AddressRange range = test::untouched(4);
   for (const std::size_t page : {0U, 1U, 3U}) range.begin()[page * basePageSize()] = std::byte{1};
   const std::vector<double> places = translated(range, basePageSize());
   std::vector<double> pages(4);
@@ -114,7 +107,7 @@ TEST("a hugepage's entries are one stretch of physical memory") {
 }
 
 TEST("more pages than one read takes come out as when they are read one by one") {
-  const AddressRange range = untouched(10'000);
+  const AddressRange range = test::untouched(10'000);
   for (std::size_t page = 0; page < 10'000; page += 7) range.begin()[page * basePageSize()] = std::byte{1};
   std::vector<std::uint64_t> bulk(10'000);
   Pagemap::self().entries(test::numberOf(range.begin()), bulk);
@@ -143,7 +136,7 @@ TEST("where nothing can be mapped, entries are 0 and pages absent") {
 TEST("without CAP_SYS_ADMIN a page is hidden, never at the address 0") {
   test::inChild([] {
     test::dropCapability(CAP_SYS_ADMIN);
-    const AddressRange range = untouched(2);
+    const AddressRange range = test::untouched(2);
     *range.begin() = std::byte{1};
     std::vector<double> pages(2);
     test::readPhysical(Pagemap(0), test::numberOf(range.begin()), basePageSize(), pages);
@@ -159,7 +152,7 @@ TEST("a page that was swapped out says so") {
   std::getline(swaps, line);
   if (!std::getline(swaps, line)) SKIP("this machine has no swap");
   constexpr int kPageOut = 21;  // MADV_PAGEOUT, Linux 5.4
-  const AddressRange range = untouched(1);
+  const AddressRange range = test::untouched(1);
   *range.begin() = std::byte{1};
   if (::madvise(range.begin(), range.size(), kPageOut) != 0) SKIP("this kernel has no MADV_PAGEOUT");
   if (translated(range, basePageSize()).front() != kSwapped) SKIP("the kernel did not swap the page out");
@@ -168,7 +161,7 @@ TEST("a page that was swapped out says so") {
 }
 
 TEST("another process is read by its number") {
-  const AddressRange range = untouched(2);
+  const AddressRange range = test::untouched(2);
   *range.begin() = std::byte{1};
   int ends[2] = {};
   CHECK_EQUAL(::pipe(ends), 0);

@@ -1,20 +1,16 @@
+import { escaped, htmlPage } from '../html-page.js'
 import { narrow, renderChart, wide } from './chart.js'
 import { type Reading, readingOf } from './reading.js'
 import { formatVaried, renderMachine, significant, titleOf } from './render.js'
 import type { BenchmarkReport, BenchReport } from './report.js'
 
 const style = `
-  :root { color-scheme: light dark }
-  body { max-width: 56rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif;
-         background: Canvas; color: CanvasText }
   figure { margin: 1rem 0 }
   svg { display: block; width: 100%; height: auto }
   .narrow { display: none }
   .table { overflow-x: auto }
-  table { border-collapse: collapse; font-variant-numeric: tabular-nums }
   caption { text-align: left }
   th, td { padding: 0.1rem 1rem 0.1rem 0; text-align: right; font-weight: normal }
-  thead th, .faint { opacity: 0.7 }
   .noisy { background: color-mix(in srgb, goldenrod 25%, transparent) }
   code { font-size: 0.9em; overflow-wrap: anywhere }
   @media (max-width: 45rem) {
@@ -27,23 +23,10 @@ const style = `
  * Renders a report as an HTML page. The page loads nothing, runs nothing, and is light or dark as its reader prefers.
  */
 export function renderPage(report: BenchReport): string {
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>pinfold bench</title>
-<style>${style}
-</style>
-</head>
-<body>
-<h1>Memory by kind of pages</h1>
+  const body = `<h1>Memory by kind of pages</h1>
 <p class="faint">${escaped(renderMachine(report.machine))}</p>
-${report.benchmarks.map(renderSection).join('\n')}
-</body>
-</html>
-`
+${report.benchmarks.map(renderSection).join('\n')}`
+  return htmlPage('pinfold bench', style, body)
 }
 
 function renderSection(report: BenchmarkReport): string {
@@ -95,9 +78,4 @@ ${rows.join('\n')}
 </tbody>
 </table>
 </div>`
-}
-
-/** Escapes text for HTML, also for use inside double quotes. */
-export function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;')
 }

@@ -1,6 +1,6 @@
 import { formatAddress } from '../../addresses.js'
 import { formatSize } from '../../sizes.js'
-import { escaped } from '../bench/html-page.js'
+import { escaped, htmlPage } from '../html-page.js'
 import { formatCount } from '../output.js'
 import { colours, renderLengthsSvg, renderStripSvg, renderTreeSvg } from './chart.js'
 import { fragmentationText, headline, longestRuns, mappingTexts, noteTexts } from './render.js'
@@ -16,15 +16,10 @@ const mostTreeLines = 400
 const mostBelowOneTable = 16
 
 const style = `
-  :root { color-scheme: light dark }
-  body { max-width: 56rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif;
-         background: Canvas; color: CanvasText }
   figure { margin: 1rem 0; overflow-x: auto }
   svg { width: 100%; min-width: 36rem; height: auto }
-  table { border-collapse: collapse; font-variant-numeric: tabular-nums }
   th, td { padding: 0.1rem 1rem 0.1rem 0; text-align: left; font-weight: normal }
   td.number, th.number { text-align: right }
-  thead th, .faint { opacity: 0.7 }
   .kind::before { content: ''; display: inline-block; width: 0.7em; height: 0.7em; margin-right: 0.4em }
   ${Object.entries(colours)
     .map(([pages, colour]) => `.${pages}::before { background: ${colour} }`)
@@ -35,28 +30,15 @@ const style = `
  * prefers.
  */
 export function renderPage(report: MapReport): string {
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>pinfold map ${report.pid}</title>
-<style>${style}
-</style>
-</head>
-<body>
-<h1>Memory of ${escaped(report.command)}</h1>
+  const body = `<h1>Memory of ${escaped(report.command)}</h1>
 <p>${[headline(report), ...mappingTexts(report.mappings)].map(escaped).join('<br>')}</p>
 ${noteTexts(report)
   .map((note) => `<p><strong>${escaped(note)}</strong></p>`)
   .join('\n')}
 ${report.runs.length > 0 ? renderPlace(report) : ''}
 ${renderTables(report)}
-${report.runs.length > 0 ? renderRuns(report) : ''}
-</body>
-</html>
-`
+${report.runs.length > 0 ? renderRuns(report) : ''}`
+  return htmlPage(`pinfold map ${report.pid}`, style, body)
 }
 
 function renderPlace(report: MapReport): string {
