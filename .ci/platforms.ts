@@ -1,7 +1,8 @@
 /**
- * `npm run test:platforms` runs the tests that may differ by platform, on Node versions other than the installed one.
- * It also builds the site of the documentation and tests it in a browser, since that takes longer than a minute.
- * The set-up (.ci/setup platforms) has run before. .ci/test.ts runs all other tests.
+ * `npm run test:platforms` runs the tests that may differ by platform, on Node versions other than the installed one, and
+ * uses the package with the addons that are published. It also builds the site of the documentation and tests it in a
+ * browser, since that takes longer than a minute. The set-up (.ci/setup platforms) has run before. .ci/test.ts runs all
+ * other tests.
  *
  * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
  */
@@ -11,8 +12,8 @@ import { Session } from './session.js'
 import { build } from './suites/build.js'
 import { docs } from './suites/docs.js'
 import { packedOn } from './suites/packed.js'
-import { prebuilds } from './suites/prebuilds.js'
 import { otherRuntimes } from './suites/runtimes.js'
+import { Tarball } from './suites/tarball.js'
 import { nodeOf, vitest } from './suites/vitest.js'
 
 /** The Node versions, each with the suites that may differ on it: most suites on 24, some on the oldest and the newest. */
@@ -39,6 +40,10 @@ const sameOnEveryNode = [
   'test/ring/processes.test.ts',
 ]
 
+const session = new Session('npm run test:platforms')
+/** What users install, if zig can compile it here. Every platform that needs the package uses this one. */
+const tarball = new Tarball(process.arch === 'x64' ? 'published' : 'here')
+
 const platforms: Readonly<Record<string, () => Promise<Outcome[]>>> = {
   ...Object.fromEntries(
     Object.entries(suitesOfNode).map(([major, chosen]) => [
@@ -46,33 +51,30 @@ const platforms: Readonly<Record<string, () => Promise<Outcome[]>>> = {
       () => vitest({ node: nodeOf(major), chosen, without: sameOnEveryNode }),
     ]),
   ),
-  packed: async () => [await packedOn(Object.keys(suitesOfNode).map(nodeOf), otherRuntimes(), ['here'])],
+  packed: async () => [await packedOn(tarball, Object.keys(suitesOfNode).map(nodeOf), otherRuntimes())],
   docs: async () => [await docs()],
-  published: async () => [
-    await packedOn(Object.keys(suitesOfNode).map(nodeOf), otherRuntimes(), []),
-    await prebuilds(),
-  ],
 }
-/** The platforms that run only if they are asked for: zig compiles the published addons for minutes. */
-const onRequest: readonly string[] = ['published']
 const known = Object.keys(platforms)
 
 const { only } = readWanted(
   known,
-  `npm run test:platforms                                  every platform but ${onRequest.join(', ')}
+  `npm run test:platforms                                  every platform
 npm run test:platforms -- --only PLATFORM[,PLATFORM…]   only these: ${known.join(', ')}`,
 )
 
-const session = new Session('npm run test:platforms')
 await session.run(async () => {
   await session.runChecks({ build })
   // After a failed build, the tests would run on the result of an earlier build, and say nothing about this tree.
   if (session.hasFailed('build')) return session.add(silent('tests', 'not run, since the build failed', 0))
-  await session.onHugepages(async () => {
-    for (const [platform, test] of Object.entries(platforms)) {
-      if (session.interrupted || !(only.length > 0 ? only.includes(platform) : !onRequest.includes(platform))) continue
-      session.announce(platform)
-      session.add(...(await test()))
-    }
-  })
+  try {
+    await session.onHugepages(async () => {
+      for (const [platform, test] of Object.entries(platforms)) {
+        if (session.interrupted || (only.length > 0 && !only.includes(platform))) continue
+        session.announce(platform)
+        session.add(...(await test()))
+      }
+    })
+  } finally {
+    tarball.remove()
+  }
 })

@@ -71,6 +71,17 @@ export async function run(command: string, args: readonly string[], options: Run
   }
 }
 
+/**
+ * Runs a command that has five minutes, and returns its output.
+ *
+ * @throws with the output, if the command fails
+ */
+export async function succeed(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const { status, output } = await run(command, args, { minutes: 5, ...options })
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with status ${status}:\n${output}`)
+  return output
+}
+
 /** Promise.withResolvers, which Node 20 does not have. */
 function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve: (value: T) => void = () => {}

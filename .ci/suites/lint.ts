@@ -16,7 +16,7 @@ export async function lint(): Promise<Outcome> {
   if (native.length > 0) {
     checks.add('clang-format', await clangFormat(native))
   }
-  for (const script of ['setup', 'test', 'platforms', 'run', 'format', 'prebuilds', 'wasm', 'docs']) {
+  for (const script of ['setup', 'test', 'platforms', 'run', 'format', 'prebuilds', 'wasm', 'docs', 'musl/libstdcxx']) {
     await checkCommand(checks, `.ci/${script} is bash`, 'bash', ['-n', `.ci/${script}`])
   }
   await compiledWasm(checks)

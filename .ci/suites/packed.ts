@@ -3,69 +3,71 @@ import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { platformName } from '../../src/addon/places.js'
+import { libcName } from '../../src/addon/process-facts.js'
 import { Checks, type Outcome } from '../outcome.js'
-import { type RunOptions, run } from '../processes.js'
+import { succeed } from '../processes.js'
 import { checkContents } from './contents.js'
+import { bunOnMusl, whyNoMusl } from './musl.js'
+import { checkPrebuilds } from './prebuilds.js'
 import { type Runtime, runtimeOf } from './runtimes.js'
+import { checkSbom } from './sbom.js'
+import { Tarball } from './tarball.js'
 import type { Node } from './vitest.js'
 
 /**
  * Checks the tarball as a user's package manager sees it: its contents, and its use in an otherwise empty folder. It
  * contains the addon that this checkout has built.
  */
-export function packed(node: Node): Promise<Outcome> {
-  return withTarball(['here'], async (checks, folder, tarball) => {
-    await unpack(checks, folder, tarball)
-    await install(checks, folder, tarball)
-    await checkUse(checks, folder, runtimeOf(node))
-    await checkCommand(checks, folder, node)
-    await checkBundles(checks, folder)
-    await checkCharts(checks, folder)
-    await checkExamples(checks, folder, node)
-    await checkTypes(checks, folder)
-  })
+export async function packed(node: Node): Promise<Outcome> {
+  const tarball = new Tarball('here')
+  try {
+    return await withPackage(tarball, async (checks, folder) => {
+      await checkUse(checks, folder, runtimeOf(node))
+      await checkCommand(checks, folder, runtimeOf(node))
+      await checkBundles(checks, folder)
+      await checkCharts(checks, folder)
+      await checkExamples(checks, folder, node)
+      await checkTypes(checks, folder)
+    })
+  } finally {
+    tarball.remove()
+  }
 }
 
-/**
- * Checks the use of the tarball on other Node versions and on other runtimes.
- *
- * @param which as of `withTarball`
- */
-export function packedOn(
-  nodes: readonly Node[],
-  others: readonly Runtime[],
-  which: readonly string[],
-): Promise<Outcome> {
-  return withTarball(which, async (checks, folder, tarball) => {
-    await unpack(checks, folder, tarball)
-    await install(checks, folder, tarball)
+/** Checks the addons of the tarball, and its use on other Node versions, on other runtimes, and with musl. */
+export function packedOn(tarball: Tarball, nodes: readonly Node[], others: readonly Runtime[]): Promise<Outcome> {
+  return withPackage(tarball, async (checks, folder) => {
+    await checkSbom(checks, join(folder, 'node_modules/pinfold/sbom.cdx.json'))
+    const isPublished = tarball.addons === 'published'
+    if (isPublished) await checkPrebuilds(checks, join(folder, 'node_modules/pinfold'))
+    else
+      checks.skip('it has the addons that are published', `zig is installed on x64 only, and this is ${process.arch}`)
     for (const runtime of [...nodes.map(runtimeOf), ...others]) await checkUse(checks, folder, runtime)
     for (const node of nodes) {
-      await checkCommand(checks, folder, node)
+      await checkCommand(checks, folder, runtimeOf(node))
       await checkExamples(checks, folder, node)
     }
+    if (isPublished) await checkOnMusl(checks, folder)
   })
 }
 
-/**
- * Makes the tarball in an empty folder, and runs the checks there.
- *
- * @param which the arguments of .ci/prebuilds: which addons are in it
- */
-async function withTarball(
-  which: readonly string[],
-  body: (checks: Checks, folder: string, tarball: string) => Promise<void>,
+/** Checks the contents of the tarball, installs it into an empty folder, and runs the checks there. */
+async function withPackage(
+  tarball: Tarball,
+  body: (checks: Checks, folder: string) => Promise<void>,
 ): Promise<Outcome> {
   const checks = new Checks('packed')
   const folder = mkdtempSync(join(tmpdir(), 'pinfold-packed-'))
   try {
-    let tarball = ''
+    let path = ''
     await checks.that('npm pack makes a tarball with prebuilt addons', async () => {
-      // zig compiles its C++ library first, once for each platform.
-      await succeed('bash', ['.ci/prebuilds', ...which], { minutes: 25 })
-      tarball = await pack(folder)
+      path = await tarball.path()
     })
-    if (tarball !== '') await body(checks, folder, tarball)
+    if (path !== '') {
+      await unpack(checks, folder, path)
+      await install(checks, folder, path)
+      await body(checks, folder)
+    }
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
@@ -93,16 +95,24 @@ async function install(checks: Checks, folder: string, tarball: string): Promise
  * Whether the installed package loads its addon from prebuilds/ on this runtime, makes a region, translates it, shares it
  * with a thread and registers it, and lets the process end well.
  */
-async function checkUse(checks: Checks, folder: string, { label, path, args }: Runtime): Promise<void> {
+async function checkUse(checks: Checks, folder: string, runtime: Runtime): Promise<void> {
+  const { label, path, args, libc } = runtime
   for (const file of ['installed.mjs', 'installed-worker.mjs']) {
     copyFileSync(`test/support/programs/${file}`, join(folder, file))
   }
   await checks.that(`on ${label} it makes, translates, shares and registers a region, and ends well`, async () => {
-    const env = { DENO_DIR: join(folder, 'deno'), DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1' }
+    const env = { DENO_DIR: join(folder, 'deno'), DENO_NO_UPDATE_CHECK: '1', NO_COLOR: '1', ...runtime.env }
     const output = await succeed(path, [...args, 'installed.mjs'], { cwd: folder, env })
-    const { loaded, isTranslated }: { loaded?: string; isTranslated: boolean } = JSON.parse(output)
-    assert.match(loaded ?? '', /node_modules\/pinfold\/prebuilds\/linux-[^/]+\/pinfold\.node$/)
-    assert.equal(isTranslated, maySeeAddresses(), 'physical addresses are seen with CAP_SYS_ADMIN, and only with it')
+    const said: { program: string; libc: string; loaded?: string; isTranslated: boolean } = JSON.parse(output)
+    assert.ok(label.startsWith(said.program), `${said.program} ran in place of ${label}`)
+    assert.equal(said.libc, libc ?? libcName())
+    const addon = `node_modules/pinfold/prebuilds/${platformName(libc)}/pinfold.node`
+    assert.ok(said.loaded?.endsWith(`/${addon}`), `${said.loaded} was loaded, and not ${addon}`)
+    assert.equal(
+      said.isTranslated,
+      maySeeAddresses(),
+      'physical addresses are seen with CAP_SYS_ADMIN, and only with it',
+    )
   })
 }
 
@@ -112,13 +122,26 @@ function maySeeAddresses(): boolean {
   return (BigInt(`0x${effective}`) & (1n << 21n)) !== 0n
 }
 
-async function checkCommand(checks: Checks, folder: string, { label, path }: Node): Promise<void> {
+async function checkCommand(checks: Checks, folder: string, { label, path, args, env = {} }: Runtime): Promise<void> {
   const command = join(folder, 'node_modules/.bin/pinfold')
-  await checks.that(`its command runs on Node ${label}`, async () => {
+  await checks.that(`its command runs on ${label}`, async () => {
     for (const words of ['hugepages show', 'devices']) {
-      JSON.parse(await succeed(path, [command, ...words.split(' '), '--json'], { cwd: folder }))
+      JSON.parse(await succeed(path, [...args, command, ...words.split(' '), '--json'], { cwd: folder, env }))
     }
   })
+}
+
+/** The addon for musl, on the one runtime for musl that can be installed here. */
+async function checkOnMusl(checks: Checks, folder: string): Promise<void> {
+  const why = whyNoMusl()
+  if (why !== undefined) return checks.skip('it runs on Bun with musl', why)
+  let bun: Runtime | undefined
+  await checks.that('Bun for musl gets a C++ library', async () => {
+    bun = await bunOnMusl(folder)
+  })
+  if (bun === undefined) return
+  await checkUse(checks, folder, bun)
+  await checkCommand(checks, folder, bun)
 }
 
 /** Whether a bundle of a program runs: in its project, and in another folder with the addon beside it. */
@@ -191,15 +214,4 @@ async function checkTypes(checks: Checks, folder: string): Promise<void> {
     const types = ['--module', 'nodenext', '--types', 'node', '--typeRoots', resolve('node_modules/@types')]
     await succeed(resolve('node_modules/.bin/tsc'), [...settings, ...types, 'user.ts'], { cwd: folder })
   })
-}
-
-async function pack(destination: string): Promise<string> {
-  const output = await succeed('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', destination])
-  return join(destination, output.trim().split('\n').at(-1) ?? '')
-}
-
-async function succeed(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
-  const { status, output } = await run(command, args, { minutes: 5, ...options })
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with status ${status}:\n${output}`)
-  return output
 }

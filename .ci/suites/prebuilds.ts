@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
-import { Checks, type Outcome } from '../outcome.js'
-import { run } from '../processes.js'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Checks } from '../outcome.js'
+import { succeed } from '../processes.js'
+import { muslLoader, whyNoMusl } from './musl.js'
 
 /** Every addon of the published package, and what a machine must have for it. */
 const platforms = {
@@ -27,23 +29,29 @@ const unversionedGlibc: Readonly<Record<string, readonly [number, number]>> = {
 /** Symbols of the runtime that loads the addon: Node, Bun or Deno. */
 const runtimeSymbols = /^(napi|node_api)_/
 
-/** Checks what each addon in prebuilds/ needs, by its dynamic section and symbols. Nothing is run. */
-export async function prebuilds(): Promise<Outcome> {
-  const checks = new Checks('prebuilds')
-  for (const [name, platform] of Object.entries(platforms)) await check(checks, name, platform)
+/**
+ * Checks what each addon of the published package needs, by its dynamic section and symbols. Nothing is run.
+ *
+ * @param root the folder of the package, or the checkout that made its addons
+ */
+export async function checkPrebuilds(checks: Checks, root: string): Promise<void> {
+  await checks.that('prebuilds/ has an addon for each platform, and no other', () => {
+    const folders = readdirSync(join(root, 'prebuilds'), { withFileTypes: true }).filter((file) => file.isDirectory())
+    assert.deepEqual(folders.map(({ name }) => name).sort(), Object.keys(platforms).sort())
+  })
+  for (const [name, platform] of Object.entries(platforms)) {
+    await check(checks, join(root, 'prebuilds', name, 'pinfold.node'), name, platform)
+  }
   await checks.that('the check of versions sees a version above the floor, and no version', () => {
     const symbols = ['fstat@GLIBC_2.33', 'secure_getenv', 'open@GLIBC_2.2.5', 'napi_create_object', 'memfd_create']
     assert.deepEqual(refusedByGlibc(symbols), ['fstat@GLIBC_2.33', 'secure_getenv'])
   })
-  return checks.outcome()
 }
 
-async function check(checks: Checks, name: string, { machine, loader, libc }: Platform): Promise<void> {
-  const file = `prebuilds/${name}/pinfold.node`
+async function check(checks: Checks, file: string, name: string, { machine, loader, libc }: Platform): Promise<void> {
   await checks.that(
     `${name} is for its processor, stays loaded, and needs no library but those of ${libc}`,
     async () => {
-      assert.ok(existsSync(file), `${file} is missing: npm run prebuilds`)
       assert.match(await readelf('--file-header', file), new RegExp(`Machine: .*${machine}`))
       const dynamic = await readelf('--dynamic', file)
       assert.match(dynamic, /Flags: .*NODELETE/)
@@ -66,11 +74,13 @@ async function check(checks: Checks, name: string, { machine, loader, libc }: Pl
     })
     return
   }
-  const musl = '/lib/ld-musl-x86_64.so.1'
   const what = `${name} needs no symbol that musl lacks`
-  if (!existsSync(musl)) return checks.skip(what, 'musl is not installed (Debian: musl)')
+  const why = whyNoMusl()
+  if (why !== undefined) return checks.skip(what, why)
   await checks.that(what, async () => {
-    const defined = new Set((await dynamicSymbols(musl)).filter(({ isDefined }) => isDefined).map(({ name }) => name))
+    const defined = new Set(
+      (await dynamicSymbols(muslLoader)).filter(({ isDefined }) => isDefined).map(({ name }) => name),
+    )
     assert.ok(defined.has('malloc'), 'no symbol of musl was read')
     const missing = (await undefinedSymbols(file)).filter(
       (symbol) => !runtimeSymbols.test(symbol) && !defined.has(symbol),
@@ -120,8 +130,6 @@ async function undefinedSymbols(file: string): Promise<string[]> {
   return symbols.map(({ name }) => name)
 }
 
-async function readelf(option: string, file: string): Promise<string> {
-  const { status, output } = await run('readelf', ['--wide', option, file], { env: { LC_ALL: 'C' } })
-  if (status !== 0) throw new Error(`readelf ${option} ${file} ended with status ${status}:\n${output}`)
-  return output
+function readelf(option: string, file: string): Promise<string> {
+  return succeed('readelf', ['--wide', option, file], { env: { LC_ALL: 'C' } })
 }

@@ -1,14 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Libc } from '../../src/addon/process-facts.js'
 import type { Node } from './vitest.js'
 
 /** A program that runs JavaScript files: a Node, Bun, or Deno. */
 export interface Runtime {
-  /** Its name and full version. */
+  /** Its name and full version, and what else makes it different. */
   readonly label: string
   readonly path: string
   /** The arguments before the name of the file. */
   readonly args: readonly string[]
+  /** Its C library, if that is not the one of this process. */
+  readonly libc?: Libc['name']
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export function runtimeOf({ label, path }: Node): Runtime {

@@ -35,7 +35,12 @@ const registration = await memory.register(rx, domain, ['localWrite', 'remoteWri
 assert.equal(registration.describe().length, rx.size)
 device.close({ force: true })
 
-const loaded = readFileSync('/proc/self/maps', 'utf8').match(/\/\S+\/pinfold\.node$/m)?.[0]
-console.log(JSON.stringify({ loaded, isTranslated, pages: rx.pageSize }))
+const maps = readFileSync('/proc/self/maps', 'utf8')
+const loaded = maps.match(/\/\S+\/pinfold\.node$/m)?.[0]
+const libraries = { glibc: /\/libc(\.so\.6|-2\.\d+\.so)$/m, musl: /\/(libc\.so|ld-musl-[^/]+\.so\.1)$/m }
+const libc = Object.keys(libraries).filter((name) => libraries[name].test(maps))
+const { bun, deno, node } = process.versions
+const program = bun ? `Bun ${bun}` : deno ? `Deno ${deno}` : `Node ${node}`
+console.log(JSON.stringify({ program, libc: libc.join(' and '), loaded, isTranslated, pages: rx.pageSize }))
 // The region stays open, and a view of it stays reachable: the runtime tears both down.
 globalThis.view = rx.view(0, 64)
