@@ -4,9 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findAccelerator } from '../../src/lab/accelerator.js'
+import { architectureOf } from '../../src/lab/architectures.js'
 import { archive } from '../../src/lab/cpio.js'
 import { findKernel } from '../../src/lab/kernel.js'
 import { findKernelImage } from '../../src/lab/kernel-image.js'
+import { packageListsOf } from '../../src/lab/package-lists.js'
 import { findBusybox, findEmulator } from '../../src/lab/parts.js'
 import { dyingWithUs, emulatorEnvironment } from '../../src/lab/processes.js'
 import { MiB } from '../../src/sizes.js'
@@ -32,13 +34,15 @@ export class BareMachine implements Disposable {
   }
 
   static async prepare(): Promise<BareMachine> {
+    const architecture = architectureOf(undefined)
+    const lists = packageListsOf(architecture)
     const [emulator, busybox, kernel] = [
-      await findEmulator(),
-      await findBusybox(),
-      await findKernel(undefined, undefined),
+      await findEmulator(architecture),
+      await findBusybox(lists),
+      await findKernel(architecture, lists, {}),
     ]
     const image = await findKernelImage(kernel.image)
-    const accelerator = await findAccelerator(emulator, image)
+    const accelerator = await findAccelerator(architecture, emulator, image)
     const folder = mkdtempSync(join(tmpdir(), 'pinfold-bare-machine-'))
     const initramfs = join(folder, 'initramfs.cpio')
     const init = '#!/bin/busybox sh\n/bin/busybox poweroff -f\n'

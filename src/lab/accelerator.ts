@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { accessSync, constants, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Architecture, isOwn } from './architectures.js'
 import { cached } from './cache.js'
 import type { Accelerator } from './emulator-arguments.js'
 import type { Program } from './parts.js'
@@ -12,7 +13,12 @@ const limit = 5000
  * Finds out whether the processor can run the machine itself (KVM), or QEMU must emulate it. /dev/kvm may exist and not
  * work. So a machine is started as a trial, once after each boot.
  */
-export async function findAccelerator(emulator: Program, image: string): Promise<Accelerator> {
+export async function findAccelerator(
+  architecture: Architecture,
+  emulator: Program,
+  image: string,
+): Promise<Accelerator> {
+  if (!isOwn(architecture)) return 'tcg'
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK)
   } catch {

@@ -1,4 +1,5 @@
 import { MiB } from '../sizes.js'
+import { type Architecture, isOwn } from './architectures.js'
 import type { CheckedLabOptions } from './lab-options.js'
 import type { Program } from './parts.js'
 
@@ -31,10 +32,12 @@ export function wireDescriptors(host: number, hosts: number): number[] {
 
 /** The data with which a machine is started. */
 export interface MachinePlan {
+  readonly architecture: Architecture
   readonly emulator: Program
   readonly accelerator: Accelerator
   readonly image: string
   readonly initramfs: string
+  /** A folder of programs for the guest: beneath the host's own files, or in place of its /usr. */
   readonly tools: string | undefined
   /** The frequency of the machine's timestamp counter in kHz; undefined if the guest's kernel shall measure it. */
   readonly counterKilohertz: number | undefined
@@ -48,17 +51,18 @@ export interface MachinePlan {
 
 /** QEMU's command line (qemu-system(1)). */
 export function emulatorArguments(plan: MachinePlan): string[] {
-  const { emulator, accelerator, options, out, tools } = plan
-  const { cpus, memory, iommu, edu } = options
+  const { architecture, emulator, accelerator, options, out, tools } = plan
+  const { cpus, memory, edu } = options
+  const { machine, devices } = boardOf(plan)
   return [
     ...emulator.data.flatMap((folder) => ['-L', folder]),
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
-    ...['-machine', `q35,kernel-irqchip=${iommu ? 'split' : 'on'},usb=off,smbus=off,vmport=off`],
-    ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi', '-cpu', 'max'],
+    ...['-machine', machine],
+    ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi', '-cpu', architecture.cpu],
     ...['-smp', `${cpus}`, '-m', `${memory / MiB}M`],
     ...nodes(options),
     // QEMU needs the IOMMU before the devices that use it.
-    ...(iommu ? ['-device', 'intel-iommu,intremap=on,caching-mode=on'] : []),
+    ...devices.flatMap((device) => ['-device', device]),
     ...['-kernel', plan.image, '-initrd', plan.initramfs, '-append', kernelOptions(plan)],
     ...share('host', '/', true),
     ...(tools === undefined ? [] : share('tools', tools, true)),
@@ -77,15 +81,21 @@ function stream(name: Descriptor): string[] {
   return ['-chardev', `socket,id=${name},fd=${descriptorOf(name)}`]
 }
 
-function kernelOptions({ counterKilohertz, options, host, out, tools, terminal }: MachinePlan): string {
+function boardOf({ architecture, options }: MachinePlan) {
+  return options.iommu ? architecture.boardWithIommu : architecture.board
+}
+
+function kernelOptions(plan: MachinePlan): string {
+  const { architecture, counterKilohertz, options, host, out, tools, terminal } = plan
   return [
-    'console=ttyS0 panic=-1 quiet loglevel=3 tsc=reliable no_timer_check mitigations=off random.trust_cpu=on',
-    'cryptomgr.notests raid=noautodetect nomodeset audit=0',
+    'panic=-1 quiet loglevel=3 mitigations=off random.trust_cpu=on cryptomgr.notests raid=noautodetect nomodeset audit=0',
+    ...architecture.kernelOptions,
     ...(counterKilohertz === undefined ? [] : [`tsc_early_khz=${counterKilohertz}`]),
-    ...(options.iommu ? ['intel_iommu=on'] : []),
+    ...boardOf(plan).kernelOptions,
     `lab.host=${host} lab.hosts=${options.hosts}`,
     ...(out === undefined ? [] : ['lab.out=1']),
     ...(tools === undefined ? [] : ['lab.tools=1']),
+    ...(isOwn(architecture) ? [] : ['lab.system=1']),
     ...(terminal ? ['lab.tty=1'] : []),
   ].join(' ')
 }

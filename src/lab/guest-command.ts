@@ -67,6 +67,11 @@ export function commandScript(
   ].join('\n')
 }
 
+/** The line of a script by which the file at `path` is the guest's own file `by` for all commands. */
+export function replacingFile(path: string, by: string): string {
+  return path === by ? '' : `${guestFolder}/busybox mount --bind ${quoted(by)} ${quoted(path)} || exit 126\n`
+}
+
 /** Quotes a word for a POSIX shell, whatever the word contains. */
 function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`

@@ -52,6 +52,23 @@ lower=/host
 if [ "$tools" = 1 ]; then mount -t 9p -o ro,$shared,cache=loose tools /tools && lower=/host:/tools; fi
 mount -t overlay -o lowerdir=$lower,upperdir=/layer/upper,workdir=/layer/work,xino=off overlay /root ||
   fail 'cannot mount a writable layer'
+# Programs for another processor: this /usr replaces that of the host, but for the folders that no distribution fills,
+# and for npm, which every processor can run.
+if [ "$system" = 1 ]; then
+  mkdir /own /layer/usr /layer/usr-work
+  mount --bind /root/usr /own
+  mount -t overlay -o lowerdir=/tools/usr,upperdir=/layer/usr,workdir=/layer/usr-work,xino=off overlay /root/usr ||
+    fail 'cannot mount the programs for its processor'
+  for folder in bin sbin lib; do
+    [ -L /root/$folder ] || mount --bind /root/usr/$folder /root/$folder
+  done
+  for folder in local src lib/node_modules; do
+    [ -d /own/$folder ] && mkdir -p /root/usr/$folder && mount --bind /own/$folder /root/usr/$folder
+  done
+  for link in npm npx; do
+    [ -L /own/bin/$link ] && cp -P /own/bin/$link /root/usr/bin/
+  done
+fi
 for folder in proc sys dev run; do
   [ -d /root/$folder ] || mkdir /root/$folder
   mount --bind /$folder /root/$folder

@@ -1,9 +1,11 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { PinfoldError } from '../errors.js'
+import { type Architecture, isOwn } from './architectures.js'
 import { cached } from './cache.js'
 import { isReadable, loadOrder, wantedModules } from './kernel-modules.js'
-import { dependenciesOf, hasApt, unpackPackages } from './packages.js'
+import { hasApt, type PackageLists } from './package-lists.js'
+import { dependenciesOf, unpackPackages } from './packages.js'
 import { keyOf, unavailable } from './parts.js'
 
 export interface Kernel {
@@ -13,9 +15,6 @@ export interface Kernel {
   readonly release: string
 }
 
-/** The packages that depend on the newest kernel: one of Debian, one of Ubuntu. */
-const kernelPackages = ['linux-image-amd64', 'linux-image-generic']
-
 /**
  * Finds the kernel of the machine. `wanted` is the path of an image, whose modules are in `modules`, or the release of
  * an installed kernel or of a package. Without it, the kernel is the newest of the distribution or, without apt, the
@@ -23,10 +22,16 @@ const kernelPackages = ['linux-image-amd64', 'linux-image-generic']
  *
  * @throws PinfoldError `ERR_LAB_UNAVAILABLE`
  */
-export async function findKernel(wanted: string | undefined, modules: string | undefined): Promise<Kernel> {
+export async function findKernel(
+  architecture: Architecture,
+  lists: PackageLists,
+  { kernel: wanted, modules }: { readonly kernel?: string | undefined; readonly modules?: string | undefined },
+): Promise<Kernel> {
   if (wanted?.includes('/') === true) return ownKernel(wanted, modules)
   if (modules !== undefined) throw unavailable('kernel for these modules', '--kernel <path of its image>')
-  const installed = installedKernels().find(({ release }) => wanted === undefined || release === wanted)
+  const installed = (isOwn(architecture) ? installedKernels() : []).find(
+    ({ release }) => wanted === undefined || release === wanted,
+  )
   if (installed !== undefined && (wanted !== undefined || !hasApt())) return installed
   if (!hasApt()) {
     throw unavailable(
@@ -34,11 +39,11 @@ export async function findKernel(wanted: string | undefined, modules: string | u
       '--kernel <image> --modules <folder>',
     )
   }
-  return fetchKernel(wanted ?? (await newestRelease()))
+  return fetchKernel(architecture, lists, wanted ?? (await newestRelease(architecture, lists)))
 }
 
-async function newestRelease(): Promise<string> {
-  const needed = (await Promise.all(kernelPackages.map(dependenciesOf))).flat()
+async function newestRelease({ kernelPackages }: Architecture, lists: PackageLists): Promise<string> {
+  const needed = (await Promise.all(kernelPackages.map((name) => dependenciesOf(lists, name)))).flat()
   const releases = needed.flatMap((name) => /^linux-image-(\d.*)$/.exec(name)?.[1] ?? [])
   const [newest] = releases.sort(newestFirst)
   if (newest === undefined) throw unavailable(`package ${kernelPackages.join(' or ')}`, 'sudo apt-get update')
@@ -55,15 +60,15 @@ function newestFirst(one: string, other: string): number {
  * Fetches a kernel. Of the hundreds of MiB of its packages, it keeps only the image and the modules that a lab may
  * load.
  */
-async function fetchKernel(wanted: string): Promise<Kernel> {
-  const release = /-[a-z][\w-]*$/.test(wanted) ? wanted : `${wanted}-amd64`
+async function fetchKernel({ debian }: Architecture, lists: PackageLists, wanted: string): Promise<Kernel> {
+  const release = /-[a-z][\w-]*$/.test(wanted) ? wanted : `${wanted}-${debian}`
   const all = wantedModules({ iommu: true, edu: true })
   const folder = await cached(`kernel-${release}-${keyOf(all)}`, async (making) => {
     const unpacked = join(making, 'unpacked')
     mkdirSync(unpacked)
     // Ubuntu's kernels have separate packages for the modules.
     const modules = release.endsWith('-generic') ? [`linux-modules-${release}`, `linux-modules-extra-${release}`] : []
-    await unpackPackages([`linux-image-${release}`, ...modules], unpacked)
+    await unpackPackages(lists, [`linux-image-${release}`, ...modules], unpacked)
     const from = ['usr/lib/modules', 'lib/modules'].map((path) => join(unpacked, path, release)).find(existsSync)
     if (from === undefined) throw unavailable(`modules in linux-image-${release}`, '--kernel <another release>')
     mkdirSync(join(making, 'modules'))

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { checked, list, longestPath, optionsObject, signalOption, sizeOption, table, text } from '../options.js'
 import { GiB, KiB, MiB } from '../sizes.js'
+import { type ArchitectureName, architectureNames } from './architectures.js'
 
 function whole(least: number, most: number) {
   const error = `expected a whole number from ${least} to ${most}`
@@ -25,6 +26,9 @@ const word = text(longestWord).check(
 
 const labOptions = optionsObject({
   command: list(word, { least: 1, most: mostWords, expected: 'expected a command and its arguments' }),
+  arch: z.optional(
+    z.enum(architectureNames, { error: `expected ${architectureNames.map((name) => `'${name}'`).join(' or ')}` }),
+  ),
   hosts: z.optional(whole(1, 8)),
   numa: z.optional(whole(1, 8)),
   cpus: z.optional(whole(1, 64)),
@@ -48,10 +52,12 @@ const labOptions = optionsObject({
  * The command to run, and the machines to run it in.
  *
  * - `command`: the program and its arguments. The program is found as a shell finds it.
+ * - `arch`: the processor of the machines, by Node's name of it: that of this machine by default. A machine with another
+ *   processor has its own /usr, from Debian's packages for it.
  * - `hosts`: the number of machines, which are connected to each other; 1 by default, at most 8.
  * - `cpus`, `memory`: processors (2 by default) and memory ('3GiB' by default) of each machine. `numa`: the number of
  *   NUMA nodes that both are spread over, 1 by default.
- * - `iommu`: an Intel IOMMU. `edu`: QEMU's teaching device, a PCI device with a DMA engine.
+ * - `iommu`: an Intel IOMMU, or an SMMUv3 on arm64. `edu`: QEMU's teaching device, a PCI device with a DMA engine.
  * - `kernel`: a release ('6.1.0-56-amd64'), or the path of an image, whose modules are in `modules`.
  * - `out`: the folder of this machine that is $LAB_OUT there, 'lab-out' by default. If the run makes the folder and
  *   nothing is written into it, the run removes it again.
@@ -62,6 +68,8 @@ export type LabOptions = Readonly<z.input<typeof labOptions>>
 
 export interface CheckedLabOptions {
   readonly command: readonly string[]
+  /** Undefined for the processor of this machine. */
+  readonly arch: ArchitectureName | undefined
   readonly hosts: number
   readonly numa: number
   readonly cpus: number
@@ -82,6 +90,7 @@ export function checkedLabOptions(options: LabOptions): CheckedLabOptions {
   const numa = given.numa ?? 1
   return {
     command: given.command,
+    arch: given.arch,
     hosts: given.hosts ?? 1,
     numa,
     cpus: Math.max(given.cpus ?? 2, numa),

@@ -1,83 +1,28 @@
-import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cut, PinfoldError } from '../errors.js'
 import { hashOf } from './manifest.js'
-
-/** Runs a command, and returns its stdout. @throws PinfoldError `ERR_LAB_UNAVAILABLE` with the end of its stderr */
-async function say(command: string, args: readonly string[], folder?: string, hint?: string): Promise<string> {
-  const child = spawn(command, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' },
-    ...(folder === undefined ? {} : { cwd: folder }),
-  })
-  let said = ''
-  let complained = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    said += text
-  })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complained += text
-  })
-  const status = await new Promise<number | string>((resolve) => {
-    child.on('error', (error) => resolve(error.message))
-    child.on('close', (status, signal) => resolve(status ?? signal ?? 'ended'))
-  })
-  if (status === 0) return said
-  const line = [command, ...args].join(' ')
-  throw new PinfoldError(`lab: '${line}' failed (${status}): ${complained.trim().split('\n').slice(-3).join('; ')}`, {
-    code: 'ERR_LAB_UNAVAILABLE',
-    values: { command: line, status },
-    ...(hint === undefined ? {} : { hint }),
-  })
-}
-
-/** True if packages can be fetched here as on Debian and Ubuntu. */
-export function hasApt(): boolean {
-  return existsSync('/usr/bin/apt-get') && existsSync('/usr/bin/dpkg-deb')
-}
-
-/** Makes sure that there are package lists. A fresh image has none, and root can fetch them. */
-async function requireLists(): Promise<void> {
-  const folder = '/var/lib/apt/lists'
-  const hasLists = existsSync(folder) && readdirSync(folder).some((name) => name.includes('_Packages'))
-  if (hasLists) return
-  if (isRoot()) {
-    await updateLists()
-    return
-  }
-  throw new PinfoldError('lab: this machine has no package lists, so nothing can be fetched', {
-    code: 'ERR_LAB_UNAVAILABLE',
-    values: { folder },
-    hint: 'sudo apt-get update',
-  })
-}
-
-function isRoot(): boolean {
-  return process.geteuid?.() === 0
-}
-
-async function updateLists(): Promise<void> {
-  await say('apt-get', ['update', '-qq'])
-}
+import { say } from './outside-command.js'
+import type { PackageLists } from './package-lists.js'
 
 /**
  * The packages that `apt-get install` would add for these: themselves and their dependencies, without those that are
  * installed. If apt would replace a package by a newer version, the package is left out, and the installed version is
  * used.
  */
-export async function missingPackages(packages: readonly string[]): Promise<string[]> {
-  await requireLists()
-  const plan = await say('apt-get', ['install', '--simulate', '--no-install-recommends', '--', ...named(packages)])
+export async function missingPackages(lists: PackageLists, packages: readonly string[]): Promise<string[]> {
+  await lists.require()
+  const simulating = ['install', '--simulate', '--no-install-recommends', ...lists.options]
+  const plan = await say('apt-get', [...simulating, '--', ...named(packages)])
   return [...plan.matchAll(/^Inst (\S+) \(/gm)].flatMap(([, name]) => (name === undefined ? [] : [name]))
 }
 
 /** The packages that any version of this package depends on; empty if the package is not known. */
-export async function dependenciesOf(name: string): Promise<string[]> {
-  await requireLists()
-  const told = await say('apt-cache', ['search', '--names-only', '--', `^${name}$`])
+export async function dependenciesOf(lists: PackageLists, name: string): Promise<string[]> {
+  await lists.require()
+  const told = await say('apt-cache', ['search', '--names-only', ...lists.options, '--', `^${name}$`])
   if (told.trim() === '') return []
-  const versions = await say('apt-cache', ['show', '--', ...named([name])])
+  const versions = await say('apt-cache', ['show', ...lists.options, '--', ...named([name])])
   return [...versions.matchAll(/^Depends: (.*)$/gm)].flatMap(([, line = '']) =>
     line.split(/[,|]/).map((part) => part.trim().replace(/[\s(:].*$/, '')),
   )
@@ -87,8 +32,8 @@ export async function dependenciesOf(name: string): Promise<string[]> {
 const onlySigned = ['-o', 'APT::Get::AllowUnauthenticated=false', '-o', 'Acquire::AllowInsecureRepositories=false']
 
 /** The SHA-256 of every version of these packages in apt's lists. */
-async function hashesOf(packages: readonly string[]): Promise<ReadonlySet<string>> {
-  const told = await say('apt-cache', ['show', '--', ...packages])
+async function hashesOf(lists: PackageLists, packages: readonly string[]): Promise<ReadonlySet<string>> {
+  const told = await say('apt-cache', ['show', ...lists.options, '--', ...packages])
   return new Set([...told.matchAll(/^SHA256: ([0-9a-f]{64})$/gm)].map(([, hash = '']) => hash))
 }
 
@@ -116,23 +61,23 @@ export function named(packages: readonly string[]): readonly string[] {
 }
 
 /** Fetches packages and unpacks them into `folder`, without installing anything, and without root. */
-export async function unpackPackages(packages: readonly string[], folder: string): Promise<void> {
+export async function unpackPackages(lists: PackageLists, packages: readonly string[], folder: string): Promise<void> {
   if (packages.length === 0) return
-  await requireLists()
+  await lists.require()
   const fetched = join(folder, '.packages')
   mkdirSync(fetched)
   const wanted = named(packages)
-  const download = () =>
-    say('apt-get', ['download', '-qq', ...onlySigned, '--', ...wanted], fetched, 'sudo apt-get update')
+  const command = ['download', '-qq', ...lists.options, ...onlySigned, '--', ...wanted]
+  const download = () => say('apt-get', command, { folder: fetched, hint: 'sudo apt-get update' })
   try {
     await download()
   } catch (error) {
-    if (!isRoot()) throw error
+    if (lists.renew === undefined) throw error
     // Old lists may name only versions that no longer exist.
-    await updateLists()
+    await lists.renew()
     await download()
   }
-  const known = await hashesOf(wanted)
+  const known = await hashesOf(lists, wanted)
   for (const file of readdirSync(fetched)) {
     const path = join(fetched, file)
     if (!known.has(hashOf(readFileSync(path)))) throw notAsListed(file)

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, lstatSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { arch } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { PinfoldError } from '../errors.js'
 import { isProgram } from '../system/programs.js'
+import type { Architecture } from './architectures.js'
 import { cached } from './cache.js'
-import { dependenciesOf, hasApt, missingPackages, unpackPackages } from './packages.js'
+import { hasApt, ownLists, type PackageLists } from './package-lists.js'
+import { dependenciesOf, missingPackages, unpackPackages } from './packages.js'
 
 /** A program, and the folders that it needs if it is not installed. */
 export interface Program {
@@ -16,24 +18,16 @@ export interface Program {
   readonly data: readonly string[]
 }
 
-const emulator = 'qemu-system-x86_64'
-
-/**
- * The packages whose files QEMU looks for beside itself, so they are fetched although another QEMU of this machine (as
- * that for arm64) may have installed them. Those that a version of Debian lacks are left out.
- */
-const ownFiles = ['qemu-system-common', 'qemu-system-data', 'seabios', 'ipxe-qemu']
-
 /** RDMA's tools for the guest. Those that the host lacks are put beneath the host's own files. */
-const guestPackages = ['iproute2', 'ibverbs-providers', 'ibverbs-utils', 'rdmacm-utils', 'perftest']
+export const guestPackages = ['iproute2', 'ibverbs-providers', 'ibverbs-utils', 'rdmacm-utils', 'perftest']
 
 /** @param hint - the command that repairs the problem */
 export function unavailable(what: string, hint: string): PinfoldError {
   return new PinfoldError(`lab: there is no ${what} here`, { code: 'ERR_LAB_UNAVAILABLE', values: { what }, hint })
 }
 
-/** @throws PinfoldError `ERR_UNSUPPORTED` */
-export function requireArchitecture(): void {
+/** @throws PinfoldError `ERR_UNSUPPORTED` for a host on which the lab does not run */
+export function requireHost(): void {
   if (process.platform === 'linux' && arch() === 'x64') return
   throw new PinfoldError(`lab: the lab runs on x86-64 Linux only, and this is ${process.platform}-${arch()}`, {
     code: 'ERR_UNSUPPORTED',
@@ -47,25 +41,25 @@ export function onPath(name: string): string | undefined {
 }
 
 /** The emulator: the host's own, or one from the cache. */
-export async function findEmulator(): Promise<Program> {
-  const installed = onPath(emulator)
+export async function findEmulator({ emulator }: Architecture): Promise<Program> {
+  const installed = onPath(emulator.program)
   if (installed !== undefined) return { path: installed, libraries: [], data: [] }
-  if (!hasApt()) throw unavailable(emulator, `install QEMU for x86-64 (Fedora: dnf install qemu-system-x86-core)`)
-  const folder = await fetched('qemu', ['qemu-system-x86'], ownFiles)
+  if (!hasApt()) throw unavailable(emulator.program, emulator.hint)
+  const folder = await fetched(ownLists(), emulator.package, [emulator.package], emulator.ownFiles)
   const usr = join(folder, 'usr')
   return {
-    path: join(usr, 'bin', emulator),
+    path: join(usr, 'bin', emulator.program),
     libraries: [join(usr, 'lib/x86_64-linux-gnu'), join(folder, 'lib/x86_64-linux-gnu')],
     data: ['share/qemu', 'share/seabios', 'lib/ipxe/qemu'].map((path) => join(usr, path)).filter(existsSync),
   }
 }
 
 /** A busybox that needs no library. The machine has nothing else until the host's files are there. */
-export async function findBusybox(): Promise<string> {
+export async function findBusybox(lists: PackageLists): Promise<string> {
   const installed = onPath('busybox')
   if (installed !== undefined && isStatic(installed)) return installed
   if (!hasApt()) throw unavailable('static busybox', 'install busybox (Fedora: dnf install busybox)')
-  const folder = await cached('busybox', (making) => unpackPackages(['busybox-static'], making))
+  const folder = await cached('busybox', (making) => unpackPackages(lists, ['busybox-static'], making))
   return ['bin', 'usr/bin'].map((path) => join(folder, path, 'busybox')).find(existsSync) ?? join(folder, 'bin/busybox')
 }
 
@@ -83,10 +77,10 @@ function isStatic(path: string): boolean {
  * The folder of tools that the guest sees beneath the host's own files; undefined without apt. If the tools cannot be
  * fetched, it is undefined if the host has rdma(8). Otherwise the error is thrown.
  */
-export async function findGuestTools(): Promise<string | undefined> {
+export async function findGuestTools(lists: PackageLists): Promise<string | undefined> {
   if (!hasApt()) return undefined
   try {
-    return await fetched('tools', guestPackages)
+    return await fetched(lists, 'tools', guestPackages)
   } catch (error) {
     if (onPath('rdma') !== undefined) return undefined // the only tool that the lab itself needs
     throw error
@@ -95,23 +89,35 @@ export async function findGuestTools(): Promise<string | undefined> {
 
 /**
  * A folder with packages and their dependencies, without those that this machine has. Of the dependencies, those in
- * `always` are there although this machine has them. The list of missing packages is made anew only after a package was
- * installed or removed, since apt takes a second to make it.
+ * `always` are there although this machine has them.
  */
-async function fetched(name: string, packages: readonly string[], always: readonly string[] = []): Promise<string> {
-  const installed = statSync('/var/lib/dpkg/status', { throwIfNoEntry: false })?.mtimeMs ?? 0
-  const plan = await cached(`missing-${keyOf([packages, always, installed])}`, async (making) => {
-    const missing = await missingPackages(packages)
+async function fetched(
+  lists: PackageLists,
+  name: string,
+  packages: readonly string[],
+  always: readonly string[] = [],
+): Promise<string> {
+  const missing = await missingOf(lists, packages, always)
+  return cached(`${name}-${keyOf(missing)}`, async (making) => {
+    await unpackPackages(lists, missing, making)
+    mergeIntoUsr(making)
+  })
+}
+
+/** The names of these packages. They are found anew only if the lists' state has changed, since apt takes a second. */
+export async function missingOf(
+  lists: PackageLists,
+  packages: readonly string[],
+  always: readonly string[] = [],
+): Promise<string[]> {
+  const plan = await cached(`missing-${keyOf([packages, always, lists.state])}`, async (making) => {
+    const missing = await missingPackages(lists, packages)
     const [first] = packages
-    const needed = first === undefined ? [] : await dependenciesOf(first)
+    const needed = first === undefined || always.length === 0 ? [] : await dependenciesOf(lists, first)
     const kept = always.filter((one) => needed.includes(one) && !missing.includes(one))
     writeFileSync(join(making, 'packages'), [...missing, ...kept].join('\n'))
   })
-  const missing = readFileSync(join(plan, 'packages'), 'utf8').split('\n').filter(Boolean).sort()
-  return cached(`${name}-${keyOf(missing)}`, async (making) => {
-    await unpackPackages(missing, making)
-    mergeIntoUsr(making)
-  })
+  return readFileSync(join(plan, 'packages'), 'utf8').split('\n').filter(Boolean).sort()
 }
 
 /** The start of a hash, which names a folder whose content depends on several values. */
@@ -124,10 +130,15 @@ export function keyOf(of: unknown): string {
  * host's link would hide a folder /lib beneath it.
  */
 function mergeIntoUsr(folder: string): void {
-  for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
-    const own = join(folder, name)
-    if (!existsSync(own) || !lstatSync(`/${name}`, { throwIfNoEntry: false })?.isSymbolicLink()) continue
-    cpSync(own, join(folder, 'usr', name), { recursive: true, verbatimSymlinks: true })
-    rmSync(own, { recursive: true })
-  }
+  const links = topFolders.filter((name) => lstatSync(`/${name}`, { throwIfNoEntry: false })?.isSymbolicLink())
+  for (const name of links) moveIntoUsr(folder, name)
+}
+
+export const topFolders = ['bin', 'sbin', 'lib', 'lib64'] as const
+
+export function moveIntoUsr(folder: string, name: (typeof topFolders)[number]): void {
+  const own = join(folder, name)
+  if (lstatSync(own, { throwIfNoEntry: false })?.isDirectory() !== true) return
+  cpSync(own, join(folder, 'usr', name), { recursive: true, verbatimSymlinks: true })
+  rmSync(own, { recursive: true })
 }

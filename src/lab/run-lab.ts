@@ -1,8 +1,12 @@
+import { realpathSync } from 'node:fs'
+import { join } from 'node:path'
 import { abortReason, isAborted, onAbort, throwIfAborted } from '../abort.js'
 import { isSystemFailure, toPinfoldError } from '../errors.js'
 import { findAccelerator } from './accelerator.js'
+import { type Architecture, type ArchitectureName, architectureOf, isOwn } from './architectures.js'
 import type { Accelerator } from './emulator-arguments.js'
-import { commandScript, labVariables } from './guest-command.js'
+import { findForeignSystem } from './foreign-system.js'
+import { commandScript, labVariables, replacingFile } from './guest-command.js'
 import { HostClock } from './host-clock.js'
 import { findInitramfs } from './initramfs.js'
 import { findKernel } from './kernel.js'
@@ -10,7 +14,8 @@ import { findKernelImage } from './kernel-image.js'
 import { type CheckedLabOptions, checkedLabOptions, type LabOptions } from './lab-options.js'
 import { Machine, type MachineResult, type MachineStreams } from './machine.js'
 import { OutputFolder } from './output-folder.js'
-import { findBusybox, findEmulator, findGuestTools, requireArchitecture } from './parts.js'
+import { type PackageLists, packageListsOf } from './package-lists.js'
+import { findBusybox, findEmulator, findGuestTools, requireHost } from './parts.js'
 
 /** Receives a text about each step of a run. */
 export type LabProgress = (what: string) => void
@@ -27,6 +32,8 @@ export interface LabResult {
    * time was up.
    */
   readonly hosts: readonly (MachineResult | undefined)[]
+  /** The processor of the guests, by Node's name of it. */
+  readonly arch: ArchitectureName
   readonly accelerator: Accelerator
   /** The release of the guest's kernel. */
   readonly kernel: string
@@ -44,7 +51,7 @@ export type StreamsOf = (host: number) => MachineStreams
  * Runs a command in virtual machines that have the RDMA device rxe0 and see this machine's files. Files that the
  * command writes are gone afterwards, except those in $LAB_OUT. However this process ends, the machines end with it.
  *
- * @throws the signal's reason when it is aborted; PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED` (no x86-64),
+ * @throws the signal's reason when it is aborted; PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_UNSUPPORTED` (this is no x86-64),
  *   `ERR_LAB_UNAVAILABLE` (what is missing, and the command that repairs it), `ERR_LAB_FAILED` (a machine has not
  *   started, or ended before its command), `ERR_SYSTEM` (a folder cannot be made)
  */
@@ -55,7 +62,7 @@ export async function runLab(
 ): Promise<LabResult> {
   const options = checkedLabOptions(given)
   throwIfAborted(options.signal)
-  requireArchitecture()
+  requireHost()
   try {
     return await runChecked(options, streamsOf, progress)
   } catch (error) {
@@ -67,17 +74,16 @@ export async function runLab(
 async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, progress: LabProgress): Promise<LabResult> {
   progress('looking for QEMU and a kernel …')
   const clock = new HostClock()
-  const [emulator, busybox, tools, kernel] = [
-    await findEmulator(),
-    await findBusybox(),
-    await findGuestTools(),
-    await findKernel(options.kernel, options.modules),
-  ]
+  const architecture = architectureOf(options.arch)
+  const lists = packageListsOf(architecture)
+  const emulator = await findEmulator(architecture)
+  const { busybox, tools } = await findPrograms(architecture, lists)
+  const kernel = await findKernel(architecture, lists, options)
   const initramfs = await findInitramfs(kernel, busybox, options)
   const image = await findKernelImage(kernel.image)
-  const accelerator = await findAccelerator(emulator, image)
-  // Under KVM, the guest gets the frequency from KVM.
-  const counterKilohertz = accelerator === 'tcg' ? await clock.kilohertz() : undefined
+  const accelerator = await findAccelerator(architecture, emulator, image)
+  // Under KVM, the guest gets the frequency from KVM. The clock of an emulated arm64 does not have to be measured.
+  const counterKilohertz = accelerator === 'tcg' && isOwn(architecture) ? await clock.kilohertz() : undefined
   throwIfAborted(options.signal)
   const out = new OutputFolder(options)
   progress('starting …')
@@ -85,9 +91,9 @@ async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, prog
   try {
     for (let host = 0; host < options.hosts; host++) {
       const streams = streamsOf(host)
-      const found = { emulator, accelerator, image, initramfs, tools, counterKilohertz }
+      const found = { architecture, emulator, accelerator, image, initramfs, tools, counterKilohertz }
       const plan = { ...found, host, options, out: out.folderOf(host) }
-      const script = commandScript(options.command, { ...options.env, ...labVariables(host, options.hosts) })
+      const script = scriptOf(architecture, options, host)
       const wire = machines[0]?.wires[host - 1]
       machines.push(new Machine({ ...plan, terminal: streams.terminal !== undefined }, script, streams, wire))
       // The other machine has its own copy of the wire now. Ours is closed within this tick, so that this process reads
@@ -95,12 +101,29 @@ async function runChecked(options: CheckedLabOptions, streamsOf: StreamsOf, prog
       wire?.destroy()
     }
     const { results, status, timedOut } = await runTogether(machines, options)
-    return { status, timedOut, hosts: results, accelerator, kernel: kernel.release, out: out.filled() }
+    const { name: arch } = architecture
+    return { status, timedOut, hosts: results, arch, accelerator, kernel: kernel.release, out: out.filled() }
   } finally {
     for (const machine of machines) machine.stop()
     await Promise.all(machines.map(({ gone }) => gone))
     out.close()
   }
+}
+
+/** The guest's busybox, and its programs that are not the host's. */
+async function findPrograms(
+  architecture: Architecture,
+  lists: PackageLists,
+): Promise<{ busybox: string; tools: string | undefined }> {
+  if (isOwn(architecture)) return { busybox: await findBusybox(lists), tools: await findGuestTools(lists) }
+  const system = await findForeignSystem(architecture, lists)
+  return { busybox: join(system, 'usr/bin/busybox'), tools: system }
+}
+
+function scriptOf(architecture: Architecture, { command, env, hosts }: CheckedLabOptions, host: number): string {
+  const script = commandScript(command, { ...env, ...labVariables(host, hosts) })
+  // Wherever this machine's Node is installed, the guest finds there a Node that it can run.
+  return isOwn(architecture) ? script : replacingFile(realpathSync(process.execPath), '/usr/bin/node') + script
 }
 
 /**

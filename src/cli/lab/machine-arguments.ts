@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util'
+import { type ArchitectureName, architectureNames } from '../../lab/architectures.js'
 import type { LabOptions } from '../../lab/lab-options.js'
 import { badArgument, parseCount, parseLength } from '../arguments.js'
 
 /** The options of every command that starts machines. */
 export const machineArguments = {
+  arch: { type: 'string', description: "Processor of each machine: x64 or arm64 (default: this machine's)" },
   numa: { type: 'string', description: 'NUMA nodes of each machine (default: 1)' },
   cpus: { type: 'string', description: 'Processors of each machine (default: 2)' },
   memory: { type: 'string', description: 'Memory of each machine (default: 3GiB)' },
-  iommu: { type: 'boolean', description: 'Give each machine an Intel IOMMU' },
+  iommu: { type: 'boolean', description: 'Give each machine an IOMMU: of Intel, or an SMMUv3 on arm64' },
   edu: { type: 'boolean', description: "Give each machine QEMU's edu device: PCI, with a DMA engine" },
   kernel: {
     type: 'string',
@@ -24,6 +26,7 @@ export const machineArguments = {
 } as const
 
 interface MachineWords {
+  readonly arch?: string | undefined
   readonly numa?: string | undefined
   readonly cpus?: string | undefined
   readonly memory?: string | undefined
@@ -39,6 +42,7 @@ interface MachineWords {
 export function machineOptions(words: MachineWords, rawWords: readonly string[]): Omit<LabOptions, 'command'> {
   const count = (word: string | undefined, what: string) => (word === undefined ? undefined : parseCount(word, what, 1))
   return {
+    arch: words.arch === undefined ? undefined : parseArchitecture(words.arch),
     numa: count(words.numa, 'NUMA nodes'),
     cpus: count(words.cpus, 'processors'),
     memory: words.memory === undefined ? undefined : parseLength(words.memory),
@@ -50,6 +54,12 @@ export function machineOptions(words: MachineWords, rawWords: readonly string[])
     env: parseVariables(rawWords),
     timeLimit: count(words['time-limit'], 'seconds'),
   }
+}
+
+function parseArchitecture(word: string): ArchitectureName {
+  const known = architectureNames.find((name) => name === word)
+  if (known === undefined) throw badArgument(`a processor, ${architectureNames.join(' or ')}`, word)
+  return known
 }
 
 function parseVariables(rawWords: readonly string[]): Record<string, string> {

@@ -56,11 +56,12 @@ export const run = defineCommand({
   },
 })
 
-function report({ status, timedOut, hosts, accelerator, kernel, out }: LabResult) {
+function report({ status, timedOut, hosts, arch, accelerator, kernel, out }: LabResult) {
   return {
     schema: 'pinfold/lab-run/1',
     status,
     timedOut,
+    arch,
     accelerator,
     kernel,
     out: out ?? null,

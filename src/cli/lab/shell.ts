@@ -21,10 +21,13 @@ export const shell = defineCommand({
     }
     const terminal = new RawTerminal()
     const output = new Output({ json: false })
-    const command = [process.env.SHELL ?? '/bin/sh', '-i']
+    const options = machineOptions(args, rawArgs)
+    // A machine with another processor has this shell, and no other.
+    const isForeign = options.arch !== undefined && options.arch !== process.arch
+    const command = [isForeign ? '/bin/bash' : (process.env.SHELL ?? '/bin/sh'), '-i']
     const result = await whileInterruptible((signal) =>
       runLab(
-        { ...machineOptions(args, rawArgs), command, signal },
+        { ...options, command, signal },
         () => ({ terminal, console: args.verbose === true ? process.stderr : undefined }),
         (what) => output.progress(what),
       ).finally(() => {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { hasApt } from '../../../lab/packages.js'
-import { onPath, requireArchitecture } from '../../../lab/parts.js'
+import { hasApt } from '../../../lab/package-lists.js'
+import { onPath, requireHost } from '../../../lab/parts.js'
 import { readKernelFile } from '../../../system/kernel-files.js'
 import { ownCommand } from '../../../system/own-command.js'
 import { sudo } from '../../shell-command.js'
@@ -14,7 +14,7 @@ export function examineLab(): Finding {
   const accelerated = existsSync('/dev/kvm')
   const values = { emulator: found ?? null, fetches: hasApt(), kvm: accelerated }
   try {
-    requireArchitecture()
+    requireHost()
   } catch (error) {
     // Here this is no error, only a fact about this machine.
     return finding('rdma.lab', 'info', error instanceof Error ? error.message : String(error), { values })

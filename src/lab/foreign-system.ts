@@ -1,0 +1,59 @@
+import { existsSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Architecture } from './architectures.js'
+import { cached } from './cache.js'
+import { say } from './outside-command.js'
+import { hasApt, type PackageLists } from './package-lists.js'
+import { unpackPackages } from './packages.js'
+import { guestPackages, keyOf, missingOf, moveIntoUsr, topFolders, unavailable } from './parts.js'
+
+/** The programs that scripts expect, and the C++ library that Node needs. */
+const systemPackages = [
+  ...guestPackages,
+  ...[
+    'bash',
+    'busybox-static',
+    'coreutils',
+    'dash',
+    'diffutils',
+    'findutils',
+    'grep',
+    'gzip',
+    'libstdc++6',
+    'mawk',
+    'sed',
+  ],
+  ...['tar', 'util-linux'],
+]
+
+/** Files that nobody reads in a lab. Every start of a lab compares all others with their hashes. */
+const unread = ['doc', 'info', 'locale', 'man', 'perl', 'lintian'].map((name) => join('usr/share', name))
+
+/**
+ * The programs of a machine that cannot run those of the host: its /usr, from Debian's packages, and beneath the host's
+ * files the other files of these packages. It also has Node, of the version of this process.
+ *
+ * @param lists - of the packages for that machine
+ */
+export async function findForeignSystem(architecture: Architecture, lists: PackageLists): Promise<string> {
+  if (!hasApt()) throw unavailable('apt, to fetch programs for another processor with', 'apt-get, as on Debian')
+  const packages = await missingOf(lists, systemPackages)
+  const node = `node-linux-${architecture.name}@${process.versions.node}`
+  return cached(`system-${architecture.name}-${keyOf([packages, node, unread])}`, async (making) => {
+    await unpackPackages(lists, packages, making)
+    for (const name of topFolders) moveIntoUsr(making, name)
+    for (const path of unread) rmSync(join(making, path), { recursive: true, force: true })
+    if (!existsSync(join(making, 'usr/bin/sh'))) symlinkSync('dash', join(making, 'usr/bin/sh'))
+    await addNode(node, making)
+  })
+}
+
+/** Fetches Node from npm, which compares what it gets with the hash in the registry. */
+async function addNode(node: string, folder: string): Promise<void> {
+  const hint = `npm view ${node}`
+  const output = await say('npm', ['pack', '--silent', '--ignore-scripts', node], { folder, hint })
+  const archive = output.trim().split('\n').at(-1) ?? ''
+  await say('tar', ['-xzf', archive, 'package/bin/node'], { folder })
+  renameSync(join(folder, 'package/bin/node'), join(folder, 'usr/bin/node'))
+  for (const path of [archive, 'package']) rmSync(join(folder, path), { recursive: true })
+}
