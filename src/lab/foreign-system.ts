@@ -26,9 +26,6 @@ const systemPackages = [
   ...['tar', 'util-linux'],
 ]
 
-/** Files that nobody reads in a lab. Every start of a lab compares all others with their hashes. */
-const unread = ['doc', 'info', 'locale', 'man', 'perl', 'lintian'].map((name) => join('usr/share', name))
-
 /**
  * The programs of a machine that cannot run those of the host: its /usr, from Debian's packages, and beneath the host's
  * files the other files of these packages. It also has Node, of the version of this process.
@@ -39,10 +36,10 @@ export async function findForeignSystem(architecture: Architecture, lists: Packa
   if (!hasApt()) throw unavailable('apt, to fetch programs for another processor with', 'apt-get, as on Debian')
   const packages = await missingOf(lists, systemPackages)
   const node = `node-linux-${architecture.name}@${process.versions.node}`
-  return cached(`system-${architecture.name}-${keyOf([packages, node, unread])}`, async (making) => {
+  return cached(`system-${architecture.name}-${keyOf([packages, node])}`, async (making) => {
     await unpackPackages(lists, packages, making)
     for (const name of topFolders) moveIntoUsr(making, name)
-    for (const path of unread) rmSync(join(making, path), { recursive: true, force: true })
+    rmSync(join(making, 'usr/share'), { recursive: true, force: true }) // the guest has that of the host
     if (!existsSync(join(making, 'usr/bin/sh'))) symlinkSync('dash', join(making, 'usr/bin/sh'))
     await addNode(node, making)
   })

@@ -52,8 +52,8 @@ lower=/host
 if [ "$tools" = 1 ]; then mount -t 9p -o ro,$shared,cache=loose tools /tools && lower=/host:/tools; fi
 mount -t overlay -o lowerdir=$lower,upperdir=/layer/upper,workdir=/layer/work,xino=off overlay /root ||
   fail 'cannot mount a writable layer'
-# Programs for another processor: this /usr replaces that of the host, but for the folders that no distribution fills,
-# and for npm, which every processor can run.
+# Programs for another processor: their /usr replaces that of the host. Of the host's /usr there remain the folders that
+# contain nothing for one processor alone, or nothing of the distribution, and npm.
 if [ "$system" = 1 ]; then
   mkdir /own /layer/usr /layer/usr-work
   mount --bind /root/usr /own
@@ -62,7 +62,7 @@ if [ "$system" = 1 ]; then
   for folder in bin sbin lib; do
     [ -L /root/$folder ] || mount --bind /root/usr/$folder /root/$folder
   done
-  for folder in local src lib/node_modules; do
+  for folder in local share src lib/node_modules; do
     [ -d /own/$folder ] && mkdir -p /root/usr/$folder && mount --bind /own/$folder /root/usr/$folder
   done
   for link in npm npx; do

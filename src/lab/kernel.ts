@@ -1,4 +1,13 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { PinfoldError } from '../errors.js'
 import { type Architecture, isOwn } from './architectures.js'
@@ -42,12 +51,16 @@ export async function findKernel(
   return fetchKernel(architecture, lists, wanted ?? (await newestRelease(architecture, lists)))
 }
 
+/** It is found anew only if the lists have changed, since apt takes a second. */
 async function newestRelease({ kernelPackages }: Architecture, lists: PackageLists): Promise<string> {
-  const needed = (await Promise.all(kernelPackages.map((name) => dependenciesOf(lists, name)))).flat()
-  const releases = needed.flatMap((name) => /^linux-image-(\d.*)$/.exec(name)?.[1] ?? [])
-  const [newest] = releases.sort(newestFirst)
-  if (newest === undefined) throw unavailable(`package ${kernelPackages.join(' or ')}`, 'sudo apt-get update')
-  return newest
+  const folder = await cached(`newest-${keyOf([kernelPackages, lists.state])}`, async (making) => {
+    const needed = (await Promise.all(kernelPackages.map((name) => dependenciesOf(lists, name)))).flat()
+    const releases = needed.flatMap((name) => /^linux-image-(\d.*)$/.exec(name)?.[1] ?? [])
+    const [newest] = releases.sort(newestFirst)
+    if (newest === undefined) throw unavailable(`package ${kernelPackages.join(' or ')}`, 'sudo apt-get update')
+    writeFileSync(join(making, 'release'), newest)
+  })
+  return readFileSync(join(folder, 'release'), 'utf8')
 }
 
 const numbers = new Intl.Collator('en', { numeric: true })

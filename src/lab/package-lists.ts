@@ -9,7 +9,7 @@ import { say } from './outside-command.js'
 export interface PackageLists {
   /** The options by which apt's programs read the lists. */
   readonly options: readonly string[]
-  /** Changes whenever another set of packages may be missing. */
+  /** Changes whenever the lists or the installed packages have changed. */
   readonly state: string
   /** Makes sure that there are lists. @throws PinfoldError `ERR_LAB_UNAVAILABLE` */
   require(): Promise<void>
@@ -44,7 +44,7 @@ export function ownLists(): PackageLists {
       hint: 'sudo apt-get update',
     })
   }
-  return { options: [], state: `${timeOf('/var/lib/dpkg/status')}`, require, renew }
+  return { options: [], state: `${timeOf('/var/lib/dpkg/status')}-${timeOf(listsFolder)}`, require, renew }
 }
 
 function timeOf(path: string): number {

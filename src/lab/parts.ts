@@ -104,7 +104,7 @@ async function fetched(
   })
 }
 
-/** The names of these packages. They are found anew only if the lists' state has changed, since apt takes a second. */
+/** The names of these packages. They are found anew only if lists or installed packages have changed. */
 export async function missingOf(
   lists: PackageLists,
   packages: readonly string[],
