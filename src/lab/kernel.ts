@@ -48,19 +48,36 @@ export async function findKernel(
       '--kernel <image> --modules <folder>',
     )
   }
-  return fetchKernel(architecture, lists, wanted ?? (await newestRelease(architecture, lists)))
+  return fetchKernel(lists, await releaseOf(architecture, lists, wanted))
 }
 
-/** It is found anew only if the lists have changed, since apt takes a second. */
-async function newestRelease({ kernelPackages }: Architecture, lists: PackageLists): Promise<string> {
-  const folder = await cached(`newest-${keyOf([kernelPackages, lists.state])}`, async (making) => {
-    const needed = (await Promise.all(kernelPackages.map((name) => dependenciesOf(lists, name)))).flat()
+/** The release to fetch. `wanted` may also be the end of the name of a package that depends on the newest of a kind. */
+async function releaseOf(
+  { debian, kernelPackages }: Architecture,
+  lists: PackageLists,
+  wanted: string | undefined,
+): Promise<string> {
+  if (wanted !== undefined) {
+    const release = /-[a-z][\w-]*$/.test(wanted) ? wanted : `${wanted}-${debian}`
+    return (await newestRelease(lists, [`linux-image-${release}`])) ?? release
+  }
+  const newest = await newestRelease(lists, kernelPackages)
+  if (newest === undefined) throw unavailable(`package ${kernelPackages.join(' or ')}`, 'sudo apt-get update')
+  return newest
+}
+
+/**
+ * The newest release on which one of these packages depends; undefined if none depends on a kernel. It is found anew
+ * only if the lists have changed, since apt takes a second.
+ */
+async function newestRelease(lists: PackageLists, packages: readonly string[]): Promise<string | undefined> {
+  const folder = await cached(`newest-${keyOf([packages, lists.state])}`, async (making) => {
+    const needed = (await Promise.all(packages.map((name) => dependenciesOf(lists, name)))).flat()
     const releases = needed.flatMap((name) => /^linux-image-(\d.*)$/.exec(name)?.[1] ?? [])
-    const [newest] = releases.sort(newestFirst)
-    if (newest === undefined) throw unavailable(`package ${kernelPackages.join(' or ')}`, 'sudo apt-get update')
-    writeFileSync(join(making, 'release'), newest)
+    writeFileSync(join(making, 'release'), releases.sort(newestFirst)[0] ?? '')
   })
-  return readFileSync(join(folder, 'release'), 'utf8')
+  const newest = readFileSync(join(folder, 'release'), 'utf8')
+  return newest === '' ? undefined : newest
 }
 
 const numbers = new Intl.Collator('en', { numeric: true })
@@ -73,8 +90,7 @@ function newestFirst(one: string, other: string): number {
  * Fetches a kernel. Of the hundreds of MiB of its packages, it keeps only the image and the modules that a lab may
  * load.
  */
-async function fetchKernel({ debian }: Architecture, lists: PackageLists, wanted: string): Promise<Kernel> {
-  const release = /-[a-z][\w-]*$/.test(wanted) ? wanted : `${wanted}-${debian}`
+async function fetchKernel(lists: PackageLists, release: string): Promise<Kernel> {
   const all = wantedModules({ iommu: true, edu: true })
   const folder = await cached(`kernel-${release}-${keyOf(all)}`, async (making) => {
     const unpacked = join(making, 'unpacked')
