@@ -15,6 +15,7 @@ import { attachRing, createRing, ringBytes } from '../ring/open-ring.js'
 import type { RingOptions } from '../ring/options.js'
 import type { Ring } from '../ring/ring.js'
 import { parseSize, type Size } from '../sizes.js'
+import { basePageSize } from '../system/page-sizes.js'
 
 /** The options of each kind of thing. Each says how large the thing is. */
 export interface LayoutOptions {
@@ -136,7 +137,7 @@ function createHeapOf(memory: RegionMemory, { size: _, ...options }: LayoutOptio
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
-export function layoutBytes<const Parts extends LayoutParts<keyof Parts>>(parts: Parts, pageSize = 4096): number {
+export function layoutBytes<const Parts extends LayoutParts<keyof Parts>>(parts: Parts, pageSize = basePageSize): number {
   checked('layoutBytes: pageSize', pageBytes, pageSize)
   let bytes = 0
   for (const { kind, options } of checkedParts('layoutBytes', parts)) bytes += aligned(mostOf(kind, options, pageSize))

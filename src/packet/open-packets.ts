@@ -13,6 +13,7 @@ import {
   poolFor,
 } from '../pool/open-pool.js'
 import type { BufferPoolOptions } from '../pool/options.js'
+import { basePageSize } from '../system/page-sizes.js'
 import { ExternalSlots } from './external-buffers.js'
 import { PacketFields } from './fields.js'
 import {
@@ -115,7 +116,7 @@ export function attachPackets(memory: RegionMemory): Packets {
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
-export function packetsBytes(options: PacketsOptions & { readonly count: number }, pageSize = 4096): number {
+export function packetsBytes(options: PacketsOptions & { readonly count: number }, pageSize = basePageSize): number {
   const asked = checkedPackets('packetsBytes', options)
   if (asked.count !== undefined) return bytesOf(asked, asked.count, pageSize)
   throw new PinfoldError('packetsBytes: count: expected a whole number, received undefined', {

@@ -1,6 +1,7 @@
 import { PinfoldError } from '../errors.js'
 import { OpenOnce } from '../memory/open-once.js'
 import { alignedMemory, type MemoryRange, type RegionMemory } from '../memory/region-memory.js'
+import { basePageSize } from '../system/page-sizes.js'
 import { BufferPool } from './buffer-pool.js'
 import { Depot } from './depot.js'
 import {
@@ -108,7 +109,7 @@ export function findPool(range: MemoryRange): PoolPlan & { readonly known: Buffe
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
-export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: number }, pageSize = 4096): number {
+export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: number }, pageSize = basePageSize): number {
   const { shape } = checkedCreate('bufferPoolBytes', options, { bytes: Number.MAX_SAFE_INTEGER, offset: 0, pageSize })
   const { capacity, perPage, pageShift, elements } = shape
   // To the end of its last page.

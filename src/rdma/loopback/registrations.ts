@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import type { MemoryRange } from '../../memory/region-memory.js'
+import { basePageSize } from '../../system/page-sizes.js'
 import { accessFlags } from '../contract/access-flags.js'
 import type { DeviceCalls, Handle, RegisteredKeys } from '../contract/device-calls.js'
 import type { LoopbackContext } from './context.js'
@@ -12,7 +13,7 @@ const { zeroBased, localWrite, remoteWrite, remoteRead, remoteAtomic, onDemand, 
 /** The length of a null registration: enough for a message of any length. */
 const nullLength = 2 ** 31
 /** Linux requires that a chosen address has the same offset in its page as the memory. */
-const pageBytes = 4096n
+const pageBytes = BigInt(basePageSize)
 
 export function registrationCalls(context: LoopbackContext) {
   const register = (
