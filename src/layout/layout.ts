@@ -137,7 +137,10 @@ function createHeapOf(memory: RegionMemory, { size: _, ...options }: LayoutOptio
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
-export function layoutBytes<const Parts extends LayoutParts<keyof Parts>>(parts: Parts, pageSize = basePageSize): number {
+export function layoutBytes<const Parts extends LayoutParts<keyof Parts>>(
+  parts: Parts,
+  pageSize = basePageSize,
+): number {
   checked('layoutBytes: pageSize', pageBytes, pageSize)
   let bytes = 0
   for (const { kind, options } of checkedParts('layoutBytes', parts)) bytes += aligned(mostOf(kind, options, pageSize))

@@ -109,7 +109,10 @@ export function findPool(range: MemoryRange): PoolPlan & { readonly known: Buffe
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
-export function bufferPoolBytes(options: BufferPoolOptions & { readonly count: number }, pageSize = basePageSize): number {
+export function bufferPoolBytes(
+  options: BufferPoolOptions & { readonly count: number },
+  pageSize = basePageSize,
+): number {
   const { shape } = checkedCreate('bufferPoolBytes', options, { bytes: Number.MAX_SAFE_INTEGER, offset: 0, pageSize })
   const { capacity, perPage, pageShift, elements } = shape
   // To the end of its last page.

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { architectureOf } from '../../src/lab/architectures.js'
 import { emulatorArguments, type MachinePlan, wireDescriptors } from '../../src/lab/emulator-arguments.js'
 import { checkedLabOptions, type LabOptions } from '../../src/lab/lab-options.js'
 
 function plan(options: Partial<LabOptions> = {}, others: Partial<MachinePlan> = {}): MachinePlan {
   return {
+    architecture: architectureOf('x64'),
     emulator: { path: 'qemu', libraries: [], data: [] },
     accelerator: 'tcg',
     image: '/vmlinux',
@@ -45,6 +47,21 @@ describe('a machine', () => {
     expect(all.indexOf('intel-iommu')).toBeLessThan(all.indexOf('virtio-rng-pci'))
   })
 
+  test('has the board, the console and the IOMMU of its processor', () => {
+    const of = (iommu: boolean) => words({ iommu }, { architecture: architectureOf('arm64') })
+    expect(of(false)).toContain('-machine virt,gic-version=3 -accel tcg,thread=multi -cpu max,pauth-impdef=on ')
+    expect(of(false)).toContain(' console=ttyAMA0 ')
+    expect(of(false)).not.toMatch(/iommu|q35|ttyS0|tsc=/)
+    expect(of(true)).toContain('-machine virt,gic-version=3,iommu=smmuv3 ')
+    expect(of(true)).not.toMatch(/intel/)
+  })
+
+  test('uses its own /usr if the programs of this machine are for another processor', () => {
+    const other = process.arch === 'arm64' ? 'x64' : 'arm64'
+    expect(words({}, { architecture: architectureOf(other) })).toContain(' lab.system=1')
+    expect(words({}, { architecture: architectureOf(undefined) })).not.toContain('lab.system')
+  })
+
   test('tells its kernel the frequency of the clock, if it is known', () => {
     expect(words({}, { counterKilohertz: 2_096_026 })).toContain(' tsc_early_khz=2096026 ')
     expect(words()).not.toContain('tsc_early_khz')
@@ -75,6 +92,7 @@ describe('options of a lab', () => {
     [{ command: [] }, 'command: expected a command'],
     [{ command: ['a\0b'] }, 'without NUL'],
     [{ command: 'true' }, 'command'],
+    [{ arch: 'mips' }, "arch: expected 'x64' or 'arm64', received 'mips'"],
     [{ hosts: 9 }, 'hosts: expected a whole number from 1 to 8'],
     [{ cpus: 1.5 }, 'cpus'],
     [{ memory: '1MiB' }, 'memory: expected 256MiB or more'],

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { commandScript, labVariables } from '../../src/lab/guest-command.js'
+import { commandScript, labVariables, replacingFile } from '../../src/lab/guest-command.js'
 
 afterEach(() => vi.unstubAllEnvs())
 
@@ -30,6 +30,13 @@ describe('the script that runs a command', () => {
     expect(run(commandScript(['pwd'], {}, '/usr')).stdout).toBe('/usr\n')
     expect(run(commandScript(['pwd'], {}, '/no/such')).status).toBe(126)
   })
+})
+
+test('a file of the guest takes the place of another one, whatever its name is', () => {
+  expect(replacingFile("/home/it's/node", '/usr/bin/node')).toBe(
+    "/run/lab/busybox mount --bind '/usr/bin/node' '/home/it'\\''s/node' || exit 126\n",
+  )
+  expect(replacingFile('/usr/bin/node', '/usr/bin/node')).toBe('')
 })
 
 test('the variables of a host contain its number, its address and its peers', () => {

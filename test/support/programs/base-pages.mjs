@@ -29,7 +29,10 @@ for (const count of [1, 3, 200]) {
   for (const elementSize of [64, 1500, 5000, 20_000]) {
     const pool = { elementSize, count }
     inRegion(bufferPoolBytes(pool), (region) => assert.ok(createBufferPool(region, pool).capacity >= count))
-    const parts = { buffers: { kind: 'pool', ...pool }, packets: { kind: 'packets', bufferSize: elementSize, headroom: 0, count } }
+    const parts = {
+      buffers: { kind: 'pool', ...pool },
+      packets: { kind: 'packets', bufferSize: elementSize, headroom: 0, count },
+    }
     inRegion(layoutBytes(parts), (region) => createLayout(region, parts))
     const packets = { bufferSize: elementSize, headroom: 0, count }
     inRegion(packetsBytes(packets), (region) => assert.ok(createPackets(region, packets).capacity >= count))
