@@ -1,14 +1,15 @@
 /**
- * `npm run test:platforms` runs the tests that may differ by platform, on Node versions other than the installed one, and
- * uses the package with the addons that are published. It also builds the site of the documentation and tests it in a
- * browser, since that takes longer than a minute. The set-up (.ci/setup platforms) has run before. .ci/test.ts runs all
- * other tests.
+ * `npm run test:platforms` runs the tests that may differ by platform, on Node versions other than the installed one. It
+ * uses the package with the addons that are published, also on emulated arm64 machines. It also builds the site of the
+ * documentation and tests it in a browser, since that takes longer than a minute. The set-up (.ci/setup platforms) has run
+ * before. .ci/test.ts runs all other tests.
  *
  * The last line of stdout is `N passed, N failed, N skipped`; the exit status is 1 if anything failed.
  */
 import { readWanted } from './arguments.js'
 import { type Outcome, silent } from './outcome.js'
 import { Session } from './session.js'
+import { arm64 } from './suites/arm64.js'
 import { build } from './suites/build.js'
 import { docs } from './suites/docs.js'
 import { packedOn } from './suites/packed.js'
@@ -52,6 +53,7 @@ const platforms: Readonly<Record<string, () => Promise<Outcome[]>>> = {
     ]),
   ),
   packed: async () => [await packedOn(tarball, Object.keys(suitesOfNode).map(nodeOf), otherRuntimes())],
+  arm64: async () => [await arm64(tarball)],
   docs: async () => [await docs()],
 }
 const known = Object.keys(platforms)
