@@ -30,6 +30,14 @@ describe('the output of several machines', () => {
   })
 })
 
+test('the processor of a machine is one that the lab knows', () => {
+  expect(machineOptions({ arch: 'arm64' }, []).arch).toBe('arm64')
+  expect(machineOptions({}, []).arch).toBeUndefined()
+  expect(() => machineOptions({ arch: 'aarch64' }, [])).toThrowCode('ERR_INVALID_ARGUMENT', {
+    message: "expected a processor, x64 or arm64, but received 'aarch64'",
+  })
+})
+
 describe('variables for the command', () => {
   test('are given with a value or by name, any number of times, and only before the command', () => {
     vi.stubEnv('OURS', 'here')
