@@ -235,7 +235,7 @@ TEST("a region in somebody else's file sees their bytes") {
 TEST("threads that make and drop aligned regions at once never get each other's place") {
   std::atomic<int> wrong = 0;
   {
-    std::vector<std::jthread> threads;
+    std::vector<std::thread> threads;
     for (unsigned thread = 0; thread < 4; ++thread) {
       threads.emplace_back([&wrong, thread] {
         for (unsigned i = 0; i < 200; ++i) {
@@ -251,6 +251,7 @@ TEST("threads that make and drop aligned regions at once never get each other's 
         }
       });
     }
+    for (std::thread& thread : threads) thread.join();
   }
   CHECK_EQUAL(wrong.load(), 0);
 }
