@@ -30,7 +30,7 @@ const largePages: Machine = {
 }
 
 /** The operations of each thread in the test of rings, buffer pools and packets. */
-const operations = 20_000
+const operations = 10_000
 /** Minutes that one machine may take. An idle machine needs two of them. */
 const limit = 15
 
