@@ -2,17 +2,30 @@ import type { Handle } from '../contract/device-calls.js'
 import { completionWord, completionWords } from '../contract/work-layout.js'
 import type { LoopbackContext } from './context.js'
 
-/** The completions of a completion queue. The storage grows up to the size of the queue. An overrun is final. */
+/** The first chunk of a queue has room for so many completions; each further one for `chunkSlots`. */
+const firstSlots = 64
+const chunkSlots = 4096
+
+/**
+ * The completions of a completion queue. The storage is a list of chunks, which grows up to the size of the queue, so
+ * that no completion waits until others were copied. An overrun is final.
+ */
 export class CompletionStore {
   handle: Handle = 0
   readonly context: LoopbackContext
   readonly channel: Handle
   readonly #hasTimestamps: boolean
   #size: number
-  /** Completions that the storage has room for now. */
-  #slots: number
+  /** The oldest completions lie in the first chunk, the newest in the last. */
+  readonly #chunks: Uint32Array[]
+  /** The last chunk. */
   #words: Uint32Array
+  /** The place of the oldest completion in the first chunk, in words. */
   #head = 0
+  /** The place of the next completion in the last chunk, in words. */
+  #tail = 0
+  /** A chunk that is not used now. A queue that is filled and emptied allocates none. */
+  #spare: Uint32Array | undefined
   #count = 0
   #armed: 'no' | 'solicited' | 'any' = 'no'
   #overran = false
@@ -24,8 +37,8 @@ export class CompletionStore {
     this.#size = size
     this.channel = channel
     this.#hasTimestamps = hasTimestamps
-    this.#slots = Math.min(size, 64)
-    this.#words = new Uint32Array(this.#slots * completionWords)
+    this.#words = new Uint32Array(firstSlots * completionWords)
+    this.#chunks = [this.#words]
   }
 
   get overran(): boolean {
@@ -38,7 +51,6 @@ export class CompletionStore {
 
   resize(size: number): boolean {
     if (size < this.#count) return false
-    if (this.#slots > size) this.#move(size)
     this.#size = size
     return true
   }
@@ -68,9 +80,8 @@ export class CompletionStore {
       this.#overran = true
       return false
     }
-    if (this.#count === this.#slots) this.#move(Math.min(this.#size, this.#slots * 2))
-    const end = this.#head + this.#count
-    const at = (end < this.#slots ? end : end - this.#slots) * completionWords
+    if (this.#tail === this.#words.length) this.#grow()
+    const at = this.#tail
     const words = this.#words
     words[at + completionWord.id] = idLow
     words[at + completionWord.id + 1] = idHigh
@@ -83,6 +94,7 @@ export class CompletionStore {
     words[at + completionWord.flags] = flags
     words[at + completionWord.immediate] = immediate
     if (this.#hasTimestamps) this.#stamp(at)
+    this.#tail = at + completionWords
     this.#count += 1
     if (this.#armed === 'any' || (this.#armed === 'solicited' && (isSolicited || status !== 0))) {
       this.#armed = 'no'
@@ -93,15 +105,29 @@ export class CompletionStore {
 
   poll(into: Uint32Array, most: number): number {
     const taken = Math.min(most, this.#count, Math.floor(into.length / completionWords))
-    // The completions lie in one piece, or in two pieces if they go over the end of the storage.
-    const first = Math.min(taken, this.#slots - this.#head)
-    const at = this.#head * completionWords
-    into.set(this.#words.subarray(at, at + first * completionWords))
-    if (first < taken) into.set(this.#words.subarray(0, (taken - first) * completionWords), first * completionWords)
+    const end = taken * completionWords
+    for (let at = 0; at < end; ) {
+      const [chunk = this.#words] = this.#chunks
+      const last = chunk === this.#words ? this.#tail : chunk.length
+      const words = Math.min(end - at, last - this.#head)
+      into.set(chunk.subarray(this.#head, this.#head + words), at)
+      at += words
+      this.#head += words
+      if (this.#head === last) this.#leave(chunk)
+    }
     this.#count -= taken
-    // An empty queue starts at the first slot again, so that a program that keeps up touches few cache lines.
-    this.#head = this.#count === 0 ? 0 : (this.#head + taken) % this.#slots
     return taken
+  }
+
+  /** Drops the first chunk, which is read. The only one starts anew: a program that keeps up touches few cache lines. */
+  #leave(chunk: Uint32Array): void {
+    this.#head = 0
+    if (chunk === this.#words) {
+      this.#tail = 0
+    } else {
+      this.#chunks.shift()
+      if (chunk.length > firstSlots * completionWords) this.#spare = chunk
+    }
   }
 
   #stamp(at: number): void {
@@ -110,14 +136,10 @@ export class CompletionStore {
     this.#words[at + completionWord.timestamp + 1] = Number((time >> 32n) & 0xffff_ffffn)
   }
 
-  #move(slots: number): void {
-    const moved = new Uint32Array(slots * completionWords)
-    for (let index = 0; index < this.#count; index++) {
-      const at = ((this.#head + index) % this.#slots) * completionWords
-      moved.set(this.#words.subarray(at, at + completionWords), index * completionWords)
-    }
-    this.#words = moved
-    this.#slots = slots
-    this.#head = 0
+  #grow(): void {
+    this.#words = this.#spare ?? new Uint32Array(chunkSlots * completionWords)
+    this.#spare = undefined
+    this.#chunks.push(this.#words)
+    this.#tail = 0
   }
 }
