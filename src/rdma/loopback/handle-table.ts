@@ -14,6 +14,7 @@ export class HandleTable<Value> {
   readonly #values: (Value | undefined)[] = []
   readonly #generations: number[] = []
   readonly #free: number[] = []
+  #size = 0
   /** The handle of the last look-up, since most requests of a batch name the same objects. 0 is no handle. */
   #lastHandle: Handle = 0
   #last: Value | undefined
@@ -23,7 +24,7 @@ export class HandleTable<Value> {
   }
 
   get size(): number {
-    return this.#values.length - this.#values.filter((value) => value === undefined).length
+    return this.#size
   }
 
   add(value: Value): Handle {
@@ -32,6 +33,7 @@ export class HandleTable<Value> {
     const generation = (this.#generations[place] ?? 0) + 1
     this.#generations[place] = generation
     this.#values[place] = value
+    this.#size += 1
     return generation * places + place
   }
 
@@ -59,6 +61,7 @@ export class HandleTable<Value> {
     this.#last = undefined
     const place = handle & (places - 1)
     this.#values[place] = undefined
+    this.#size -= 1
     if ((this.#generations[place] ?? 0) < generations - 1) this.#free.push(place)
     return value
   }

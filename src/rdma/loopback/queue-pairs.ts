@@ -80,7 +80,8 @@ export function queuePairCalls(context: LoopbackContext) {
       queuePair.pending.length = 0
       queuePair.state = ERR
       wire.unplug(queuePair)
-      for (const window of context.windows) if (window.queuePair === queuePair) window.queuePair = undefined
+      for (const window of queuePair.windows ?? []) window.queuePair = undefined
+      queuePair.windows = undefined
       for (const used of new Set([queuePair.domain, queuePair.sendCompletions, queuePair.receiveCompletions]))
         used.uses -= 1
       if (queuePair.shared !== undefined) queuePair.shared.uses -= 1
@@ -152,6 +153,7 @@ function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEn
     retriesLeft: 0,
     timer: undefined,
     groups: new Set(),
+    windows: undefined,
     isEstablished: false,
   }
 }

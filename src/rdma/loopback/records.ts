@@ -89,6 +89,8 @@ export interface QueuePairEndpoint {
   retriesLeft: number
   timer: NodeJS.Timeout | undefined
   readonly groups: Set<string>
+  /** The windows that it has bound; undefined until it binds the first, which most queue pairs never do. */
+  windows: Set<Window> | undefined
   /** Whether a request of its peer has arrived. */
   isEstablished: boolean
 }

@@ -11,6 +11,7 @@ const { localWrite, remoteWrite, remoteAtomic, bindWindow, zeroBased } = accessF
 function release(window: Window): void {
   if (window.memory !== undefined) window.memory.windows -= 1
   window.memory = undefined
+  window.queuePair?.windows?.delete(window)
   window.queuePair = undefined
   window.length = 0
   window.access = 0
@@ -51,6 +52,8 @@ export function bindTo(queuePair: QueuePairEndpoint, send: LoadedSend): boolean 
   window.high = Number(start >> 32n)
   window.access = access
   window.queuePair = queuePair
+  queuePair.windows ??= new Set()
+  queuePair.windows.add(window)
   return true
 }
 

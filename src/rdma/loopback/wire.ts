@@ -66,7 +66,7 @@ class Wire {
   unplug(queuePair: QueuePairEndpoint): void {
     this.#queuePairs.delete(queuePair.number)
     this.#last = undefined
-    for (const members of this.#groups.values()) members.delete(queuePair)
+    for (const gid of queuePair.groups) this.leave(gid, queuePair)
   }
 
   queuePair(number: number): QueuePairEndpoint | undefined {
@@ -107,7 +107,11 @@ class Wire {
   }
 
   leave(gid: string, queuePair: QueuePairEndpoint): boolean {
-    return this.#groups.get(gid)?.delete(queuePair) ?? false
+    const members = this.#groups.get(gid)
+    if (members === undefined) return false
+    const isLeft = members.delete(queuePair)
+    if (members.size === 0) this.#groups.delete(gid)
+    return isLeft
   }
 
   group(gid: string): ReadonlySet<QueuePairEndpoint> {
