@@ -65,6 +65,7 @@ export const vocabulary: readonly string[] = [
   'builtins.ts',
   'disposal.ts',
   'errors.ts',
+  'first-few.ts',
   'options.ts',
   'sizes.ts',
 ]

@@ -1,11 +1,15 @@
 import { clearTimeout, setInterval, setTimeout } from 'node:timers'
-import { type Holder, holdStacksPerSecond } from './region-core.js'
+import { holdStacksPerSecond } from './region-core.js'
+import type { Holder } from './region-holds.js'
 
 /** The holds that a wait waits for. */
 export interface WaitedFor {
   /** One sentence, as in ERR_REGION_HELD. */
   readonly message: string
-  readonly holders: readonly Holder[]
+  /** The warning reads only the first few. */
+  readonly holders: Iterable<Holder>
+  /** How many holders there are. */
+  readonly count: number
 }
 
 /** Milliseconds; a longer wait emits a warning. */
@@ -29,14 +33,19 @@ export function beginWait(waitedFor: () => WaitedFor): () => void {
   return () => clearTimeout(timer)
 }
 
-function warn({ message, holders }: WaitedFor): void {
+function warn({ message, holders, count }: WaitedFor): void {
   // The wait is for an allocation that was stopped and ends by itself.
-  if (holders.length === 0) return
-  const more = holders.length - mostTold
+  if (count === 0) return
+  const tales: string[] = []
+  for (const holder of holders) {
+    tales.push(told(holder))
+    if (tales.length === mostTold) break
+  }
+  const more = count - tales.length
   process.emitWarning(`closeWhenReleased: still waiting after ${silence / 1000} second: ${message}`, {
     type: 'PinfoldHeldWarning',
     code: 'PINFOLD_HELD',
-    detail: [...holders.slice(0, mostTold).map(told), ...(more > 0 ? [`and ${more} more`] : [])].join('\n'),
+    detail: [...tales, ...(more > 0 ? [`and ${more} more`] : [])].join('\n'),
   })
 }
 

@@ -46,11 +46,6 @@ export class RangeClaims {
     this.#core = core
   }
 
-  /** The functions that end the holds of the claims on the region. */
-  get holds(): ReadonlySet<() => void> {
-    return new Set(this.#claims.keys())
-  }
-
   /** The objects that have a claim. */
   get claimants(): ReadonlySet<Claimant> {
     return new Set([...this.#claims.values()].map(({ claimant }) => claimant))
@@ -74,6 +69,7 @@ export class RangeClaims {
       this.#requireFree(wanted)
       const claimant = make(release)
       this.#claims.set(endHold, { kind, offset, length, claimant })
+      this.#core.holds.entrust(endHold)
       return claimant
     } catch (error) {
       endHold()

@@ -1,5 +1,4 @@
 import { constants } from 'node:os'
-import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 import { type ErrorCode, isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
 import { type NativeRegion, native } from '../native.js'
 import { checkRange } from '../options.js'
@@ -7,6 +6,7 @@ import { formatSize, GiB } from '../sizes.js'
 import type { PagesName } from '../system/page-sizes.js'
 import { type Caller, StackSampler } from './call-stack.js'
 import { RangeClaims } from './range-claims.js'
+import { type HoldReason, RegionHolds } from './region-holds.js'
 
 /** A kind of pages that came earlier in the caller's list, and the reason why the region has other pages. */
 export interface PassedOver {
@@ -27,31 +27,9 @@ export interface RegionDescription {
   readonly passedOver: readonly PassedOver[]
 }
 
-/** The holder of a region, for listings and errors; a function if the text is seldom needed and expensive. */
-type HoldReason = string | (() => string)
-
-const reasonText = ({ reason }: OpenHold) => (typeof reason === 'string' ? reason : reason())
-
-interface OpenHold {
-  readonly reason: HoldReason
-  readonly stack: string | undefined
-}
-
-/** A hold that is not released, as a warning describes it. */
-export interface Holder {
-  /** The name of the region. */
-  readonly name: string
-  readonly reason: string
-  /** The stack of the call that made the hold; undefined when this thread made too many holds at that time. */
-  readonly stack: string | undefined
-}
-
 /** A thread takes the stacks of so many holds in a second. */
 export const holdStacksPerSecond = 100
 const holdStacks = new StackSampler(holdStacksPerSecond)
-
-const nothing: ReadonlySet<() => void> = new Set()
-const none = () => nothing
 
 /** Bytes of one window, which is one ArrayBuffer: the largest typed array of Node 20. */
 export const windowSize = 4 * GiB
@@ -72,10 +50,9 @@ export class RegionCore {
   readonly passedOver: readonly PassedOver[]
   readonly #attachment: number
   readonly #windows: (ArrayBuffer | undefined)[] = []
-  /** The holds that are not released, by the function that releases each. */
-  readonly #holders = new Map<() => void, OpenHold>()
+  /** The holds of this thread that are not released. */
+  readonly holds: RegionHolds
   readonly #onClose: (() => void)[] = []
-  readonly #onRelease = new Set<() => void>()
   #claims: RangeClaims | undefined
   #refusals = 0
   #closed = false
@@ -84,6 +61,7 @@ export class RegionCore {
 
   constructor(region: NativeRegion, description: RegionDescription) {
     this.name = region.name
+    this.holds = new RegionHolds(region.name)
     this.id = region.region
     this.address = BigInt(region.address)
     this.size = region.size
@@ -103,21 +81,9 @@ export class RegionCore {
     return this.#claims
   }
 
-  /** The reasons of the holds, in the order in which they were made, without the holds that `except` releases. */
-  holders(except: ReadonlySet<() => void> = nothing): string[] {
-    return this.holds(except).map(({ reason }) => reason)
-  }
-
-  /** As `holders`, with the name and stack of each hold. */
-  holds(except: ReadonlySet<() => void> = nothing): Holder[] {
-    return [...this.#holders]
-      .filter(([release]) => !except.has(release))
-      .map(([, hold]) => ({ name: this.name, reason: reasonText(hold), stack: hold.stack }))
-  }
-
   /** The reason why a held region cannot be closed. */
   get heldMessage(): string {
-    return `region '${this.name}' is held: ${this.holders().join(', ')}`
+    return `region '${this.name}' is held: ${this.holds.reasons('all')}`
   }
 
   /**
@@ -189,12 +155,7 @@ export class RegionCore {
         values: { name: this.name },
       })
     }
-    const release = () => {
-      if (!this.#holders.delete(release)) return
-      for (const listener of [...this.#onRelease]) listener()
-    }
-    this.#holders.set(release, { reason, stack })
-    return release
+    return this.holds.add(reason, stack)
   }
 
   /** Refuses new holds, for a caller that is about to close. Returns the function that allows them again. */
@@ -203,30 +164,6 @@ export class RegionCore {
     return () => {
       this.#refusals -= 1
     }
-  }
-
-  /**
-   * Resolves when every hold is released, except those that `except` releases.
-   *
-   * @throws the signal's reason when it is aborted first
-   */
-  released(signal: AbortSignal | undefined, except: () => ReadonlySet<() => void> = none): Promise<void> {
-    return new Promise((resolve, reject) => {
-      throwIfAborted(signal)
-      const isReleased = () => this.#holders.size === 0 || this.holders(except()).length === 0
-      if (isReleased()) return resolve()
-      const released = () => {
-        if (!isReleased()) return
-        this.#onRelease.delete(released)
-        resolve()
-        stopListening()
-      }
-      const stopListening = onAbort(signal, () => {
-        this.#onRelease.delete(released)
-        reject(abortReason(signal))
-      })
-      this.#onRelease.add(released)
-    })
   }
 
   /** @throws PinfoldError `ERR_REGION_CLOSED` */
@@ -245,10 +182,11 @@ export class RegionCore {
    */
   close(): void {
     if (this.#done) return
-    if (!this.#closed && this.#holders.size > 0) {
+    if (!this.#closed && this.holds.count('all') > 0) {
+      const { names, count } = this.holds.reasons('all')
       throw new PinfoldError(this.heldMessage, {
         code: 'ERR_REGION_HELD',
-        values: { name: this.name, holders: this.holders() },
+        values: { name: this.name, holders: names, count },
       })
     }
     this.#closed = true

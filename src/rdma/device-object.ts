@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import * as z from 'zod/mini'
 import { disposeBy } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
+import { FirstFew } from '../first-few.js'
 import { checked, later, optionsObject } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
 import { closingOrder, type ObjectKind } from './contract/closing-order.js'
@@ -190,10 +191,11 @@ export abstract class DeviceObject {
   }
 
   #refuseChildren(): never {
-    const children = this.children.map(({ label }) => label)
-    throw new PinfoldError(`close: ${this.label} is used by ${listed(children)}`, {
+    const children = this.#children ?? none
+    const few = new FirstFew(labelsOf(inClosingOrder(children)), children.size)
+    throw new PinfoldError(`close: ${this.label} is used by ${few}`, {
       code: 'ERR_OBJECT_BUSY',
-      values: { object: this.label, children },
+      values: { object: this.label, children: few.names, count: few.count },
       hint: 'close them first, or call close({ force: true })',
     })
   }
@@ -222,16 +224,16 @@ export abstract class DeviceObject {
   }
 }
 
+/** By kind, and of one kind the newest first. */
 function inClosingOrder(objects: ReadonlySet<DeviceObject>): DeviceObject[] {
-  const rank = (object: DeviceObject) => closingOrder.indexOf(object.objectKind)
-  return [...objects].sort((one, other) => rank(one) - rank(other) || other.number - one.number)
+  const byKind = new Map<ObjectKind, DeviceObject[]>(closingOrder.map((kind) => [kind, []]))
+  for (const object of objects) byKind.get(object.objectKind)?.push(object)
+  // Nearly all are in the order of their numbers already, so that the sort takes one pass.
+  return [...byKind.values()].flatMap((those) => those.sort((one, other) => one.number - other.number).reverse())
 }
 
-/** At most eight labels, so that a message stays readable. */
-function listed(labels: readonly string[]): string {
-  const most = 8
-  const more = labels.length - most
-  return `${labels.slice(0, most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+function* labelsOf(objects: Iterable<DeviceObject>): Generator<string> {
+  for (const { label } of objects) yield label
 }
 
 /**

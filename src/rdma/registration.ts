@@ -38,8 +38,11 @@ const noWindows: ReadonlySet<MemoryWindow> = new Set()
 
 let registrations = 0
 
-/** The range of a region that a registration covers, which `reregister` changes; undefined for memory of no region. */
-export let rangeNow: (registration: Registration) => RegisteredRange | undefined
+/**
+ * Calls `listener` with the range of a region that a registration covers: now, and after each `reregister` that changes
+ * it. Never, for memory of no region.
+ */
+export let followRange: (registration: Registration, listener: (range: RegisteredRange) => void) => void
 
 /**
  * Memory that a device may use: verbs calls it a memory region (ibv_mr). `registry.register` makes it, or the domain for
@@ -55,12 +58,12 @@ export class Registration extends DeviceObject implements RegionRegistration {
   #generation: number
   #releaseRegion: () => void
   #windows: Set<MemoryWindow> | undefined
+  #onRange: ((range: RegisteredRange) => void) | undefined
 
   static {
-    rangeNow = (registration) => {
-      const source = registration.#source
-      if (source.kind !== 'region') return undefined
-      return { ...source.memory, release: registration.#releaseRegion }
+    followRange = (registration, listener) => {
+      registration.#onRange = listener
+      registration.#tellRange()
     }
   }
 
@@ -192,6 +195,7 @@ export class Registration extends DeviceObject implements RegionRegistration {
       this.#source = source
       this.#releaseRegion = hold
       release()
+      this.#tellRange()
     }
   }
 
@@ -202,6 +206,11 @@ export class Registration extends DeviceObject implements RegionRegistration {
   protected override destroy(): void {
     callsOf(this).deregister(handleOf(this))
     this.#releaseRegion()
+  }
+
+  #tellRange(): void {
+    if (this.#source.kind !== 'region') return
+    this.#onRange?.({ ...this.#source.memory, release: this.#releaseRegion })
   }
 
   #holdRegion(source: RegistrationSource): () => void {

@@ -52,11 +52,8 @@ export class Ledger {
   readonly #pending = new Map<string, Pending>()
   readonly #faces = new RegionFaces(() => this.#endCutOff())
   /** Registrations of the regions with devices; closed before the regions. */
-  readonly registrations = new Registrations()
-  readonly #closing = new RegistryClosing({
-    cores: () => this.#cores(),
-    ownHolds: () => new Set([...this.registrations.holds, ...this.#cores().flatMap((core) => [...core.claims.holds])]),
-  })
+  readonly registrations = new Registrations((core) => this.#lines.get(core.name)?.core === core)
+  readonly #closing = new RegistryClosing(() => this.#cores())
   readonly #counts = new RegistryCounts()
   readonly #budget: Budget
   readonly #detector: LeakDetector

@@ -15,7 +15,7 @@ import { checked, later, optionsObject, signalOption } from '../options.js'
 import type { Access } from '../rdma/contract/access-flags.js'
 import type { ProtectionDomain } from '../rdma/protection-domain.js'
 import { type RegisterOptions, registerMemory, registerMemoryAsync } from '../rdma/register.js'
-import { isRegistration, type Registration, rangeNow } from '../rdma/registration.js'
+import { followRange, isRegistration, type Registration } from '../rdma/registration.js'
 import { formatSize } from '../sizes.js'
 import type { Ledger } from './ledger.js'
 import { isRegion, type Region } from './region.js'
@@ -125,7 +125,7 @@ export class MemoryRegistry<Names extends string = never> {
     // The region was held meanwhile, but it may belong to another registry, or to none.
     if (this.#ledger.closed) registration.close()
     this.#ledger.requireOpen('register')
-    this.#ledger.registrations.add(registration, () => rangeNow(registration))
+    this.#ledger.registrations.add(registration, (listener) => followRange(registration, listener))
     return registration
   }
 
@@ -145,7 +145,7 @@ export class MemoryRegistry<Names extends string = never> {
     // A getter among the options may have closed it.
     if (this.#ledger.closed) registration.close()
     this.#ledger.requireOpen('registerSync')
-    this.#ledger.registrations.add(registration, () => rangeNow(registration))
+    this.#ledger.registrations.add(registration, (listener) => followRange(registration, listener))
     return registration
   }
 
@@ -219,17 +219,32 @@ export class MemoryRegistry<Names extends string = never> {
     await this.#ledger.idle()
   }
 
-  /** One line for the registry, one for each open region, and one for each of its registrations. */
+  /**
+   * One line for the registry, one for each open region, and one for each of its registrations. Of many regions, and of
+   * many registrations of one, only the first `maxArrayLength` are shown (an option of util.inspect, 100 by default).
+   */
   [inspect.custom](depth: number | null, options: InspectOptionsStylized): string {
     const { regions, bytes, budget } = this.stats()
     const count = `${regions} ${regions === 1 ? 'region' : 'regions'}, ${formatSize(bytes)}`
     const limit = budget.total === undefined ? '' : ` of ${formatSize(budget.total.limit)}`
     const head = `MemoryRegistry { ${this.closed ? 'closed' : count + limit} }`
     if (depth !== null && depth < 0) return head
-    const lines = this.list().flatMap((region) => [
-      `  ${inspect(region, options)}`,
-      ...this.#ledger.registrations.list(coreOf(region)).map((of) => `    ${inspect(of, options)}`),
-    ])
+    const most = options.maxArrayLength ?? Number.POSITIVE_INFINITY
+    const lines = firstOf(this.list(), most, 'regions').flatMap((region) =>
+      typeof region === 'string'
+        ? [`  ${region}`]
+        : [
+            `  ${inspect(region, options)}`,
+            ...firstOf(this.#ledger.registrations.list(coreOf(region)), most, 'registrations').map(
+              (of) => `    ${typeof of === 'string' ? of : inspect(of, options)}`,
+            ),
+          ],
+    )
     return [head, ...lines].join('\n')
   }
+}
+
+/** The first few, and a text that counts the others. */
+function firstOf<One>(all: readonly One[], most: number, plural: string): (One | string)[] {
+  return all.length <= most ? [...all] : [...all.slice(0, most), `… ${all.length - most} more ${plural}`]
 }

@@ -200,9 +200,14 @@ export class Region extends RegionMemory {
   async closeWhenReleased(options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     const { signal } = checked('closeWhenReleased', waitOptions, options)
     const giveHolds = this.#core.refuseHolds()
-    const endWait = beginWait(() => ({ message: this.#core.heldMessage, holders: this.#core.holds() }))
+    const { holds } = this.#core
+    const endWait = beginWait(() => ({
+      message: this.#core.heldMessage,
+      holders: holds.each('all'),
+      count: holds.count('all'),
+    }))
     try {
-      await this.#core.released(signal)
+      await holds.released(signal, 'all')
     } finally {
       endWait()
       giveHolds()

@@ -2,18 +2,17 @@ import { throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
 import { beginWait, type WaitedFor } from '../memory/held-wait.js'
 import type { RegionCore } from '../memory/region-core.js'
+import type { Holder } from '../memory/region-holds.js'
 
-/** The regions of a registry, and the holds on them that the registry itself ends. */
-export interface ClosedTogether {
-  /** The cores of the regions that are open now. */
-  cores(): RegionCore[]
-  /** The functions that end the registry's own holds: those of its registrations, and those of the rings, buffer pools, packets and heaps in its regions. They never delay a close. */
-  ownHolds(): ReadonlySet<() => void>
-}
+/** How many held regions an error names; it counts the others. */
+const mostRegions = 8
 
-/** Whether a registry may close: which regions are held, and how many calls wait until none is. */
+/**
+ * Whether a registry may close: which regions the program holds, and how many calls wait until none is held. The holds
+ * that the registry itself ends never delay a close.
+ */
 export class RegistryClosing {
-  readonly #regions: ClosedTogether
+  readonly #cores: () => Iterable<RegionCore>
   /** How many calls wait to close. While any does, no hold is given, nor any region made. */
   #waiting = 0
   /** The functions that allow holds again, when no call waits to close any more. */
@@ -21,8 +20,9 @@ export class RegistryClosing {
   /** Ends the wait that keeps the process alive: there is one, however many calls wait. */
   #endWait = () => {}
 
-  constructor(regions: ClosedTogether) {
-    this.#regions = regions
+  /** @param cores of the regions that are open now */
+  constructor(cores: () => Iterable<RegionCore>) {
+    this.#cores = cores
   }
 
   /** True while a call waits to close. */
@@ -39,10 +39,15 @@ export class RegistryClosing {
   requireReleased(): void {
     const held = this.#held()
     if (held.length === 0) return
-    const ours = this.#regions.ownHolds()
     throw new PinfoldError(this.#heldMessage(held), {
       code: 'ERR_REGION_HELD',
-      values: { held: held.map((core) => ({ name: core.name, holders: core.holders(ours) })) },
+      values: {
+        held: held.slice(0, mostRegions).map((core) => {
+          const { names, count } = core.holds.reasons('of the program')
+          return { name: core.name, holders: names, count }
+        }),
+        count: held.length,
+      },
     })
   }
 
@@ -55,9 +60,9 @@ export class RegistryClosing {
     throwIfAborted(signal)
     this.#begin()
     try {
-      // A held region may be new since the last look: it was being allocated when the wait began.
-      for (let held = this.#held()[0]; held !== undefined; held = this.#held()[0]) {
-        await held.released(signal, () => this.#regions.ownHolds())
+      // One pass is enough: a region that is released stays so, since holds are refused, those of new regions, too.
+      for (const { holds } of [...this.#cores()]) {
+        if (holds.count('of the program') > 0) await holds.released(signal, 'of the program')
       }
       close()
     } finally {
@@ -68,7 +73,7 @@ export class RegistryClosing {
   #begin(): void {
     this.#waiting += 1
     if (this.#waiting > 1) return
-    for (const core of this.#regions.cores()) this.#allowHolds.push(core.refuseHolds())
+    for (const core of this.#cores()) this.#allowHolds.push(core.refuseHolds())
     this.#endWait = beginWait(() => this.#waitedFor())
   }
 
@@ -80,21 +85,30 @@ export class RegistryClosing {
   }
 
   #held(): RegionCore[] {
-    const ours = this.#regions.ownHolds()
-    return this.#regions.cores().filter((core) => core.holders(ours).length > 0)
+    return [...this.#cores()].filter((core) => core.holds.count('of the program') > 0)
   }
 
   #waitedFor(): WaitedFor {
     const held = this.#held()
-    const ours = this.#regions.ownHolds()
-    return { message: this.#heldMessage(held), holders: held.flatMap((core) => core.holds(ours)) }
+    return {
+      message: this.#heldMessage(held),
+      holders: eachHolder(held),
+      count: held.reduce((sum, core) => sum + core.holds.count('of the program'), 0),
+    }
   }
 
   #heldMessage(held: readonly RegionCore[]): string {
-    const ours = this.#regions.ownHolds()
-    const holders = held.map((core) => `'${core.name}' by ${core.holders(ours).join(', ')}`).join('; ')
-    const count = this.#regions.cores().length
+    const holders = held
+      .slice(0, mostRegions)
+      .map((core) => `'${core.name}' by ${core.holds.reasons('of the program')}`)
+      .join('; ')
+    const more = held.length > mostRegions ? `; and ${held.length - mostRegions} more` : ''
+    const count = [...this.#cores()].length
     const regions = count === 1 ? 'region' : 'regions'
-    return `${held.length} of ${count} ${regions} ${held.length === 1 ? 'is' : 'are'} held: ${holders}`
+    return `${held.length} of ${count} ${regions} ${held.length === 1 ? 'is' : 'are'} held: ${holders}${more}`
   }
+}
+
+function* eachHolder(held: readonly RegionCore[]): Generator<Holder> {
+  for (const core of held) yield* core.holds.each('of the program')
 }

@@ -189,7 +189,7 @@ test('blocks that come and go in any order never overlap, keep bytes and alignme
       } finally {
         heap.close({ force: true })
       }
-      expect(coreOf(region).holders()).toEqual([])
+      expect(coreOf(region).holds.reasons('all').names).toEqual([])
     }),
     { numRuns: 100 },
   )

@@ -259,7 +259,7 @@ describe('a closed heap', () => {
       using scoped = createHeap(other.slice(4096, 1024))
       scoped.allocate(16)
     }
-    expect(coreOf(other).holders()).toEqual([])
+    expect(coreOf(other).holds.reasons('all').names).toEqual([])
   })
 })
 
@@ -283,8 +283,8 @@ describe('a heap is not made on', () => {
     ],
   ])('%s', (_, code, open) => {
     expect(open).toThrowCode(code)
-    expect(coreOf(region).holders()).toEqual(['a heap (bytes 0 to 65535)'])
-    expect(coreOf(other).holders()).toEqual([])
+    expect(coreOf(region).holds.reasons('all').names).toEqual(['a heap (bytes 0 to 65535)'])
+    expect(coreOf(other).holds.reasons('all').names).toEqual([])
   })
 })
 

@@ -63,9 +63,9 @@ describe('a layout', () => {
   test('holds its region once for every thing, until it is disposed', () => {
     {
       using _ = memory.layout(region, parts)
-      expect(coreOf(region).holders()).toHaveLength(5)
+      expect(coreOf(region).holds.count('all')).toBe(5)
     }
-    expect(coreOf(region).holders()).toEqual([])
+    expect(coreOf(region).holds.count('all')).toBe(0)
   })
 
   test('is attached with the same parts, in this thread and in another', async () => {
@@ -133,13 +133,13 @@ describe('a layout is refused, and leaves nothing open,', () => {
     ['with null as options', () => Reflect.apply(layoutBytes, undefined, [{ ring: null }]), 'ERR_INVALID_ARGUMENT'],
   ])('%s', (_, call, code) => {
     expect(call).toThrowCode(code)
-    expect(coreOf(region).holders()).toEqual([])
+    expect(coreOf(region).holds.count('all')).toBe(0)
   })
 
   test('over an open layout', () => {
     using _ = memory.layout(region, parts)
     expect(() => createLayout(region, { ring: parts.ring })).toThrowCode('ERR_RANGE_IN_USE')
-    expect(coreOf(region).holders()).toHaveLength(5)
+    expect(coreOf(region).holds.count('all')).toBe(5)
   })
 
   test('in a closed registry', () => {

@@ -68,7 +68,7 @@ describe.each(things)('$text', ({ kind, text, make }) => {
       }),
     })
     expect(Buffer.compare(before, region.bytes)).toBe(0)
-    expect(coreOf(region).holders()).toHaveLength(1)
+    expect(coreOf(region).holds.reasons('all').names).toHaveLength(1)
     first.close()
     make(place(1024)).close()
   })
@@ -77,12 +77,12 @@ describe.each(things)('$text', ({ kind, text, make }) => {
     const first = make(place(0))
     make(place(2 * 1024 * 1024))
     expect(first.closed).toBe(false)
-    expect(coreOf(region).holders()).toHaveLength(2)
+    expect(coreOf(region).holds.reasons('all').names).toHaveLength(2)
   })
 
   test('that cannot be made claims nothing', () => {
     expect(() => make(region.slice(0, 8))).toThrow()
-    expect(coreOf(region).holders()).toEqual([])
+    expect(coreOf(region).holds.reasons('all').names).toEqual([])
   })
 })
 
@@ -114,7 +114,7 @@ test('packets are attached after this thread has attached their buffer pool by i
   const packets = attachPackets(region)
   expect(packets.pool).toBe(pool)
   packets.close()
-  expect(coreOf(region).holders()).toEqual([])
+  expect(coreOf(region).holds.reasons('all').names).toEqual([])
 })
 
 test('packets close with their buffer pool, and their claim ends', () => {
@@ -128,7 +128,7 @@ test('a buffer pool that is attached twice is one object with one claim', () => 
   const pool = createBufferPool(region, { elementSize: 64, count: 16 })
   expect(attachBufferPool(region)).toBe(pool)
   pool.close()
-  expect(coreOf(region).holders()).toEqual([])
+  expect(coreOf(region).holds.reasons('all').names).toEqual([])
 })
 
 test('the end of a claim is the end of the last element, not of its page', () => {

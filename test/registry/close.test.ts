@@ -31,9 +31,10 @@ describe('close', () => {
       message: "2 of 3 regions are held: 'one' by zlib; 'three' by dma, disk write",
       values: {
         held: [
-          { name: 'one', holders: ['zlib'] },
-          { name: 'three', holders: ['dma', 'disk write'] },
+          { name: 'one', holders: ['zlib'], count: 1 },
+          { name: 'three', holders: ['dma', 'disk write'], count: 2 },
         ],
+        count: 2,
       },
     })
     expect(memory.closed).toBe(false)

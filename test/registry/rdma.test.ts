@@ -159,7 +159,7 @@ describe('a registry that closes', () => {
     const registration = memory.registerSync(region, domain, [])
     const hold = region.hold('a disk write')
     expect(() => memory.close()).toThrowCode('ERR_REGION_HELD', {
-      values: expect.objectContaining({ held: [{ name: 'rx', holders: ['a disk write'] }] }),
+      values: expect.objectContaining({ held: [{ name: 'rx', holders: ['a disk write'], count: 1 }] }),
     })
     expect(registration.closed).toBe(false)
     hold.release()

@@ -29,25 +29,40 @@ test('registrations of any kind are listed by region, hold it, and are closed wi
     regions: { a: { size: '64KiB', pages: 'base' }, b: { size: '64KiB', pages: 'base' } },
   })
   const log: string[] = []
-  const registrations = new Registrations()
   const [a, b] = [coreOf(memory.regions.a), coreOf(memory.regions.b)]
+  const registrations = new Registrations((core) => core === a)
+  const exchanges = new Map<unknown, (core: typeof a) => void>()
   const register = (label: string, core: typeof a) => {
     const made = mapping(label, log)
-    const release = core.hold(label)
-    made.onClose(release)
-    registrations.add(made, () => ({ core, offset: 0, length: 4096, release }))
+    let release = core.hold(label)
+    made.onClose(() => release())
+    registrations.add(made, (listener) => {
+      exchanges.set(made, (to) => {
+        const ended = release
+        release = to.hold(label)
+        ended()
+        listener({ core: to, offset: 0, length: 4096, release })
+      })
+      listener({ core, offset: 0, length: 4096, release })
+    })
     return made
   }
   const first = register('VFIO mapping 1', a)
   const second = register('AF_XDP memory 2', a)
   const third = register('VFIO mapping 3', b)
   const ofNoRegion = mapping('null registration 4', log)
-  registrations.add(ofNoRegion, () => undefined)
+  registrations.add(ofNoRegion, () => {})
 
   expect(registrations.list()).toEqual([first, second, third, ofNoRegion])
   expect(registrations.list(a)).toEqual([first, second])
-  expect(a.holders()).toEqual(['VFIO mapping 1', 'AF_XDP memory 2'])
-  expect(a.holders(registrations.holds)).toEqual([])
+  expect(a.holds.reasons('all').names).toEqual(['VFIO mapping 1', 'AF_XDP memory 2'])
+  // Those of another registry's region delay the close of that registry.
+  expect([a, b].map(({ holds }) => holds.count('of the program'))).toEqual([0, 1])
+  exchanges.get(first)?.(b)
+  expect([registrations.list(a), registrations.list(b)]).toEqual([[second], [first, third]])
+  exchanges.get(first)?.(a)
+  expect([registrations.list(a), registrations.list(b)]).toEqual([[first, second], [third]])
+  expect(a.holds.count('all') - a.holds.count('of the program')).toBe(2)
   second.close({ force: true })
   expect([registrations.count, registrations.list(a)]).toEqual([3, [first]])
   registrations.close()
@@ -56,5 +71,5 @@ test('registrations of any kind are listed by region, hold it, and are closed wi
       (label) => `${label} and all on it`,
     ),
   )
-  expect([registrations.count, a.holders(), b.holders()]).toEqual([0, [], []])
+  expect([registrations.count, a.holds.reasons('all').names, b.holds.reasons('all').names]).toEqual([0, [], []])
 })

@@ -19,7 +19,7 @@ export function world(memory: MemoryRegistry) {
     regions: mappedRegions(),
     table: native.tableCounts(),
     descriptors: descriptors.filter((path) => /pinfold|hugetlbfs/.test(path)).sort(),
-    holders: memory.list().map((region) => coreOf(region).holders()),
+    holders: memory.list().map((region) => coreOf(region).holds.reasons('all').names),
     prototype: Object.getOwnPropertyNames(Object.prototype),
   }
 }
