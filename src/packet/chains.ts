@@ -5,30 +5,30 @@ import { mostSegments, recordWord, usesOther } from './layout.js'
 import { allocateSome, drop, orDiscard, requireRoom, settle } from './references.js'
 import { fill, lengthOf } from './segments.js'
 import { attach, copyFields } from './sharing.js'
-import { freeableSegmentsOf, holders, type PacketTable, segmentsOf } from './table.js'
+import { freeableSegmentsOf, holders, lastOf, type PacketTable, segmentsAt, segmentsOf } from './table.js'
 
 // Packets that are made of others: joined, cut in two, brought into one piece, cloned and copied.
 
 /** @throws PinfoldError as `packets.chain` */
 export function chain(table: PacketTable, head: number, tail: number): void {
-  const first = segmentsOf(table, 'chain', head)
-  const second = segmentsOf(table, 'chain', tail)
+  const end = lastOf(table, 'chain', head)
+  const last = lastOf(table, 'chain', tail)
   for (const one of [head, tail]) {
     if (holders(table, one) !== 1) throw packetShared('chain', one, 'has more than one holder')
   }
-  const end = first[first.length - 1]
-  if (end === second[second.length - 1]) throw packetShared('chain', tail, 'cannot follow itself')
-  const count = first.length + second.length
+  if (end === last) throw packetShared('chain', tail, 'cannot follow itself')
+  const count = segmentsAt(table, head << 3) + segmentsAt(table, tail << 3)
   requireUpTo('chain', 'segments', count, mostSegments)
   const total = totalAt(table, head << 3) + totalAt(table, tail << 3)
   requireUpTo('chain', 'length', total, 2 ** 31 - 1)
   const { records } = table.views
   records[(end << 3) + recordWord.next] = tail + 1
   // The words from `next` on of a packet of one segment have never been written.
-  if (second.length === 1) records[(tail << 3) + recordWord.next] = 0
+  if (last === tail) records[(tail << 3) + recordWord.next] = 0
   records[(tail << 3) + recordWord.form] &= usesOther
   records[(head << 3) + recordWord.form] = (records[(head << 3) + recordWord.form] & usesOther) | count
   records[(head << 3) + recordWord.total] = total
+  records[(head << 3) + recordWord.last] = last + 1
 }
 
 /** @throws PinfoldError as `packets.split` */
@@ -140,5 +140,6 @@ function link({ views: { records } }: PacketTable, segments: readonly number[]):
   }
   records[(first << 3) + recordWord.form] |= segments.length
   records[(first << 3) + recordWord.total] = total
+  records[(first << 3) + recordWord.last] = segments[segments.length - 1] + 1
   return first
 }

@@ -5,12 +5,12 @@ import {
   firstOf,
   holders,
   isPacket,
+  lastOf,
   otherBuffer,
   type PacketTable,
   recordOf,
   requireBuffer,
   segmentsAt,
-  segmentsOf,
   sharers,
   slotOf,
 } from './table.js'
@@ -49,7 +49,7 @@ export function headroomOf(table: PacketTable, index: number): number {
 
 /** @throws PinfoldError as `packets.tailroomOf` */
 export function tailroomOf(table: PacketTable, index: number): number {
-  return roomBehind(table, 'tailroomOf', last(table, 'tailroomOf', index))
+  return roomBehind(table, 'tailroomOf', lastOf(table, 'tailroomOf', index))
 }
 
 /** @throws PinfoldError as `packets.isShared` */
@@ -74,14 +74,6 @@ export function next(table: PacketTable, index: number): number {
   throw damaged('next', index, `its next segment is ${found}`)
 }
 
-/** A packet's last segment. @throws PinfoldError as `packets.free` */
-export function last(table: PacketTable, subject: string, index: number): number {
-  const at = firstOf(table, subject, index)
-  if (segmentsAt(table, at) === 1) return index
-  const segments = segmentsOf(table, subject, index)
-  return segments[segments.length - 1]
-}
-
 /** @throws PinfoldError as `packets.append` */
 export function append(table: PacketTable, index: number, count: number): number {
   const { shape, pool } = table
@@ -99,7 +91,7 @@ export function append(table: PacketTable, index: number, count: number): number
       return shape.pool + pool.offset(index) + start + length
     }
   }
-  const segment = last(table, 'append', index)
+  const segment = lastOf(table, 'append', index)
   const { offset, length } = dataOf(table, 'append', segment)
   requireUpTo('append', 'count', count, 2 ** 31 - 1 - totalAt(table, index << 3))
   const room = roomBehind(table, 'append', segment)
@@ -132,7 +124,7 @@ export function adj(table: PacketTable, index: number, count: number): number {
 
 /** @throws PinfoldError as `packets.trim` */
 export function trim(table: PacketTable, index: number, count: number): void {
-  const segment = last(table, 'trim', index)
+  const segment = lastOf(table, 'trim', index)
   requireUpTo('trim', 'count', count, dataOf(table, 'trim', segment).length)
   grow(table, index, segment, -count)
 }

@@ -62,6 +62,8 @@ export const recordWord = {
   total: 5,
   /** The buffer that it uses: n + 1 for that of packet n, -1 - n for external buffer n. */
   buffer: 6,
+  /** In a packet's first segment, the last segment's number plus 1, so that a chain grows without a walk. */
+  last: 7,
 } as const
 
 /** The record of a new packet: its first two pairs of words, each as the 64-bit value that contains both. */
@@ -89,7 +91,7 @@ export const mostSegments = 65_535
 /** With more, the records would not lie in one view. */
 export const mostPackets = 2 ** 25
 const magic = 0x53544b50 // 'PKTS', as its bytes are in memory
-const version = 1
+const version = 2
 
 /** The properties of packets that never change. */
 export interface PacketShape {

@@ -17,7 +17,7 @@ import { Packet } from './packet.js'
 import * as references from './references.js'
 import * as segments from './segments.js'
 import * as sharing from './sharing.js'
-import { detailsOf, type OpenedPackets, type PacketTable, packetTable, viewsNow } from './table.js'
+import { detailsOf, lastOf, type OpenedPackets, type PacketTable, packetTable, viewsNow } from './table.js'
 
 /**
  * Packet buffers, as DPDK's rte_mbuf. A packet is a number from 0 to `capacity` - 1, the same in every thread that has
@@ -207,7 +207,7 @@ export class Packets {
 
   /** A packet's last segment. @throws PinfoldError as `free` */
   last(index: number): number {
-    return data.last(this.table, 'last', index)
+    return lastOf(this.table, 'last', index)
   }
 
   /** Where a segment's data start, in bytes from the start of the packets' memory. @throws PinfoldError as `free` */

@@ -151,6 +151,21 @@ export function segmentsOf(table: PacketTable, subject: string, index: number): 
   return found
 }
 
+/** The number of a packet's last segment, without a look at those between. @throws PinfoldError as `packets.free` */
+export function lastOf(table: PacketTable, subject: string, index: number): number {
+  const at = firstOf(table, subject, index)
+  if (segmentsAt(table, at) === 1) return index
+  const { records } = table.views
+  const last = records[at + recordWord.last] - 1
+  const isLast =
+    isPacket(last, table.shape.capacity) &&
+    holders(table, last) > 0 &&
+    segmentsAt(table, last << 3) === 0 &&
+    records[(last << 3) + recordWord.next] === 0
+  if (!isLast) throw damaged(subject, index, `its last segment is ${last}`)
+  return last
+}
+
 /** As `segmentsOf`, and each segment uses a buffer that exists. @throws PinfoldError as `packets.free` */
 export function freeableSegmentsOf(table: PacketTable, subject: string, index: number): number[] {
   const segments = segmentsOf(table, subject, index)

@@ -215,6 +215,33 @@ describe('packets', () => {
     expect(packets.available).toBe(64)
   })
 
+  test('of very many segments grow at both ends, and are cut', () => {
+    const many = 5000
+    const packets = made({ count: many, headroom: 0 })
+    let head = packets.allocate()
+    for (let count = 1; count < many - 1; count++) {
+      const one = packets.allocate()
+      packets.append(one, count % 3)
+      if (count % 2 === 0) {
+        packets.chain(one, head)
+        head = one
+      } else {
+        packets.chain(head, one)
+        expect(packets.last(head)).toBe(one)
+      }
+    }
+    expect(packets.segments(head)).toBe(many - 1)
+    const length = packets.length(head)
+    packets.append(head, 7)
+    expect(packets.length(head)).toBe(length + 7)
+    const rest = packets.split(head, 100)
+    expect([packets.length(head), packets.length(rest)]).toEqual([100, length - 93])
+    packets.chain(rest, head)
+    expect(packets.length(rest)).toBe(length + 7)
+    packets.free(rest)
+    expect(packets.available).toBe(many)
+  })
+
   test('have no loops, and a later segment is not a packet', () => {
     const packets = made()
     const [one, other] = [packets.allocate(), packets.allocate()]
