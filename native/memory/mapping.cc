@@ -171,7 +171,8 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
             .threads = request.threads,
             .spread = isSpread(request) ? std::span(request.placement.nodes) : std::span<const std::uint32_t>(),
             .announcement = request.announcement.get(),
-            .mayHoldData = request.backing == Backing::File || request.backing == Backing::Adopted},
+            .mayHoldData = request.backing == Backing::File || request.backing == Backing::Adopted,
+            .isShared = request.backing != Backing::Anonymous},
            cancelled);
   if (isSpread(request)) place(begin_, size_, request.placement);  // for pages that come later, after a swap
   if (file_ && request.keepFile) file_->keep();                    // last, so that a failure leaves no file

@@ -20,20 +20,33 @@
 namespace pinfold::memory {
 namespace {
 
-int populatePart(const Populate& request, std::byte* begin, std::size_t length) {
+// Makes every page of the range present. Returns errno, 0 for success.
+int faultIn(const Populate& request, std::byte* begin, std::size_t length) {
   for (;;) {
-    if (::madvise(begin, length, os::kMadvPopulateWrite) == 0) break;
+    if (::madvise(begin, length, os::kMadvPopulateWrite) == 0) return 0;
     if (errno == EINTR || errno == EAGAIN) continue;
     if (errno != EINVAL) return errno;
     const std::size_t step = request.page.kind == PageKind::Hugetlb ? request.page.bytes : basePageSize();
-    const int error = touchThroughKernel(begin, length, step, request.mayHoldData ? Touch::Read : Touch::Write);
-    if (error != 0) return error;
-    break;
+    return touchThroughKernel(begin, length, step, request.mayHoldData ? Touch::Read : Touch::Write);
   }
-  // Best effort: memory that cannot be collapsed stays on base pages. The region reports its share of huge pages from
-  // smaps.
-  if (request.page.kind == PageKind::Transparent) (void)::madvise(begin, length, os::kMadvCollapse);
-  return 0;
+}
+
+// Best effort: memory that cannot be collapsed stays on base pages. The region reports its share of huge pages from
+// smaps.
+void collapse(std::byte* begin, std::size_t length) { (void)::madvise(begin, length, os::kMadvCollapse); }
+
+int populatePart(const Populate& request, std::byte* begin, std::size_t length) {
+  if (request.page.kind != PageKind::Transparent) return faultIn(request, begin, length);
+  if (!request.isShared) {
+    if (const int error = faultIn(request, begin, length); error != 0) return error;
+    collapse(begin, length);
+    return 0;
+  }
+  for (std::size_t at = 0; at < length; at += request.page.bytes) {
+    if (const int error = faultIn(request, begin + at, std::min(basePageSize(), length - at)); error != 0) return error;
+  }
+  collapse(begin, length);
+  return faultIn(request, begin, length);
 }
 
 int populateChunk(const Populate& request, std::size_t offset, std::size_t length) {

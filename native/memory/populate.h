@@ -24,14 +24,16 @@ struct Populate {
   std::span<const std::uint32_t> spread = {};  // nodes that get transparent pages in turn, one page each
   Announcement* announcement = nullptr;        // is told the size of each populated chunk
   bool mayHoldData = false;                    // an existing file may contain data, which must not change
+  bool isShared = false;                       // a mapping of a file, to which the kernel gives small pages at a fault
 };
 
 // Faults in every page for writing, from several threads, in chunks (or in pages, if these are larger).
-// If the kernel supports MADV_COLLAPSE, transparent mappings are collapsed to huge pages chunk by chunk. MADV_COLLAPSE
-// takes the huge page from the node of most of its small pages, and ignores the placement. So with `spread`, all small
-// pages of one huge page come from one node.
-// `cancelled` is checked before each chunk. If it is true, populate() throws SystemError("madvise", ECANCELED).
-// A shortage throws SystemError("madvise") with the errno of the kernel, which does not tell the cause.
+// If the kernel supports MADV_COLLAPSE, transparent mappings are collapsed to huge pages chunk by chunk. Shared ones
+// have a single small page in each huge page by then: collapsing copies what is there, and clears the rest.
+// MADV_COLLAPSE takes the huge page from the node of most of its small pages, and ignores the placement. So with
+// `spread`, all small pages of one huge page come from one node. `cancelled` is checked before each chunk. If it is
+// true, populate() throws SystemError("madvise", ECANCELED). A shortage throws SystemError("madvise") with the errno of
+// the kernel, which does not tell the cause.
 void populate(const Populate& request, const std::atomic<bool>& cancelled);
 
 // populate() uses this on kernels before 5.14, which lack MADV_POPULATE_WRITE. It works on every kernel. The kernel
