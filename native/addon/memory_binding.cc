@@ -21,7 +21,6 @@
 #include "addon/bindings.h"
 #include "addon/boundary.h"
 #include "addon/environment.h"
-#include "memory/mapping_room.h"
 #include "memory/region_table.h"
 #include "memory/under_way.h"
 #include "os/system_calls.h"
@@ -143,7 +142,6 @@ memory::Mapping map(Napi::Env env, const memory::MappingRequest& request) {
 
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   Request request = requestOf(info[0]);
-  memory::requireMappingRoom();
   announce(request);
   memory::Mapping mapping = map(info.Env(), request.mapping);
   return Environment::of(info.Env())
@@ -153,7 +151,6 @@ Napi::Value allocate(const Napi::CallbackInfo& info) {
 Napi::Value allocateAsync(const Napi::CallbackInfo& info) {
   Request request = requestOf(info[0]);
   if (!info[1].IsFunction()) throw ArgumentError("settle is no function");
-  memory::requireMappingRoom();
   announce(request);
   auto job = std::make_unique<AllocateJob>(Environment::of(info.Env()), std::move(request.mapping),
                                            std::move(request.description));

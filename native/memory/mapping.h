@@ -15,6 +15,7 @@
 #include "memory/address_range.h"
 #include "memory/adopted_memory.h"
 #include "memory/backing_file.h"
+#include "memory/mapping_room.h"
 #include "memory/page_size.h"
 #include "memory/placement.h"
 #include "memory/under_way.h"
@@ -42,7 +43,8 @@ struct MappingRequest {
 
 class Mapping {
  public:
-  // Throws SystemError of the call that failed; SystemError("madvise", ECANCELED) when `cancelled` became true.
+  // Throws SystemError of the call that failed, or of MappingRoom; SystemError("madvise", ECANCELED) when `cancelled`
+  // became true.
   Mapping(const MappingRequest& request, const std::atomic<bool>& cancelled);
   Mapping(Mapping&&) noexcept = default;
   Mapping& operator=(Mapping&&) = delete;
@@ -62,9 +64,13 @@ class Mapping {
   void retire() noexcept;
 
   // The range stays mapped until the process ends, live or closed. The destructor releases only the rest.
-  void disownRange() noexcept { whole_.disown(); }
+  void disownRange() noexcept {
+    whole_.disown();
+    room_.keep();
+  }
 
  private:
+  MappingRoom room_;  // the first member, so it is given back when all is unmapped
   std::byte* begin_ = nullptr;
   std::size_t size_ = 0;
   os::Descriptor memory_;  // memfd; kept, since another process would get this descriptor

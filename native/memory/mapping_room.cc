@@ -46,25 +46,30 @@ long countMappings() {
   return count;
 }
 
+// Near the limit, one count serves so many regions that are made and closed in turn. It takes some milliseconds then.
+constexpr long kMostUncounted = 256;
+
 // Counting takes the kernel a microsecond for each mapping. So mappings are counted again only when the regions since
 // the last count may have used a quarter of the room that was left. The rest is for mappings that the program makes
-// meanwhile.
+// meanwhile: it may make some for each region that it makes, so regions that were closed again count, too.
 struct Room {
   std::mutex mutex;
-  long regions = 0;  // the number of regions that can be made without a new count
+  long regions = 0;    // how many more regions there may be
+  long uncounted = 0;  // how many more may be made without a new count, though others were closed
 };
 
 }  // namespace
 
-void requireMappingRoom() {
+MappingRoom::MappingRoom() {
   Room& room = processWide<Room>();
   const std::scoped_lock lock(room.mutex);
-  if (room.regions == 0) {
+  if (room.regions <= 0 || room.uncounted <= 0) {
     const long most = mostMappings();
     const long count = countMappings();
     const long limit = most - most / 8;
     const long left = std::max(0L, limit - count) / kMappingsOfRegion;
     room.regions = std::max(left / 4, std::min(left, kFewest));
+    room.uncounted = std::max(room.regions, kMostUncounted);
     if (room.regions == 0) {
       throw os::SystemError("mmap", ENOMEM,
                             {{"mappings", static_cast<double>(count)},
@@ -73,6 +78,14 @@ void requireMappingRoom() {
     }
   }
   --room.regions;
+  --room.uncounted;
+}
+
+MappingRoom::~MappingRoom() {
+  if (!isTaken_) return;
+  Room& room = processWide<Room>();
+  const std::scoped_lock lock(room.mutex);
+  ++room.regions;
 }
 
 }  // namespace pinfold::memory

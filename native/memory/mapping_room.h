@@ -2,10 +2,25 @@
 // V8 aborts when it gets no memory. So regions leave the last eighth of the limit unused.
 #pragma once
 
+#include <utility>
+
 namespace pinfold::memory {
 
-// Call this before each mapping is made. Throws SystemError("mmap", ENOMEM) when the process contains too many
-// mappings.
-void requireMappingRoom();
+// The room for the mappings of one region. It is taken before the first mapping is made, and given back after the last
+// is gone.
+class MappingRoom {
+ public:
+  // Throws SystemError("mmap", ENOMEM) when the process contains too many mappings.
+  MappingRoom();
+  MappingRoom(MappingRoom&& other) noexcept : isTaken_(std::exchange(other.isTaken_, false)) {}
+  MappingRoom& operator=(MappingRoom&&) = delete;
+  ~MappingRoom();
+
+  // The mappings stay until the process ends.
+  void keep() noexcept { isTaken_ = false; }
+
+ private:
+  bool isTaken_ = true;
+};
 
 }  // namespace pinfold::memory

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "memory/address_range.h"
 #include "memory/page_size.h"
@@ -38,7 +39,8 @@ AddressRange mappings(std::size_t count) {
 TEST("a process with few mappings has room for thousands of regions") {
   test::inChild([] {
     if (mostMappings() < 60'000) SKIP("vm.max_map_count is smaller than its default");
-    for (int i = 0; i < 10'000; ++i) requireMappingRoom();
+    std::vector<MappingRoom> rooms(10'000);
+    CHECK_EQUAL(rooms.size(), 10'000U);
   });
 }
 
@@ -48,7 +50,7 @@ TEST("a process with more than seven eighths of its mappings is refused, with bo
     const std::size_t limit = most - most / 8;
     const AddressRange many = mappings(limit);
     try {
-      requireMappingRoom();
+      const MappingRoom room;
     } catch (const os::SystemError& error) {
       CHECK_EQUAL(error.call(), "mmap");
       CHECK_EQUAL(error.error(), ENOMEM);
@@ -64,15 +66,45 @@ TEST("a process with more than seven eighths of its mappings is refused, with bo
 TEST("what the program maps meanwhile is seen before three quarters of the room are used") {
   test::inChild([] {
     const std::size_t most = mostMappings();
-    requireMappingRoom();
+    const MappingRoom first;
     const AddressRange many = mappings(most - most / 8);
     bool refused = false;
     try {
-      for (std::size_t i = 0; i < most / 20; ++i) requireMappingRoom();
+      const std::vector<MappingRoom> rooms(most / 20);
     } catch (const os::SystemError&) {
       refused = true;
     }
     CHECK(refused);
+  });
+}
+
+TEST("what the program maps is seen, too, while regions are made and closed in turn") {
+  test::inChild([] {
+    const std::size_t most = mostMappings();
+    const MappingRoom first;
+    const AddressRange many = mappings(most - most / 8);
+    bool refused = false;
+    try {
+      for (std::size_t i = 0; i < most / 20; ++i) const MappingRoom room;
+    } catch (const os::SystemError&) {
+      refused = true;
+    }
+    CHECK(refused);
+  });
+}
+
+TEST("near the limit, room that was given back is taken again") {
+  test::inChild([] {
+    const std::size_t most = mostMappings();
+    const AddressRange many = mappings(most - most / 8 - 600);
+    for (int i = 0; i < 5000; ++i) const MappingRoom room;
+    bool refused = false;
+    try {
+      const std::vector<MappingRoom> rooms(200);
+    } catch (const os::SystemError&) {
+      refused = true;
+    }
+    CHECK(!refused);  // these made no mapping, so each count finds room for the next
   });
 }
 
@@ -82,13 +114,13 @@ TEST("the refusal ends when the mappings are gone") {
     std::optional<AddressRange> many(mappings(most - most / 8));
     bool refused = false;
     try {
-      requireMappingRoom();
+      const MappingRoom room;
     } catch (const os::SystemError&) {
       refused = true;
     }
     CHECK(refused);
     many.reset();
-    requireMappingRoom();
+    const MappingRoom room;
   });
 }
 
