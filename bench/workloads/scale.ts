@@ -1,0 +1,245 @@
+import { inspect } from 'node:util'
+import type { ProtectionDomain } from '../../src/index.js'
+import { GiB } from '../../src/sizes.js'
+import { type Contender, distribution, interleave, secondsSince } from '../measure.js'
+import { pinfold } from '../package.js'
+import { bytesAtMost, ratioAtMost } from '../row.js'
+import type { Report, Suite } from '../suite.js'
+
+const microseconds = 1e6
+const milliseconds = 1e3
+
+/** Each row measures the same work among few objects and among many, so that no cost grows without being seen. */
+export const suite: Suite = {
+  about: 'how costs grow: the same work among few and among many regions, registrations, queue pairs and packets',
+  hugepages: 0,
+  oneProcessor: true,
+  parts: ['registry', 'rdma', 'packets', 'memory'],
+  async run(report, part) {
+    for (const [name, measure] of Object.entries(partsOf[part] ?? {})) {
+      await report.section(name, () => measure(report, name))
+    }
+  },
+}
+
+type Measure = (report: Report, name: string) => Promise<void>
+
+const partsOf: Readonly<Record<string, Readonly<Record<string, Measure>>>> = {
+  registry: {
+    'closeWhenReleased, regions released one by one, for each of 10,000': (report, name) =>
+      growth(report, name, { few: 1000, many: 10_000, cost: releasedOneByOne, most: 2 }),
+    'release of a hold while a registry waits to close, with 30,000 registrations': (report, name) =>
+      growth(report, name, { few: 30, many: 30_000, cost: releaseBeside, most: 2 }),
+    'registrations(region) of one, with 100,000 of another region': (report, name) =>
+      growth(report, name, { few: 100, many: 100_000, cost: registrationsBeside, most: 2 }),
+    'text of a registry with 3,000 regions': (report, name) =>
+      growth(report, name, { few: 100, many: 3000, cost: textOf, most: 3 }),
+    'message of a refused close with 100,000 registrations': refusedClose,
+  },
+  rdma: {
+    'forced close of a domain, for each of 10,000 queue pairs and 100,000 windows': (report, name) =>
+      growth(report, name, { few: 1000, many: 10_000, cost: forcedClose, most: 2 }),
+    'close of a queue pair beside 100,000 windows': (report, name) =>
+      growth(report, name, { few: 100, many: 100_000, cost: closeBeside, most: 2 }),
+  },
+  packets: {
+    'chain of 60,000 segments, for each': (report, name) =>
+      growth(report, name, { few: 1000, many: 60_000, cost: chained, most: 2 }),
+    'freeBulk of 4,096 packets, for each': (report, name) =>
+      growth(report, name, { few: 256, many: 4096, cost: freedInBulk, most: 2.5 }),
+  },
+  memory: {
+    'transparent pages on a memfd, 1 GiB': transparentPages,
+    'allocate and close beside 28,000 regions': (report, name) =>
+      growth(report, name, { few: 10, many: 28_000, cost: allocatedBeside, most: 4 }),
+  },
+}
+
+interface Growth {
+  readonly few: number
+  readonly many: number
+  /** Seconds for one object, among `count`. */
+  readonly cost: (count: number) => number | Promise<number>
+  /** The ratio that is still no growth: caches hold less of many objects. */
+  readonly most: number
+}
+
+async function growth(report: Report, name: string, { few, many, cost, most }: Growth): Promise<void> {
+  const contenders: Record<'few' | 'many', Contender> = { few: () => cost(few), many: () => cost(many) }
+  const taken = await interleave(contenders, { samples: 5, warmUp: 1, rounds: 1 })
+  report.add({
+    name,
+    unit: 'µs',
+    scale: microseconds,
+    value: taken.of('many'),
+    peer: { name: `with ${few}`, value: taken.of('few'), ratio: taken.ratio('many', 'few') },
+    target: ratioAtMost(most),
+  })
+}
+
+const small = { size: '4KiB', pages: 'base', backing: 'anonymous' } as const
+
+function registryOf(count: number) {
+  const memory = pinfold.openRegistrySync({ leaks: 'off' })
+  const regions = Array.from({ length: count }, (_, index) => memory.allocateSync(`region-${index}`, small))
+  return { memory, regions }
+}
+
+async function releasedOneByOne(count: number): Promise<number> {
+  const { memory, regions } = registryOf(count)
+  const holds = regions.map((region) => region.hold('a transfer'))
+  const start = process.hrtime.bigint()
+  const closed = memory.closeWhenReleased()
+  for (const hold of holds) {
+    hold.release()
+    await undefined
+  }
+  await closed
+  return secondsSince(start) / count
+}
+
+function domainOf(): { readonly domain: ProtectionDomain; [Symbol.dispose](): void } {
+  const device = pinfold.openDevice('loopback0')
+  const domain = device.createDomain()
+  return { domain, [Symbol.dispose]: () => device.close({ force: true }) }
+}
+
+/** A registry whose region 'many' is registered `count` times. */
+function registered(domain: ProtectionDomain, count: number) {
+  const memory = pinfold.openRegistrySync({ leaks: 'off', regions: { many: small, one: small } })
+  for (let made = 0; made < count; made++) memory.registerSync(memory.regions.many, domain, [])
+  return memory
+}
+
+async function releaseBeside(count: number): Promise<number> {
+  using device = domainOf()
+  const memory = registered(device.domain, count)
+  const holds = Array.from({ length: 1000 }, () => memory.regions.one.hold('a transfer'))
+  const closed = memory.closeWhenReleased()
+  const start = process.hrtime.bigint()
+  for (const hold of holds) hold.release()
+  const seconds = secondsSince(start) / holds.length
+  await closed
+  return seconds
+}
+
+function registrationsBeside(count: number): number {
+  using device = domainOf()
+  using memory = registered(device.domain, count)
+  memory.registerSync(memory.regions.one, device.domain, [])
+  const rounds = 1000
+  const start = process.hrtime.bigint()
+  for (let round = 0; round < rounds; round++) memory.registrations(memory.regions.one)
+  return secondsSince(start) / rounds
+}
+
+function textOf(count: number): number {
+  const { memory } = registryOf(count)
+  const rounds = 5
+  const start = process.hrtime.bigint()
+  for (let round = 0; round < rounds; round++) inspect(memory)
+  const seconds = secondsSince(start) / rounds
+  memory.close()
+  return seconds
+}
+
+async function refusedClose(report: Report, name: string): Promise<void> {
+  using device = domainOf()
+  using memory = registered(device.domain, 100_000)
+  const lengths = [memory.regions.many, device.domain].map((held) => {
+    try {
+      held.close()
+    } catch (error) {
+      return error instanceof Error ? error.message.length : Number.NaN
+    }
+    return Number.NaN
+  })
+  report.add({ name, unit: 'B', scale: 1, value: distribution(lengths), target: bytesAtMost(1000) })
+}
+
+function forcedClose(count: number): number {
+  using device = domainOf()
+  const { domain } = device
+  const queue = domain.device.createCompletionQueue({ entries: 16 })
+  for (let made = 0; made < 10 * count; made++) domain.allocateWindow({ type: 2 })
+  for (let made = 0; made < count; made++) domain.createQueuePair({ type: 'RC', sendQueue: queue, receiveQueue: queue })
+  const start = process.hrtime.bigint()
+  domain.close({ force: true })
+  return secondsSince(start) / count
+}
+
+function closeBeside(count: number): number {
+  using device = domainOf()
+  const { domain } = device
+  const queue = domain.device.createCompletionQueue({ entries: 16 })
+  for (let made = 0; made < count; made++) domain.allocateWindow({ type: 2 })
+  const pairs = Array.from({ length: 500 }, () =>
+    domain.createQueuePair({ type: 'RC', sendQueue: queue, receiveQueue: queue }),
+  )
+  const start = process.hrtime.bigint()
+  for (const pair of pairs) pair.close()
+  return secondsSince(start) / pairs.length
+}
+
+function packetsOf(count: number) {
+  const options = { count, bufferSize: 256, headroom: 0 }
+  const memory = pinfold.openRegistrySync({ leaks: 'off' })
+  const region = memory.allocateSync('packets', { size: pinfold.packetsBytes(options), pages: 'base' })
+  return { memory, packets: pinfold.createPackets(region, options) }
+}
+
+function chained(count: number): number {
+  const { memory, packets } = packetsOf(count)
+  const all = Array.from({ length: count }, () => packets.allocate())
+  const [head = 0, ...rest] = all
+  const start = process.hrtime.bigint()
+  for (const one of rest) packets.chain(head, one)
+  const seconds = secondsSince(start) / count
+  memory.close()
+  return seconds
+}
+
+function freedInBulk(count: number): number {
+  const { memory, packets } = packetsOf(8192)
+  const burst = packets.burst(count)
+  const rounds = 64
+  let seconds = 0
+  for (let round = 0; round < rounds; round++) {
+    packets.allocateBulk(burst)
+    const start = process.hrtime.bigint()
+    packets.freeBulk(burst)
+    seconds += secondsSince(start)
+  }
+  memory.close()
+  return seconds / (rounds * count)
+}
+
+/** The kernel gives small pages to a file in memory at a fault; `collapse` makes them huge. */
+async function transparentPages(report: Report, name: string): Promise<void> {
+  const allocated = (backing: 'memfd' | 'anonymous') => () => {
+    using memory = pinfold.openRegistrySync()
+    const start = process.hrtime.bigint()
+    memory.allocateSync('large', { size: GiB, pages: 'transparent', backing })
+    return secondsSince(start)
+  }
+  const contenders = { memfd: allocated('memfd'), anonymous: allocated('anonymous') }
+  const taken = await interleave(contenders, { samples: 7, warmUp: 2, rounds: 1 })
+  report.add({
+    name,
+    unit: 'ms',
+    scale: milliseconds,
+    value: taken.of('memfd'),
+    peer: { name: 'anonymous memory', value: taken.of('anonymous'), ratio: taken.ratio('memfd', 'anonymous') },
+    target: ratioAtMost(2),
+  })
+}
+
+function allocatedBeside(count: number): number {
+  const { memory } = registryOf(count)
+  const rounds = 500
+  const start = process.hrtime.bigint()
+  for (let round = 0; round < rounds; round++) memory.allocateSync('one more', small).close()
+  const seconds = secondsSince(start) / rounds
+  memory.close()
+  return seconds
+}
