@@ -35,6 +35,16 @@ AddressRange mappings(std::size_t count) {
   return range;
 }
 
+template <typename Work>
+bool isRefused(const Work& work) {
+  try {
+    work();
+  } catch (const os::SystemError&) {
+    return true;
+  }
+  return false;
+}
+
 // Each test runs in a child, since the process remembers for how many regions it has found room.
 TEST("a process with few mappings has room for thousands of regions") {
   test::inChild([] {
@@ -68,13 +78,7 @@ TEST("what the program maps meanwhile is seen before three quarters of the room 
     const std::size_t most = mostMappings();
     const MappingRoom first;
     const AddressRange many = mappings(most - most / 8);
-    bool refused = false;
-    try {
-      const std::vector<MappingRoom> rooms(most / 20);
-    } catch (const os::SystemError&) {
-      refused = true;
-    }
-    CHECK(refused);
+    CHECK(isRefused([most] { const std::vector<MappingRoom> rooms(most / 20); }));
   });
 }
 
@@ -83,13 +87,9 @@ TEST("what the program maps is seen, too, while regions are made and closed in t
     const std::size_t most = mostMappings();
     const MappingRoom first;
     const AddressRange many = mappings(most - most / 8);
-    bool refused = false;
-    try {
+    CHECK(isRefused([most] {
       for (std::size_t i = 0; i < most / 20; ++i) const MappingRoom room;
-    } catch (const os::SystemError&) {
-      refused = true;
-    }
-    CHECK(refused);
+    }));
   });
 }
 
@@ -98,13 +98,8 @@ TEST("near the limit, room that was given back is taken again") {
     const std::size_t most = mostMappings();
     const AddressRange many = mappings(most - most / 8 - 600);
     for (int i = 0; i < 5000; ++i) const MappingRoom room;
-    bool refused = false;
-    try {
-      const std::vector<MappingRoom> rooms(200);
-    } catch (const os::SystemError&) {
-      refused = true;
-    }
-    CHECK(!refused);  // these made no mapping, so each count finds room for the next
+    // These make no mapping, so each count finds room for the next.
+    CHECK(!isRefused([] { const std::vector<MappingRoom> rooms(200); }));
   });
 }
 
@@ -112,13 +107,7 @@ TEST("the refusal ends when the mappings are gone") {
   test::inChild([] {
     const std::size_t most = mostMappings();
     std::optional<AddressRange> many(mappings(most - most / 8));
-    bool refused = false;
-    try {
-      const MappingRoom room;
-    } catch (const os::SystemError&) {
-      refused = true;
-    }
-    CHECK(refused);
+    CHECK(isRefused([] { const MappingRoom room; }));
     many.reset();
     const MappingRoom room;
   });
