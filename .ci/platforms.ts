@@ -36,7 +36,9 @@ const sameOnEveryNode = [
   'test/memory/shortage.test.ts',
   'test/program/bad-input.test.ts',
   'test/program/guides.test.ts',
+  'test/program/kill.exit.test.ts',
   'test/program/limits.exit.test.ts',
+  'test/program/rounds.exit.test.ts',
   'test/rdma/bad-input.test.ts',
   'test/ring/processes.test.ts',
 ]
