@@ -238,7 +238,7 @@ function allocatedBeside(count: number): number {
   const { memory } = registryOf(count)
   const rounds = 500
   const start = process.hrtime.bigint()
-  for (let round = 0; round < rounds; round++) memory.allocateSync('one more', small).close()
+  for (let round = 0; round < rounds; round++) memory.allocateSync('more', small).close()
   const seconds = secondsSince(start) / rounds
   memory.close()
   return seconds
