@@ -24,7 +24,7 @@ export interface Holder {
  */
 export type WhichHolds = 'all' | 'of the program'
 
-/** The holds on one region in one thread. Nothing here grows with the holds but `reasons` and `each`. */
+/** The holds on one region in one thread. Only `each` takes longer with more holds. */
 export class RegionHolds {
   readonly #name: string
   // By the function that releases each, in the order in which they were made.

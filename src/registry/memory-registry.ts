@@ -121,12 +121,7 @@ export class MemoryRegistry<Names extends string = never> {
     options?: RegisterOptions,
   ): Promise<Registration> {
     this.#ledger.requireOpen('register')
-    const registration = await registerMemoryAsync(memory, domain, access, options)
-    // The region was held meanwhile, but it may belong to another registry, or to none.
-    if (this.#ledger.closed) registration.close()
-    this.#ledger.requireOpen('register')
-    this.#ledger.registrations.add(registration, (listener) => followRange(registration, listener))
-    return registration
+    return this.#keep('register', await registerMemoryAsync(memory, domain, access, options))
   }
 
   /**
@@ -141,12 +136,7 @@ export class MemoryRegistry<Names extends string = never> {
     options?: RegisterOptions,
   ): Registration {
     this.#ledger.requireOpen('registerSync')
-    const registration = registerMemory(memory, domain, access, options)
-    // A getter among the options may have closed it.
-    if (this.#ledger.closed) registration.close()
-    this.#ledger.requireOpen('registerSync')
-    this.#ledger.registrations.add(registration, (listener) => followRange(registration, listener))
-    return registration
+    return this.#keep('registerSync', registerMemory(memory, domain, access, options))
   }
 
   /**
@@ -217,6 +207,21 @@ export class MemoryRegistry<Names extends string = never> {
   async [Symbol.asyncDispose](): Promise<void> {
     this[Symbol.dispose]()
     await this.#ledger.idle()
+  }
+
+  /**
+   * Adds a registration, or closes it if the registry is closed by now, or about to close: a getter among the options or
+   * another task has done that, and the region may belong to another registry, or to none.
+   */
+  #keep(subject: string, registration: Registration): Registration {
+    try {
+      this.#ledger.requireOpen(subject)
+    } catch (error) {
+      registration.close()
+      throw error
+    }
+    this.#ledger.registrations.add(registration, (listener) => followRange(registration, listener))
+    return registration
   }
 
   /**

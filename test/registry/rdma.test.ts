@@ -215,6 +215,17 @@ describe('a registry that closes', () => {
   })
 })
 
+test('a registry that begins to wait at any moment of a registration closes', async () => {
+  for (let turns = 0; turns < 20; turns++) {
+    const own = openRegistrySync({ leaks: 'off', regions: { rx: base } })
+    const registering = own.register(own.regions.rx, domain, []).catch((error) => error)
+    for (let turn = 0; turn < turns; turn++) await undefined
+    await own.closeWhenReleased()
+    await registering
+    expect([own.closed, domain.children]).toEqual([true, []])
+  }
+})
+
 describe('a domain that closes', () => {
   test('refuses while it has registrations, lists them, and closes them with `force`', () => {
     const region = memory.allocateSync('rx', base)
