@@ -19,6 +19,25 @@ describe('close', () => {
     expect(() => memory.allocateSync('three', base)).toThrowCode('ERR_REGISTRY_CLOSED')
   })
 
+  test('with very many holds is refused, names the first few and counts all', () => {
+    const regions = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`r${index}`, base]))
+    const memory = kept(openRegistrySync({ regions }))
+    const [first, ...others] = memory.list()
+    const holds = Array.from({ length: 10 }, (_, index) => first?.hold(`transfer ${index}`))
+    holds.push(...others.map((region) => region.hold('dma')))
+    const names = Array.from({ length: 8 }, (_, index) => `transfer ${index}`)
+    expect(() => first?.close()).toThrowCode('ERR_REGION_HELD', {
+      message: `region 'r0' is held: ${names.join(', ')} and 2 more`,
+      values: { name: 'r0', holders: names, count: 10 },
+    })
+    expect(() => memory.close()).toThrowCode('ERR_REGION_HELD', {
+      message: expect.stringMatching(/^10 of 10 regions are held: .*; 'r7' by dma; and 2 more$/),
+      values: expect.objectContaining({ count: 10 }),
+    })
+    for (const hold of holds) hold?.release()
+    memory.close()
+  })
+
   test('with a region held is refused, names every holder and changes nothing', () => {
     const memory = kept(openRegistrySync({ regions: { one: base, two: base, three: base } }))
     const holds = [
