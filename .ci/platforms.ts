@@ -17,7 +17,7 @@ import { otherRuntimes } from './suites/runtimes.js'
 import { Tarball } from './suites/tarball.js'
 import { nodeOf, vitest } from './suites/vitest.js'
 
-/** The Node versions, each with the suites that may differ on it: most suites on 24, some on the oldest and the newest. */
+/** The Node versions, each with the suites that may differ on it. `npm test` runs all of them on the Node at hand. */
 const suitesOfNode: Readonly<Record<string, readonly string[]>> = {
   // The oldest supported release of the major version on which `npm test` runs everything. The platform `packed` shows
   // that the package loads on it.

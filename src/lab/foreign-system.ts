@@ -2,7 +2,7 @@ import { existsSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Architecture } from './architectures.js'
 import { cached } from './cache.js'
-import { say } from './outside-command.js'
+import { outputOf } from './outside-command.js'
 import { hasApt, type PackageLists } from './package-lists.js'
 import { unpackPackages } from './packages.js'
 import { guestPackages, keyOf, missingOf, moveIntoUsr, topFolders, unavailable } from './parts.js'
@@ -48,9 +48,9 @@ export async function findForeignSystem(architecture: Architecture, lists: Packa
 /** Fetches Node from npm, which compares what it gets with the hash in the registry. */
 async function addNode(node: string, folder: string): Promise<void> {
   const hint = `npm view ${node}`
-  const output = await say('npm', ['pack', '--silent', '--ignore-scripts', node], { folder, hint })
+  const output = await outputOf('npm', ['pack', '--silent', '--ignore-scripts', node], { folder, hint })
   const archive = output.trim().split('\n').at(-1) ?? ''
-  await say('tar', ['-xzf', archive, 'package/bin/node'], { folder })
+  await outputOf('tar', ['-xzf', archive, 'package/bin/node'], { folder })
   renameSync(join(folder, 'package/bin/node'), join(folder, 'usr/bin/node'))
   for (const path of [archive, 'package']) rmSync(join(folder, path), { recursive: true })
 }

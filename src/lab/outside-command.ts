@@ -9,7 +9,7 @@ interface Surroundings {
 }
 
 /** Runs a command, and returns its stdout. @throws PinfoldError `ERR_LAB_UNAVAILABLE` with the end of its stderr */
-export async function say(
+export async function outputOf(
   command: string,
   args: readonly string[],
   { folder, hint }: Surroundings = {},

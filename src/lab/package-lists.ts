@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { PinfoldError } from '../errors.js'
 import { type Architecture, isOwn } from './architectures.js'
 import { cached, cacheFolder } from './cache.js'
-import { say } from './outside-command.js'
+import { outputOf } from './outside-command.js'
 
 /** The packages that apt knows: those for this machine, or those for another processor. */
 export interface PackageLists {
@@ -31,7 +31,7 @@ const listsFolder = '/var/lib/apt/lists'
 /** This machine's own lists. A fresh image has none, and root can fetch them. */
 export function ownLists(): PackageLists {
   const update = async () => {
-    await say('apt-get', ['update', '-qq'])
+    await outputOf('apt-get', ['update', '-qq'])
   }
   const renew = process.geteuid?.() === 0 ? update : undefined
   const require = async () => {
@@ -63,7 +63,7 @@ function foreignLists({ debian }: Architecture): PackageLists {
     await cached(name, async (making) => {
       for (const folder of ['lists/partial', 'archives/partial']) mkdirSync(join(making, folder), { recursive: true })
       writeFileSync(join(making, 'status'), '')
-      await say('apt-get', ['update', '-qq', ...optionsIn(making, debian)])
+      await outputOf('apt-get', ['update', '-qq', ...optionsIn(making, debian)])
     })
   }
   const renew = () => {

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { cut, PinfoldError } from '../errors.js'
 import { hashOf } from './manifest.js'
-import { say } from './outside-command.js'
+import { outputOf } from './outside-command.js'
 import type { PackageLists } from './package-lists.js'
 
 /**
@@ -13,16 +13,16 @@ import type { PackageLists } from './package-lists.js'
 export async function missingPackages(lists: PackageLists, packages: readonly string[]): Promise<string[]> {
   await lists.require()
   const simulating = ['install', '--simulate', '--no-install-recommends', ...lists.options]
-  const plan = await say('apt-get', [...simulating, '--', ...named(packages)])
+  const plan = await outputOf('apt-get', [...simulating, '--', ...named(packages)])
   return [...plan.matchAll(/^Inst (\S+) \(/gm)].flatMap(([, name]) => (name === undefined ? [] : [name]))
 }
 
 /** The packages that any version of this package depends on; empty if the package is not known. */
 export async function dependenciesOf(lists: PackageLists, name: string): Promise<string[]> {
   await lists.require()
-  const told = await say('apt-cache', ['search', '--names-only', ...lists.options, '--', `^${name}$`])
+  const told = await outputOf('apt-cache', ['search', '--names-only', ...lists.options, '--', `^${name}$`])
   if (told.trim() === '') return []
-  const versions = await say('apt-cache', ['show', ...lists.options, '--', ...named([name])])
+  const versions = await outputOf('apt-cache', ['show', ...lists.options, '--', ...named([name])])
   return [...versions.matchAll(/^Depends: (.*)$/gm)].flatMap(([, line = '']) =>
     line.split(/[,|]/).map((part) => part.trim().replace(/[\s(:].*$/, '')),
   )
@@ -33,7 +33,7 @@ const onlySigned = ['-o', 'APT::Get::AllowUnauthenticated=false', '-o', 'Acquire
 
 /** The SHA-256 of every version of these packages in apt's lists. */
 async function hashesOf(lists: PackageLists, packages: readonly string[]): Promise<ReadonlySet<string>> {
-  const told = await say('apt-cache', ['show', ...lists.options, '--', ...packages])
+  const told = await outputOf('apt-cache', ['show', ...lists.options, '--', ...packages])
   return new Set([...told.matchAll(/^SHA256: ([0-9a-f]{64})$/gm)].map(([, hash = '']) => hash))
 }
 
@@ -68,7 +68,7 @@ export async function unpackPackages(lists: PackageLists, packages: readonly str
   mkdirSync(fetched)
   const wanted = named(packages)
   const command = ['download', '-qq', ...lists.options, ...onlySigned, '--', ...wanted]
-  const download = () => say('apt-get', command, { folder: fetched, hint: 'sudo apt-get update' })
+  const download = () => outputOf('apt-get', command, { folder: fetched, hint: 'sudo apt-get update' })
   try {
     await download()
   } catch (error) {
@@ -81,7 +81,7 @@ export async function unpackPackages(lists: PackageLists, packages: readonly str
   for (const file of readdirSync(fetched)) {
     const path = join(fetched, file)
     if (!known.has(hashOf(readFileSync(path)))) throw notAsListed(file)
-    await say('dpkg-deb', ['--extract', path, folder])
+    await outputOf('dpkg-deb', ['--extract', path, folder])
   }
   rmSync(fetched, { recursive: true })
 }
