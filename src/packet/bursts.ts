@@ -96,10 +96,12 @@ export function freeFrom(table: PacketTable, values: Uint32Array, count: number,
     }
     for (let place = first; place < first + done; place++) pairs[spans[place] << 2] = counts
   }
-  giveUp(table, 'freeBulk', numbersOf(values, at, count))
+  giveUp(table, 'freeBulk', values, at, count)
 }
 
 /** A copy of `count` elements from `at` on. Not by a method, since the caller's array may have one of its own. */
 function numbersOf(values: Uint32Array, at: number, count: number): number[] {
-  return Array.from({ length: count }, (_, place) => values[at + place])
+  const numbers: number[] = []
+  for (let place = 0; place < count; place++) numbers[place] = values[at + place]
+  return numbers
 }

@@ -1,4 +1,5 @@
-import { atomicAdd } from '../builtins.js'
+import { copyNumbers } from '../arrays/number-array.js'
+import { atomicAdd, min } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { damaged, packetFree, packetShared } from './errors.js'
 import { mostReferences, oneSharer, recordWord, recordWords, slotWord } from './layout.js'
@@ -65,10 +66,47 @@ export function allocateSome(table: PacketTable, count: number): number[] {
   return made
 }
 
-/** Gives these packets up: all of them, or none. @throws PinfoldError as `packets.free` */
-export function giveUp(table: PacketTable, subject: string, packets: readonly number[]): void {
-  const segments = segmentsToGiveUp(table, subject, packets)
-  requireRoom(table, segments.length)
+/**
+ * Gives up the `count` packets from `at` on: all of them, or none.
+ *
+ * @param packets another thread may write to it meanwhile
+ * @throws PinfoldError as `packets.free`
+ */
+export function giveUp(
+  table: PacketTable,
+  subject: string,
+  packets: ArrayLike<number>,
+  at = 0,
+  count = packets.length,
+): void {
+  const { unreturned, views, made, shape } = table
+  const { pairs } = views
+  const { counts } = made
+  unreturned.reserve(count)
+  const { numbers, length } = unreturned
+  // Packets of one holder, one segment and their own buffer: nearly all. Such a packet that is named twice is free when
+  // it comes the second time.
+  let usual = 0
+  const others: number[] = []
+  let segments: number[]
+  try {
+    for (let place = at; place < at + count; place++) {
+      const index = packets[place] as number
+      if (!isPacket(index, shape.capacity) || pairs[index << 2] !== counts) {
+        others[others.length] = index
+        continue
+      }
+      numbers[length + usual] = index
+      usual += 1
+      pairs[index << 2] = 0
+    }
+    segments = segmentsToGiveUp(table, subject, others)
+    requireRoom(table, usual + segments.length)
+  } catch (error) {
+    for (let place = length; place < length + usual; place++) pairs[numbers[place] << 2] = counts
+    throw error
+  }
+  unreturned.length += usual
   for (const segment of segments) drop(table, segment)
   settle(table)
 }
@@ -105,8 +143,9 @@ export function orDiscard(table: PacketTable, made: readonly number[], work: () 
  *
  * @throws PinfoldError as `pool.room`
  */
-export function requireRoom({ pool }: PacketTable, segments: number): void {
-  pool.room(Math.min(2 * segments, pool.magazineSize))
+export function requireRoom({ pool, unreturned }: PacketTable, segments: number): void {
+  unreturned.reserve(2 * segments)
+  pool.room(min(2 * segments, pool.magazineSize))
 }
 
 /** Removes one holder of a segment. */
@@ -147,18 +186,26 @@ export function returnOlder(table: PacketTable): boolean {
 export function settle(table: PacketTable): void {
   const { pool, unreturned, unreleased } = table
   const failures: unknown[] = []
-  for (let index = taken(unreturned); index !== undefined; index = taken(unreturned)) {
+  let most = pool.magazineSize
+  while (unreturned.length > 0) {
+    const count = min(unreturned.length, most)
+    const left = unreturned.length - count
     try {
-      pool.room(1)
+      const first = pool.room(count) // may renew `spans`
+      copyNumbers(pool.spans, first, unreturned.numbers, left, count)
     } catch (error) {
-      unreturned.push(index)
+      if (count > 1 && isBusy(error)) {
+        most = 1 // this thread's cache may have room for some
+        continue
+      }
       if (!isBusy(error)) failures.push(error)
       break
     }
+    unreturned.length = left
     try {
-      pool.put(index)
+      pool.give(count)
     } catch (error) {
-      // The packet is in the pool already. Only the answer to other threads, which wait for packets, has failed.
+      // The packets are in the pool already. Only the answer to other threads, which wait for packets, has failed.
       if (!isBusy(error)) failures.push(error)
     }
   }

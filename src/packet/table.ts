@@ -17,6 +17,7 @@ import {
   slotWords,
   usesOther,
 } from './layout.js'
+import { Unreturned } from './unreturned.js'
 
 /** What packets have beside their pool. */
 export interface BesidePool {
@@ -48,8 +49,7 @@ export interface PacketTable extends BesidePool {
   readonly made: NewRecord
   /** Empty (length 0) when the region is closed, or when a program has transferred its ArrayBuffer. */
   views: PacketViews
-  /** Free packets that are not in the pool yet. */
-  readonly unreturned: number[]
+  readonly unreturned: Unreturned
   /** Slots of external buffers that no packet uses, and whose release callbacks have not been called yet. */
   readonly unreleased: number[]
 }
@@ -63,7 +63,7 @@ export function packetTable(
 ): PacketTable {
   const views = packetViews(range, shape)
   const made = newRecord(shape.headroom)
-  return { range, shape, pool, made, fields, externals, views, unreturned: [], unreleased: [] }
+  return { range, shape, pool, made, fields, externals, views, unreturned: new Unreturned(), unreleased: [] }
 }
 
 /** Checks that the packets are open, and renews the views if they are empty. @throws PinfoldError */

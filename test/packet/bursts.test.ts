@@ -93,6 +93,54 @@ describe.for(Object.keys(arrays) as (keyof typeof arrays)[])('a burst in an arra
   })
 })
 
+describe('a burst that is larger than a magazine of the pool', () => {
+  const large = 150 // a magazine holds 32
+
+  test.for([0, 31, 32, 100, large - 1])('frees nothing if packet %i of it cannot be freed', (place) => {
+    const packets = makePackets()
+    const burst = new Uint32Array(large)
+    const free = packets.allocate()
+    expect(packets.allocateBulk(burst)).toBe(large)
+    packets.free(free)
+    const { available } = packets
+    const own = burst[place] ?? 0
+    const wrong: readonly [number, string][] = [
+      [free, 'ERR_PACKET_FREE'],
+      [burst[(place + 1) % large] ?? 0, 'ERR_PACKET_FREE'], // there twice
+      [count, 'ERR_POOL_INDEX'],
+    ]
+    for (const [index, code] of wrong) {
+      burst[place] = index
+      expect(() => packets.freeBulk(burst)).toThrowCode(code)
+      burst[place] = own
+      expect(packets.available).toBe(available)
+      for (const one of burst) expect(packets.references(one)).toBe(1)
+    }
+    packets.freeBulk(burst)
+    expect(packets.available).toBe(count)
+  })
+
+  test('frees packets that are chains, clones and held twice, too', () => {
+    const packets = makePackets()
+    const burst = new Uint32Array(large)
+    expect(packets.allocateBulk(burst)).toBe(large)
+    const [held, head, origin] = [burst[3] ?? 0, burst[60] ?? 0, burst[90] ?? 0]
+    packets.retain(held)
+    packets.chain(head, packets.allocate())
+    packets.free(burst[91] ?? 0)
+    burst[91] = packets.clone(origin)
+    packets.freeBulk(burst)
+    expect([packets.references(held), packets.available]).toEqual([1, count - 1])
+    packets.free(held)
+    expect(new Set(allOf(packets)).size).toBe(count)
+  })
+})
+
+/** Takes every packet. */
+function allOf(packets: Packets): number[] {
+  return Array.from({ length: packets.available }, () => packets.allocate())
+}
+
 test('random bursts in all kinds of arrays leave each packet with one owner', () => {
   const packets = makePackets({ cache: 16 })
   const all = Object.values(arrays).map((make) => make(packets))
