@@ -4,7 +4,7 @@ import { type Addressing, Shadow } from '../shadow/shadow.js'
 import type { WasmCalls } from '../shadow/webassembly.js'
 import { damaged } from './errors.js'
 import { packetPlaces } from './layout.js'
-import { discard, giveUp } from './references.js'
+import { discard, giveUpMany } from './references.js'
 import type { PacketTable } from './table.js'
 
 // Bursts of packets. native/wasm/packet.c does the same for arrays that it can use, and leaves all else to this file.
@@ -96,7 +96,7 @@ export function freeFrom(table: PacketTable, values: Uint32Array, count: number,
     }
     for (let place = first; place < first + done; place++) pairs[spans[place] << 2] = counts
   }
-  giveUp(table, 'freeBulk', values, at, count)
+  giveUpMany(table, values, count, at)
 }
 
 /** A copy of `count` elements from `at` on. Not by a method, since the caller's array may have one of its own. */

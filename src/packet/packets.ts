@@ -458,7 +458,7 @@ export class Packets {
   }
 
   #freeSlowly(index: number): void {
-    references.giveUp(this.#current(), 'free', [index])
+    references.giveUp(this.#current(), index)
   }
 
   #allocateMore(values: Uint32Array, given: number | undefined, at: number): number {

@@ -66,19 +66,20 @@ export function allocateSome(table: PacketTable, count: number): number[] {
   return made
 }
 
+/** Gives a packet up. @throws PinfoldError as `packets.free` */
+export function giveUp(table: PacketTable, index: number): void {
+  const segments = freeableSegmentsOf(table, 'free', index)
+  requireRoom(table, segments.length)
+  dropAll(table, segments)
+}
+
 /**
  * Gives up the `count` packets from `at` on: all of them, or none.
  *
- * @param packets another thread may write to it meanwhile
+ * @param values another thread may write to it meanwhile
  * @throws PinfoldError as `packets.free`
  */
-export function giveUp(
-  table: PacketTable,
-  subject: string,
-  packets: ArrayLike<number>,
-  at = 0,
-  count = packets.length,
-): void {
+export function giveUpMany(table: PacketTable, values: Uint32Array, count: number, at: number): void {
   const { unreturned, views, made, shape } = table
   const { pairs } = views
   const { counts } = made
@@ -91,7 +92,7 @@ export function giveUp(
   let segments: number[]
   try {
     for (let place = at; place < at + count; place++) {
-      const index = packets[place] as number
+      const index = values[place]
       if (!isPacket(index, shape.capacity) || pairs[index << 2] !== counts) {
         others[others.length] = index
         continue
@@ -100,15 +101,14 @@ export function giveUp(
       usual += 1
       pairs[index << 2] = 0
     }
-    segments = segmentsToGiveUp(table, subject, others)
+    segments = segmentsToGiveUp(table, others)
     requireRoom(table, usual + segments.length)
   } catch (error) {
     for (let place = length; place < length + usual; place++) pairs[numbers[place] << 2] = counts
     throw error
   }
   unreturned.length += usual
-  for (const segment of segments) drop(table, segment)
-  settle(table)
+  dropAll(table, segments)
 }
 
 /** Adds a holder to each segment of a packet. @throws PinfoldError as `packets.retain` */
@@ -146,6 +146,11 @@ export function orDiscard(table: PacketTable, made: readonly number[], work: () 
 export function requireRoom({ pool, unreturned }: PacketTable, segments: number): void {
   unreturned.reserve(2 * segments)
   pool.room(min(2 * segments, pool.magazineSize))
+}
+
+function dropAll(table: PacketTable, segments: readonly number[]): void {
+  for (const segment of segments) drop(table, segment)
+  settle(table)
 }
 
 /** Removes one holder of a segment. */
@@ -220,14 +225,13 @@ export function settle(table: PacketTable): void {
 }
 
 /** The segments of these packets, as often as a packet is named. None is there more often than it has holders. */
-function segmentsToGiveUp(table: PacketTable, subject: string, packets: readonly number[]): number[] {
-  if (packets.length === 1) return freeableSegmentsOf(table, subject, packets[0])
+function segmentsToGiveUp(table: PacketTable, packets: readonly number[]): number[] {
   const times = new Map<number, number>()
   const found: number[] = []
   for (const index of packets) {
-    for (const segment of freeableSegmentsOf(table, subject, index)) {
+    for (const segment of freeableSegmentsOf(table, 'freeBulk', index)) {
       const before = times.get(segment) ?? 0
-      if (before >= holders(table, segment)) throw packetFree(subject, index)
+      if (before >= holders(table, segment)) throw packetFree('freeBulk', index)
       times.set(segment, before + 1)
       found.push(segment)
     }
