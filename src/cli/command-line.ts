@@ -51,10 +51,6 @@ export async function runCommandLine(
       around.stdout.write(`${await usage(found, wantsColour(around.stdout, around.env))}\n`)
       return exitCode.ok
     }
-    if (found.command === root && (words[0] === '--version' || words[0] === '-v')) {
-      around.stdout.write(`${(await resolve(root.meta))?.version ?? 'unknown'}\n`)
-      return exitCode.ok
-    }
     if (found.command.run === undefined) return await refuseWithUsage(found, output)
     await refuseWrongWords(found)
     const { result } = await runCommand(found.command, { rawArgs: [...found.rest] })
