@@ -18,6 +18,19 @@ export const pageState = { absent: -1 * 2 ** 60, swapped: -2 * 2 ** 60, hidden: 
 /** The categories of pages that `scanPages` reports, as bits (native/translate/page_scan.h). */
 export const pageCategory = { present: 1 << 3, swapped: 1 << 4, huge: 1 << 6 } as const
 
+/** Bytes of a range that is all in memory, as smaps counts them (native/translate/range_use.h). */
+export interface NativeRangeUse {
+  readonly mapped: number
+  readonly resident: number
+  readonly hugetlbShared: number
+  readonly hugetlbPrivate: number
+  readonly transparent: number
+  readonly locked: number
+  /** Of the first mapping. */
+  readonly pageSize: number
+  readonly name: string
+}
+
 /** Everything that native code needs to make a region: flat, checked, plain values. */
 export interface NativeRequest {
   readonly name: string
@@ -143,6 +156,12 @@ export interface Native {
    * before Linux 6.7.
    */
   scanPages(pagemap: number, start: number, end: number, stretches: Float64Array): [found: number, next: number]
+
+  /**
+   * How much of this process's memory in [address, address + size) is present. Undefined when that takes smaps: before
+   * Linux 6.11, and when some page is not present.
+   */
+  rangeUse(address: number, size: number): NativeRangeUse | undefined
 
   /**
    * flock(2) with LOCK_EX. If another open file holds the lock, the call returns false. With `wait`, it calls `wait`

@@ -32,6 +32,8 @@ const partsOf: Readonly<Record<string, Readonly<Record<string, Measure>>>> = {
       growth(report, name, { few: 30, many: 30_000, cost: releaseBeside, most: 2 }),
     'registrations(region) of one, with 100,000 of another region': (report, name) =>
       growth(report, name, { few: 100, many: 100_000, cost: registrationsBeside, most: 2 }),
+    'inspect of a region beside 10,000': (report, name) =>
+      growth(report, name, { few: 10, many: 10_000, cost: inspectedBeside, most: 2 }),
     'text of a registry with 3,000 regions': (report, name) =>
       growth(report, name, { few: 100, many: 3000, cost: textOf, most: 3 }),
     'message of a refused close with 100,000 registrations': refusedClose,
@@ -232,6 +234,17 @@ async function transparentPages(report: Report, name: string): Promise<void> {
     peer: { name: 'anonymous memory', value: taken.of('anonymous'), ratio: taken.ratio('memfd', 'anonymous') },
     target: ratioAtMost(2),
   })
+}
+
+function inspectedBeside(count: number): number {
+  const { memory, regions } = registryOf(count)
+  const region = regions[count >> 1]
+  const rounds = 50
+  const start = process.hrtime.bigint()
+  for (let round = 0; round < rounds; round++) region?.inspect()
+  const seconds = secondsSince(start) / rounds
+  memory.close()
+  return seconds
 }
 
 function allocatedBeside(count: number): number {

@@ -12,6 +12,7 @@
 #include "translate/page_scan.h"
 #include "translate/page_words.h"
 #include "translate/pagemap.h"
+#include "translate/range_use.h"
 
 namespace pinfold::addon {
 namespace {
@@ -119,6 +120,24 @@ Napi::Value scanPages(const Napi::CallbackInfo& info) {
   return pair;
 }
 
+Napi::Value rangeUse(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto use = translate::rangeUse(wholeNumber(info[0], "address"), wholeNumber(info[1], "size"));
+  if (!use) return env.Undefined();
+  Napi::Object object = Napi::Object::New(env);
+  if (object.IsEmpty()) throw CallFailed();
+  const auto set = [&](const char* name, std::uint64_t value) { object.Set(name, static_cast<double>(value)); };
+  set("mapped", use->mapped);
+  set("resident", use->resident);
+  set("hugetlbShared", use->hugetlbShared);
+  set("hugetlbPrivate", use->hugetlbPrivate);
+  set("transparent", use->transparent);
+  set("locked", use->locked);
+  set("pageSize", use->pageSize);
+  object.Set("name", use->name);
+  return object;
+}
+
 void bindCell(Napi::Object exports) {
   const Napi::Env env = exports.Env();
   Cell* const cell = new Cell();  // NOLINT(cppcoreguidelines-owning-memory): never freed
@@ -142,6 +161,7 @@ void bindTranslate(Napi::Object exports) {
   bind<translatePages>(exports, "translate");
   bind<readPageWords>(exports, "readPageWords");
   bind<scanPages>(exports, "scanPages");
+  bind<rangeUse>(exports, "rangeUse");
 }
 
 }  // namespace pinfold::addon

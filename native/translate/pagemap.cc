@@ -16,14 +16,13 @@
 namespace pinfold::translate {
 namespace {
 
-constexpr std::uint64_t kPresent = 1ULL << 63;
 constexpr std::uint64_t kInSwap = 1ULL << 62;
 constexpr std::uint64_t kGuard = 1ULL << 58;
 constexpr std::uint64_t kFrameMask = (1ULL << 55) - 1;
 
 // The physical address minus `offset`, or the reason why it is unknown (pagemap.h).
 double placeOf(std::uint64_t entry, std::size_t base, std::uint64_t offset) noexcept {
-  if ((entry & kPresent) != 0) {
+  if ((entry & kPagemapPresent) != 0) {
     const std::uint64_t frame = entry & kFrameMask;
     return frame == 0 ? kHidden : static_cast<double>(static_cast<std::int64_t>(frame * base - offset));
   }

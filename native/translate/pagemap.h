@@ -17,6 +17,8 @@ constexpr double kAbsent = -0x1p60;
 constexpr double kSwapped = -0x2p60;
 constexpr double kHidden = -0x3p60;
 
+constexpr std::uint64_t kPagemapPresent = 1ULL << 63;  // the bit of an entry whose page is in memory
+
 class Pagemap {
  public:
   // Opens the pagemap of process `pid`, or of this process for 0. Throws SystemError("open").
@@ -25,6 +27,8 @@ class Pagemap {
   // The pagemap of this process. It is opened once and never closed. The capabilities at that moment decide whether it
   // shows page frame numbers.
   static const Pagemap& self();
+
+  int number() const noexcept { return file_.number(); }
 
   // The entry of `address`. Throws SystemError("pread").
   std::uint64_t entry(std::uint64_t address) const;

@@ -3,8 +3,8 @@ import { disposeAll } from '../disposal.js'
 import { PinfoldError, toPinfoldError } from '../errors.js'
 import { allocateCore, allocateCoreSync } from '../memory/allocate/allocate.js'
 import type { Caller } from '../memory/call-stack.js'
+import { readPageNodes } from '../memory/page-nodes.js'
 import type { RegionCore } from '../memory/region-core.js'
-import { readRegionUse } from '../memory/region-inspection.js'
 import { type CheckedAllocation, type CheckedRegionOptions, regionName } from '../memory/region-options.js'
 import { checked } from '../options.js'
 import { allowedNodes } from '../system/numa.js'
@@ -222,10 +222,11 @@ export class Ledger {
   }
 
   /** Counts the region against the nodes of its pages, in place of the nodes that its pages might have come from. */
-  #settle({ pages, address, size }: RegionCore, claim: BudgetClaim): void {
+  #settle(core: RegionCore, claim: BudgetClaim): void {
     if (!this.#budget.limitsNodes || allowedNodes().length === 1) return
-    const { nodes } = readRegionUse(address, size)
-    claim.cover({ pages, bytes: size, perNode: new Map(Object.entries(nodes).map(([node, on]) => [Number(node), on])) })
+    const { pages, size, pageSize } = core
+    const perNode = new Map([...readPageNodes(core)].map(([node, count]) => [node, count * pageSize]))
+    claim.cover({ pages, bytes: size, perNode })
   }
 
   // The closures of these two methods live longer than the Region. They are made here, where no Region is in scope,

@@ -91,7 +91,7 @@ export class Region extends RegionMemory {
   }
 
   /**
-   * The share of its bytes that is on huge pages now, 0 to 1, read from /proc/self/smaps: 1 for hugetlb pages, 0 for
+   * The share of its bytes that is on huge pages now, 0 to 1, as the kernel counts it: 1 for hugetlb pages, 0 for
    * base pages, any share for transparent ones.
    *
    * @throws PinfoldError as `inspect`
@@ -134,13 +134,14 @@ export class Region extends RegionMemory {
 
   /**
    * The kernel's counters of the region now: resident, huge and locked bytes, page sizes, and bytes on each NUMA node.
-   * It costs milliseconds in a large process.
+   * Its cost depends on the region alone, while all of its memory is present (Linux 6.11). Otherwise, and for the
+   * `flags`, the kernel looks at all memory of the process, which costs milliseconds if it is large.
    *
    * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_SYSTEM` where /proc/self cannot be read
    */
   inspect(): RegionUse {
     this.#core.requireOpen('inspect')
-    return readRegionUse(this.#core.address, this.size)
+    return readRegionUse(this.#core)
   }
 
   /**

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { PinfoldError, toPinfoldError } from '../errors.js'
+import { native } from '../native.js'
 import { readKernelFile } from './kernel-files.js'
 
 /**
@@ -17,14 +18,17 @@ export interface MappingUse {
   readonly hugetlbPrivate: number
   /** Mapped by transparent huge pages: anonymous, shared memory and file together. */
   readonly transparent: number
-  /** Locked (mlock). */
+  /** Resident in mappings that are locked (mlock). */
   readonly locked: number
   readonly swap: number
   /** Size of the pages that back the mapping; for transparent pages the base page size. 0 if nothing is mapped. */
   readonly kernelPageSize: number
   /** The page size that the processor's page tables use; smaller than `kernelPageSize` on some POWER machines. */
   readonly mmuPageSize: number
-  /** VmFlags that all of the mappings have: 'ht' hugetlb, 'lo' locked, 'dd' not dumped, 'dc' not in forks, … */
+  /**
+   * VmFlags that all of the mappings have: 'ht' hugetlb, 'lo' locked, 'dd' not dumped, 'dc' not in forks, … They are
+   * read when they are asked for, since only smaps has them.
+   */
   readonly flags: readonly string[]
   /** The name of the first mapping, from the last column: '/memfd:pinfold:rx (deleted)', '[anon:pinfold:rx]' or ''. */
   readonly name: string
@@ -44,14 +48,37 @@ export interface Mapping {
 }
 
 /**
- * A snapshot of the memory that the mappings in `[address, address + size)` use. The kernel walks the process's page
- * tables for it, which costs milliseconds in a large process.
+ * A snapshot of the memory that the mappings in `[address, address + size)` of this process use. If all of it is in
+ * memory, its cost depends on the range alone (Linux 6.11). Otherwise the kernel walks all page tables of the process,
+ * which costs milliseconds if it is large.
+ *
+ * @throws PinfoldError `ERR_PERMISSION`, `ERR_SYSTEM` if we may not read /proc/self
+ */
+export function readMemoryUse(address: bigint, size: number): MappingUse {
+  const use = native.rangeUse(Number(address), size)
+  if (use === undefined) return readSmaps(address, size)
+  const { pageSize, ...bytes } = use
+  let flags: readonly string[] | undefined
+  return {
+    ...bytes,
+    swap: 0,
+    kernelPageSize: pageSize,
+    mmuPageSize: pageSize,
+    get flags() {
+      flags ??= readSmaps(address, size).flags
+      return flags
+    },
+  }
+}
+
+/**
+ * As `readMemoryUse`, read from smaps, of any process.
  *
  * @throws PinfoldError `ERR_PROCESS_UNKNOWN` if there is no process `pid`, `ERR_PERMISSION` if we may not read its
  * smaps
  */
 export function readSmaps(address: bigint, size: number, pid: number | 'self' = 'self'): MappingUse {
-  return sumMappings(overlapping(parseSmaps(readOfProcess(pid, 'smaps')), address, size))
+  return sumMappings(readMappingsUse(address, size, pid))
 }
 
 /**
@@ -59,7 +86,7 @@ export function readSmaps(address: bigint, size: number, pid: number | 'self' = 
  * of `readSmaps`.
  */
 export function readMappingsUse(address: bigint, size: number, pid: number | 'self' = 'self'): Mapping[] {
-  return overlapping(parseSmaps(readOfProcess(pid, 'smaps')), address, size)
+  return parseSmaps(readOfProcess(pid, 'smaps'), address, address + BigInt(size))
 }
 
 /**
@@ -74,7 +101,8 @@ export function readNumaMaps(
   const text = readKernelFile(`/proc/${pid}/numa_maps`)
   if (text === undefined) return undefined
   // numa_maps contains only the start of a mapping, so its end comes from maps.
-  const starts = new Set(overlapping(parseSmaps(readOfProcess(pid, 'maps')), address, size).map(({ start }) => start))
+  const mappings = parseSmaps(readOfProcess(pid, 'maps'), address, address + BigInt(size))
+  const starts = new Set(mappings.map(({ start }) => start))
   return parseNumaMaps(text, (start) => starts.has(start))
 }
 
@@ -90,37 +118,46 @@ function readOfProcess(pid: number | 'self', file: string): string {
   }
 }
 
-function overlapping(mappings: readonly Mapping[], address: bigint, size: number): Mapping[] {
-  const end = address + BigInt(size)
-  return mappings.filter((mapping) => mapping.start < end && mapping.end > address)
-}
-
 const headerLine = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) \S+ \S+ \d+ *(.*)$/
 const fieldLine = /^(\w+): +(\d+) kB$/
 
-/** Parses the mappings of smaps text, or of maps text, which has the same first lines and no fields. */
-export function parseSmaps(text: string): Mapping[] {
+/**
+ * Parses the mappings of smaps text that overlap [address, end); without a range all of them. A maps text has the same
+ * first lines, and no fields. The text of a process may have a million lines, so that most of them must not be parsed.
+ */
+export function parseSmaps(text: string, address = 0n, end = 1n << 64n): Mapping[] {
   const mappings: (Mapping & { fields: Map<string, number>; flags: string[] })[] = []
-  for (const line of text.split('\n')) {
-    const header = headerLine.exec(line)
-    if (header !== null) {
-      const [, start, end, permissions = '', name = ''] = header
-      const range = { start: BigInt(`0x${start}`), end: BigInt(`0x${end}`) }
-      mappings.push({ ...range, permissions, name, fields: new Map(), flags: [] })
+  let isWanted = false
+  for (let at = 0, next = 0; at < text.length; at = next) {
+    const lineEnd = text.indexOf('\n', at)
+    next = lineEnd < 0 ? text.length : lineEnd + 1
+    // A mapping begins with its address in lower case, a field with a capital letter.
+    const isField = text.charCodeAt(at) >= 65 && text.charCodeAt(at) <= 90
+    if (isField && !isWanted) continue
+    const line = text.slice(at, lineEnd < 0 ? text.length : lineEnd)
+    if (isField) {
+      const current = mappings.at(-1)
+      const [, field, kibibytes] = fieldLine.exec(line) ?? []
+      if (field !== undefined) current?.fields.set(field, Number(kibibytes) * 1024)
+      else if (line.startsWith('VmFlags:')) current?.flags.push(...line.slice('VmFlags:'.length).trim().split(/\s+/))
       continue
     }
-    const current = mappings.at(-1)
-    const [, field, kibibytes] = fieldLine.exec(line) ?? []
-    if (field !== undefined) current?.fields.set(field, Number(kibibytes) * 1024)
-    else if (line.startsWith('VmFlags:')) current?.flags.push(...line.slice('VmFlags:'.length).trim().split(/\s+/))
+    const header = headerLine.exec(line)
+    if (header === null) continue
+    const [, from, to, permissions = '', name = ''] = header
+    const range = { start: BigInt(`0x${from}`), end: BigInt(`0x${to}`) }
+    if (range.start >= end) break
+    isWanted = range.end > address
+    if (isWanted) mappings.push({ ...range, permissions, name, fields: new Map(), flags: [] })
   }
   return mappings
 }
 
 /** Sums several mappings up into one. */
 export function sumMappings(mappings: readonly Mapping[]): MappingUse {
-  const sum = (...names: string[]) =>
-    mappings.reduce((total, { fields }) => total + names.reduce((part, name) => part + (fields.get(name) ?? 0), 0), 0)
+  const of = (some: readonly Mapping[], ...names: string[]) =>
+    some.reduce((total, { fields }) => total + names.reduce((part, name) => part + (fields.get(name) ?? 0), 0), 0)
+  const sum = (...names: string[]) => of(mappings, ...names)
   const [first, ...others] = mappings
   return {
     mapped: mappings.reduce((total, { start, end }) => total + Number(end - start), 0),
@@ -128,7 +165,10 @@ export function sumMappings(mappings: readonly Mapping[]): MappingUse {
     hugetlbShared: sum('Shared_Hugetlb'),
     hugetlbPrivate: sum('Private_Hugetlb'),
     transparent: sum('AnonHugePages', 'ShmemPmdMapped', 'FilePmdMapped'),
-    locked: sum('Locked'),
+    locked: of(
+      mappings.filter(({ flags }) => flags.includes('lo')),
+      'Rss',
+    ),
     swap: sum('Swap'),
     kernelPageSize: first?.fields.get('KernelPageSize') ?? 0,
     mmuPageSize: first?.fields.get('MMUPageSize') ?? 0,

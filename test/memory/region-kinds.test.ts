@@ -7,7 +7,7 @@ import { formatSize, GiB, MiB } from '../../src/sizes.js'
 import { memoryNodes } from '../../src/system/numa.js'
 import { ownCommand } from '../../src/system/own-command.js'
 import { basePageSize, hugetlbPageSizes, transparentPageSize } from '../../src/system/page-sizes.js'
-import { parseSmaps } from '../../src/system/smaps.js'
+import { parseSmaps, readMappingsUse, readSmaps } from '../../src/system/smaps.js'
 import { mountHugetlbfs } from '../support/hugepage-pools.js'
 import { mappedRegions } from '../support/mapped-regions.js'
 import { needs, whyNotPhysical, whyNotPools, whyNotTransparent } from '../support/requirements.js'
@@ -137,6 +137,8 @@ describe.each(rows)('a region of %s', (_, kind, backing) => {
       expect(use.locked).toBe(isLocked ? size : 0)
       expect(Object.values(use.nodes).reduce((sum, bytes) => sum + bytes, 0)).toBe(size)
       expect(region.nodes).toEqual(Object.keys(use.nodes).map(Number))
+      // Whether it reads the region alone, or smaps.
+      expect({ ...use, nodes: undefined }).toEqual({ ...readSmaps(region.address, size), nodes: undefined })
       for (const node of region.nodes) expect(memoryNodes()).toContain(node)
 
       // All pages are present, and they are zero.
@@ -172,6 +174,25 @@ describe('a transparent region', () => {
     const translation = region.translate()
     const { thp = 0 } = translation.pageFlags.counts
     expect((thp * basePageSize) / region.size).toBe(region.hugeShare)
+  })
+})
+
+describe.for(['memfd', 'anonymous'] as const)('a transparent region whose memory is %s', (backing) => {
+  beforeEach((context) => needs(context, whyNotTransparent))
+
+  test('lies on the huge pages that smaps shows, is all zeros, and keeps what is written', ({ skip }) => {
+    const size = 8 * huge + 3 * basePageSize
+    using region = memory.allocateSync('huge', { size, pages: 'transparent', backing })
+    const [own] = readMappingsUse(region.address, size)
+    const inHuge = own?.fields.get(backing === 'memfd' ? 'ShmemPmdMapped' : 'AnonHugePages') ?? 0
+    expect(region.inspect().transparent).toBe(inHuge)
+    expect(own?.fields.get('Rss')).toBe(size)
+    const { bytes } = region
+    expect(bytes.every((byte) => byte === 0)).toBe(true)
+    for (let page = 0; page < size / basePageSize; page++) bytes[page * basePageSize] = page % 251
+    for (let page = 0; page < size / basePageSize; page++) expect(bytes[page * basePageSize]).toBe(page % 251)
+    skip(region.hugeShare === 0, 'the kernel had no huge page to give')
+    expect(inHuge).toBeGreaterThan(0)
   })
 })
 

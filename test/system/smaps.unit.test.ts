@@ -74,6 +74,15 @@ test('several mappings add up, and keep only the flags that they share', () => {
   })
 })
 
+test('only the mappings that overlap a range are read, from its first byte to its last', () => {
+  const starts = (from: bigint, to: bigint) => parseSmaps(smaps, from, to).map(({ start }) => start)
+  expect(starts(0x7f5a40800000n, 0x7f5a41000000n)).toEqual([])
+  expect(starts(0x7f5a407fffffn, 0x7f5a41000000n)).toEqual([0x7f5a40000000n])
+  expect(starts(0x7f5a407fffffn, 0x7f5a41000001n)).toEqual([0x7f5a40000000n, 0x7f5a41000000n])
+  const [, transparent] = parseSmaps(smaps)
+  expect(parseSmaps(smaps, 0x7f5a41000000n, 0x7f5a41400000n)).toEqual([transparent])
+})
+
 test('maps contains the same first lines, and no fields', () => {
   const maps = '7f5a40000000-7f5a40800000 rw-s 00000000 00:10 2061                       /memfd:x (deleted)\n'
   expect(parseSmaps(maps)).toEqual([
