@@ -103,7 +103,7 @@ export {
   type ScanProgress,
 } from './translate/reverse-map/find-mappings.js'
 export type { Run } from './translate/runs.js'
-export type { RunsOptions, Translation } from './translate/translation.js'
+export type { AbortOptions, RangeOptions, RunsOptions, Translation } from './translate/translation.js'
 export type { Move, PagePlace, Verification } from './translate/verification.js'
 export {
   type InspectedPage,

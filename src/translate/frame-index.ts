@@ -8,6 +8,7 @@
 export class FrameIndex {
   readonly #displacements: Float64Array
   readonly #span: number
+  readonly #first: number
   readonly #inverse: number
   readonly #slots: Int32Array
   readonly #mask: number
@@ -17,11 +18,13 @@ export class FrameIndex {
    * @param displacements each page's physical address minus its offset; those of unknown pages are below
    * `-span * length`
    * @param span bytes of a page, a power of two
+   * @param first the number of the first page: its offset is `first * span`
    */
-  constructor(displacements: Float64Array, span: number) {
+  constructor(displacements: Float64Array, span: number, first: number) {
     const bits = Math.ceil(Math.log2(Math.max(2, displacements.length * 2)))
     this.#displacements = displacements
     this.#span = span
+    this.#first = first
     this.#inverse = 1 / span
     this.#slots = new Int32Array(2 ** bits).fill(-1)
     this.#mask = 2 ** bits - 1
@@ -53,7 +56,7 @@ export class FrameIndex {
   }
 
   #addressOf(page: number): number {
-    return (this.#displacements[page] ?? Number.NaN) + page * this.#span
+    return (this.#displacements[page] ?? Number.NaN) + (this.#first + page) * this.#span
   }
 
   /** Fibonacci hashing (Knuth, vol. 3, 6.4) of the low 32 bits of the frame's number. */
@@ -67,7 +70,7 @@ export class FrameIndex {
       const page = this.#slots[slot] ?? -1
       if (page < 0) return -1
       const offset = address - (this.#displacements[page] ?? Number.NaN)
-      const within = offset - page * this.#span
+      const within = offset - (this.#first + page) * this.#span
       if (within >= 0 && within < this.#span) return offset
     }
   }

@@ -39,32 +39,75 @@ export function runsOf(
   within: { readonly offset: number; readonly length: number } = { offset: 0, length: pages.length * pageSize },
   maxLength = Number.POSITIVE_INFINITY,
 ): Run[] {
-  const runs: Run[] = []
-  const begin = within.offset
-  const end = begin + within.length
-  if (end === begin) return runs
-
-  const endPage = Math.ceil(end / pageSize)
-  let firstPage = Math.floor(begin / pageSize)
-  let first = knownPage(pages, firstPage)
-  let expected = first + pageSize
-  for (let page = firstPage + 1; page < endPage; page++) {
-    // `page` is never past the end. The fallback is there for the compiler; it would start a run that is then refused.
-    const address = pages[page] ?? Number.NaN
-    if (address !== expected) {
-      pushCut(runs, firstPage * pageSize, first, page * pageSize, begin, end, maxLength)
-      // An unknown page always gets here: its address is negative, and the address expected after a known page is not.
-      first = knownPage(pages, page)
-      firstPage = page
-    }
-    expected = address + pageSize
-  }
-  pushCut(runs, firstPage * pageSize, first, endPage * pageSize, begin, end, maxLength)
-  return runs
+  const { offset, length } = within
+  const list = new RunList(pageSize, offset, offset + length, maxLength)
+  const first = Math.floor(offset / pageSize)
+  list.add(first * pageSize, pages.subarray(first, length === 0 ? first : Math.ceil((offset + length) / pageSize)))
+  return list.end()
 }
 
-function knownPage(pages: Float64Array, page: number): PhysicalAddress {
-  const address = pages[page] ?? -1
+/**
+ * Makes the shortest list of runs of pages that are added in order, cut to the range [begin, end) and into pieces of at
+ * most `maxLength` bytes.
+ */
+export class RunList {
+  readonly #runs: Run[] = []
+  readonly #pageSize: number
+  readonly #begin: number
+  readonly #end: number
+  readonly #maxLength: number
+  /** Offset and address of the run that the next page may continue. */
+  #from = 0
+  #address = Number.NaN
+  /** Where the next page starts. */
+  #next = 0
+
+  constructor(pageSize: number, begin: number, end: number, maxLength = Number.POSITIVE_INFINITY) {
+    this.#pageSize = pageSize
+    this.#begin = begin
+    this.#end = end
+    this.#maxLength = maxLength
+  }
+
+  /**
+   * Adds pages: those behind the ones that were added before, or the first.
+   *
+   * @param offset where the first of them starts, in bytes
+   * @param pages physical address of each page; negative where it is not known
+   * @throws PinfoldError as `runsOf`
+   */
+  add(offset: number, pages: Float64Array): void {
+    const pageSize = this.#pageSize
+    let expected = this.#address + (offset - this.#from)
+    for (let index = 0; index < pages.length; index++) {
+      const address = pages[index] ?? -1
+      // An unknown page always gets here: its address is negative, and the address expected after a known page is not.
+      // So does the first page, since NaN equals nothing.
+      if (address !== expected) {
+        const at = offset + index * pageSize
+        this.#close(at)
+        this.#address = known(address, at / pageSize)
+        this.#from = at
+      }
+      expected = address + pageSize
+    }
+    this.#next = offset + pages.length * pageSize
+  }
+
+  /** Ends the list, and returns it. @throws PinfoldError as `runsOf` */
+  end(): Run[] {
+    this.#close(this.#next)
+    return this.#runs
+  }
+
+  /** Adds the run that ends at offset `to`, if there is one. */
+  #close(to: number): void {
+    if (Number.isNaN(this.#address)) return
+    pushCut(this.#runs, this.#from, this.#address, to, this.#begin, this.#end, this.#maxLength)
+  }
+}
+
+function known(address: number, page: number): PhysicalAddress {
   if (address >= 0) return address
   throw new PinfoldError(`the physical address of page ${page} is not known`, {
     code: 'ERR_PAGE_ABSENT',

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import * as z from 'zod/mini'
 import { formatAddress, type PhysicalAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
-import { checked, checkRange, later, optionsObject, sizeOption } from '../options.js'
+import { checked, checkRange, later, optionsObject, signalOption, sizeOption } from '../options.js'
 import { describe, formatSize } from '../sizes.js'
 import { placeOf, statesOf } from './displacements.js'
 import { FrameIndex } from './frame-index.js'
@@ -11,26 +11,40 @@ import { PageFlags } from './page-flags.js'
 import { powerOfTwo } from './page-tables/options.js'
 import { type PageTable, pageTable } from './page-tables/page-table.js'
 import { type PageStates, unknownStateOf } from './pagemap.js'
-import { type Run, runsOf } from './runs.js'
+import { type Run, RunList } from './runs.js'
 import { closedError, readPages, spanOf, type TranslatableRange } from './translatable-range.js'
+import { atOnce, type Steps, Turns } from './turns.js'
 import { unknownPage } from './unknown-page.js'
 import { MoveList, type Verification } from './verification.js'
 
-const runsOptions = later(() =>
-  optionsObject({
-    within: z.optional(z.tuple([z.number(), z.number()])),
-    maxLength: z.optional(sizeOption),
-  }),
-)
+const rangeShape = () => ({ within: z.optional(z.tuple([z.number(), z.number()])) })
+const runsShape = () => ({ ...rangeShape(), maxLength: z.optional(sizeOption) })
+const signalShape = () => ({ signal: z.optional(signalOption) })
 
-/** Options of `Translation.runs`. */
-export interface RunsOptions {
+const rangeOptions = later(() => optionsObject(rangeShape()))
+const rangeAsyncOptions = later(() => optionsObject({ ...rangeShape(), ...signalShape() }))
+const runsOptions = later(() => optionsObject(runsShape()))
+const runsAsyncOptions = later(() => optionsObject({ ...runsShape(), ...signalShape() }))
+
+/** A part of a region, for `region.translate` and `Translation.verify`. */
+export interface RangeOptions {
   /** A range of the region as [offset, length] in bytes. Default: all of it. */
   readonly within?: readonly [number, number] | undefined
+}
+
+/** Options of `Translation.runs`. */
+export interface RunsOptions extends RangeOptions {
   /** Longest run in bytes, or as '4MiB': longer ones are cut, as few times as possible. Default: no limit. */
   readonly maxLength?: number | string | undefined
 }
 
+/** What the asynchronous forms take as well. */
+export interface AbortOptions {
+  /** Ends the work; the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Pages that one step reads, which takes 0.2 ms. */
 const pagesAtATime = 4096
 
 /**
@@ -47,14 +61,16 @@ const pagesAtATime = 4096
 export class Translation {
   /** Name of the region. */
   readonly name: string
-  /** Bytes. */
+  /** Where its pages start in the region, in bytes: 0, unless it was made of a part of the region. */
+  readonly offset: number
+  /** Bytes of its pages. */
   readonly size: number
   /** Bytes of each page, as the region reports them: in a transparent region, those of a base page. */
   readonly pageSize: number
 
-  // One element a page (displacements.ts). A translation holds nothing else until a call needs more. V8 checks a #
-  // field at each access. It also checks a field that was ever undefined, as a field without `declare` is at first.
-  // Such a check would make each call a fifth slower.
+  // For `physicalAt`: the pages, if they start at offset 0, else nothing. V8 checks a # field at each access. It also
+  // checks a field that was ever undefined, as a field without `declare` is at first. Such a check would make each call
+  // a fifth slower.
   declare private displacements: Float64Array
   declare private readonly shift: number
   declare private readonly inverse: number
@@ -62,6 +78,10 @@ export class Translation {
 
   readonly #range: TranslatableRange
   readonly #span: number
+  /** The number of its first page in the region. */
+  readonly #first: number
+  /** One displacement for each page (displacements.ts). A translation holds nothing else until a call needs more. */
+  #pages: Float64Array
   #states: PageStates | undefined
   #index: FrameIndex | undefined
   #pageFlags: PageFlags | undefined
@@ -71,17 +91,21 @@ export class Translation {
    *
    * @param displacements one for each page (displacements.ts), or for each 2 GiB of a larger page; the translation
    * keeps the array
+   * @param first the number of the first page in the range
    */
-  constructor(range: TranslatableRange, displacements: Float64Array) {
+  constructor(range: TranslatableRange, displacements: Float64Array, first = 0) {
     this.name = range.name
-    this.size = range.size
-    this.pageSize = range.pageSize
     this.#range = range
     this.#span = spanOf(range)
-    this.displacements = displacements
+    this.#first = first
+    this.offset = first * this.#span
+    this.size = displacements.length * this.#span
+    this.pageSize = range.pageSize
+    this.#pages = displacements
+    this.displacements = first === 0 ? displacements : nothing
     this.shift = Math.log2(this.#span)
     this.inverse = 1 / this.#span
-    this.end = range.size
+    this.end = this.offset + this.size
     closeWithRange(range, this)
   }
 
@@ -97,7 +121,7 @@ export class Translation {
    */
   get states(): PageStates {
     this.#requireOpen('states')
-    this.#states ??= statesOf(this.displacements)
+    this.#states ??= statesOf(this.#pages)
     return this.#states
   }
 
@@ -123,8 +147,8 @@ export class Translation {
 
   /** As `physicalAt`, for any offset. It finds out which error to throw. */
   private physicalFar(offset: number): PhysicalAddress {
-    if (typeof offset === 'number' && offset >= 0 && offset < this.end && Math.floor(offset) === offset) {
-      const address = (this.displacements[Math.floor(offset * this.inverse)] ?? Number.NaN) + offset
+    if (typeof offset === 'number' && offset >= this.offset && offset < this.end && Math.floor(offset) === offset) {
+      const address = (this.#pages[Math.floor(offset * this.inverse) - this.#first] ?? Number.NaN) + offset
       if (address >= 0) return address
     }
     throw this.#refusal(offset)
@@ -176,7 +200,7 @@ export class Translation {
 
   #find(physicalAddress: PhysicalAddress): number {
     if (!Number.isSafeInteger(physicalAddress) || physicalAddress < 0) return -1
-    this.#index ??= new FrameIndex(this.displacements, this.#span)
+    this.#index ??= new FrameIndex(this.#pages, this.#span, this.#first)
     return this.#index.offsetOf(physicalAddress)
   }
 
@@ -189,22 +213,38 @@ export class Translation {
    */
   runs(options: RunsOptions = {}): Run[] {
     this.#requireOpen('runs')
-    const { within = [0, this.size], maxLength } = checked('runs', runsOptions, options)
-    const [offset, length] = within
-    checkRange('runs: within', offset, length, this.size)
+    const { within, maxLength } = checked('runs', runsOptions, options)
+    return atOnce(this.#runSteps('runs', within, maxLength))
+  }
+
+  /**
+   * As `runs`, in slices of 5 ms, for regions with many pages.
+   *
+   * @throws as `runs`, `ERR_REGION_CLOSED` also when the region is closed meanwhile; the signal's reason
+   */
+  async runsAsync(options: RunsOptions & AbortOptions = {}): Promise<Run[]> {
+    this.#requireOpen('runsAsync')
+    const { within, maxLength, signal } = checked('runsAsync', runsAsyncOptions, options)
+    return new Turns(signal).run(this.#runSteps('runsAsync', within, maxLength))
+  }
+
+  *#runSteps(subject: string, within: readonly [number, number] | undefined, maxLength?: number): Steps<Run[]> {
+    const { offset, length, first, last } = this.#part(subject, within)
     if (length === 0) return []
-    const first = Math.floor(offset / this.#span)
-    const start = first * this.#span
-    const pages = this.#addresses(first, Math.ceil((offset + length) / this.#span))
-    const runs = runsOf(pages, this.#span, { offset: offset - start, length }, maxLength)
-    return start === 0 ? runs : runs.map((run) => ({ ...run, offset: run.offset + start }))
+    const list = new RunList(this.#span, offset, offset + length, maxLength)
+    for (const page of chunks(first, last)) {
+      if (page > first) yield
+      this.#requireOpen(subject)
+      list.add(page * this.#span, this.#addresses(page, Math.min(page + pagesAtATime, last)))
+    }
+    return list.end()
   }
 
   /** Whether the whole region is one run; false if any page is not known. @throws PinfoldError `ERR_REGION_CLOSED` */
   get contiguous(): boolean {
     this.#requireOpen('contiguous')
-    const first = this.displacements[0] ?? Number.NaN
-    return first >= 0 && this.displacements.every((displacement) => displacement === first)
+    const first = this.#pages[0] ?? Number.NaN
+    return first + this.offset >= 0 && this.#pages.every((displacement) => displacement === first)
   }
 
   /**
@@ -221,7 +261,7 @@ export class Translation {
 
   /**
    * Flags and map counts of each page's frame (/proc/kpageflags and /proc/kpagecount). They are read at the first call
-   * and then kept: a snapshot, like the addresses.
+   * and then kept: a snapshot, like the addresses. Offsets count from the first page of the translation.
    *
    * @throws PinfoldError `ERR_PFN_HIDDEN`, `ERR_PERMISSION`, `ERR_UNSUPPORTED` (a kernel without
    * CONFIG_PROC_PAGE_MONITOR), `ERR_REGION_CLOSED`, `ERR_SYSTEM`
@@ -229,28 +269,48 @@ export class Translation {
   get pageFlags(): PageFlags {
     this.#requireOpen('pageFlags')
     if (this.#pageFlags === undefined) {
-      const places = this.displacements.map((displacement, page) => placeOf(displacement, page * this.#span))
+      const places = this.#pages.map((_, index) => this.#placeAt(this.#first + index))
       this.#pageFlags = new PageFlags(places, this.#span, this.size, `of region '${this.name}'`)
     }
     return this.#pageFlags
   }
 
   /**
-   * Reads all pages again, and reports those that have moved, with their old and new places. The translation itself
-   * stays as it is. To get the new addresses, translate the region again.
+   * Reads the pages again, all or those of a part, and reports those that have moved, with their old and new places.
+   * The translation itself stays as it is. To get the new addresses, translate the region again.
    *
-   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_PERMISSION`, `ERR_SYSTEM`
+   * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_PERMISSION`, `ERR_SYSTEM`; `ERR_OUT_OF_RANGE` when `within` is not in
+   * the translation; `ERR_INVALID_ARGUMENT`
    */
-  verify(): Verification {
+  verify(options: RangeOptions = {}): Verification {
     this.#requireOpen('verify')
+    const { within } = checked('verify', rangeOptions, options)
+    return atOnce(this.#verifySteps('verify', within))
+  }
+
+  /**
+   * As `verify`, in slices of 5 ms, for regions with many pages.
+   *
+   * @throws as `verify`, `ERR_REGION_CLOSED` also when the region is closed meanwhile; the signal's reason
+   */
+  async verifyAsync(options: RangeOptions & AbortOptions = {}): Promise<Verification> {
+    this.#requireOpen('verifyAsync')
+    const { within, signal } = checked('verifyAsync', rangeAsyncOptions, options)
+    return new Turns(signal).run(this.#verifySteps('verifyAsync', within))
+  }
+
+  *#verifySteps(subject: string, within: readonly [number, number] | undefined): Steps<Verification> {
+    const { first, last } = this.#part(subject, within)
     const list = new MoveList()
-    const now = new Float64Array(Math.min(pagesAtATime, this.displacements.length))
-    for (let first = 0; first < this.displacements.length; first += now.length) {
-      const chunk = now.subarray(0, Math.min(now.length, this.displacements.length - first))
-      readPages(this.#range, first, chunk)
+    const now = new Float64Array(Math.min(pagesAtATime, last - first))
+    for (const start of chunks(first, last)) {
+      if (start > first) yield
+      this.#requireOpen(subject)
+      const chunk = now.subarray(0, Math.min(now.length, last - start))
+      readPages(this.#range, start, chunk)
       for (const [index, displacement] of chunk.entries()) {
-        const page = first + index
-        if (displacement === this.displacements[page]) continue
+        const page = start + index
+        if (displacement === this.#pages[page - this.#first]) continue
         const offset = page * this.#span
         list.add(offset, this.#span, this.#placeAt(page), placeOf(displacement, offset))
       }
@@ -264,7 +324,8 @@ export class Translation {
    * @internal
    */
   close(): void {
-    this.displacements = new Float64Array(0)
+    this.displacements = nothing
+    this.#pages = nothing
     this.end = 0
     this.#index = undefined
     this.#pageFlags = undefined
@@ -285,9 +346,9 @@ export class Translation {
     if (this.#closed) throw closedError(subject, this.name)
   }
 
-  /** Physical address of a page, or its `pageState`. */
+  /** Physical address of a page of the region, or its `pageState`. */
   #placeAt(page: number): number {
-    return placeOf(this.displacements[page], page * this.#span)
+    return placeOf(this.#pages[page - this.#first], page * this.#span)
   }
 
   /** Physical addresses of the pages [first, last). */
@@ -301,11 +362,24 @@ export class Translation {
     return addresses
   }
 
+  /** A range of the region, and its pages [first, last). @throws PinfoldError `ERR_OUT_OF_RANGE` */
+  #part(subject: string, within: readonly [number, number] = [this.offset, this.size]) {
+    const [offset, length] = within
+    checkRange(`${subject}: within`, offset, length, this.end)
+    if (offset < this.offset) {
+      throw new PinfoldError(`${subject}: within: only the bytes from ${this.offset} to ${this.end} were translated`, {
+        code: 'ERR_OUT_OF_RANGE',
+        values: { region: this.name, offset, length, from: this.offset, to: this.end },
+      })
+    }
+    return pagesOf(this.#span, offset, length)
+  }
+
   /** The error that tells why there is no physical address at `offset`. */
   #refusal(offset: number): PinfoldError {
     if (this.#closed) return closedError('physicalAt', this.name)
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset >= this.size) {
-      const expected = `a whole number from 0 to ${this.size - 1}`
+    if (!Number.isSafeInteger(offset) || offset < this.offset || offset >= this.end) {
+      const expected = `a whole number from ${this.offset} to ${this.end - 1}`
       return new PinfoldError(`physicalAt: offset: expected ${expected}, received ${describe(offset)}`, {
         code: 'ERR_OUT_OF_RANGE',
         values: { region: this.name, offset, size: this.size },
@@ -317,16 +391,58 @@ export class Translation {
   }
 }
 
+const nothing = new Float64Array(0)
+
+/** The first pages of the chunks that the pages [first, last) are read in. */
+function* chunks(first: number, last: number): Generator<number, void> {
+  for (let page = first; page < last; page += pagesAtATime) yield page
+}
+
+/** A range in bytes, and the numbers of the pages [first, last) that it touches. */
+function pagesOf(span: number, offset: number, length: number) {
+  return { offset, length, first: Math.floor(offset / span), last: Math.ceil((offset + length) / span) }
+}
+
 /**
- * Reads the current places of a region's pages: one read of pagemap for each hugetlb page, base pages in bulk
- * (docs/benchmarks.md).
+ * Reads the current places of a region's pages, or of the pages of a part: one read of pagemap for each hugetlb page,
+ * base pages in bulk (docs/benchmarks.md).
  *
  * @throws PinfoldError `ERR_REGION_CLOSED`, `ERR_PERMISSION` when the process may not read its own pagemap,
- * `ERR_SYSTEM`. An absent, swapped or hidden page is no error here; a call that needs its address throws
+ * `ERR_SYSTEM`, `ERR_OUT_OF_RANGE` when `within` is empty or not in the region, `ERR_INVALID_ARGUMENT`. An absent,
+ * swapped or hidden page is no error here; a call that needs its address throws
  */
-export function translateRegion(range: TranslatableRange): Translation {
-  if (range.closed) throw closedError('translate', range.name)
-  const displacements = new Float64Array(range.size / spanOf(range))
-  readPages(range, 0, displacements)
-  return new Translation(range, displacements)
+export function translateRegion(range: TranslatableRange, options: RangeOptions): Translation {
+  const { within } = checked('translate', rangeOptions, options)
+  return atOnce(translateSteps('translate', range, within))
+}
+
+/** As `translateRegion`, in slices of 5 ms. @throws as it; the signal's reason */
+export async function translateRegionAsync(
+  range: TranslatableRange,
+  options: RangeOptions & AbortOptions,
+): Promise<Translation> {
+  const { within, signal } = checked('translateAsync', rangeAsyncOptions, options)
+  return new Turns(signal).run(translateSteps('translateAsync', range, within))
+}
+
+function* translateSteps(
+  subject: string,
+  range: TranslatableRange,
+  within: readonly [number, number] = [0, range.size],
+): Steps<Translation> {
+  checkRange(`${subject}: within`, ...within, range.size)
+  if (within[1] === 0) {
+    throw new PinfoldError(`${subject}: within: expected a length of 1 or more, received 0`, {
+      code: 'ERR_OUT_OF_RANGE',
+      values: { region: range.name, offset: within[0], length: 0 },
+    })
+  }
+  const { first, last } = pagesOf(spanOf(range), ...within)
+  const displacements = new Float64Array(last - first)
+  for (const page of chunks(first, last)) {
+    if (page > first) yield
+    if (range.closed) throw closedError(subject, range.name)
+    readPages(range, page, displacements.subarray(page - first, Math.min(page + pagesAtATime, last) - first))
+  }
+  return new Translation(range, displacements, first)
 }

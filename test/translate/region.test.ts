@@ -48,6 +48,38 @@ const kinds: { name: string; options: RegionOptions; missing?: () => string | un
 
 beforeEach((context) => needs(context, whyNotPhysical))
 
+describe('asynchronous forms', () => {
+  const options = { size: '96MiB', pages: 'base' } as const // six times what one step reads
+
+  test('tell what the others tell, of all and of a part', async () => {
+    const region = allocate('long', options)
+    const [now, later] = [region.translate(), await region.translateAsync()]
+    expect(await later.runsAsync()).toEqual(now.runs())
+    expect(await later.runsAsync({ maxLength: '4KiB' })).toHaveLength(region.size / basePageSize)
+    expect(await later.verifyAsync()).toEqual({ intact: true, moves: [], movedPages: 0 })
+    const within: [number, number] = [5 * basePageSize + 9, 70 * MiB]
+    const part = await region.translateAsync({ within })
+    expect([part.offset, part.size]).toEqual([5 * basePageSize, 70 * MiB + basePageSize])
+    expect(await part.runsAsync({ within })).toEqual(now.runs({ within }))
+    expect((await part.verifyAsync({ within })).intact).toBe(true)
+    expect(region.translate({ within }).runs()).toEqual(part.runs())
+  })
+
+  test('are refused with the reason of a signal, and when the region is closed meanwhile', async () => {
+    const region = memory.allocateSync('ended', options)
+    const translation = region.translate()
+    const reason = new Error('no time')
+    const signal = AbortSignal.abort(reason)
+    await expect(region.translateAsync({ signal })).rejects.toBe(reason)
+    await expect(translation.runsAsync({ signal })).rejects.toBe(reason)
+    await expect(translation.verifyAsync({ signal })).rejects.toBe(reason)
+    region.close()
+    await expect(region.translateAsync()).rejects.toThrowCode('ERR_REGION_CLOSED')
+    await expect(translation.runsAsync()).rejects.toThrowCode('ERR_REGION_CLOSED')
+    await expect(translation.verifyAsync()).rejects.toThrowCode('ERR_REGION_CLOSED')
+  })
+})
+
 describe('a region', () => {
   for (const { name, options, missing } of kinds) {
     test(`of ${name} lies where its pagemap says, byte by byte`, (context) => {

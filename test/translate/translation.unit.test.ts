@@ -185,6 +185,29 @@ describe('a translation', () => {
     expect(inspect(translationOf([MiB2]))).toBe("Translation of 'rx' { 1 page of 2MiB }")
   })
 
+  test('of a part of a region knows the addresses of that part, by the offsets of the region', () => {
+    const [low, high] = [9 * MiB2, 4 * MiB2]
+    const pages = displacementsOf(['absent', 'absent', low, 'hidden', high]).subarray(2)
+    const part = new Translation(rangeOf(8 * MiB2, MiB2), pages, 2)
+    expect(part).toMatchObject({ offset: 2 * MiB2, size: 3 * MiB2, pageCount: 3 })
+    expect([part.physicalAt(2 * MiB2), part.physicalAt(5 * MiB2 - 1)]).toEqual([low, high + MiB2 - 1])
+    expect([part.offsetOf(low + 5), part.offsetOf(high)]).toEqual([2 * MiB2 + 5, 4 * MiB2])
+    expect(part.runs({ within: [4 * MiB2 + 7, 8] })).toEqual([
+      { offset: 4 * MiB2 + 7, physicalAddress: high + 7, length: 8 },
+    ])
+    expect(part.states).toEqual({ present: 2, hidden: 1, absent: 0, swapped: 0 })
+    for (const offset of [0, 2 * MiB2 - 1, 5 * MiB2, 8 * MiB2]) {
+      expect(() => part.physicalAt(offset)).toThrowCode('ERR_OUT_OF_RANGE', {
+        values: expect.objectContaining({ offset }),
+      })
+      expect(() => part.runs({ within: [offset, 1] })).toThrowCode('ERR_OUT_OF_RANGE')
+    }
+    expect(() => part.physicalAt(3 * MiB2)).toThrowCode('ERR_PFN_HIDDEN')
+    expect(() => part.runs()).toThrowCode('ERR_PFN_HIDDEN')
+    const first = new Translation(rangeOf(8 * MiB2, MiB2), displacementsOf([low]), 0)
+    expect(() => first.physicalAt(MiB2)).toThrowCode('ERR_OUT_OF_RANGE')
+  })
+
   test('gives no addresses after its region was closed', () => {
     const range = rangeOf(2 * MiB2, MiB2)
     const translations = Array.from({ length: 20 }, () => new Translation(range, displacementsOf([MiB2, 3 * MiB2])))

@@ -1,8 +1,6 @@
 import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { endianness } from 'node:os'
-import { setImmediate } from 'node:timers/promises'
 import * as z from 'zod/mini'
-import { throwIfAborted } from '../../abort.js'
 import { formatAddress, type PhysicalAddress } from '../../addresses.js'
 import { PinfoldError, toPinfoldError } from '../../errors.js'
 import { checked, later, optionsObject, signalOption } from '../../options.js'
@@ -10,6 +8,7 @@ import { describe } from '../../sizes.js'
 import { basePageSize } from '../../system/page-sizes.js'
 import { flagsOf, hasFlag, type PageFlag } from '../kernel-page-flags.js'
 import { pageWordsRefusal } from '../page-flags.js'
+import { Turns } from '../turns.js'
 import { unknownPage } from '../unknown-page.js'
 import { inspectPage } from '../virt-to-phys.js'
 import { type FrameMapping, searchProcess } from './frame-search.js'
@@ -65,9 +64,6 @@ const options = later(() =>
   }),
 )
 
-/** Milliseconds that the search may keep the event loop from other work. */
-const slice = 5
-
 /**
  * Finds the processes that map a page frame (the reverse map), by a search of /proc/PID/pagemap of all processes that
  * this PID namespace shows. It takes about 10 ms for each GiB of memory that processes use, in slices of 5 ms; other work of
@@ -85,7 +81,7 @@ export async function findMappings(
   given: FindMappingsOptions = {},
 ): Promise<FrameMappings> {
   const { signal, onProgress } = checked('findMappings', options, given)
-  throwIfAborted(signal)
+  const turns = new Turns(signal)
   const frame = checkedFrame(physicalAddress)
   const flags = readWord('/proc/kpageflags', frame)
   if (flags === undefined || hasFlag('noPage', ...flags)) throw noMemory(physicalAddress)
@@ -94,23 +90,11 @@ export async function findMappings(
   const mappings: FrameMapping[] = []
   const unreadable: number[] = []
   let processes = 0
-  let sliceEnd = performance.now() + slice
   const pids = processIds()
   for (const [done, pid] of pids.entries()) {
     onProgress?.({ pid, done, total: pids.length })
     try {
-      const search = searchProcess(pid, physicalAddress, hasFlag('huge', ...flags))
-      for (let step = search.next(); ; step = search.next()) {
-        if (step.done === true) {
-          mappings.push(...step.value)
-          break
-        }
-        if (performance.now() < sliceEnd) continue
-        await setImmediate()
-        if (signal?.aborted) search.return([])
-        throwIfAborted(signal)
-        sliceEnd = performance.now() + slice
-      }
+      mappings.push(...(await turns.run(searchProcess(pid, physicalAddress, hasFlag('huge', ...flags)))))
       processes++
     } catch (error) {
       if (!isPassedOver(error)) throw error
