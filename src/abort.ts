@@ -34,9 +34,38 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (isAborted(signal)) throw abortReason(signal)
 }
 
-/** Calls `listener` when the signal is aborted. The returned function removes the listener. */
+/**
+ * What waits for a signal. Each signal gets one listener of ours, since Node.js takes more than ten for a leak, and
+ * says so in a warning.
+ */
+const waiting = new WeakMap<AbortSignal, Waiting>()
+
+interface Waiting {
+  readonly listeners: Set<() => void>
+  readonly relay: () => void
+}
+
+/** Calls `listener`, which must not throw, when the signal is aborted. The returned function removes the listener. */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => {}
-  apply(addEventListener, signal, ['abort', listener, { once: true }])
-  return () => apply(removeEventListener, signal, ['abort', listener])
+  const all = waiting.get(signal) ?? listen(signal)
+  const own = () => listener() // a listener that is given twice is called twice
+  all.listeners.add(own)
+  return () => {
+    if (!all.listeners.delete(own) || all.listeners.size > 0 || waiting.get(signal) !== all) return
+    waiting.delete(signal)
+    apply(removeEventListener, signal, ['abort', all.relay])
+  }
+}
+
+function listen(signal: AbortSignal): Waiting {
+  const listeners = new Set<() => void>()
+  const relay = () => {
+    waiting.delete(signal)
+    for (const listener of listeners) listener()
+  }
+  apply(addEventListener, signal, ['abort', relay, { once: true }])
+  const made = { listeners, relay }
+  waiting.set(signal, made)
+  return made
 }
