@@ -27,3 +27,21 @@ test('100 workers are terminated during transfers over the loopback, and leave n
   expect(await collected(() => mappedRegions().length === 0)).toBe(true)
   memory.close()
 })
+
+test('a worker that owns thousands of regions and objects of a device is terminated, and leaves nothing', {
+  timeout: 180_000,
+}, async () => {
+  const memory = openRegistrySync()
+  for (let round = 0; round < 3; round++) {
+    const region = memory.allocateSync('shared', { size: 2 ** 20, pages: 'base' })
+    const worker = new Worker(new URL('../support/programs/many-objects.mjs', import.meta.url), {
+      workerData: { handle: region.handle },
+    })
+    await once(worker, 'message')
+    expect(mappedRegions().length).toBeGreaterThan(0)
+    expect(await worker.terminate()).toBe(1)
+    region.close()
+    expect(await collected(() => mappedRegions().length === 0)).toBe(true)
+  }
+  memory.close()
+})

@@ -17,6 +17,8 @@ interface Model {
 
 interface Real {
   readonly memory: MemoryRegistry
+  /** Regions that no step touches. They were allocated before all others. */
+  readonly others: readonly Region[]
 }
 
 const used = ({ open, pending }: Model) =>
@@ -29,17 +31,17 @@ function refusal(model: Model, name: string, pages: number): string | undefined 
   return used(model) + pages > budgetPages ? 'ERR_BUDGET_EXCEEDED' : undefined
 }
 
-function check({ memory }: Real, model: Model): void {
+function check({ memory, others }: Real, model: Model): void {
   const regions = [...model.open.values()]
-  expect(memory.list()).toEqual(regions)
+  expect(memory.list().slice(others.length)).toEqual(regions)
   for (const region of regions) {
     expect(memory.get(region.name)).toBe(region)
     expect(memory.find(region.address + BigInt(region.size) - 1n)).toBe(region)
   }
   expect(memory.stats()).toMatchObject({
-    regions: regions.length,
+    regions: others.length + regions.length,
     pending: model.pending.size,
-    budget: { total: { used: used(model) * basePageSize } },
+    budget: { total: { used: (others.length + used(model)) * basePageSize } },
   })
 }
 
@@ -170,20 +172,29 @@ const steps = fc.commands(
 
 afterAll(() => expect(mappedRegions()).toEqual([]))
 
-test('a registry knows its open regions and their budget, in whatever order regions come and go', async () => {
-  await fc.assert(
-    fc.asyncProperty(steps, async (commands) => {
-      const memory = await openRegistry({ budget: budgetPages * basePageSize })
-      const model: Model = { open: new Map(), pending: new Map(), holds: [] }
-      try {
-        await fc.asyncModelRun(() => ({ model, real: { memory } }), commands)
-      } finally {
-        await Promise.allSettled([...model.pending.values()].map(({ arrived }) => arrived))
-        for (const { hold } of model.holds) hold.release()
-        memory.close()
-      }
-      expect(memory.stats()).toMatchObject({ regions: 0, pending: 0, bytes: 0, budget: { total: { used: 0 } } })
-    }),
-    { numRuns: 100 },
-  )
-})
+test.for([
+  [0, 100],
+  [10_000, 3],
+] as const)(
+  'a registry knows its open regions and their budget, in whatever order regions come and go, beside %i others',
+  async ([beside, numRuns]) => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (commands) => {
+        const memory = await openRegistry({ budget: (beside + budgetPages) * basePageSize })
+        const small = { size: basePageSize, pages: 'base', backing: 'anonymous' } as const
+        const others = Array.from({ length: beside }, (_, index) => memory.allocateSync(`other-${index}`, small))
+        const model: Model = { open: new Map(), pending: new Map(), holds: [] }
+        try {
+          await fc.asyncModelRun(() => ({ model, real: { memory, others } }), commands)
+          for (const region of others) expect(memory.find(region.address)).toBe(region)
+        } finally {
+          await Promise.allSettled([...model.pending.values()].map(({ arrived }) => arrived))
+          for (const { hold } of model.holds) hold.release()
+          memory.close()
+        }
+        expect(memory.stats()).toMatchObject({ regions: 0, pending: 0, bytes: 0, budget: { total: { used: 0 } } })
+      }),
+      { numRuns, endOnFailure: beside > 0 },
+    )
+  },
+)
