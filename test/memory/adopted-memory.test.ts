@@ -1,65 +1,38 @@
-import {
-  closeSync,
-  ftruncateSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { ftruncateSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { afterAll, describe, expect, onTestFinished, type TestContext, test } from 'vitest'
 import { borrowHugepages } from '../../src/hugepages/index.js'
 import { openDevice, openRegistrySync, parseRemoteMemory, type RegionOptions } from '../../src/index.js'
 import { MiB } from '../../src/sizes.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
-import { Child } from '../support/child-process.js'
+import { Program } from '../support/child-process.js'
 import { mountHugetlbfs } from '../support/hugepage-pools.js'
 import { mappedRegions } from '../support/mapped-regions.js'
+import { MemoryProgram } from '../support/memory-program.js'
 import { needs, whyNotPhysical, whyNotPools } from '../support/requirements.js'
+import { opened, sharedFile, sharedRegion } from '../support/shared-memory.js'
 
 // Memory of another owner: the memfd of another program, or a file on a hugetlbfs or tmpfs mount.
 
 const memory = openRegistrySync()
+const program = new MemoryProgram()
 afterAll(() => {
+  program[Symbol.dispose]()
   memory.close()
   expect(mappedRegions()).toEqual([])
 })
 
-/** A descriptor of this process's own memfd region, such as another program would get. */
-function descriptorOf(name: string, flags = 'r+'): number {
-  for (const number of readdirSync('/proc/self/fd')) {
-    try {
-      if (readlinkSync(`/proc/self/fd/${number}`) === `/memfd:pinfold:${name} (deleted)`) {
-        return opened(`/proc/self/fd/${number}`, flags)
-      }
-    } catch {
-      // This was the descriptor of the folder itself.
-    }
-  }
-  throw new Error(`no memfd of '${name}'`)
-}
-
-function opened(path: string, flags = 'r+'): number {
-  const descriptor = openSync(path, flags)
-  onTestFinished(() => closeSync(descriptor))
-  return descriptor
-}
-
-/** A file in shared memory that cannot be sealed. */
-function sharedFile(size: number): string {
-  const folder = mkdtempSync('/dev/shm/pinfold-')
-  onTestFinished(() => rmSync(folder, { recursive: true }))
-  writeFileSync(`${folder}/shared`, Buffer.alloc(size, 5))
-  return `${folder}/shared`
+/** Another program that owns a memfd, and this process's descriptor of it. */
+async function memfdOwner(size: number) {
+  const owner = new Program([program.path, 'memfd', `${size}`])
+  return { owner, descriptor: opened(`/proc/${owner.pid}/fd/${await owner.line()}`) }
 }
 
 describe('adopted memory', () => {
   test('is the same memory, at the same physical addresses, and stays when its maker closes it', (context) => {
-    const made = memory.allocateSync('made', { size: 8 * basePageSize, pages: 'base' })
+    const { region: made, path } = sharedRegion(8 * basePageSize, memory)
     made.bytes.fill(3)
-    const backing = { descriptor: descriptorOf('made'), offset: 2 * basePageSize }
+    const backing = { descriptor: opened(path), offset: 2 * basePageSize, mayShrink: true }
     using adopted = memory.allocateSync('adopted', { size: 4 * basePageSize, backing })
     expect([adopted.pages, adopted.size]).toEqual(['base', 4 * basePageSize])
     expect(adopted.bytes.every((byte) => byte === 3)).toBe(true)
@@ -74,8 +47,9 @@ describe('adopted memory', () => {
   })
 
   test('is registered like any other memory, and its maker reads the bytes that a device writes', async () => {
-    using made = memory.allocateSync('made', { size: MiB, pages: 'base' })
-    const backing = { descriptor: descriptorOf('made') }
+    const shared = sharedRegion(MiB, memory)
+    using made = shared.region
+    const backing = { descriptor: opened(shared.path), mayShrink: true }
     using adopted = await memory.allocate('adopted', { size: MiB, backing })
     using source = memory.allocateSync('source', { size: basePageSize, pages: 'base' })
     const device = openDevice({ loopback: true })
@@ -97,9 +71,8 @@ describe('adopted memory', () => {
   })
 
   test('of another process is opened through /proc/<pid>/fd, and outlives that process', async () => {
-    await using child = new Child('memfd-owner.ts', [4 * basePageSize])
-    const number = await child.line()
-    const descriptor = opened(`/proc/${child.pid}/fd/${number}`)
+    const { owner, descriptor } = await memfdOwner(4 * basePageSize)
+    await using child = owner
     using adopted = memory.allocateSync('theirs', { size: 4 * basePageSize, backing: { descriptor } })
     expect(Buffer.from(adopted.view(0, 5)).toString('latin1')).toBe('hello')
     adopted.bytes.set(Buffer.from('world'))
@@ -109,18 +82,19 @@ describe('adopted memory', () => {
     expect(Buffer.from(adopted.view(0, 5)).toString('latin1')).toBe('world')
   })
 
-  test('can no longer be shrunk under the region', () => {
-    const made = memory.allocateSync('made', { size: 2 * basePageSize, pages: 'base' })
-    const descriptor = descriptorOf('made')
+  test('can no longer be shrunk under the region', async () => {
+    const { owner, descriptor } = await memfdOwner(2 * basePageSize)
+    await using _owner = owner
     using adopted = memory.allocateSync('adopted', { size: 2 * basePageSize, backing: { descriptor } })
-    made.close()
     expect(() => ftruncateSync(descriptor, 0)).toThrow(/EPERM/)
     expect(adopted.bytes[2 * basePageSize - 1]).toBe(0)
   })
 
   test('that cannot be sealed is refused, unless the caller sets `mayShrink`', () => {
-    const descriptor = opened(sharedFile(2 * basePageSize))
     const size = 2 * basePageSize
+    const path = sharedFile(size)
+    writeFileSync(path, Buffer.alloc(size, 5))
+    const descriptor = opened(path)
     expect(() => memory.allocateSync('shared', { size, backing: { descriptor } })).toThrowCode('ERR_UNSUPPORTED', {
       syscall: 'fcntl',
       values: { descriptor },
@@ -157,11 +131,7 @@ describe('memory that cannot be adopted leaves nothing:', () => {
     readonly options: (context: TestContext) => Partial<RegionOptions>
   }
   const size = 2 * basePageSize
-  const memfd = (flags?: string) => {
-    const made = memory.allocateSync('made', { size, pages: 'base' })
-    onTestFinished(() => made.close())
-    return descriptorOf('made', flags)
-  }
+  const shared = (flags?: string) => ({ descriptor: opened(sharedFile(size), flags), mayShrink: true })
   const ordinary = () => {
     const folder = mkdtempSync(`${tmpdir()}/pinfold-ordinary-`)
     onTestFinished(() => rmSync(folder, { recursive: true }))
@@ -177,7 +147,7 @@ describe('memory that cannot be adopted leaves nothing:', () => {
     'a descriptor that is open for reading only': {
       code: 'ERR_PERMISSION',
       said: /is not open for reading and writing/,
-      options: () => ({ backing: { descriptor: memfd('r') } }),
+      options: () => ({ backing: shared('r') }),
     },
     'an ordinary file': {
       code: 'ERR_INVALID_ARGUMENT',
@@ -192,22 +162,22 @@ describe('memory that cannot be adopted leaves nothing:', () => {
     'more bytes than it contains': {
       code: 'ERR_INVALID_ARGUMENT',
       said: /has 8KiB, less than offset 4KiB and size together/,
-      options: () => ({ backing: { descriptor: memfd(), offset: basePageSize } }),
+      options: () => ({ backing: { ...shared(), offset: basePageSize } }),
     },
     'an offset beyond its end': {
       code: 'ERR_INVALID_ARGUMENT',
       said: /less than offset/,
-      options: () => ({ backing: { descriptor: memfd(), offset: 2 ** 50 } }),
+      options: () => ({ backing: { ...shared(), offset: 2 ** 50 } }),
     },
     'an offset inside of a page': {
       code: 'ERR_INVALID_ARGUMENT',
       said: /offset: expected a multiple of 4KiB, received 7/,
-      options: () => ({ backing: { descriptor: memfd(), offset: 7 } }),
+      options: () => ({ backing: { ...shared(), offset: 7 } }),
     },
     'hugetlb pages of memory with base pages': {
       code: 'ERR_INVALID_ARGUMENT',
       said: /has base pages, not 2MiB/,
-      options: () => ({ pages: '2MiB', size: 2 * MiB, backing: { descriptor: memfd() } }),
+      options: () => ({ pages: '2MiB', size: 2 * MiB, backing: shared() }),
     },
   }
 

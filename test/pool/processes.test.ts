@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest'
-import { bufferPoolBytes, createBufferPool, openRegistrySync } from '../../src/index.js'
+import { bufferPoolBytes, createBufferPool } from '../../src/index.js'
 import { Child } from '../support/child-process.js'
-import { kept } from '../support/registries.js'
-import { descriptorPath } from '../support/shared-memory.js'
+import { sharedRegion } from '../support/shared-memory.js'
 
-// A buffer pool between processes. The other processes open the memory by its descriptor.
+// A buffer pool between processes. All processes adopt the same shared memory.
 
 const kills = Number(process.env.PINFOLD_POOL_KILLS ?? 4)
 
@@ -15,10 +14,8 @@ test.for(['off', 'all'] as const)(
   },
   async (tracking) => {
     const options = { elementSize: 64, count: 200, cache: 32, tracking, patience: 30_000 }
-    const size = bufferPoolBytes(options)
-    const region = kept(openRegistrySync()).allocateSync('pool-shared', { size, pages: 'base' })
+    const { region, path } = sharedRegion(bufferPoolBytes(options))
     using pool = createBufferPool(region, options)
-    const path = descriptorPath('pool-shared')
     const churn = () => {
       for (let round = 0; round < 200; round++) {
         const index = pool.get()

@@ -1,21 +1,20 @@
 import { describe, expect, test, vi } from 'vitest'
-import { attachRing, bufferPoolBytes, createBufferPool, createRing, openRegistrySync } from '../../src/index.js'
+import { attachRing, bufferPoolBytes, createBufferPool, createRing } from '../../src/index.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
 import { Child } from '../support/child-process.js'
-import { kept } from '../support/registries.js'
 import { needs, whyNotNamespaces } from '../support/requirements.js'
-import { descriptorPath } from '../support/shared-memory.js'
+import { sharedRegion } from '../support/shared-memory.js'
 
 // A thread reads from /proc whether a thread of another process lives, and /proc depends on the namespaces of the
-// reader. The other process inherits a descriptor of the memory, since its /proc may not show this process.
+// reader. The other process inherits a descriptor of the memory, since it may see another /dev/shm.
 
 const size = 4 * basePageSize
 
 function shared() {
-  const region = kept(openRegistrySync()).allocateSync('ring-shared', { size, pages: 'base' })
+  const { region, path } = sharedRegion(size)
   const ring = createRing(region, { count: 512, patience: 30_000 })
   ring.enqueue(7)
-  return { region, ring, path: descriptorPath('ring-shared') }
+  return { region, ring, path }
 }
 
 /** A child that `command` runs. Its descriptor 9 is the memory of `path`. */
@@ -90,9 +89,8 @@ describe('a thread that holds a reservation', () => {
 test('elements of a thread in another time namespace are taken back only after its death', async (context) => {
   needs(context, whyNotTime())
   const options = { elementSize: 64, count: 200, cache: 32, tracking: 'all', patience: 30_000 } as const
-  const region = kept(openRegistrySync()).allocateSync('pool-shared', { size: bufferPoolBytes(options), pages: 'base' })
+  const { region, path } = sharedRegion(bufferPoolBytes(options))
   using pool = createBufferPool(region, options)
-  const path = descriptorPath('pool-shared')
   await using child = childIn(inTime, path, 'pool-process.ts', region.size, 'hold')
   expect(await child.line()).toBe('at work')
   expect(pool.available).toBe(168)

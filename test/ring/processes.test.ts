@@ -1,21 +1,16 @@
 import { expect, test } from 'vitest'
-import { attachRing, createRing, openRegistrySync, type Region, type Ring } from '../../src/index.js'
+import { attachRing, createRing, type Region, type Ring } from '../../src/index.js'
 import { basePageSize } from '../../src/system/page-sizes.js'
 import { Child } from '../support/child-process.js'
-import { kept } from '../support/registries.js'
-import { descriptorPath } from '../support/shared-memory.js'
+import { sharedRegion } from '../support/shared-memory.js'
 
-// A ring between processes. The other process opens the memory by its descriptor.
+// A ring between processes. Both processes adopt the same shared memory.
 
 const size = 4 * basePageSize
 
 function shared(count = 512, bytes = size): { region: Region; ring: Ring; path: string } {
-  const region = kept(openRegistrySync()).allocateSync('ring-shared', { size: bytes, pages: 'base' })
-  return {
-    region,
-    ring: createRing(region, { count, patience: 30_000 }),
-    path: descriptorPath('ring-shared'),
-  }
+  const { region, path } = sharedRegion(bytes)
+  return { region, ring: createRing(region, { count, patience: 30_000 }), path }
 }
 
 test('values of a process that is killed with SIGKILL arrive without a gap, and other processes go on', async () => {

@@ -1,4 +1,4 @@
-// Holds memory in every state that pagemap knows, or gives advice about the memory of another process.
+// Holds memory in every state that pagemap knows, gives advice about the memory of another process, or owns a memfd.
 //
 //   memory hold KIND BYTES                        maps BYTES, 'anonymous' or 'shared', at a 2 MiB boundary, and prints
 //                                                 the address; then obeys lines on stdin, each answered by 0 or an
@@ -7,6 +7,8 @@
 //       advise OFFSET LENGTH ADVICE               madvise(2)
 //       protect OFFSET LENGTH                     write-protects by userfaultfd(2)
 //   memory advise PID ADDRESS LENGTH ADVICE       process_madvise(2); prints 0 or an errno
+//   memory memfd BYTES                            makes a memfd that begins with 'hello', and prints its descriptor;
+//                                                 then answers each line on stdin with its first five bytes
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +92,18 @@ static int advise(int pid, uintptr_t address, size_t length, int advice) {
   return outcome(syscall(SYS_process_madvise, process, &range, 1, advice, 0));
 }
 
+static int ownMemfd(off_t bytes) {
+  const int fd = memfd_create("theirs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0 || ftruncate(fd, bytes) != 0 || pwrite(fd, "hello", 5, 0) != 5) return errno;
+  char bytesRead[6] = "";
+  for (printf("%d\n", fd); fflush(stdout) == 0 && scanf("%*s") != EOF; printf("%s\n", bytesRead)) {
+    if (pread(fd, bytesRead, 5, 0) != 5) return errno;
+  }
+  return 0;
+}
+
 int main(int argc, char** argv) {
+  if (argc == 3 && strcmp(argv[1], "memfd") == 0) return ownMemfd((off_t)strtoll(argv[2], NULL, 10));
   if (argc == 4 && strcmp(argv[1], "hold") == 0) return hold(argv[2], strtoull(argv[3], NULL, 10));
   if (argc != 6) return EINVAL;
   const int pid = (int)strtol(argv[2], NULL, 10);

@@ -5,7 +5,7 @@ import { attachBufferPool, openRegistrySync } from '../../../src/index.js'
 // and never holds more than 32 elements. With 'hold', it takes 32 elements and keeps them.
 
 const [path = '', size = '0', work = ''] = process.argv.slice(2)
-const backing = { descriptor: openSync(path, 'r+') }
+const backing = { descriptor: openSync(path, 'r+'), mayShrink: true }
 const region = openRegistrySync().allocateSync('adopted', { size: Number(size), backing })
 const pool = attachBufferPool(region, { patience: 60_000 })
 const burst = new Uint32Array(32)

@@ -6,7 +6,7 @@ import { attachRing, openRegistrySync, PinfoldError } from '../../../src/index.j
 // 'try', it calls once and prints the outcome.
 
 const [path = '', size = '0', work = ''] = process.argv.slice(2)
-const backing = { descriptor: openSync(path, 'r+') }
+const backing = { descriptor: openSync(path, 'r+'), mayShrink: true }
 const region = openRegistrySync().allocateSync('adopted', { size: Number(size), backing })
 const ring = attachRing(region, { patience: work === 'try' ? 5 : 1000 })
 if (work === 'reserve') {
