@@ -112,7 +112,7 @@ export interface Native {
   openShadow(bytes: Uint8Array): number
   /**
    * Maps bytes [offset, offset + length) of the region, whole pages, a second time: at byte `at` of the memory. The address
-   * there must be a multiple of the page size. Fails with EOPNOTSUPP for a region that has no descriptor.
+   * there must be a multiple of the page size. Fails with EOPNOTSUPP for anonymous memory.
    */
   mapShadow(attachment: number, offset: number, length: number, at: number): void
   /** Replaces what was mapped at `at` by empty memory; false if the kernel refuses. */

@@ -30,7 +30,7 @@ os::Descriptor makeMemfd(const MappingRequest& request) {
   if (::ftruncate(memory.number(), static_cast<off_t>(request.size)) != 0) {
     os::throwErrno("ftruncate", {{"size", number(request.size)}});
   }
-  // The seals prevent truncation of the mapped file, for example by fs.truncate of /proc/self/fd/N.
+  // The seals prevent truncation of the mapped file by a program that opens it, as /proc/self/map_files/… or fd/N.
   if (::fcntl(memory.number(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0) os::throwErrno("fcntl");
   return memory;
 }
@@ -157,13 +157,16 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
       memory_(request.backing == Backing::Memfd ? makeMemfd(request) : os::Descriptor()),
       file_(request.backing == Backing::File ? std::make_optional<BackingFile>(fileOf(request)) : std::nullopt),
       adopted_(request.adopted),
+      isShared_(request.backing != Backing::Anonymous),
       dump_(request.dump) {
   if (request.backing == Backing::Adopted) request.adopted->require(request.size, request.page);
   const Source source = sourceOf(request, file_ ? file_->number() : memory_.number());
+  const bool keepsDescriptor = isShared_ && request.page.kind == PageKind::Hugetlb;
   const bool aligns = needsGuard(request) || request.page.kind == PageKind::Transparent;
   Placed placed = aligns ? mapAligned(request, source) : mapAnywhere(request.size, source);
   begin_ = placed.begin;
   whole_ = std::move(placed.whole);
+  if (!keepsDescriptor) closeDescriptors();
   prepare(begin_, request);
   populate({.begin = begin_,
             .size = size_,
@@ -172,23 +175,34 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
             .spread = isSpread(request) ? std::span(request.placement.nodes) : std::span<const std::uint32_t>(),
             .announcement = request.announcement.get(),
             .mayHoldData = request.backing == Backing::File || request.backing == Backing::Adopted,
-            .isShared = request.backing != Backing::Anonymous},
+            .isShared = isShared_},
            cancelled);
   if (isSpread(request)) place(begin_, size_, request.placement);  // for pages that come later, after a swap
   if (file_ && request.keepFile) file_->keep();                    // last, so that a failure leaves no file
 }
 
 AddressRange Mapping::mapAgain(std::size_t offset, std::size_t length) const {
+  if (!isShared_) throw os::SystemError("mmap", EOPNOTSUPP, {{"size", number(length)}});
   const int descriptor = adopted_ ? adopted_->number() : file_ ? file_->number() : memory_.number();
-  if (descriptor < 0) throw os::SystemError("mmap", EOPNOTSUPP, {{"size", number(length)}});
   const off_t from = static_cast<off_t>(offset + (adopted_ ? adopted_->offset() : 0));
-  // The pages exist: populating only enters them in the page tables.
-  void* const got = ::mmap(nullptr, length, kReadWrite, MAP_SHARED | MAP_POPULATE, descriptor, from);
-  if (got == MAP_FAILED) os::throwErrno("mmap", {{"size", number(length)}});
+  // mremap(2): an old size of 0 leaves the old mapping as it is.
+  void* const got = descriptor < 0 ? ::mremap(begin_ + offset, 0, length, MREMAP_MAYMOVE)
+                                   : ::mmap(nullptr, length, kReadWrite, MAP_SHARED, descriptor, from);
+  if (got == MAP_FAILED) os::throwErrno(descriptor < 0 ? "mremap" : "mmap", {{"size", number(length)}});
   AddressRange made(static_cast<std::byte*>(got), length);
+  // mremap(2) copies the lock, which would count twice. The region's own mapping keeps the pages locked.
+  os::unlock(made.begin(), length);
   advise(made.begin(), length, MADV_DONTFORK);
   if (!dump_) advise(made.begin(), length, MADV_DONTDUMP);
+  // The pages exist: this only enters them in the page tables. Without it (before Linux 5.14), the first access does.
+  (void)::madvise(made.begin(), length, os::kMadvPopulateRead);
   return made;
+}
+
+void Mapping::closeDescriptors() noexcept {
+  memory_.reset();
+  file_.reset();
+  adopted_.reset();
 }
 
 // Empty memory is mapped elsewhere, and then moved over the range. mmap(MAP_FIXED) over the range is not safe: before
@@ -207,9 +221,7 @@ void Mapping::retire() noexcept {
   // these effects are lost.
   (void)::madvise(whole_.begin(), size, MADV_DONTFORK);
   (void)::madvise(whole_.begin(), size, MADV_DONTDUMP);
-  memory_.reset();
-  file_.reset();
-  adopted_.reset();
+  closeDescriptors();
 }
 
 }  // namespace pinfold::memory

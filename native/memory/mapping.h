@@ -1,6 +1,9 @@
 // A Mapping owns a region's pages. When the constructor returns, every page is present (populate.h). When it throws,
 // nothing is left: no page, no descriptor and no file.
 //
+// Hugetlb pages keep the descriptor of their file, since only mmap(2) maps them a second time. mremap(2) does so with
+// base and transparent pages, which therefore keep none.
+//
 // The address range has three states (design.md, law 1). It is live from the constructor on. retire() closes it: the
 // pages are dropped, and the range reads as zeros. The destructor releases it.
 #pragma once
@@ -53,8 +56,8 @@ class Mapping {
   std::byte* begin() const noexcept { return begin_; }
   std::size_t size() const noexcept { return size_; }
 
-  // The same pages at another address: [offset, offset + length), whole pages. Throws SystemError("mmap"), EOPNOTSUPP
-  // for memory that has no descriptor.
+  // The same pages at another address: [offset, offset + length), whole pages. Throws SystemError("mmap") or
+  // SystemError("mremap"); EOPNOTSUPP for anonymous memory; EAGAIN for locked pages beyond RLIMIT_MEMLOCK.
   AddressRange mapAgain(std::size_t offset, std::size_t length) const;
 
   // Atomically replaces the pages by anonymous NORESERVE memory. The kernel gets its hugepages back at once, and late
@@ -70,12 +73,15 @@ class Mapping {
   }
 
  private:
+  void closeDescriptors() noexcept;
+
   MappingRoom room_;  // the first member, so it is given back when all is unmapped
   std::byte* begin_ = nullptr;
   std::size_t size_ = 0;
-  os::Descriptor memory_;  // memfd; kept, since another process would get this descriptor
+  os::Descriptor memory_;  // a memfd of hugetlb pages
   std::optional<BackingFile> file_;
-  std::shared_ptr<const AdoptedMemory> adopted_;
+  std::shared_ptr<const AdoptedMemory> adopted_;  // of hugetlb pages
+  bool isShared_ = false;
   bool dump_ = false;
   AddressRange whole_;  // with its guards; the last member, so it is unmapped before the file is closed
 };

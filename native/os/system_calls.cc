@@ -50,6 +50,8 @@ int lockOnFault(void* address, std::size_t length) noexcept {
   return ::syscall(SYS_mlock2, address, length, kMlockOnfault) == 0 ? 0 : errno;
 }
 
+void unlock(void* address, std::size_t length) noexcept { (void)::syscall(SYS_munlock, address, length); }
+
 bool nameAnonymous(void* address, std::size_t length, const char* name) noexcept {
   return ::prctl(kPrSetVma, kPrSetVmaAnonName, reinterpret_cast<std::uintptr_t>(address), length, name) == 0;
 }

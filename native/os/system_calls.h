@@ -9,7 +9,8 @@
 
 namespace pinfold::os {
 
-constexpr int kMadvPopulateWrite = 23;        // mman-common.h, Linux 5.14
+constexpr int kMadvPopulateRead = 22;         // mman-common.h, Linux 5.14
+constexpr int kMadvPopulateWrite = 23;        // the same
 constexpr int kMadvCollapse = 25;             // mman-common.h, Linux 6.1
 constexpr unsigned kMfdNoexecSeal = 0x0008U;  // memfd.h, Linux 6.3
 constexpr int kPrSetVma = 0x53564d41;         // prctl.h
@@ -42,6 +43,9 @@ unsigned currentNode() noexcept;
 
 // mlock2(2) with MLOCK_ONFAULT: each page is locked when it is faulted in. Returns errno, 0 for success.
 int lockOnFault(void* address, std::size_t length) noexcept;
+
+// munlock(2). The sanitizers replace the function of the C library by one that does nothing.
+void unlock(void* address, std::size_t length) noexcept;
 
 // PR_SET_VMA_ANON_NAME: shows `name` in /proc/self/maps. Returns false when the kernel does not support such names.
 bool nameAnonymous(void* address, std::size_t length, const char* name) noexcept;

@@ -65,6 +65,28 @@ TEST("both mappings show the same bytes, until one is retired and reads as zeros
   CHECK(!shadow.retire(4 * page));
 }
 
+TEST("the second mapping of locked pages counts no lock, and the first keeps its own") {
+  const std::size_t page = basePageSize();
+  const Place place(4 * page);
+  Shadow shadow(place.begin(), 4 * page);
+  MappingRequest request = test::requestOf();
+  request.lock = true;
+  const RegionUser user = added(request);
+  shadow.map(user, 0, 4 * page, 0);
+  CHECK(test::viewOf(user.entry().begin)->has("lo"));
+  CHECK(!test::viewOf(place.begin())->has("lo"));
+  place.begin()[0] = std::byte{7};
+  CHECK(user.entry().begin[0] == std::byte{7});
+}
+
+TEST("the second mapping stays out of forks and core dumps, as the first") {
+  const Place place(test::hugepageSize());
+  Shadow shadow(place.begin(), test::hugepageSize());
+  const RegionUser user = added(test::transparentRequest());
+  shadow.map(user, 0, test::hugepageSize(), 0);
+  for (const char* flag : {"dc", "dd"}) CHECK(test::viewOf(place.begin())->has(flag));
+}
+
 TEST("hugepages are back in their pool when the region and its second mapping are gone, in either order") {
   if (test::availableHugepages(test::hugepageSize()) == 0) SKIP("needs a free hugepage");
   const std::size_t size = test::hugepageSize();

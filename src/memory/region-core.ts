@@ -121,7 +121,7 @@ export class RegionCore {
   /**
    * Maps whole pages a second time, at byte `at` of this thread's WebAssembly memory.
    *
-   * @throws SystemFailure if the kernel refuses; EOPNOTSUPP for memory without a descriptor
+   * @throws SystemFailure if the kernel refuses; EOPNOTSUPP for anonymous memory
    */
   mapShadow(offset: number, length: number, at: number): void {
     native.mapShadow(this.#attachment, offset, length, at)

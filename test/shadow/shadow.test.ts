@@ -1,12 +1,19 @@
-import { openSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { createRing, openRegistrySync, type Region, type RegionOptions, ringBytes } from '../../src/index.js'
+import {
+  attachRing,
+  createRing,
+  openRegistrySync,
+  type Region,
+  type RegionOptions,
+  ringBytes,
+} from '../../src/index.js'
 import { type RegionMemory, rangeOf } from '../../src/memory/region-memory.js'
 import { addressOf, Shadow } from '../../src/shadow/shadow.js'
 import { wasmInstance } from '../../src/shadow/webassembly.js'
+import { MiB } from '../../src/sizes.js'
 import { poolPages } from '../support/hugepage-pools.js'
 import { base, kept } from '../support/registries.js'
-import { descriptorPath } from '../support/shared-memory.js'
+import { opened, sharedRegion } from '../support/shared-memory.js'
 
 function memory(options: RegionOptions = base): Region {
   return kept(openRegistrySync()).allocateSync('shadowed', options)
@@ -27,12 +34,15 @@ function ringIn(region: Region) {
 describe('pages of a region that are mapped a second time', () => {
   test.each<[string, RegionOptions]>([
     ['base', base],
+    ['locked', { ...base, lock: true }],
     ['transparent', { size: '4MiB', pages: 'transparent' }],
     ['hugetlb', { size: '4MiB', pages: '2MiB' }],
   ])('contain what the region contains: %s', (_, options) => {
     const region = memory(options)
     const { ring, burst } = ringIn(region)
     using _open = ring
+    const { buffer, byteOffset } = region.view(4096, 64)
+    expect(addressOf(buffer, byteOffset, 64)).toBeGreaterThan(0)
     expect(ring.enqueueBulk(burst, 3)).toBe(3)
     expect([...ring.slots.subarray(0, 3)]).toEqual([7, 8, 9])
     ring.slots[1] = 80
@@ -40,15 +50,14 @@ describe('pages of a region that are mapped a second time', () => {
   })
 
   test('of memory that another program has made, too', () => {
-    using other = openRegistrySync()
-    const region = other.allocateSync('theirs', base)
-    const backing = { descriptor: openSync(descriptorPath('theirs'), 'r+') }
-    const adopted = memory({ size: base.size, pages: 'base', backing })
-    const shadow = shadowOf(adopted)
-    expect(shadow?.address).toBeGreaterThan(0)
-    shadow?.close()
-    region.bytes[0] = 1
-    expect(adopted.bytes[0]).toBe(1)
+    const { region, path } = sharedRegion(MiB)
+    const adopted = memory({ size: MiB, pages: 'base', backing: { descriptor: opened(path), mayShrink: true } })
+    const ring = createRing(adopted.slice(4096), { count: 16 })
+    ring.enqueueBulk(ring.burst(16).fill(7), 3)
+    const theirs = attachRing(region.slice(4096))
+    const burst = theirs.burst(16)
+    expect([theirs.dequeueBulk(burst, 3), ...burst.subarray(0, 4)]).toEqual([3, 7, 7, 7, 0])
+    expect(addressOf(adopted.bytes.buffer, adopted.bytes.byteOffset + 4096, ringBytes(16))).toBeGreaterThan(0)
   })
 
   test('are none for anonymous memory, and a ring there works all the same', () => {
