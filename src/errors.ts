@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'ERR_HUGEPAGES_SHORT' // the hugepage pool has too few free pages (on the wanted nodes)
   | 'ERR_CGROUP_LIMIT' // the cgroup's hugetlb or memory limit is too low
   | 'ERR_MEMLOCK_LIMIT' // RLIMIT_MEMLOCK
+  | 'ERR_DESCRIPTORS_SHORT' // RLIMIT_NOFILE
   | 'ERR_MEMORY_SHORT' // the machine has too little memory, or the process too little address space
   | 'ERR_BUDGET_EXCEEDED' // the registry's own budget
   | 'ERR_NODE_MISMATCH' // pages came from another NUMA node than a strict placement asked for

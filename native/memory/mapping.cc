@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <string>
 
+#include "memory/descriptor_room.h"
 #include "memory/populate.h"
 #include "os/system_calls.h"
 #include "os/system_error.h"
@@ -162,6 +163,7 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
   if (request.backing == Backing::Adopted) request.adopted->require(request.size, request.page);
   const Source source = sourceOf(request, file_ ? file_->number() : memory_.number());
   const bool keepsDescriptor = isShared_ && request.page.kind == PageKind::Hugetlb;
+  if (keepsDescriptor) requireDescriptorRoom(source.descriptor);
   const bool aligns = needsGuard(request) || request.page.kind == PageKind::Transparent;
   Placed placed = aligns ? mapAligned(request, source) : mapAnywhere(request.size, source);
   begin_ = placed.begin;

@@ -25,6 +25,13 @@ constexpr long kMappingsOfRegion = 6;
 // Near the limit, one count gives room for up to this many regions. Otherwise every region would need its own count.
 constexpr long kFewest = 16;
 
+// Invalid where there is no /proc: then nothing is counted. Without a free descriptor it throws.
+os::Descriptor opened(const char* path) {
+  os::Descriptor file(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!file.valid() && (errno == EMFILE || errno == ENFILE)) os::throwErrno("open");
+  return file;
+}
+
 // Reads as much of the file as `buffer` can take. Returns 0 at the end, or when the file cannot be read.
 std::size_t readSome(const os::Descriptor& file, std::span<char> buffer) {
   const ssize_t got = ::read(file.number(), buffer.data(), buffer.size());
@@ -32,14 +39,14 @@ std::size_t readSome(const os::Descriptor& file, std::span<char> buffer) {
 }
 
 long mostMappings() {
-  const os::Descriptor file(::open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC));
+  const os::Descriptor file = opened("/proc/sys/vm/max_map_count");
   std::array<char, 32> text{};
   if (readSome(file, {text.data(), text.size() - 1}) == 0) return std::numeric_limits<int>::max();
   return std::strtol(text.data(), nullptr, 10);
 }
 
 long countMappings() {
-  const os::Descriptor file(::open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
+  const os::Descriptor file = opened("/proc/self/maps");
   std::array<char, 65536> lines{};
   long count = 0;
   while (const std::size_t got = readSome(file, lines)) count += std::count(lines.data(), lines.data() + got, '\n');

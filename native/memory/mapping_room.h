@@ -10,7 +10,8 @@ namespace pinfold::memory {
 // is gone.
 class MappingRoom {
  public:
-  // Throws SystemError("mmap", ENOMEM) when the process contains too many mappings.
+  // Throws SystemError("mmap", ENOMEM) when the process contains too many mappings, and SystemError("open") with EMFILE
+  // or ENFILE when they cannot be counted, since no descriptor is free.
   MappingRoom();
   MappingRoom(MappingRoom&& other) noexcept : isTaken_(std::exchange(other.isTaken_, false)) {}
   MappingRoom& operator=(MappingRoom&&) = delete;

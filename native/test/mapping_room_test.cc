@@ -1,5 +1,6 @@
 #include "memory/mapping_room.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <cerrno>
@@ -9,6 +10,7 @@
 
 #include "memory/address_range.h"
 #include "memory/page_size.h"
+#include "os/descriptor.h"
 #include "os/system_error.h"
 #include "test/child.h"
 #include "test/kernel_view.h"
@@ -100,6 +102,19 @@ TEST("near the limit, room that was given back is taken again") {
     for (int i = 0; i < 5000; ++i) const MappingRoom room;
     // These make no mapping, so each count finds room for the next.
     CHECK(!isRefused([] { const std::vector<MappingRoom> rooms(200); }));
+  });
+}
+
+TEST("without a free descriptor, mappings are not taken for none") {
+  test::inChild([] {
+    // UBSan takes descriptors to check the first object of a class.
+    CHECK(isRefused([] { throw os::SystemError("open", EMFILE); }));
+    std::vector<os::Descriptor> taken;
+    do taken.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    while (taken.back().valid());
+    CHECK(isRefused([] { const MappingRoom room; }));
+    taken.clear();
+    const MappingRoom room;
   });
 }
 

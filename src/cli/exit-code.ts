@@ -31,6 +31,7 @@ const byErrorCode: Partial<Record<ErrorCode, number>> = {
   ERR_POOL_CHANGE_REFUSED: exitCode.short,
   ERR_CGROUP_LIMIT: exitCode.short,
   ERR_MEMLOCK_LIMIT: exitCode.short,
+  ERR_DESCRIPTORS_SHORT: exitCode.short,
   ERR_MEMORY_SHORT: exitCode.short,
   ERR_LAB_UNAVAILABLE: exitCode.lab,
   ERR_LAB_FAILED: exitCode.lab,

@@ -64,7 +64,7 @@ export class MemoryRegistry<Names extends string = never> {
    * @throws the signal's reason when it is aborted, else PinfoldError: `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (a
    *   node without memory), `ERR_REGION_EXISTS`, `ERR_REGISTRY_CLOSED`, `ERR_BUDGET_EXCEEDED`, `ERR_UNSUPPORTED`,
    *   `ERR_PERMISSION`; of shortage `ERR_HUGEPAGES_SHORT`, `ERR_CGROUP_LIMIT`, `ERR_MEMLOCK_LIMIT`, `ERR_MEMORY_SHORT`,
-   *   `ERR_NODE_MISMATCH`; else `ERR_SYSTEM`
+   *   `ERR_DESCRIPTORS_SHORT`, `ERR_NODE_MISMATCH`; else `ERR_SYSTEM`
    */
   async allocate(name: string, options: AllocateOptions): Promise<Region> {
     return this.#ledger.allocate(name, checkedAllocation(options), this.#ledger.captureStack(this.allocate))

@@ -21,7 +21,6 @@ export interface ProcessMemory {
 
 // include/uapi/asm-generic/resource.h
 const RLIMIT_DATA = 2
-const RLIMIT_NOFILE = 7
 const RLIMIT_MEMLOCK = 8
 const RLIMIT_AS = 9
 
@@ -38,11 +37,6 @@ export function addressSpaceLimit(): ResourceLimit {
 /** How much private writable memory this process may map. */
 export function dataLimit(): ResourceLimit {
   return limitOf(RLIMIT_DATA)
-}
-
-/** How many descriptors this process may have open. This limit is a count, not bytes. */
-export function descriptorLimit(): ResourceLimit {
-  return limitOf(RLIMIT_NOFILE)
 }
 
 export function processMemory(): ProcessMemory {

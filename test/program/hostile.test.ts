@@ -169,7 +169,7 @@ test.each([
       openLoans: expect.stringMatching(/^(ERR_SYSTEM|none)$/),
       repairLoans: expect.stringMatching(/^ERR_/),
       borrowHugepages: expect.stringMatching(/^ERR_/),
-      allocateSync: 'ERR_SYSTEM',
+      allocateSync: 'ERR_DESCRIPTORS_SHORT',
       afterwards: 'none',
     },
     0,

@@ -3,6 +3,7 @@ import { abortReason, isAborted, onAbort, throwIfAborted } from '../../abort.js'
 import { isSystemFailure, PinfoldError, toPinfoldError } from '../../errors.js'
 import { backingKind, mappingFlag, type NativeRegion, type NativeRequest, native, pageKind } from '../../native.js'
 import { formatSize, MiB } from '../../sizes.js'
+import { descriptorShortage } from '../../system/descriptors.js'
 import { formatIndexList } from '../../system/kernel-files.js'
 import { nodesText, pagesText } from '../../system/texts.js'
 import { readPageNodes, strayPages } from '../page-nodes.js'
@@ -107,10 +108,10 @@ function* negotiate(
   options: CheckedRegionOptions,
   claim: Claim,
 ): Generator<NativeRequest, RegionCore, Outcome> {
-  const placement = placementOf(options)
+  const placement = explained(() => placementOf(options))
   const failures: PinfoldError[] = []
   const passedOver: PassedOver[] = []
-  for (const pages of preferences(options)) {
+  for (const pages of explained(() => preferences(options))) {
     let release: (() => void) | undefined
     try {
       const choice = pageChoice(pages, options)
@@ -133,7 +134,7 @@ function* negotiate(
       return core
     } catch (error) {
       if (error instanceof Aborted) throw error.reason
-      const failure = toPinfoldError(error)
+      const failure = descriptorShortage(error) ?? toPinfoldError(error)
       failures.push(failure)
       const { code, message: reason, hint } = failure
       const { asked } = pages
@@ -198,9 +199,21 @@ function requestOf(
   }
 }
 
+/** Looks at the machine, whose kernel's files cannot be read without a descriptor. */
+function explained<Facts>(look: () => Facts): Facts {
+  try {
+    return look()
+  } catch (error) {
+    throw descriptorShortage(error) ?? error
+  }
+}
+
 /** A failed attempt as a typed error. The kernel's counters explain a shortage; the call explains everything else. */
 function explain(failure: unknown, attempt: Attempt): PinfoldError {
   if (!isSystemFailure(failure)) return toPinfoldError(failure)
+  // First: without a free descriptor, the kernel's counters cannot be read.
+  const shortage = descriptorShortage(failure)
+  if (shortage !== undefined) return shortage
   const { syscall } = failure
   if (ofBacking.includes(syscall)) return backingFailure(failure, attempt)
   if (syscall === 'pthread_create') return toPinfoldError(failure)

@@ -14,7 +14,7 @@ import {
 } from '../../system/cgroup.js'
 import { formatIndexList } from '../../system/kernel-files.js'
 import { allowedNodes, hasNuma, memoryNodes } from '../../system/numa.js'
-import { capabilities, descriptorLimit, memlockLimit, processMemory } from '../../system/process-limits.js'
+import { capabilities, memlockLimit, processMemory } from '../../system/process-limits.js'
 import { nodesText, pagesText, spaced } from '../../system/texts.js'
 import { type Attempt, isLocked, pageCount } from '../allocate/attempt.js'
 import { fileOf } from '../allocate/backing.js'
@@ -22,7 +22,7 @@ import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepages
 import { freeMemory, mappingShortage, mapRoom, mapShortage, memoryShortage } from './memory.js'
 import type { Shortage } from './reason.js'
 
-const { EACCES, EFAULT, EMFILE, ENOMEM, ENOSPC, EPERM } = constants.errno
+const { EACCES, EFAULT, ENOMEM, ENOSPC, EPERM } = constants.errno
 
 /**
  * Why the kernel refused memory, by its counters. The errno does not say why: an empty pool is ENOMEM from mmap, EFAULT
@@ -36,8 +36,6 @@ export function explainShortage(failure: SystemFailure, attempt: Attempt): Pinfo
   const errno = Math.abs(failure.errno)
   const { syscall } = failure
   if (errno === EPERM || errno === EACCES) return toPinfoldError(failure, 'ERR_PERMISSION')
-  // Each memfd takes a descriptor. Without a free one, the counters cannot be read either.
-  if (errno === EMFILE) return toPinfoldError(failure, 'ERR_SYSTEM', descriptorHint())
   const counted = failure.values?.maxMappings === undefined ? undefined : mappingShortage(failure.values)
   // A failure of mlock(2) means the limit: CAP_IPC_LOCK of a user namespace does not lift it.
   const lock = isLocked(attempt) && (syscall.startsWith('mlock') || !capabilities().has('CAP_IPC_LOCK'))
@@ -99,11 +97,6 @@ export function requireMemory(attempt: Attempt): number {
  */
 function chargeOf({ size, choice }: Attempt): number {
   return choice.kind === pageKind.hugetlb ? size : size + Math.ceil(size / 128)
-}
-
-function descriptorHint(): string {
-  const { soft, hard } = descriptorLimit()
-  return `${soft * 2 <= hard ? '' : 'sudo '}prlimit --pid ${process.pid} --nofile=${soft * 2}${soft * 2 <= hard ? ':' : ''}`
 }
 
 /** The shortage of the machine or its cgroups, if there is one. */
