@@ -34,8 +34,9 @@ export interface WebAssemblyApi {
   ) => { readonly exports: Exports }
 }
 
-interface WasmMemory {
+export interface WasmMemory {
   readonly buffer: SharedArrayBuffer
+  grow(pages: number): number
 }
 
 const found = Reflect.get(globalThis, 'WebAssembly') as WebAssemblyApi | undefined

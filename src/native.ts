@@ -117,6 +117,11 @@ export interface Native {
   mapShadow(attachment: number, offset: number, length: number, at: number): void
   /** Replaces what was mapped at `at` by empty memory; false if the kernel refuses. */
   retireShadow(at: number): boolean
+  /**
+   * Gives the pages of a WebAssembly memory back to the kernel: its bytes are 0 then. Does nothing if the kernel refuses,
+   * as for locked memory.
+   */
+  dropPages(bytes: Uint8Array): void
   tableCounts(): NativeTableCounts
   /**
    * `underWay`: bytes of base and transparent pages that threads of this process are about to populate. `announced`:

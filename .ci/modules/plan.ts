@@ -45,7 +45,7 @@ export const typeScriptModules: Readonly<Record<string, Module>> = {
   ring: { mayImport: ['shadow', 'threads', 'arrays', 'memory', 'vocabulary'] },
   pool: { mayImport: ['shadow', 'threads', 'arrays', 'memory', 'system', 'vocabulary'] },
   packet: { mayImport: ['pool', 'shadow', 'threads', 'arrays', 'memory', 'system', 'vocabulary'] },
-  heap: { mayImport: ['memory', 'vocabulary'] },
+  heap: { mayImport: ['memory', 'native.ts', 'vocabulary'] },
   layout: { mayImport: ['ring', 'pool', 'packet', 'heap', 'memory', 'system', 'vocabulary'] },
   translate: { mayImport: ['system', 'native.ts', 'vocabulary'] },
   rdma: { mayImport: ['rdma/contract', 'memory', 'system', 'vocabulary'] },

@@ -1,5 +1,6 @@
 // Regions for JavaScript: allocate, attach, windows, close. Each function is declared in src/native.ts.
 #include <napi.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -201,6 +202,15 @@ Napi::Value tableCounts(const Napi::CallbackInfo& info) {
   return object;
 }
 
+// dropPages(bytes: Uint8Array). The memory is a shared one, so no JavaScript can move it away or free it meanwhile.
+Napi::Value dropPages(const Napi::CallbackInfo& info) {
+  const auto bytes = elements<std::byte>(info[0], napi_uint8_array, "bytes");
+  // The kernel refuses an address that is no multiple of a page, but rounds a length up.
+  if (bytes.size() % memory::basePageSize() != 0) throw ArgumentError("not whole pages");
+  (void)::madvise(bytes.data(), bytes.size(), MADV_DONTNEED);
+  return info.Env().Undefined();
+}
+
 Napi::Value basePageSize(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(memory::basePageSize()));
 }
@@ -236,6 +246,7 @@ Napi::Value pageNodes(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void bindMemory(Napi::Object exports) {
+  bind<dropPages>(exports, "dropPages");
   bind<basePageSize>(exports, "basePageSize");
   bind<processToken>(exports, "processToken");
   bind<allocate>(exports, "allocate");

@@ -1,4 +1,5 @@
 import { min } from '../builtins.js'
+import { GrowingWords } from './growing-words.js'
 
 // Enums in place of constants: esbuild writes their numbers into the code. V8 reads a constant of the bundle from
 // memory each time, which took a fifth of an allocation.
@@ -46,9 +47,11 @@ export enum State {
 export const firstBlock = 8
 
 /** So that an int32 can be the number of each. */
-const mostLines = 2 ** 28 - 1
+export const mostLines = 2 ** 28 - 1
+/** Lines that become unused lines at once. */
+const hungAtOnce = 256
 
-/** Lines of the table that replaces a full one: twice as many. @throws RangeError when there are no numbers for more */
+/** Lines that a full table has room for afterwards: twice as many. @throws RangeError when there are no numbers for more */
 export function linesAfter(lines: number): number {
   if (lines >= mostLines) throw new RangeError(`more than ${mostLines} blocks`)
   return min(2 * lines, mostLines)
@@ -61,33 +64,41 @@ export function linesAfter(lines: number): number {
  */
 export class BlockTable {
   words: Int32Array
+  readonly room = new GrowingWords()
   /** The first unused line; 0 when there is none. */
   unused = 0
   /** How many lines are unused. */
   spare = 0
-  /** Blocks that it can hold. */
-  capacity: number
+  /** Lines that are used by a block or unused. The lines behind them have not been touched yet. */
+  lines = 0
 
   /** @throws RangeError when there is no memory for so many lines */
-  constructor(lines: number) {
-    this.words = new Int32Array((lines + 1) * Word.perBlock)
-    this.capacity = lines
-    this.hang(1)
+  constructor(capacity: number) {
+    this.words = this.room.grow((capacity + 1) * Word.perBlock)
+    this.hang()
   }
 
-  /** A copy of the words with twice the lines. @throws RangeError when there is no memory for so many, or no numbers */
-  doubled(): Int32Array {
-    const words = new Int32Array((linesAfter(this.capacity) + 1) * Word.perBlock)
-    words.set(this.words)
-    return words
+  /** Blocks that it has room for. */
+  get capacity(): number {
+    return this.words.length / Word.perBlock - 1
   }
 
-  /** Replaces the words by those that `doubled` returned. */
-  grow(words: Int32Array): void {
-    const had = this.capacity
-    this.words = words
-    this.capacity = linesAfter(had)
-    this.hang(had + 1)
+  /** Makes room for more blocks. @throws RangeError when there is no memory; nothing is changed then */
+  grow(capacity: number): void {
+    this.words = this.room.grow((capacity + 1) * Word.perBlock)
+  }
+
+  /** Makes some of the lines behind the others unused, so that the lowest is used first. */
+  hang(): void {
+    const words = this.words
+    const had = this.lines
+    this.lines = min(had + hungAtOnce, this.capacity)
+    this.spare += this.lines - had
+    for (let line = this.lines * Word.perBlock; line > had * Word.perBlock; line -= Word.perBlock) {
+      words[line + Word.state] = State.unused
+      words[line + Word.next] = this.unused
+      this.unused = line
+    }
   }
 
   /**
@@ -122,16 +133,5 @@ export class BlockTable {
     words[next + Word.next] = this.unused
     this.unused = next
     this.spare += 1
-  }
-
-  /** Adds the lines from number `first` on to the unused lines, so that the lowest is used first. */
-  private hang(first: number): void {
-    const words = this.words
-    for (let line = this.capacity * Word.perBlock; line >= first * Word.perBlock; line -= Word.perBlock) {
-      words[line + Word.state] = State.unused
-      words[line + Word.next] = this.unused
-      this.unused = line
-      this.spare += 1
-    }
   }
 }

@@ -169,7 +169,7 @@ export class Heap {
       free: (size - used) * Granule.bytes,
       largestFree: lists.largest() * Granule.bytes,
       blocks: index.count,
-      freeBlocks: table.capacity - table.spare - index.count,
+      freeBlocks: table.lines - table.spare - index.count,
       allocations,
       failures: this.#failures,
       overhead: byteLength,
@@ -214,9 +214,11 @@ export class Heap {
     const force = options !== undefined && checked('close', closeOptions, options).force === true
     if (this.#closed) return
     if (this.#fit.index.count > 0 && !force) throw heapInUse(this.#name, this.#fit.index.count)
+    const fit = this.#fit
     // An empty fit contains no block, and has no room for one. So the fast path need not ask whether the heap is
     // closed.
     this.#fit = new SegregatedFit(0, 0, 1)
+    fit.release()
     this.#closed = true
     this.#whole = undefined
     this.#release()

@@ -89,8 +89,8 @@ function problemOfSums(fit: SegregatedFit, { live, free, used }: Sums, listed: R
   if (listed.size !== free) return `${free} blocks are free, ${listed.size} in the lists`
   if (index.count !== live) return `${live} blocks are live, ${index.count} in the index`
   if (fit.used !== used) return `${used * Granule.bytes} bytes are used, ${fit.used * Granule.bytes} were counted`
-  if (table.capacity - table.spare !== live + free)
-    return `${live + free} lines are used, ${table.spare} of ${table.capacity} are not`
+  if (table.lines - table.spare !== live + free)
+    return `${live + free} lines are used, ${table.spare} of ${table.lines} are not`
   for (let list = 0; list < lists.heads.length; list++) {
     if (lists.isFilled(list) !== (lists.heads[list] !== 0))
       return `the bits say wrongly whether list ${list} has blocks`

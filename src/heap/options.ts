@@ -13,9 +13,9 @@ export const heapOptions = later(() =>
 /** The options of `createHeap`. */
 export interface HeapOptions {
   /**
-   * For how many blocks, live and free, the table has room at first, 1 to 2^26. A block takes 40 to 48 bytes beside the
-   * memory. When the table is full, an allocation doubles it, which takes some milliseconds at a million blocks.
-   * Default: 256.
+   * For how many blocks, live and free, the table has room at first, 1 to 2^26. The room takes 40 to 48 bytes a block
+   * beside the memory, from when it is used. When the table is full, an allocation doubles the room, which takes about
+   * a millisecond. Default: 256.
    */
   readonly blocks?: number | undefined
   /**

@@ -1,8 +1,11 @@
 import { max } from '../builtins.js'
 import { BlockIndex } from './block-index.js'
-import { BlockTable, State, Word } from './block-table.js'
+import { BlockTable, linesAfter, mostLines, State, Word } from './block-table.js'
 import { cutShort, noMemoryForBlocks } from './fit-errors.js'
 import { FreeLists, firstFitting, listOf } from './free-lists.js'
+
+/** An allocation may use a line for the memory before the block, and one for the memory behind it. */
+const fewestSpare = 2
 
 /** The most free blocks that are tried one by one when no list surely fits. */
 const mostTried = 32
@@ -33,6 +36,8 @@ export class SegregatedFit {
   peak = 0
   /** Blocks that were allocated so far. */
   allocations = 0
+  /** An allocation calls `prepare` first if fewer lines are unused. */
+  fewest = fewestSpare
   /**
    * Whether a change is under way. If it is still set when the next change begins, an exception has interrupted the
    * last one, since the stack was used up. The words of the blocks are then wrong, and every further change is refused.
@@ -43,7 +48,7 @@ export class SegregatedFit {
   constructor(size: number, skew: number, blocks: number) {
     this.size = size
     this.skew = skew
-    // At least four: an allocation may use two lines, and doubling must provide them.
+    // At least four: doubling must provide the lines that an allocation may use.
     const lines = max(4, blocks)
     try {
       this.table = new BlockTable(lines)
@@ -69,8 +74,7 @@ export class SegregatedFit {
   allocate(size: number, alignment: number): number {
     if (size > this.size) return 0 // sizes below are int32
     const { table, lists } = this
-    // One line for the memory before the block, one for the memory behind it.
-    if (table.spare < 2) this.grow()
+    if (table.spare < this.fewest) this.prepare()
     this.begin()
     let block = 0
     if (alignment === 1) {
@@ -90,8 +94,9 @@ export class SegregatedFit {
     words[block + Word.slackOrList] = 0
     this.index.add(block, words)
     this.allocations += 1
-    this.used += size
-    if (this.used > this.peak) this.peak = this.used
+    const used = this.used + size
+    this.used = used
+    if (used > this.peak) this.peak = used
     this.changing = false
     return block
   }
@@ -100,6 +105,12 @@ export class SegregatedFit {
   get byteLength(): number {
     const { table, index, lists } = this
     return table.words.byteLength + index.heads.byteLength + lists.heads.byteLength + lists.filled.byteLength
+  }
+
+  /** Gives the memory of the words back. No other function may be called any more. */
+  release(): void {
+    this.table.room.release()
+    this.index.room.release()
   }
 
   /** Frees the live block that starts at granule `start`. Returns false when there is none. */
@@ -196,20 +207,33 @@ export class SegregatedFit {
     return 0
   }
 
-  /** @throws PinfoldError `ERR_MEMORY_SHORT`; nothing is changed then */
+  /** Called before an allocation that needs unused lines, and as long as chains of the index are divided. */
+  private prepare(): void {
+    const { table, index } = this
+    while (table.spare < fewestSpare) this.grow()
+    if (!index.dividing) return
+    this.begin()
+    index.divideSome(table.words)
+    this.fewest = index.dividing ? mostLines : fewestSpare
+    this.changing = false
+  }
+
+  /** Adds unused lines. @throws PinfoldError `ERR_MEMORY_SHORT`; nothing is changed then */
   private grow(): void {
-    const blocks = 2 * this.table.capacity
-    let words: Int32Array
-    let index: BlockIndex
-    try {
-      words = this.table.doubled()
-      index = new BlockIndex(words.length / Word.perBlock - 1)
-    } catch (error) {
-      throw noMemoryForBlocks(blocks, error)
+    const { table, index } = this
+    if (table.lines === table.capacity) {
+      const blocks = 2 * table.capacity
+      try {
+        const capacity = linesAfter(table.capacity)
+        index.grow(capacity)
+        table.grow(capacity)
+      } catch (error) {
+        throw noMemoryForBlocks(blocks, error)
+      }
+      this.fewest = mostLines
     }
     this.begin()
-    this.table.grow(words)
-    this.index.grow(index, words)
+    table.hang()
     this.changing = false
   }
 
