@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import type { ProtectionDomain } from '../../src/index.js'
-import { GiB } from '../../src/sizes.js'
+import { GiB, MiB } from '../../src/sizes.js'
 import { type Contender, distribution, interleave, secondsSince } from '../measure.js'
 import { pinfold } from '../package.js'
 import { bytesAtMost, ratioAtMost } from '../row.js'
@@ -11,10 +11,11 @@ const milliseconds = 1e3
 
 /** Each row measures the same work among few objects and among many, so that no cost grows without being seen. */
 export const suite: Suite = {
-  about: 'how costs grow: the same work among few and among many regions, registrations, queue pairs and packets',
+  about:
+    'how costs grow: the same work among few and among many regions, registrations, queue pairs, packets and blocks',
   hugepages: 0,
   oneProcessor: true,
-  parts: ['registry', 'rdma', 'packets', 'memory'],
+  parts: ['registry', 'rdma', 'packets', 'memory', 'heap'],
   async run(report, part) {
     for (const [name, measure] of Object.entries(partsOf[part] ?? {})) {
       await report.section(name, () => measure(report, name))
@@ -54,6 +55,10 @@ const partsOf: Readonly<Record<string, Readonly<Record<string, Measure>>>> = {
     'transparent pages on a memfd, 1 GiB': transparentPages,
     'allocate and close beside 28,000 regions': (report, name) =>
       growth(report, name, { few: 10, many: 28_000, cost: allocatedBeside, most: 4 }),
+  },
+  heap: {
+    'longest allocate while a heap grows to 1,000,000 blocks': (report, name) =>
+      growth(report, name, { few: 10_000, many: 1_000_000, cost: longestAllocate, most: 5 }),
   },
 }
 
@@ -255,4 +260,20 @@ function allocatedBeside(count: number): number {
   const seconds = secondsSince(start) / rounds
   memory.close()
   return seconds
+}
+
+/** Of each allocation, the quickest of several runs counts, since the kernel may interrupt any call. */
+function longestAllocate(count: number): number {
+  using memory = pinfold.openRegistrySync()
+  const region = memory.allocateSync('heap', { size: Math.ceil((count * 16) / MiB) * MiB, pages: 'base' })
+  const quickest = new Float64Array(count).fill(Number.POSITIVE_INFINITY)
+  for (let run = 0; run < 4; run++) {
+    using heap = pinfold.createHeap(region)
+    for (let made = 0; made < count; made++) {
+      const start = performance.now()
+      heap.allocate(16)
+      quickest[made] = Math.min(quickest[made] ?? 0, performance.now() - start)
+    }
+  }
+  return quickest.reduce((longest, time) => Math.max(longest, time), 0) / 1e3
 }
