@@ -1,6 +1,6 @@
 // Works at random for a while, with regions, registrations, queue pairs, windows, heaps, packets, rings and workers of
 // which half are killed. Prints what the process holds, sampled meanwhile and when all is closed, as JSON.
-// Arguments: seconds, seed. Needs --expose-gc.
+// Arguments: seconds after a start of up to half a minute, seed. Needs --expose-gc.
 import { readdirSync, readFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import {
@@ -181,7 +181,7 @@ await collect()
 const before = sample()
 const samples = []
 const period = Math.max(1, seconds / 120)
-for (const end = performance.now() + (3 / 4) * seconds * 1000; performance.now() < end; ) {
+for (const end = performance.now() + seconds * 1000; performance.now() < end; ) {
   await workFor(period * 1000)
   shrinkTo(50)
   globalThis.gc()
