@@ -159,16 +159,26 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
       file_(request.backing == Backing::File ? std::make_optional<BackingFile>(fileOf(request)) : std::nullopt),
       adopted_(request.adopted),
       isShared_(request.backing != Backing::Anonymous),
+      isHugetlb_(request.page.kind == PageKind::Hugetlb),
       dump_(request.dump) {
   if (request.backing == Backing::Adopted) request.adopted->require(request.size, request.page);
   const Source source = sourceOf(request, file_ ? file_->number() : memory_.number());
-  const bool keepsDescriptor = isShared_ && request.page.kind == PageKind::Hugetlb;
+  const bool keepsDescriptor = isShared_ && isHugetlb_;
   if (keepsDescriptor) requireDescriptorRoom(source.descriptor);
   const bool aligns = needsGuard(request) || request.page.kind == PageKind::Transparent;
   Placed placed = aligns ? mapAligned(request, source) : mapAnywhere(request.size, source);
   begin_ = placed.begin;
   whole_ = std::move(placed.whole);
   if (!keepsDescriptor) closeDescriptors();
+  try {
+    fill(request, cancelled);
+  } catch (...) {
+    dropPages();
+    throw;
+  }
+}
+
+void Mapping::fill(const MappingRequest& request, const std::atomic<bool>& cancelled) {
   prepare(begin_, request);
   populate({.begin = begin_,
             .size = size_,
@@ -181,6 +191,18 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
            cancelled);
   if (isSpread(request)) place(begin_, size_, request.placement);  // for pages that come later, after a swap
   if (file_ && request.keepFile) file_->keep();                    // last, so that a failure leaves no file
+}
+
+void Mapping::dropPages() noexcept {
+  if (isHugetlb_) return;
+  constexpr std::size_t kPiece = std::size_t{2} << 20U;  // half a millisecond; its multiples split no huge page
+  std::byte* const end = whole_.begin() + whole_.size();
+  for (std::byte* at = whole_.begin(); at < end;) {
+    const std::size_t toBorder = kPiece - reinterpret_cast<std::uintptr_t>(at) % kPiece;
+    const std::size_t size = std::min(toBorder, static_cast<std::size_t>(end - at));
+    if (::madvise(at, size, os::kMadvDontneedLocked) != 0) return;
+    at += size;
+  }
 }
 
 AddressRange Mapping::mapAgain(std::size_t offset, std::size_t length) const {
@@ -212,6 +234,7 @@ void Mapping::closeDescriptors() noexcept {
 // would remain. A late reader would get SIGSEGV, and another thread could map into the hole. When mremap(2) unmaps the
 // range, nothing is left that the kernel could refuse.
 void Mapping::retire() noexcept {
+  dropPages();
   const std::size_t size = whole_.size();
   void* const empty = ::mmap(nullptr, size, kReadWrite, kEmpty, -1, 0);
   if (empty == MAP_FAILED) return;

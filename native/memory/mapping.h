@@ -51,7 +51,7 @@ class Mapping {
   Mapping(const MappingRequest& request, const std::atomic<bool>& cancelled);
   Mapping(Mapping&&) noexcept = default;
   Mapping& operator=(Mapping&&) = delete;
-  ~Mapping() = default;
+  ~Mapping() { dropPages(); }
 
   std::byte* begin() const noexcept { return begin_; }
   std::size_t size() const noexcept { return size_; }
@@ -74,6 +74,12 @@ class Mapping {
 
  private:
   void closeDescriptors() noexcept;
+  void fill(const MappingRequest& request, const std::atomic<bool>& cancelled);
+  // Takes small pages out of the address space, in pieces. The kernel locks the address space while it unmaps, and
+  // other threads wait for that lock in page faults, mmap and munmap: for a second, if it unmaps gigabytes in one call.
+  // Pages of which the kernel refuses this (locked ones before Linux 5.18) stay. Hugetlb pages stay, too: they are few,
+  // and a thread that still writes would get SIGBUS if the hugepage pool had no other page for it.
+  void dropPages() noexcept;
 
   MappingRoom room_;  // the first member, so it is given back when all is unmapped
   std::byte* begin_ = nullptr;
@@ -82,6 +88,7 @@ class Mapping {
   std::optional<BackingFile> file_;
   std::shared_ptr<const AdoptedMemory> adopted_;  // of hugetlb pages
   bool isShared_ = false;
+  bool isHugetlb_ = false;
   bool dump_ = false;
   AddressRange whole_;  // with its guards; the last member, so it is unmapped before the file is closed
 };

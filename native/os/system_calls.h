@@ -11,6 +11,7 @@ namespace pinfold::os {
 
 constexpr int kMadvPopulateRead = 22;         // mman-common.h, Linux 5.14
 constexpr int kMadvPopulateWrite = 23;        // the same
+constexpr int kMadvDontneedLocked = 24;       // mman-common.h, Linux 5.18
 constexpr int kMadvCollapse = 25;             // mman-common.h, Linux 6.1
 constexpr unsigned kMfdNoexecSeal = 0x0008U;  // memfd.h, Linux 6.3
 constexpr int kPrSetVma = 0x53564d41;         // prctl.h
