@@ -95,7 +95,10 @@ export interface Native {
   processToken(): number
 
   allocate(request: NativeRequest): NativeRegion
-  /** Populates on its own threads; `settle` is called once, on this thread. Returns a ticket for `cancelAllocation`. */
+  /**
+   * Populates on threads of its own, so call it through a JobQueue. `settle` is called once, on this thread. Returns a
+   * ticket for `cancelAllocation`.
+   */
   allocateAsync(request: NativeRequest, settle: (error: Error | null, region?: NativeRegion) => void): number
   /** Makes the allocation settle soon with ECANCELED. Does nothing if it has settled. */
   cancelAllocation(ticket: number): void

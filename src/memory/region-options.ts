@@ -1,5 +1,17 @@
 import * as z from 'zod/mini'
-import { addIssue, checked, later, list, longestPath, optionsOf, signalOption, sizeOption, text } from '../options.js'
+import { isAbortSignal } from '../abort.js'
+import {
+  addIssue,
+  checked,
+  isRecord,
+  later,
+  list,
+  longestPath,
+  optionsOf,
+  signalOption,
+  sizeOption,
+  text,
+} from '../options.js'
 import type { Size } from '../sizes.js'
 import type { PagesName } from '../system/page-sizes.js'
 import { type PagesKind, parsePages } from './page-kinds.js'
@@ -191,9 +203,59 @@ export interface CheckedAllocation {
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
 export function checkedAllocation(given: AllocateOptions): CheckedAllocation {
-  const { signal, ...options } = checked('allocate', allocateOptions, given)
-  return { options, signal }
+  const last = lastPlain
+  if (last !== undefined) {
+    let equal = 0
+    const read = readPlain(given, (name, value) => last.values.get(name) === value && ++equal > 0)
+    if (read !== undefined && equal === last.values.size) return { options: last.options, signal: read.signal }
+  }
+  const values = new Map<string, Plain>()
+  const read = readPlain(given, (name, value) => values.set(name, value).size <= mostPlain)
+  if (read === undefined) {
+    const { signal, ...options } = checked('allocate', allocateOptions, given)
+    return { options, signal }
+  }
+  const options = checked('allocate', regionOptions, Object.fromEntries(values))
+  lastPlain = { values, options }
+  return { options, signal: read.signal }
 }
+
+type Plain = string | number | boolean
+const mostPlain = 16
+
+/**
+ * The last options that were plain. A program that makes many regions mostly gives all of them the same options, and a
+ * check takes longer than all the rest of a call.
+ */
+let lastPlain: { readonly values: ReadonlyMap<string, Plain>; readonly options: CheckedRegionOptions } | undefined
+
+/**
+ * Visits the caller's options, but for the signal, if all of them are texts, numbers and truth values. Undefined if they
+ * are not, if they cannot be read, or if a visit returns false: then the schema looks at them.
+ */
+function readPlain(
+  given: unknown,
+  visit: (name: string, value: Plain) => boolean,
+): { readonly signal: AbortSignal | undefined } | undefined {
+  if (!isRecord(given)) return undefined
+  let signal: AbortSignal | undefined
+  try {
+    for (const name in given) {
+      const value: unknown = Reflect.get(given, name)
+      if (name === 'signal' && (value === undefined || isAbortSignal(value))) signal = value
+      else if (!isPlain(value) || !visit(name, value)) return undefined
+    }
+  } catch {
+    return undefined
+  }
+  return { signal }
+}
+
+function isPlain(value: unknown): value is Plain {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+}
+
+const namePattern = /^[\x21-\x2e\x30-\x7e]{1,200}$/
 
 /**
  * The name of a region: 1 to 200 printable ASCII characters without spaces or '/', so that it reads well in
@@ -201,8 +263,13 @@ export function checkedAllocation(given: AllocateOptions): CheckedAllocation {
  */
 export const regionName = later(() =>
   z.string().check(
-    z.regex(/^[\x21-\x2e\x30-\x7e]{1,200}$/, {
+    z.regex(namePattern, {
       error: "expected a name of 1 to 200 printable ASCII characters without spaces and '/'",
     }),
   ),
 )
+
+/** Refuses a name that no region can have, at the cost of the pattern alone. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+export function checkedName(subject: string, name: unknown): void {
+  if (typeof name !== 'string' || !namePattern.test(name)) checked(subject, regionName, name)
+}

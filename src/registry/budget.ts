@@ -82,7 +82,7 @@ export class Budget {
 
   /** A claim that is empty yet; see {@link BudgetClaim.cover}. */
   claim(): BudgetClaim {
-    return new BudgetClaim(this.limitsNodes, (request) => this.#charges(request))
+    return new BudgetClaim(this)
   }
 
   stats(): BudgetStats {
@@ -95,28 +95,31 @@ export class Budget {
     }
   }
 
-  /** The limits that a request touches. */
-  *#charges({ pages, bytes, perNode }: BudgetRequest): Iterable<Charge> {
-    if (this.#total !== undefined) yield { account: this.#total, bytes }
+  /** @internal The limits that a request touches. */
+  charges({ pages, bytes, perNode }: BudgetRequest): readonly Charge[] {
+    const charges: Charge[] = []
+    if (this.#total !== undefined) charges.push({ account: this.#total, bytes })
     const ofPages = this.#perPageSize.get(pages)
-    if (ofPages !== undefined) yield { account: ofPages, bytes }
+    if (ofPages !== undefined) charges.push({ account: ofPages, bytes })
     for (const [node, account] of this.#perNode) {
       const onNode = perNode.get(node) ?? 0
-      if (onNode > 0) yield { account, bytes: onNode }
+      if (onNode > 0) charges.push({ account, bytes: onNode })
     }
+    return charges
   }
 }
 
+const none: readonly Charge[] = []
+const noNodes: ReadonlyMap<number, number> = new Map()
+
 /** The part of a {@link Budget} that one region takes, from before the kernel is asked until the region is closed. */
 export class BudgetClaim implements Claim {
-  readonly #limitsNodes: boolean
-  readonly #chargesOf: (request: BudgetRequest) => Iterable<Charge>
-  #charges: readonly Charge[] = []
+  readonly #budget: Budget
+  #charges: readonly Charge[] = none
 
   /** @internal Made by {@link Budget.claim}. */
-  constructor(limitsNodes: boolean, chargesOf: (request: BudgetRequest) => Iterable<Charge>) {
-    this.#limitsNodes = limitsNodes
-    this.#chargesOf = chargesOf
+  constructor(budget: Budget) {
+    this.#budget = budget
   }
 
   /**
@@ -124,11 +127,10 @@ export class BudgetClaim implements Claim {
    *
    * @throws PinfoldError `ERR_BUDGET_EXCEEDED`
    */
-  admit({ size, choice, placement }: Attempt): () => void {
-    const { nodes, interleaved } = placement
-    const possible = this.#limitsNodes && nodes.length === 0 ? allowedNodes() : nodes
-    this.cover({ pages: choice.name, bytes: size, perNode: nodeShares(size, choice.bytes, possible, interleaved) })
-    return () => this.release()
+  admit({ size, choice, placement: { nodes, interleaved } }: Attempt): void {
+    const possible = () => (nodes.length === 0 ? allowedNodes() : nodes)
+    const perNode = this.#budget.limitsNodes ? nodeShares(size, choice.bytes, possible(), interleaved) : noNodes
+    this.cover({ pages: choice.name, bytes: size, perNode })
   }
 
   /**
@@ -138,7 +140,7 @@ export class BudgetClaim implements Claim {
    */
   cover(request: BudgetRequest): void {
     this.release()
-    const charges = [...this.#chargesOf(request)]
+    const charges = this.#budget.charges(request)
     for (const { account, bytes } of charges) {
       if (account.used + bytes > account.limit) throw exceeded(account, bytes, request)
     }
@@ -149,7 +151,7 @@ export class BudgetClaim implements Claim {
   /** Gives back all bytes of this claim. */
   release(): void {
     for (const { account, bytes } of this.#charges) account.used -= bytes
-    this.#charges = []
+    this.#charges = none
   }
 }
 

@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import { formatAddress, type VirtualAddress } from '../addresses.js'
+import { now } from '../builtins.js'
 import type { PassedOver, RegionCore } from '../memory/region-core.js'
 import { formatSize } from '../sizes.js'
 import type { PagesName } from '../system/page-sizes.js'
@@ -62,14 +63,14 @@ const closeChannel = channel(registryChannels.close)
 const fallbackChannel = channel(registryChannels.fallback)
 const leakChannel = channel(registryChannels.leak)
 
-/** Publishes a new region and the kinds of pages that were passed over for it. `started` is a performance.now(). */
+/** Publishes a new region and the kinds of pages that were passed over for it. `started` is a `now()`. */
 export function publishAllocate(region: Region, started: number): void {
   if (region.passedOver.length > 0 && fallbackChannel.hasSubscribers) {
     const message: RegionFallbackMessage = { ...described(region), passedOver: region.passedOver }
     fallbackChannel.publish(message)
   }
   if (allocateChannel.hasSubscribers) {
-    const milliseconds = performance.now() - started
+    const milliseconds = now() - started
     const message: RegionAllocateMessage = { ...described(region), nodes: region.nodes, milliseconds }
     allocateChannel.publish(message)
   }

@@ -1,12 +1,12 @@
-import { abortReason, isAborted, onAbort } from '../abort.js'
+import { now } from '../builtins.js'
 import { disposeAll } from '../disposal.js'
 import { PinfoldError, toPinfoldError } from '../errors.js'
-import { allocateCore, allocateCoreSync } from '../memory/allocate/allocate.js'
+import { Allocation } from '../memory/allocate/allocate.js'
 import type { Caller } from '../memory/call-stack.js'
 import { readPageNodes } from '../memory/page-nodes.js'
 import type { RegionCore } from '../memory/region-core.js'
-import { type CheckedAllocation, type CheckedRegionOptions, regionName } from '../memory/region-options.js'
-import { checked } from '../options.js'
+import { type CheckedAllocation, type CheckedRegionOptions, checkedName } from '../memory/region-options.js'
+import { Stop } from '../memory/stop.js'
 import { allowedNodes } from '../system/numa.js'
 import { AddressIndex } from './address-index.js'
 import { Budget, type BudgetClaim } from './budget.js'
@@ -37,7 +37,7 @@ interface Pending {
   readonly stack: string | undefined
   readonly started: number
   readonly claim: BudgetClaim
-  readonly stop: AbortController | undefined
+  readonly stop: Stop | undefined
 }
 
 /**
@@ -50,6 +50,8 @@ export class Ledger {
   readonly #lines = new Map<string, Line>()
   readonly #index = new AddressIndex<Line>()
   readonly #pending = new Map<string, Pending>()
+  /** Those among them that block this thread. */
+  readonly #blocking = new Set<Pending>()
   readonly #faces = new RegionFaces(() => this.#endCutOff())
   /** Registrations of the regions with devices; closed before the regions. */
   readonly registrations = new Registrations((core) => this.#lines.get(core.name)?.core === core)
@@ -85,36 +87,56 @@ export class Ledger {
     return this.#detector.capture(entry)
   }
 
-  async allocate(name: string, { options, signal }: CheckedAllocation, stack: string | undefined): Promise<Region> {
+  /** Claims the name and the budget at once. @throws PinfoldError a refusal at once; everything else rejects */
+  allocate(name: string, { options, signal }: CheckedAllocation, stack: string | undefined): Promise<Region> {
     // Its own for each allocation, since both the caller and the close of the registry may stop it.
-    const stop = new AbortController()
+    const stop = new Stop()
     const pending = this.#begin(name, stack, stop)
-    const relay = () => stop.abort(abortReason(signal))
-    let stopListening = () => {}
     try {
-      if (isAborted(signal)) relay()
-      stopListening = onAbort(signal, relay)
-      const core = await allocateCore(name, options, stop.signal, pending.claim)
-      return this.#enter(core, pending)
+      const allocation = new Allocation(name, options, pending.claim)
+      const stopListening = stop.follow(signal)
+      // No async function: a thousand that wait would take three times the memory.
+      return allocation.run(stop).then(
+        (core) => {
+          stopListening?.()
+          return this.#arrived(core, pending)
+        },
+        (error) => {
+          stopListening?.()
+          throw this.#failed(pending, error)
+        },
+      )
     } catch (error) {
-      this.#counts.failed += 1
-      throw error
-    } finally {
-      this.#end(pending)
-      stopListening()
+      throw this.#failed(pending, error)
     }
   }
 
   allocateSync(name: string, options: CheckedRegionOptions, stack: string | undefined): Region {
     const pending = this.#begin(name, stack)
+    let core: RegionCore
     try {
-      return this.#enter(allocateCoreSync(name, options, pending.claim), pending)
+      core = new Allocation(name, options, pending.claim).runSync()
     } catch (error) {
-      this.#counts.failed += 1
-      throw error
+      throw this.#failed(pending, error)
+    }
+    return this.#arrived(core, pending)
+  }
+
+  #arrived(core: RegionCore, pending: Pending): Region {
+    try {
+      return this.#enter(core, pending)
+    } catch (error) {
+      throw this.#failed(pending, error)
     } finally {
       this.#end(pending)
     }
+  }
+
+  /** Ends an allocation that has failed. Returns its error. */
+  #failed(pending: Pending, error: unknown): unknown {
+    this.#counts.failed += 1
+    this.#end(pending)
+    return error
   }
 
   /** The open region of that name. */
@@ -155,7 +177,7 @@ export class Ledger {
     this.#detector.forget(this)
     // Otherwise a subscriber to the close of one region could hold another.
     for (const core of this.#cores()) core.refuseHolds()
-    for (const { name, stop } of this.#pending.values()) stop?.abort(registryClosed(name))
+    for (const { name, stop } of this.#pending.values()) stop?.stop(registryClosed(name))
     const failures: unknown[] = []
     for (const core of this.#cores()) {
       try {
@@ -178,8 +200,8 @@ export class Ledger {
     if (this.#pending.size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
   }
 
-  #begin(name: string, stack: string | undefined, stop?: AbortController): Pending {
-    checked('allocate: name', regionName, name)
+  #begin(name: string, stack: string | undefined, stop?: Stop): Pending {
+    checkedName('allocate: name', name)
     if (this.#closed || this.#closing.isAwaited) throw registryClosed(name, this.#closed ? 'closed' : 'about to close')
     if (this.#lines.has(name) || this.#pending.has(name)) {
       const state = this.#lines.has(name) ? 'is open' : 'is being allocated'
@@ -188,14 +210,18 @@ export class Ledger {
         values: { name },
       })
     }
-    const pending = { name, stack, started: performance.now(), claim: this.#budget.claim(), stop }
+    const pending = { name, stack, started: now(), claim: this.#budget.claim(), stop }
     this.#pending.set(name, pending)
-    if (stop === undefined) this.#faces.awaitTurnEnd()
+    if (stop === undefined) {
+      this.#blocking.add(pending)
+      this.#faces.awaitTurnEnd()
+    }
     return pending
   }
 
-  #end({ name }: Pending): void {
-    this.#pending.delete(name)
+  #end(pending: Pending): void {
+    this.#pending.delete(pending.name)
+    this.#blocking.delete(pending)
     if (this.#pending.size === 0) for (const listener of this.#onIdle.splice(0)) listener()
   }
 
@@ -275,7 +301,7 @@ export class Ledger {
    * of node:vm, or Ctrl-C in a REPL), so that no `finally` of ours has run.
    */
   #endCutOff(): void {
-    for (const pending of [...this.#pending.values()].filter(({ stop }) => stop === undefined)) {
+    for (const pending of [...this.#blocking]) {
       pending.claim.release()
       this.#end(pending)
     }

@@ -66,8 +66,12 @@ export class MemoryRegistry<Names extends string = never> {
    *   `ERR_PERMISSION`; of shortage `ERR_HUGEPAGES_SHORT`, `ERR_CGROUP_LIMIT`, `ERR_MEMLOCK_LIMIT`, `ERR_MEMORY_SHORT`,
    *   `ERR_DESCRIPTORS_SHORT`, `ERR_NODE_MISMATCH`; else `ERR_SYSTEM`
    */
-  async allocate(name: string, options: AllocateOptions): Promise<Region> {
-    return this.#ledger.allocate(name, checkedAllocation(options), this.#ledger.captureStack(this.allocate))
+  allocate(name: string, options: AllocateOptions): Promise<Region> {
+    try {
+      return this.#ledger.allocate(name, checkedAllocation(options), this.#ledger.captureStack(this.allocate))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /**

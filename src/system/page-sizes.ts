@@ -33,12 +33,14 @@ export function parseHugetlbPageSizes(names: readonly string[]): number[] {
 /**
  * Bytes of a transparent huge page that one page-middle-directory entry maps (2 MiB on x86-64). Undefined on a kernel
  * that was built without transparent huge pages. The kernel reports the size also if their use is switched off:
- * `transparentModes` shows the switch, and MADV_COLLAPSE ignores it. Source:
+ * `transparentModes` shows the switch, and MADV_COLLAPSE ignores it. It is read once, as the hugetlb sizes are. Source:
  * Documentation/admin-guide/mm/transhuge.rst, hpage_pmd_size.
  */
 export function transparentPageSize(): number | undefined {
-  return readKernelNumber(`${transparentRoot}/hpage_pmd_size`)
+  transparent ??= { size: readKernelNumber(`${transparentRoot}/hpage_pmd_size`) }
+  return transparent.size
 }
+let transparent: { readonly size: number | undefined } | undefined
 
 /** The kernel's modes of transparent huge pages: each the word in brackets in its file, undefined if there is none. */
 export interface TransparentModes {

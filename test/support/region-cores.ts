@@ -13,7 +13,7 @@ export function allocateCoreSync(name: string, options: RegionOptions): RegionCo
 
 /** As `allocateCoreSync`, but without blocking the event loop. */
 export function allocateCore(name: string, options: RegionOptions): Promise<RegionCore> {
-  return behindTheDoor.allocateCore(name, checked('allocate', regionOptions, options))
+  return new behindTheDoor.Allocation(name, checked('allocate', regionOptions, options)).run()
 }
 
 /** An attempt to make a region of `size` bytes, on the nodes that `placed` names. */

@@ -1,168 +1,198 @@
 import { availableParallelism } from 'node:os'
-import { abortReason, isAborted, onAbort, throwIfAborted } from '../../abort.js'
 import { isSystemFailure, PinfoldError, toPinfoldError } from '../../errors.js'
 import { backingKind, mappingFlag, type NativeRegion, type NativeRequest, native, pageKind } from '../../native.js'
 import { formatSize, MiB } from '../../sizes.js'
 import { descriptorShortage } from '../../system/descriptors.js'
 import { formatIndexList } from '../../system/kernel-files.js'
 import { nodesText, pagesText } from '../../system/texts.js'
+import { jobs } from '../job-queue.js'
+import type { PagesKind } from '../page-kinds.js'
 import { readPageNodes, strayPages } from '../page-nodes.js'
 import { type PassedOver, RegionCore, type RegionDescription } from '../region-core.js'
 import type { CheckedRegionOptions } from '../region-options.js'
 import { explainShortage, requireMemory } from '../shortage/shortage.js'
+import type { Stop } from '../stop.js'
 import type { Attempt } from './attempt.js'
 import { adoptionOf, fileOf } from './backing.js'
 import { backingFailure, ofBacking } from './backing-failure.js'
 import { pageChoice, preferences } from './page-choice.js'
 import { type Placement, placementOf } from './placement.js'
 
-/** Decides whether a region may be made: the budget of its registry. */
+/** Decides whether a region may be made: its part of the budget of its registry. */
 export interface Claim {
-  /**
-   * Throws to refuse the attempt, or lets it pass. The function that it returns gives back what the attempt took, when
-   * it fails or when its region is closed.
-   */
-  admit(attempt: Attempt): () => void
+  /** Throws to refuse the attempt, or takes what it needs. */
+  admit(attempt: Attempt): void
+  /** Gives back what the last attempt took: when it fails, or when its region's pages are the kernel's again. */
+  release(): void
 }
 
-const unlimited: Claim = { admit: () => () => {} }
-
-/** The result of one attempt. */
-type Outcome = { readonly region: NativeRegion } | { readonly failure: unknown } | { readonly aborted: unknown }
-
-/** Ends the negotiation with the reason of the signal, which may be any value. */
-class Aborted {
-  readonly reason: unknown
-
-  constructor(reason: unknown) {
-    this.reason = reason
-  }
-}
+const unlimited: Claim = { admit: () => {}, release: () => {} }
 
 /**
- * Makes a region with the first of the caller's preferences that succeeds; all or nothing. The event loop stays free.
- * The caller has checked name, options and signal.
- *
- * @throws the signal's reason when it is aborted, else PinfoldError: the error of the only preference, or an error
- *   with the code of the first that names them all
+ * Makes a region with the first of the caller's preferences that succeeds; all or nothing. The caller has checked name
+ * and options. One preference at a time is admitted and attempted.
  */
-export async function allocateCore(
-  name: string,
-  options: CheckedRegionOptions,
-  signal?: AbortSignal,
-  claim: Claim = unlimited,
-): Promise<RegionCore> {
-  const attempts = negotiate(name, options, claim)
-  let step = attempts.next()
-  while (!step.done) {
-    let outcome: Outcome
-    try {
-      outcome = { region: await populate(step.value, signal) }
-    } catch (failure) {
-      outcome = isAborted(signal) ? { aborted: abortReason(signal) } : { failure }
-    }
-    step = attempts.next(outcome)
+export class Allocation {
+  readonly #name: string
+  readonly #options: CheckedRegionOptions
+  readonly #claim: Claim
+  readonly #placement: Placement
+  readonly #preferences: readonly PagesKind[]
+  /** How many of the preferences were admitted or passed over. */
+  #tried = 0
+  #failures: readonly PinfoldError[] = []
+  #passedOver: readonly PassedOver[] = []
+  #attempt: Attempt
+  #isCheckDue = false
+
+  /** Admits the first attempt. @throws PinfoldError as `run` when none is admitted */
+  constructor(name: string, options: CheckedRegionOptions, claim: Claim = unlimited) {
+    this.#name = name
+    this.#options = options
+    this.#claim = claim
+    this.#placement = looked(() => placementOf(options))
+    this.#preferences = looked(() => preferences(options))
+    this.#attempt = this.#admitted()
   }
-  return step.value
+
+  /**
+   * Waits for its turn among the jobs of this thread, and populates beside the event loop.
+   *
+   * @throws the reason of `stop` when that is stopped, else PinfoldError: the error of the only preference, or an error
+   *   with the code of the first that names them all
+   */
+  run(stop?: Stop): Promise<RegionCore> {
+    // No async function: a thousand that wait would take three times the memory.
+    return jobs.enter(stop).then(
+      (endJob) => this.#populated(stop).finally(endJob),
+      (reason) => {
+        this.#claim.release()
+        throw reason
+      },
+    )
+  }
+
+  /** As `run`; blocks this thread until every page is present. */
+  runSync(): RegionCore {
+    for (;;) {
+      try {
+        return this.#made(native.allocate(this.#request()))
+      } catch (failure) {
+        this.#continueAfter(failure)
+      }
+    }
+  }
+
+  async #populated(stop: Stop | undefined): Promise<RegionCore> {
+    for (;;) {
+      try {
+        return this.#made(await populate(this.#request(), stop))
+      } catch (failure) {
+        if (stop?.isStopped) {
+          this.#claim.release()
+          throw stop.reason
+        }
+        this.#continueAfter(failure)
+      }
+    }
+  }
+
+  /** Admits the next preference that the budget and the machine allow. @throws PinfoldError when there is none */
+  #admitted(): Attempt {
+    for (;;) {
+      const pages = this.#preferences[this.#tried]
+      if (pages === undefined) throw refused(this.#name, this.#options.size, this.#failures, this.#passedOver)
+      this.#tried += 1
+      try {
+        const choice = pageChoice(pages, this.#options)
+        const size = Math.ceil(this.#options.size / choice.bytes) * choice.bytes
+        const attempt = { size, choice, placement: this.#placement, options: this.#options }
+        this.#claim.admit(attempt)
+        this.#isCheckDue = isChecked(attempt) && size >= MiB
+        return attempt
+      } catch (error) {
+        this.#passOver(pages, descriptorShortage(error) ?? toPinfoldError(error))
+      }
+    }
+  }
+
+  #passOver({ asked: pages }: PagesKind, failure: PinfoldError): void {
+    const { code, message: reason, hint } = failure
+    this.#failures = [...this.#failures, failure]
+    this.#passedOver = [
+      ...this.#passedOver,
+      hint === undefined ? { pages, code, reason } : { pages, code, reason, hint },
+    ]
+  }
+
+  /** @throws PinfoldError the shortage that the kernel would meet */
+  #request(): NativeRequest {
+    const mostAnnounced = this.#isCheckDue ? requireMemory(this.#attempt) : undefined
+    return requestOf(this.#name, this.#attempt, this.#description, mostAnnounced)
+  }
+
+  get #description(): RegionDescription {
+    const { choice } = this.#attempt
+    return { pages: choice.name, pageSize: choice.bytes, passedOver: this.#passedOver }
+  }
+
+  #made(region: NativeRegion): RegionCore {
+    const core = new RegionCore(region, this.#description)
+    core.onClose(() => this.#claim.release())
+    try {
+      if (this.#placement.verify) verifyNodes(core, this.#placement)
+    } catch (error) {
+      core.close()
+      throw error
+    }
+    return core
+  }
+
+  /**
+   * Prepares the next attempt: of the next preference, or the same once more, with a check. Small regions are populated
+   * without one until native code refuses; and another thread may take the memory after a check.
+   */
+  #continueAfter(failure: unknown): void {
+    const pages = this.#preferences[this.#tried - 1]
+    if (isSystemFailure(failure) && failure.syscall === 'announce') {
+      this.#isCheckDue = true
+    } else if (pages !== undefined) {
+      this.#claim.release()
+      this.#passOver(pages, explained(failure, this.#attempt))
+      this.#attempt = this.#admitted()
+    }
+  }
 }
 
-/** As {@link allocateCore}; blocks this thread until every page is present. */
-export function allocateCoreSync(name: string, options: CheckedRegionOptions, claim: Claim = unlimited): RegionCore {
-  const attempts = negotiate(name, options, claim)
-  let step = attempts.next()
-  while (!step.done) {
-    let outcome: Outcome
-    try {
-      outcome = { region: native.allocate(step.value) }
-    } catch (failure) {
-      outcome = { failure }
-    }
-    step = attempts.next(outcome)
-  }
-  return step.value
+export function allocateCoreSync(name: string, options: CheckedRegionOptions): RegionCore {
+  return new Allocation(name, options).runSync()
 }
 
-function populate(request: NativeRequest, signal: AbortSignal | undefined): Promise<NativeRegion> {
+function populate(request: NativeRequest, stop: Stop | undefined): Promise<NativeRegion> {
   return new Promise((resolve, reject) => {
-    throwIfAborted(signal)
-    let ticket: number | undefined
-    const stopListening = onAbort(signal, () => {
-      if (ticket !== undefined) native.cancelAllocation(ticket)
-    })
+    if (stop?.isStopped) return reject(stop.reason)
     // Last: nothing may throw while the job is under way, or its region would have no owner.
-    ticket = native.allocateAsync(request, (error, region) => {
+    const ticket = native.allocateAsync(request, (error, region) => {
+      stop?.listen(undefined)
       if (region === undefined) reject(error)
-      else if (!isAborted(signal)) resolve(region)
+      else if (!stop?.isStopped) resolve(region)
       else {
         native.close(region.attachment)
-        reject(abortReason(signal))
+        reject(stop.reason)
       }
-      stopListening()
     })
+    stop?.listen(() => native.cancelAllocation(ticket))
   })
 }
 
-/** Makes one attempt after the other: yields a request for the kernel, receives its outcome, returns the region. */
-function* negotiate(
-  name: string,
-  options: CheckedRegionOptions,
-  claim: Claim,
-): Generator<NativeRequest, RegionCore, Outcome> {
-  const placement = explained(() => placementOf(options))
-  const failures: PinfoldError[] = []
-  const passedOver: PassedOver[] = []
-  for (const pages of explained(() => preferences(options))) {
-    let release: (() => void) | undefined
-    try {
-      const choice = pageChoice(pages, options)
-      const size = Math.ceil(options.size / choice.bytes) * choice.bytes
-      const attempt: Attempt = { size, choice, placement, options }
-      release = claim.admit(attempt)
-      const description = { pages: choice.name, pageSize: choice.bytes, passedOver: [...passedOver] }
-      const outcome = yield* attempted(requestOf(name, attempt, description), attempt)
-      if ('aborted' in outcome) throw new Aborted(outcome.aborted)
-      if ('failure' in outcome) throw explain(outcome.failure, attempt)
-      const core = new RegionCore(outcome.region, description)
-      core.onClose(release)
-      release = undefined // from here on the core calls it
-      try {
-        if (placement.verify) verifyNodes(core, placement)
-      } catch (error) {
-        core.close()
-        throw error
-      }
-      return core
-    } catch (error) {
-      if (error instanceof Aborted) throw error.reason
-      const failure = descriptorShortage(error) ?? toPinfoldError(error)
-      failures.push(failure)
-      const { code, message: reason, hint } = failure
-      const { asked } = pages
-      passedOver.push(hint === undefined ? { pages: asked, code, reason } : { pages: asked, code, reason, hint })
-    } finally {
-      release?.()
-    }
-  }
-  throw refused(name, options.size, failures, passedOver)
-}
-
 /**
- * Checks for base and transparent pages that there is enough memory before the kernel is asked: the kernel overcommits
- * them, and kills a process (or the largest of its cgroup) when they are touched. The check takes 0.2 ms, more than it
- * takes to populate a small region: small regions are checked when they have 1 MiB together. Native code says when, and
- * when another thread has taken the memory in between.
+ * Whether it must be checked that there is enough memory before the kernel is asked: for base and transparent pages. The
+ * kernel overcommits them, and kills a process (or the largest of its cgroup) when they are touched. The check takes up
+ * to 0.3 ms, more than it takes to populate a small region: small regions are checked when they have 1 MiB together.
  */
-function* attempted(request: NativeRequest, attempt: Attempt): Generator<NativeRequest, Outcome, Outcome> {
+function isChecked({ choice, options }: Attempt): boolean {
   // A shortage of hugetlb pages is an errno. Most of adopted memory is there already.
-  const isChecked = attempt.choice.kind !== pageKind.hugetlb && request.backing !== backingKind.adopted
-  let isDue = isChecked && attempt.size >= MiB
-  for (;;) {
-    const outcome = yield { ...request, mostAnnounced: isDue ? requireMemory(attempt) : undefined }
-    const isOvertaken =
-      'failure' in outcome && isSystemFailure(outcome.failure) && outcome.failure.syscall === 'announce'
-    if (!isOvertaken) return outcome
-    isDue = true
-  }
+  return choice.kind !== pageKind.hugetlb && adoptionOf(options) === undefined
 }
 
 /** The attempt in the flat form of native code. */
@@ -170,6 +200,7 @@ function requestOf(
   name: string,
   { size, choice, placement, options }: Attempt,
   description: RegionDescription,
+  mostAnnounced: number | undefined,
 ): NativeRequest {
   const { backing = 'memfd', threads, lock, guard, dump } = options
   const file = fileOf(options)
@@ -190,21 +221,29 @@ function requestOf(
       (dump ? mappingFlag.dump : 0) |
       (file?.keep ? mappingFlag.keepFile : 0),
     policy: placement.policy,
-    nodes: Uint32Array.from(placement.nodes),
+    nodes: new Uint32Array(placement.nodes),
     // Beyond 8 threads the kernel's own locks are in the way. Native code starts no more threads than there are chunks.
     threads: threads ?? Math.min(8, availableParallelism()),
-    mostAnnounced: undefined,
+    mostAnnounced,
     // For other threads; the thread that makes the region keeps the object.
     description: JSON.stringify(description),
   }
 }
 
 /** Looks at the machine, whose kernel's files cannot be read without a descriptor. */
-function explained<Facts>(look: () => Facts): Facts {
+function looked<Facts>(look: () => Facts): Facts {
   try {
     return look()
   } catch (error) {
     throw descriptorShortage(error) ?? error
+  }
+}
+
+function explained(failure: unknown, attempt: Attempt): PinfoldError {
+  try {
+    return explain(failure, attempt)
+  } catch (error) {
+    return descriptorShortage(error) ?? toPinfoldError(error) // the counters cannot be read
   }
 }
 

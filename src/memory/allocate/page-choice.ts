@@ -38,7 +38,8 @@ export function preferences(options: CheckedRegionOptions): readonly PagesKind[]
 export function pageChoice(pages: PagesKind, options: CheckedRegionOptions): PageChoice {
   const alignment = alignmentOf(pages, fileOf(options) !== undefined)
   const { offset = 0 } = adoptionOf(options) ?? {}
-  if (offset % alignment === 0) return { ...pages, alignment }
+  const { kind, name, bytes, asked } = pages
+  if (offset % alignment === 0) return { kind, name, bytes, asked, alignment }
   throw new PinfoldError(
     `allocate: backing.offset: expected a multiple of ${formatSize(alignment)}, received ${offset}`,
     { code: 'ERR_INVALID_ARGUMENT', values: { offset, pageSize: alignment } },

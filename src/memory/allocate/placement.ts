@@ -16,9 +16,11 @@ export interface Placement {
 
 type NumaPolicy = NonNullable<CheckedRegionOptions['numa']>['policy']
 
+const anywhere: Placement = { policy: policyKind.none, nodes: [], interleaved: false, verify: false }
+
 /** @throws PinfoldError `ERR_OUT_OF_RANGE` when this machine has no memory on one of the nodes */
 export function placementOf({ numa }: CheckedRegionOptions): Placement {
-  if (numa === undefined) return { policy: policyKind.none, nodes: [], interleaved: false, verify: false }
+  if (numa === undefined) return anywhere
   const { policy, nodes = [], strict = policy === 'bind' } = numa
   const known = memoryNodes()
   const unknown = nodes.find((node) => !known.includes(node))

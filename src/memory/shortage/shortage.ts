@@ -1,6 +1,7 @@
 import { statfsSync, statSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, resolve } from 'node:path'
+import { now } from '../../builtins.js'
 import { PinfoldError, type SystemFailure, toPinfoldError } from '../../errors.js'
 import { mostGrowth, readPool } from '../../hugepages/index.js'
 import { native, pageKind } from '../../native.js'
@@ -18,8 +19,9 @@ import { capabilities, memlockLimit, processMemory } from '../../system/process-
 import { nodesText, pagesText, spaced } from '../../system/texts.js'
 import { type Attempt, isLocked, pageCount } from '../allocate/attempt.js'
 import { fileOf } from '../allocate/backing.js'
+import { type Placement, strictNodes } from '../allocate/placement.js'
 import { type PoolCounters, passedPoolShortage, poolShortage } from './hugepages.js'
-import { freeMemory, mappingShortage, mapRoom, mapShortage, memoryShortage } from './memory.js'
+import { type FreeMemory, freeMemory, mappingShortage, mapRoom, mapShortage, memoryShortage } from './memory.js'
 import type { Shortage } from './reason.js'
 
 const { EACCES, EFAULT, ENOMEM, ENOSPC, EPERM } = constants.errno
@@ -66,6 +68,26 @@ function affordable(shortage: Shortage, attempt: Attempt): Shortage {
   }
 }
 
+/** The kernel's counters of free memory, and the memory under way before they were read. */
+interface Look {
+  readonly at: number
+  readonly underWay: number
+  readonly announced: number
+  readonly limits: readonly CgroupLimit[]
+  readonly free: FreeMemory
+}
+
+/** A look takes up to 0.3 ms. So it serves for several small regions: for so many milliseconds, of up to so many bytes. */
+const lookLasts = 10
+const mostBesideLook = 4 * MiB
+let lastLook: Look | undefined
+
+function look(placement: Placement): Look {
+  // Read first: memory that is populated meanwhile is then counted twice, instead of not at all.
+  const [underWay, announced] = native.memoryUnderWay()
+  return { at: now(), underWay, announced, limits: memoryLimits(), free: freeMemory(placement) }
+}
+
 /**
  * Checks whether there is enough memory now for base or transparent pages: the kernel answers their shortage by killing
  * a process, not by an errno. Memory that other threads are about to populate counts as used.
@@ -74,22 +96,34 @@ function affordable(shortage: Shortage, attempt: Attempt): Shortage {
  * @throws PinfoldError the shortage that the kernel would meet
  */
 export function requireMemory(attempt: Attempt): number {
+  const { size, placement } = attempt
+  const isBound = strictNodes(placement) !== undefined
+  if (!isBound && size <= mostBesideLook && lastLook !== undefined && now() - lastLook.at < lookLasts) {
+    const most = mostAfter(lastLook, attempt)
+    if (typeof most === 'number') return most
+  }
+  const latest = look(placement)
+  if (!isBound) lastLook = latest
+  const most = mostAfter(latest, attempt)
+  if (typeof most === 'number') return most
+  const { message, ...details } = affordable(most, attempt)
+  throw new PinfoldError(message, details)
+}
+
+/** `mostAnnounced` by the counters of a look, or the shortage that they show. */
+function mostAfter({ underWay: before, announced, limits, free }: Look, attempt: Attempt): number | Shortage {
+  // The counters contain nothing of the memory that was announced since, whether it is populated by now or not.
+  const [, announcedNow] = native.memoryUnderWay()
+  const underWay = before + announcedNow - announced
   const lock = isLocked(attempt) && !capabilities().has('CAP_IPC_LOCK')
-  // Read first: memory that is populated meanwhile is then counted twice, instead of not at all.
-  const [underWay, announced] = native.memoryUnderWay()
-  const limits = memoryLimits()
-  const free = freeMemory(attempt.placement)
   const shortage =
     missingNodes(attempt) ??
     (lock ? memlockShortage(attempt) : undefined) ??
     cgroupShortage(attempt, limits, underWay) ??
     memoryShortage(attempt, free, underWay)
-  if (shortage !== undefined) {
-    const { message, ...details } = affordable(shortage, attempt)
-    throw new PinfoldError(message, details)
-  }
+  if (shortage !== undefined) return shortage
   const room = Math.min(free.available + free.swap, ...limits.slice(0, 1).map(roomIn))
-  return announced + Math.max(0, room - underWay - chargeOf(attempt))
+  return announcedNow + Math.max(0, room - underWay - chargeOf(attempt))
 }
 
 /**

@@ -1,3 +1,4 @@
+import { jobs } from '../../memory/job-queue.js'
 import { native } from '../../native.js'
 import type { DeviceCalls, RegisteredKeys } from '../contract/device-calls.js'
 import { deviceAttributes } from './attributes.js'
@@ -34,15 +35,20 @@ export function registrationCalls(context: OpenContext): RegistrationCalls {
       }
       return context.registered()
     },
-    registerAsync(domain, memory, address, access) {
-      return new Promise((resolve, reject) => {
-        const settle = (error: Error | null, found?: Uint32Array) => {
-          if (error === null && found !== undefined) resolve(context.registered(found))
-          else reject(explainRefusal(error, { length: memory.length }))
-        }
-        const number = context.number
-        attempted(() => verbs.registerAsync(number, domain, ...rangeArguments(memory), address, access, settle))
-      })
+    async registerAsync(domain, memory, address, access) {
+      const endJob = await jobs.enter()
+      try {
+        return await new Promise<RegisteredKeys>((resolve, reject) => {
+          const settle = (error: Error | null, found?: Uint32Array) => {
+            if (error === null && found !== undefined) resolve(context.registered(found))
+            else reject(explainRefusal(error, { length: memory.length }))
+          }
+          const number = context.number
+          attempted(() => verbs.registerAsync(number, domain, ...rangeArguments(memory), address, access, settle))
+        })
+      } finally {
+        endJob()
+      }
     },
     reregister(registration, { domain, memory, access }) {
       const [region, offset, length] = memory === undefined ? [undefined, 0, 0] : rangeArguments(memory)

@@ -1,0 +1,68 @@
+import { setImmediate } from 'node:timers'
+import type { Stop } from './stop.js'
+
+/**
+ * Native work beside the event loop takes a thread for each job. So only few jobs run at a time; the others wait here, in
+ * the order of their calls. There is a queue for each JavaScript thread.
+ *
+ * The event loop starts the jobs, not the call that asks for one: many calls in a row would block it otherwise. A turn
+ * of the event loop starts as many jobs as may run at a time.
+ */
+export class JobQueue {
+  readonly #most: number
+  readonly #waiting = new Set<() => void>()
+  readonly #leave = () => this.#end()
+  #running = 0
+  #isTurnAwaited = false
+
+  /** @param most the number of jobs that run at a time */
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  /**
+   * Waits until a job may start. The caller must call the function that it gets when the job has ended, or was not
+   * started.
+   *
+   * @throws the reason of `stop` at once when that is stopped first
+   */
+  enter(stop?: Stop): Promise<() => void> {
+    return new Promise((resolve, reject) => {
+      if (stop?.isStopped) return reject(stop.reason)
+      const start = () => {
+        stop?.listen(undefined)
+        resolve(this.#leave)
+      }
+      stop?.listen(() => {
+        this.#waiting.delete(start)
+        reject(stop.reason)
+      })
+      this.#waiting.add(start)
+      this.#awaitTurn()
+    })
+  }
+
+  #end(): void {
+    this.#running -= 1
+    this.#awaitTurn()
+  }
+
+  #awaitTurn(): void {
+    if (this.#isTurnAwaited || this.#waiting.size === 0) return
+    this.#isTurnAwaited = true
+    setImmediate(() => this.#startSome())
+  }
+
+  #startSome(): void {
+    this.#isTurnAwaited = false
+    for (const start of this.#waiting) {
+      if (this.#running === this.#most) return
+      this.#waiting.delete(start)
+      this.#running += 1
+      start()
+    }
+  }
+}
+
+/** The queue of everything that takes memory: allocations, and registrations with a real device. */
+export const jobs = new JobQueue(4)

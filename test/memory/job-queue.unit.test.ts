@@ -1,0 +1,83 @@
+import { setImmediate } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { JobQueue } from '../../src/memory/job-queue.js'
+import { Stop } from '../../src/memory/stop.js'
+
+/** Asks for jobs by name. A job that has started ends when its function is called. */
+function asked(queue: JobQueue, names: readonly string[], stop?: Stop) {
+  const running = new Map<string, () => void>()
+  const refused = new Map<string, unknown>()
+  for (const name of names) {
+    queue.enter(stop).then(
+      (end) => running.set(name, end),
+      (reason) => refused.set(name, reason),
+    )
+  }
+  return { running, refused }
+}
+
+test('as many jobs run as may, the others wait in the order of their calls', async () => {
+  const queue = new JobQueue(2)
+  const { running } = asked(queue, ['a', 'b', 'c', 'd', 'e'])
+  await setImmediate()
+  expect([...running.keys()]).toEqual(['a', 'b'])
+  running.get('b')?.()
+  await setImmediate()
+  expect([...running.keys()]).toEqual(['a', 'b', 'c'])
+  running.get('a')?.()
+  running.get('c')?.()
+  await setImmediate()
+  expect([...running.keys()]).toEqual(['a', 'b', 'c', 'd', 'e'])
+})
+
+test('the event loop starts a job, not the call, and no two jobs in one turn that ends one', async () => {
+  const queue = new JobQueue(1)
+  let most = 0
+  let thisTurn = 0
+  const jobs = Array.from({ length: 10 }, async () => {
+    const end = await queue.enter()
+    thisTurn += 1
+    most = Math.max(most, thisTurn)
+    end()
+  })
+  await Promise.resolve()
+  expect(thisTurn).toBe(0)
+  let isDone = false
+  const all = Promise.all(jobs).then(() => {
+    isDone = true
+  })
+  while (!isDone) {
+    await setImmediate()
+    thisTurn = 0
+  }
+  await all
+  expect(most).toBe(1)
+})
+
+test('a job that is stopped while it waits is refused at once, with the reason, and the others keep their places', async () => {
+  const queue = new JobQueue(1)
+  const stop = new Stop()
+  const first = asked(queue, ['a'])
+  const second = asked(queue, ['b'], stop)
+  const third = asked(queue, ['c'])
+  await setImmediate()
+  stop.stop('enough')
+  stop.stop('too late')
+  await Promise.resolve()
+  await Promise.resolve()
+  expect([...second.refused]).toEqual([['b', 'enough']])
+  first.running.get('a')?.()
+  await setImmediate()
+  expect([second.running.size, third.running.size]).toEqual([0, 1])
+})
+
+test('a job that was stopped before it asks is refused, and a stop after the start changes nothing', async () => {
+  const queue = new JobQueue(1)
+  const stop = new Stop()
+  const started = asked(queue, ['a'], stop)
+  await setImmediate()
+  stop.stop(undefined)
+  const late = asked(queue, ['b'], stop)
+  await setImmediate()
+  expect([[...started.running.keys()], [...late.refused.keys()]]).toEqual([['a'], ['b']])
+})
