@@ -13,9 +13,9 @@ let isWatching = false
  * disposal". After the first of pinfold's disposals that throws, Node prints both. A program that catches the error
  * sees it unchanged.
  */
-export function disposeBy(close: () => void): void {
+export function disposeBy<Closed>(close: () => Closed): Closed {
   try {
-    close()
+    return close()
   } catch (error) {
     if (error instanceof Error) refusals.add(error)
     if (!isWatching) process.on('uncaughtExceptionMonitor', showSuppressed)

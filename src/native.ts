@@ -106,6 +106,13 @@ export interface Native {
   attach(region: number): NativeRegion | undefined
   /** Detaches this attachment's ArrayBuffers and ends the attachment; false if it had ended before. */
   close(attachment: number): boolean
+  /** As `close`, but if no other thread has the region open, its pages stay until `unmap`. */
+  leave(attachment: number): void
+  /**
+   * Gives back the pages of all regions that this thread has left, on another thread. `settle` is called once they are
+   * the kernel's. Returns false if that is so already: there are none, or no thread could be started.
+   */
+  unmap(settle: () => void): boolean
   /** The ArrayBuffer of window `index`: bytes [index * 2 GiB, +4 GiB) of the region. It is made once, then kept. */
   window(attachment: number, index: number): ArrayBuffer
   /**

@@ -93,15 +93,24 @@ void Environment::keepMoved() noexcept {
   for (auto& [number, attachment] : attachments_) keepIfMoved(attachment);
 }
 
-bool Environment::giveUp(std::uint64_t number) {
+// Takes the attachment out of the list, and detaches its windows.
+std::optional<Attachment> Environment::detached(std::uint64_t number) {
   auto node = attachments_.extract(number);
-  if (node.empty()) return false;
+  if (node.empty()) return std::nullopt;
   Attachment& attachment = node.mapped();
   keepIfMoved(attachment);
   for (std::optional<Window>& window : attachment.windows) {
     if (window) window->detach();
   }
-  return true;  // the destructor of `node` leaves the region
+  return std::move(attachment);
+}
+
+bool Environment::giveUp(std::uint64_t number) { return detached(number).has_value(); }
+
+void Environment::leave(std::uint64_t number) {
+  std::optional<Attachment> attachment = detached(number);
+  std::optional<memory::Unmapping> last = attachment ? attachment->user.leave() : std::nullopt;
+  if (last) unmappings_.push_back(std::move(*last));
 }
 
 memory::Shadow& Environment::openShadow(const Napi::Value& view, std::span<std::byte> bytes) {

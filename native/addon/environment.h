@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "addon/window.h"
@@ -56,6 +57,10 @@ class Environment {
   // Detaches the attachment's ArrayBuffers, then leaves the region. Returns false when the attachment was given up
   // before.
   bool giveUp(std::uint64_t number);
+  // As giveUp(), but if this was the last user of the region, its pages stay.
+  void leave(std::uint64_t number);
+  // What is left to do for these regions. If the thread ends first, the destructor does it.
+  std::vector<memory::Unmapping> takeUnmappings() noexcept { return std::exchange(unmappings_, {}); }
 
   // The thread's one WebAssembly memory, in which pages are mapped a second time. The view of its bytes is kept for
   // ever, since its end is the end of the thread. Throws ArgumentError if there is one already.
@@ -70,6 +75,7 @@ class Environment {
   void cancel(std::uint64_t ticket);
 
  private:
+  std::optional<Attachment> detached(std::uint64_t number);
   void watchEnd();
   void endWatch() noexcept;   // drops the newest sentinel
   void keepMoved() noexcept;  // keeps the address ranges of regions with moved windows
@@ -77,6 +83,7 @@ class Environment {
   napi_env env_;
   std::uint64_t nextNumber_ = 1;
   std::unordered_map<std::uint64_t, Attachment> attachments_;
+  std::vector<memory::Unmapping> unmappings_;
   napi_ref sentinelBuffer_ = nullptr;
   Sentinel* sentinel_ = nullptr;  // the newest; null once its finalizer has run
   std::optional<memory::Shadow> shadow_;

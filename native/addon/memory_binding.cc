@@ -22,6 +22,7 @@
 #include "addon/bindings.h"
 #include "addon/boundary.h"
 #include "addon/environment.h"
+#include "addon/unmap_job.h"
 #include "memory/region_table.h"
 #include "memory/under_way.h"
 #include "os/system_calls.h"
@@ -174,6 +175,26 @@ Napi::Value close(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), Environment::of(info.Env()).giveUp(wholeNumber(info[0], "attachment")));
 }
 
+Napi::Value leave(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).leave(wholeNumber(info[0], "attachment"));
+  return info.Env().Undefined();
+}
+
+Napi::Value unmap(const Napi::CallbackInfo& info) {
+  if (!info[0].IsFunction()) throw ArgumentError("settle is no function");
+  Environment& environment = Environment::of(info.Env());
+  const auto all = std::make_shared<std::vector<memory::Unmapping>>(environment.takeUnmappings());
+  if (all->empty()) return Napi::Boolean::New(info.Env(), false);
+  try {
+    auto job = std::make_unique<UnmapJob>(environment, all);
+    (void)Job::start(info.Env(), std::move(job), "pinfold:unmap", info[0].As<Napi::Function>());
+  } catch (const os::SystemError&) {
+    all->clear();  // no thread can be started, so this one does the work
+    return Napi::Boolean::New(info.Env(), false);
+  }
+  return Napi::Boolean::New(info.Env(), true);
+}
+
 Napi::Value window(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   Attachment& attachment = environment.attachment(wholeNumber(info[0], "attachment"));
@@ -254,6 +275,8 @@ void bindMemory(Napi::Object exports) {
   bind<cancelAllocation>(exports, "cancelAllocation");
   bind<attach>(exports, "attach");
   bind<close>(exports, "close");
+  bind<leave>(exports, "leave");
+  bind<unmap>(exports, "unmap");
   bind<window>(exports, "window");
   bind<memoryUnderWay>(exports, "memoryUnderWay");
   bind<tableCounts>(exports, "tableCounts");

@@ -13,9 +13,15 @@ RegionEntry::RegionEntry(std::uint64_t number, Mapping&& pages, const MappingReq
       size(pages.size()),
       mapping_(std::make_unique<Mapping>(std::move(pages))) {}
 
-RegionUser::~RegionUser() {
-  if (entry_) RegionTable::process().leave(*entry_);
+Unmapping::~Unmapping() {
+  if (retiring_) RegionTable::process().retire(*retiring_);
 }
+
+RegionUser::~RegionUser() {
+  if (entry_) (void)leave();
+}
+
+std::optional<Unmapping> RegionUser::leave() noexcept { return RegionTable::process().leave(std::move(entry_)); }
 
 AddressRange RegionUser::mapAgain(std::size_t offset, std::size_t length) const {
   return entry_->mapping_->mapAgain(offset, length);  // constant while there is a user
@@ -63,24 +69,23 @@ void RegionTable::lend(RegionEntry& entry) {
   ++buffers_;
 }
 
-// Releasing gigabytes of small pages takes the kernel milliseconds, so it happens outside of the lock. Once the entry
-// is erased from `live_`, only this thread and late buffers can reach it. `retiring_` prevents a late buffer from
-// releasing the mapping while it is being retired.
-void RegionTable::leave(RegionEntry& entry) noexcept {
-  std::unique_ptr<Mapping> released;
-  {
-    const std::scoped_lock lock(mutex_);
-    if (--entry.users_ > 0) return;
-    live_.erase(entry.id);
-    if (entry.buffers_ == 0 && !entry.isKept_) {
-      released = std::move(entry.mapping_);
-    } else {
-      entry.retiring_ = true;
-      ++closed_;
-    }
-  }
-  if (released) return;  // the destructor of `released` unmaps, outside of the lock
+// Releasing gigabytes of small pages takes the kernel long, so it happens outside of the lock, and perhaps later. Once
+// the entry is erased from `live_`, only the Unmapping and late buffers can reach it. `retiring_` prevents a late
+// buffer from releasing the mapping before it was retired.
+std::optional<Unmapping> RegionTable::leave(std::shared_ptr<RegionEntry>&& entry) noexcept {
+  const std::shared_ptr<RegionEntry> left = std::move(entry);
+  const std::scoped_lock lock(mutex_);
+  if (--left->users_ > 0) return std::nullopt;
+  live_.erase(left->id);
+  if (left->buffers_ == 0 && !left->isKept_) return Unmapping(nullptr, std::move(left->mapping_));
+  left->retiring_ = true;
+  ++closed_;
+  return Unmapping(left, nullptr);
+}
+
+void RegionTable::retire(RegionEntry& entry) noexcept {
   entry.mapping_->retire();
+  std::unique_ptr<Mapping> released;
   {
     const std::scoped_lock lock(mutex_);
     entry.retiring_ = false;

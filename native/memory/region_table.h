@@ -46,7 +46,23 @@ struct RegionEntry {
   bool isKept_ = false;
 };
 
-// One user of a region. The destructor leaves the region.
+// What is left to do when the last user has left a region: to give its pages back, which takes the kernel a second for
+// gigabytes of small pages. The region is closed by then for all threads.
+class Unmapping {
+ public:
+  Unmapping(Unmapping&&) noexcept = default;
+  Unmapping& operator=(Unmapping&&) = delete;
+  ~Unmapping();  // unmaps, on any thread
+
+ private:
+  friend class RegionTable;
+  Unmapping(std::shared_ptr<RegionEntry> retiring, std::unique_ptr<Mapping> released) noexcept
+      : retiring_(std::move(retiring)), released_(std::move(released)) {}
+  std::shared_ptr<RegionEntry> retiring_;  // null if no buffer can reach the range
+  std::unique_ptr<Mapping> released_;
+};
+
+// One user of a region. The destructor leaves the region, and unmaps it if this user was the last.
 class RegionUser {
  public:
   RegionUser(RegionUser&& other) noexcept = default;
@@ -54,6 +70,8 @@ class RegionUser {
   ~RegionUser();
 
   const RegionEntry& entry() const noexcept { return *entry_; }
+  // Leaves the region. Returns what is left to do, if this user was the last. Call nothing after it.
+  std::optional<Unmapping> leave() noexcept;
   // Mapping::mapAgain. The range stays mapped when this user leaves.
   AddressRange mapAgain(std::size_t offset, std::size_t length) const;
   // Call this when something that is not counted can reach the bytes. A closed region then releases its pages, but
@@ -100,8 +118,10 @@ class RegionTable {
  private:
   friend class RegionUser;
   friend class LentBuffer;
+  friend class Unmapping;
 
-  void leave(RegionEntry& entry) noexcept;
+  std::optional<Unmapping> leave(std::shared_ptr<RegionEntry>&& entry) noexcept;
+  void retire(RegionEntry& entry) noexcept;
   void keepRange(RegionEntry& entry) noexcept;
   void remain(std::shared_ptr<RegionEntry>&& entry) noexcept;
   void lend(RegionEntry& entry);

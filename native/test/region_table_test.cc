@@ -119,6 +119,44 @@ TEST("closed while a buffer is lent, it gives its pages back at once and its ran
   }
 }
 
+TEST("a user that leaves closes the region at once, and its pages go with what is left to do") {
+  for (const bool isLent : {false, true}) {
+    RegionUser user = added(test::requestOf());
+    const std::uint64_t id = user.entry().id;
+    std::byte* const begin = user.entry().begin;
+    const std::size_t size = user.entry().size;
+    std::optional<LentBuffer> buffer;
+    if (isLent) buffer.emplace(user);
+    std::optional<RegionUser> other = RegionTable::process().attach(id);
+    CHECK(!other->leave().has_value());  // not the last
+    store(begin, 9);
+    std::optional<Unmapping> unmapping = user.leave();
+    CHECK(unmapping.has_value());
+    CHECK_EQUAL(counts().live, 0U);
+    CHECK(!RegionTable::process().attach(id).has_value());
+    CHECK_EQUAL(residentAt(begin, size), size);
+    CHECK_EQUAL(load(begin), 9);
+    std::thread([&] { unmapping.reset(); }).join();
+    if (isLent) CHECK_EQUAL(load(begin), 0);
+    buffer.reset();
+    CHECK(!test::isReadable(begin));
+    CHECK_EQUAL(counts().closed, 0U);
+  }
+}
+
+TEST("a buffer that comes back before the pages have gone does not release them twice") {
+  RegionUser user = added(test::requestOf());
+  std::byte* const begin = user.entry().begin;
+  std::optional<LentBuffer> buffer(std::in_place, user);
+  std::optional<Unmapping> unmapping = user.leave();
+  buffer.reset();
+  CHECK_EQUAL(counts().closed, 1U);
+  CHECK(test::isReadable(begin));
+  unmapping.reset();
+  CHECK_EQUAL(counts().closed, 0U);
+  CHECK(!test::isReadable(begin));
+}
+
 TEST("of several buffers the last one to come back releases the range, from whichever thread they were lent") {
   std::optional<RegionUser> user(added(test::requestOf()));
   const std::byte* const begin = user->entry().begin;

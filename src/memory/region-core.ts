@@ -7,6 +7,7 @@ import type { PagesName } from '../system/page-sizes.js'
 import { type Caller, StackSampler } from './call-stack.js'
 import { RangeClaims } from './range-claims.js'
 import { type HoldReason, RegionHolds } from './region-holds.js'
+import { leaveRegion } from './unmapping.js'
 
 /** A kind of pages that came earlier in the caller's list, and the reason why the region has other pages. */
 export interface PassedOver {
@@ -53,11 +54,14 @@ export class RegionCore {
   /** The holds of this thread that are not released. */
   readonly holds: RegionHolds
   readonly #onClose: (() => void)[] = []
+  readonly #onFree: (() => void)[] = []
   #claims: RangeClaims | undefined
   #refusals = 0
   #closed = false
-  /** True when the close is complete. */
+  /** True when the close is complete. Only the pages may still be on their way. */
   #done = false
+  /** Resolves when the pages are the kernel's again, after `closeAsync`. */
+  #freed: Promise<void> | undefined
 
   constructor(region: NativeRegion, description: RegionDescription) {
     this.name = region.name
@@ -81,6 +85,11 @@ export class RegionCore {
     return this.#claims
   }
 
+  /** Closes what stands on these ranges. @throws as RangeClaims.close */
+  closeClaims(): void {
+    this.#claims?.close()
+  }
+
   /** The reason why a held region cannot be closed. */
   get heldMessage(): string {
     return `region '${this.name}' is held: ${this.holds.reasons('all')}`
@@ -92,6 +101,11 @@ export class RegionCore {
    */
   onClose(listener: () => void): void {
     this.#onClose.push(listener)
+  }
+
+  /** As `onClose`, but after `closeAsync` the listeners are called when the pages are the kernel's again. */
+  onFree(listener: () => void): void {
+    this.#onFree.push(listener)
   }
 
   /**
@@ -182,6 +196,28 @@ export class RegionCore {
    */
   close(): void {
     if (this.#done) return
+    this.#end(() => native.close(this.#attachment))
+    if (this.#freed === undefined) callAll(this.#onFree)
+    this.#done = true
+  }
+
+  /**
+   * As `close`: when the call returns, the region is closed. The pages go back on another thread; the promise resolves
+   * when they are the kernel's, and never rejects.
+   *
+   * @throws PinfoldError as `close`, at once
+   */
+  closeAsync(): Promise<void> {
+    if (!this.#done) {
+      this.#end(() => {
+        this.#freed ??= leaveRegion(this.#attachment).then(() => callAll(this.#onFree))
+      })
+      this.#done = true
+    }
+    return this.#freed ?? Promise.resolve()
+  }
+
+  #end(leave: () => void): void {
     if (!this.#closed && this.holds.count('all') > 0) {
       const { names, count } = this.holds.reasons('all')
       throw new PinfoldError(this.heldMessage, {
@@ -192,16 +228,11 @@ export class RegionCore {
     this.#closed = true
     this.#windows.length = 0
     try {
-      native.close(this.#attachment)
+      leave()
     } finally {
       // Also if native code failed: this thread has given up the attachment, and the listeners must know.
-      for (let at = this.#onClose.length - 1; at >= 0; at = this.#onClose.length - 1) {
-        this.#onClose[at]?.()
-        // If the listener has called close() itself, it is removed already.
-        if (this.#onClose.length > at) this.#onClose.length = at
-      }
+      callAll(this.#onClose)
     }
-    this.#done = true
   }
 
   /**
@@ -216,6 +247,14 @@ export class RegionCore {
       `${subject}: ${formatSize(length)} of region '${this.name}' are more than one view can show: ${formatSize(most)}`,
       { code: 'ERR_REGION_TOO_LARGE', values: { length, most }, hint: 'region.view(offset, length), up to 2 GiB each' },
     )
+  }
+}
+
+/** Calls the newest listener first. Each is removed when it has run; it may lead here again. */
+function callAll(listeners: (() => void)[]): void {
+  for (let at = listeners.length - 1; at >= 0; at = listeners.length - 1) {
+    listeners[at]?.()
+    if (listeners.length > at) listeners.length = at
   }
 }
 

@@ -181,7 +181,7 @@ export interface DescriptorBacking {
   readonly mayShrink?: boolean | undefined
 }
 
-/** {@link RegionOptions}, and the signal that stops the region while it is being populated. */
+/** {@link RegionOptions}, and the signal that stops the region while it waits or is being populated. */
 export interface AllocateOptions extends RegionOptions {
   /** Stops the allocation; nothing is left of the region then. */
   readonly signal?: AbortSignal | undefined

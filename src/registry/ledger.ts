@@ -22,7 +22,6 @@ import { RegistryCounts, type RegistryStats } from './registry-stats.js'
 /** A region that is open. */
 interface Line {
   readonly core: RegionCore
-  readonly claim: BudgetClaim
   /**
    * Where the region was allocated, if it is watched. A region that the MemoryRegistry keeps is watched from its loss
    * on.
@@ -61,8 +60,10 @@ export class Ledger {
   readonly #detector: LeakDetector
   /** Where the registry was opened. */
   readonly #opened: string
-  /** Called when no allocation is under way any more. */
+  /** Called when no allocation is under way any more, nor the pages of a closed region. */
   readonly #onIdle: (() => void)[] = []
+  /** Closed regions whose pages are on their way to the kernel. */
+  #leaving = 0
   #closed = false
   /** True if the MemoryRegistry was collected while it was open. Allocations that are under way still arrive. */
   #abandoned = false
@@ -170,9 +171,33 @@ export class Ledger {
 
   /** Closes every region, and stops the allocations that are under way. If one region is held, nothing is closed. */
   close(): void {
+    this.#close((core) => core.close())
+  }
+
+  /**
+   * As `close`, but the pages go back on another thread. Resolves when they have, and those of the allocations that were
+   * under way. A refusal is thrown at once.
+   */
+  closeAsync(): Promise<void> {
+    this.#close((core) => void core.closeAsync())
+    return this.#idle()
+  }
+
+  /** Waits until no region is held, then closes as `closeAsync`. */
+  async closeWhenReleased(signal: AbortSignal | undefined): Promise<void> {
+    await this.#closing.whenReleased(signal, () => this.#close((core) => void core.closeAsync()))
+    await this.#idle()
+  }
+
+  /** Resolves when no allocation is under way any more, nor the pages of a closed region. */
+  async #idle(): Promise<void> {
+    if (!this.#isIdle) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
+  }
+
+  #close(close: (core: RegionCore) => void): void {
     if (!this.#closed) this.#closing.requireReleased()
     this.registrations.close()
-    disposeAll(this.#cores().map((core) => ({ [Symbol.dispose]: () => core.claims.close() })))
+    disposeAll(this.#cores().map((core) => ({ [Symbol.dispose]: () => core.closeClaims() })))
     this.#closed = true
     this.#detector.forget(this)
     // Otherwise a subscriber to the close of one region could hold another.
@@ -181,7 +206,7 @@ export class Ledger {
     const failures: unknown[] = []
     for (const core of this.#cores()) {
       try {
-        core.close()
+        close(core)
       } catch (error) {
         failures.push(error) // thrown below: the other regions are closed all the same
       }
@@ -189,15 +214,12 @@ export class Ledger {
     if (failures.length > 0) throw toPinfoldError(failures[0])
   }
 
-  /** Waits until no region is held, closes, and waits until the allocations that were under way have ended. */
-  async closeWhenReleased(signal: AbortSignal | undefined): Promise<void> {
-    await this.#closing.whenReleased(signal, () => this.close())
-    await this.idle()
+  get #isIdle(): boolean {
+    return this.#pending.size === 0 && this.#leaving === 0
   }
 
-  /** Resolves when no allocation is under way any more. */
-  async idle(): Promise<void> {
-    if (this.#pending.size > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve))
+  #tellIfIdle(): void {
+    if (this.#isIdle) for (const listener of this.#onIdle.splice(0)) listener()
   }
 
   #begin(name: string, stack: string | undefined, stop?: Stop): Pending {
@@ -222,7 +244,7 @@ export class Ledger {
   #end(pending: Pending): void {
     this.#pending.delete(pending.name)
     this.#blocking.delete(pending)
-    if (this.#pending.size === 0) for (const listener of this.#onIdle.splice(0)) listener()
+    this.#tellIfIdle()
   }
 
   /** Adds the region to the registry, or closes it if that fails. */
@@ -232,7 +254,7 @@ export class Ledger {
       this.#settle(core, claim)
       this.#closing.add(core)
       const region = new Region(core)
-      const line: Line = { core, claim, stack, leaked: false }
+      const line: Line = { core, stack, leaked: false }
       this.#index.add(core.address, core.size, line)
       this.#lines.set(core.name, line)
       this.#counts.opened(core)
@@ -267,13 +289,17 @@ export class Ledger {
   }
 
   #strike(line: Line): void {
-    const { core, claim } = line
+    const { core } = line
     if (this.#lines.get(core.name) !== line) return
+    this.#leaving += 1
+    core.onFree(() => {
+      this.#leaving -= 1
+      this.#tellIfIdle()
+    })
     this.#faces.delete(core)
     this.#detector.forget(core)
     this.#index.delete(core.address)
     this.#lines.delete(core.name)
-    claim.release()
     this.#counts.closed(core)
     publishClose(core)
   }

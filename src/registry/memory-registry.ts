@@ -57,10 +57,11 @@ export class MemoryRegistry<Names extends string = never> {
   }
 
   /**
-   * Makes a region. The event loop stays free while its pages are populated. All or nothing.
+   * Makes a region. The event loop stays free while its pages are populated: four regions of a thread at a time, the
+   * others wait for their turn. All or nothing. The name and the budget are claimed at the call.
    *
    * @param name - 1 to 200 printable ASCII characters without spaces or '/'; unique among this registry's open regions
-   * @param options - see {@link RegionOptions}; `signal` stops it while it is being populated
+   * @param options - see {@link RegionOptions}; `signal` stops it while it waits or is being populated
    * @throws the signal's reason when it is aborted, else PinfoldError: `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (a
    *   node without memory), `ERR_REGION_EXISTS`, `ERR_REGISTRY_CLOSED`, `ERR_BUDGET_EXCEEDED`, `ERR_UNSUPPORTED`,
    *   `ERR_PERMISSION`; of shortage `ERR_HUGEPAGES_SHORT`, `ERR_CGROUP_LIMIT`, `ERR_MEMLOCK_LIMIT`, `ERR_MEMORY_SHORT`,
@@ -183,9 +184,20 @@ export class MemoryRegistry<Names extends string = never> {
   }
 
   /**
-   * Waits until no region is held, then closes the registry, and waits until the allocations that it stopped have given
-   * their pages back. New holds and regions are refused meanwhile. The process stays alive while it waits; after one
-   * second a process warning (code 'PINFOLD_HELD') names the holders once, with the stack of each hold.
+   * As `close()`, but the pages go back to the kernel on another thread: see `Region.closeAsync`. The registry and its
+   * regions are closed when the call returns. The promise resolves when all pages are the kernel's again, also those of
+   * the allocations that it stopped. A second call waits for the same.
+   *
+   * @throws PinfoldError as `close`
+   */
+  async closeAsync(): Promise<void> {
+    await this.#ledger.closeAsync()
+  }
+
+  /**
+   * Waits until no region is held, then closes the registry as `closeAsync()` does. New holds and regions are refused
+   * meanwhile. The process stays alive while it waits; after one second a process warning (code 'PINFOLD_HELD') names the
+   * holders once, with the stack of each hold.
    *
    * @throws the signal's reason when it is aborted while a region is held (all stays as it was), PinfoldError
    *   `ERR_INVALID_ARGUMENT`
@@ -205,12 +217,11 @@ export class MemoryRegistry<Names extends string = never> {
   }
 
   /**
-   * As `using` does, and waits until the allocations that it stopped have given their pages back. It does not wait for
-   * holds, since a block that ends by an error may never release one; `closeWhenReleased` does.
+   * As `using` does, by `closeAsync()`. It does not wait for holds, since a block that ends by an error may never release
+   * one; `closeWhenReleased` does.
    */
   async [Symbol.asyncDispose](): Promise<void> {
-    this[Symbol.dispose]()
-    await this.#ledger.idle()
+    await disposeBy(() => this.#ledger.closeAsync())
   }
 
   /**

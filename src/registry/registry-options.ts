@@ -51,8 +51,8 @@ const openOptions = later(() => optionsObject({ ...registryShape(), signal: z.op
 
 /**
  * Most bytes that the open regions of a registry may have together: a size for all of them, or limits by what they are
- * made of. A region counts with its whole pages, from before the kernel is asked until it is closed in the registry's
- * thread. 0 allows none.
+ * made of. A region counts with its whole pages, from the call of `allocate` until it is closed in the registry's
+ * thread, and by `closeAsync` until its pages are the kernel's again. 0 allows none.
  */
 export type BudgetOption = Size | BudgetSizes
 

@@ -9,6 +9,8 @@ describe('a process with open regions ends', () => {
     ['by process.exit in an exit listener, after a listener that uses them', 'exit-listener', 4],
     ['under a worker that goes on writing to them', 'exit-under-worker', 3],
     ['with finalizers of its own on their views, and with garbage', 'garbage', 0],
+    ['by process.exit while a region that was closed gives its pages back', 'exit-closing', 3],
+    ['by process.exit while allocations wait for their turn', 'waiting', 3],
   ])('%s', async (_, way, code) => {
     await using program = await start('ending.ts', way)
     expect(await program.ended).toEqual({ ...good, code })
@@ -22,6 +24,12 @@ test('a process exits at once while a worker waits in allocateSync for gigabytes
   const begun = performance.now()
   expect(await program.ended).toEqual({ ...good, code: 3 })
   expect(performance.now() - begun).toBeLessThan(whole / 2)
+})
+
+test('a process waits for the pages of a region that it closes, and ends when nothing else is left', async () => {
+  await using program = await start('ending.ts', 'closing')
+  expect(await program.line()).toBe('closed')
+  expect(await program.ended).toEqual(good)
 })
 
 test('a process waits for its allocation, and ends when nothing else is left', async () => {

@@ -79,10 +79,23 @@ test('a registry that closes rejects the allocations that wait at once, and leav
     if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'ERR_REGISTRY_CLOSED' })
     else expect(one.value.closed).toBe(true)
   }
-  await memory[Symbol.asyncDispose]()
+  await memory.closeAsync()
   expect(memory.stats()).toMatchObject({ regions: 0, pending: 0, budget: {} })
   expect(mappedRegions()).toEqual([])
 })
+
+test.each(['closeAsync', 'closeWhenReleased'] as const)(
+  '%s waits for what the stopped allocations had',
+  async (way) => {
+    const memory = openRegistrySync()
+    const settled = Promise.allSettled(names.map((name) => memory.allocate(name, { size: 8 * MiB, pages: 'base' })))
+    await turn()
+    await memory[way]()
+    expect(memory.stats().pending).toBe(0)
+    expect(mappedRegions()).toEqual([])
+    await settled
+  },
+)
 
 test('allocations that fail let the next one begin', async () => {
   const memory = kept(await openRegistry())

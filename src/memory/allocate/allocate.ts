@@ -12,6 +12,7 @@ import { type PassedOver, RegionCore, type RegionDescription } from '../region-c
 import type { CheckedRegionOptions } from '../region-options.js'
 import { explainShortage, requireMemory } from '../shortage/shortage.js'
 import type { Stop } from '../stop.js'
+import { leaveRegion } from '../unmapping.js'
 import type { Attempt } from './attempt.js'
 import { adoptionOf, fileOf } from './backing.js'
 import { backingFailure, ofBacking } from './backing-failure.js'
@@ -138,7 +139,7 @@ export class Allocation {
 
   #made(region: NativeRegion): RegionCore {
     const core = new RegionCore(region, this.#description)
-    core.onClose(() => this.#claim.release())
+    core.onFree(() => this.#claim.release())
     try {
       if (this.#placement.verify) verifyNodes(core, this.#placement)
     } catch (error) {
@@ -176,10 +177,7 @@ function populate(request: NativeRequest, stop: Stop | undefined): Promise<Nativ
       stop?.listen(undefined)
       if (region === undefined) reject(error)
       else if (!stop?.isStopped) resolve(region)
-      else {
-        native.close(region.attachment)
-        reject(stop.reason)
-      }
+      else void leaveRegion(region.attachment).then(() => reject(stop.reason))
     })
     stop?.listen(() => native.cancelAllocation(ticket))
   })

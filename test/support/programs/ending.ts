@@ -60,6 +60,20 @@ const ways: Readonly<Record<string, () => unknown>> = {
     memory.allocate('pending', { ...large, size: '256MiB' }).then(() => say('allocated'))
     say('pending')
   },
+  'exit-closing'() {
+    const region = memory.allocateSync('closed', { ...large, size: '256MiB' })
+    region.bytes.fill(1)
+    region.closeAsync()
+    setImmediate(() => setImmediate(() => process.exit(3)))
+  },
+  closing() {
+    const region = memory.allocateSync('closed', { ...large, size: '256MiB' })
+    region.closeAsync().then(() => say('closed'))
+  },
+  waiting() {
+    for (let i = 0; i < 20; i++) memory.allocate(`region-${i}`, { ...large, size: '16MiB' })
+    setImmediate(() => process.exit(3))
+  },
   async 'exit-worker-populating'() {
     await measureWhole()
     await startWorker({ task: 'allocate' })

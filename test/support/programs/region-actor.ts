@@ -22,7 +22,7 @@ export type Act =
   | { do: 'hold'; region: number; hold: number }
   | { do: 'release'; hold: number }
   | { do: 'translate'; region: number }
-  | { do: 'close'; region: number }
+  | { do: 'close'; region: number; wait: boolean }
 
 /** The outcome of an act: plain data, or the code of the error. */
 export interface Outcome {
@@ -84,9 +84,13 @@ export class Actor {
         return {}
       case 'translate':
         return this.#translate(this.#region(act.region))
-      case 'close':
-        this.#region(act.region).close()
-        return { lengths: (this.#views.get(act.region) ?? []).map(({ length }) => length) }
+      case 'close': {
+        const region = this.#region(act.region)
+        const closed = act.wait ? region.closeAsync() : region.close()
+        const lengths = (this.#views.get(act.region) ?? []).map(({ length }) => length)
+        await closed
+        return { lengths }
+      }
     }
   }
 

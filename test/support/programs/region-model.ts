@@ -259,7 +259,7 @@ class Release extends OnRegion {
 
 class Close extends OnRegion {
   async on(attachment: Attachment, tell: (act: Act) => Promise<Outcome>, _: unknown, model: Model) {
-    const { code, lengths } = await tell({ do: 'close', region: attachment.number })
+    const { code, lengths } = await tell({ do: 'close', region: attachment.number, wait: this.byte % 2 === 0 })
     if (attachment.holds.size > 0) return assert.equal(code, 'ERR_REGION_HELD')
     // Every view of this Region is empty now, also where another Region of the thread is open on the same memory.
     assert.deepEqual(lengths, new Array(attachment.views).fill(0))
@@ -332,7 +332,7 @@ await fc.assert(
       await fc.asyncModelRun(() => ({ model, real: threads }), commands)
       for (const { number, thread, holds } of model.attachments) {
         for (const hold of holds) await threads[thread]?.act({ do: 'release', hold })
-        await threads[thread]?.act({ do: 'close', region: number })
+        await threads[thread]?.act({ do: 'close', region: number, wait: true })
       }
       assert.equal(native.tableCounts().live, 0)
       assert.deepEqual(memfds(), [])
