@@ -13,7 +13,8 @@ process.on('disconnect', () => process.exit())
 
 const [name = '', part = ''] = process.argv.slice(2)
 const suite = await loadSuite(name)
-if (suite.oneProcessor) {
+const { oneProcessor } = suite
+if (typeof oneProcessor === 'boolean' ? oneProcessor : oneProcessor.includes(part)) {
   // The binding is of the main thread alone: the garbage collector's helper threads run anywhere. Peers inherit it.
   const { stdout } = spawnSync('taskset', ['-pc', `${process.pid}`], { encoding: 'utf8' })
   const first = /list: (\d+)/.exec(stdout ?? '')?.[1]

@@ -7,8 +7,11 @@ export interface Suite {
   readonly about: string
   /** How many 2 MiB pages the suite and its peers need at the same time. bench/main.ts borrows them. */
   readonly hugepages: number
-  /** Whether the suite and its peers take turns on one processor, so that no ratio compares two processors. */
-  readonly oneProcessor: boolean
+  /**
+   * Whether the suite and its peers take turns on one processor, so that no ratio compares two processors; or the parts
+   * of which this holds.
+   */
+  readonly oneProcessor: boolean | readonly string[]
   /** Parts that run in a process each: with two buffer pools in one process, V8's type feedback would slow both. */
   readonly parts?: readonly string[]
   /** @param part one of `parts`, if there are any */

@@ -1,6 +1,9 @@
+import { freemem } from 'node:os'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { setTimeout as wait } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import type { ProtectionDomain } from '../../src/index.js'
-import { GiB, MiB } from '../../src/sizes.js'
+import { formatSize, GiB, MiB } from '../../src/sizes.js'
 import { type Contender, distribution, interleave, secondsSince } from '../measure.js'
 import { pinfold } from '../package.js'
 import { bytesAtMost, ratioAtMost } from '../row.js'
@@ -14,8 +17,8 @@ export const suite: Suite = {
   about:
     'how costs grow: the same work among few and among many regions, registrations, queue pairs, packets and blocks',
   hugepages: 0,
-  oneProcessor: true,
-  parts: ['registry', 'rdma', 'packets', 'memory', 'heap'],
+  oneProcessor: ['registry', 'rdma', 'packets', 'memory', 'heap'], // the work beside the event loop takes others
+  parts: ['registry', 'rdma', 'packets', 'memory', 'heap', 'event loop'],
   async run(report, part) {
     for (const [name, measure] of Object.entries(partsOf[part] ?? {})) {
       await report.section(name, () => measure(report, name))
@@ -24,6 +27,9 @@ export const suite: Suite = {
 }
 
 type Measure = (report: Report, name: string) => Promise<void>
+
+/** Bytes of the region whose close is measured. */
+const closedAtOnce = freemem() > 8 * GiB ? 4 * GiB : GiB
 
 const partsOf: Readonly<Record<string, Readonly<Record<string, Measure>>>> = {
   registry: {
@@ -59,6 +65,14 @@ const partsOf: Readonly<Record<string, Readonly<Record<string, Measure>>>> = {
   heap: {
     'longest allocate while a heap grows to 1,000,000 blocks': (report, name) =>
       growth(report, name, { few: 10_000, many: 1_000_000, cost: longestAllocate, most: 5 }),
+  },
+  'event loop': {
+    'longest gap of the event loop: 1,000 allocations of 4 KiB at a time': (report, name) =>
+      gap(report, name, () => allocatedTogether('4KiB')),
+    'longest gap of the event loop: 1,000 allocations of 1 MiB at a time': (report, name) =>
+      gap(report, name, () => allocatedTogether('1MiB')),
+    [`longest gap of the event loop: closeAsync of ${formatSize(closedAtOnce)} of base pages`]: (report, name) =>
+      gap(report, name, closedBeside),
   },
 }
 
@@ -276,4 +290,62 @@ function longestAllocate(count: number): number {
     }
   }
   return quickest.reduce((longest, time) => Math.max(longest, time), 0) / 1e3
+}
+
+/** The longest gap that work may make, in seconds. */
+const allowedGap = 0.01
+
+/** Prepares work, and returns the function that does it, and one that cleans up. */
+type Preparation = () => Promise<{ readonly work: () => Promise<unknown>; readonly end?: () => Promise<void> }>
+
+/** The longest gap of the event loop while work is done beside it, as a ratio to the allowed one. */
+async function gap(report: Report, name: string, prepare: Preparation): Promise<void> {
+  const contenders: Record<'work' | 'nothing', Contender> = {
+    work: () => longestGap(prepare),
+    // Gaps that other programs make, which are in the row, too.
+    nothing: () => longestGap(async () => ({ work: () => wait(500) })),
+  }
+  const taken = await interleave(contenders, { samples: 7, warmUp: 2, rounds: 1 })
+  const gaps = taken.of('work')
+  const allowed = { median: allowedGap, low: allowedGap, high: allowedGap }
+  const { median, low, high } = gaps
+  const ratio = { median: median / allowedGap, low: low / allowedGap, high: high / allowedGap }
+  report.add({
+    name,
+    unit: 'ms',
+    scale: milliseconds,
+    value: gaps,
+    peer: { name: 'the gap that is allowed', value: allowed, ratio },
+    target: ratioAtMost(1),
+    note: `without any work, the longest gap of half a second was ${(taken.of('nothing').median * milliseconds).toFixed(1)} ms`,
+  })
+}
+
+async function longestGap(prepare: Preparation): Promise<number> {
+  const { work, end } = await prepare()
+  const delays = monitorEventLoopDelay({ resolution: 1 })
+  delays.enable()
+  await wait(10)
+  delays.reset()
+  await work()
+  await wait(10)
+  delays.disable()
+  await end?.()
+  return delays.max / 1e9
+}
+
+async function allocatedTogether(size: string) {
+  const memory = pinfold.openRegistrySync({ leaks: 'off' })
+  const options = { size, pages: 'base' } as const
+  return {
+    work: () => Promise.all(Array.from({ length: 1000 }, (_, index) => memory.allocate(`region-${index}`, options))),
+    end: () => memory.closeAsync(),
+  }
+}
+
+async function closedBeside() {
+  const memory = pinfold.openRegistrySync({ leaks: 'off' })
+  const region = await memory.allocate('large', { size: closedAtOnce, pages: 'base' })
+  region.view(0, 4096).fill(1)
+  return { work: () => region.closeAsync(), end: () => memory.closeAsync() }
 }
