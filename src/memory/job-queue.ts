@@ -5,8 +5,8 @@ import type { Stop } from './stop.js'
  * Native work beside the event loop takes a thread for each job. So only few jobs run at a time; the others wait here, in
  * the order of their calls. There is a queue for each JavaScript thread.
  *
- * The event loop starts the jobs, not the call that asks for one: many calls in a row would block it otherwise. A turn
- * of the event loop starts as many jobs as may run at a time.
+ * The event loop starts the jobs, one in a turn, and not the call that asks for one: many calls in a row would block it
+ * otherwise.
  */
 export class JobQueue {
   readonly #most: number
@@ -48,19 +48,19 @@ export class JobQueue {
   }
 
   #awaitTurn(): void {
-    if (this.#isTurnAwaited || this.#waiting.size === 0) return
+    if (this.#isTurnAwaited || this.#waiting.size === 0 || this.#running === this.#most) return
     this.#isTurnAwaited = true
-    setImmediate(() => this.#startSome())
+    setImmediate(() => this.#startOne())
   }
 
-  #startSome(): void {
+  #startOne(): void {
     this.#isTurnAwaited = false
-    for (const start of this.#waiting) {
-      if (this.#running === this.#most) return
-      this.#waiting.delete(start)
-      this.#running += 1
-      start()
-    }
+    const [start] = this.#waiting
+    if (start === undefined) return // it was stopped
+    this.#waiting.delete(start)
+    this.#running += 1
+    start()
+    this.#awaitTurn()
   }
 }
 
