@@ -50,6 +50,7 @@ describe('a closed region', () => {
     'closed',
     'toJSON',
     'close',
+    'closeAsync',
     'closeWhenReleased',
   ]
 
@@ -65,6 +66,7 @@ describe('a closed region', () => {
   test('still shows its properties, and may be closed again', async () => {
     expect(closed).toMatchObject({ name: 'closed', size, pages: 'base', passedOver: [], closed: true })
     closed.close()
+    await closed.closeAsync()
     await closed.closeWhenReleased()
     expect(memory.stats().closed).toBe(2)
   })
