@@ -196,8 +196,12 @@ export class RegionCore {
    */
   close(): void {
     if (this.#done) return
-    this.#end(() => native.close(this.#attachment))
-    if (this.#freed === undefined) callAll(this.#onFree)
+    const isFree = this.#freed === undefined
+    this.#end(() => {
+      native.close(this.#attachment)
+      if (isFree) callAll(this.#onFree) // first: the listeners to the close find the budget released
+    })
+    if (isFree) callAll(this.#onFree)
     this.#done = true
   }
 

@@ -237,9 +237,9 @@ function readPlain(
   given: unknown,
   visit: (name: string, value: Plain) => boolean,
 ): { readonly signal: AbortSignal | undefined } | undefined {
-  if (!isRecord(given)) return undefined
   let signal: AbortSignal | undefined
   try {
+    if (!isRecord(given)) return undefined
     for (const name in given) {
       const value: unknown = Reflect.get(given, name)
       if (name === 'signal' && (value === undefined || isAbortSignal(value))) signal = value
