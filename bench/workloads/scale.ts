@@ -28,7 +28,7 @@ export const suite: Suite = {
 
 type Measure = (report: Report, name: string) => Promise<void>
 
-/** Bytes of the region whose close is measured. */
+/** Bytes of the region whose close and translation are measured. */
 const closedAtOnce = freemem() > 8 * GiB ? 4 * GiB : GiB
 
 const partsOf: Readonly<Record<string, Readonly<Record<string, Measure>>>> = {
@@ -73,6 +73,10 @@ const partsOf: Readonly<Record<string, Readonly<Record<string, Measure>>>> = {
       gap(report, name, () => allocatedTogether('1MiB')),
     [`longest gap of the event loop: closeAsync of ${formatSize(closedAtOnce)} of base pages`]: (report, name) =>
       gap(report, name, closedBeside),
+    [`longest gap of the event loop: addresses, runs and check of ${formatSize(closedAtOnce)} of base pages`]: (
+      report,
+      name,
+    ) => gap(report, name, translatedBeside),
   },
 }
 
@@ -348,4 +352,17 @@ async function closedBeside() {
   const region = await memory.allocate('large', { size: closedAtOnce, pages: 'base' })
   region.view(0, 4096).fill(1)
   return { work: () => region.closeAsync(), end: () => memory.closeAsync() }
+}
+
+async function translatedBeside() {
+  const memory = pinfold.openRegistrySync({ leaks: 'off' })
+  const region = await memory.allocate('large', { size: closedAtOnce, pages: 'base' })
+  return {
+    work: async () => {
+      const translation = await region.translateAsync()
+      await translation.runsAsync()
+      await translation.verifyAsync()
+    },
+    end: () => memory.closeAsync(),
+  }
 }
