@@ -185,7 +185,7 @@ async function refusedClose(report: Report, name: string): Promise<void> {
 function forcedClose(count: number): number {
   using device = domainOf()
   const { domain } = device
-  const queue = domain.device.createCompletionQueue({ entries: 16 })
+  const queue = domain.device.createCompletionQueue({ entries: 2 ** 20 })
   for (let made = 0; made < 10 * count; made++) domain.allocateWindow({ type: 2 })
   for (let made = 0; made < count; made++) domain.createQueuePair({ type: 'RC', sendQueue: queue, receiveQueue: queue })
   const start = process.hrtime.bigint()
@@ -196,7 +196,7 @@ function forcedClose(count: number): number {
 function closeBeside(count: number): number {
   using device = domainOf()
   const { domain } = device
-  const queue = domain.device.createCompletionQueue({ entries: 16 })
+  const queue = domain.device.createCompletionQueue({ entries: 2 ** 20 })
   for (let made = 0; made < count; made++) domain.allocateWindow({ type: 2 })
   const pairs = Array.from({ length: 500 }, () =>
     domain.createQueuePair({ type: 'RC', sendQueue: queue, receiveQueue: queue }),

@@ -308,8 +308,9 @@ export class Translation {
       this.#requireOpen(subject)
       const chunk = now.subarray(0, Math.min(now.length, last - start))
       readPages(this.#range, start, chunk)
-      for (const [index, displacement] of chunk.entries()) {
+      for (let index = 0; index < chunk.length; index++) {
         const page = start + index
+        const displacement = chunk[index]
         if (displacement === this.#pages[page - this.#first]) continue
         const offset = page * this.#span
         list.add(offset, this.#span, this.#placeAt(page), placeOf(displacement, offset))
