@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <string>
 
+#include "memory/address_room.h"
 #include "memory/descriptor_room.h"
 #include "memory/populate.h"
 #include "os/system_calls.h"
@@ -165,6 +166,7 @@ Mapping::Mapping(const MappingRequest& request, const std::atomic<bool>& cancell
   const Source source = sourceOf(request, file_ ? file_->number() : memory_.number());
   const bool keepsDescriptor = isShared_ && isHugetlb_;
   if (keepsDescriptor) requireDescriptorRoom(source.descriptor);
+  requireAddressRoom(request.size, !isShared_);
   const bool aligns = needsGuard(request) || request.page.kind == PageKind::Transparent;
   Placed placed = aligns ? mapAligned(request, source) : mapAnywhere(request.size, source);
   begin_ = placed.begin;

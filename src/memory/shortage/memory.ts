@@ -3,7 +3,13 @@ import { pageKind } from '../../native.js'
 import { MiB } from '../../sizes.js'
 import { formatIndexList, readKernelFile, readKernelNumber } from '../../system/kernel-files.js'
 import { allowedNodes, memoryNodes, parseReclaimableNodeMemory } from '../../system/numa.js'
-import { addressSpaceLimit, capabilities, dataLimit, processMemory } from '../../system/process-limits.js'
+import {
+  addressSpaceLimit,
+  capabilities,
+  dataLimit,
+  processMemory,
+  type ResourceLimit,
+} from '../../system/process-limits.js'
 import { nodesText, spaced } from '../../system/texts.js'
 import { type Attempt, isLocked } from '../allocate/attempt.js'
 import { type Placement, strictNodes } from '../allocate/placement.js'
@@ -23,9 +29,9 @@ export interface FreeMemory {
 
 /** How much this process may still map. Infinity without a limit. */
 export interface MapRoom {
-  /** Bytes left under RLIMIT_AS. */
+  /** Bytes that RLIMIT_AS leaves for regions. */
   readonly addressSpace: number
-  /** Bytes left under RLIMIT_DATA, which counts private memory. */
+  /** Bytes that RLIMIT_DATA leaves for regions on private memory. */
   readonly data: number
   /** How much may still be committed, if the kernel does not overcommit (vm.overcommit_memory is 2). */
   readonly commit: CommitRoom | undefined
@@ -65,10 +71,15 @@ export function parseMemory(text: string, name: string): number {
 export function mapRoom(): MapRoom {
   const { virtual, data } = processMemory()
   return {
-    addressSpace: addressSpaceLimit().soft - virtual,
-    data: dataLimit().soft - data,
+    addressSpace: leftFor(addressSpaceLimit(), virtual),
+    data: leftFor(dataLimit(), data),
     commit: readKernelNumber('/proc/sys/vm/overcommit_memory') === 2 ? commitRoom(virtual) : undefined,
   }
+}
+
+/** Bytes that regions may take: they leave the last eighth of a limit to the program (native/memory/address_room.h). */
+function leftFor({ soft }: ResourceLimit, used: number): number {
+  return Math.max(0, Math.ceil((soft * 7) / 8) - used)
 }
 
 /** The kernel keeps a reserve for each process, and one for the administrator. */
@@ -138,7 +149,7 @@ export function mapShortage({ size, choice }: Attempt, has: MapRoom, errno: numb
   if (size > has.addressSpace) {
     return {
       code,
-      message: `${spaced(size)} of address space wanted, ${spaced(has.addressSpace)} left (RLIMIT_AS)`,
+      message: `${spaced(size)} of address space wanted, ${spaced(has.addressSpace)} left for regions (RLIMIT_AS)`,
       values: { wanted: size, available: has.addressSpace },
       hint: `sudo prlimit --pid ${process.pid} --as=unlimited`,
     }
@@ -146,7 +157,7 @@ export function mapShortage({ size, choice }: Attempt, has: MapRoom, errno: numb
   if (size > has.data) {
     return {
       code,
-      message: `${spaced(size)} of private memory wanted, ${spaced(has.data)} left (RLIMIT_DATA)`,
+      message: `${spaced(size)} of private memory wanted, ${spaced(has.data)} left for regions (RLIMIT_DATA)`,
       values: { wanted: size, available: has.data },
       hint: `sudo prlimit --pid ${process.pid} --data=unlimited`,
     }

@@ -59,7 +59,7 @@ assert.equal(takeUpTo(limit), reserve)
 const { length } = memory.list()
 const some: RegionOptions[] = [
   base,
-  { size: '2MiB' },
+  { size: '2MiB', pages: 'transparent' },
   { ...base, size: '2MiB', lock: true },
   { ...base, numa: { policy: 'prefer', nodes: [0] } },
   { size: 1, backing: { descriptor: 0 } },
@@ -68,6 +68,11 @@ for (const options of some) {
   assert.throws(() => memory.allocateSync('none', options), isShort({ open: limit, limit }))
   await assert.rejects(memory.allocate('none', options), isShort({ open: limit, limit }))
 }
+assert.throws(
+  () => memory.allocateSync('none', { size: '2MiB', pages: ['transparent', 'base'] }),
+  (error) =>
+    error instanceof PinfoldError && error.code === 'ERR_DESCRIPTORS_SHORT' && /LimitNOFILE=/.test(error.hint ?? ''),
+)
 assert.equal(memory.list().length, length)
 for (const file of taken) closeSync(file)
 memory.allocateSync('last', base)
