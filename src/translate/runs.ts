@@ -2,6 +2,10 @@ import { formatAddress, type PhysicalAddress } from '../addresses.js'
 import { PinfoldError } from '../errors.js'
 import { unreadable } from '../options.js'
 import { describe } from '../sizes.js'
+import type { Steps } from './turns.js'
+
+/** Runs that one step makes at most, which takes half a millisecond. */
+export const runsAtATime = 4096
 
 /**
  * A physically contiguous stretch of a region.
@@ -94,6 +98,28 @@ export class RunList {
     this.#next = offset + pages.length * pageSize
   }
 
+  /**
+   * Adds what is sure already of the last run: its pieces of `maxLength`, in steps. Without it they are added at once when
+   * the run ends.
+   *
+   * @throws PinfoldError as `runsOf`
+   */
+  *cut(): Steps<void> {
+    const maxLength = this.#maxLength
+    const end = Math.min(this.#next, this.#end)
+    const skipped = Math.max(0, this.#begin - this.#from)
+    this.#from += skipped
+    this.#address += skipped
+    const pieces = Math.floor(Math.max(0, end - this.#from) / maxLength)
+    requireRoom(this.#runs, pieces, maxLength)
+    for (let piece = 1; piece <= pieces; piece++) {
+      this.#runs.push({ offset: this.#from, physicalAddress: this.#address, length: maxLength })
+      this.#from += maxLength
+      this.#address += maxLength
+      if (piece % runsAtATime === 0) yield
+    }
+  }
+
   /** Ends the list, and returns it. @throws PinfoldError as `runsOf` */
   end(): Run[] {
     this.#close(this.#next)
@@ -118,6 +144,16 @@ function known(address: number, page: number): PhysicalAddress {
 /** The most Run objects that a JavaScript heap of usual size has place for: 2^22 take 300 MB. */
 const mostRuns = 2 ** 22
 
+function requireRoom(runs: readonly Run[], more: number, maxLength: number): void {
+  if (runs.length + more <= mostRuns) return
+  const cut = maxLength === Number.POSITIVE_INFINITY ? '' : ` of at most ${maxLength} bytes`
+  throw new PinfoldError(`runs: there are more than ${mostRuns} runs${cut}`, {
+    code: 'ERR_OUT_OF_RANGE',
+    values: { maximumRuns: mostRuns, maxLength },
+    hint: 'translation.runs({ within: [offset, length] })',
+  })
+}
+
 /** Adds the stretch [from, to) that starts at `address`, cut to [begin, end) and into pieces of at most `maxLength`. */
 function pushCut(
   runs: Run[],
@@ -129,14 +165,8 @@ function pushCut(
   maxLength: number,
 ): void {
   const last = Math.min(to, end)
-  const pieces = Math.ceil((last - Math.max(from, begin)) / maxLength)
-  if (runs.length + pieces > mostRuns) {
-    throw new PinfoldError(`runs: there are more than ${mostRuns} runs of at most ${maxLength} bytes`, {
-      code: 'ERR_OUT_OF_RANGE',
-      values: { maximumRuns: mostRuns, maxLength },
-      hint: 'translation.runs({ within: [offset, length] })',
-    })
-  }
+  const length = last - Math.max(from, begin)
+  requireRoom(runs, length > 0 ? Math.max(1, Math.ceil(length / maxLength)) : 0, maxLength)
   for (let offset = Math.max(from, begin); offset < last; offset += maxLength) {
     runs.push({ offset, physicalAddress: address + (offset - from), length: Math.min(maxLength, last - offset) })
   }

@@ -11,7 +11,7 @@ import { PageFlags } from './page-flags.js'
 import { powerOfTwo } from './page-tables/options.js'
 import { type PageTable, pageTable } from './page-tables/page-table.js'
 import { type PageStates, unknownStateOf } from './pagemap.js'
-import { type Run, RunList } from './runs.js'
+import { type Run, RunList, runsAtATime } from './runs.js'
 import { closedError, readPages, spanOf, type TranslatableRange } from './translatable-range.js'
 import { atOnce, type Steps, Turns } from './turns.js'
 import { unknownPage } from './unknown-page.js'
@@ -232,15 +232,17 @@ export class Translation {
     const { offset, length, first, last } = this.#part(subject, within)
     if (length === 0) return []
     const list = new RunList(this.#span, offset, offset + length, maxLength)
-    for (const page of chunks(first, last)) {
+    const pages = Math.ceil(Math.min(pagesAtATime, ((maxLength ?? this.#span) / this.#span) * runsAtATime))
+    for (const page of chunks(first, last, pages)) {
       if (page > first) yield
       this.#requireOpen(subject)
-      list.add(page * this.#span, this.#addresses(page, Math.min(page + pagesAtATime, last)))
+      list.add(page * this.#span, this.#addresses(page, Math.min(page + pages, last)))
+      yield* list.cut()
     }
     return list.end()
   }
 
-  /** Whether the whole region is one run; false if any page is not known. @throws PinfoldError `ERR_REGION_CLOSED` */
+  /** Whether all its pages are one run; false if any page is not known. @throws PinfoldError `ERR_REGION_CLOSED` */
   get contiguous(): boolean {
     this.#requireOpen('contiguous')
     const first = this.#pages[0] ?? Number.NaN
@@ -248,7 +250,7 @@ export class Translation {
   }
 
   /**
-   * The whole region as a flat list of whole device pages. docs/device-page-tables.md describes other layouts.
+   * All its pages as a flat list of whole device pages. docs/device-page-tables.md describes other layouts.
    *
    * @param pageSize bytes of a device page, a power of two, or as '2MiB'
    * @throws PinfoldError as `runs`, and `ERR_LAYOUT_IMPOSSIBLE` when the region is not made of such pages
@@ -395,8 +397,8 @@ export class Translation {
 const nothing = new Float64Array(0)
 
 /** The first pages of the chunks that the pages [first, last) are read in. */
-function* chunks(first: number, last: number): Generator<number, void> {
-  for (let page = first; page < last; page += pagesAtATime) yield page
+function* chunks(first: number, last: number, size = pagesAtATime): Generator<number, void> {
+  for (let page = first; page < last; page += size) yield page
 }
 
 /** A range in bytes, and the numbers of the pages [first, last) that it touches. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { mergedRuns, type Run, runsOf } from '../../src/translate/runs.js'
+import { mergedRuns, type Run, RunList, runsOf } from '../../src/translate/runs.js'
 import { arbitraryRuns, stretchesOf } from '../support/arbitrary-translations.js'
 
 /** Pages of 8 bytes are small enough to compare runs byte by byte. */
@@ -31,6 +31,29 @@ function bytesOf(pages: Float64Array, { offset, length }: { offset: number; leng
 function bytesOfRuns(runs: readonly Run[]): number[] {
   return runs.flatMap(({ physicalAddress, length }) => Array.from({ length }, (_, index) => physicalAddress + index))
 }
+
+describe('a list of runs', () => {
+  test('that is cut as its pages come is the same as one that is cut at its end, and each step makes few runs', () => {
+    const pages = Float64Array.of(8, 9, 10, 20, 21, 22, 23, 40).map((page) => page * 2 ** 21)
+    for (const maxLength of [4096, 3 * 4096, 2 ** 21, 5 * 2 ** 20, undefined]) {
+      const [begin, end] = [12_345, 8 * 2 ** 21 - 777]
+      const list = new RunList(2 ** 21, begin, end, maxLength)
+      let most = 0
+      for (let page = 0; page < pages.length; page++) {
+        list.add(page * 2 ** 21, pages.subarray(page, page + 1))
+        let steps = 1
+        for (const _ of list.cut()) steps += 1
+        most = Math.max(most, steps)
+      }
+      expect(most).toBe(1) // a page of 2 MiB is 512 runs of 4 KiB
+      expect(list.end()).toEqual(runsOf(pages, 2 ** 21, { offset: begin, length: end - begin }, maxLength))
+    }
+    const large = new RunList(2 ** 30, 0, 2 ** 30, 4096)
+    large.add(0, Float64Array.of(2 ** 30))
+    expect([...large.cut()]).toHaveLength(2 ** 18 / 4096)
+    expect(large.end()).toHaveLength(2 ** 18)
+  })
+})
 
 describe('runsOf', () => {
   test('contains every byte of the range, in order, and no other byte', () => {
