@@ -61,10 +61,12 @@ export function onAbort(signal: AbortSignal | undefined, listener: () => void): 
 function listen(signal: AbortSignal): Waiting {
   const listeners = new Set<() => void>()
   const relay = () => {
+    if (!isAborted(signal)) return // an event that the program has made itself
     waiting.delete(signal)
+    apply(removeEventListener, signal, ['abort', relay])
     for (const listener of listeners) listener()
   }
-  apply(addEventListener, signal, ['abort', relay, { once: true }])
+  apply(addEventListener, signal, ['abort', relay])
   const made = { listeners, relay }
   waiting.set(signal, made)
   return made

@@ -18,6 +18,16 @@ test('many waits for one signal are one listener, and each is called once, unles
   for (const stop of stops) stop()
 })
 
+test('an event that the program makes itself is no abort', () => {
+  const controller = new AbortController()
+  const called: string[] = []
+  onAbort(controller.signal, () => called.push('aborted'))
+  controller.signal.dispatchEvent(new Event('abort'))
+  expect(called).toEqual([])
+  controller.abort()
+  expect(called).toEqual(['aborted'])
+})
+
 test('nothing listens to a signal after the last wait, and the next wait listens again', () => {
   const controller = new AbortController()
   const { signal } = controller
