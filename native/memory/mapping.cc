@@ -202,7 +202,8 @@ void Mapping::dropPages() noexcept {
   for (std::byte* at = whole_.begin(); at < end;) {
     const std::size_t toBorder = kPiece - reinterpret_cast<std::uintptr_t>(at) % kPiece;
     const std::size_t size = std::min(toBorder, static_cast<std::size_t>(end - at));
-    if (::madvise(at, size, os::kMadvDontneedLocked) != 0) return;
+    // The first advice is for locked pages, too, but Linux before 5.18 does not know it.
+    if (::madvise(at, size, os::kMadvDontneedLocked) != 0 && ::madvise(at, size, MADV_DONTNEED) != 0) return;
     at += size;
   }
 }

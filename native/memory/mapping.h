@@ -77,8 +77,8 @@ class Mapping {
   void fill(const MappingRequest& request, const std::atomic<bool>& cancelled);
   // Takes small pages out of the address space, in pieces. The kernel locks the address space while it unmaps, and
   // other threads wait for that lock in page faults, mmap and munmap: for a second, if it unmaps gigabytes in one call.
-  // Pages of which the kernel refuses this (locked ones before Linux 5.18) stay. Hugetlb pages stay, too: they are few,
-  // and a thread that still writes would get SIGBUS if the hugepage pool had no other page for it.
+  // Pages of which the kernel refuses this (locked ones, before Linux 5.18) stay. Hugetlb pages stay, too: they are
+  // few, and a thread that still writes would get SIGBUS if the hugepage pool had no other page for it.
   void dropPages() noexcept;
 
   MappingRoom room_;  // the first member, so it is given back when all is unmapped

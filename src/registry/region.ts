@@ -141,9 +141,11 @@ export class Region extends RegionMemory {
   /**
    * The kernel's counters of the region now: resident, huge and locked bytes, page sizes, and bytes on each NUMA node.
    * Its cost depends on the region alone, while all of its memory is present (Linux 6.11). Otherwise, and for the
-   * `flags`, the kernel looks at all memory of the process, which costs milliseconds if it is large.
+   * `flags`, the kernel looks at all memory of the process, which costs milliseconds if it is large. The `flags` are read
+   * when you first ask for them: do so while the region is open.
    *
-   * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_SYSTEM` where /proc/self cannot be read
+   * @throws PinfoldError `ERR_REGION_CLOSED`; `ERR_PERMISSION`, `ERR_DESCRIPTORS_SHORT`, `ERR_SYSTEM` where /proc/self
+   * cannot be read
    */
   inspect(): RegionUse {
     this.#core.requireOpen('inspect')
@@ -212,7 +214,8 @@ export class Region extends RegionMemory {
   /**
    * As `close()`, but the pages go back to the kernel on another thread, which takes a second for gigabytes of small
    * pages. The region is closed in this thread when the call returns. The promise resolves when the pages are the
-   * kernel's again, or at once if another thread has the region open. Until then they count against the budget. A second
+   * kernel's again. If another thread has the region open, they stay with that thread, and nothing is waited for but the
+   * pages of other regions that this thread has just closed. Until then they count against the budget. A second
    * call changes nothing, and waits for the same.
    *
    * @throws PinfoldError `ERR_REGION_HELD` that names the holders; nothing is changed then

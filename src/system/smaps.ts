@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { PinfoldError, toPinfoldError } from '../errors.js'
-import { native } from '../native.js'
+import { constants } from 'node:os'
+import { isSystemFailure, PinfoldError, toPinfoldError } from '../errors.js'
+import { type NativeRangeUse, native } from '../native.js'
+import { descriptorShortage } from './descriptors.js'
 import { readKernelFile } from './kernel-files.js'
+
+const { EACCES, EPERM } = constants.errno
 
 /**
  * The kernel's figures for a range of memory, summed over its mappings. They are bytes, except for the flags and the
@@ -26,8 +30,8 @@ export interface MappingUse {
   /** The page size that the processor's page tables use; smaller than `kernelPageSize` on some POWER machines. */
   readonly mmuPageSize: number
   /**
-   * VmFlags that all of the mappings have: 'ht' hugetlb, 'lo' locked, 'dd' not dumped, 'dc' not in forks, … They are
-   * read when they are asked for, since only smaps has them.
+   * VmFlags that all of the mappings have: 'ht' hugetlb, 'lo' locked, 'dd' not dumped, 'dc' not in forks, … Only smaps
+   * has the flags, so they are read when this property is first read. Read it while the memory is mapped.
    */
   readonly flags: readonly string[]
   /** The name of the first mapping, from the last column: '/memfd:pinfold:rx (deleted)', '[anon:pinfold:rx]' or ''. */
@@ -52,10 +56,10 @@ export interface Mapping {
  * memory, its cost depends on the range alone (Linux 6.11). Otherwise the kernel walks all page tables of the process,
  * which costs milliseconds if it is large.
  *
- * @throws PinfoldError `ERR_PERMISSION`, `ERR_SYSTEM` if we may not read /proc/self
+ * @throws PinfoldError `ERR_PERMISSION`, `ERR_DESCRIPTORS_SHORT`, `ERR_SYSTEM` if we cannot read /proc/self
  */
 export function readMemoryUse(address: bigint, size: number): MappingUse {
-  const use = native.rangeUse(Number(address), size)
+  const use = rangeUse(address, size)
   if (use === undefined) return readSmaps(address, size)
   const { pageSize, ...bytes } = use
   let flags: readonly string[] | undefined
@@ -68,6 +72,14 @@ export function readMemoryUse(address: bigint, size: number): MappingUse {
       flags ??= readSmaps(address, size).flags
       return flags
     },
+  }
+}
+
+function rangeUse(address: bigint, size: number): NativeRangeUse | undefined {
+  try {
+    return native.rangeUse(Number(address), size)
+  } catch (error) {
+    throw refusalOf(error)
   }
 }
 
@@ -106,6 +118,12 @@ export function readNumaMaps(
   return parseNumaMaps(text, (start) => starts.has(start))
 }
 
+function refusalOf(error: unknown): PinfoldError {
+  const errno = isSystemFailure(error) ? Math.abs(error.errno) : 0
+  const isForbidden = errno === EACCES || errno === EPERM
+  return descriptorShortage(error) ?? toPinfoldError(error, isForbidden ? 'ERR_PERMISSION' : 'ERR_SYSTEM')
+}
+
 function readOfProcess(pid: number | 'self', file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8')
@@ -114,7 +132,7 @@ function readOfProcess(pid: number | 'self', file: string): string {
     if (code === 'ENOENT' || code === 'ESRCH') {
       throw new PinfoldError(`no process ${pid}`, { code: 'ERR_PROCESS_UNKNOWN', values: { pid }, cause: error })
     }
-    throw toPinfoldError(error, code === 'EACCES' || code === 'EPERM' ? 'ERR_PERMISSION' : 'ERR_SYSTEM')
+    throw refusalOf(error)
   }
 }
 
