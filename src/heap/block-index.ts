@@ -6,7 +6,7 @@ import { GrowingWords } from './growing-words.js'
 const dividedAtOnce = 8
 
 /**
- * Finds the live block that starts at a granule. It is a hash table of chains, with at least two chains for each block
+ * Finds the live block that starts at a granule. It is a hash table of chains, with about two chains for each block
  * that the table has room for, so that mostly the first block of a chain is the one. When the table has grown, the chains
  * are divided a few at a time.
  *

@@ -88,7 +88,7 @@ export class BlockTable {
     this.words = this.room.grow((capacity + 1) * Word.perBlock)
   }
 
-  /** Makes some of the lines behind the others unused, so that the lowest is used first. */
+  /** Adds some of the lines that were not touched yet to the list of unused lines, so that the lowest is used first. */
   hang(): void {
     const words = this.words
     const had = this.lines

@@ -14,7 +14,7 @@ const fewestPages = 4
  * The memory is a shared one, though no other thread gets it. When another memory grows, V8 detaches its buffer, and
  * counts the bytes too.
  *
- * Few words are an ordinary array. So are those that a WebAssembly memory has no room for: it ends at 4 GiB, may be
+ * A small number of words is kept in an ordinary array. So are words for which a WebAssembly memory has no room: it ends at 4 GiB, may be
  * refused (`ulimit -v`), and is absent in a Node with --jitless.
  */
 export class GrowingWords {

@@ -11,7 +11,6 @@ import type { Stop } from './stop.js'
 export class JobQueue {
   readonly #most: number
   readonly #waiting = new Set<() => void>()
-  readonly #leave = () => this.#end()
   #running = 0
   #isTurnAwaited = false
 
@@ -21,25 +20,34 @@ export class JobQueue {
   }
 
   /**
-   * Waits until a job may start. The caller must call the function that it gets when the job has ended, or was not
-   * started.
+   * Starts the job when its turn comes. Returns what the job returns.
    *
-   * @throws the reason of `stop` at once when that is stopped first
+   * @throws the reason of `stop` at once when that is stopped before the job has started
    */
-  enter(stop?: Stop): Promise<() => void> {
-    return new Promise((resolve, reject) => {
+  run<Result>(job: () => Promise<Result>, stop?: Stop): Promise<Result> {
+    const result = new Promise<Result>((resolve, reject) => {
       if (stop?.isStopped) return reject(stop.reason)
       const start = () => {
         stop?.listen(undefined)
-        resolve(this.#leave)
+        job()
+          .finally(() => this.#end())
+          .then(resolve, reject)
       }
       stop?.listen(() => {
         this.#waiting.delete(start)
         reject(stop.reason)
       })
       this.#waiting.add(start)
-      this.#awaitTurn()
+      try {
+        this.#awaitTurn()
+      } catch (error) {
+        this.#waiting.delete(start)
+        throw error
+      }
     })
+    // A caller that a stack overflow has cut off does not listen. Others handle the promise that they get.
+    result.catch(() => {})
+    return result
   }
 
   #end(): void {
@@ -49,8 +57,8 @@ export class JobQueue {
 
   #awaitTurn(): void {
     if (this.#isTurnAwaited || this.#waiting.size === 0 || this.#running === this.#most) return
-    this.#isTurnAwaited = true
     setImmediate(() => this.#startOne())
+    this.#isTurnAwaited = true
   }
 
   #startOne(): void {

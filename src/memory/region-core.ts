@@ -62,6 +62,7 @@ export class RegionCore {
   #done = false
   /** Resolves when the pages are the kernel's again, after `closeAsync`. */
   #freed: Promise<void> | undefined
+  #isFree = false
 
   constructor(region: NativeRegion, description: RegionDescription) {
     this.name = region.name
@@ -105,7 +106,13 @@ export class RegionCore {
 
   /** As `onClose`, but after `closeAsync` the listeners are called when the pages are the kernel's again. */
   onFree(listener: () => void): void {
-    this.#onFree.push(listener)
+    if (this.#isFree) listener()
+    else this.#onFree.push(listener)
+  }
+
+  /** True when this thread has closed the region, and its pages are the kernel's or another thread's. */
+  get isFree(): boolean {
+    return this.#isFree
   }
 
   /**
@@ -196,12 +203,12 @@ export class RegionCore {
    */
   close(): void {
     if (this.#done) return
-    const isFree = this.#freed === undefined
+    const isBlocking = this.#freed === undefined
     this.#end(() => {
       native.close(this.#attachment)
-      if (isFree) callAll(this.#onFree) // first: the listeners to the close find the budget released
+      if (isBlocking) this.#free() // first: the listeners to the close find the budget released
     })
-    if (isFree) callAll(this.#onFree)
+    if (isBlocking) this.#free()
     this.#done = true
   }
 
@@ -214,11 +221,16 @@ export class RegionCore {
   closeAsync(): Promise<void> {
     if (!this.#done) {
       this.#end(() => {
-        this.#freed ??= leaveRegion(this.#attachment).then(() => callAll(this.#onFree))
+        this.#freed ??= leaveRegion(this.#attachment).then(() => this.#free())
       })
       this.#done = true
     }
     return this.#freed ?? Promise.resolve()
+  }
+
+  #free(): void {
+    this.#isFree = true
+    callAll(this.#onFree)
   }
 
   #end(leave: () => void): void {

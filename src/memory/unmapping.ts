@@ -9,18 +9,18 @@ let next: Promise<void> | undefined
  * Ends an attachment of this thread at once: its ArrayBuffers are detached. If no other thread has the region open, its
  * pages go back to the kernel on another thread, with those of all regions that were left by then. The promise resolves
  * when the kernel has them. It never rejects.
+ *
+ * If it throws (on a stack overflow), the attachment may be over; the next call gives its pages back, too.
  */
 export function leaveRegion(attachment: number): Promise<void> {
-  next ??= unmapAll() // first: nothing may throw between the two
   native.leave(attachment)
+  next ??= queue.run(unmapAll).catch(unmapAll) // without a place in the queue it does the same
   return next
 }
 
-async function unmapAll(): Promise<void> {
-  const end = await queue.enter()
+function unmapAll(): Promise<void> {
   next = undefined
-  await new Promise<void>((resolve) => {
+  return new Promise((resolve) => {
     if (!native.unmap(resolve)) resolve()
   })
-  end()
 }

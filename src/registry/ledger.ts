@@ -49,8 +49,8 @@ export class Ledger {
   readonly #lines = new Map<string, Line>()
   readonly #index = new AddressIndex<Line>()
   readonly #pending = new Map<string, Pending>()
-  /** Those among them that block this thread. */
-  readonly #blocking = new Set<Pending>()
+  /** Those among them that have not begun, and those that block this thread. */
+  readonly #beginning = new Set<Pending>()
   readonly #faces = new RegionFaces(() => this.#endCutOff())
   /** Registrations of the regions with devices; closed before the regions. */
   readonly registrations = new Registrations((core) => this.#lines.get(core.name)?.core === core)
@@ -63,7 +63,7 @@ export class Ledger {
   /** Called when no allocation is under way any more, nor the pages of a closed region. */
   readonly #onIdle: (() => void)[] = []
   /** Closed regions whose pages are on their way to the kernel. */
-  #leaving = 0
+  readonly #leaving = new Set<RegionCore>()
   #closed = false
   /** True if the MemoryRegistry was collected while it was open. Allocations that are under way still arrive. */
   #abandoned = false
@@ -97,7 +97,7 @@ export class Ledger {
       const allocation = new Allocation(name, options, pending.claim)
       const stopListening = stop.follow(signal)
       // No async function: a thousand that wait would take three times the memory.
-      return allocation.run(stop).then(
+      const region = allocation.run(stop).then(
         (core) => {
           stopListening?.()
           return this.#arrived(core, pending)
@@ -107,7 +107,10 @@ export class Ledger {
           throw this.#failed(pending, error)
         },
       )
+      this.#beginning.delete(pending)
+      return region
     } catch (error) {
+      stop.stop(error)
       throw this.#failed(pending, error)
     }
   }
@@ -136,6 +139,7 @@ export class Ledger {
   /** Ends an allocation that has failed. Returns its error. */
   #failed(pending: Pending, error: unknown): unknown {
     this.#counts.failed += 1
+    pending.claim.release()
     this.#end(pending)
     return error
   }
@@ -215,7 +219,7 @@ export class Ledger {
   }
 
   get #isIdle(): boolean {
-    return this.#pending.size === 0 && this.#leaving === 0
+    return this.#pending.size === 0 && this.#leaving.size === 0
   }
 
   #tellIfIdle(): void {
@@ -233,17 +237,16 @@ export class Ledger {
       })
     }
     const pending = { name, stack, started: now(), claim: this.#budget.claim(), stop }
+    // In this order: `#endCutOff` is sure to end what a stack overflow cuts off.
+    this.#faces.awaitTurnEnd()
+    this.#beginning.add(pending)
     this.#pending.set(name, pending)
-    if (stop === undefined) {
-      this.#blocking.add(pending)
-      this.#faces.awaitTurnEnd()
-    }
     return pending
   }
 
   #end(pending: Pending): void {
-    this.#pending.delete(pending.name)
-    this.#blocking.delete(pending)
+    if (this.#pending.get(pending.name) === pending) this.#pending.delete(pending.name)
+    this.#beginning.delete(pending)
     this.#tellIfIdle()
   }
 
@@ -291,11 +294,11 @@ export class Ledger {
   #strike(line: Line): void {
     const { core } = line
     if (this.#lines.get(core.name) !== line) return
-    this.#leaving += 1
     core.onFree(() => {
-      this.#leaving -= 1
+      this.#leaving.delete(core)
       this.#tellIfIdle()
     })
+    if (!core.isFree) this.#leaving.add(core)
     this.#faces.delete(core)
     this.#detector.forget(core)
     this.#index.delete(core.address)
@@ -323,11 +326,13 @@ export class Ledger {
   }
 
   /**
-   * Ends the blocking allocations that are not over with the turn in which they began. They were cut off (by a timeout
-   * of node:vm, or Ctrl-C in a REPL), so that no `finally` of ours has run.
+   * Ends the allocations that have not begun with the turn in which they were asked for, and the blocking ones that are
+   * not over with it. They were cut off (by a stack overflow, a timeout of node:vm, or Ctrl-C in a REPL), so that no
+   * `finally` of ours has run.
    */
   #endCutOff(): void {
-    for (const pending of [...this.#blocking]) {
+    for (const pending of [...this.#beginning]) {
+      pending.stop?.stop(undefined)
       pending.claim.release()
       this.#end(pending)
     }

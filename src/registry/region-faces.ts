@@ -49,8 +49,8 @@ export class RegionFaces {
 
   awaitTurnEnd(): void {
     if (this.#isTurnEndAwaited) return
-    this.#isTurnEndAwaited = true
     queueMicrotask(() => this.#endTurn())
+    this.#isTurnEndAwaited = true
   }
 
   #endTurn(): void {

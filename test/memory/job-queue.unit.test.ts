@@ -13,10 +13,8 @@ function asked(queue: JobQueue, names: readonly string[], stop?: Stop) {
   const running = new Map<string, () => void>()
   const refused = new Map<string, unknown>()
   for (const name of names) {
-    queue.enter(stop).then(
-      (end) => running.set(name, end),
-      (reason) => refused.set(name, reason),
-    )
+    const job = () => new Promise<void>((resolve) => running.set(name, resolve))
+    queue.run(job, stop).catch((reason) => refused.set(name, reason))
   }
   return { running, refused }
 }
@@ -59,7 +57,7 @@ test('a job that is stopped while it waits is refused at once, with the reason, 
   await Promise.resolve()
   expect([...second.refused]).toEqual([['b', 'enough']])
   first.running.get('a')?.()
-  await setImmediate()
+  await turns()
   expect([second.running.size, third.running.size]).toEqual([0, 1])
 })
 

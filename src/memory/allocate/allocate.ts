@@ -63,14 +63,7 @@ export class Allocation {
    *   with the code of the first that names them all
    */
   run(stop?: Stop): Promise<RegionCore> {
-    // No async function: a thousand that wait would take three times the memory.
-    return jobs.enter(stop).then(
-      (endJob) => this.#populated(stop).finally(endJob),
-      (reason) => {
-        this.#claim.release()
-        throw reason
-      },
-    )
+    return jobs.run(() => this.#populated(stop), stop)
   }
 
   /** As `run`; blocks this thread until every page is present. */

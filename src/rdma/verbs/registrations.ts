@@ -35,10 +35,9 @@ export function registrationCalls(context: OpenContext): RegistrationCalls {
       }
       return context.registered()
     },
-    async registerAsync(domain, memory, address, access) {
-      const endJob = await jobs.enter()
-      try {
-        return await new Promise<RegisteredKeys>((resolve, reject) => {
+    registerAsync(domain, memory, address, access) {
+      const register = () =>
+        new Promise<RegisteredKeys>((resolve, reject) => {
           const settle = (error: Error | null, found?: Uint32Array) => {
             if (error === null && found !== undefined) resolve(context.registered(found))
             else reject(explainRefusal(error, { length: memory.length }))
@@ -46,9 +45,7 @@ export function registrationCalls(context: OpenContext): RegistrationCalls {
           const number = context.number
           attempted(() => verbs.registerAsync(number, domain, ...rangeArguments(memory), address, access, settle))
         })
-      } finally {
-        endJob()
-      }
+      return jobs.run(register)
     },
     reregister(registration, { domain, memory, access }) {
       const [region, offset, length] = memory === undefined ? [undefined, 0, 0] : rangeArguments(memory)
