@@ -7,7 +7,7 @@ export const atomicStore = Atomics.store
 export const atomicAdd = Atomics.add
 export const compareExchange = Atomics.compareExchange
 export const atomicWait = Atomics.wait
-export const { clz32, max, min, random } = Math
+export const { ceil, clz32, floor, max, min, random } = Math
 const { uptime } = process
 /** Milliseconds since this process started. Not `performance.now`: Node.js loads `performance` when it is first used. */
 export const now = (): number => uptime() * 1000

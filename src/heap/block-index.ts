@@ -104,7 +104,7 @@ export class BlockIndex {
     if (end > 0) return
     this.shift -= 1
     this.undivided = 1 << (32 - this.shift)
-    this.dividing = 2 * this.undivided <= this.heads.length
+    this.dividing = 2 * this.undivided <= this.room.length
   }
 
   private divide(chain: number, words: Int32Array): void {

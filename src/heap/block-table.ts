@@ -1,4 +1,4 @@
-import { min } from '../builtins.js'
+import { floor, min } from '../builtins.js'
 import { GrowingWords } from './growing-words.js'
 
 // Enums in place of constants: esbuild writes their numbers into the code. V8 reads a constant of the bundle from
@@ -80,7 +80,7 @@ export class BlockTable {
 
   /** Blocks that it has room for. */
   get capacity(): number {
-    return this.words.length / Word.perBlock - 1
+    return floor(this.room.length / Word.perBlock) - 1
   }
 
   /** Makes room for more blocks. @throws RangeError when there is no memory; nothing is changed then */

@@ -1,7 +1,8 @@
-import { type WasmMemory, webAssembly } from '../builtins.js'
+import { ceil, type WasmMemory, webAssembly } from '../builtins.js'
 import { native } from '../native.js'
 
 const pageBytes = 65536
+const wordsPerPage = pageBytes / 4
 const mostPages = 65536
 /** Fewer pages are copied: this takes about a millisecond at most, and needs no range of addresses. */
 const fewestPages = 4
@@ -19,13 +20,16 @@ const fewestPages = 4
  */
 export class GrowingWords {
   words: Int32Array = new Int32Array(0)
+  /** The number of words. Not read from the array, whose `length` a program may have replaced. */
+  length = 0
   #memory: WasmMemory | undefined
 
   /** Returns the words, now at least `length` of them. @throws RangeError when there is no memory; nothing is changed */
   grow(length: number): Int32Array {
-    if (length <= this.words.length) return this.words
+    if (length <= this.length) return this.words
     const had = this.#memory
-    const memory = memoryOf(had, Math.ceil((length * Int32Array.BYTES_PER_ELEMENT) / pageBytes))
+    const pages = ceil(length / wordsPerPage)
+    const memory = memoryOf(had, had === undefined ? 0 : this.length / wordsPerPage, pages)
     const words = memory === undefined ? new Int32Array(length) : new Int32Array(memory.buffer)
     if (memory === undefined || memory !== had) {
       words.set(this.words)
@@ -33,6 +37,7 @@ export class GrowingWords {
     }
     this.#memory = memory
     this.words = words
+    this.length = memory === undefined ? length : pages * wordsPerPage
     return words
   }
 
@@ -46,11 +51,11 @@ export class GrowingWords {
 }
 
 /** The memory, or a new one, with so many pages. Undefined if there is no room for them; it is unchanged then. */
-function memoryOf(had: WasmMemory | undefined, pages: number): WasmMemory | undefined {
+function memoryOf(had: WasmMemory | undefined, hadPages: number, pages: number): WasmMemory | undefined {
   if (webAssembly === undefined || pages < fewestPages || pages > mostPages) return undefined
   try {
     const memory = had ?? new webAssembly.Memory({ initial: 0, maximum: mostPages, shared: true })
-    memory.grow(pages - memory.buffer.byteLength / pageBytes)
+    memory.grow(pages - hadPages)
     return memory
   } catch {
     // An ordinary array may still have room. If not, it throws. Or the program had replaced WebAssembly before it

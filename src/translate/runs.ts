@@ -1,4 +1,5 @@
 import { formatAddress, type PhysicalAddress } from '../addresses.js'
+import { floor, max, min } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { unreadable } from '../options.js'
 import { describe } from '../sizes.js'
@@ -106,11 +107,11 @@ export class RunList {
    */
   *cut(): Steps<void> {
     const maxLength = this.#maxLength
-    const end = Math.min(this.#next, this.#end)
-    const skipped = Math.max(0, this.#begin - this.#from)
+    const end = min(this.#next, this.#end)
+    const skipped = max(0, this.#begin - this.#from)
     this.#from += skipped
     this.#address += skipped
-    const pieces = Math.floor(Math.max(0, end - this.#from) / maxLength)
+    const pieces = floor(max(0, end - this.#from) / maxLength)
     requireRoom(this.#runs, pieces, maxLength)
     for (let piece = 1; piece <= pieces; piece++) {
       this.#runs.push({ offset: this.#from, physicalAddress: this.#address, length: maxLength })

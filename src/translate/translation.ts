@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import * as z from 'zod/mini'
 import { formatAddress, type PhysicalAddress } from '../addresses.js'
+import { ceil, floor, min } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { checked, checkRange, later, optionsObject, signalOption, sizeOption } from '../options.js'
 import { describe, formatSize } from '../sizes.js'
@@ -232,11 +233,11 @@ export class Translation {
     const { offset, length, first, last } = this.#part(subject, within)
     if (length === 0) return []
     const list = new RunList(this.#span, offset, offset + length, maxLength)
-    const pages = Math.ceil(Math.min(pagesAtATime, ((maxLength ?? this.#span) / this.#span) * runsAtATime))
+    const pages = ceil(min(pagesAtATime, ((maxLength ?? this.#span) / this.#span) * runsAtATime))
     for (const page of chunks(first, last, pages)) {
       if (page > first) yield
       this.#requireOpen(subject)
-      list.add(page * this.#span, this.#addresses(page, Math.min(page + pages, last)))
+      list.add(page * this.#span, this.#addresses(page, min(page + pages, last)))
       yield* list.cut()
     }
     return list.end()
@@ -304,15 +305,15 @@ export class Translation {
   *#verifySteps(subject: string, within: readonly [number, number] | undefined): Steps<Verification> {
     const { first, last } = this.#part(subject, within)
     const list = new MoveList()
-    const now = new Float64Array(Math.min(pagesAtATime, last - first))
+    const now = new Float64Array(min(pagesAtATime, last - first))
     for (const start of chunks(first, last)) {
       if (start > first) yield
       this.#requireOpen(subject)
-      const chunk = now.subarray(0, Math.min(now.length, last - start))
-      readPages(this.#range, start, chunk)
-      for (let index = 0; index < chunk.length; index++) {
+      const count = min(pagesAtATime, last - start)
+      readPages(this.#range, start, now.subarray(0, count))
+      for (let index = 0; index < count; index++) {
         const page = start + index
-        const displacement = chunk[index]
+        const displacement = now[index]
         if (displacement === this.#pages[page - this.#first]) continue
         const offset = page * this.#span
         list.add(offset, this.#span, this.#placeAt(page), placeOf(displacement, offset))
@@ -403,7 +404,7 @@ function* chunks(first: number, last: number, size = pagesAtATime): Generator<nu
 
 /** A range in bytes, and the numbers of the pages [first, last) that it touches. */
 function pagesOf(span: number, offset: number, length: number) {
-  return { offset, length, first: Math.floor(offset / span), last: Math.ceil((offset + length) / span) }
+  return { offset, length, first: floor(offset / span), last: ceil((offset + length) / span) }
 }
 
 /**
@@ -445,7 +446,7 @@ function* translateSteps(
   for (const page of chunks(first, last)) {
     if (page > first) yield
     if (range.closed) throw closedError(subject, range.name)
-    readPages(range, page, displacements.subarray(page - first, Math.min(page + pagesAtATime, last) - first))
+    readPages(range, page, displacements.subarray(page - first, min(page + pagesAtATime, last) - first))
   }
   return new Translation(range, displacements, first)
 }
