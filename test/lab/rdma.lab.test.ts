@@ -48,7 +48,8 @@ describe('on Soft-RoCE', () => {
     expect(heard).toEqual(has({ host: 0, received: ['SUCCESS'] }))
     expect(heard).toEqual(has({ host: 0, written: true, counter: '42' }))
     expect(heard).toEqual(has({ host: 0, event: 'PORT_ERR' }))
-    expect(heard).toEqual(has({ host: 1, lost: 'RETRY_EXC_ERR' }))
+    // Once in some dozen runs, Soft-RoCE refused the write that it resumed, in place of giving up.
+    expect(heard).toEqual(has({ host: 1, lost: expect.stringMatching(/^(RETRY_EXC|REM_INV_REQ)_ERR$/) }))
     expect(heard).toEqual(has({ host: 0, event: 'PORT_ACTIVE', now: 'ACTIVE' }))
     expect(heard).toEqual(has({ host: 1, again: ['SUCCESS'] }))
     expect(heard).toEqual(has({ host: 0, again: true }))
