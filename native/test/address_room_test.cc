@@ -12,8 +12,8 @@ namespace pinfold::memory {
 namespace {
 
 constexpr std::size_t kGiB = std::size_t{1} << 30U;
-// More than a sanitizer maps for itself.
-constexpr std::size_t kLimit = kGiB << 16U;
+// Far more than a sanitizer maps for itself (ThreadSanitizer: about 100 TiB).
+constexpr std::size_t kLimit = kGiB << 20U;
 
 // A limit of this process, until the end of the test.
 class Limit {

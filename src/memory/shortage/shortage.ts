@@ -1,7 +1,7 @@
 import { statfsSync, statSync } from 'node:fs'
 import { constants } from 'node:os'
 import { dirname, resolve } from 'node:path'
-import { now } from '../../builtins.js'
+import { max, min, now } from '../../builtins.js'
 import { PinfoldError, type SystemFailure, toPinfoldError } from '../../errors.js'
 import { mostGrowth, readPool } from '../../hugepages/index.js'
 import { native, pageKind } from '../../native.js'
@@ -122,8 +122,9 @@ function mostAfter({ underWay: before, announced, limits, free }: Look, attempt:
     cgroupShortage(attempt, limits, underWay) ??
     memoryShortage(attempt, free, underWay)
   if (shortage !== undefined) return shortage
-  const room = Math.min(free.available + free.swap, ...limits.slice(0, 1).map(roomIn))
-  return announcedNow + Math.max(0, room - underWay - chargeOf(attempt))
+  const room = min(free.available + free.swap, ...limits.slice(0, 1).map(roomIn))
+  // At least what is announced now: with less, the caller would look and announce again without an end.
+  return announcedNow + max(0, room - underWay - chargeOf(attempt))
 }
 
 /**
