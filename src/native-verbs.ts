@@ -187,7 +187,8 @@ export interface NativeVerbs {
   completionQueueEntries(context: number, queue: number): number
   resizeCompletionQueue(context: number, queue: number, entries: number): void
   requestNotification(context: number, queue: number, solicitedOnly: boolean): void
-  poll(context: number, queue: number, words: Uint32Array, most: number): number
+  /** `words`: the buffer of a Uint32Array that begins at its start, as for `postSend`, `postReceive`, `postSharedReceive`. */
+  poll(context: number, queue: number, words: ArrayBufferLike, most: number): number
   destroyCompletionQueue(context: number, queue: number): void
 
   /** `capacity`: requests, entries, limit. The granted values are filled in. */
@@ -200,7 +201,7 @@ export interface NativeVerbs {
   ): void
   querySharedReceiveQueue(context: number, queue: number, capacity: Uint32Array): void
   destroySharedReceiveQueue(context: number, queue: number): void
-  postSharedReceive(context: number, queue: number, words: Uint32Array, stride: number, count: number): void
+  postSharedReceive(context: number, queue: number, words: ArrayBufferLike, stride: number, count: number): void
 
   /**
    * `request`: the words of `queuePairWord` (src/rdma/verbs/attribute-words.ts). The granted capacity and the queue
@@ -211,8 +212,8 @@ export interface NativeVerbs {
   modifyQueuePair(context: number, queuePair: number, attributes: Uint32Array): void
   queryQueuePair(context: number, queuePair: number, attributes: Uint32Array): void
   destroyQueuePair(context: number, queuePair: number): void
-  postSend(context: number, queuePair: number, words: Uint32Array, stride: number, count: number): void
-  postReceive(context: number, queuePair: number, words: Uint32Array, stride: number, count: number): void
+  postSend(context: number, queuePair: number, words: ArrayBufferLike, stride: number, count: number): void
+  postReceive(context: number, queuePair: number, words: ArrayBufferLike, stride: number, count: number): void
   /** `group`: a path, of which only GID and LID are used. */
   attachMulticast(context: number, queuePair: number, group: Uint32Array): void
   detachMulticast(context: number, queuePair: number, group: Uint32Array): void

@@ -1,7 +1,5 @@
 #include "addon/boundary.h"
 
-#include <cmath>
-
 namespace pinfold::addon {
 
 Napi::Value toJavaScript(Napi::Env env, const std::exception& error) {
@@ -25,11 +23,26 @@ void require(napi_status status) {
 
 std::uint64_t wholeNumber(const Napi::Value& value, const char* name, std::uint64_t highest) {
   double number = -1;
-  if (!value.IsEmpty() && value.IsNumber()) require(napi_get_value_double(value.Env(), value, &number));
-  if (!(number >= 0) || number > static_cast<double>(highest) || number != std::floor(number)) {
-    throw ArgumentError(std::string(name) + " is no whole number in range");
+  if (!value.IsEmpty()) {
+    const napi_status status = napi_get_value_double(value.Env(), value, &number);
+    if (status != napi_number_expected) require(status);
   }
-  return static_cast<std::uint64_t>(number);
+  if (number >= 0 && number <= static_cast<double>(highest)) {
+    // A signed conversion takes one instruction, an unsigned one several.
+    const auto whole = static_cast<std::int64_t>(number);
+    if (static_cast<double>(whole) == number) return static_cast<std::uint64_t>(whole);
+  }
+  throw ArgumentError(std::string(name) + " is no whole number in range");
+}
+
+std::span<std::byte> bytesOf(const Napi::Value& value, const char* name) {
+  void* data = nullptr;
+  std::size_t length = 0;
+  const napi_status status =
+      value.IsEmpty() ? napi_invalid_arg : napi_get_arraybuffer_info(value.Env(), value, &data, &length);
+  if (status == napi_invalid_arg) throw ArgumentError(std::string(name) + " is no ArrayBuffer");
+  require(status);
+  return {static_cast<std::byte*>(data), length};
 }
 
 std::string text(const Napi::Value& value, const char* name) {

@@ -55,14 +55,20 @@ std::uint64_t wholeNumber(const Napi::Value& value, const char* name,
 std::string text(const Napi::Value& value, const char* name);
 bool truth(const Napi::Value& value, const char* name);
 
+// The bytes of an ArrayBuffer. Node-API finds them in a third of the time that it needs for a typed array.
+std::span<std::byte> bytesOf(const Napi::Value& value, const char* name);
+
 // The elements of a typed array of exactly this type.
 template <typename Element>
 std::span<Element> elements(const Napi::Value& value, napi_typedarray_type type, const char* name) {
-  if (value.IsEmpty() || !value.IsTypedArray()) throw ArgumentError(std::string(name) + " is no typed array");
   napi_typedarray_type found{};
   std::size_t length = 0;
   void* data = nullptr;
-  require(napi_get_typedarray_info(value.Env(), value, &found, &length, &data, nullptr, nullptr));
+  const napi_status status = value.IsEmpty() ? napi_invalid_arg
+                                             : napi_get_typedarray_info(value.Env(), value, &found, &length, &data,
+                                                                        nullptr, nullptr);
+  if (status == napi_invalid_arg) throw ArgumentError(std::string(name) + " is no typed array");
+  require(status);
   if (found != type) throw ArgumentError(std::string(name) + " is a typed array of another type");
   return {static_cast<Element*>(data), length};
 }

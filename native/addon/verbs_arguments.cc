@@ -44,6 +44,11 @@ std::span<std::uint32_t> words(const Napi::Value& value, const char* name, std::
   return found;
 }
 
+std::span<std::uint32_t> wordsOfBuffer(const Napi::Value& value, const char* name) {
+  const std::span<std::byte> bytes = bytesOf(value, name);
+  return {reinterpret_cast<std::uint32_t*>(bytes.data()), bytes.size() / sizeof(std::uint32_t)};
+}
+
 Napi::Object object(Napi::Env env) {
   const Napi::Object made = Napi::Object::New(env);
   if (made.IsEmpty()) throw CallFailed();
@@ -58,7 +63,12 @@ void setWide(Napi::Object& object, const char* name, std::uint64_t value) {
 
 void setText(Napi::Object& object, const char* name, const std::string& value) { (void)object.Set(name, value); }
 
-Napi::Value number(Napi::Env env, std::uint64_t value) { return Napi::Number::New(env, static_cast<double>(value)); }
+Napi::Value number(Napi::Env env, std::uint64_t value) {
+  if (value > std::numeric_limits<std::uint32_t>::max()) return Napi::Number::New(env, static_cast<double>(value));
+  napi_value made = nullptr;
+  require(napi_create_uint32(env, static_cast<std::uint32_t>(value), &made));
+  return {env, made};
+}
 
 Napi::Value writeKeys(Napi::Env env, verbs::Context& context, verbs::Handle handle, std::span<std::uint32_t> keys) {
   const auto* const registration = context.objects().find<verbs::Registration>(handle);

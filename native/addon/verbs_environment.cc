@@ -14,13 +14,17 @@ std::uint64_t VerbsEnvironment::open(const std::string& name, const Napi::Functi
 }
 
 verbs::Context& VerbsEnvironment::context(std::uint64_t number) {
+  if (lastContext_ != nullptr && number == lastNumber_) return *lastContext_;
   const auto found = contexts_.find(number);
   if (found == contexts_.end()) throw ArgumentError("no such device is open");
-  return *found->second;
+  lastNumber_ = number;
+  lastContext_ = found->second.get();
+  return *lastContext_;
 }
 
 void VerbsEnvironment::close(std::uint64_t number) {
   context(number).close();
+  lastContext_ = nullptr;
   contexts_.erase(number);
   keepAlive(number, false);
 }

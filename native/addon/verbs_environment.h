@@ -45,6 +45,9 @@ class VerbsEnvironment {
   std::unordered_set<std::uint64_t> awaited_;
   verbs::EventThread events_;
   std::unordered_map<std::uint64_t, std::unique_ptr<verbs::Context>> contexts_;  // destroyed before `events_`
+  // The last context that was found: calls one after another mostly use the same device. Null if there is none.
+  std::uint64_t lastNumber_ = 0;
+  verbs::Context* lastContext_ = nullptr;
 };
 
 }  // namespace pinfold::addon

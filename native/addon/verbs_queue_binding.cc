@@ -76,7 +76,7 @@ Napi::Value requestNotification(const Napi::CallbackInfo& info) {
 
 Napi::Value poll(const Napi::CallbackInfo& info) {
   CompletionQueue& queue = queueOf(info, "ibv_poll_cq");
-  return number(info.Env(), queue.poll(words(info[2], "words", 0), wholeNumber(info[3], "most", 65536)));
+  return number(info.Env(), queue.poll(wordsOfBuffer(info[2], "words"), wholeNumber(info[3], "most", 65536)));
 }
 
 Napi::Value destroyCompletionQueue(const Napi::CallbackInfo& info) {
@@ -125,7 +125,7 @@ Napi::Value destroySharedReceiveQueue(const Napi::CallbackInfo& info) {
 
 Napi::Value postSharedReceive(const Napi::CallbackInfo& info) {
   sharedOf(info, "ibv_post_srq_recv")
-      .postReceive(words(info[2], "words", 0), word(info[3], "stride"), word(info[4], "count"));
+      .postReceive(wordsOfBuffer(info[2], "words"), word(info[3], "stride"), word(info[4], "count"));
   return info.Env().Undefined();
 }
 
@@ -198,13 +198,13 @@ Napi::Value destroyQueuePair(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value postSend(const Napi::CallbackInfo& info) {
-  pairOf(info, "ibv_post_send").postSend(words(info[2], "words", 0), word(info[3], "stride"), word(info[4], "count"));
-  return info.Env().Undefined();
+  pairOf(info, "ibv_post_send").postSend(wordsOfBuffer(info[2], "words"), word(info[3], "stride"), word(info[4], "count"));
+  return {};  // the same as undefined, without a call of Node-API
 }
 
 Napi::Value postReceive(const Napi::CallbackInfo& info) {
   pairOf(info, "ibv_post_recv")
-      .postReceive(words(info[2], "words", 0), word(info[3], "stride"), word(info[4], "count"));
+      .postReceive(wordsOfBuffer(info[2], "words"), word(info[3], "stride"), word(info[4], "count"));
   return info.Env().Undefined();
 }
 

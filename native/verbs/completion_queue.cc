@@ -43,23 +43,28 @@ void correct(ibv_wc& work, Context& context) {
 // The fields that a failed request leaves undefined become 0.
 void write(const Completion& completion, Context& context, std::uint32_t* words) {
   ibv_wc work = completion.work;
-  std::fill_n(words, kCompletionWords, 0U);
   words[completion_word::kId] = static_cast<std::uint32_t>(work.wr_id);
   words[completion_word::kId + 1] = static_cast<std::uint32_t>(work.wr_id >> 32U);
   words[completion_word::kStatus] = work.status;
   words[completion_word::kVendorError] = work.vendor_err;
   words[completion_word::kQueuePair] = work.qp_num;
-  if (work.status != IBV_WC_SUCCESS) return;
+  if (work.status != IBV_WC_SUCCESS) {
+    for (const std::size_t at : {completion_word::kOpcode, completion_word::kBytes}) words[at] = 0;
+    std::fill(words + completion_word::kSourceQueuePair, words + kCompletionWords, 0U);
+    return;
+  }
   correct(work, context);
   words[completion_word::kOpcode] = work.opcode;
   words[completion_word::kBytes] = work.byte_len;
   words[completion_word::kSourceQueuePair] = work.src_qp;
   words[completion_word::kFlags] = work.wc_flags;
+  std::uint32_t immediate = 0;
   if ((work.wc_flags & IBV_WC_WITH_IMM) != 0) {
-    words[completion_word::kImmediate] = ntohl(work.imm_data);
+    immediate = ntohl(work.imm_data);
   } else if ((work.wc_flags & IBV_WC_WITH_INV) != 0) {
-    words[completion_word::kImmediate] = work.invalidated_rkey;
+    immediate = work.invalidated_rkey;
   }
+  words[completion_word::kImmediate] = immediate;
   words[completion_word::kPartitionKeyIndex] = work.pkey_index;
   words[completion_word::kSourceLid] = work.slid;
   words[completion_word::kServiceLevel] = work.sl;

@@ -75,10 +75,7 @@ void QueuePair::detach(const ibv_gid& group, std::uint16_t lid) {
 }
 
 void QueuePair::postSend(std::span<const std::uint32_t> words, std::size_t stride, std::size_t count) {
-  sends_.post(
-      context_.objects(), words, stride, count,
-      [this](ibv_send_wr* first, ibv_send_wr** bad) { return context_.verbs().postSend(made_, first, bad); },
-      [this](ibv_mw* window, ibv_mw_bind* bind) { return context_.verbs().bindMw(made_, window, bind); });
+  sends_.post(context_.objects(), words, stride, count, context_.verbs(), made_);
 }
 
 void QueuePair::postReceive(std::span<const std::uint32_t> words, std::size_t stride, std::size_t count) {

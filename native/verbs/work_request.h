@@ -46,14 +46,20 @@ class SendBatch {
  public:
   SendBatch(ibv_qp_type type, const ibv_qp_cap& capacity);
 
-  // Passes chains to `post`, which returns an error number and the request that it did not take. Passes memory windows
-  // of type 1 to `bind`. Throws SystemError with `posted` and `index`. It also contains `reason` (refusal.h) if
-  // libibverbs was not called.
+  // Passes chains to ibv_post_send for `pair`, and memory windows of type 1 to ibv_bind_mw. Throws SystemError with
+  // `posted` and `index`. It also contains `reason` (refusal.h) if libibverbs was not called.
   void post(const ObjectTable& objects, std::span<const std::uint32_t> words, std::size_t stride, std::size_t count,
-            const std::function<int(ibv_send_wr*, ibv_send_wr**)>& post,
-            const std::function<int(ibv_mw*, ibv_mw_bind*)>& bind);
+            const FunctionTable& verbs, ibv_qp* pair);
 
  private:
+  // The last registration that was looked up in a burst: most requests of a burst name the same.
+  struct LastRegistration {
+    Handle handle = 0;
+    const Registration* registration = nullptr;
+  };
+
+  bool takePlain(const ObjectTable& objects, const std::uint32_t* given, SendRequest& request, ibv_sge& entry,
+                 LastRegistration& last) const;
   Refusal understand(const ObjectTable& objects, SendRequest& request, std::span<ibv_sge> entries) const;
 
   const SendLimits limits_;

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini'
 import { checked, later, list, optionsObject } from '../options.js'
 import { names } from './contract/enum-names.js'
-import { asSlice, type RegistrationSlice, type WorkMemory, workMemory } from './registration.js'
+import { asSlice, type RegistrationSlice, type WorkMemory, workMemory } from './registration-slice.js'
 
 /** `enum ibv_advise_mr_advice` */
 export const advices = names({ prefetch: 0, prefetchWrite: 1, prefetchNoFault: 2 })

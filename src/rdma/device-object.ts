@@ -170,11 +170,7 @@ export abstract class DeviceObject {
 
   /** @internal @throws PinfoldError `ERR_OBJECT_CLOSED` */
   requireOpen(subject: string): void {
-    if (!this.#closed) return
-    throw new PinfoldError(`${subject}: ${this.label} is closed`, {
-      code: 'ERR_OBJECT_CLOSED',
-      values: { object: this.label },
-    })
+    if (this.#closed) throw closedObject(subject, this.label)
   }
 
   [inspect.custom](): string {
@@ -222,6 +218,11 @@ export abstract class DeviceObject {
       }
     }
   }
+}
+
+/** The error of a call for an object that is closed. */
+export function closedObject(subject: string, label: string): PinfoldError {
+  return new PinfoldError(`${subject}: ${label} is closed`, { code: 'ERR_OBJECT_CLOSED', values: { object: label } })
 }
 
 /** By kind, and of one kind the newest first. */

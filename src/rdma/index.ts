@@ -44,7 +44,8 @@ export type { QueuePair, QueuePairOptions } from './queue-pair.js'
 export type { QueuePairAttributes, QueuePairInformation } from './queue-pair-attributes.js'
 export type { ReceiveBatch, ReceiveRequest, ReceiveRing } from './receive-batch.js'
 export type { RegisterOptions } from './register.js'
-export type { Registration, RegistrationSlice, ReregisterOptions, WorkMemory } from './registration.js'
+export type { Registration, ReregisterOptions } from './registration.js'
+export type { RegistrationSlice, WorkMemory } from './registration-slice.js'
 export {
   parseRemoteMemory,
   type RemoteMemory,

@@ -4,7 +4,8 @@ import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf } from './device-object.js'
 import type { ProtectionDomain } from './protection-domain.js'
 import type { QueuePair } from './queue-pair.js'
-import type { Registration, RegistrationSlice } from './registration.js'
+import type { Registration } from './registration.js'
+import type { RegistrationSlice } from './registration-slice.js'
 import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js'
 
 let bindings = 0

@@ -253,7 +253,7 @@ export class QueuePair extends DeviceObject {
   /** @internal @throws PinfoldError `ERR_QUEUE_PAIR_STATE` */
   requireSending(subject: string): void {
     this.requireOpen(subject)
-    if (idle.has(this.#state)) throw this.#wrongState(subject, 'RTS, ready to send')
+    if (this.#state !== 'RTS' && idle.has(this.#state)) throw this.#wrongState(subject, 'RTS, ready to send')
   }
 
   /** @internal @throws PinfoldError `ERR_QUEUE_PAIR_STATE` */

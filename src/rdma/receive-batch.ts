@@ -5,7 +5,8 @@ import { describe } from '../sizes.js'
 import { whole } from './contract/number-options.js'
 import { receiveHeaderWords, receiveStride, receiveWord } from './contract/work-layout.js'
 import type { Device } from './device.js'
-import type { WorkMemory } from './registration.js'
+import { internalsOf } from './device-object.js'
+import type { WorkMemory } from './registration-slice.js'
 import { type ScatterTarget, writeEntries } from './scatter-entries.js'
 
 const receiveRequest = later(() =>
@@ -50,7 +51,13 @@ export class ReceiveBatch {
     this.capacity = capacity
     this.#stride = receiveStride(entries)
     this.#words = new Uint32Array(capacity * this.#stride)
-    this.#entries = { subject: 'receive', device: queue.device, words: this.#words, most: entries }
+    this.#entries = {
+      subject: 'receive',
+      device: queue.device,
+      internals: internalsOf(queue.device),
+      words: this.#words,
+      most: entries,
+    }
   }
 
   /** The number of requests in the batch. */

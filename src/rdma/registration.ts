@@ -12,6 +12,7 @@ import { callsOf, DeviceObject, handleOf, requireSameDevice } from './device-obj
 import type { MemoryWindow } from './memory-window.js'
 import { deviceObject, isObjectOfKind } from './object-checks.js'
 import type { ProtectionDomain } from './protection-domain.js'
+import { RegistrationSlice } from './registration-slice.js'
 import { describeMemory, type RemoteMemoryDescription } from './remote-memory.js'
 
 const reregisterOptions = later(() =>
@@ -226,52 +227,6 @@ export class Registration extends DeviceObject implements RegionRegistration {
   }
 }
 
-/** A range of a registration, for a scatter entry of a work request. */
-export class RegistrationSlice {
-  readonly registration: Registration
-  /** From the start of the registration, in bytes. */
-  readonly offset: number
-  /** Bytes. */
-  readonly length: number
-
-  /** Made by `registration.slice()`, which checks the range. */
-  constructor(registration: Registration, offset: number, length: number) {
-    this.registration = registration
-    this.offset = offset
-    this.length = length
-  }
-
-  /** A range of this range; without a length, to its end. @throws PinfoldError `ERR_OUT_OF_RANGE` */
-  slice(offset: number, length = this.length - offset): RegistrationSlice {
-    checkRange('slice', offset, length, this.length)
-    return new RegistrationSlice(this.registration, this.offset + offset, length)
-  }
-}
-
-/** A range of registered memory, for a work request. */
-export type WorkMemory = Registration | RegistrationSlice
-
-/** A schema of WorkMemory. */
-export const workMemory = later(() =>
-  z.custom<WorkMemory>((value) => isRegistrationSlice(value) || isRegistration(value), {
-    error: 'expected a Registration or a RegistrationSlice',
-  }),
-)
-
 export function isRegistration(value: unknown): value is Registration {
   return isObjectOfKind(value, 'registration')
-}
-
-/** As `instanceof`; false for a Proxy whose trap throws. */
-export function isRegistrationSlice(value: unknown): value is RegistrationSlice {
-  try {
-    return value instanceof RegistrationSlice
-  } catch {
-    return false
-  }
-}
-
-/** The slice that covers a whole registration, or the given slice. */
-export function asSlice(memory: WorkMemory): RegistrationSlice {
-  return isRegistrationSlice(memory) ? memory : new RegistrationSlice(memory, 0, memory.length)
 }

@@ -4,6 +4,7 @@ import { formatAddress } from '../addresses.js'
 import { checked, checkRange, later, optionsObject } from '../options.js'
 import { formatSize } from '../sizes.js'
 import { address64, whole, word32 } from './contract/number-options.js'
+import { sendWord } from './contract/work-layout.js'
 
 const expectedAddress = "expected a 64-bit address, as a bigint or in hex such as '0x7f0000000000'"
 const hexAddress = later(() => z.string().check(z.regex(/^0x[0-9a-f]{1,16}$/i)))
@@ -43,6 +44,16 @@ export interface RemoteMemoryDescription {
   readonly generation: number
 }
 
+/** Whether a value is a RemoteMemory that this library made. A Proxy of one is not. */
+export let isRemoteMemory: (value: unknown) => value is RemoteMemory
+/** Whether a value is a RemoteSlice that this library made. */
+export let isRemoteSlice: (value: unknown) => value is RemoteSlice
+
+/** Writes the key and the address of a peer's memory into the words of a send request that begins at word `at`. */
+export let aim: (remote: RemoteMemory | RemoteSlice, words: Uint32Array, at: number) => void
+/** The words of a range that begins at an offset: key, and the low and the high half of the address. */
+let targetOf: (memory: RemoteMemory, offset: number) => readonly [key: number, low: number, high: number]
+
 /** Memory of a peer, as the peer described it: the target of one-sided requests. Immutable. */
 export class RemoteMemory {
   /** IOVA of the first byte. */
@@ -50,19 +61,32 @@ export class RemoteMemory {
   /** Bytes. */
   readonly length: number
   readonly generation: number
-  /** @internal The two halves of the address: requests are written in 32-bit words. */
-  readonly low: number
-  /** @internal */
-  readonly high: number
   readonly #rkey: number
+  readonly #low: number
+  readonly #high: number
+  #whole: RemoteSlice | undefined
+
+  static {
+    isRemoteMemory = (value): value is RemoteMemory => typeof value === 'object' && value !== null && #rkey in value
+    targetOf = (memory, offset) => {
+      const low = memory.#low + (offset % 2 ** 32)
+      const high = memory.#high + Math.floor(offset / 2 ** 32)
+      return low < 2 ** 32 ? [memory.#rkey, low, high] : [memory.#rkey, low - 2 ** 32, high + 1]
+    }
+    aim = (remote, words, at) => {
+      if (isRemoteSlice(remote)) return writeTarget(remote, words, at)
+      remote.#whole ??= new RemoteSlice(remote, 0, remote.length)
+      writeTarget(remote.#whole, words, at)
+    }
+  }
 
   constructor(address: bigint, length: number, rkey: number, generation: number) {
     this.address = address
     this.length = length
     this.generation = generation
-    this.low = Number(address & 0xffff_ffffn)
-    this.high = Number(address >> 32n)
     this.#rkey = rkey
+    this.#low = Number(address & 0xffff_ffffn)
+    this.#high = Number(address >> 32n)
   }
 
   /** No log and no inspection shows it. */
@@ -85,6 +109,9 @@ export class RemoteMemory {
   }
 }
 
+/** As `aim`, for a slice. */
+export let writeTarget: (slice: RemoteSlice, words: Uint32Array, at: number) => void
+
 /** A range of a peer's memory. It was checked that the range lies in the memory. */
 export class RemoteSlice {
   readonly memory: RemoteMemory
@@ -92,36 +119,36 @@ export class RemoteSlice {
   readonly offset: number
   /** Bytes. */
   readonly length: number
+  // The same in the words of a request. They are computed once, since a program uses a slice for many requests, and as
+  // signed integers: V8 would box a number above 2^31.
+  readonly #key: number
+  readonly #low: number
+  readonly #high: number
+
+  static {
+    isRemoteSlice = (value): value is RemoteSlice => typeof value === 'object' && value !== null && #key in value
+    writeTarget = (slice, words, at) => {
+      words[at + sendWord.rkey] = slice.#key
+      words[at + sendWord.remoteAddress] = slice.#low
+      words[at + sendWord.remoteAddress + 1] = slice.#high
+    }
+  }
 
   /** Made by `slice()`, which checks the range. */
   constructor(memory: RemoteMemory, offset: number, length: number) {
     this.memory = memory
     this.offset = offset
     this.length = length
+    const [key, low, high] = targetOf(memory, offset)
+    this.#key = key | 0
+    this.#low = low | 0
+    this.#high = high | 0
   }
 
   /** A range of this range; without a length, to its end. @throws PinfoldError `ERR_OUT_OF_RANGE` */
   slice(offset: number, length = this.length - offset): RemoteSlice {
     checkRange('slice', offset, length, this.length)
     return new RemoteSlice(this.memory, this.offset + offset, length)
-  }
-}
-
-/** As `instanceof`; false for a Proxy whose trap throws. */
-export function isRemoteMemory(value: unknown): value is RemoteMemory {
-  try {
-    return value instanceof RemoteMemory
-  } catch {
-    return false
-  }
-}
-
-/** As `isRemoteMemory`. */
-export function isRemoteSlice(value: unknown): value is RemoteSlice {
-  try {
-    return value instanceof RemoteSlice
-  } catch {
-    return false
   }
 }
 

@@ -1,16 +1,18 @@
 import { PinfoldError } from '../errors.js'
 import { unreadable } from '../options.js'
 import { describe } from '../sizes.js'
-import { entryWord, entryWords } from './contract/work-layout.js'
+import { entryWords } from './contract/work-layout.js'
 import type { Device } from './device.js'
-import { handleOf } from './device-object.js'
-import { isRegistration, isRegistrationSlice, type Registration, type WorkMemory } from './registration.js'
+import { closedObject, type DeviceInternals } from './device-object.js'
+import { isRegistration } from './registration.js'
+import { asSlice, isRegistrationSlice, type RegistrationSlice, type WorkMemory, writeSlice } from './registration-slice.js'
 
 /** Where the scatter entries of a batch are written to. */
 export interface ScatterTarget {
   /** The call, as errors name it. */
   readonly subject: string
   readonly device: Device
+  readonly internals: DeviceInternals
   readonly words: Uint32Array
   /** Entries of one request. */
   readonly most: number
@@ -24,6 +26,12 @@ export interface ScatterTarget {
  *   `ERR_OBJECT_CLOSED`, `ERR_DOMAIN_MISMATCH` for a registration with another device
  */
 export function writeEntries(target: ScatterTarget, at: number, memory: WorkMemory | readonly WorkMemory[]): number {
+  // Most requests have one slice. Reading that runs no code of the program, as reading an array may.
+  if (isRegistrationSlice(memory)) {
+    if (target.most === 0) throw tooMany(target, 1)
+    if (!writeSlice(memory, target.internals, target.words, at)) throw unusable(target, memory)
+    return 1
+  }
   try {
     return writeAll(target, at, memory)
   } catch (error) {
@@ -45,44 +53,29 @@ function writeAll(target: ScatterTarget, at: number, memory: WorkMemory | readon
 
 /** The range of a slice was checked to lie in its registration when the slice was made. */
 function writeEntry(target: ScatterTarget, at: number, memory: unknown): void {
-  if (isRegistrationSlice(memory)) {
-    const { registration, offset, length } = memory
-    requireUsable(target, registration, length)
-    const { words } = target
-    words[at + entryWord.registration] = handleOf(registration)
-    words[at + entryWord.length] = length
-    words[at + entryWord.offset] = offset
-    words[at + entryWord.offset + 1] = offset < 2 ** 32 ? 0 : offset / 2 ** 32
-  } else if (isRegistration(memory)) {
-    const { length } = memory
-    requireUsable(target, memory, length)
-    const { words } = target
-    words[at + entryWord.registration] = handleOf(memory)
-    words[at + entryWord.length] = length
-    words[at + entryWord.offset] = 0
-    words[at + entryWord.offset + 1] = 0
-  } else {
+  if (!isRegistrationSlice(memory) && !isRegistration(memory)) {
     throw new PinfoldError(
       `${target.subject}: memory: expected a Registration or a RegistrationSlice, received ${describe(memory)}`,
       { code: 'ERR_INVALID_ARGUMENT', values: { received: memory } },
     )
   }
+  const slice = asSlice(memory)
+  if (!writeSlice(slice, target.internals, target.words, at)) throw unusable(target, slice)
 }
 
-function requireUsable({ subject, device }: ScatterTarget, registration: Registration, length: number): void {
-  registration.requireOpen(subject)
+/** Why no request of this device may use a slice. */
+function unusable({ subject, device }: ScatterTarget, { registration, length }: RegistrationSlice): PinfoldError {
+  if (registration.closed) return closedObject(subject, registration.label)
   if (registration.device !== device) {
-    throw new PinfoldError(
+    return new PinfoldError(
       `${subject}: ${registration.label} is with ${registration.device.name}, not with ${device.name}`,
       { code: 'ERR_DOMAIN_MISMATCH', values: { object: registration.label, device: device.name } },
     )
   }
-  if (length > 2 ** 31) {
-    throw new PinfoldError(`${subject}: memory: expected at most 2 GiB in an entry, received ${length} bytes`, {
-      code: 'ERR_OUT_OF_RANGE',
-      values: { length },
-    })
-  }
+  return new PinfoldError(`${subject}: memory: expected at most 2 GiB in an entry, received ${length} bytes`, {
+    code: 'ERR_OUT_OF_RANGE',
+    values: { length },
+  })
 }
 
 function tooMany({ subject, most }: ScatterTarget, entries: number): PinfoldError {

@@ -5,7 +5,7 @@ import { type Access, accessOption } from './contract/access-flags.js'
 import { address64, whole, word24, word32 } from './contract/number-options.js'
 import type { MemoryWindow } from './memory-window.js'
 import { deviceObject } from './object-checks.js'
-import { type WorkMemory, workMemory } from './registration.js'
+import { type WorkMemory, workMemory } from './registration-slice.js'
 import { isRemoteMemory, isRemoteSlice, type RemoteMemory, type RemoteSlice } from './remote-memory.js'
 import { listOf } from './request-list.js'
 

@@ -12,6 +12,7 @@ const open = new Map<number, OpenContext>()
 export class OpenContext {
   readonly name: string
   readonly #number: number
+  #isClosed = false
   #listener: DeviceListener | undefined
   /** Native code writes the handle and the keys of a registration here. They are read before the next call. */
   readonly keys = new Uint32Array(keyWords)
@@ -25,7 +26,7 @@ export class OpenContext {
 
   /** @throws PinfoldError `ERR_OBJECT_CLOSED` */
   get number(): number {
-    if (open.get(this.#number) === this) return this.#number
+    if (!this.#isClosed) return this.#number
     throw new PinfoldError(`device ${this.name} is closed`, {
       code: 'ERR_OBJECT_CLOSED',
       values: { object: `device ${this.name}` },
@@ -49,6 +50,7 @@ export class OpenContext {
   close(): void {
     const { number } = this
     attempted(() => native.verbs.close(number))
+    this.#isClosed = true
     open.delete(number)
   }
 

@@ -48,14 +48,14 @@ export function queuePairCalls(context: OpenContext): QueuePairCalls {
     },
     postSend(queuePair, words, stride, count) {
       try {
-        verbs.postSend(context.number, queuePair, words, stride, count)
+        verbs.postSend(context.number, queuePair, words.buffer, stride, count)
       } catch (error) {
         throw explainRefusal(error, {})
       }
     },
     postReceive(queuePair, words, stride, count) {
       try {
-        verbs.postReceive(context.number, queuePair, words, stride, count)
+        verbs.postReceive(context.number, queuePair, words.buffer, stride, count)
       } catch (error) {
         throw explainRefusal(error, {})
       }

@@ -42,7 +42,7 @@ export function queueCalls(context: OpenContext): QueueCalls {
     },
     poll(queue, words, most) {
       try {
-        return verbs.poll(context.number, queue, words, most)
+        return verbs.poll(context.number, queue, words.buffer, most)
       } catch (error) {
         throw explainRefusal(error, {})
       }
@@ -77,7 +77,7 @@ export function queueCalls(context: OpenContext): QueueCalls {
     },
     postSharedReceive(queue, words, stride, count) {
       try {
-        verbs.postSharedReceive(context.number, queue, words, stride, count)
+        verbs.postSharedReceive(context.number, queue, words.buffer, stride, count)
       } catch (error) {
         throw explainRefusal(error, {})
       }
