@@ -43,6 +43,7 @@ export interface CompletionQueueOptions {
 const pollMost = later(() => whole(1, 2 ** 16))
 const notificationOptions = later(() => optionsObject({ solicitedOnly: z.optional(z.boolean()) }))
 const waitOptions = later(() => optionsObject({ signal: z.optional(signalOption), most: z.optional(pollMost) }))
+const defaults: { readonly signal?: AbortSignal; readonly most?: number } = {}
 const completionsArgument = later(() => z.custom<Completions>(Completions.isMade, { error: 'expected a Completions' }))
 
 /**
@@ -83,12 +84,14 @@ export class CompletionQueue extends DeviceObject {
    * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_QUEUE_OVERRUN`; errors of the device
    */
   poll(most = 16): Completion[] {
-    checked('poll: most', pollMost, most)
+    if (most !== 16) checked('poll: most', pollMost, most)
     if (this.#scratch.capacity < most) this.#scratch = new Completions(most)
     this.#requireAlive('poll')
     const completions = this.#scratch
     const found = this.#fill(completions, most)
-    return Array.from({ length: found }, (_, index) => completions.at(index))
+    const list: Completion[] = []
+    for (let index = 0; index < found; index++) list[index] = completions.at(index)
+    return list
   }
 
   /**
@@ -110,16 +113,26 @@ export class CompletionQueue extends DeviceObject {
    * @throws the signal's reason when it is aborted; PinfoldError `ERR_OBJECT_CLOSED` and `ERR_QUEUE_OVERRUN` also when it is
    *   closed, or overruns, meanwhile
    */
-  async wait(options: { signal?: AbortSignal | undefined; most?: number | undefined } = {}): Promise<Completion[]> {
-    const { signal, most = 16 } = checked('wait', waitOptions, options)
-    throwIfAborted(signal)
-    for (;;) {
+  wait(options?: { signal?: AbortSignal | undefined; most?: number | undefined }): Promise<Completion[]> {
+    // Not an async function: with a completion already there, the rest would take longer than the poll.
+    try {
+      const { signal, most = 16 } = options === undefined ? defaults : checked('wait', waitOptions, options)
+      throwIfAborted(signal)
       const found = this.poll(most)
-      if (found.length > 0) return found
+      return found.length > 0 ? Promise.resolve(found) : this.#await(most, signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #await(most: number, signal: AbortSignal | undefined): Promise<Completion[]> {
+    for (;;) {
       const event = this.#waiters.next(signal, this.device)
       const missed = this.#askForEvent(most, event)
       if (missed.length > 0) return missed
       await event.promise
+      const found = this.poll(most)
+      if (found.length > 0) return found
     }
   }
 

@@ -99,7 +99,7 @@ export class Completions {
     const flags = ok ? this.#word(index, completionWord.flags) : 0
     const immediate = this.immediate(index)
     const time = index * completionWords + completionWord.timestamp
-    const timestamp = BigInt(this.words[time] ?? 0) | (BigInt(this.words[time + 1] ?? 0) << 32n)
+    const [low = 0, high = 0] = [this.words[time], this.words[time + 1]]
     return {
       id: this.id(index),
       status: completionStatuses.nameOf(statusCode),
@@ -115,7 +115,7 @@ export class Completions {
       serviceLevel: ok ? this.#word(index, completionWord.serviceLevel) : 0,
       pathBits: ok ? this.#word(index, completionWord.destinationPathBits) : 0,
       hasHeader: (flags & completionFlags.header) !== 0,
-      timestamp: timestamp === 0n ? undefined : timestamp,
+      timestamp: low === 0 && high === 0 ? undefined : BigInt(low) | (BigInt(high) << 32n),
     }
   }
 

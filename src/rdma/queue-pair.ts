@@ -31,7 +31,7 @@ import {
 import { ReceiveBatch, type ReceiveRequest } from './receive-batch.js'
 import { listOf } from './request-list.js'
 import { SendBatch } from './send-batch.js'
-import { type SendRequest, understoodRequests } from './send-request.js'
+import type { SendRequest } from './send-request.js'
 import type { SharedReceiveQueue } from './shared-receive-queue.js'
 
 const completionQueue = deviceObject('completion queue')
@@ -105,6 +105,8 @@ export class QueuePair extends DeviceObject {
   readonly #groups = new Map<string, { readonly gid: string; readonly lid: number }>()
   #sends: SendBatch | undefined
   #receives: ReceiveBatch | undefined
+  /** The batch of `post`, kept from call to call. */
+  #spare: SendBatch | undefined
 
   /** Made by `domain.createQueuePair()`. */
   constructor(
@@ -220,10 +222,18 @@ export class QueuePair extends DeviceObject {
    *   device: the requests before, `values.posted`, are posted
    */
   post(requests: SendRequest | readonly SendRequest[]): number {
-    const understood = understoodRequests('post', requests)
-    const batch = new SendBatch(this, understood.length)
-    for (const request of understood) batch.addUnderstood(request)
-    return batch.post()
+    const list = listOf('post', requests)
+    // The batch is out of reach while it is filled: a getter of a request may post, too.
+    const spare = this.#spare
+    this.#spare = undefined
+    const batch = spare !== undefined && list.length <= spare.capacity ? spare : new SendBatch(this, list.length)
+    try {
+      for (const request of list) batch.addAs('post', request)
+      return batch.post()
+    } finally {
+      batch.clear()
+      this.#spare = spare ?? batch
+    }
   }
 
   /** Posts receives, in order, as one batch. @throws PinfoldError as `post`; `ERR_QUEUE_PAIR_STATE` in RESET */

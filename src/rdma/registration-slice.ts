@@ -14,10 +14,17 @@ export let isRegistrationSlice: (value: unknown) => value is RegistrationSlice
 /**
  * Writes the scatter entry of a slice at word `at`, if a request of a device may use the slice.
  *
+ * @param length of the entry; the whole slice by default
  * @returns false, with nothing written, for a slice of a closed registration or of another device, and for one that is too
  *   long
  */
-export let writeSlice: (slice: RegistrationSlice, device: DeviceInternals, words: Uint32Array, at: number) => boolean
+export let writeSlice: (
+  slice: RegistrationSlice,
+  device: DeviceInternals,
+  words: Uint32Array,
+  at: number,
+  length?: number,
+) => boolean
 
 /** A range of a registration, for a scatter entry of a work request. */
 export class RegistrationSlice {
@@ -38,8 +45,7 @@ export class RegistrationSlice {
   static {
     isRegistrationSlice = (value): value is RegistrationSlice =>
       typeof value === 'object' && value !== null && #handle in value
-    writeSlice = (slice, device, words, at) => {
-      const length = slice.#length
+    writeSlice = (slice, device, words, at, length = slice.#length) => {
       if (slice.#device !== device || slice.#registration.closed || length > longestEntry) return false
       words[at + entryWord.registration] = slice.#handle
       words[at + entryWord.length] = length
@@ -81,5 +87,5 @@ export const workMemory = later(() =>
 
 /** The slice that covers a whole registration, or the given slice. */
 export function asSlice(memory: WorkMemory): RegistrationSlice {
-  return isRegistrationSlice(memory) ? memory : new RegistrationSlice(memory, 0, memory.length)
+  return isRegistrationSlice(memory) ? memory : memory.whole
 }

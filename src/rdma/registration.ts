@@ -59,6 +59,7 @@ export class Registration extends DeviceObject implements RegionRegistration {
   #generation: number
   #releaseRegion: () => void
   #windows: Set<MemoryWindow> | undefined
+  #whole: RegistrationSlice | undefined
   #onRange: ((range: RegisteredRange) => void) | undefined
 
   static {
@@ -149,6 +150,12 @@ export class Registration extends DeviceObject implements RegionRegistration {
     return this.#windows
   }
 
+  /** @internal The slice that covers it. */
+  get whole(): RegistrationSlice {
+    this.#whole ??= new RegistrationSlice(this, 0, this.length)
+    return this.#whole
+  }
+
   /** @throws PinfoldError `ERR_OBJECT_CLOSED` */
   describe(): RemoteMemoryDescription {
     this.requireOpen('describe')
@@ -194,6 +201,7 @@ export class Registration extends DeviceObject implements RegionRegistration {
     if (source !== undefined && hold !== undefined) {
       const release = this.#releaseRegion
       this.#source = source
+      this.#whole = undefined
       this.#releaseRegion = hold
       release()
       this.#tellRange()

@@ -5,7 +5,13 @@ import { entryWords } from './contract/work-layout.js'
 import type { Device } from './device.js'
 import { closedObject, type DeviceInternals } from './device-object.js'
 import { isRegistration } from './registration.js'
-import { asSlice, isRegistrationSlice, type RegistrationSlice, type WorkMemory, writeSlice } from './registration-slice.js'
+import {
+  asSlice,
+  isRegistrationSlice,
+  type RegistrationSlice,
+  type WorkMemory,
+  writeSlice,
+} from './registration-slice.js'
 
 /** Where the scatter entries of a batch are written to. */
 export interface ScatterTarget {
@@ -53,14 +59,21 @@ function writeAll(target: ScatterTarget, at: number, memory: WorkMemory | readon
 
 /** The range of a slice was checked to lie in its registration when the slice was made. */
 function writeEntry(target: ScatterTarget, at: number, memory: unknown): void {
-  if (!isRegistrationSlice(memory) && !isRegistration(memory)) {
-    throw new PinfoldError(
-      `${target.subject}: memory: expected a Registration or a RegistrationSlice, received ${describe(memory)}`,
-      { code: 'ERR_INVALID_ARGUMENT', values: { received: memory } },
-    )
-  }
+  if (!isRegistrationSlice(memory) && !isRegistration(memory)) throw noMemory(target.subject, memory)
   const slice = asSlice(memory)
   if (!writeSlice(slice, target.internals, target.words, at)) throw unusable(target, slice)
+}
+
+/** Writes one entry: the first `length` bytes of memory that has as many. @throws PinfoldError as `writeEntries` */
+export function writeFirst(target: ScatterTarget, at: number, memory: WorkMemory, length: number): void {
+  if (target.most === 0) throw tooMany(target, 1)
+  const slice = asSlice(memory)
+  if (!writeSlice(slice, target.internals, target.words, at, length)) throw unusable(target, slice)
+}
+
+export function noMemory(subject: string, received: unknown): PinfoldError {
+  const message = `${subject}: memory: expected a Registration or a RegistrationSlice, received ${describe(received)}`
+  return new PinfoldError(message, { code: 'ERR_INVALID_ARGUMENT', values: { received } })
 }
 
 /** Why no request of this device may use a slice. */

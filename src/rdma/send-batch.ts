@@ -1,15 +1,32 @@
 import { PinfoldError } from '../errors.js'
+import { checked, checkRange } from '../options.js'
 import { describe } from '../sizes.js'
 import { accessBits } from './contract/access-flags.js'
 import { type RequestOperation, requestOpcodes, sendFlags } from './contract/operations.js'
 import { sendHeaderWords, sendStride, sendWord } from './contract/work-layout.js'
 import { callsOf, type DeviceInternals, handleOf, internalsOf } from './device-object.js'
 import type { MemoryWindow } from './memory-window.js'
+import { plainRequest } from './plain-request.js'
 import type { QueuePair } from './queue-pair.js'
-import { asSlice, isRegistrationSlice, type RegistrationSlice, type WorkMemory, writeSlice } from './registration-slice.js'
-import { aim, isRemoteMemory, isRemoteSlice, type RemoteMemory, type RemoteSlice, writeTarget } from './remote-memory.js'
-import { type ScatterTarget, writeEntries } from './scatter-entries.js'
-import { type SendRequest, understoodRequests } from './send-request.js'
+import { isRegistration } from './registration.js'
+import {
+  asSlice,
+  isRegistrationSlice,
+  type RegistrationSlice,
+  type WorkMemory,
+  writeSlice,
+} from './registration-slice.js'
+import {
+  aim,
+  isRemoteMemory,
+  isRemoteSlice,
+  type RemoteMemory,
+  type RemoteSlice,
+  writeTarget,
+} from './remote-memory.js'
+import { noMemory, type ScatterTarget, writeEntries, writeFirst } from './scatter-entries.js'
+import { flagsOf, type SendRequest, sendRequest } from './send-request.js'
+import { type CheckedSeries, checkedSeries, requirePieces, type Series, writePieces } from './series.js'
 
 const opcodes = requestOpcodes.byName
 const everyFlag = Object.values(sendFlags).reduce((all, flag) => all | flag, 0)
@@ -91,14 +108,37 @@ export class SendBatch {
     return this.#oneSided(opcodes.read, memory, remote, id, flags)
   }
 
+  /**
+   * Writes a series of equal pieces: piece `i` is the bytes at `i * step` of `memory`, and goes to `i * step` of `remote`. The
+   * last piece alone makes a completion, unless `signaled` says otherwise.
+   *
+   * @throws PinfoldError as `send`; `ERR_OUT_OF_RANGE` when a piece does not lie in both memories. The batch stays as it was
+   */
+  writeSeries(memory: WorkMemory, remote: RemoteSlice | RemoteMemory, series: Series): this {
+    return this.#series('writeSeries', opcodes.write, memory, remote, series)
+  }
+
+  /** As `writeSeries`, in the other direction. @throws PinfoldError as `writeSeries` */
+  readSeries(memory: WorkMemory, remote: RemoteSlice | RemoteMemory, series: Series): this {
+    return this.#series('readSeries', opcodes.read, memory, remote, series)
+  }
+
   /** Any request, as an object. @throws PinfoldError as `send` */
   add(request: SendRequest): this {
-    for (const understood of understoodRequests('add', request)) this.addUnderstood(understood)
+    return this.addAs('add', request)
+  }
+
+  /** @internal As `add`, for another call. */
+  addAs(subject: string, request: SendRequest): this {
+    const plain = plainRequest(request)
+    if (plain === undefined) this.#addUnderstood(checked(subject, sendRequest, request))
+    else if (plain.remote === undefined) this.send(plain.memory, plain.id, plain.flags)
+    else this.#oneSided(opcodes[plain.operation], plain.memory, plain.remote, plain.id, plain.flags)
     return this
   }
 
-  /** @internal A request whose types were checked. */
-  addUnderstood(request: SendRequest): void {
+  /** A request whose types were checked. */
+  #addUnderstood(request: SendRequest): void {
     const { operation, id = 0 } = request
     const at = this.#begin(opcodes[operation], id, flagsOf(request))
     if ('memory' in request && operation !== 'bind' && request.memory !== undefined) this.#gather(at, request.memory)
@@ -179,6 +219,7 @@ export class SendBatch {
       isRemoteSlice(remote) &&
       Number.isSafeInteger(id) &&
       id >= 0 &&
+      Number.isInteger(flags) &&
       (flags & everyFlag) === flags &&
       this.#most > 0 &&
       writeSlice(memory, this.#internals, words, at + sendHeaderWords)
@@ -206,18 +247,45 @@ export class SendBatch {
     return this.#stage()
   }
 
+  #series(
+    subject: string,
+    opcode: number,
+    memory: WorkMemory,
+    remote: RemoteSlice | RemoteMemory,
+    given: Series,
+  ): this {
+    const series = checkedSeries(subject, given)
+    const first = this.#staged
+    if (series.count > this.capacity - first) throw this.#full(opcode, series.count)
+    if (!isRegistrationSlice(memory) && !isRegistration(memory)) throw noMemory(subject, memory)
+    if (!isRemoteSlice(remote) && !isRemoteMemory(remote)) throw noRemote(remote)
+    requirePieces(`${subject}: memory`, series, memory.length)
+    requirePieces(`${subject}: remote`, series, remote.length)
+    const words = this.#words
+    const at = this.#begin(opcode, series.id, 0)
+    // The checks of all pieces are those of the first, and that of the span.
+    writeFirst(this.#entries, at + sendHeaderWords, memory, series.length)
+    aim(remote, words, at)
+    const stride = this.#stride
+    for (let next = at + stride; next < at + series.count * stride; next += stride) {
+      if (words[next + sendWord.opcode] !== opcode) clearHeader(words, next, opcode)
+    }
+    writePieces(words, at, stride, series)
+    this.#staged = first + series.count
+    return this
+  }
+
   /** Starts a request. It counts only once it is staged, so an error in between leaves the batch as it was. */
   #begin(opcode: number, id: number, flags: number): number {
     const staged = this.#staged
     if (staged === this.capacity) throw this.#full(opcode)
     if (!(Number.isSafeInteger(id) && id >= 0)) throw wrongId(opcode, id)
-    if ((flags & everyFlag) !== flags) throw wrongFlags(opcode, flags)
+    if (!(Number.isInteger(flags) && (flags & everyFlag) === flags)) throw wrongFlags(opcode, flags)
     const words = this.#words
     const at = staged * this.#stride
-    // Writes and reads use the same words each time. (A loop, since a call of fill() takes longer than the rest.)
+    // Writes and reads use the same words each time.
     if (words[at + sendWord.opcode] !== opcode || !isOneSided(opcode)) {
-      for (let word = at; word < at + sendHeaderWords; word++) words[word] = 0
-      words[at + sendWord.opcode] = opcode
+      clearHeader(words, at, opcode)
     }
     words[at + sendWord.id] = id
     words[at + sendWord.id + 1] = id < 2 ** 32 ? 0 : id / 2 ** 32
@@ -225,10 +293,16 @@ export class SendBatch {
     return at
   }
 
-  #full(opcode: number): PinfoldError {
-    return new PinfoldError(`${requestOpcodes.nameOf(opcode)}: the batch is full with ${this.capacity} requests`, {
+  #full(opcode: number, count = 1): PinfoldError {
+    const capacity = this.capacity
+    const staged = this.#staged
+    const why =
+      count === 1
+        ? `the batch is full with ${capacity} requests`
+        : `the batch has ${staged} of ${capacity} requests, and no room for ${count}`
+    return new PinfoldError(`${requestOpcodes.nameOf(opcode)}: ${why}`, {
       code: 'ERR_QUEUE_FULL',
-      values: { capacity: this.capacity },
+      values: { capacity, staged, count },
       hint: 'call post() or clear() first',
     })
   }
@@ -321,6 +395,12 @@ function noRemote(received: unknown): PinfoldError {
   })
 }
 
+/** The words of a request of another operation may contain more. (A loop, since a call of fill() takes longer.) */
+function clearHeader(words: Uint32Array, at: number, opcode: number): void {
+  for (let word = at; word < at + sendHeaderWords; word++) words[word] = 0
+  words[at + sendWord.opcode] = opcode
+}
+
 function wrongId(opcode: number, id: unknown): PinfoldError {
   const message = `${requestOpcodes.nameOf(opcode)}: id: expected a whole number, received ${describe(id)}`
   return new PinfoldError(message, { code: 'ERR_INVALID_ARGUMENT', values: { id } })
@@ -329,15 +409,6 @@ function wrongId(opcode: number, id: unknown): PinfoldError {
 function wrongFlags(opcode: number, flags: unknown): PinfoldError {
   const message = `${requestOpcodes.nameOf(opcode)}: flags: expected bits of sendFlags, received ${describe(flags)}`
   return new PinfoldError(message, { code: 'ERR_INVALID_ARGUMENT', values: { flags } })
-}
-
-function flagsOf(request: SendRequest): number {
-  let flags = 0
-  if (request.signaled !== false) flags |= sendFlags.signaled
-  if (request.fence === true) flags |= sendFlags.fence
-  if ('solicited' in request && request.solicited === true) flags |= sendFlags.solicited
-  if ('inline' in request && request.inline === true) flags |= sendFlags.inline
-  return flags
 }
 
 function isOneSided(opcode: number): boolean {

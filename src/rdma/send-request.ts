@@ -1,13 +1,13 @@
 import * as z from 'zod/mini'
-import { checked, later, list, optionsOf, record } from '../options.js'
+import { later, list, optionsOf, record } from '../options.js'
 import type { AddressHandle } from './address-handle.js'
 import { type Access, accessOption } from './contract/access-flags.js'
 import { address64, whole, word24, word32 } from './contract/number-options.js'
+import { sendFlags } from './contract/operations.js'
 import type { MemoryWindow } from './memory-window.js'
 import { deviceObject } from './object-checks.js'
 import { type WorkMemory, workMemory } from './registration-slice.js'
 import { isRemoteMemory, isRemoteSlice, type RemoteMemory, type RemoteSlice } from './remote-memory.js'
-import { listOf } from './request-list.js'
 
 const requestExpected = 'expected a request with an operation: send, write, read, …'
 /** More scatter entries than any device takes for one request. */
@@ -79,11 +79,6 @@ export const sendRequest = later(() => {
   return z.pipe(record<z.input<typeof request>>(requestExpected), request)
 })
 
-/** Checks one request or several. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
-export function understoodRequests(subject: string, requests: SendRequest | readonly SendRequest[]): SendRequest[] {
-  return listOf(subject, requests).map((request) => checked(subject, sendRequest, request))
-}
-
 /** Options of every send request. */
 export interface RequestFlags {
   /** The id of the completion: a whole number, up to 2^53 - 1. 0 by default. */
@@ -150,3 +145,13 @@ export type SendRequest =
       readonly memory?: WorkMemory | undefined
       readonly access?: readonly Access[] | undefined
     } & RequestFlags)
+
+/** The flags of a request: bits of `sendFlags`. */
+export function flagsOf(request: SendRequest): number {
+  let flags = 0
+  if (request.signaled !== false) flags |= sendFlags.signaled
+  if (request.fence === true) flags |= sendFlags.fence
+  if ('solicited' in request && request.solicited === true) flags |= sendFlags.solicited
+  if ('inline' in request && request.inline === true) flags |= sendFlags.inline
+  return flags
+}

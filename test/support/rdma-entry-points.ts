@@ -353,11 +353,28 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
         inputs: values([2 ** 32, ...wrongNumbers, ...wrongTypes()]),
       },
     ]),
+    ...['writeSeries', 'readSeries'].flatMap((name) => [
+      { of: queuePair.sends, name, after: [remote, series], inputs: values(noMemory) },
+      { of: queuePair.sends, name, before: [slice], after: [series], inputs: values(noRemote) },
+      { of: queuePair.sends, name, before: [slice, remoteSlice], inputs: wrongSeries },
+    ]),
     { of: queuePair.receives, name: 'add', inputs: [...values([undefined]), ...wrongReceives] },
     { of: queuePair.receives, name: 'receive', inputs: values([...noWorkMemory, many]) },
     { of: queuePair.receives, name: 'receive', before: [slice], inputs: values(wrongIds) },
   ]
 }
+
+/** A series that fits into the slices of the inputs, which have 64 bytes. */
+const series = { count: 4, step: 16 }
+const wrongSeries = [
+  ...values([undefined]),
+  ...wrongObjects(series),
+  ...option(series, 'count', [0, ...wrongNumbers, ...wrongTypes()]),
+  ...option(series, 'step', [2 ** 32, ...wrongNumbers, ...wrongTypes()]),
+  ...option(series, 'length', [0, 2 ** 31 + 1, ...wrongNumbers, ...wrongTypes()]),
+  ...option(series, 'id', wrongIds),
+  ...option(series, 'signaled', ['first', true, 1, ...wrongTypes('string')]),
+]
 
 /** The same input in a list, behind a right request. Nothing of the list is posted. */
 function listed({ given, named }: WrongInput, right: object): WrongInput {
