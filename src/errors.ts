@@ -48,6 +48,8 @@ export type ErrorCode =
   | 'ERR_OBJECT_BUSY' // close() of a verbs object that others depend on; the message names them
   | 'ERR_DOMAIN_MISMATCH' // objects of different devices or domains cannot work together
   | 'ERR_QUEUE_FULL' // a send, receive or completion queue has no room
+  | 'ERR_REQUEST_FAILED' // a work request ended with a status other than SUCCESS; the values have it
+  | 'ERR_REQUEST_STALLED' // a work request did not complete within `stallAfter`
   | 'ERR_QUEUE_OVERRUN' // more requests completed than the completion queue has room for; the queue is dead
   | 'ERR_QUEUE_PAIR_STATE' // the state of the queue pair does not allow the call
   // Rings

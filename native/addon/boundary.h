@@ -64,9 +64,9 @@ std::span<Element> elements(const Napi::Value& value, napi_typedarray_type type,
   napi_typedarray_type found{};
   std::size_t length = 0;
   void* data = nullptr;
-  const napi_status status = value.IsEmpty() ? napi_invalid_arg
-                                             : napi_get_typedarray_info(value.Env(), value, &found, &length, &data,
-                                                                        nullptr, nullptr);
+  const napi_status status =
+      value.IsEmpty() ? napi_invalid_arg
+                      : napi_get_typedarray_info(value.Env(), value, &found, &length, &data, nullptr, nullptr);
   if (status == napi_invalid_arg) throw ArgumentError(std::string(name) + " is no typed array");
   require(status);
   if (found != type) throw ArgumentError(std::string(name) + " is a typed array of another type");

@@ -198,7 +198,8 @@ Napi::Value destroyQueuePair(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value postSend(const Napi::CallbackInfo& info) {
-  pairOf(info, "ibv_post_send").postSend(wordsOfBuffer(info[2], "words"), word(info[3], "stride"), word(info[4], "count"));
+  pairOf(info, "ibv_post_send")
+      .postSend(wordsOfBuffer(info[2], "words"), word(info[3], "stride"), word(info[4], "count"));
   return {};  // the same as undefined, without a call of Node-API
 }
 

@@ -140,9 +140,9 @@ Refusal SendBatch::understand(const ObjectTable& objects, SendRequest& request, 
   return Refusal::None;
 }
 
-// The fast path of the most common requests: one entry that is not inline, and no other object. It reads each word once,
-// writes only the fields that these operations use, and checks what the general path checks. Returns false for every
-// other request, and for one that must be refused: the general path finds its reason.
+// The fast path of the most common requests: one entry that is not inline, and no other object. It reads each word
+// once, writes only the fields that these operations use, and checks what the general path checks. Returns false for
+// every other request, and for one that must be refused: the general path finds its reason.
 bool SendBatch::takePlain(const ObjectTable& objects, const std::uint32_t* given, SendRequest& request, ibv_sge& entry,
                           LastRegistration& last) const {
   const auto word = [given](std::size_t at) { return __atomic_load_n(given + at, __ATOMIC_RELAXED); };

@@ -4,12 +4,16 @@ import { PinfoldError } from '../errors.js'
 import { checked, later, optionsObject, optionsOf, signalOption } from '../options.js'
 import { type Completion, Completions } from './completion.js'
 import type { CompletionChannel } from './completion-channel.js'
+import { type CompletionStreamOptions, completionStream } from './completion-stream.js'
 import type { Handle } from './contract/device-calls.js'
 import { count, positiveCount, whole } from './contract/number-options.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf, requireSameDevice } from './device-object.js'
 import { ExpectedCompletions } from './expected-completions.js'
 import { deviceObject } from './object-checks.js'
+import type { QueuePair } from './queue-pair.js'
+import { requestLost } from './request-failure.js'
+import { RequestWatch } from './request-watch.js'
 import { type Wait, Waiters } from './waiters.js'
 
 const queueOptions = later(() =>
@@ -59,6 +63,8 @@ export class CompletionQueue extends DeviceObject {
   #entries: number
   #scratch = new Completions(16)
   readonly #waiters = new Waiters()
+  /** Made for the first tracked request. */
+  #watch: RequestWatch | undefined
   #hasOverrun = false
   #hasWarned = false
   /** @internal */
@@ -136,6 +142,29 @@ export class CompletionQueue extends DeviceObject {
     }
   }
 
+  /**
+   * The completions from now on, in bursts: `for await (const burst of queue.completions())`. Each burst is the same
+   * `Completions` object, filled anew, so that nothing is allocated for a completion: read it before the next one. It never
+   * ends by itself. While it waits, it keeps the process alive.
+   *
+   * @throws the signal's reason when it is aborted; PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OBJECT_CLOSED` and
+   *   `ERR_QUEUE_OVERRUN`, also when it is closed, or overruns, meanwhile
+   */
+  completions(options: CompletionStreamOptions = {}): AsyncGenerator<Completions, void> {
+    this.#requireAlive('completions')
+    const arm = (signal: AbortSignal | undefined) => {
+      const event = this.#waiters.next(signal, this.device)
+      try {
+        this.requestNotification()
+      } catch (error) {
+        event.cancel()
+        throw error
+      }
+      return event
+    }
+    return completionStream({ pollInto: (into) => this.pollInto(into), arm }, options)
+  }
+
   /** A completion from before the request makes no event, so the queue is polled once more. */
   #askForEvent(most: number, event: Wait): Completion[] {
     let missed: Completion[] = []
@@ -180,6 +209,7 @@ export class CompletionQueue extends DeviceObject {
     this.#hasOverrun = true
     this.channel.notified(this)
     this.#waiters.fail(this.#overrun('wait'))
+    this.#watch?.lose(this.#overrun('request'))
   }
 
   /** @internal Warns once when more requests may be outstanding than it has room for. */
@@ -197,7 +227,31 @@ export class CompletionQueue extends DeviceObject {
     )
   }
 
+  /** @internal For requests whose completions the library takes itself. */
+  get watch(): RequestWatch {
+    this.#watch ??= new RequestWatch({
+      device: this.device,
+      waiters: this.#waiters,
+      room: () => this.#entries,
+      fill: (completions, most) => {
+        this.#requireAlive('poll')
+        return this.#fillFromDevice(completions, most)
+      },
+      requestNotification: () => callsOf(this).requestNotification(handleOf(this), false),
+    })
+    return this.#watch
+  }
+
+  /** @internal A queue pair was closed: none of its requests completes any more. */
+  lose(reason: unknown, queuePair: QueuePair): void {
+    this.#watch?.lose(reason, queuePair)
+  }
+
   #fill(completions: Completions, most: number): number {
+    return this.#watch === undefined ? this.#fillFromDevice(completions, most) : this.#watch.fill(completions, most)
+  }
+
+  #fillFromDevice(completions: Completions, most: number): number {
     const { calls, boundWindows } = internalsOf(this)
     const found = calls.poll(handleOf(this), completions.words, most)
     if (boundWindows.size === 0) return found
@@ -226,6 +280,7 @@ export class CompletionQueue extends DeviceObject {
     callsOf(this).destroyCompletionQueue(handleOf(this))
     internalsOf(this).queues.delete(handleOf(this))
     this.channel.forget(this)
+    this.#watch?.lose(requestLost('request', this.label))
     this.#waiters.fail(closed(this.label))
   }
 }

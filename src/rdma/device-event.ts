@@ -5,8 +5,11 @@ import type { SharedReceiveQueue } from './shared-receive-queue.js'
 
 /** An event of a device: ibv_get_async_event(3). */
 export interface DeviceEvent {
-  /** 'PORT_ERR', 'QP_FATAL', 'DEVICE_FATAL' (the device is being removed), … */
-  readonly type: EventType
+  /**
+   * 'PORT_ERR', 'QP_FATAL', 'DEVICE_FATAL' (the device is being removed), … 'REQUEST_STALLED' comes from pinfold itself: a
+   * request of the queue pair is outstanding for longer than its `stallAfter`.
+   */
+  readonly type: EventType | 'REQUEST_STALLED'
   readonly subject: EventSubject
   /** The number of the port, for an event of a port. */
   readonly port: number | undefined

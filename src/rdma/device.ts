@@ -20,6 +20,7 @@ import type { DeviceEvent } from './device-event.js'
 import { DeviceMemory } from './device-memory.js'
 import { type CloseOptions, callsOf, DeviceObject, internalsOf } from './device-object.js'
 import { ProtectionDomain } from './protection-domain.js'
+import type { QueuePair } from './queue-pair.js'
 import { Waiters } from './waiters.js'
 
 const eventOptions = later(() => optionsObject({ signal: z.optional(signalOption) }))
@@ -240,14 +241,23 @@ export class Device extends DeviceObject {
     const { queues, queuePairs, sharedReceiveQueues } = internalsOf(this)
     if (type === eventTypes.byName.CQ_ERR) queues.get(element)?.overran()
     const subject = subjectOf(type)
-    const event: DeviceEvent = {
+    this.#tell({
       type: eventTypes.nameOf(type),
       subject,
       port: subject === 'port' ? element : undefined,
       queuePair: subject === 'queuePair' ? queuePairs.get(element) : undefined,
       completionQueue: subject === 'completionQueue' ? queues.get(element) : undefined,
       sharedReceiveQueue: subject === 'sharedReceiveQueue' ? sharedReceiveQueues.get(element) : undefined,
-    }
+    })
+  }
+
+  /** @internal A request of the queue pair has stalled. */
+  tellStall(queuePair: QueuePair): void {
+    const none = { port: undefined, completionQueue: undefined, sharedReceiveQueue: undefined }
+    this.#tell({ type: 'REQUEST_STALLED', subject: 'queuePair', queuePair, ...none })
+  }
+
+  #tell(event: DeviceEvent): void {
     for (const kept of this.#iterators) {
       kept.push(event)
       if (kept.length > mostEvents) kept.shift()

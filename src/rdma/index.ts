@@ -3,9 +3,11 @@
 
 export type { AddressHandle, PathOptions } from './address-handle.js'
 export type { Advice, AdvisedRange } from './advice.js'
+export type { Burst, BurstOutcome } from './burst.js'
 export { type Completion, Completions } from './completion.js'
 export type { CompletionChannel } from './completion-channel.js'
 export type { CompletionQueue, CompletionQueueOptions } from './completion-queue.js'
+export type { CompletionStreamOptions } from './completion-stream.js'
 export {
   type ConnectOptions,
   type DescribeOptions,
@@ -52,7 +54,7 @@ export {
   type RemoteMemoryDescription,
   type RemoteSlice,
 } from './remote-memory.js'
-export type { SendBatch, SendRing } from './send-batch.js'
+export type { SendBatch, SendBatchOptions, SendRing } from './send-batch.js'
 export type {
   DatagramReceiver,
   MessageRequest,
@@ -60,4 +62,7 @@ export type {
   RequestFlags,
   SendRequest,
 } from './send-request.js'
+export type { Series } from './series.js'
 export type { SharedReceiveQueue, SharedReceiveQueueOptions } from './shared-receive-queue.js'
+export type { StallAfter } from './stall-limit.js'
+export type { RequestOptions } from './tracked-request.js'

@@ -2,6 +2,7 @@ import * as z from 'zod/mini'
 import { randomInt } from '../builtins.js'
 import { PinfoldError } from '../errors.js'
 import { checked, later, optionsObject, optionsOf } from '../options.js'
+import type { Completion } from './completion.js'
 import type { CompletionQueue } from './completion-queue.js'
 import {
   activate,
@@ -15,7 +16,7 @@ import {
 } from './connection.js'
 import type { CreatedQueuePair, QueuePairCapacity } from './contract/device-calls.js'
 import { gidOption } from './contract/gids.js'
-import { count, positiveCount, word16, word24, word32 } from './contract/number-options.js'
+import { count, positiveCount, whole, word16, word24, word32 } from './contract/number-options.js'
 import { type QueuePairState, type QueuePairType, queuePairStates, queuePairTypes } from './contract/states.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf, requireSameDevice } from './device-object.js'
@@ -29,10 +30,12 @@ import {
   queuePairInformation,
 } from './queue-pair-attributes.js'
 import { ReceiveBatch, type ReceiveRequest } from './receive-batch.js'
+import { requestLost } from './request-failure.js'
 import { listOf } from './request-list.js'
-import { SendBatch } from './send-batch.js'
+import { SendBatch, type SendBatchOptions } from './send-batch.js'
 import type { SendRequest } from './send-request.js'
 import type { SharedReceiveQueue } from './shared-receive-queue.js'
+import { type RequestOptions, tracked } from './tracked-request.js'
 
 const completionQueue = deviceObject('completion queue')
 const queuePairOptions = later(() =>
@@ -82,6 +85,12 @@ export interface QueuePairOptions {
 
 const idle = new Set<string>(['RESET', 'INIT', 'RTR'])
 const groupArguments = later(() => optionsObject({ gid: gidOption, lid: z.optional(word16) }))
+
+const defaultStall = 30_000
+const batchOptions = later(() =>
+  optionsOf<SendBatchOptions>()({ capacity: z.optional(batchCapacity), coalesce: z.optional(z.boolean()) }),
+)
+const batchCapacity = later(() => whole(1, 2 ** 16))
 
 /** A send queue and a receive queue (ibv_qp). Requests are posted to it. */
 export class QueuePair extends DeviceObject {
@@ -223,17 +232,65 @@ export class QueuePair extends DeviceObject {
    */
   post(requests: SendRequest | readonly SendRequest[]): number {
     const list = listOf('post', requests)
-    // The batch is out of reach while it is filled: a getter of a request may post, too.
-    const spare = this.#spare
-    this.#spare = undefined
-    const batch = spare !== undefined && list.length <= spare.capacity ? spare : new SendBatch(this, list.length)
-    try {
+    return this.#withBatch(list.length, (batch) => {
       for (const request of list) batch.addAs('post', request)
       return batch.post()
-    } finally {
-      batch.clear()
-      this.#spare = spare ?? batch
-    }
+    })
+  }
+
+  /**
+   * Posts one request, and resolves with its completion, whose `id` is that of the request. Many may be outstanding. The
+   * library takes the completions of such requests from the completion queue, so `poll` and `wait` never return them.
+   *
+   * @param options `stallAfter`: 30,000 ms by default. `signal`: an abort ends the wait; the request itself stays outstanding,
+   *   and the device may use its memory until the queue pair is closed or moved to ERR
+   * @throws the signal's reason when it is aborted; PinfoldError as `post`; `ERR_REQUEST_FAILED` with the status;
+   *   `ERR_REQUEST_STALLED`; `ERR_OBJECT_CLOSED` if the queue pair is closed meanwhile
+   */
+  request(request: SendRequest, options?: RequestOptions): Promise<Completion> {
+    return tracked('request', this, options, defaultStall, (start) => {
+      this.#withBatch(1, (batch) => {
+        batch.addAs('request', request)
+        batch.postTracked(start(batch.ids()[0] ?? 0))
+      })
+    })
+  }
+
+  /**
+   * Posts one receive, and resolves with its completion: as `request`, for a message of the peer. Not for a queue pair with a
+   * shared receive queue, where any queue pair may get the message.
+   *
+   * @param options `stallAfter`: 'never' by default, since nobody knows when a peer sends
+   * @throws as `request`; PinfoldError as `postReceive`
+   */
+  receive(request: ReceiveRequest = {}, options?: RequestOptions): Promise<Completion> {
+    return tracked('receive', this, options, 'never', (start) => {
+      const batch = new ReceiveBatch(this, 1, this.capacity.receiveEntries)
+      batch.add(request)
+      const { watch } = this.receiveQueue
+      const high = watch.add(start(batch.id()), false)
+      batch.setId(0, high)
+      try {
+        batch.post()
+      } catch (error) {
+        watch.remove(high)
+        throw error
+      }
+      watch.start()
+    })
+  }
+
+  /**
+   * A batch of its own, beside `sends`: for a program that fills several at a time.
+   *
+   * @param options `capacity`: requests, from 1 on; by default as many as may be outstanding. `coalesce`: joins a write or read
+   *   with the one before it, if that is unsignaled and their memory is adjacent at both ends
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`
+   */
+  createBatch(options: SendBatchOptions = {}): SendBatch {
+    const { capacity, coalesce } = checked('createBatch', batchOptions, options)
+    this.requireOpen('createBatch')
+    return new SendBatch(this, { capacity, coalesce })
   }
 
   /** Posts receives, in order, as one batch. @throws PinfoldError as `post`; `ERR_QUEUE_PAIR_STATE` in RESET */
@@ -258,6 +315,20 @@ export class QueuePair extends DeviceObject {
     this.requireOpen('detachMulticast')
     callsOf(this).detachMulticast(handleOf(this), gid, lid)
     this.#groups.delete(`${gid} ${lid}`)
+  }
+
+  /** The batch is out of reach while it is filled: a getter of a request may post, too. */
+  #withBatch<Result>(requests: number, use: (batch: SendBatch) => Result): Result {
+    const spare = this.#spare
+    this.#spare = undefined
+    const batch =
+      spare !== undefined && requests <= spare.capacity ? spare : new SendBatch(this, { capacity: requests })
+    try {
+      return use(batch)
+    } finally {
+      batch.clear()
+      this.#spare = spare ?? batch
+    }
   }
 
   /** @internal @throws PinfoldError `ERR_QUEUE_PAIR_STATE` */
@@ -297,6 +368,8 @@ export class QueuePair extends DeviceObject {
       throw error
     }
     internalsOf(this).queuePairs.delete(handleOf(this))
+    const reason = requestLost('request', this.label)
+    for (const queue of new Set([this.sendQueue, this.receiveQueue])) queue.lose(reason, this)
   }
 
   /** @returns false when the device is gone, and the group with it */

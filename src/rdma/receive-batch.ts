@@ -95,6 +95,19 @@ export class ReceiveBatch {
     return this.receive(memory, id)
   }
 
+  /** @internal The id of the newest request. */
+  id(): number {
+    const at = (this.#staged - 1) * this.#stride + receiveWord.id
+    return (this.#words[at] ?? 0) + (this.#words[at + 1] ?? 0) * 2 ** 32
+  }
+
+  /** @internal The high word and the low word of the id of the newest request. */
+  setId(low: number, high: number): void {
+    const at = (this.#staged - 1) * this.#stride + receiveWord.id
+    this.#words[at] = low
+    this.#words[at + 1] = high
+  }
+
   /** Empties the batch without posting it. */
   clear(): void {
     this.#staged = 0

@@ -1,21 +1,16 @@
+import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
-import { checked, checkRange } from '../options.js'
+import { checked, later, optionsObject } from '../options.js'
 import { describe } from '../sizes.js'
-import { accessBits } from './contract/access-flags.js'
-import { type RequestOperation, requestOpcodes, sendFlags } from './contract/operations.js'
+import { Burst } from './burst.js'
+import { joined, longestMessage } from './coalescing.js'
+import { requestOpcodes, sendFlags } from './contract/operations.js'
 import { sendHeaderWords, sendStride, sendWord } from './contract/work-layout.js'
 import { callsOf, type DeviceInternals, handleOf, internalsOf } from './device-object.js'
-import type { MemoryWindow } from './memory-window.js'
 import { plainRequest } from './plain-request.js'
 import type { QueuePair } from './queue-pair.js'
 import { isRegistration } from './registration.js'
-import {
-  asSlice,
-  isRegistrationSlice,
-  type RegistrationSlice,
-  type WorkMemory,
-  writeSlice,
-} from './registration-slice.js'
+import { isRegistrationSlice, type WorkMemory, writeSlice } from './registration-slice.js'
 import {
   aim,
   isRemoteMemory,
@@ -27,17 +22,18 @@ import {
 import { noMemory, type ScatterTarget, writeEntries, writeFirst } from './scatter-entries.js'
 import { flagsOf, type SendRequest, sendRequest } from './send-request.js'
 import { type CheckedSeries, checkedSeries, requirePieces, type Series, writePieces } from './series.js'
+import { requireSame, StagedWindows } from './staged-windows.js'
+import { type StallAfter, stallAfterOption, stallLimit } from './stall-limit.js'
+import type { Tracker } from './tracked-requests.js'
 
+const startOptions = later(() => optionsObject({ stallAfter: z.optional(stallAfterOption) }))
 const opcodes = requestOpcodes.byName
 const everyFlag = Object.values(sendFlags).reduce((all, flag) => all | flag, 0)
 
-/** The change of a window by a request, once it is posted. */
-interface StagedWindow {
-  readonly window: MemoryWindow
-  /** Undefined when it is closed. */
-  readonly bound: RegistrationSlice | undefined
-  readonly isZeroBased: boolean
-  readonly at: number
+/** Options of `queuePair.createBatch()`. */
+export interface SendBatchOptions {
+  readonly capacity?: number | undefined
+  readonly coalesce?: boolean | undefined
 }
 
 /**
@@ -54,19 +50,25 @@ export class SendBatch {
   readonly #most: number
   readonly #stride: number
   readonly #entries: ScatterTarget
-  /** The changes of windows when the batch is posted. */
-  #windows: StagedWindow[] = []
+  readonly #windows: StagedWindows
+  /** The most bytes of requests that are joined; 0 if none are. */
+  readonly #longest: number
   #staged = 0
+  #coalesced = 0
 
   /** Made by the queue pair: `queuePair.sends`. */
-  constructor(queuePair: QueuePair, capacity = queuePair.capacity.sendRequests) {
+  constructor(queuePair: QueuePair, options: SendBatchOptions = {}) {
+    const { capacity = queuePair.capacity.sendRequests, coalesce = false } = options
     const { sendEntries } = queuePair.capacity
     this.#queuePair = queuePair
     this.capacity = capacity
     this.#internals = internalsOf(queuePair)
     this.#most = sendEntries
     this.#stride = sendStride(sendEntries)
-    this.#words = new Uint32Array(this.capacity * this.#stride)
+    this.#longest = coalesce ? longestMessage(queuePair) : 0
+    // One more: a request that joins the one before it is written there first.
+    this.#words = new Uint32Array((this.capacity + 1) * this.#stride)
+    this.#windows = new StagedWindows(queuePair, this.#words)
     this.#entries = {
       subject: 'post',
       device: queuePair.device,
@@ -79,6 +81,11 @@ export class SendBatch {
   /** The number of requests in the batch. */
   get staged(): number {
     return this.#staged
+  }
+
+  /** The number of requests that joined the one before them, since the batch was made. */
+  get coalesced(): number {
+    return this.#coalesced
   }
 
   /** @throws PinfoldError `ERR_QUEUE_FULL`, and as `queuePair.post`; the batch stays as it was */
@@ -157,19 +164,77 @@ export class SendBatch {
         this.#write64(at + sendWord.compareAdd, request.add)
         break
       case 'invalidate':
-        this.#invalidate(at, request.target)
+        this.#windows.invalidate(at, this.#staged, request.target)
         break
       case 'bind':
-        this.#bind(at, request)
+        this.#windows.bind(at, this.#staged, request)
         break
     }
     this.#stage()
   }
 
+  /**
+   * As `post`, with a handle that tells how far the requests are, and that can cancel them. The library takes their
+   * completions from the completion queue, so the program does not see them. The last request is signaled in any case.
+   *
+   * @param options `stallAfter`: milliseconds after which a burst that is not finished has stalled. Default: 'never'
+   * @throws PinfoldError as `post`, if no request was posted. If the device took only some, the burst has the error
+   */
+  start(options: { readonly stallAfter?: StallAfter | undefined } = {}): Burst {
+    const { stallAfter = 'never' } = checked('start', startOptions, options)
+    const limit = stallLimit(stallAfter)
+    const posted = this.#staged
+    const burst = new Burst({ queuePair: this.#queuePair, posted, ids: this.ids(), stallAfter: limit.milliseconds })
+    if (posted === 0) return burst
+    try {
+      this.postTracked(Burst.trackerOf(burst, limit.at))
+    } catch (error) {
+      const taken = postedBefore(error)
+      if (taken === 0 || !(error instanceof PinfoldError)) throw error
+      Burst.refused(burst, taken, error)
+    }
+    return burst
+  }
+
+  /** @internal The ids of the requests in the batch. */
+  ids(): Float64Array {
+    const words = this.#words
+    const at = (index: number) => index * this.#stride + sendWord.id
+    return Float64Array.from(
+      { length: this.#staged },
+      (_, index) => (words[at(index)] ?? 0) + (words[at(index) + 1] ?? 0) * 2 ** 32,
+    )
+  }
+
+  /**
+   * @internal Posts the batch, whose requests `tracker` follows from now on.
+   *
+   * @throws PinfoldError as `post`. If no request was posted, the tracker is forgotten
+   */
+  postTracked(tracker: Tracker): void {
+    const { watch } = this.#queuePair.sendQueue
+    const words = this.#words
+    const high = watch.add(tracker, true)
+    const last = (this.#staged - 1) * this.#stride
+    for (let at = 0, index = 0; at <= last; at += this.#stride, index++) {
+      words[at + sendWord.id] = index
+      words[at + sendWord.id + 1] = high
+    }
+    words[last + sendWord.flags] = (words[last + sendWord.flags] ?? 0) | sendFlags.signaled
+    try {
+      this.post()
+    } catch (error) {
+      if (postedBefore(error) === 0) watch.remove(high)
+      throw error
+    } finally {
+      watch.start()
+    }
+  }
+
   /** Empties the batch without posting it. */
   clear(): void {
     this.#staged = 0
-    this.#windows = []
+    this.#windows.clear()
   }
 
   /**
@@ -180,7 +245,7 @@ export class SendBatch {
    */
   post(): number {
     const staged = this.#staged
-    const windows = this.#windows
+    const windows = this.#windows.take()
     this.clear()
     if (staged === 0) return 0
     this.#queuePair.requireSending('post')
@@ -188,11 +253,11 @@ export class SendBatch {
     try {
       callsOf(this.#queuePair).postSend(handleOf(this.#queuePair), this.#words, this.#stride, staged)
     } catch (error) {
-      posted = error instanceof PinfoldError && typeof error.values.posted === 'number' ? error.values.posted : 0
+      posted = postedBefore(error)
       throw error
     } finally {
-      for (const { window, bound, isZeroBased, at } of windows) {
-        if (at < posted) window.posted(bound, isZeroBased, this.#queuePair)
+      for (const { window, bound, isZeroBased, index } of windows) {
+        if (index < posted) window.posted(bound, isZeroBased, this.#queuePair)
       }
     }
     return staged
@@ -213,7 +278,7 @@ export class SendBatch {
     const words = this.#words
     const at = staged * this.#stride
     const isPlain =
-      staged < this.capacity &&
+      (staged < this.capacity || this.#longest > 0) &&
       words[at + sendWord.opcode] === opcode &&
       isRegistrationSlice(memory) &&
       isRemoteSlice(remote) &&
@@ -229,6 +294,13 @@ export class SendBatch {
     words[at + sendWord.id + 1] = id < 2 ** 32 ? 0 : id / 2 ** 32
     words[at + sendWord.flags] = flags
     words[at + sendWord.entries] = 1
+    if (this.#longest > 0) {
+      if (staged > 0 && joined(words, at - this.#stride, at, this.#longest)) {
+        this.#coalesced += 1
+        return this
+      }
+      if (staged === this.capacity) throw this.#full(opcode)
+    }
     this.#staged = staged + 1
     return this
   }
@@ -256,6 +328,9 @@ export class SendBatch {
   ): this {
     const series = checkedSeries(subject, given)
     const first = this.#staged
+    if (this.#longest >= series.length && series.signaled !== 'all' && series.step === series.length) {
+      return this.#joinedSeries(subject, opcode, memory, remote, series)
+    }
     if (series.count > this.capacity - first) throw this.#full(opcode, series.count)
     if (!isRegistrationSlice(memory) && !isRegistration(memory)) throw noMemory(subject, memory)
     if (!isRemoteSlice(remote) && !isRemoteMemory(remote)) throw noRemote(remote)
@@ -272,6 +347,32 @@ export class SendBatch {
     }
     writePieces(words, at, stride, series)
     this.#staged = first + series.count
+    return this
+  }
+
+  /** A series whose pieces are neighbours becomes requests that are as long as a message may be. */
+  #joinedSeries(
+    subject: string,
+    opcode: number,
+    memory: WorkMemory,
+    remote: RemoteSlice | RemoteMemory,
+    series: CheckedSeries,
+  ): this {
+    const { id, count, length, signaled } = series
+    if (!isRegistrationSlice(memory) && !isRegistration(memory)) throw noMemory(subject, memory)
+    if (!isRemoteSlice(remote) && !isRemoteMemory(remote)) throw noRemote(remote)
+    requirePieces(`${subject}: memory`, series, memory.length)
+    requirePieces(`${subject}: remote`, series, remote.length)
+    const pieces = Math.floor(this.#longest / length)
+    const requests = Math.ceil(count / pieces)
+    if (requests > this.capacity - this.#staged) throw this.#full(opcode, requests)
+    for (let first = 0; first < count; first += pieces) {
+      const last = Math.min(first + pieces, count) - 1
+      const range = [first * length, (last + 1 - first) * length] as const
+      const flags = signaled === 'last' && last === count - 1 ? sendFlags.signaled : 0
+      this.#oneSided(opcode, memory.slice(...range), remote.slice(...range), id + last, flags)
+      this.#coalesced += last - first
+    }
     return this
   }
 
@@ -323,70 +424,25 @@ export class SendBatch {
 
   #address(at: number, to: NonNullable<Extract<SendRequest, { operation: 'send' }>['to']>): void {
     to.addressHandle.requireOpen('post')
-    this.#requireSame(to.addressHandle)
+    requireSame(this.#queuePair, to.addressHandle)
     this.#words[at + sendWord.addressHandle] = handleOf(to.addressHandle)
     this.#words[at + sendWord.remoteQueuePair] = to.queuePair
     this.#words[at + sendWord.remoteKey] = to.queueKey
-  }
-
-  #invalidate(at: number, target: MemoryWindow | number): void {
-    if (typeof target === 'number') {
-      this.#words[at + sendWord.immediate] = target
-      const window = internalsOf(this.#queuePair).boundWindows.get(target)
-      if (window !== undefined) this.#windows.push({ window, bound: undefined, isZeroBased: false, at: this.#staged })
-      return
-    }
-    target.requireOpen('post')
-    this.#words[at + sendWord.immediate] = target.keyAfter(this.#bindsOf(target))
-    this.#windows.push({ window: target, bound: undefined, isZeroBased: false, at: this.#staged })
-  }
-
-  #bind(at: number, { window, memory, access = [] }: Extract<SendRequest, { operation: 'bind' }>): void {
-    window.requireOpen('post')
-    this.#requireSame(window)
-    const words = this.#words
-    words[at + sendWord.window] = handleOf(window)
-    words[at + sendWord.bindAccess] = accessBits('bind', [...access, 'localWrite']) & ~1
-    words[at + sendWord.bindKey] = window.type === 2 ? window.keyAfter(this.#bindsOf(window) + 1) : 0
-    const bound = memory === undefined ? undefined : asSlice(memory)
-    if (bound !== undefined) {
-      bound.registration.requireOpen('post')
-      this.#requireSame(bound.registration)
-      words[at + sendWord.bindRegistration] = handleOf(bound.registration)
-      this.#writeNumber(at + sendWord.bindOffset, bound.offset)
-      this.#writeNumber(at + sendWord.bindLength, bound.length)
-    }
-    this.#windows.push({ window, bound, isZeroBased: access.includes('zeroBased'), at: this.#staged })
-  }
-
-  /** How often this batch binds a window already: each bind changes its key. */
-  #bindsOf(window: MemoryWindow): number {
-    if (window.type === 1) return 0
-    return this.#windows.filter((staged) => staged.window === window && staged.bound !== undefined).length
-  }
-
-  #requireSame(object: { readonly label: string; readonly device: { readonly name: string } }): void {
-    const { device } = this.#queuePair
-    if (object.device === device) return
-    throw new PinfoldError(`post: ${object.label} is with ${object.device.name}, not with ${device.name}`, {
-      code: 'ERR_DOMAIN_MISMATCH',
-      values: { object: object.label, device: device.name },
-    })
   }
 
   #write64(at: number, value: bigint): void {
     this.#words[at] = Number(value & 0xffff_ffffn)
     this.#words[at + 1] = Number(value >> 32n)
   }
-
-  #writeNumber(at: number, value: number): void {
-    this.#words[at] = value
-    this.#words[at + 1] = value / 2 ** 32
-  }
 }
 
 /** @deprecated Use {@link SendBatch}, of which this is the former name. */
 export type SendRing = SendBatch
+
+/** Requests that were posted before the one that was refused. */
+function postedBefore(error: unknown): number {
+  return error instanceof PinfoldError && typeof error.values.posted === 'number' ? error.values.posted : 0
+}
 
 function noRemote(received: unknown): PinfoldError {
   return new PinfoldError(`post: remote: expected a RemoteMemory or a RemoteSlice, received ${describe(received)}`, {

@@ -14,6 +14,7 @@ import { registrations } from './cases/registrations.js'
 import { remoteAccess } from './cases/remote-access.js'
 import { sharedReceives } from './cases/shared-receives.js'
 import { queuePairStates } from './cases/states.js'
+import { bursts, trackedRequests } from './cases/tracked-requests.js'
 import { unreliable } from './cases/unreliable.js'
 import { invalidation } from './cases/window-invalidation.js'
 import { windows } from './cases/windows.js'
@@ -33,6 +34,8 @@ export const suite: readonly Case[] = [
   ...queues,
   ...sharedReceives,
   ...completions,
+  ...trackedRequests,
+  ...bursts,
   ...unreliable,
   ...datagrams,
   ...queuePairStates,
