@@ -167,7 +167,7 @@ export const bursts = group('bursts', [
   },
   {
     name: 'a burst accounts for the requests around the first failure',
-    expects: '3 succeeded, 1 failed, 4 flushed; 103 REM_INV_REQ_ERR',
+    expects: '3 succeeded, 1 failed, 4 flushed; 103 REM_OP_ERR',
     async run(kit) {
       const { near, far } = kit.pair()
       const { source, target } = transfer(kit, 64)
