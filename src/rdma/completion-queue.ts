@@ -242,7 +242,12 @@ export class CompletionQueue extends DeviceObject {
     return this.#watch
   }
 
-  /** @internal A queue pair was closed: none of its requests completes any more. */
+  /** @internal Something that discards requests follows: those that have completed are not lost by it. */
+  settle(): void {
+    this.#watch?.settle()
+  }
+
+  /** @internal A queue pair was closed or reset: none of its requests completes any more. */
   lose(reason: unknown, queuePair: QueuePair): void {
     this.#watch?.lose(reason, queuePair)
   }

@@ -30,7 +30,7 @@ import {
   queuePairInformation,
 } from './queue-pair-attributes.js'
 import { ReceiveBatch, type ReceiveRequest } from './receive-batch.js'
-import { requestLost } from './request-failure.js'
+import { requestDropped, requestLost } from './request-failure.js'
 import { listOf } from './request-list.js'
 import { SendBatch, type SendBatchOptions } from './send-batch.js'
 import type { SendRequest } from './send-request.js'
@@ -171,8 +171,11 @@ export class QueuePair extends DeviceObject {
   modify(attributes: QueuePairAttributes): void {
     const change = queuePairChange(this.device, attributes)
     this.requireOpen('modify')
+    const resets = change.state === queuePairStates.byName.RESET
+    if (resets) this.#settle()
     callsOf(this).modifyQueuePair(handleOf(this), change)
     if (change.state !== undefined) this.#state = stateOf(change.state)
+    if (resets) this.#lose(requestDropped('request', this.label))
   }
 
   /**
@@ -358,6 +361,7 @@ export class QueuePair extends DeviceObject {
   }
 
   protected override destroy(): void {
+    this.#settle()
     // A queue pair that is attached to a group is busy (ibv_destroy_qp(3)).
     const detached: { readonly gid: string; readonly lid: number }[] = []
     try {
@@ -368,7 +372,14 @@ export class QueuePair extends DeviceObject {
       throw error
     }
     internalsOf(this).queuePairs.delete(handleOf(this))
-    const reason = requestLost('request', this.label)
+    this.#lose(requestLost('request', this.label))
+  }
+
+  #settle(): void {
+    for (const queue of new Set([this.sendQueue, this.receiveQueue])) queue.settle()
+  }
+
+  #lose(reason: unknown): void {
     for (const queue of new Set([this.sendQueue, this.receiveQueue])) queue.lose(reason, this)
   }
 

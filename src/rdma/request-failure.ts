@@ -29,6 +29,14 @@ export function requestLost(subject: string, label: string): PinfoldError {
   })
 }
 
+/** The error of requests whose queue pair was moved to RESET, which discards them (ibv_modify_qp(3)). */
+export function requestDropped(subject: string, label: string): PinfoldError {
+  return new PinfoldError(`${subject}: ${label} was moved to RESET before the request completed`, {
+    code: 'ERR_QUEUE_PAIR_STATE',
+    values: { object: label, state: 'RESET' },
+  })
+}
+
 /** The error of a request that is outstanding for longer than `stallAfter`. The device is asked for the state. */
 export function requestStalled(
   subject: string,

@@ -7,6 +7,8 @@ import type { Alive, Waiters } from './waiters.js'
 
 /** Completions of one poll by the watch. */
 const piece = 64
+/** More polls than empty any completion queue: a program that replaces builtin functions must not keep us in a loop. */
+const mostPolls = 2 ** 17
 
 /** The completion queue of a watch. */
 export interface WatchedQueue {
@@ -52,13 +54,14 @@ export class RequestWatch {
    */
   fill(completions: Completions, most: number): number {
     if (this.#kept.length > 0) return this.#takeKept(completions, most)
-    for (;;) {
+    // 0 must mean that the queue is empty: then nobody waits while a completion is there.
+    for (let polls = 0; polls < mostPolls; polls++) {
       const found = this.#queue.fill(completions, most)
-      if (this.#tracked.size === 0 && found === 0) return 0
+      if (found === 0) return 0
       const others = this.#tracked.take(completions, found)
-      // 0 must mean that the queue is empty: then nobody waits while a completion is there.
-      if (others > 0 || found === 0) return others
+      if (others > 0) return others
     }
+    return 0
   }
 
   /** Begins to take completions, after requests were posted. */
@@ -66,6 +69,11 @@ export class RequestWatch {
     this.#schedule()
     this.#drainOrLose()
     if (this.#tracked.size > 0 && !this.#isRunning) void this.#run()
+  }
+
+  /** Takes the completions that are there, before an act that discards what is outstanding. */
+  settle(): void {
+    this.#drainOrLose()
   }
 
   /** No completion will come any more: of a queue pair, or of all. */
@@ -112,7 +120,8 @@ export class RequestWatch {
   #drain(): void {
     const before = this.#kept.length
     const { words } = this.#polled
-    while (this.#tracked.size > 0 && this.#kept.length < this.#queue.room()) {
+    for (let polls = 0; polls < mostPolls; polls++) {
+      if (this.#tracked.size === 0 || this.#kept.length >= this.#queue.room()) break
       const found = this.#queue.fill(this.#polled, piece)
       if (found === 0) break
       const others = this.#tracked.take(this.#polled, found)

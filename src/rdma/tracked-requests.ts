@@ -6,6 +6,8 @@ import type { QueuePair } from './queue-pair.js'
 // set: the ids of programs end at 2^53. Below it stand the number of the tracker and the index of the request.
 
 const trackedBit = 0x8000_0000
+/** More than any completion queue has room for. */
+const mostTrackers = 2 ** 20
 
 /** Follows the requests of one call, which were posted one after another to one queue pair. */
 export interface Tracker {
@@ -44,9 +46,7 @@ export class TrackedRequests {
 
   /** @returns the high word of the ids of its requests; the low word is the index of the request */
   add(tracker: Tracker, isSend: boolean): number {
-    do this.#next = (this.#next + 1) % trackedBit
-    while (this.#trackers.has(this.#next))
-    const number = this.#next
+    const number = this.#freeNumber()
     this.#trackers.set(number, tracker)
     if (isSend) {
       const sends = this.#sends.get(tracker.queuePair)
@@ -115,6 +115,15 @@ export class TrackedRequests {
       else if (next === undefined || tracker.stallsAt < next) next = tracker.stallsAt
     }
     return next
+  }
+
+  /** A number comes again only after 2^31 others. Its first tracker may still be outstanding then. */
+  #freeNumber(): number {
+    for (let tries = 0; tries < mostTrackers; tries++) {
+      this.#next = (this.#next + 1) % trackedBit
+      if (!this.#trackers.has(this.#next)) break
+    }
+    return this.#next
   }
 
   /** A number that is not known belongs to a queue pair that was closed. */

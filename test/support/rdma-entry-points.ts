@@ -353,6 +353,38 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
         inputs: values([2 ** 32, ...wrongNumbers, ...wrongTypes()]),
       },
     ]),
+    {
+      of: queuePair,
+      name: 'request',
+      inputs: [...values([undefined]), ...wrongSends, ...option({ operation: 'send' }, 'memory', [many])],
+    },
+    { of: queuePair, name: 'request', before: [{ operation: 'send', memory: [] }], inputs: wrongTracking },
+    { of: queuePair, name: 'receive', inputs: [...wrongReceives, ...option({}, 'memory', [many])] },
+    { of: queuePair, name: 'receive', before: [{}], inputs: wrongTracking },
+    {
+      of: queuePair,
+      name: 'createBatch',
+      inputs: [
+        ...wrongObjects({ capacity: 4, coalesce: true }),
+        ...option({}, 'capacity', [0, 2 ** 16 + 1, ...wrongNumbers, ...wrongTypes()]),
+        ...flags({}, 'coalesce'),
+      ],
+    },
+    {
+      of: queuePair.sends,
+      name: 'start',
+      inputs: [...wrongObjects({ stallAfter: 'never' }), ...option({}, 'stallAfter', wrongStalls)],
+    },
+    {
+      of: queue,
+      name: 'completions',
+      inputs: [
+        ...wrongObjects({ most: 4, spin: 0 }),
+        ...option({}, 'signal', wrongSignals()),
+        ...option({}, 'most', [0, 2 ** 16 + 1, ...wrongNumbers, ...wrongTypes()]),
+        ...option({}, 'spin', [1_000_001, ...wrongNumbers, ...wrongTypes()]),
+      ],
+    },
     ...['writeSeries', 'readSeries'].flatMap((name) => [
       { of: queuePair.sends, name, after: [remote, series], inputs: values(noMemory) },
       { of: queuePair.sends, name, before: [slice], after: [series], inputs: values(noRemote) },
@@ -374,6 +406,13 @@ const wrongSeries = [
   ...option(series, 'length', [0, 2 ** 31 + 1, ...wrongNumbers, ...wrongTypes()]),
   ...option(series, 'id', wrongIds),
   ...option(series, 'signaled', ['first', true, 1, ...wrongTypes('string')]),
+]
+
+const wrongStalls = [0, 2 ** 31, 'always', ...wrongNumbers, ...wrongTypes('string')]
+const wrongTracking = [
+  ...wrongObjects({ stallAfter: 100 }),
+  ...option({}, 'stallAfter', wrongStalls),
+  ...option({}, 'signal', wrongSignals()),
 ]
 
 /** The same input in a list, behind a right request. Nothing of the list is posted. */
