@@ -1,11 +1,15 @@
+import { fileURLToPath } from 'node:url'
 import { native } from '../../src/native.js'
 import { MiB } from '../../src/sizes.js'
 import { interleave, secondsSince, timed } from '../measure.js'
 import { pinfold } from '../package.js'
 import { Peer } from '../peer.js'
-import { bytesAtMost, ratioAtMost, timeAtMost } from '../row.js'
+import { bytesAtMost, rateAtLeast, ratioAtMost, timeAtMost } from '../row.js'
 import type { Report, Suite } from '../suite.js'
 
+const command = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const inLab = fileURLToPath(new URL('../lab/data-path.mjs', import.meta.url))
+const pyverbs = fileURLToPath(new URL('../peers/pyverbs_post.py', import.meta.url))
 const nanoseconds = 1e9
 const microseconds = 1e6
 const burst = 32
@@ -15,12 +19,13 @@ const pieceBytes = 4096
 export const suite: Suite = {
   about: 'RDMA requests: bursts and single ones beside C, on a table of functions that do nothing; joined writes',
   hugepages: 64,
-  oneProcessor: true,
-  parts: ['bursts', 'single', 'joined', 'memory'],
+  oneProcessor: ['bursts', 'single', 'joined', 'memory'],
+  parts: ['bursts', 'single', 'joined', 'memory', 'lab'],
   async run(report, part) {
     if (part === 'bursts') await report.section('bursts of 32', () => measureBursts(report))
     if (part === 'single') await report.section('one request at a time', () => measureSingle(report))
     if (part === 'joined') await report.section('neighbouring writes', () => measureJoined(report))
+    if (part === 'lab') await report.section('lab: writes beside perftest and pyverbs', () => measureInLab(report))
     if (part === 'memory') await report.section('heap', () => measureHeap(report))
   },
 }
@@ -275,4 +280,35 @@ async function measureHeap(report: Report): Promise<void> {
     value: { median: sorted[Math.floor(sorted.length / 2)] ?? 0, low, high },
     target: bytesAtMost(1023),
   })
+}
+
+/**
+ * Samples each workload beside its peer in one virtual machine, by its clock. The machine is emulated here: that slows
+ * JavaScript, which the emulator translates a second time, about 25 times, and C less. A real card would show the rows
+ * of the host.
+ */
+async function measureInLab(report: Report): Promise<void> {
+  const lines = [process.execPath, inLab, pyverbs].map(String)
+  const words = [process.execPath, command, 'lab', 'run', '--time-limit', '420', '--', ...lines]
+  await using lab = await Peer.launch('pinfold lab run', words[0] ?? '', ...words.slice(1))
+  const measured = async (ours: string, theirs: string, samples: number, rounds: number) => {
+    const contenders = { ours: lab.contender(ours), theirs: lab.contender(theirs) }
+    return interleave(contenders, { samples, warmUp: 1, rounds })
+  }
+  const rows = [
+    ['RDMA write of 64 KiB, depth 128', 'bandwidth', 'bandwidth-perftest', 'ib_write_bw', 0.97, 7, 1024],
+    ['RDMA write of 64 B, bursts of 32', 'rate', 'rate-perftest', 'ib_write_bw -l 32', 0.7, 11, 4096],
+    ['post 32 writes of 64 B, and poll', 'burst', 'pyverbs', 'pyverbs', 5, 31, 1024],
+  ] as const
+  for (const [name, ours, theirs, peer, share, samples, rounds] of rows) {
+    const taken = await measured(ours, theirs, samples, rounds)
+    report.add({
+      name: `lab: ${name}`,
+      unit: 'us',
+      scale: microseconds,
+      value: taken.of('ours'),
+      peer: { name: peer, value: taken.of('theirs'), ratio: taken.ratio('ours', 'theirs') },
+      target: rateAtLeast(share),
+    })
+  }
 }
