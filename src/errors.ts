@@ -52,6 +52,11 @@ export type ErrorCode =
   | 'ERR_REQUEST_STALLED' // a work request did not complete within `stallAfter`
   | 'ERR_QUEUE_OVERRUN' // more requests completed than the completion queue has room for; the queue is dead
   | 'ERR_QUEUE_PAIR_STATE' // the state of the queue pair does not allow the call
+  // Peers
+  | 'ERR_PEER_CLOSED' // the stream to the peer ended or failed before the conversation was over
+  | 'ERR_PEER_TIMEOUT' // the peer has not answered in time
+  | 'ERR_PEER_PROTOCOL' // the peer sent something that is not understood: no pinfold, another version, or hostile
+  | 'ERR_PEER_REFUSED' // the peer gave up; the message says why
   // Rings
   | 'ERR_RING_LAYOUT' // this memory contains no ring, or a ring of another version
   | 'ERR_RING_CLAIMED' // another thread is the ring's only producer or consumer, or too many threads take part

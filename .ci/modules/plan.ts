@@ -39,6 +39,7 @@ export const typeScriptModules: Readonly<Record<string, Module>> = {
   system: { mayImport: ['native.ts', 'vocabulary'] },
   hugepages: { mayImport: ['system', 'native.ts', 'vocabulary'], entry: 'index.ts' },
   memory: { mayImport: ['hugepages', 'system', 'native.ts', 'vocabulary'] },
+  streams: { mayImport: ['vocabulary'] },
   threads: { mayImport: ['system', 'native.ts', 'vocabulary'] },
   arrays: { mayImport: ['vocabulary'] },
   shadow: { mayImport: ['threads', 'arrays', 'memory', 'native.ts', 'vocabulary'] },
