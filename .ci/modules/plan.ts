@@ -49,7 +49,7 @@ export const typeScriptModules: Readonly<Record<string, Module>> = {
   heap: { mayImport: ['memory', 'native.ts', 'vocabulary'] },
   layout: { mayImport: ['ring', 'pool', 'packet', 'heap', 'memory', 'system', 'vocabulary'] },
   translate: { mayImport: ['system', 'native.ts', 'vocabulary'] },
-  rdma: { mayImport: ['rdma/contract', 'memory', 'system', 'vocabulary'] },
+  rdma: { mayImport: ['rdma/contract', 'streams', 'memory', 'system', 'vocabulary'] },
   'rdma/contract': { mayImport: ['memory', 'system', 'vocabulary'] },
   'rdma/verbs': { mayImport: ['rdma/contract', 'memory', 'system', 'native.ts', 'native-verbs.ts', 'vocabulary'] },
   'rdma/loopback': { mayImport: ['rdma/contract', 'memory', 'system', 'vocabulary'] },

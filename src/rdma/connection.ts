@@ -10,7 +10,8 @@ import type { Device } from './device.js'
 import type { QueuePair } from './queue-pair.js'
 import { mtuOption } from './queue-pair-attributes.js'
 
-const descriptionSchema = later(() =>
+/** @internal A description that came from outside. */
+export const descriptionSchema = later(() =>
   optionsObject({
     pinfold: z._default(z.literal('queue pair'), 'queue pair'),
     type: z.enum(queuePairTypes.all),
@@ -56,7 +57,8 @@ const localOptions = {
   partitionKeyIndex: z.optional(word16),
   access: z.optional(accessOption),
 }
-const connectOptions = later(() =>
+/** @internal */
+export const connectOptions = later(() =>
   optionsOf<ConnectOptions>()({
     ...localOptions,
     gidIndex: z.optional(byte),
@@ -205,19 +207,20 @@ export function connect(queuePair: QueuePair, remote: unknown, options: ConnectO
   const peer = checked('connect: remote', descriptionSchema, remote)
   const given = checked('connect', connectOptions, options)
   requireType('connect', queuePair, queuePair.type !== 'UD', 'RC or UC: datagrams need activate()')
-  if (peer.type !== queuePair.type) {
-    throw new PinfoldError(
-      `connect: the peer is of type ${peer.type}, and ${queuePair.label} of type ${queuePair.type}`,
-      {
-        code: 'ERR_INVALID_ARGUMENT',
-        values: { remote: peer.type, local: queuePair.type },
-      },
-    )
-  }
+  requireSameType('connect', queuePair, peer)
   orReset(queuePair, () => {
     prepare(queuePair, given)
     makeReady(queuePair, peer, given)
   })
+}
+
+/** @internal @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+export function requireSameType(subject: string, queuePair: QueuePair, peer: QueuePairDescription): void {
+  if (peer.type === queuePair.type) return
+  throw new PinfoldError(
+    `${subject}: the peer is of type ${peer.type}, and ${queuePair.label} of type ${queuePair.type}`,
+    { code: 'ERR_INVALID_ARGUMENT', values: { remote: peer.type, local: queuePair.type } },
+  )
 }
 
 /**

@@ -9,7 +9,8 @@ import { sendWord } from './contract/work-layout.js'
 const expectedAddress = "expected a 64-bit address, as a bigint or in hex such as '0x7f0000000000'"
 const hexAddress = later(() => z.string().check(z.regex(/^0x[0-9a-f]{1,16}$/i)))
 
-const remoteMemorySchema = later(() =>
+/** @internal A description that came from outside. */
+export const remoteMemorySchema = later(() =>
   optionsObject({
     address: z.union(
       [
@@ -159,7 +160,12 @@ export class RemoteSlice {
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`
  */
 export function parseRemoteMemory(description: unknown): RemoteMemory {
-  const { address, length, rkey, generation } = checked('parseRemoteMemory', remoteMemorySchema, description)
+  return remoteMemoryOf(checked('parseRemoteMemory', remoteMemorySchema, description))
+}
+
+/** @internal The memory of a description that was checked. */
+export function remoteMemoryOf(description: z.output<typeof remoteMemorySchema>): RemoteMemory {
+  const { address, length, rkey, generation } = description
   return new RemoteMemory(address, length, rkey, generation)
 }
 

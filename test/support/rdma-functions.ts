@@ -1,18 +1,22 @@
+import { PassThrough, Readable } from 'node:stream'
 import { parseQueuePair } from '../../src/rdma/connection.js'
 import { explainStatus } from '../../src/rdma/contract/completion-status.js'
 import { formatGid } from '../../src/rdma/contract/gids.js'
 import { explainVendorError } from '../../src/rdma/contract/loopback-vendor-errors.js'
 import { openDevice } from '../../src/rdma/devices/open-device.js'
+import { exchange } from '../../src/rdma/exchange.js'
 import { parseRemoteMemory } from '../../src/rdma/remote-memory.js'
-import { option, values, wrongNumbers, wrongObjects, wrongTypes } from './bad-input.js'
+import { option, values, wrongNumbers, wrongObjects, wrongSignals, wrongTypes } from './bad-input.js'
 import type { Door } from './entry-points.js'
 import { gids, rdmaInputs } from './rdma-inputs.js'
 import type { RdmaObjects } from './rdma-objects.js'
 
 /** The functions of RDMA that belong to no object, with wrong inputs. */
 export function rdmaFunctionDoors(objects: RdmaObjects): Door[] {
-  const { description } = objects
-  const { wrongPeers } = rdmaInputs(objects)
+  const { description, fresh, registration } = objects
+  const { noObjects, wrongConnect, wrongPeers } = rdmaInputs(objects)
+  const stream = new PassThrough()
+  const exchanged = { queuePair: fresh }
   return [
     {
       of: { openDevice },
@@ -38,6 +42,30 @@ export function rdmaFunctionDoors(objects: RdmaObjects): Door[] {
       name: 'formatGid',
       before: ['::1'],
       inputs: [...wrongObjects({ spelling: 'full' }), ...option({}, 'spelling', ['long', 7, ...wrongTypes()])],
+    },
+    {
+      of: { exchange },
+      name: 'exchange',
+      after: [exchanged],
+      inputs: values([undefined, {}, new Readable(), ...wrongTypes()]),
+    },
+    {
+      of: { exchange },
+      name: 'exchange',
+      before: [stream],
+      inputs: [
+        ...wrongObjects(exchanged),
+        ...option(exchanged, 'queuePair', [undefined, ...noObjects]),
+        ...option(exchanged, 'memory', [[], { '': registration }, { 'a b': registration }, 7, 'inbox']),
+        ...option(exchanged, 'memory', [{ inbox: undefined }, { inbox: fresh }, { inbox: description }]),
+        ...option(
+          exchanged,
+          'connect',
+          wrongConnect.map(({ given }) => given),
+        ),
+        ...option(exchanged, 'timeout', [0, 2 ** 31, ...wrongNumbers, ...wrongTypes()]),
+        ...option(exchanged, 'signal', wrongSignals()),
+      ],
     },
     { of: { parseQueuePair }, name: 'parseQueuePair', inputs: [...values([undefined]), ...wrongPeers] },
     {
