@@ -199,6 +199,18 @@ export interface Native {
    */
   timestampCounter(): [ticks: number, nanoseconds: number] | undefined
   /**
+   * Listens by an abstract name (unix(7)), without the zero byte in front. The caller closes the descriptor. The name
+   * ends with it.
+   */
+  listenAbstract(name: string): number
+  /**
+   * Connects to an abstract name without waiting: ECONNREFUSED when nobody listens, EPERM when the listener belongs to
+   * another user, EAGAIN when too many connections wait there. The caller closes the descriptor.
+   */
+  connectAbstract(name: string): number
+  /** Whether the process at the other end of a unix-domain connection has our effective user. */
+  isSameUser(fd: number): boolean
+  /**
    * Tries the kernel features that doctor reports. The result says for each name whether this kernel has the feature.
    */
   probeFeatures(): Readonly<Record<string, boolean>>

@@ -52,7 +52,7 @@ export const typeScriptModules: Readonly<Record<string, Module>> = {
   rdma: { mayImport: ['rdma/contract', 'streams', 'memory', 'system', 'vocabulary'] },
   'rdma/contract': { mayImport: ['memory', 'system', 'vocabulary'] },
   'rdma/verbs': { mayImport: ['rdma/contract', 'memory', 'system', 'native.ts', 'native-verbs.ts', 'vocabulary'] },
-  'rdma/loopback': { mayImport: ['rdma/contract', 'memory', 'system', 'vocabulary'] },
+  'rdma/loopback': { mayImport: ['rdma/contract', 'memory', 'system', 'native.ts', 'vocabulary'] },
   'rdma/devices': { mayImport: ['rdma', 'rdma/verbs', 'rdma/loopback', 'rdma/contract', 'system', 'vocabulary'] },
   registry: { mayImport: ['layout', 'rdma', 'rdma/contract', 'translate', 'memory', 'system', 'vocabulary'] },
   lab: { mayImport: ['system', 'native.ts', 'vocabulary'] },

@@ -14,6 +14,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   bindShadow(exports);
   bindTranslate(exports);
   bindSystem(exports);
+  bindSockets(exports);
   bindVerbs(exports);
   return exports;
 }

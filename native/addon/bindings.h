@@ -11,6 +11,7 @@ void bindMemory(Napi::Object exports);
 void bindShadow(Napi::Object exports);
 void bindTranslate(Napi::Object exports);
 void bindSystem(Napi::Object exports);
+void bindSockets(Napi::Object exports);
 void bindVerbs(Napi::Object exports);
 void bindVerbsDevices(Napi::Object exports);
 void bindVerbsMemory(Napi::Object exports);

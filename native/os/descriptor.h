@@ -26,6 +26,9 @@ class Descriptor {
   int number() const noexcept { return number_; }
   bool valid() const noexcept { return number_ >= 0; }
 
+  // Another owner closes it from now on.
+  int release() noexcept { return std::exchange(number_, -1); }
+
   void reset() noexcept {
     // close(2): on Linux the descriptor is gone even when close fails, so there is nothing to retry.
     if (number_ >= 0) (void)::close(std::exchange(number_, -1));

@@ -22,6 +22,8 @@ export const loopbackVendorErrors = {
   cannotBind: 14,
   noReads: 15,
   localRange: 17,
+  peerGone: 18,
+  badAnswer: 19,
 } as const
 
 const explanations: ReadonlyMap<number, string> = new Map([
@@ -50,6 +52,11 @@ const explanations: ReadonlyMap<number, string> = new Map([
   ],
   [loopbackVendorErrors.noReads, 'the peer serves no reads and atomics (maxReadsServed is 0)'],
   [loopbackVendorErrors.localRange, 'a scatter entry is no longer inside its registration'],
+  [
+    loopbackVendorErrors.peerGone,
+    'the thread or process of the peer has ended, has closed its loopback devices, or has closed the connection',
+  ],
+  [loopbackVendorErrors.badAnswer, 'the peer has answered with something that no loopback answers'],
 ])
 
 const kindArgument = later(() => z.enum(['verbs', 'loopback'], { error: "expected 'verbs' or 'loopback'" }))

@@ -8,6 +8,9 @@ const [first] = new Uint8Array(Uint32Array.of(1).buffer)
 const low = first === 1 ? 0 : 1
 const high = 1 - low
 
+/** The operation and the operands of an atomic request. */
+type Operands = Pick<LoadedSend, 'opcode' | 'compareLow' | 'compareHigh' | 'swapLow' | 'swapHigh'>
+
 /** Carries atomics out. It keeps one 64-bit word, and its former value. */
 export class AtomicUnit {
   readonly #word = new Uint32Array(2)
@@ -28,7 +31,7 @@ export class AtomicUnit {
    *
    * @returns the former value
    */
-  apply(target: Segments, send: LoadedSend): Segments {
+  apply(target: Segments, send: Operands): Segments {
     const word = this.#word
     target.copyTo(this.#wordBytes, 8)
     this.#before.set(word)

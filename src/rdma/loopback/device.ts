@@ -3,10 +3,12 @@ import { closingOrder, type ObjectKind } from '../contract/closing-order.js'
 import type { DeviceCalls } from '../contract/device-calls.js'
 import { isGroup } from '../contract/gids.js'
 import { LoopbackContext } from './context.js'
+import { deviceClosed, deviceOpened } from './network/listener.js'
+import { linkTo } from './network/outgoing-links.js'
 import { attributes, gids, port } from './port.js'
 import { queuePairCalls } from './queue-pairs.js'
 import { queueCalls } from './queues.js'
-import { busy, foreign, noGid, refusal } from './refusal.js'
+import { busy, noGid, refusal } from './refusal.js'
 import { registrationCalls } from './registrations.js'
 import { windowCalls } from './windows.js'
 import { loopbackGid } from './wire.js'
@@ -14,6 +16,7 @@ import { loopbackGid } from './wire.js'
 /** Opens a loopback device. One wire joins all loopback devices of this thread. */
 export function openLoopback(): DeviceCalls {
   const context = new LoopbackContext()
+  deviceOpened()
   /** Only this context knows objects of the other kinds, so they end with it. */
   const closeAll = (kind: ObjectKind) => {
     if (kind === 'memory window') for (const { handle } of context.windows) calls.freeWindow(handle)
@@ -40,7 +43,9 @@ export function openLoopback(): DeviceCalls {
     keepAlive: (wanted) => context.keepAlive(wanted),
     close() {
       for (const kind of closingOrder) closeAll(kind)
+      if (context.closed) return
       context.close()
+      deviceClosed()
     },
     allocateDomain() {
       const domain = { handle: 0, uses: 0 }
@@ -56,14 +61,17 @@ export function openLoopback(): DeviceCalls {
       const domain = context.domains.get('ibv_create_ah', handle)
       if (path.port !== 1 || path.gid === '') throw refusal('ibv_create_ah', 'expected port 1 and a GID', { ...path })
       if (path.gidIndex !== 0) throw noGid('ibv_create_ah', path.gidIndex)
-      if (path.gid !== loopbackGid() && !isGroup(path.gid)) throw foreign('ibv_create_ah', path.gid, loopbackGid())
-      const made = { handle: 0, domain, attributes: path }
+      const isHere = path.gid === loopbackGid() || isGroup(path.gid)
+      const link = isHere ? undefined : linkTo('ibv_create_ah', path.gid).use()
+      const made = { handle: 0, domain, attributes: path, link }
       made.handle = context.paths.add(made)
       domain.uses += 1
       return made.handle
     },
     destroyAddressHandle(handle) {
-      context.paths.remove('ibv_destroy_ah', handle).domain.uses -= 1
+      const { domain, link } = context.paths.remove('ibv_destroy_ah', handle)
+      domain.uses -= 1
+      link?.release()
     },
     ...registrationCalls(context),
     ...windowCalls(context),

@@ -7,6 +7,7 @@ import {
 import { bitNames } from '../contract/enum-names.js'
 import { portMtu } from './datagrams.js'
 import { limits } from './limits.js'
+import { listen } from './network/listener.js'
 import { loopbackGid } from './wire.js'
 
 const { byName } = deviceCapabilities
@@ -83,5 +84,10 @@ export function port(): PortAttributes {
 }
 
 export function gids(): GidEntry[] {
+  try {
+    listen()
+  } catch {
+    // Threads of this process may still use the device. A connection to another process tries again, and reports it.
+  }
   return [{ port: 1, index: 0, gid: loopbackGid(), type: 'RoCE v2', interface: undefined }]
 }

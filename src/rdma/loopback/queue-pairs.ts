@@ -6,14 +6,16 @@ import { refusedRequest } from '../contract/refusal-reasons.js'
 import { queuePairStates, queuePairTypes } from '../contract/states.js'
 import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
+import { listen } from './network/listener.js'
+import { RemoteSender } from './network/remote-sender.js'
 import { loadReceive } from './receives.js'
 import type { QueuePairEndpoint } from './records.js'
-import { foreign, noGid, queueFull, refusal, unsupported } from './refusal.js'
+import { noGid, queueFull, refusal, unsupported } from './refusal.js'
 import { enterError, flushReceives, postSends, resume } from './send-queue.js'
 import { whyNotChange } from './state-table.js'
 import { loopbackGid, wire } from './wire.js'
 
-const { RESET, RTS, SQD, ERR } = queuePairStates.byName
+const { RESET, RTR, RTS, SQD, ERR } = queuePairStates.byName
 const { zeroBased, hugePages } = accessFlags.byName
 
 const noPath: PathAttributes = {
@@ -65,9 +67,9 @@ export function queuePairCalls(context: LoopbackContext) {
       const from = change.currentState ?? queuePair.state
       const refused = whyNotChange(queuePair.request.type, from, change) ?? whyNotValues(change)
       if (refused !== undefined) throw refusal('ibv_modify_qp', refused)
-      const { gidIndex = 0, gid = loopbackGid() } = change.path ?? {}
+      const { gidIndex = 0, gid } = change.path ?? {}
       if (gidIndex !== 0) throw noGid('ibv_modify_qp', gidIndex)
-      if (gid !== loopbackGid()) throw foreign('ibv_modify_qp', gid, loopbackGid())
+      if (gid !== undefined) turnTo(queuePair, gid)
       apply(queuePair, change)
     },
     queryQueuePair(handle) {
@@ -79,6 +81,8 @@ export function queuePairCalls(context: LoopbackContext) {
       clearTimeout(queuePair.timer)
       queuePair.pending.length = 0
       queuePair.state = ERR
+      queuePair.remote?.close()
+      queuePair.remote = undefined
       wire.unplug(queuePair)
       for (const window of queuePair.windows ?? []) window.queuePair = undefined
       queuePair.windows = undefined
@@ -154,8 +158,21 @@ function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEn
     timer: undefined,
     groups: new Set(),
     windows: undefined,
+    remote: undefined,
+    inbound: undefined,
     isEstablished: false,
   }
+}
+
+/** The path names the peer's port, which may be one of another thread or process. It must be there now. */
+function turnTo(queuePair: QueuePairEndpoint, gid: string): void {
+  if (queuePair.remote !== undefined && gid === queuePair.attributes.path.gid) return
+  const isHere = gid === loopbackGid()
+  if (!isHere) listen() // the peer's requests come by a connection of its own
+  const remote = isHere ? undefined : new RemoteSender(queuePair, gid)
+  queuePair.remote?.close()
+  queuePair.remote = remote
+  queuePair.inbound = undefined
 }
 
 function isKnown(type: number): boolean {
@@ -180,6 +197,9 @@ function apply(queuePair: QueuePairEndpoint, change: QueuePairChange): void {
     clearTimeout(queuePair.timer)
     queuePair.pending.length = 0
     queuePair.receives.length = 0
+    queuePair.remote?.close()
+    queuePair.remote = undefined
+    queuePair.inbound = undefined
     Object.assign(queuePair.attributes, noAttributes())
     queuePair.isEstablished = false
     queuePair.state = RESET
@@ -191,7 +211,8 @@ function apply(queuePair: QueuePairEndpoint, change: QueuePairChange): void {
     return
   }
   const wasDraining = queuePair.state === SQD
-  const drains = state === SQD && !wasDraining
+  const drains = state === SQD && !wasDraining && queuePair.remote?.drains() !== true
+  if (queuePair.state === RTR && state === RTS) queuePair.remote?.start()
   queuePair.state = state
   if (drains) queuePair.context.tell(eventTypes.byName.SQ_DRAINED, queuePair.handle)
   if (state === RTS && wasDraining) resume(queuePair)

@@ -1,6 +1,7 @@
 import type { Handle, PathAttributes, QueuePairChange, QueuePairRequest } from '../contract/device-calls.js'
 import type { CompletionStore } from './completion-store.js'
 import type { LoopbackContext } from './context.js'
+import type { OutgoingLink } from './network/outgoing-link.js'
 import type { RegisteredMemory } from './registered-memory.js'
 
 /** A protection domain. It cannot be freed while objects use it. */
@@ -52,6 +53,8 @@ export interface PostedSend {
 
 /** A path of datagrams: an address handle. */
 export interface Path {
+  /** The connection to the thread or process of the path, if it is another one. */
+  link: OutgoingLink | undefined
   handle: Handle
   readonly domain: Domain
   readonly attributes: PathAttributes
@@ -67,6 +70,29 @@ export interface SharedReceives {
   limit: number
   uses: number
   readonly context: LoopbackContext
+}
+
+/** The requests of a queue pair whose peer belongs to another thread or process: network/remote-sender.ts. */
+export interface RemoteRequests {
+  /** The queue pair has come to RTS from RTR. */
+  start(): void
+  /** Sends requests of `pending`, as far as they can be sent now. */
+  transmit(): void
+  /** @returns whether requests are under way. An event follows once they have completed */
+  drains(): boolean
+  /** Forgets what was sent: `pending` was emptied. */
+  abandon(): void
+  /** Gives up the connection to the peer. */
+  close(): void
+}
+
+/** What a queue pair has received from a peer of another thread or process: network/remote-responder.ts. */
+export interface Inbound {
+  /** Sequence numbers of the next packet, and of the first packet of the message that is coming in. */
+  expected: number
+  first: number
+  /** The packets of a message that is not whole. */
+  parts: Uint8Array[]
 }
 
 /** A queue pair, as the wire knows it. */
@@ -91,6 +117,9 @@ export interface QueuePairEndpoint {
   readonly groups: Set<string>
   /** The windows that it has bound; undefined until it binds the first, which most queue pairs never do. */
   windows: Set<Window> | undefined
+  /** Undefined while it has no peer, or a peer of this thread. */
+  remote: RemoteRequests | undefined
+  inbound: Inbound | undefined
   /** Whether a request of its peer has arrived. */
   isEstablished: boolean
 }

@@ -31,16 +31,23 @@ export function noGid(verb: string, index: number): PinfoldError {
   return refusal(verb, `entry ${index} of the GID table is empty`, { index }, 'ERR_DEVICE_REFUSED', ENODATA)
 }
 
-/** The GID is not on the network of this thread's loopback devices. The kernel gives this errno if no peer answers. */
-export function foreign(verb: string, gid: string, own: string): PinfoldError {
+/** Why a peer cannot be reached. */
+const unreachable = {
+  nobody:
+    'no open loopback device of this machine has that GID: its thread has ended or closed its devices, it is in another network namespace, or the GID belongs to a real device',
+  user: 'that loopback device belongs to another user',
+  busy: 'too many connections wait at that loopback device, since its event loop does not turn',
+} as const
+
+/** The GID is of no loopback device that this one can reach. The kernel gives this errno if no peer answers. */
+export function foreign(verb: string, gid: string, own: string, why: keyof typeof unreachable): PinfoldError {
   const spoken = formatGid(gid)
-  const message = `${verb}: the peer ${spoken} is not on the loopback network of this thread, which is ${formatGid(own)}: it belongs to another thread or process, or to a real device`
-  return new PinfoldError(message, {
+  return new PinfoldError(`${verb}: the peer ${spoken} cannot be reached from ${formatGid(own)}: ${unreachable[why]}`, {
     code: 'ERR_DEVICE_REFUSED',
     syscall: verb,
     errno: ETIMEDOUT,
-    values: { gid: spoken, network: formatGid(own) },
-    hint: `open a real device at both ends (openDevice('<name>'); the lab has one: ${ownCommand('lab run')}), or both ends in one thread`,
+    values: { gid: spoken, network: formatGid(own), why },
+    hint: `connect while both devices are open; or open a real device at both ends (openDevice('<name>'); the lab has one: ${ownCommand('lab run')})`,
   })
 }
 

@@ -96,16 +96,17 @@ export function attempt(
  * The peer of a queue pair, if the peer is connected back and serves requests. Packets to a queue pair of another type
  * are dropped, and so are packets of a reliable connection that are out of sequence.
  */
-export function peerOf({ attributes, number, request }: QueuePairEndpoint): QueuePairEndpoint | undefined {
+export function peerOf({ attributes, number, request, remote }: QueuePairEndpoint): QueuePairEndpoint | undefined {
+  if (remote !== undefined) return undefined // its number is that of a queue pair of another thread
   const target = wire.queuePair(attributes.remoteQueuePair)
   if (target === undefined || !isReceiving(target) || target.request.type !== request.type) return undefined
-  if (target.attributes.remoteQueuePair !== number) return undefined
+  if (target.attributes.remoteQueuePair !== number || target.remote !== undefined) return undefined
   const isInSequence = target.attributes.receivePsn === attributes.sendPsn
   return isInSequence || request.type === queuePairTypes.byName.UC ? target : undefined
 }
 
 /** A request has arrived before the program has brought the queue pair to RTS (IBTA 11.6.3.2). */
-function establish(target: QueuePairEndpoint): void {
+export function establish(target: QueuePairEndpoint): void {
   target.isEstablished = true
   target.context.tell(eventTypes.byName.COMM_EST, target.handle)
 }
@@ -190,7 +191,7 @@ function swap(
 }
 
 /** Whether the peer serves reads and atomics at all. */
-function servesReads(
+export function servesReads(
   scratch: Scratch,
   target: QueuePairEndpoint,
   fail: (queuePair: QueuePairEndpoint) => void,
@@ -201,10 +202,10 @@ function servesReads(
 }
 
 /** Whether the request may use the memory of the peer. If so, `scratch.remote` refers to the bytes. */
-function allowed(
+export function allowed(
   scratch: Scratch,
   target: QueuePairEndpoint,
-  send: LoadedSend,
+  send: Pick<LoadedSend, 'rkey' | 'low' | 'high'>,
   right: number,
   length: number,
   fail: (queuePair: QueuePairEndpoint) => void,
@@ -217,7 +218,7 @@ function allowed(
 }
 
 /** Whether the queue pair gives its peer this right. */
-function givesRight(
+export function givesRight(
   scratch: Scratch,
   target: QueuePairEndpoint,
   right: number,
@@ -236,7 +237,7 @@ function isReliable({ request }: QueuePairEndpoint): boolean {
  * Refuses a request. A reliable peer answers with an error and enters its error state. It also reports an event to its
  * program, since there is no completion (IBTA 11.6.3.3). An unreliable peer drops the request.
  */
-function refuse(
+export function refuse(
   { answer }: Scratch,
   target: QueuePairEndpoint,
   refused: number,

@@ -19,7 +19,8 @@ export interface Answer {
 
 /** A message, or the immediate data of a write. */
 export interface Message {
-  readonly source: QueuePairEndpoint
+  /** The sender, and the device that carries the request out. */
+  readonly source: Pick<QueuePairEndpoint, 'number' | 'context'>
   /** The bytes of a send; undefined for a write with immediate. */
   readonly bytes: Segments | undefined
   readonly length: number

@@ -45,6 +45,17 @@ export class Segments {
     this.total += length
   }
 
+  /** Adds a part of these bytes to `to`: `length` bytes from `offset` on. */
+  partTo(to: Segments, offset: number, length: number): void {
+    for (let part = 0, skip = offset, left = length; part < this.count && left > 0; part++) {
+      const own = this.#lengthOf(part)
+      const step = Math.min(own - Math.min(skip, own), left)
+      to.add(this.#bytesOf(part), this.#startOf(part) + skip, step)
+      skip = Math.max(0, skip - own)
+      left -= step
+    }
+  }
+
   /** Copies the first `length` bytes of this to the start of `to`, which has room for them. */
   copyTo(to: Segments, length: number): void {
     this.#copies.makeAll()

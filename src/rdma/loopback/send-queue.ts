@@ -14,7 +14,7 @@ import type { LoadedSend } from './send-request.js'
 import { wire } from './wire.js'
 
 const { RTS, SQD, ERR } = queuePairStates.byName
-const { WR_FLUSH_ERR, RETRY_EXC_ERR, RNR_RETRY_EXC_ERR } = completionStatuses.byName
+const { LOC_QP_OP_ERR, WR_FLUSH_ERR, RETRY_EXC_ERR, RNR_RETRY_EXC_ERR } = completionStatuses.byName
 
 /** Takes a batch of requests, and carries out the requests that need not wait. */
 export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
@@ -22,6 +22,7 @@ export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stri
     postEach(queuePair, words, stride, count)
   } finally {
     queuePair.context.scratch.settle()
+    queuePair.remote?.transmit()
   }
 }
 
@@ -45,7 +46,7 @@ function postEach(queuePair: QueuePairEndpoint, words: Uint32Array, stride: numb
     }
     if (queuePair.state === ERR) {
       flush(queuePair, send.idLow, send.idHigh, send.opcode)
-    } else if (queuePair.state === SQD || queuePair.pending.length > 0) {
+    } else if (queuePair.state === SQD || queuePair.pending.length > 0 || queuePair.remote !== undefined) {
       queuePair.pending.push(keep(send, words, index * stride, stride))
     } else {
       begin(queuePair)
@@ -69,6 +70,10 @@ function requireOwnDomain({ opcode, window, bindMemory }: LoadedSend, posted: nu
 
 /** Carries out waiting requests until one has to wait again. */
 export function resume(queuePair: QueuePairEndpoint): void {
+  if (queuePair.remote !== undefined) {
+    queuePair.remote.transmit()
+    return
+  }
   resumeEach(queuePair)
   queuePair.context.scratch.settle()
 }
@@ -80,11 +85,7 @@ function resumeEach(queuePair: QueuePairEndpoint): void {
     if (first === undefined) return
     const refused = send.load(queuePair, first.words, 0, first.words.length, first.inline)
     if (refused !== undefined) {
-      // An object that the request names was closed meanwhile.
-      queuePair.pending.shift()
-      const { LOC_QP_OP_ERR } = completionStatuses.byName
-      complete(queuePair, send.idLow, send.idHigh, LOC_QP_OP_ERR, why.localDomain, send.opcode, 0)
-      enterError(queuePair)
+      refuseFirst(queuePair)
       return
     }
     const went = tryFirst(queuePair)
@@ -94,6 +95,11 @@ function resumeEach(queuePair: QueuePairEndpoint): void {
     }
     begin(queuePair)
   }
+}
+
+/** An object that the first waiting request names was closed meanwhile. */
+export function refuseFirst(queuePair: QueuePairEndpoint): void {
+  giveUp(queuePair, LOC_QP_OP_ERR, why.localDomain)
 }
 
 /** The first waiting request leaves the queue before it completes, since a failure flushes the rest. */
@@ -112,6 +118,7 @@ export function enterError(queuePair: QueuePairEndpoint): void {
   for (const { words } of queuePair.pending.splice(0)) {
     flush(queuePair, words[sendWord.id] ?? 0, words[sendWord.id + 1] ?? 0, words[sendWord.opcode] ?? 0)
   }
+  queuePair.remote?.abandon()
   flushReceives(queuePair)
   // Receives of a shared queue stay there. The event says that this queue pair uses none of them any more.
   if (queuePair.shared !== undefined) {
@@ -131,7 +138,7 @@ function flush(queuePair: QueuePairEndpoint, idLow: number, idHigh: number, opco
 }
 
 /** Gives a request all its retries. */
-function begin(queuePair: QueuePairEndpoint): void {
+export function begin(queuePair: QueuePairEndpoint): void {
   queuePair.rnrLeft = queuePair.attributes.rnrRetry
   queuePair.retriesLeft = queuePair.attributes.retryCount
 }
@@ -167,10 +174,10 @@ function awaitAnswer(queuePair: QueuePairEndpoint): void {
     return
   }
   queuePair.retriesLeft -= 1
-  schedule(queuePair, 4.096e-3 * 2 ** timeout)
+  schedule(queuePair, ackMilliseconds(timeout))
 }
 
-function giveUp(queuePair: QueuePairEndpoint, ended: number, vendorError: number): void {
+export function giveUp(queuePair: QueuePairEndpoint, ended: number, vendorError: number): void {
   const first = queuePair.pending.shift()
   if (first === undefined) return
   const { words } = first
@@ -184,8 +191,13 @@ function schedule(queuePair: QueuePairEndpoint, milliseconds: number): void {
   queuePair.timer = setTimeout(() => resume(queuePair), milliseconds).unref()
 }
 
+/** The time until a request without an answer is sent again (IBTA 9.9.2.1.1). */
+export function ackMilliseconds(timeout: number): number {
+  return 4.096e-3 * 2 ** timeout
+}
+
 /** The delay of a code of 5 bits (IBTA 9.7.5.2.8). */
-function rnrMilliseconds(code: number): number {
+export function rnrMilliseconds(code: number): number {
   if (code === 0) return 655.36
   if (code < 5) return code * 0.01
   const even = 0.04 * 2 ** ((code - 4) >> 1)
