@@ -25,10 +25,16 @@ export class LoopbackContext {
   readonly deviceMemory = new HandleTable<OwnMemory>('device memory')
   readonly scratch = new Scratch()
   deviceMemoryUsed = 0
+  /** Whether requests take the way to another process even if their target is in this thread. */
+  readonly isApart: boolean
   #listener: DeviceListener | undefined
   #pending: (() => void)[] = []
   #alive: NodeJS.Timeout | undefined
   #closed = false
+
+  constructor(isApart = false) {
+    this.isApart = isApart
+  }
 
   get closed(): boolean {
     return this.#closed

@@ -13,9 +13,14 @@ import { registrationCalls } from './registrations.js'
 import { windowCalls } from './windows.js'
 import { loopbackGid } from './wire.js'
 
-/** Opens a loopback device. One wire joins all loopback devices of this thread. */
-export function openLoopback(): DeviceCalls {
-  const context = new LoopbackContext()
+/**
+ * Opens a loopback device. One wire joins all loopback devices of this thread, and sockets join it with those of other
+ * threads and processes.
+ *
+ * @param isApart true for tests: the device uses the socket of its own thread, as if its peers were in another process
+ */
+export function openLoopback(isApart = false): DeviceCalls {
+  const context = new LoopbackContext(isApart)
   deviceOpened()
   /** Only this context knows objects of the other kinds, so they end with it. */
   const closeAll = (kind: ObjectKind) => {
@@ -61,7 +66,7 @@ export function openLoopback(): DeviceCalls {
       const domain = context.domains.get('ibv_create_ah', handle)
       if (path.port !== 1 || path.gid === '') throw refusal('ibv_create_ah', 'expected port 1 and a GID', { ...path })
       if (path.gidIndex !== 0) throw noGid('ibv_create_ah', path.gidIndex)
-      const isHere = path.gid === loopbackGid() || isGroup(path.gid)
+      const isHere = (path.gid === loopbackGid() && !isApart) || isGroup(path.gid)
       const link = isHere ? undefined : linkTo('ibv_create_ah', path.gid).use()
       const made = { handle: 0, domain, attributes: path, link }
       made.handle = context.paths.add(made)

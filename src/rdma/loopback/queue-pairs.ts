@@ -167,7 +167,7 @@ function build(context: LoopbackContext, request: QueuePairRequest): QueuePairEn
 /** The path names the peer's port, which may be one of another thread or process. It must be there now. */
 function turnTo(queuePair: QueuePairEndpoint, gid: string): void {
   if (queuePair.remote !== undefined && gid === queuePair.attributes.path.gid) return
-  const isHere = gid === loopbackGid()
+  const isHere = gid === loopbackGid() && !queuePair.context.isApart
   if (!isHere) listen() // the peer's requests come by a connection of its own
   const remote = isHere ? undefined : new RemoteSender(queuePair, gid)
   queuePair.remote?.close()

@@ -181,7 +181,8 @@ export const writesAndReads = group('writes and reads', [
         const [from, to] = [random(size - length + 1), random(size - length + 1)]
         const operation = random(2) === 0 ? 'write' : 'read'
         const at = { memory: here.registration.slice(from, length), remote: remote.slice(to, length) }
-        near.queuePair.post({ operation, ...at, signaled: round % 8 === 7 })
+        // A write may send bytes that a read before it is still to fill in, unless it has a fence (IBTA 10.8.3.3).
+        near.queuePair.post({ operation, ...at, signaled: round % 8 === 7, fence: true })
         if (operation === 'write') models[1].set(models[0].subarray(9 + from, 9 + from + length), 77 + to)
         else models[0].set(models[1].subarray(77 + to, 77 + to + length), 9 + from)
         if (round % 8 === 7) assert.equal(await kit.status(near.queue), 'SUCCESS')
