@@ -39,7 +39,7 @@ function thrown(call: () => unknown): PinfoldError {
 describe.each([
   { whose: 'thread', describedBy: ofThread },
   { whose: 'process', describedBy: ofProcess },
-])('the loopback of another $whose', ({ describedBy }) => {
+])('the loopback of another $whose, which has ended', ({ describedBy }) => {
   test('is refused at once by connections and address handles, with a hint', async () => {
     const [rc, uc, ud] = await describedBy()
     if (rc === undefined || uc === undefined || ud === undefined) throw new Error('it has not told all of them')
@@ -56,8 +56,8 @@ describe.each([
       ]
       for (const { code, message, hint } of refusals) {
         expect(code).toBe('ERR_DEVICE_REFUSED')
-        expect(message).toContain('is not on the loopback network of this thread')
-        expect(hint).toMatch(/open a real device at both ends .* or both ends in one thread/)
+        expect(message).toContain('no open loopback device of this machine has that GID')
+        expect(hint).toMatch(/connect while both devices are open; or open a real device at both ends/)
       }
       expect([reliable.query().state, unreliable.query().state]).toEqual(['RESET', 'RESET'])
       expect(rc.gid).not.toBe(device.bestGid(1).gid)
