@@ -17,6 +17,16 @@ describe('the key-value store', () => {
     expect(stdout).toMatch(outputsShown('key-value-store')[0] ?? /nothing/)
   })
 
+  test('serves a client of another process on the loopback', async () => {
+    await using server = new Program([process.execPath, examples.file('key-value-store'), 'serve', '1'])
+    expect(await server.line()).toMatch(/^server: 1024 slots/)
+    await using client = new Program([process.execPath, examples.file('key-value-store'), 'localhost'])
+    expect(await client.line()).toMatch(/^client: 100 pairs put/)
+    expect(await client.line()).toMatch(/^client: 100 pairs got, .* and each is as it was put$/)
+    expect(await client.ended).toEqual({ code: 0, signal: null, stderr: '' })
+    expect(await server.ended).toEqual({ code: 0, signal: null, stderr: '' })
+  })
+
   test('goes on serving after clients that say nonsense or leave, and ends after the last', async () => {
     await using server = new Program([process.execPath, examples.file('key-value-store'), 'serve', '3'])
     expect(await server.line()).toMatch(/^server: 1024 slots of 4096 bytes on \S+, TCP port 18600$/)
