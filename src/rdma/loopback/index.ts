@@ -5,7 +5,7 @@ import { loopbackGuid } from './port.js'
 
 const name = 'loopback0'
 
-/** The device that exists in this process: for first programs, for tests, and for machines without RDMA. */
+/** The device without hardware, which each process has: for first programs, for tests, and for machines without RDMA. */
 export const loopbackProvider: DeviceProvider = {
   kind: 'loopback',
   list: () => [{ name, kind: 'loopback', guid: loopbackGuid, transport: 'IB', nodeType: 'CA', numaNode: undefined }],
