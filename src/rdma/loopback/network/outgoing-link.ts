@@ -34,7 +34,7 @@ interface Sent {
 
 /**
  * A connection to the loopback of another thread or process, for requests of this thread. The peer answers them in order.
- * The socket keeps the process alive only while requests have no answer.
+ * The socket keeps the process alive only while somebody waits for an answer.
  */
 export class OutgoingLink {
   /** The GID of the peer. */
@@ -45,6 +45,7 @@ export class OutgoingLink {
   /** Where the oldest request is in `#sent`. */
   #oldest = 0
   #bytes = 0
+  #awaited = 0
   #uses = 0
   #isGreeted = false
   #isCorked = false
@@ -102,6 +103,14 @@ export class OutgoingLink {
     this.#add(frame, { bytes: frame.length + answerBytes, answered: (answer) => asker.answered(ticket, answer), asker })
   }
 
+  /** So many more answers are waited for, or fewer. A sender that gives up waits for none. */
+  expectAnswers(more: number): void {
+    const before = this.#awaited
+    this.#awaited += more
+    if (before === 0 && this.#awaited > 0) this.#socket.ref()
+    if (before > 0 && this.#awaited === 0) this.#socket.unref()
+  }
+
   /** Sends a request whose answer nobody wants. */
   sendDatagram(frame: Buffer): void {
     this.#add(frame, { bytes: frame.length, answered: () => {}, asker: undefined })
@@ -117,7 +126,6 @@ export class OutgoingLink {
   }
 
   #add(frame: Buffer, sent: Sent): void {
-    if (this.#count === 0) this.#socket.ref()
     this.#sent.push(sent)
     this.#bytes += sent.bytes
     this.#write(frame)
@@ -160,7 +168,6 @@ export class OutgoingLink {
     const waiting = [...this.#waiting]
     this.#waiting.clear()
     for (const asker of waiting) asker.resume()
-    if (this.#count === 0) this.#socket.unref()
     this.#closeUnused()
   }
 

@@ -117,6 +117,7 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
     if (ticket.round !== this.#round) return
     this.#answers += 1
     this.#underWay -= 1
+    this.#link?.expectAnswers(-1)
     if (!carriesBytes(ticket.opcode)) this.#reads -= 1
     if (this.#queuePair.request.type !== RC) return
     if (answer.kind === answerKinds.done) this.#succeed(ticket, answer)
@@ -231,6 +232,7 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
     this.#underWay += 1
     if (fills) this.#reads += 1
     this.#offset = ticket.isLast ? 0 : ticket.offset + length
+    link.expectAnswers(1)
     link.send(frame, fills ? length : 0, this, ticket)
     if (!ticket.isLast) return
     if (request.type === RC) this.#next += 1
@@ -373,6 +375,7 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
     this.#round += 1
     this.#next = 0
     this.#offset = 0
+    this.#link?.expectAnswers(-this.#underWay)
     this.#underWay = 0
     this.#reads = 0
     this.#sequence = this.#oldestSequence
