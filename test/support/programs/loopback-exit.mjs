@@ -25,7 +25,14 @@ await queue.wait()
 if (what === 'outstanding') {
   far.kill('SIGSTOP')
   queuePair.post({ operation: 'write', memory: registration, remote })
-  process.on('exit', () => console.log(queue.poll().map(({ status }) => status).join()))
+  process.on('exit', () =>
+    console.log(
+      queue
+        .poll()
+        .map(({ status }) => status)
+        .join(),
+    ),
+  )
 }
 if (what === 'waiting') {
   queuePair.postReceive({})
