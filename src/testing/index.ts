@@ -7,3 +7,6 @@ export {
   connectedPair,
   type PairQueueOptions,
 } from './connected-pair.js'
+export type { WeatherEvent, WeatherNote } from './weather/log.js'
+export type { WeatherOptions, WeatherTurns } from './weather/plan.js'
+export { type Weather, weather } from './weather/weather.js'

@@ -24,6 +24,7 @@ export const loopbackVendorErrors = {
   localRange: 17,
   peerGone: 18,
   badAnswer: 19,
+  weather: 20,
 } as const
 
 const explanations: ReadonlyMap<number, string> = new Map([
@@ -57,6 +58,7 @@ const explanations: ReadonlyMap<number, string> = new Map([
     'the thread or process of the peer has ended, has closed its loopback devices, or has closed the connection',
   ],
   [loopbackVendorErrors.badAnswer, 'the peer has answered with something that no loopback answers'],
+  [loopbackVendorErrors.weather, 'a test has asked for this error: weather() of pinfold/testing'],
 ])
 
 const kindArgument = later(() => z.enum(['verbs', 'loopback'], { error: "expected 'verbs' or 'loopback'" }))

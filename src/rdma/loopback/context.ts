@@ -2,7 +2,7 @@ import { eventTypes } from '../contract/async-events.js'
 import type { DeviceListener, Handle } from '../contract/device-calls.js'
 import type { CompletionStore } from './completion-store.js'
 import { HandleTable } from './handle-table.js'
-import type { Domain, Path, QueuePairEndpoint, SharedReceives, Window } from './records.js'
+import type { Domain, Path, PostedSend, QueuePairEndpoint, SharedReceives, Window } from './records.js'
 import type { RegisteredMemory } from './registered-memory.js'
 import { Scratch } from './scratch.js'
 
@@ -11,6 +11,12 @@ export interface OwnMemory {
   readonly bytes: Uint8Array
   uses: number
 }
+
+/**
+ * Decides about the first waiting request of a queue pair: undefined lets it be carried out; 'held' leaves it waiting, and
+ * the gate will call `resume`; 'done' says that the gate has completed it.
+ */
+export type Gate = (queuePair: QueuePairEndpoint, first: PostedSend) => 'held' | 'done' | undefined
 
 /** One open loopback device: its objects, and the listener of its events. */
 export class LoopbackContext {
@@ -27,6 +33,8 @@ export class LoopbackContext {
   deviceMemoryUsed = 0
   /** Whether requests take the way to another process even if their target is in this thread. */
   readonly isApart: boolean
+  /** Only requests that wait pass the gate. A test that makes bad weather (src/testing/weather) lets all of them wait. */
+  gate: Gate | undefined
   #listener: DeviceListener | undefined
   #pending: (() => void)[] = []
   #alive: NodeJS.Timeout | undefined

@@ -13,6 +13,13 @@ import { registrationCalls } from './registrations.js'
 import { windowCalls } from './windows.js'
 import { loopbackGid } from './wire.js'
 
+const contexts = new WeakMap<DeviceCalls, LoopbackContext>()
+
+/** The context behind the calls of a loopback device; undefined for another device. For tests (src/testing). */
+export function loopbackContextOf(calls: DeviceCalls): LoopbackContext | undefined {
+  return contexts.get(calls)
+}
+
 /**
  * Opens a loopback device. One wire joins all loopback devices of this thread, and sockets join it with those of other
  * threads and processes.
@@ -83,5 +90,6 @@ export function openLoopback(isApart = false): DeviceCalls {
     ...queueCalls(context),
     ...queuePairCalls(context),
   }
+  contexts.set(calls, context)
   return calls
 }

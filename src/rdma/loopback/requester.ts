@@ -33,9 +33,9 @@ const completionOpcode: readonly number[] = Object.assign([], {
 
 /**
  * The result of an attempt to carry a request out: the request has completed, the peer has no receive, no peer answers,
- * or this side may not start reads.
+ * this side may not start reads, or a gate has held the request back.
  */
-export type Attempt = 'done' | 'no receive' | 'no answer' | 'no reads'
+export type Attempt = 'done' | 'no receive' | 'no answer' | 'no reads' | 'held'
 
 /** For a queue pair that is connected to itself: its error state waits until the request has completed. */
 function noteFailure({ context }: QueuePairEndpoint): void {

@@ -7,7 +7,7 @@ import { refusedRequest } from '../contract/refusal-reasons.js'
 import { queuePairStates } from '../contract/states.js'
 import { sendWord } from '../contract/work-layout.js'
 import { peerAtOnce, writeAtOnce } from './fast-write.js'
-import type { QueuePairEndpoint } from './records.js'
+import type { PostedSend, QueuePairEndpoint } from './records.js'
 import { queueFull, refusal } from './refusal.js'
 import { type Attempt, attempt, complete } from './requester.js'
 import type { LoadedSend } from './send-request.js'
@@ -27,23 +27,12 @@ export function postSends(queuePair: QueuePairEndpoint, words: Uint32Array, stri
 }
 
 function postEach(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
-  const { capacity } = queuePair.request
   const { send } = queuePair.context.scratch
-  if (queuePair.state < RTS) {
-    throw refusal('ibv_post_send', 'the queue pair is not ready to send', { state: queuePair.state, posted: 0 })
-  }
+  requireSending(queuePair)
   let peer = peerAtOnce(queuePair, stride)
   for (let index = 0; index < count; index++) {
     if (peer !== undefined && writeAtOnce(queuePair, peer, words, index * stride)) continue
-    const refused = send.load(queuePair, words, index * stride, stride, undefined)
-    if (refused !== undefined) throw refusedRequest('ibv_post_send', refused, index)
-    requireOwnDomain(send, index)
-    if (queuePair.pending.length >= capacity.sendRequests) {
-      throw queueFull('ibv_post_send', `${capacity.sendRequests} requests are outstanding`, { posted: index, index })
-    }
-    if (send.opcode === requestOpcodes.byName.bind && send.window !== undefined) {
-      send.window.named = send.bindMemory
-    }
+    load(queuePair, words, index, stride)
     if (queuePair.state === ERR) {
       flush(queuePair, send.idLow, send.idHigh, send.opcode)
     } else if (queuePair.state === SQD || queuePair.pending.length > 0 || queuePair.remote !== undefined) {
@@ -57,6 +46,52 @@ function postEach(queuePair: QueuePairEndpoint, words: Uint32Array, stride: numb
       }
     }
     peer = peerAtOnce(queuePair, stride)
+  }
+}
+
+/**
+ * Takes a batch of requests as `postSends` does, with the same checks, but carries none out: all wait for `resume`.
+ *
+ * @param kept is called with each request that waits
+ */
+export function holdSends(
+  queuePair: QueuePairEndpoint,
+  words: Uint32Array,
+  stride: number,
+  count: number,
+  kept: (send: PostedSend) => void,
+): void {
+  const { send } = queuePair.context.scratch
+  requireSending(queuePair)
+  for (let index = 0; index < count; index++) {
+    load(queuePair, words, index, stride)
+    if (queuePair.state === ERR) {
+      flush(queuePair, send.idLow, send.idHigh, send.opcode)
+      continue
+    }
+    if (queuePair.pending.length === 0) begin(queuePair)
+    const waiting = keep(send, words, index * stride, stride)
+    queuePair.pending.push(waiting)
+    kept(waiting)
+  }
+}
+
+function requireSending({ state }: QueuePairEndpoint): void {
+  if (state < RTS) throw refusal('ibv_post_send', 'the queue pair is not ready to send', { state, posted: 0 })
+}
+
+/** Reads a request of a batch. @throws PinfoldError if it is refused when it is posted */
+function load(queuePair: QueuePairEndpoint, words: Uint32Array, index: number, stride: number): void {
+  const { send } = queuePair.context.scratch
+  const { sendRequests } = queuePair.request.capacity
+  const refused = send.load(queuePair, words, index * stride, stride, undefined)
+  if (refused !== undefined) throw refusedRequest('ibv_post_send', refused, index)
+  requireOwnDomain(send, index)
+  if (queuePair.pending.length >= sendRequests) {
+    throw queueFull('ibv_post_send', `${sendRequests} requests are outstanding`, { posted: index, index })
+  }
+  if (send.opcode === requestOpcodes.byName.bind && send.window !== undefined) {
+    send.window.named = send.bindMemory
   }
 }
 
@@ -88,7 +123,7 @@ function resumeEach(queuePair: QueuePairEndpoint): void {
       refuseFirst(queuePair)
       return
     }
-    const went = tryFirst(queuePair)
+    const went = queuePair.context.gate?.(queuePair, first) ?? tryFirst(queuePair)
     if (went !== 'done') {
       wait(queuePair, went)
       return
@@ -143,7 +178,7 @@ export function begin(queuePair: QueuePairEndpoint): void {
   queuePair.retriesLeft = queuePair.attributes.retryCount
 }
 
-function keep(send: LoadedSend, words: Uint32Array, at: number, stride: number) {
+function keep(send: LoadedSend, words: Uint32Array, at: number, stride: number): PostedSend {
   const isInline = (send.flags & sendFlags.inline) !== 0
   return { words: words.slice(at, at + stride), inline: isInline ? send.local.keep() : undefined }
 }
@@ -177,6 +212,7 @@ function awaitAnswer(queuePair: QueuePairEndpoint): void {
   schedule(queuePair, ackMilliseconds(timeout))
 }
 
+/** Ends the first waiting request by an error, and so the queue pair. */
 export function giveUp(queuePair: QueuePairEndpoint, ended: number, vendorError: number): void {
   const first = queuePair.pending.shift()
   if (first === undefined) return

@@ -1,0 +1,260 @@
+import { constants } from 'node:os'
+import { disposeBy } from '../../disposal.js'
+import { PinfoldError } from '../../errors.js'
+import { checked, later } from '../../options.js'
+import { eventTypes } from '../../rdma/contract/async-events.js'
+import type { DeviceCalls } from '../../rdma/contract/device-calls.js'
+import { whole } from '../../rdma/contract/number-options.js'
+import type { Device } from '../../rdma/device.js'
+import { callsOf } from '../../rdma/device-object.js'
+import type { LoopbackContext } from '../../rdma/loopback/context.js'
+import { loopbackContextOf } from '../../rdma/loopback/device.js'
+import { refusal } from '../../rdma/loopback/refusal.js'
+import { resume } from '../../rdma/loopback/send-queue.js'
+import { wire } from '../../rdma/loopback/wire.js'
+import { deviceObject } from '../../rdma/object-checks.js'
+import { verbNames } from '../verb-names.js'
+import { Dice, throwOf } from './dice.js'
+import { WeatherLog, type WeatherNote } from './log.js'
+import { rangeOf, type WeatherOptions, weatherOptions } from './plan.js'
+import { StormySends } from './sends.js'
+import { Turns } from './turns.js'
+
+const { EIO, ENOMEM } = constants.errno
+const { PORT_ERR, PORT_ACTIVE, DEVICE_FATAL } = eventTypes.byName
+const deviceArgument = deviceObject('device')
+const turnsArgument = later(() => whole(1, 1_000_000))
+/** The physical state of a port that is switched off: Disabled (IBTA 14.2.5.6). */
+const disabled = 3
+
+/** The devices that have bad weather now. */
+const stormy = new WeakSet<LoopbackContext>()
+
+/** Bad weather on a loopback device. It ends with its block: `using storm = weather(device, …)`. */
+export class Weather {
+  readonly #context: LoopbackContext
+  readonly #calls: DeviceCalls
+  /** The calls as they were before the weather. */
+  readonly #calm: DeviceCalls
+  readonly #turns = new Turns()
+  readonly #log = new WeatherLog()
+  readonly #options: WeatherOptions
+  #keysLeft: number
+  #isPortDown = false
+  #isRemoved = false
+  #isOver = false
+  /** The planned flap and the planned failure of the device have not yet come. */
+  #isFlapAhead: boolean
+  #isRemovalAhead: boolean
+
+  /** @internal Made by `weather()`. */
+  constructor(calls: DeviceCalls, context: LoopbackContext, options: WeatherOptions) {
+    this.#calls = calls
+    this.#calm = { ...calls }
+    this.#context = context
+    this.#options = options
+    this.#keysLeft = options.keys ?? Number.POSITIVE_INFINITY
+    this.#isFlapAhead = options.portDown !== undefined
+    this.#isRemovalAhead = options.removal !== undefined
+    this.#begin(new Dice(options.seed ?? 1))
+  }
+
+  /** What has happened so far, oldest first; the newest 4,096 notes or more are kept. */
+  get log(): WeatherNote[] {
+    return this.#log.notes()
+  }
+
+  /** Turns of the event loop in which something waited, since the weather began. */
+  get turn(): number {
+    return this.#turns.now
+  }
+
+  /**
+   * Takes the port down (PORT_ERR): what the device sends is lost. It comes back after so many turns; without a number, by
+   * `portUp()`. Does nothing while the port is down, or the weather is over.
+   *
+   * @throws PinfoldError `ERR_INVALID_ARGUMENT`
+   */
+  portDown(turns?: number): void {
+    const back = turns === undefined ? undefined : checked('portDown: turns', turnsArgument, turns)
+    if (this.#isPortDown || this.#isOver || this.#isRemoved) return
+    this.#isPortDown = true
+    this.#log.add(this.#turns.now, 'port down')
+    this.#context.tell(PORT_ERR, 1)
+    if (back !== undefined) this.#turns.after(back, () => this.portUp())
+  }
+
+  /** Brings the port back (PORT_ACTIVE). Does nothing while the port is up. */
+  portUp(): void {
+    if (!this.#isPortDown || this.#isRemoved) return
+    this.#isPortDown = false
+    this.#log.add(this.#turns.now, 'port up')
+    this.#context.tell(PORT_ACTIVE, 1)
+  }
+
+  /**
+   * The device fails (DEVICE_FATAL), as if it were pulled out: calls throw ERR_DEVICE_REMOVED, requests do not end, and peers
+   * get no answer. Objects can still be closed. The device stays so, also when the weather is over. Does nothing then.
+   */
+  removeDevice(): void {
+    if (this.#isRemoved || this.#isOver) return
+    this.#isRemoved = true
+    this.#log.add(this.#turns.now, 'removed')
+    Object.assign(this.#calls, this.#removedCalls())
+    for (const queuePair of this.#context.queuePairs) wire.unplug(queuePair)
+    this.#context.tell(DEVICE_FATAL, 0)
+  }
+
+  /**
+   * Ends the weather: requests that were under way, or stalled, are carried out now, and the port comes back. A second call
+   * does nothing.
+   */
+  end(): void {
+    if (this.#isOver) return
+    this.portUp()
+    this.#isOver = true
+    stormy.delete(this.#context)
+    if (!this.#isRemoved) {
+      this.#context.gate = undefined
+      Object.assign(this.#calls, this.#calm)
+    }
+    this.#turns.end()
+    for (const queuePair of this.#isRemoved ? [] : [...this.#context.queuePairs]) resume(queuePair)
+  }
+
+  [Symbol.dispose](): void {
+    disposeBy(() => this.end())
+  }
+
+  #begin(dice: Dice): void {
+    const context = this.#context
+    const weather = this
+    const sends = new StormySends(dice, this.#turns, this.#log, this.#options, {
+      before: (request) => this.#before(request),
+      get isPortDown() {
+        return weather.#isPortDown
+      },
+      get isRemoved() {
+        return weather.#isRemoved
+      },
+    })
+    context.gate = (queuePair, first) => sends.gate(queuePair, first)
+    const changed = {
+      postSend: (handle, words, stride, count) =>
+        sends.post(context.queuePairs.get('ibv_post_send', handle), words, stride, count),
+      queryPort: (port) => {
+        const attributes = this.#calm.queryPort(port)
+        return this.#isPortDown ? { ...attributes, state: 'DOWN', physicalState: disabled } : attributes
+      },
+      ...this.#registrations(dice),
+    } satisfies Partial<DeviceCalls>
+    Object.assign(this.#calls, changed)
+  }
+
+  /** The calls that take a key, or give one back. */
+  #registrations(dice: Dice) {
+    const calm = this.#calm
+    const slow = rangeOf(this.#options.slowRegistration)
+    let registered = 0
+    const keyed = <Arguments extends readonly unknown[], Result>(
+      verb: string,
+      call: (...given: Arguments) => Result,
+    ): ((...given: Arguments) => Result) => {
+      return (...given) => {
+        if (this.#keysLeft <= 0) throw this.#noKeys(verb)
+        const result = call(...given)
+        this.#keysLeft -= 1
+        return result
+      }
+    }
+    const register = keyed('ibv_reg_mr', calm.register)
+    const giveBack = (call: (handle: number) => void) => (handle: number) => {
+      call(handle)
+      this.#keysLeft += 1
+    }
+    return {
+      register,
+      registerAsync: async (domain, memory, address, access) => {
+        const turns = dice.between(slow.least, slow.most, throwOf.slowRegistration, registered++)
+        if (turns > 0) await new Promise<void>((resolve) => this.#turns.after(turns, resolve))
+        if (this.#isRemoved) throw removed('ibv_reg_mr')
+        return register(domain, memory, address, access)
+      },
+      registerImplicit: keyed('ibv_reg_mr', calm.registerImplicit),
+      cover: keyed('ibv_reg_mr', calm.cover),
+      registerNull: keyed('ibv_alloc_null_mr', calm.registerNull),
+      registerDeviceMemory: keyed('ibv_reg_dm_mr', calm.registerDeviceMemory),
+      allocateWindow: keyed('ibv_alloc_mw', calm.allocateWindow),
+      deregister: giveBack(calm.deregister),
+      freeWindow: giveBack(calm.freeWindow),
+    } satisfies Partial<DeviceCalls>
+  }
+
+  #noKeys(verb: string): PinfoldError {
+    this.#log.add(this.#turns.now, 'no keys')
+    const { keys } = this.#options
+    return refusal(verb, 'no keys are left (bad weather)', { keys }, 'ERR_DEVICE_REFUSED', ENOMEM)
+  }
+
+  /** What was planned for the moment before this request is carried out. */
+  #before(request: number): void {
+    const { portDown, removal } = this.#options
+    if (this.#isFlapAhead && portDown !== undefined && request >= portDown.after) {
+      this.#isFlapAhead = false
+      this.portDown(portDown.turns === 0 ? 1 : portDown.turns)
+    }
+    if (this.#isRemovalAhead && removal !== undefined && request >= removal.after) {
+      this.#isRemovalAhead = false
+      this.removeDevice()
+    }
+  }
+
+  #removedCalls(): object {
+    const calls = Object.entries(verbNames).map(([name, verb]) => [
+      name,
+      () => {
+        throw removed(verb)
+      },
+    ])
+    return {
+      ...Object.fromEntries(calls),
+      registerAsync: async () => {
+        throw removed('ibv_reg_mr')
+      },
+    }
+  }
+}
+
+function removed(verb: string): PinfoldError {
+  return refusal(verb, 'the device was removed (bad weather)', {}, 'ERR_DEVICE_REMOVED', EIO)
+}
+
+/**
+ * Makes bad weather on a loopback device, for everything that is posted or registered on it from now on. Time is counted in
+ * turns of the event loop, and chance comes from the seed: the same program meets the same weather each time.
+ *
+ * @throws PinfoldError `ERR_INVALID_ARGUMENT`, also if the device has bad weather already; `ERR_OBJECT_CLOSED`;
+ *   `ERR_UNSUPPORTED` for a real device
+ */
+export function weather(device: Device, options: WeatherOptions = {}): Weather {
+  checked('weather: device', deviceArgument, device)
+  const given = checked('weather', weatherOptions, options)
+  device.requireOpen('weather')
+  const calls = callsOf(device)
+  const context = loopbackContextOf(calls)
+  if (context === undefined) {
+    throw new PinfoldError(`weather: ${device.label} is a real device, and only the loopback has weather`, {
+      code: 'ERR_UNSUPPORTED',
+      values: { device: device.name, kind: device.kind },
+      hint: 'openDevice({ loopback: true })',
+    })
+  }
+  if (stormy.has(context)) {
+    throw new PinfoldError(`weather: ${device.label} has bad weather already: end() it first`, {
+      code: 'ERR_INVALID_ARGUMENT',
+      values: { device: device.name },
+    })
+  }
+  stormy.add(context)
+  return new Weather(calls, context, given)
+}
