@@ -3,6 +3,7 @@ import { completionStatuses } from '../../rdma/contract/completion-status.js'
 import { loopbackVendorErrors as why } from '../../rdma/contract/loopback-vendor-errors.js'
 import { requestOpcodes, sendFlags } from '../../rdma/contract/operations.js'
 import { queuePairStates, queuePairTypes } from '../../rdma/contract/states.js'
+import { sendWord } from '../../rdma/contract/work-layout.js'
 import type { CompletionStore } from '../../rdma/loopback/completion-store.js'
 import type { PostedSend, QueuePairEndpoint } from '../../rdma/loopback/records.js'
 import { complete, peerOf } from '../../rdma/loopback/requester.js'
@@ -21,6 +22,13 @@ const takesReceive = new Set<number>([
   opcodes.sendWithInvalidate,
   opcodes.writeWithImmediate,
 ])
+
+/** Requests that never leave their device. */
+const local = new Set<number | undefined>([opcodes.bind, opcodes.invalidate])
+
+function isLocal(send: PostedSend | undefined): boolean {
+  return local.has(send?.words[sendWord.opcode])
+}
 
 /** The rest of the weather, as requests feel it. */
 export interface Surroundings {
@@ -105,12 +113,21 @@ export class StormySends {
     return 'held'
   }
 
+  /** Lets the requests of a queue pair that is about to be drained arrive now. Retries still take their time. */
+  hurry(queuePair: QueuePairEndpoint): void {
+    for (const send of queuePair.pending) {
+      const fate = this.#fates.get(send)
+      if (fate !== undefined) fate.due = Math.min(fate.due, this.#turns.now)
+    }
+    this.#serve([queuePair])
+  }
+
   #begin(queuePair: QueuePairEndpoint, send: PostedSend): void {
     const sender = this.#senders.get(queuePair) ?? { number: this.#senderCount++, posted: 0, lastDue: 0 }
     this.#senders.set(queuePair, sender)
     const { least, most } = this.#delay
     const nth = sender.posted++
-    const delay = this.#dice.between(least, most, throwOf.delay, sender.number, nth)
+    const delay = isLocal(send) ? 0 : this.#dice.between(least, most, throwOf.delay, sender.number, nth)
     const due = Math.max(sender.lastDue, this.#turns.now + delay)
     sender.lastDue = due
     const request = this.#posted++
@@ -169,6 +186,7 @@ export class StormySends {
     if (this.#around.isRemoved || fate.request === stall?.after) return this.#stall(fate)
     if (fate.request === error?.after) return this.#fail(queuePair, fate, status[error.status])
     if (fate.request === overrun?.after && fate.transmissions === 0) this.#overrun(queuePair.sendCompletions, fate)
+    if (isLocal(queuePair.pending[0])) return this.#admit(fate)
     const question = [fate.queuePair, fate.nth, fate.transmissions++] as const
     if (this.#around.isPortDown || this.#dice.fraction(throwOf.loss, ...question) < loss) {
       return isReliable ? this.#lose(queuePair, fate) : this.#drop(queuePair, fate)
@@ -177,9 +195,12 @@ export class StormySends {
     if (isReliable && takesReceive.has(opcode) && this.#dice.fraction(throwOf.notReady, ...question) < notReady) {
       return this.#refuse(queuePair, fate)
     }
+    return this.#admit(fate)
+  }
+
+  #admit(fate: Fate): undefined {
     this.#note(fate, 'carried out')
     fate.isAdmitted = true
-    return undefined
   }
 
   #stall(fate: Fate): 'held' {

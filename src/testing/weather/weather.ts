@@ -5,6 +5,7 @@ import { checked, later } from '../../options.js'
 import { eventTypes } from '../../rdma/contract/async-events.js'
 import type { DeviceCalls } from '../../rdma/contract/device-calls.js'
 import { whole } from '../../rdma/contract/number-options.js'
+import { queuePairStates } from '../../rdma/contract/states.js'
 import type { Device } from '../../rdma/device.js'
 import { callsOf } from '../../rdma/device-object.js'
 import type { LoopbackContext } from '../../rdma/loopback/context.js'
@@ -142,6 +143,10 @@ export class Weather {
     const changed = {
       postSend: (handle, words, stride, count) =>
         sends.post(context.queuePairs.get('ibv_post_send', handle), words, stride, count),
+      modifyQueuePair: (handle, change) => {
+        if (change.state === queuePairStates.byName.SQD) sends.hurry(context.queuePairs.get('ibv_modify_qp', handle))
+        this.#calm.modifyQueuePair(handle, change)
+      },
       queryPort: (port) => {
         const attributes = this.#calm.queryPort(port)
         return this.#isPortDown ? { ...attributes, state: 'DOWN', physicalState: disabled } : attributes
