@@ -91,6 +91,8 @@ export type ErrorCode =
   // The lab
   | 'ERR_LAB_UNAVAILABLE' // something that a virtual machine needs is missing, and could not be fetched
   | 'ERR_LAB_FAILED' // a virtual machine did not start, or stopped before its command had ended
+  // Tests
+  | 'ERR_LEFT_OPEN' // expectNoLeaks: a test has opened things and not closed them
   // Everything else that the kernel refused
   | 'ERR_SYSTEM'
 

@@ -5,6 +5,7 @@ import { checkRange } from '../options.js'
 import { formatSize, GiB } from '../sizes.js'
 import type { PagesName } from '../system/page-sizes.js'
 import { type Caller, StackSampler } from './call-stack.js'
+import { announce, isWatched } from './openings.js'
 import { RangeClaims } from './range-claims.js'
 import { type HoldReason, RegionHolds } from './region-holds.js'
 import { leaveRegion } from './unmapping.js'
@@ -74,6 +75,12 @@ export class RegionCore {
     this.pageSize = description.pageSize
     this.passedOver = description.passedOver
     this.#attachment = region.attachment
+    if (isWatched()) announce(this)
+  }
+
+  /** Its name in messages. */
+  get label(): string {
+    return `region '${this.name}'`
   }
 
   get closed(): boolean {

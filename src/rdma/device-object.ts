@@ -3,6 +3,7 @@ import * as z from 'zod/mini'
 import { disposeBy } from '../disposal.js'
 import { PinfoldError } from '../errors.js'
 import { FirstFew } from '../first-few.js'
+import { announce, isWatched } from '../memory/openings.js'
 import { checked, later, optionsObject } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
 import { closingOrder, type ObjectKind } from './contract/closing-order.js'
@@ -87,6 +88,7 @@ export abstract class DeviceObject {
     this.#shared = internals
     this.#parents = parents
     for (const parent of parents) parent.#adopt(this)
+    if (isWatched()) announce(this)
   }
 
   /** Destroys it at the device. If this throws, the object stays open. */

@@ -7,6 +7,7 @@ export {
   connectedPair,
   type PairQueueOptions,
 } from './connected-pair.js'
+export { expectNoLeaks, type LeakCheck, type LeakOptions, type LeakScope, leakCheck } from './leaks/leak-check.js'
 export type { WeatherEvent, WeatherNote } from './weather/log.js'
 export type { WeatherOptions, WeatherTurns } from './weather/plan.js'
 export { type Weather, weather } from './weather/weather.js'

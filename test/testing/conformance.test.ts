@@ -19,7 +19,8 @@ describe.each(weathers)('in weather %j the loopback keeps the contract:', (optio
     return device
   }
   test.for(suite.map((one) => [`${one.group}: ${one.name}`, one] as const))('%s', async ([, one], { skip }) => {
-    if (options.delay !== undefined && needsCalm.test(`${one.group}: ${one.name}`)) skip('it posts too fast for a delay')
+    if (options.delay !== undefined && needsCalm.test(`${one.group}: ${one.name}`))
+      skip('it posts too fast for a delay')
     const { state, detail } = await judge(one, open)
     if (state === 'unsupported') skip(detail)
     expect(state === 'passed' ? one.expects : detail).toBe(one.expects)
