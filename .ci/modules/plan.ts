@@ -57,7 +57,7 @@ export const typeScriptModules: Readonly<Record<string, Module>> = {
   registry: { mayImport: ['layout', 'rdma', 'rdma/contract', 'translate', 'memory', 'system', 'vocabulary'] },
   lab: { mayImport: ['system', 'native.ts', 'vocabulary'] },
   cli: { mayImport: [...capabilities, 'lab'] },
-  testing: { mayImport: [...capabilities, 'rdma/loopback', 'native.ts', 'native-verbs.ts'] },
+  testing: { mayImport: [...capabilities, 'rdma/loopback', 'rdma/verbs', 'native.ts'] },
   'index.ts': { mayImport: capabilities },
 }
 

@@ -38,3 +38,42 @@ export const verbNames = {
   detachMulticast: 'ibv_detach_mcast',
   createAddressHandle: 'ibv_create_ah',
 } as const satisfies Partial<Record<keyof DeviceCalls, string>>
+
+/** The same of calls that close an object, or the device: they also work on a device that is gone. */
+export const closingVerbNames = {
+  close: 'ibv_close_device',
+  freeDomain: 'ibv_dealloc_pd',
+  deregister: 'ibv_dereg_mr',
+  freeDeviceMemory: 'ibv_free_dm',
+  freeWindow: 'ibv_dealloc_mw',
+  destroyChannel: 'ibv_destroy_comp_channel',
+  destroyCompletionQueue: 'ibv_destroy_cq',
+  destroySharedReceiveQueue: 'ibv_destroy_srq',
+  destroyQueuePair: 'ibv_destroy_qp',
+  destroyAddressHandle: 'ibv_destroy_ah',
+} as const satisfies Partial<Record<keyof DeviceCalls, string>>
+
+/** Functions of libibverbs that no call of an open device stands for. */
+const others = [
+  'ibv_ack_async_event',
+  'ibv_ack_cq_events',
+  'ibv_bind_mw',
+  'ibv_create_cq_ex',
+  'ibv_get_async_event',
+  'ibv_get_cq_event',
+  'ibv_get_device_list',
+  'ibv_open_device',
+  'ibv_query_gid',
+  'ibv_start_poll',
+] as const
+
+/** A function of libibverbs that can be made to fail. A registration counts as `ibv_reg_mr`, whichever function makes it. */
+export type VerbName =
+  | (typeof verbNames)[keyof typeof verbNames]
+  | (typeof closingVerbNames)[keyof typeof closingVerbNames]
+  | (typeof others)[number]
+
+/** All of them, each once. */
+export const allVerbNames: readonly VerbName[] = [
+  ...new Set([...Object.values(verbNames), ...Object.values(closingVerbNames), ...others]),
+]

@@ -14,6 +14,7 @@ import { refusal } from '../../rdma/loopback/refusal.js'
 import { resume } from '../../rdma/loopback/send-queue.js'
 import { wire } from '../../rdma/loopback/wire.js'
 import { deviceObject } from '../../rdma/object-checks.js'
+import { replaceCalls } from '../replaced-calls.js'
 import { verbNames } from '../verb-names.js'
 import { Dice, throwOf } from './dice.js'
 import { WeatherLog, type WeatherNote } from './log.js'
@@ -35,8 +36,7 @@ const stormy = new WeakSet<LoopbackContext>()
 export class Weather {
   readonly #context: LoopbackContext
   readonly #calls: DeviceCalls
-  /** The calls as they were before the weather. */
-  readonly #calm: DeviceCalls
+  readonly #calmDown: () => void
   readonly #turns = new Turns()
   readonly #log = new WeatherLog()
   readonly #options: WeatherOptions
@@ -51,13 +51,13 @@ export class Weather {
   /** @internal Made by `weather()`. */
   constructor(calls: DeviceCalls, context: LoopbackContext, options: WeatherOptions) {
     this.#calls = calls
-    this.#calm = { ...calls }
     this.#context = context
     this.#options = options
     this.#keysLeft = options.keys ?? Number.POSITIVE_INFINITY
     this.#isFlapAhead = options.portDown !== undefined
     this.#isRemovalAhead = options.removal !== undefined
-    this.#begin(new Dice(options.seed ?? 1))
+    const dice = new Dice(options.seed ?? 1)
+    this.#calmDown = replaceCalls(calls, (calm) => this.#changed(calm, dice))
   }
 
   /** What has happened so far, oldest first; the newest 4,096 notes or more are kept. */
@@ -101,7 +101,7 @@ export class Weather {
     if (this.#isRemoved || this.#isOver) return
     this.#isRemoved = true
     this.#log.add(this.#turns.now, 'removed')
-    Object.assign(this.#calls, this.#removedCalls())
+    replaceCalls(this.#calls, removedCalls)
     for (const queuePair of this.#context.queuePairs) wire.unplug(queuePair)
     this.#context.tell(DEVICE_FATAL, 0)
   }
@@ -117,7 +117,7 @@ export class Weather {
     stormy.delete(this.#context)
     if (!this.#isRemoved) {
       this.#context.gate = undefined
-      Object.assign(this.#calls, this.#calm)
+      this.#calmDown()
     }
     this.#turns.end()
     for (const queuePair of this.#isRemoved ? [] : [...this.#context.queuePairs]) resume(queuePair)
@@ -127,7 +127,7 @@ export class Weather {
     disposeBy(() => this.end())
   }
 
-  #begin(dice: Dice): void {
+  #changed(calm: DeviceCalls, dice: Dice): Partial<DeviceCalls> {
     const context = this.#context
     const weather = this
     const sends = new StormySends(dice, this.#turns, this.#log, this.#options, {
@@ -140,25 +140,23 @@ export class Weather {
       },
     })
     context.gate = (queuePair, first) => sends.gate(queuePair, first)
-    const changed = {
+    return {
       postSend: (handle, words, stride, count) =>
         sends.post(context.queuePairs.get('ibv_post_send', handle), words, stride, count),
       modifyQueuePair: (handle, change) => {
         if (change.state === queuePairStates.byName.SQD) sends.hurry(context.queuePairs.get('ibv_modify_qp', handle))
-        this.#calm.modifyQueuePair(handle, change)
+        calm.modifyQueuePair(handle, change)
       },
       queryPort: (port) => {
-        const attributes = this.#calm.queryPort(port)
+        const attributes = calm.queryPort(port)
         return this.#isPortDown ? { ...attributes, state: 'DOWN', physicalState: disabled } : attributes
       },
-      ...this.#registrations(dice),
-    } satisfies Partial<DeviceCalls>
-    Object.assign(this.#calls, changed)
+      ...this.#registrations(calm, dice),
+    }
   }
 
   /** The calls that take a key, or give one back. */
-  #registrations(dice: Dice) {
-    const calm = this.#calm
+  #registrations(calm: DeviceCalls, dice: Dice): Partial<DeviceCalls> {
     const slow = rangeOf(this.#options.slowRegistration)
     let registered = 0
     const keyed = <Arguments extends readonly unknown[], Result>(
@@ -192,7 +190,7 @@ export class Weather {
       allocateWindow: keyed('ibv_alloc_mw', calm.allocateWindow),
       deregister: giveBack(calm.deregister),
       freeWindow: giveBack(calm.freeWindow),
-    } satisfies Partial<DeviceCalls>
+    }
   }
 
   #noKeys(verb: string): PinfoldError {
@@ -213,20 +211,21 @@ export class Weather {
       this.removeDevice()
     }
   }
+}
 
-  #removedCalls(): object {
-    const calls = Object.entries(verbNames).map(([name, verb]) => [
-      name,
-      () => {
-        throw removed(verb)
-      },
-    ])
-    return {
-      ...Object.fromEntries(calls),
-      registerAsync: async () => {
-        throw removed('ibv_reg_mr')
-      },
-    }
+/** The calls of a device that is gone: all are refused but those that close objects, and the device itself. */
+function removedCalls(): Partial<DeviceCalls> {
+  const calls = Object.entries(verbNames).map(([name, verb]) => [
+    name,
+    () => {
+      throw removed(verb)
+    },
+  ])
+  return {
+    ...Object.fromEntries(calls),
+    registerAsync: async () => {
+      throw removed('ibv_reg_mr')
+    },
   }
 }
 
