@@ -2,12 +2,13 @@
 
 export {
   type ConnectedEnd,
-  ConnectedPair,
+  type ConnectedPair,
   type ConnectedPairOptions,
   connectedPair,
   type PairQueueOptions,
 } from './connected-pair.js'
 export { type FaultInjection, type FaultOptions, type InjectOptions, injectFaults } from './faults.js'
+export { type Fixtures, fixtures, type TestFixtures } from './fixtures.js'
 export { expectNoLeaks, type LeakCheck, type LeakOptions, type LeakScope, leakCheck } from './leaks/leak-check.js'
 export type { VerbName } from './verb-names.js'
 export type { WeatherEvent, WeatherNote } from './weather/log.js'

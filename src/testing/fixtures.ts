@@ -1,0 +1,62 @@
+import type { Device } from '../rdma/device.js'
+import { openDevice } from '../rdma/devices/open-device.js'
+import type { MemoryRegistry } from '../registry/memory-registry.js'
+import { openRegistrySync } from '../registry/open-registry.js'
+import { type ConnectedPair, connectedPair } from './connected-pair.js'
+import { type LeakCheck, leakCheck } from './leaks/leak-check.js'
+
+/** What the fixtures give to a test. */
+export interface TestFixtures {
+  /** The device that the other fixtures open: a name, or the loopback. Default: the loopback. */
+  readonly deviceName: string | { readonly loopback: true }
+  /** Looks at the end of each test whether all that was opened is closed. It is used by every test. */
+  readonly noLeaks: LeakCheck
+  /** An open device. */
+  readonly device: Device
+  /** An empty registry, with a budget of 1 GiB, so that a runaway test is an error and not a full machine. */
+  readonly memory: MemoryRegistry
+  /** Two connected queue pairs on `device`. */
+  readonly pair: ConnectedPair
+}
+
+type Use<Value> = (value: Value) => Promise<void>
+
+/**
+ * Fixtures for vitest: `const test = base.extend<TestFixtures>(fixtures)`. Each test gets things of its own, which are closed
+ * at its end, and the test fails if it has left something else open. On a real device:
+ * `base.extend<TestFixtures>({ ...fixtures, deviceName: 'rxe0' })`.
+ *
+ * They are plain functions: this package does not import vitest.
+ */
+export const fixtures: Fixtures = {
+  deviceName: { loopback: true },
+  noLeaks: [
+    // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of what a fixture needs from this pattern
+    async ({}, use) => {
+      await using check = leakCheck()
+      await use(check)
+    },
+    { auto: true },
+  ],
+  device: async ({ deviceName, noLeaks: _ }, use) => {
+    using device = openDevice(deviceName)
+    await use(device)
+  },
+  memory: async ({ noLeaks: _ }, use) => {
+    using memory = openRegistrySync({ budget: '1GiB' })
+    await use(memory)
+  },
+  pair: async ({ device }, use) => {
+    using pair = connectedPair({ device })
+    await use(pair)
+  },
+}
+
+/** The type of `fixtures`: for each property of TestFixtures, its value or a function that gives it. */
+export interface Fixtures {
+  readonly deviceName: { readonly loopback: true }
+  readonly noLeaks: [fixture: (needs: object, use: Use<LeakCheck>) => Promise<void>, options: { readonly auto: true }]
+  readonly device: (needs: Pick<TestFixtures, 'deviceName' | 'noLeaks'>, use: Use<Device>) => Promise<void>
+  readonly memory: (needs: Pick<TestFixtures, 'noLeaks'>, use: Use<MemoryRegistry>) => Promise<void>
+  readonly pair: (needs: Pick<TestFixtures, 'device'>, use: Use<ConnectedPair>) => Promise<void>
+}
