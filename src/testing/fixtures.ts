@@ -31,8 +31,8 @@ type Use<Value> = (value: Value) => Promise<void>
 export const fixtures: Fixtures = {
   deviceName: { loopback: true },
   noLeaks: [
-    // biome-ignore lint/correctness/noEmptyPattern: vitest reads the names of what a fixture needs from this pattern
-    async ({}, use) => {
+    // From the pattern, vitest reads what a fixture needs. Each test has a task.
+    async ({ task: _ }, use) => {
       await using check = leakCheck()
       await use(check)
     },
@@ -55,7 +55,10 @@ export const fixtures: Fixtures = {
 /** The type of `fixtures`: for each property of TestFixtures, its value or a function that gives it. */
 export interface Fixtures {
   readonly deviceName: { readonly loopback: true }
-  readonly noLeaks: [fixture: (needs: object, use: Use<LeakCheck>) => Promise<void>, options: { readonly auto: true }]
+  readonly noLeaks: [
+    fixture: (needs: { readonly task: unknown }, use: Use<LeakCheck>) => Promise<void>,
+    options: { readonly auto: true },
+  ]
   readonly device: (needs: Pick<TestFixtures, 'deviceName' | 'noLeaks'>, use: Use<Device>) => Promise<void>
   readonly memory: (needs: Pick<TestFixtures, 'noLeaks'>, use: Use<MemoryRegistry>) => Promise<void>
   readonly pair: (needs: Pick<TestFixtures, 'device'>, use: Use<ConnectedPair>) => Promise<void>

@@ -25,7 +25,7 @@ export function scratchFolder(): string {
 /** Makes a package of the library in `folder`. `files` are its further files: copies of others, or texts. */
 export function makePackage(folder: string, files: Readonly<Record<string, { copyOf: string } | string>> = {}): string {
   mkdirSync(join(folder, 'dist'), { recursive: true })
-  copyFileSync(join(root, 'dist/index.js'), join(folder, 'dist/index.js'))
+  for (const file of ['dist/index.js', 'dist/shared.js']) copyFileSync(join(root, file), join(folder, file))
   const description = {
     ...{ name: 'pinfold', version, type: 'module' },
     exports: { '.': './dist/index.js', './package.json': './package.json' },
