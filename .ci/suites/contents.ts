@@ -29,6 +29,9 @@ interface Bom {
   }[]
 }
 
+/** The entries, and what they share. */
+const library = ['dist/index.js', 'dist/testing.js', 'dist/shared.js']
+
 /** Checks the files of the package, in the folder into which its tarball was unpacked. */
 export async function checkContents(checks: Checks, folder: string): Promise<void> {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
@@ -38,7 +41,7 @@ export async function checkContents(checks: Checks, folder: string): Promise<voi
 
   await checks.that('it holds what a user needs, and nothing else', () => {
     const needed = ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'sbom.cdx.json', 'package.json']
-    const compiled = ['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js']
+    const compiled = [...library, 'dist/index.d.ts', 'dist/testing/index.d.ts', 'dist/cli/main.js']
     for (const file of [...needed, ...compiled]) assert.ok(files.includes(file), `${file} is missing`)
     assert.ok(
       files.some((file) => /^prebuilds\/linux-[^/]+\/pinfold\.node$/.test(file)),
@@ -62,24 +65,29 @@ export async function checkContents(checks: Checks, folder: string): Promise<voi
     )
     assert.deepEqual([...links, ...dead], [])
   })
-  await checks.that('its library is one file, whose zod comes with its licence: importing it loads no package', () => {
-    const library = read('dist/index.js')
-    const imported = [...library.matchAll(/^(?:import|export)\b[^'"]*?\bfrom ['"]([^'"]+)['"]/gm)].map(
-      ([, name]) => name,
-    )
-    assert.ok(imported.length > 0, 'no import was found in it')
-    assert.deepEqual(
-      imported.filter((name) => !name?.startsWith('node:')),
-      [],
-    )
-    assert.match(read('dist/LICENSE.zod'), /MIT License/)
-    // One `import { z } from 'zod'` in src/ would bring all languages, since a bundler cannot see into that object.
-    // 'erwartet' is in each German text.
-    assert.match(readFileSync('node_modules/zod/v4/locales/de.js', 'utf8'), /erwartet/)
-    assert.doesNotMatch(library, /erwartet/, "zod's languages are in it")
-    // V8 reads a text with other characters at half the speed, and keeps it in twice the memory.
-    assert.equal(Buffer.byteLength(library), library.length, 'it contains a character that is not ASCII')
-  })
+  await checks.that(
+    'its entries share one file, whose zod comes with its licence: importing them loads no package',
+    () => {
+      for (const file of library) {
+        const text = read(file)
+        const imported = [...text.matchAll(/^(?:import|export)\b[^'"]*?\bfrom ['"]([^'"]+)['"]/gm)].map(
+          ([, name = '']) => name,
+        )
+        assert.ok(imported.length > 0, `no import was found in ${file}`)
+        assert.deepEqual(
+          imported.filter((name) => !name.startsWith('node:') && name !== './shared.js'),
+          [],
+        )
+        // One `import { z } from 'zod'` in src/ would bring all languages, since a bundler cannot see into that object.
+        // 'erwartet' is in each German text.
+        assert.doesNotMatch(text, /erwartet/, `zod's languages are in ${file}`)
+        // V8 reads a text with other characters at half the speed, and keeps it in twice the memory.
+        assert.equal(Buffer.byteLength(text), text.length, `${file} contains a character that is not ASCII`)
+      }
+      assert.match(read('dist/LICENSE.zod'), /MIT License/)
+      assert.match(readFileSync('node_modules/zod/v4/locales/de.js', 'utf8'), /erwartet/)
+    },
+  )
   await checks.that('no declaration names zod, so that a program compiles without its types', () => {
     const declarations = files.filter((file) => file.endsWith('.d.ts'))
     assert.ok(declarations.length > 100, 'the declarations were not found')

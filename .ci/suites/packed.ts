@@ -192,6 +192,7 @@ async function checkExamples(checks: Checks, folder: string, { label, path }: No
     for (const [name, args, said] of [
       ['forwarder', ['1600'], /^sent: 1,400$/m],
       ['key-value-store', [], /^client: 100 pairs got, /m],
+      ['testing', [], /^(#|ℹ) pass 5$/m],
     ] as const) {
       const source = `examples/${name}/${name}.mts`
       const options = ['--bundle', '--packages=external', '--platform=node', '--format=esm', '--target=node20']
@@ -208,7 +209,12 @@ async function checkTypes(checks: Checks, folder: string): Promise<void> {
   await checks.that('its types compile in a strict program, library check included', async () => {
     writeFileSync(
       join(folder, 'user.ts'),
-      "import * as pinfold from 'pinfold'\nexport const names = Object.keys(pinfold)\n",
+      [
+        "import * as pinfold from 'pinfold'",
+        "import { connectedPair } from 'pinfold/testing'",
+        'export const names = Object.keys(pinfold)',
+        'export const device: pinfold.Device = connectedPair().device',
+      ].join('\n'),
     )
     const settings = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2023,esnext.disposable']
     const types = ['--module', 'nodenext', '--types', 'node', '--typeRoots', resolve('node_modules/@types')]
