@@ -19,12 +19,13 @@ const root = resolve(import.meta.dirname, '../..')
 const { entry, out } = parseArgs({
   options: { entry: { type: 'string', default: 'src/index.ts' }, out: { type: 'string', default: 'site' } },
 }).values
+const isPackage = entry === 'src/index.ts'
 process.chdir(root)
 
 const app = await Application.bootstrap({
-  entryPoints: [entry],
+  entryPoints: isPackage ? [entry, 'src/testing/index.ts'] : [entry],
   // Another entry is a test case in this folder.
-  tsconfig: join(import.meta.dirname, entry === 'src/index.ts' ? 'tsconfig.entry.json' : 'tsconfig.json'),
+  tsconfig: join(import.meta.dirname, isPackage ? 'tsconfig.entry.json' : 'tsconfig.json'),
   basePath: root,
   name: 'pinfold',
   includeVersion: true,

@@ -22,6 +22,7 @@ const subjectOfModule: Readonly<Record<string, string>> = {
   layout: 'Layouts',
   rdma: 'RDMA',
   system: 'Machine',
+  testing: 'Tests',
   '': 'Errors, sizes, addresses',
 }
 
@@ -47,7 +48,7 @@ export function sortBySubject(app: Application): void {
       takeTitle(document)
     }
     for (const module of project.children ?? []) {
-      module.name = 'API'
+      module.name = module.name.endsWith('testing') ? 'API for tests' : 'API'
       tag(module, 'Reference')
       for (const declaration of module.children ?? []) tag(declaration, subjectOf(context, declaration))
     }

@@ -19,7 +19,8 @@ export interface TestFixtures {
   readonly pair: ConnectedPair
 }
 
-type Use<Value> = (value: Value) => Promise<void>
+/** Gives its value to the test, and resolves when the test has ended. */
+export type UseFixture<Value> = (value: Value) => Promise<void>
 
 /**
  * Fixtures for vitest: `const test = base.extend<TestFixtures>(fixtures)`. Each test gets things of its own, which are closed
@@ -56,10 +57,10 @@ export const fixtures: Fixtures = {
 export interface Fixtures {
   readonly deviceName: { readonly loopback: true }
   readonly noLeaks: [
-    fixture: (needs: { readonly task: unknown }, use: Use<LeakCheck>) => Promise<void>,
+    fixture: (needs: { readonly task: unknown }, use: UseFixture<LeakCheck>) => Promise<void>,
     options: { readonly auto: true },
   ]
-  readonly device: (needs: Pick<TestFixtures, 'deviceName' | 'noLeaks'>, use: Use<Device>) => Promise<void>
-  readonly memory: (needs: Pick<TestFixtures, 'noLeaks'>, use: Use<MemoryRegistry>) => Promise<void>
-  readonly pair: (needs: Pick<TestFixtures, 'device'>, use: Use<ConnectedPair>) => Promise<void>
+  readonly device: (needs: Pick<TestFixtures, 'deviceName' | 'noLeaks'>, use: UseFixture<Device>) => Promise<void>
+  readonly memory: (needs: Pick<TestFixtures, 'noLeaks'>, use: UseFixture<MemoryRegistry>) => Promise<void>
+  readonly pair: (needs: Pick<TestFixtures, 'device'>, use: UseFixture<ConnectedPair>) => Promise<void>
 }

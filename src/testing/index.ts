@@ -8,9 +8,9 @@ export {
   type PairQueueOptions,
 } from './connected-pair.js'
 export { type FaultInjection, type FaultOptions, type InjectOptions, injectFaults } from './faults.js'
-export { type Fixtures, fixtures, type TestFixtures } from './fixtures.js'
+export { type Fixtures, fixtures, type TestFixtures, type UseFixture } from './fixtures.js'
 export { expectNoLeaks, type LeakCheck, type LeakOptions, type LeakScope, leakCheck } from './leaks/leak-check.js'
 export type { VerbName } from './verb-names.js'
 export type { WeatherEvent, WeatherNote } from './weather/log.js'
-export type { WeatherOptions, WeatherTurns } from './weather/plan.js'
+export type { FailureStatus, TurnsRange, WeatherOptions, WeatherTurns } from './weather/plan.js'
 export { type Weather, weather } from './weather/weather.js'

@@ -3,10 +3,19 @@ import { later, optionsOf } from '../../options.js'
 import { completionStatuses } from '../../rdma/contract/completion-status.js'
 import { count, whole, word32 } from '../../rdma/contract/number-options.js'
 
-/** A number of turns of the event loop, or the range that the seed chooses from. */
-export type WeatherTurns = number | { readonly least: number; readonly most: number }
+const failures = completionStatuses.all.filter((name) => name !== 'SUCCESS')
 
-type FailureStatus = Exclude<keyof typeof completionStatuses.byName, 'SUCCESS'>
+/** A number of turns of the event loop, or the range that the seed chooses from. */
+export type WeatherTurns = number | TurnsRange
+
+/** A range of turns, both ends included. */
+export interface TurnsRange {
+  readonly least: number
+  readonly most: number
+}
+
+/** The status of a request that has failed. */
+export type FailureStatus = (typeof failures)[number]
 
 /** The options of `weather`. Requests are counted as they are posted on the device, from 0 on, since the weather began. */
 export interface WeatherOptions {
@@ -51,12 +60,6 @@ export interface WeatherOptions {
   readonly slowRegistration?: WeatherTurns | undefined
 }
 
-/** A number of turns as the seed chooses it. */
-export interface TurnsRange {
-  readonly least: number
-  readonly most: number
-}
-
 const mostTurns = 1_000_000
 const turns = later(() => whole(0, mostTurns))
 const turnsOrRange = later(() =>
@@ -75,7 +78,6 @@ const part = later(() =>
     .number({ error: 'expected a number from 0 to 1' })
     .check(z.refine((value) => value >= 0 && value <= 1, { error: 'expected a number from 0 to 1' })),
 )
-const failures = completionStatuses.all.filter((name): name is FailureStatus => name !== 'SUCCESS')
 const after = later(() => optionsOf<{ readonly after: number }>()({ after: count }))
 
 export const weatherOptions = later(() =>
