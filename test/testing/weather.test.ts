@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { describe, expect, test } from 'vitest'
-import { type Device, explainVendorError, openDevice } from '../../src/index.js'
+import { type Device, explainVendorError, openDevice, openRegistrySync } from '../../src/index.js'
 import { type ConnectedPair, connectedPair, type WeatherOptions, weather } from '../../src/testing/index.js'
 
 const quickly = () => ({ signal: AbortSignal.timeout(30_000) })
@@ -160,6 +160,34 @@ describe('loss', () => {
     write(pair)
     expect(pair.near.queue.poll()).toMatchObject([{ status: 'SUCCESS' }])
     expect(pair.far.region.bytes[0]).toBe(0)
+  })
+
+  test('of datagrams is not noticed, and some arrive', async () => {
+    using device = openDevice({ loopback: true })
+    using queue = device.createCompletionQueue({ entries: 256 })
+    using domain = device.createDomain()
+    using memory = openRegistrySync({ regions: { rx: { size: '64KiB', pages: 'base' } } })
+    using registration = memory.registerSync(memory.regions.rx, domain, ['localWrite'])
+    using from = domain.createQueuePair({ type: 'UD', sendQueue: queue })
+    using to = domain.createQueuePair({ type: 'UD', sendQueue: queue })
+    from.activate()
+    to.activate()
+    using addressHandle = domain.createAddressHandle({ gid: device.bestGid(1).gid })
+    using storm = weather(device, { loss: 0.5, delay: 1, seed: 2 })
+    for (let index = 0; index < 40; index++) {
+      to.postReceive({ memory: registration.slice(index * 256, 256) })
+      from.post({
+        operation: 'send',
+        memory: registration.slice(0, 8),
+        to: { addressHandle, queuePair: to.queuePairNumber, queueKey: to.queueKey },
+      })
+    }
+    while (storm.log.length < 40) await new Promise(setImmediate)
+    const done = queue.poll(256)
+    const lost = storm.log.filter(({ event }) => event === 'lost').length
+    expect(new Set(done.map(({ status }) => status))).toEqual(new Set(['SUCCESS']))
+    expect(lost).toBeGreaterThan(5)
+    expect(done).toHaveLength(80 - lost)
   })
 
   test('is waited for without end if the queue pair has no timeout', async () => {
