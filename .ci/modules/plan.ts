@@ -79,8 +79,9 @@ export const nativeModules: Readonly<Record<string, Module>> = {
   memory: { mayImport: ['os'] },
   translate: { mayImport: ['memory', 'os'] },
   verbs: { mayImport: ['memory', 'os'] },
-  addon: { mayImport: ['verbs', 'translate', 'memory', 'os'] },
-  test: { mayImport: ['verbs', 'translate', 'memory', 'os'] },
+  connections: { mayImport: ['verbs', 'memory', 'os'] },
+  addon: { mayImport: ['connections', 'verbs', 'translate', 'memory', 'os'] },
+  test: { mayImport: ['connections', 'verbs', 'translate', 'memory', 'os'] },
 }
 
 /** Headers of Node and node-addon-api: for native/addon alone. */

@@ -1,6 +1,6 @@
 # Compiles for another platform by zig, which carries clang 16, libc++ 16, the headers of the kernel, musl, and stubs of
-# every glibc. It needs no header and no library of the machine on which it runs, but those of libibverbs (declarations
-# only; the addon loads the library itself).
+# every glibc. It needs no header and no library of the machine on which it runs, but the headers of libibverbs and
+# librdmacm (declarations only; the addon loads the libraries itself).
 #
 #   cmake --toolchain .ci/zig/toolchain.cmake -DPINFOLD_TARGET=x86_64-linux-gnu.2.28 …
 #
@@ -27,9 +27,10 @@ set(CMAKE_CXX_ARCHIVE_CREATE "\"${zig}\" ar qcs <TARGET> <OBJECTS>")
 set(CMAKE_CXX_ARCHIVE_APPEND "\"${zig}\" ar qs <TARGET> <OBJECTS>")
 set(CMAKE_CXX_ARCHIVE_FINISH "")
 
-# /usr/include as a whole holds the headers of another libc. So the compiler gets a folder that contains one link.
-file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/headers")
+# /usr/include as a whole holds the headers of another libc. So the compiler gets a folder that contains two links.
+file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/headers/rdma")
 file(CREATE_LINK /usr/include/infiniband "${CMAKE_BINARY_DIR}/headers/infiniband" SYMBOLIC)
+file(CREATE_LINK /usr/include/rdma/rdma_cma.h "${CMAKE_BINARY_DIR}/headers/rdma/rdma_cma.h" SYMBOLIC)
 # The folder of the checkout must not be in the file: two checkouts then make the same bytes.
 get_filename_component(checkout "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
 set(CMAKE_CXX_FLAGS_INIT "-isystem ${CMAKE_BINARY_DIR}/headers -ffile-prefix-map=${checkout}=.")

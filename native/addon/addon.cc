@@ -16,6 +16,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   bindSystem(exports);
   bindSockets(exports);
   bindVerbs(exports);
+  bindConnections(exports);
   return exports;
 }
 

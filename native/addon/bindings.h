@@ -17,6 +17,7 @@ void bindVerbsDevices(Napi::Object exports);
 void bindVerbsMemory(Napi::Object exports);
 void bindVerbsQueues(Napi::Object exports);
 void bindVerbsTest(Napi::Object exports);
+void bindConnections(Napi::Object exports);
 
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>
 void bind(Napi::Object& exports, const char* name) {

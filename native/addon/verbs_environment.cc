@@ -1,6 +1,7 @@
 #include "addon/verbs_environment.h"
 
 #include "addon/boundary.h"
+#include "connections/library.h"
 #include "verbs/chosen_library.h"
 
 namespace pinfold::addon {
@@ -36,6 +37,12 @@ void VerbsEnvironment::keepAlive(std::uint64_t number, bool wanted) {
     awaited_.erase(number);
   }
   follow();
+}
+
+connections::Channel& VerbsEnvironment::connections() {
+  if (function_ == nullptr) throw ArgumentError("no device was opened");
+  if (!connections_) connections_.emplace(connections::libraryFunctions(), events_);
+  return *connections_;
 }
 
 void VerbsEnvironment::follow() {

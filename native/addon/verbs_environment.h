@@ -8,10 +8,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "connections/channel.h"
 #include "verbs/context.h"
 #include "verbs/event_thread.h"
 
@@ -31,6 +33,8 @@ class VerbsEnvironment {
   void close(std::uint64_t number);
   // Sets whether the process stays alive for events of a device.
   void keepAlive(std::uint64_t number, bool wanted);
+  // The channel of this thread's connections. The first call opens it. A device must have been opened before.
+  connections::Channel& connections();
 
  private:
   void listen(const Napi::Function& dispatch);
@@ -45,6 +49,7 @@ class VerbsEnvironment {
   std::unordered_set<std::uint64_t> awaited_;
   verbs::EventThread events_;
   std::unordered_map<std::uint64_t, std::unique_ptr<verbs::Context>> contexts_;  // destroyed before `events_`
+  std::optional<connections::Channel> connections_;  // the same; and its connections end before the devices
   // The last context that was found: calls one after another mostly use the same device. Null if there is none.
   std::uint64_t lastNumber_ = 0;
   verbs::Context* lastContext_ = nullptr;

@@ -18,7 +18,8 @@
 
 namespace pinfold::verbs {
 
-enum class EventKind : std::uint8_t { Completion = 0, Async = 1 };  // src/native-verbs.ts, eventKind
+// src/native-verbs.ts, eventKind. `Connection`: the channel of connections has events (connections/channel.h).
+enum class EventKind : std::uint8_t { Completion = 0, Async = 1, Connection = 2 };
 
 struct Event {
   std::uint64_t context;  // number of the device
