@@ -57,6 +57,14 @@ export type ErrorCode =
   | 'ERR_PEER_TIMEOUT' // the peer has not answered in time
   | 'ERR_PEER_PROTOCOL' // the peer sent something that is not understood: no pinfold, another version, or hostile
   | 'ERR_PEER_REFUSED' // the peer gave up; the message says why
+  // Connections by address
+  | 'ERR_CONNECTION_LIBRARY' // librdmacm is not installed, cannot be loaded, or is too old
+  | 'ERR_ADDRESS_UNREACHABLE' // no device or route leads to the address, or no device has it
+  | 'ERR_ADDRESS_IN_USE' // another listener has the address and port, or the name
+  | 'ERR_CONNECTION_REFUSED' // the peer has rejected the connection, or nobody listens there
+  | 'ERR_CONNECTION_TIMEOUT' // the peer has not answered in time
+  | 'ERR_CONNECTION_CLOSED' // the connection, the request for it, or the listener has ended
+  | 'ERR_CONNECTION_IDENTITY' // the peer has another name than was expected, or a generation that is too old
   // Rings
   | 'ERR_RING_LAYOUT' // this memory contains no ring, or a ring of another version
   | 'ERR_RING_CLAIMED' // another thread is the ring's only producer or consumer, or too many threads take part

@@ -6,8 +6,9 @@
 
 /**
  * The kinds of objects that events belong to: `dispatch(context, kind, element, type)` (native/verbs/event_thread.h).
+ * `connection` belongs to no device: `take` (native-connections.ts) has events.
  */
-export const eventKind = { completion: 0, async: 1 } as const
+export const eventKind = { completion: 0, async: 1, connection: 2 } as const
 
 /** The number of words in `keys`: handle, lkey, rkey, and the IOVA of the first byte, low word first. */
 export const keyWords = 5

@@ -1,4 +1,5 @@
 import { loadAddon } from './addon/load.js'
+import type { NativeConnections } from './native-connections.js'
 import type { NativeVerbs } from './native-verbs.js'
 
 /** The kinds of pages, as native code numbers them (native/memory/page_size.h). */
@@ -217,6 +218,8 @@ export interface Native {
 
   /** RDMA. libibverbs is not loaded before one of these functions needs it. */
   readonly verbs: NativeVerbs
+  /** Connections by address. librdmacm is not loaded before one of these functions needs it. */
+  readonly connections: NativeConnections
 }
 
 const loaded = loadAddon(import.meta.url)

@@ -33,9 +33,10 @@ const capabilities = [
 /** src/: a module is a file at the top or a folder. The longest match wins, so rdma/verbs is not rdma. */
 export const typeScriptModules: Readonly<Record<string, Module>> = {
   vocabulary: { mayImport: [] },
+  'native-connections.ts': { mayImport: [] },
   'native-verbs.ts': { mayImport: [] },
   addon: { mayImport: ['vocabulary'] },
-  'native.ts': { mayImport: ['addon', 'native-verbs.ts', 'vocabulary'] },
+  'native.ts': { mayImport: ['addon', 'native-connections.ts', 'native-verbs.ts', 'vocabulary'] },
   system: { mayImport: ['native.ts', 'vocabulary'] },
   hugepages: { mayImport: ['system', 'native.ts', 'vocabulary'], entry: 'index.ts' },
   memory: { mayImport: ['hugepages', 'system', 'native.ts', 'vocabulary'] },
@@ -51,7 +52,17 @@ export const typeScriptModules: Readonly<Record<string, Module>> = {
   translate: { mayImport: ['system', 'native.ts', 'vocabulary'] },
   rdma: { mayImport: ['rdma/contract', 'streams', 'memory', 'system', 'vocabulary'] },
   'rdma/contract': { mayImport: ['memory', 'system', 'vocabulary'] },
-  'rdma/verbs': { mayImport: ['rdma/contract', 'memory', 'system', 'native.ts', 'native-verbs.ts', 'vocabulary'] },
+  'rdma/verbs': {
+    mayImport: [
+      'rdma/contract',
+      'memory',
+      'system',
+      'native.ts',
+      'native-connections.ts',
+      'native-verbs.ts',
+      'vocabulary',
+    ],
+  },
   'rdma/loopback': { mayImport: ['rdma/contract', 'memory', 'system', 'native.ts', 'vocabulary'] },
   'rdma/devices': { mayImport: ['rdma', 'rdma/verbs', 'rdma/loopback', 'rdma/contract', 'system', 'vocabulary'] },
   registry: { mayImport: ['layout', 'rdma', 'rdma/contract', 'translate', 'memory', 'system', 'vocabulary'] },

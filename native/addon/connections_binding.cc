@@ -43,7 +43,7 @@ std::uint64_t idNumber(const Napi::CallbackInfo& info) { return wholeNumber(info
 // Calls a function of the library for the id of a call.
 template <typename... Parameters, typename... Arguments>
 Napi::Value callId(const Napi::CallbackInfo& info, const char* name,
-                   const std::function<int(rdma_cm_id*, Parameters...)> connections::FunctionTable::* function,
+                   const std::function<int(rdma_cm_id*, Parameters...)> connections::FunctionTable::*function,
                    Arguments... arguments) {
   Channel& channel = channelOf(info);
   const int error = (channel.functions().*function)(channel.id(idNumber(info)), arguments...);

@@ -105,8 +105,8 @@ rdma_cm_id* Channel::id(std::uint64_t number) const {
 
 Description Channel::describe(std::uint64_t number) const {
   const rdma_cm_id* const one = id(number);
-  return {one->verbs == nullptr ? "" : one->verbs->device->name, one->port_num,
-          endpointOf(one->route.addr.src_addr), endpointOf(one->route.addr.dst_addr)};
+  return {one->verbs == nullptr ? "" : one->verbs->device->name, one->port_num, endpointOf(one->route.addr.src_addr),
+          endpointOf(one->route.addr.dst_addr)};
 }
 
 std::vector<Arrival> Channel::take() {

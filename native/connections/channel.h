@@ -20,15 +20,15 @@ namespace pinfold::connections {
 
 // An event, with everything that it contains.
 struct Arrival {
-  std::uint64_t id;        // the id that it belongs to; of a request to connect, the listening id
-  std::uint64_t request;   // the number of a new id; 0 for none
+  std::uint64_t id;       // the id that it belongs to; of a request to connect, the listening id
+  std::uint64_t request;  // the number of a new id; 0 for none
   rdma_cm_event_type type;
-  int status;              // a negative error number, or the reason of a rejection
-  bool isDatagram;         // which of the next two is valid
+  int status;       // a negative error number, or the reason of a rejection
+  bool isDatagram;  // which of the next two is valid
   rdma_conn_param connection;
   rdma_ud_param datagram;
   std::vector<std::uint8_t> privateData;
-  rdma_cm_id* made;        // the new id; null for none
+  rdma_cm_id* made;  // the new id; null for none
 };
 
 // What is known of an id. `device` is '' before an address has chosen it.

@@ -6,6 +6,7 @@ import { FirstFew } from '../first-few.js'
 import { announce, isWatched } from '../memory/openings.js'
 import { checked, later, optionsObject } from '../options.js'
 import type { CompletionQueue } from './completion-queue.js'
+import type { EndsWithDevice } from './connections/connection-end.js'
 import { closingOrder, type ObjectKind } from './contract/closing-order.js'
 import type { DeviceCalls, Handle } from './contract/device-calls.js'
 import type { MemoryWindow } from './memory-window.js'
@@ -32,6 +33,8 @@ export interface DeviceInternals {
   readonly sharedReceiveQueues: Map<Handle, SharedReceiveQueue>
   /** Bound windows of type 2, by key: a completion may report that a peer has closed one. */
   readonly boundWindows: Map<number, MemoryWindow>
+  /** Connections, listeners and requests that are open. */
+  readonly connections: Set<EndsWithDevice>
 }
 
 // The modules of this library reach the private state of an object through these functions.

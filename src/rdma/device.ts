@@ -6,6 +6,10 @@ import { checked, later, optionsObject, optionsOf, signalOption, sizeOption } fr
 import { describe, type Size } from '../sizes.js'
 import { CompletionChannel } from './completion-channel.js'
 import { type CompletionQueue, type CompletionQueueOptions, createCompletionQueue } from './completion-queue.js'
+import { connectByAddress } from './connections/connect.js'
+import type { Connection } from './connections/connection.js'
+import { type Listener, listenByAddress } from './connections/listener.js'
+import type { ConnectByAddressOptions, ListenOptions } from './connections/options.js'
 import { eventTypes, subjectOf } from './contract/async-events.js'
 import type {
   DeviceAttributes,
@@ -59,6 +63,7 @@ export class Device extends DeviceObject {
       queuePairs: new Map(),
       sharedReceiveQueues: new Map(),
       boundWindows: new Map(),
+      connections: new Set(),
     })
     this.name = name
     this.kind = kind
@@ -174,6 +179,31 @@ export class Device extends DeviceObject {
   }
 
   /**
+   * Listens for peers that connect by address: `for await (const request of device.listen({ port: 7471 }))`. It needs
+   * librdmacm, but on the loopback.
+   *
+   * @throws the signal's reason; PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; `ERR_ADDRESS_IN_USE`;
+   *   `ERR_ADDRESS_UNREACHABLE` when no device has the address; `ERR_DOMAIN_MISMATCH` when another device has it;
+   *   `ERR_CONNECTION_LIBRARY`, `ERR_UNSUPPORTED`; errors of the device
+   */
+  listen(options: ListenOptions): Listener {
+    return listenByAddress(this, options)
+  }
+
+  /**
+   * Connects a queue pair to a listener. The queue pair stays the program's; its state changes to RTS.
+   *
+   * @throws the signal's reason; PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (private
+   *   data), `ERR_QUEUE_PAIR_STATE`: nothing is changed then. `ERR_ADDRESS_UNREACHABLE`, `ERR_CONNECTION_REFUSED` with the
+   *   peer's private data, `ERR_CONNECTION_TIMEOUT`, `ERR_CONNECTION_IDENTITY`; `ERR_DOMAIN_MISMATCH` when the address
+   *   belongs to another device; `ERR_CONNECTION_LIBRARY`, `ERR_UNSUPPORTED`; errors of the device. The queue pair is in
+   *   RESET then
+   */
+  async connect(options: ConnectByAddressOptions): Promise<Connection> {
+    return await connectByAddress(this, options)
+  }
+
+  /**
    * The events of the device from now on: `for await (const event of device.events())`. The process stays alive while the
    * program waits for an event. The iteration ends when the device is closed. The last 1,024 events are kept for it.
    *
@@ -214,6 +244,7 @@ export class Device extends DeviceObject {
   }
 
   protected override destroy(): void {
+    for (const connection of [...internalsOf(this).connections]) connection.deviceCloses()
     callsOf(this).close()
     // After this turn, when `closed` is true.
     queueMicrotask(() => this.#waiters.wake())

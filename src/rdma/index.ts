@@ -15,10 +15,29 @@ export {
   parseQueuePair,
   type QueuePairDescription,
 } from './connection.js'
+export type {
+  ChosenGid,
+  Connection,
+  ConnectionEnding,
+  ConnectionHappening,
+} from './connections/connection.js'
+export type { ConnectionRequest } from './connections/connection-request.js'
+export type { Listener, ListenerStats } from './connections/listener.js'
+export type {
+  AcceptOptions,
+  ConnectByAddressOptions,
+  ListenOptions,
+  PlaceOptions,
+  RejectOptions,
+  TransportOptions,
+  WaitOptions,
+} from './connections/options.js'
+export type { ConnectionIdentity, IdentityOptions } from './connections/private-data.js'
 export type { Access } from './contract/access-flags.js'
 export type { EventSubject, EventType } from './contract/async-events.js'
 export type { ObjectKind } from './contract/closing-order.js'
 export { type CompletionStatus, explainStatus } from './contract/completion-status.js'
+export type { ConnectionEventType, ConnectionPlace, SocketAddress } from './contract/connection-calls.js'
 export type {
   DeviceAttributes,
   DeviceCapability,

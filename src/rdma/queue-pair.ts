@@ -14,7 +14,7 @@ import {
   initialize,
   type QueuePairDescription,
 } from './connection.js'
-import type { CreatedQueuePair, QueuePairCapacity } from './contract/device-calls.js'
+import type { CreatedQueuePair, QueuePairCapacity, QueuePairChange } from './contract/device-calls.js'
 import { gidOption } from './contract/gids.js'
 import { count, positiveCount, whole, word16, word24, word32 } from './contract/number-options.js'
 import { type QueuePairState, type QueuePairType, queuePairStates, queuePairTypes } from './contract/states.js'
@@ -170,6 +170,11 @@ export class QueuePair extends DeviceObject {
    */
   modify(attributes: QueuePairAttributes): void {
     const change = queuePairChange(this.device, attributes)
+    this.change(change)
+  }
+
+  /** @internal As `modify`, with attributes as the device takes them. */
+  change(change: QueuePairChange): void {
     this.requireOpen('modify')
     const resets = change.state === queuePairStates.byName.RESET
     if (resets) this.#settle()

@@ -1,4 +1,5 @@
 import type { MemoryRange } from '../../memory/region-memory.js'
+import type { ConnectionCalls } from './connection-calls.js'
 import type {
   DeviceAttributes,
   DeviceKind,
@@ -239,6 +240,9 @@ export interface DeviceCalls {
 
   createAddressHandle(domain: Handle, path: PathAttributes): Handle
   destroyAddressHandle(handle: Handle): void
+
+  /** Connections by address. */
+  readonly connections: ConnectionCalls
 }
 
 /** A source of devices. */

@@ -2,6 +2,7 @@ import { constants } from 'node:os'
 import { closingOrder, type ObjectKind } from '../contract/closing-order.js'
 import type { DeviceCalls } from '../contract/device-calls.js'
 import { isGroup } from '../contract/gids.js'
+import { loopbackConnections } from './connections.js'
 import { LoopbackContext } from './context.js'
 import { deviceClosed, deviceOpened } from './network/listener.js'
 import { linkTo } from './network/outgoing-links.js'
@@ -85,6 +86,7 @@ export function openLoopback(isApart = false): DeviceCalls {
       domain.uses -= 1
       link?.release()
     },
+    connections: loopbackConnections,
     ...registrationCalls(context),
     ...windowCalls(context),
     ...queueCalls(context),

@@ -133,6 +133,17 @@ export function encodeChange(change: QueuePairChange): Uint32Array {
   return words
 }
 
+/** Decodes a change: the attributes in its mask. */
+export function decodeChange(words: Uint32Array): QueuePairChange {
+  const mask = words[attributeWord.mask] ?? 0
+  const { path, ...status } = decodeStatus(words)
+  const wanted = numbers.filter((name) => name !== 'currentState' && (mask & attributeMask[name]) !== 0)
+  return {
+    ...Object.fromEntries(wanted.map((name) => [name, name === 'currentState' ? 0 : status[name]])),
+    ...((mask & attributeMask.path) === 0 ? {} : { path }),
+  }
+}
+
 export function decodeStatus(words: Uint32Array): QueuePairStatus {
   const at = (word: number) => words[word] ?? 0
   const of = (name: (typeof numbers)[number]) => at(attributeWord[name])

@@ -2,6 +2,7 @@ import { PinfoldError } from '../../errors.js'
 import { native } from '../../native.js'
 import type { DeviceCalls, DeviceProvider } from '../contract/device-calls.js'
 import { deviceAttributes, forkStatus, gidEntry, listing, portAttributes } from './attributes.js'
+import { rdmacm } from './connections.js'
 import { memoryCalls } from './memories.js'
 import { OpenContext } from './open-context.js'
 import { queuePairCalls } from './queue-pairs.js'
@@ -39,6 +40,7 @@ function openVerbs(name: string): DeviceCalls {
     listen: (listener) => context.listen(listener),
     keepAlive: (wanted) => context.keepAlive(wanted),
     close: () => context.close(),
+    connections: rdmacm,
     ...memoryCalls(context),
     ...registrationCalls(context),
     ...queueCalls(context),

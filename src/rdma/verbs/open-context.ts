@@ -66,7 +66,18 @@ export function rangeArguments({ core, offset, length }: MemoryRange): [number, 
   return [core.id, offset, length]
 }
 
+let tellConnections = () => {}
+
+/** Sets the listener that fetches the events of connections (connections.ts). */
+export function onConnectionEvents(listener: () => void): void {
+  tellConnections = listener
+}
+
 function dispatch(context: number, kind: number, element: number, type: number): void {
+  if (kind === eventKind.connection) {
+    tellConnections()
+    return
+  }
   // A device that was closed meanwhile has no listener.
   open.get(context)?.told(kind, element, type)
 }
