@@ -60,7 +60,7 @@ function welcome(socket: Socket): void {
 }
 
 /** The descriptor of a socket, for which Node.js has no public name; undefined if the runtime has none. */
-function descriptorOf(socket: Socket): number | undefined {
+export function descriptorOf(socket: Socket): number | undefined {
   const handle: unknown = Reflect.get(socket, '_handle')
   const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined
   return typeof fd === 'number' && fd >= 0 ? fd : undefined
