@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { inspect } from 'node:util'
 import { PinfoldError } from '../../errors.js'
 import { checked } from '../../options.js'
@@ -17,7 +18,9 @@ import {
 } from './private-data.js'
 import { QueuePairSteps } from './queue-pair-steps.js'
 
-/** A peer that wants to connect. It waits until the program accepts or rejects it, or until the peer gives up. */
+const { EINVAL } = constants.errno
+
+/** A peer that wants to connect. It waits until the program accepts or rejects it. */
 export class ConnectionRequest {
   /** Where it came to. */
   readonly local: ConnectionPlace
@@ -52,6 +55,11 @@ export class ConnectionRequest {
       () => this.#gone(),
       () => this.#gone(),
     )
+  }
+
+  /** Whether it was answered. A peer that has given up is noticed by `accept()`. */
+  get ended(): boolean {
+    return this.#answer !== 'none'
   }
 
   /** @internal Calls `listener` when the peer has given up, or the device is closed. */
@@ -91,7 +99,7 @@ export class ConnectionRequest {
     } catch (error) {
       end.abandon()
       steps.reset()
-      throw error
+      throw this.#isGivenUp(error) ? this.#closed('accept', 'the peer has given up', error) : error
     }
   }
 
@@ -136,12 +144,25 @@ export class ConnectionRequest {
     this.#onGone()
   }
 
+  /** The kernel tells nothing of a peer that gives up before accept(): some step of the answer then fails. */
+  #isGivenUp(error: unknown): boolean {
+    if (!(error instanceof PinfoldError)) return false
+    return error.code === 'ERR_CONNECTION_REFUSED' || (error.errno === EINVAL && /^rdma_/.test(error.syscall ?? ''))
+  }
+
   #requireOpen(subject: string): void {
     if (this.#answer === 'none') return
-    const why = this.#answer === 'gone' ? 'the peer has given up, or its listener was closed' : `it was ${this.#answer}`
-    throw new PinfoldError(`${subject}: the request of ${placeText(this.remote)} has ended: ${why}`, {
+    throw this.#closed(
+      subject,
+      this.#answer === 'gone' ? 'its listener or device was closed' : `it was ${this.#answer}`,
+    )
+  }
+
+  #closed(subject: string, why: string, cause?: unknown): PinfoldError {
+    return new PinfoldError(`${subject}: the request of ${placeText(this.remote)} has ended: ${why}`, {
       code: 'ERR_CONNECTION_CLOSED',
       values: { peer: this.remote, answer: this.#answer },
+      cause,
     })
   }
 }

@@ -1,4 +1,5 @@
 import type { Case } from './case.js'
+import { addresses } from './cases/addresses.js'
 import { atomics } from './cases/atomics.js'
 import { closing } from './cases/closing.js'
 import { completions } from './cases/completions.js'
@@ -23,6 +24,7 @@ import { windows } from './cases/windows.js'
 export const suite: readonly Case[] = [
   ...deviceItself,
   ...connections,
+  ...addresses,
   ...registrations,
   ...messages,
   ...writesAndReads,

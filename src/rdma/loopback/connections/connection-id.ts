@@ -246,9 +246,11 @@ export class LoopbackId implements ConnectionId {
     this.#tell({ type: 'ESTABLISHED', status: 0, privateData, datagramPeer })
   }
 
+  /** The kernel tells nothing of a peer that gives up before it was answered (ucma.c, ucma_event_handler). */
   #rejected(reason: number, privateData: Uint8Array): void {
+    const isUnanswered = this.#state === 'asked'
     this.#state = 'ended'
-    this.#tell({ ...plain('REJECTED', reason), privateData })
+    if (!isUnanswered) this.#tell({ ...plain('REJECTED', reason), privateData })
   }
 
   /** The peer is gone, or it has sent nonsense. The kernel rejects or disconnects in the place of a dead process. */
