@@ -8,6 +8,17 @@ import { CompletionChannel } from './completion-channel.js'
 import { type CompletionQueue, type CompletionQueueOptions, createCompletionQueue } from './completion-queue.js'
 import { connectByAddress } from './connections/connect.js'
 import type { Connection } from './connections/connection.js'
+import {
+  type Announcement,
+  type AnnounceOptions,
+  announceDatagrams,
+  type DatagramPeer,
+  type FindPeerOptions,
+  findDatagramPeer,
+  type JoinMulticastOptions,
+  joinGroup,
+  type MulticastMembership,
+} from './connections/datagrams.js'
 import { type Listener, listenByAddress } from './connections/listener.js'
 import type { ConnectByAddressOptions, ListenOptions } from './connections/options.js'
 import { eventTypes, subjectOf } from './contract/async-events.js'
@@ -201,6 +212,33 @@ export class Device extends DeviceObject {
    */
   async connect(options: ConnectByAddressOptions): Promise<Connection> {
     return await connectByAddress(this, options)
+  }
+
+  /**
+   * Tells peers, by an address, of a queue pair for datagrams. `findPeer()` of a peer gets its path, number and queue key.
+   *
+   * @throws the signal's reason; PinfoldError as `listen`; `ERR_OUT_OF_RANGE` for private data that is too long
+   */
+  announce(options: AnnounceOptions): Announcement {
+    return announceDatagrams(this, options)
+  }
+
+  /**
+   * Finds a queue pair for datagrams that a peer has announced.
+   *
+   * @throws the signal's reason; PinfoldError as `connect`
+   */
+  async findPeer(options: FindPeerOptions): Promise<DatagramPeer> {
+    return await findDatagramPeer(this, options)
+  }
+
+  /**
+   * Makes a queue pair receive the datagrams of a group, which is named by its IP address.
+   *
+   * @throws the signal's reason; PinfoldError as `connect`
+   */
+  async joinMulticast(options: JoinMulticastOptions): Promise<MulticastMembership> {
+    return await joinGroup(this, options)
   }
 
   /**

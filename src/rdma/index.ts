@@ -22,6 +22,15 @@ export type {
   ConnectionHappening,
 } from './connections/connection.js'
 export type { ConnectionRequest } from './connections/connection-request.js'
+export {
+  type Announcement,
+  type AnnounceOptions,
+  connectionQueueKey,
+  type DatagramPeer,
+  type FindPeerOptions,
+  type JoinMulticastOptions,
+  type MulticastMembership,
+} from './connections/datagrams.js'
 export type { Listener, ListenerStats } from './connections/listener.js'
 export type {
   AcceptOptions,

@@ -36,6 +36,11 @@ export function failureOf(limit: Patience, event: ConnectionEvent, withIdentity:
       return new PinfoldError(`${subject}: ${what}`, { code: 'ERR_ADDRESS_UNREACHABLE', errno, values })
     }
     case 'UNREACHABLE':
+      // The status of an answer about datagrams (IBTA 12.11.1.2).
+      if (status > 0) {
+        const message = `${subject}: nobody has announced a queue pair there`
+        return new PinfoldError(message, { code: 'ERR_CONNECTION_REFUSED', values })
+      }
       if (errno === ETIMEDOUT) {
         const message = `${subject}: the peer does not answer`
         return new PinfoldError(message, { code: 'ERR_CONNECTION_TIMEOUT', errno, values })

@@ -270,7 +270,8 @@ export class LoopbackId implements ConnectionId {
     } catch (error) {
       if (!isSystemFailure(error)) throw error
       const { INVALID_SERVICE_ID, NO_RESOURCES } = rejectionReasons.byName
-      if (error.errno === ECONNREFUSED) this.#later('REJECTED', INVALID_SERVICE_ID)
+      if (this.#datagrams && (error.errno === ECONNREFUSED || error.errno === EAGAIN)) this.#later('UNREACHABLE', 1)
+      else if (error.errno === ECONNREFUSED) this.#later('REJECTED', INVALID_SERVICE_ID)
       else if (error.errno === EAGAIN) this.#later('REJECTED', NO_RESOURCES)
       else throw toPinfoldError(error)
       return undefined

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { networkInterfaces } from 'node:os'
 import { group, Unsupported } from '../case.js'
 import { deadline, type End, type Kit, refusal } from '../kit.js'
-import { type Connection, type Listener, PinfoldError, type SocketAddress } from '../rdma.js'
+import { type Connection, connectionQueueKey, type Listener, PinfoldError, type SocketAddress } from '../rdma.js'
 
 const text = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString()
 /** The connection manager may append zeros. */
@@ -57,6 +57,16 @@ async function failure(promise: Promise<unknown>): Promise<string> {
     return error instanceof PinfoldError ? error.code : error instanceof Error ? error.name : String(error)
   }
 }
+
+/** A queue pair for datagrams that can be found by an address. */
+function datagramEnd(kit: Kit): End {
+  const end = kit.end({ type: 'UD', queueKey: connectionQueueKey })
+  end.queuePair.activate()
+  return end
+}
+
+/** A group that no other program uses. */
+const multicastGroup = '239.192.77.1'
 
 export const addresses = group('connections by address', [
   {
@@ -387,6 +397,58 @@ export const addresses = group('connections by address', [
       const waiting = failure(listener.next())
       device.close({ force: true })
       return `${await waiting}, ${(await client.closed).by}, ${(await server.closed).by}`
+    },
+  },
+  {
+    name: 'find a queue pair for datagrams by its address, and send to it',
+    expects: 'SUCCESS, hello',
+    async run(kit) {
+      const [near, far] = [datagramEnd(kit), datagramEnd(kit)]
+      const address = ownAddress(kit)
+      const announcement = kit.device.announce({
+        address,
+        port: 0,
+        queuePair: far.queuePair,
+        privateData: Buffer.from('hello'),
+      })
+      const { place } = announcement
+      assert('port' in place)
+      const peer = await kit.device.findPeer({ address, port: place.port, domain: near.domain })
+      const into = kit.buffer()
+      far.queuePair.postReceive({ memory: into.registration })
+      near.queuePair.post({ operation: 'send', memory: kit.buffer().registration.slice(0, 8), to: peer.receiver })
+      assert.equal(announcement.answered, 1)
+      const status = await kit.status(far.queue)
+      announcement.close()
+      return `${status}, ${trimmed(peer.privateData)}`
+    },
+  },
+  {
+    name: 'nobody announces a queue pair for datagrams there',
+    expects: 'ERR_CONNECTION_REFUSED',
+    async run(kit) {
+      const { queuePair, domain } = datagramEnd(kit)
+      const announcement = kit.device.announce({ address: ownAddress(kit), port: 0, queuePair })
+      const { place } = announcement
+      assert('port' in place)
+      announcement.close()
+      return await failure(kit.device.findPeer({ address: ownAddress(kit), port: place.port, domain, timeout: 3000 }))
+    },
+  },
+  {
+    name: 'join a multicast group by its address; leave it',
+    expects: 'joined, left',
+    async run(kit) {
+      const [near, far] = [datagramEnd(kit), datagramEnd(kit)]
+      const membership = await kit.device.joinMulticast({ group: multicastGroup, queuePair: far.queuePair })
+      // Soft-RoCE of Linux 6.12 keeps a queue pair that has sent to an IPv4 group for 50 s after it was destroyed.
+      if (kit.device.kind === 'loopback') {
+        far.queuePair.postReceive({ memory: kit.buffer().registration })
+        near.queuePair.post({ operation: 'send', memory: [], to: membership.receiver })
+        assert.equal(await kit.status(far.queue), 'SUCCESS')
+      }
+      membership.leave()
+      return `joined, ${refusal(() => far.queuePair.detachMulticast({ gid: membership.gid })) === 'taken' ? '' : 'left'}`
     },
   },
 ])
