@@ -42,6 +42,12 @@ export type {
   WaitOptions,
 } from './connections/options.js'
 export type { ConnectionIdentity, IdentityOptions } from './connections/private-data.js'
+export {
+  createReconnectPolicy,
+  type ReconnectOptions,
+  type ReconnectPolicy,
+  type ReconnectStats,
+} from './connections/reconnect.js'
 export type { Access } from './contract/access-flags.js'
 export type { EventSubject, EventType } from './contract/async-events.js'
 export type { ObjectKind } from './contract/closing-order.js'

@@ -11,6 +11,7 @@ import {
   wrongTypes,
 } from './bad-input.js'
 import type { Door } from './entry-points.js'
+import { connectionDoors } from './rdma-connection-doors.js'
 import { rdmaFunctionDoors } from './rdma-functions.js'
 import { counts, flags, gids, numbers, rdmaInputs, wrongAccess, wrongIds } from './rdma-inputs.js'
 import type { RdmaObjects } from './rdma-objects.js'
@@ -124,6 +125,7 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
       name: 'events',
       inputs: [...wrongObjects({ signal: undefined }), ...option({}, 'signal', wrongSignals())],
     },
+    ...connectionDoors(objects),
     ...closes.map((of) => ({ of, name: 'close', inputs: [...wrongObjects({ force: false }), ...flags({}, 'force')] })),
 
     {

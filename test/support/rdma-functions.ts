@@ -1,5 +1,6 @@
 import { PassThrough, Readable } from 'node:stream'
 import { parseQueuePair } from '../../src/rdma/connection.js'
+import { createReconnectPolicy } from '../../src/rdma/connections/reconnect.js'
 import { explainStatus } from '../../src/rdma/contract/completion-status.js'
 import { formatGid } from '../../src/rdma/contract/gids.js'
 import { explainVendorError } from '../../src/rdma/contract/loopback-vendor-errors.js'
@@ -23,6 +24,22 @@ export function rdmaFunctionDoors(objects: RdmaObjects): Door[] {
       name: 'openDevice',
       inputs: values([7, '', {}, { loopback: false }, { more: 1 }, ...wrongTypes('string')]),
     },
+    {
+      of: { createReconnectPolicy },
+      name: 'createReconnectPolicy',
+      inputs: [
+        ...wrongObjects({ attempts: 3 }),
+        ...['firstDelay', 'longestDelay', 'attempts', 'breakAfter', 'breakFor'].flatMap((name) =>
+          option({}, name, [0, ...wrongNumbers, ...wrongTypes()]),
+        ),
+      ],
+    },
+    {
+      of: createReconnectPolicy(),
+      name: 'mayReconnect',
+      inputs: values([undefined, 7, 'OK', ...wrongTypes('string')]),
+    },
+    { of: createReconnectPolicy(), name: 'run', inputs: values([undefined, 7, ...wrongTypes('function')]) },
     { of: { explainStatus }, name: 'explainStatus', inputs: values([undefined, 7, ...wrongTypes('string')]) },
     {
       of: { explainVendorError },

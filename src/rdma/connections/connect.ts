@@ -5,7 +5,7 @@ import type { Device } from '../device.js'
 import { Connection } from './connection.js'
 import { type ConnectionEnd, left, openEnd, type Patience, patience } from './connection-end.js'
 import { type ConnectByAddressOptions, connectByAddressOptions, defaultTimeout } from './options.js'
-import { remotePlaces } from './places.js'
+import { placesOf, remotePlace } from './places.js'
 import {
   type IdentityOptions,
   outgoing,
@@ -21,12 +21,13 @@ import { failureOf, requireDevice } from './refusals.js'
 export async function connectByAddress(device: Device, options: ConnectByAddressOptions): Promise<Connection> {
   const given = checked('connect', connectByAddressOptions, options)
   const limit = patience('connect', given.timeout ?? defaultTimeout, given.signal)
+  const place = remotePlace('connect', given)
   device.requireOpen('connect')
   const bytes = outgoing('connect', privateDataLimits.connect, given.privateData, given.identity)
   const steps = new QueuePairSteps('connect', device, given)
   let end: ConnectionEnd | undefined
   try {
-    end = await resolved(device, limit, false, given)
+    end = await resolved(device, limit, false, place, given)
     steps.initialize(end.id)
     end.id.connect(steps.parameters(), bytes)
     const answer = await expected(end, limit, 'CONNECT_RESPONSE', given.identity !== undefined)
@@ -70,11 +71,9 @@ export async function expected(
   throw failureOf(limit, event, withIdentity)
 }
 
-/** Where to go to, and from which of our addresses. */
-interface Destination {
-  readonly address?: string | undefined
-  readonly port?: number | undefined
-  readonly name?: string | undefined
+/** How to go there. */
+interface Way {
+  /** Our own address. */
   readonly source?: string | undefined
   readonly ackTimeout?: number | undefined
 }
@@ -84,14 +83,15 @@ export async function resolved(
   device: Device,
   limit: Patience,
   datagrams: boolean,
-  destination: Destination,
+  destination: ConnectionPlace,
+  way: Way,
 ): Promise<ConnectionEnd> {
-  const places = await remotePlaces(device, limit, destination)
+  const places = await placesOf(device, limit, destination)
   let first: unknown
   for (const place of places) {
     const end = openEnd(device, datagrams)
     try {
-      return await routed(end, limit, destination, place)
+      return await routed(end, limit, way, place)
     } catch (error) {
       end.abandon()
       if (!(error instanceof PinfoldError) || error.code !== 'ERR_ADDRESS_UNREACHABLE') throw error
@@ -104,7 +104,7 @@ export async function resolved(
 async function routed(
   end: ConnectionEnd,
   limit: Patience,
-  { source, ackTimeout }: Destination,
+  { source, ackTimeout }: Way,
   place: ConnectionPlace,
 ): Promise<ConnectionEnd> {
   const milliseconds = Math.max(1, left(limit))

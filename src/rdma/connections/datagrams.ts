@@ -14,7 +14,7 @@ import type { DatagramReceiver } from '../send-request.js'
 import { expected, resolved } from './connect.js'
 import { ConnectionEnd, openEnd, patience } from './connection-end.js'
 import { defaultTimeout, type PlaceOptions, placeFields, type WaitOptions, waitFields } from './options.js'
-import { isAddress, listeningPlace, placeText } from './places.js'
+import { isAddress, listeningPlace, placeText, remotePlace } from './places.js'
 import { outgoing, privateDataLimits, privateDataOption } from './private-data.js'
 import { requireDevice } from './refusals.js'
 
@@ -239,11 +239,12 @@ export function announceDatagrams(device: Device, options: AnnounceOptions): Ann
 export async function findDatagramPeer(device: Device, options: FindPeerOptions): Promise<DatagramPeer> {
   const given = checked('findPeer', findPeerOptions, options)
   const limit = patience('findPeer', given.timeout ?? defaultTimeout, given.signal)
+  const place = remotePlace('findPeer', given)
   const bytes = outgoing('findPeer', privateDataLimits.connectDatagrams, given.privateData)
   requireSameDevice('findPeer', device, [given.domain])
   const letGo = given.domain.underWay('findPeer')
   try {
-    const end = await resolved(device, limit, true, given)
+    const end = await resolved(device, limit, true, place, given)
     try {
       end.id.connect(datagramParameters, bytes)
       const event = await expected(end, limit, 'ESTABLISHED')

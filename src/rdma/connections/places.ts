@@ -17,20 +17,23 @@ export function listeningPlace(subject: string, { address, port, name }: PlaceOp
   return { address: address ?? anywhere, port }
 }
 
-/** Where to connect to: the addresses of a host, in the order of preference of the system. */
-export async function remotePlaces(
-  device: Device,
-  limit: Patience,
-  { address, port, name }: PlaceOptions,
-): Promise<ConnectionPlace[]> {
-  const { subject } = limit
-  if (name !== undefined) return [named(subject, name, address, port)]
-  if (address === undefined || port === undefined || port === 0) {
-    throw invalid(subject, 'expected an address and a port from 1 on, or a name on the loopback', { address, port })
-  }
-  if (isAddress(address)) return [{ address, port }]
-  const found = await within(device, limit, lookUp(subject, address))
-  return found.map((one) => ({ address: one, port }))
+/** Where to connect to: an address, a host name, or a name. @throws PinfoldError `ERR_INVALID_ARGUMENT` */
+export function remotePlace(subject: string, { address, port, name }: PlaceOptions): ConnectionPlace {
+  if (name !== undefined) return named(subject, name, address, port)
+  if (address !== undefined && port !== undefined && port !== 0) return { address, port }
+  const received = `received ${describe(address)} and ${describe(port)}`
+  throw invalid(subject, `expected an address and a port from 1 on, or a name on the loopback; ${received}`, {
+    address,
+    port,
+  })
+}
+
+/** The addresses of a host, in the order of preference of the system. */
+export async function placesOf(device: Device, limit: Patience, place: ConnectionPlace): Promise<ConnectionPlace[]> {
+  if ('name' in place || isAddress(place.address)) return [place]
+  const { address: host, port } = place
+  const found = await within(device, limit, lookUp(limit.subject, host))
+  return found.map((address) => ({ address, port }))
 }
 
 /** `getaddrinfo` by Node.js, on another thread: librdmacm would block this one. */
@@ -64,7 +67,8 @@ export function isSocketAddress(place: ConnectionPlace): place is SocketAddress 
 
 function named(subject: string, name: string, address: string | undefined, port: number | undefined): ConnectionPlace {
   if (address === undefined && port === undefined) return { name }
-  throw invalid(subject, 'expected a name, or an address and a port, not both', { name, address, port })
+  const problem = `expected a name, or an address and a port, not both; received ${describe(name)}`
+  throw invalid(subject, problem, { name, address, port })
 }
 
 function invalid(subject: string, why: string, values: Readonly<Record<string, unknown>>): PinfoldError {
