@@ -15,6 +15,7 @@ import {
 import type { QueuePairChange } from '../../contract/device-calls.js'
 import { mtus, queuePairStates } from '../../contract/states.js'
 import { portMtu } from '../datagrams.js'
+import { listen } from '../network/listener.js'
 import { refusal } from '../refusal.js'
 import { loopbackGid } from '../wire.js'
 import { groupEvent } from './groups.js'
@@ -314,6 +315,7 @@ export class LoopbackId implements ConnectionId {
   }
 
   #facts(parameters: ConnectionParameters, privateData: Uint8Array) {
+    listen() // the peer's requests come by a connection of its own, to the GID that it learns here
     const { queuePairNumber, maxReadsServed, maxReadsStarted, retryCount, rnrRetry, sharedReceives } = parameters
     return withVersion({
       queuePairNumber,
