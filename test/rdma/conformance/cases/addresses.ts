@@ -441,7 +441,7 @@ export const addresses = group('connections by address', [
     async run(kit) {
       const [near, far] = [datagramEnd(kit), datagramEnd(kit)]
       const membership = await kit.device.joinMulticast({ group: multicastGroup, queuePair: far.queuePair })
-      // Soft-RoCE of Linux 6.12 keeps a queue pair that has sent to an IPv4 group for 50 s after it was destroyed.
+      // Soft-RoCE of Linux 6.1 keeps a queue pair that has sent to an IPv4 group for 50 s after it was destroyed.
       if (kit.device.kind === 'loopback') {
         far.queuePair.postReceive({ memory: kit.buffer().registration })
         near.queuePair.post({ operation: 'send', memory: [], to: membership.receiver })
