@@ -336,7 +336,7 @@ const silentMethods = [
   'ProcessTranslation.runs',
 ]
 /** Exports that are not functions of an entry point: constants, and the class of errors. */
-const constants = ['basePageSize', 'registryChannels', 'sendFlags', 'PinfoldError']
+const constants = ['basePageSize', 'registryChannels', 'sendFlags', 'connectionQueueKey', 'PinfoldError']
 /** The entry points of rings and buffer pools. test/pool/bad-input.test.ts contains their cases. */
 const ofPools = ['ringBytes', 'createRing', 'attachRing', 'bufferPoolBytes', 'createBufferPool', 'attachBufferPool']
 /** The entry points of packets. test/packet/bad-input.test.ts contains their cases. */
@@ -344,6 +344,8 @@ const ofPackets = ['packetsBytes', 'createPackets', 'attachPackets']
 /** The entry points of RDMA devices. test/rdma/bad-input.test.ts contains their cases. */
 const ofDevices = [
   'Completions',
+  'createReconnectPolicy',
+  'exchange',
   'explainStatus',
   'explainVendorError',
   'formatGid',
