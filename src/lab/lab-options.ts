@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { PinfoldError } from '../errors.js'
 import { checked, list, longestPath, optionsObject, signalOption, sizeOption, table, text } from '../options.js'
 import { GiB, KiB, MiB } from '../sizes.js'
 import { type ArchitectureName, architectureNames } from './architectures.js'
@@ -24,12 +25,22 @@ const word = text(longestWord).check(
   z.refine((given) => !given.includes('\0'), { error: 'expected a text without NUL' }),
 )
 
+/** The most machines of a run: each takes 3 GiB. */
+export const mostHosts = 8
+
+const words = () => list(word, { least: 1, most: mostWords, expected: 'expected a command and its arguments' })
+
 const labOptions = optionsObject({
-  command: list(word, { least: 1, most: mostWords, expected: 'expected a command and its arguments' }),
+  command: z.union(
+    [words(), list(words(), { least: 1, most: mostHosts, expected: 'expected a command of each host' })],
+    {
+      error: 'expected a command and its arguments, or a list of them: one of each host',
+    },
+  ),
   arch: z.optional(
     z.enum(architectureNames, { error: `expected ${architectureNames.map((name) => `'${name}'`).join(' or ')}` }),
   ),
-  hosts: z.optional(whole(1, 8)),
+  hosts: z.optional(whole(1, mostHosts)),
   numa: z.optional(whole(1, 8)),
   cpus: z.optional(whole(1, 64)),
   memory: z.optional(sizeOption.check(z.refine((size) => size >= leastMemory, { error: 'expected 256MiB or more' }))),
@@ -51,10 +62,11 @@ const labOptions = optionsObject({
 /**
  * The command to run, and the machines to run it in.
  *
- * - `command`: the program and its arguments. The program is found as a shell finds it.
+ * - `command`: the program and its arguments, or a list of these: the command of each host. The program is found as a shell
+ *   finds it.
  * - `arch`: the processor of the machines, by Node's name of it: that of this machine by default. A machine with another
  *   processor has its own /usr, from Debian's packages for it.
- * - `hosts`: the number of machines, which are connected to each other; 1 by default, at most 8.
+ * - `hosts`: the number of machines, which are connected to each other; at most 8. By default as many as there are commands.
  * - `cpus`, `memory`: processors (2 by default) and memory ('3GiB' by default) of each machine. `numa`: the number of
  *   NUMA nodes that both are spread over, 1 by default.
  * - `iommu`: an Intel IOMMU, or an SMMUv3 on arm64. `edu`: QEMU's teaching device, a PCI device with a DMA engine.
@@ -67,7 +79,8 @@ const labOptions = optionsObject({
 export type LabOptions = Readonly<z.input<typeof labOptions>>
 
 export interface CheckedLabOptions {
-  readonly command: readonly string[]
+  /** The command of each host. */
+  readonly commands: readonly (readonly string[])[]
   /** Undefined for the processor of this machine. */
   readonly arch: ArchitectureName | undefined
   readonly hosts: number
@@ -88,10 +101,11 @@ export interface CheckedLabOptions {
 export function checkedLabOptions(options: LabOptions): CheckedLabOptions {
   const given = checked('lab', labOptions, options)
   const numa = given.numa ?? 1
+  const commands = commandsOf(given.command, given.hosts)
   return {
-    command: given.command,
+    commands,
     arch: given.arch,
-    hosts: given.hosts ?? 1,
+    hosts: commands.length,
     numa,
     cpus: Math.max(given.cpus ?? 2, numa),
     // The memory is rounded up to whole MiB, the same for each node.
@@ -105,4 +119,18 @@ export function checkedLabOptions(options: LabOptions): CheckedLabOptions {
     timeLimit: given.timeLimit,
     signal: given.signal,
   }
+}
+
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT` if there are commands of more or fewer hosts than asked for */
+function commandsOf(command: readonly string[] | readonly (readonly string[])[], hosts: number | undefined) {
+  const own = command.filter((one) => typeof one !== 'string')
+  if (own.length === 0) {
+    const same = command.filter((one) => typeof one === 'string')
+    return Array.from({ length: hosts ?? 1 }, () => same)
+  }
+  if (hosts === undefined || hosts === own.length) return own
+  throw new PinfoldError(`lab: hosts: expected ${own.length}, one for each command, received ${hosts}`, {
+    code: 'ERR_INVALID_ARGUMENT',
+    values: { hosts, commands: own.length },
+  })
 }

@@ -38,6 +38,8 @@ export interface MachineResult {
   readonly status: number
   /** Seconds from the start of the machine until the command began. */
   readonly startSeconds: number
+  /** Seconds from then until it ended. */
+  readonly seconds: number
 }
 
 /** The most characters of the guest's console that are kept for an error message. */
@@ -195,7 +197,9 @@ export class Machine {
     if (this.#announced === undefined || this.#ready === undefined) return
     const { status, stdout, stderr } = this.#announced
     if (this.#received.stdout < stdout || this.#received.stderr < stderr) return
-    this.#resolve({ status, startSeconds: (this.#ready - this.#begun) / 1000 })
+    const startSeconds = (this.#ready - this.#begun) / 1000
+    const seconds = (performance.now() - this.#ready) / 1000
+    this.#resolve({ status, startSeconds, seconds })
   }
 
   #noted(text: string): void {

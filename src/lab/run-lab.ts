@@ -120,8 +120,8 @@ async function findPrograms(
   return { busybox: join(system, 'usr/bin/busybox'), tools: system }
 }
 
-function scriptOf(architecture: Architecture, { command, env, hosts }: CheckedLabOptions, host: number): string {
-  const script = commandScript(command, { ...env, ...labVariables(host, hosts) })
+function scriptOf(architecture: Architecture, { commands, env, hosts }: CheckedLabOptions, host: number): string {
+  const script = commandScript(commands[host] ?? [], { ...env, ...labVariables(host, hosts) })
   // Wherever this machine's Node is installed, the guest finds there a Node that it can run.
   return isOwn(architecture) ? script : replacingFile(realpathSync(process.execPath), '/usr/bin/node') + script
 }

@@ -110,7 +110,7 @@ describe('a command in the lab', () => {
     expect(status).toBe(143)
     const report = JSON.parse(stderr)
     expect(report).toMatchObject({ schema: 'pinfold/lab-run/1', status: 143, timedOut: false, out: null })
-    expect(report.hosts).toEqual([{ status: 143, startSeconds: expect.any(Number) }])
+    expect(report.hosts).toEqual([{ status: 143, startSeconds: expect.any(Number), seconds: expect.any(Number) }])
     expect(readdirSync(root)).not.toContain('lab-out')
   })
 
@@ -147,11 +147,24 @@ describe('several machines', () => {
     expect(readdirSync(folder)).toEqual(['host1'])
   })
 
+  test('run a command each, and the last line says how each ended', async () => {
+    const server = 'nc -l -p 7000 -w 30'
+    const client = 'for try in $(seq 50); do echo hello | nc -w 5 lab0 7000 && exit; sleep 0.1; done; exit 1'
+    const { status, stdout, stderr } = await lab(['run', '--host0', server, '--host1', client])
+    expect([status, linesOf(stdout)]).toEqual([0, ['0| hello']])
+    expect(stderr.trimEnd().split('\n').at(-1)).toMatch(
+      /^host 0 ended with 0 after [\d.]+ s; host 1 ended with 0 after [\d.]+ s$/,
+    )
+  })
+
   test('are stopped when one of them fails, and its status is the result', async () => {
     const script = '[ $LAB_HOST = 1 ] || exec sleep 1000; ping -c 1 -W 5 $LAB_PEERS >/dev/null; exit 5'
     const { status, stderr } = await lab(['run', '--hosts', '2', '--cpus', '1', '--json', '--', 'sh', '-c', script])
     expect(status).toBe(5)
-    expect(JSON.parse(stderr).hosts).toEqual([null, { status: 5, startSeconds: expect.any(Number) }])
+    expect(JSON.parse(stderr).hosts).toEqual([
+      null,
+      { status: 5, startSeconds: expect.any(Number), seconds: expect.any(Number) },
+    ])
   })
 })
 

@@ -1,12 +1,32 @@
 import { constants } from 'node:os'
 import type { Transform } from 'node:stream'
 import { defineCommand } from 'citty'
+import { mostHosts } from '../../lab/lab-options.js'
 import { type LabResult, runLab } from '../../lab/run-lab.js'
 import { ownCommand } from '../../system/own-command.js'
 import { badArgument, parseCount } from '../arguments.js'
 import { Output } from '../output.js'
 import { labelled } from './labelled.js'
 import { machineArguments, machineOptions } from './machine-arguments.js'
+
+const hostNames = ['host0', 'host1', 'host2', 'host3', 'host4', 'host5', 'host6', 'host7'] as const
+type HostWords = { readonly [name in (typeof hostNames)[number] | 'hosts']?: string | undefined }
+
+const ofHost = (host: number) =>
+  ({
+    type: 'string',
+    description: `The command of machine ${host}, for a shell, in place of the one after --`,
+  }) as const
+const hostArguments = {
+  host0: ofHost(0),
+  host1: ofHost(1),
+  host2: ofHost(2),
+  host3: ofHost(3),
+  host4: ofHost(4),
+  host5: ofHost(5),
+  host6: ofHost(6),
+  host7: ofHost(7),
+}
 
 /** Runs a command in one or several virtual machines, and returns its exit status. */
 export const run = defineCommand({
@@ -17,13 +37,15 @@ export const run = defineCommand({
   args: {
     command: { type: 'positional', description: 'The command and its arguments, after --', required: false },
     hosts: { type: 'string', description: 'The number of machines, connected to each other (default: 1)' },
+    ...hostArguments,
     ...machineArguments,
     json: { type: 'boolean', description: 'Print one JSON object about the run, on stderr, when it is over' },
   },
   async run({ args, rawArgs }) {
     const output = new Output({ json: false })
-    const hosts = args.hosts === undefined ? 1 : parseCount(args.hosts, 'machines', 1)
-    const options = { ...machineOptions(args, rawArgs), hosts, command: commandOf(rawArgs) }
+    const command = commandsOf(args, rawArgs)
+    const hosts = command.length
+    const options = { ...machineOptions(args, rawArgs), hosts, command }
     const labels: Transform[] = []
     const saidBy = (stream: NodeJS.WriteStream, host: number) => {
       if (hosts === 1) return stream
@@ -52,6 +74,7 @@ export const run = defineCommand({
     if (result.timedOut) output.complain(`the lab was shut down after ${args['time-limit']} seconds`)
     if (result.out !== undefined && args.out === undefined) output.complain(`$LAB_OUT is in ${result.out}`)
     if (args.json === true) output.complain(JSON.stringify(report(result)))
+    else if (hosts > 1) output.complain(result.hosts.map(ending).join('; '))
     return result.status
   },
 })
@@ -69,12 +92,29 @@ function report({ status, timedOut, hosts, arch, accelerator, kernel, out }: Lab
   }
 }
 
-/** The words after `--`. */
-function commandOf(words: readonly string[]): string[] {
-  const dashes = words.indexOf('--')
-  const command = dashes < 0 ? [] : words.slice(dashes + 1)
-  if (command.length > 0) return command
-  throw badArgument(`a command after --, such as: ${ownCommand('lab run -- ibv_devinfo')}`, words[0])
+/** How a host ended, and after how long. */
+function ending(result: LabResult['hosts'][number], host: number): string {
+  if (result === undefined) return `host ${host} was shut down`
+  return `host ${host} ended with ${result.status} after ${result.seconds.toFixed(1)} s`
+}
+
+/** The command of each host: its own, which a shell runs, or the words after `--`. */
+function commandsOf(args: HostWords, rawArgs: readonly string[]): (readonly string[])[] {
+  const dashes = rawArgs.indexOf('--')
+  const common = dashes < 0 ? [] : rawArgs.slice(dashes + 1)
+  const own = hostNames.map((name) => args[name])
+  const last = own.findLastIndex((words) => words !== undefined)
+  const hosts = args.hosts === undefined ? Math.max(1, last + 1) : parseCount(args.hosts, 'machines', 1)
+  if (last >= hosts) throw badArgument(`--hosts ${last + 1} or more for --host${last}`, args.hosts)
+  if (hosts > mostHosts) throw badArgument(`at most ${mostHosts} machines`, args.hosts)
+  return Array.from({ length: hosts }, (_, host) => {
+    const words = own[host]
+    if (words !== undefined) return ['sh', '-c', words]
+    if (common.length > 0) return common
+    const example = last < 0 ? 'lab run -- ibv_devinfo' : `lab run --host${host} 'ibv_devinfo'`
+    const what = last < 0 ? 'a command after --' : `a command for host ${host}`
+    throw badArgument(`${what}, such as: ${ownCommand(example)}`, rawArgs[0])
+  })
 }
 
 /**
