@@ -111,7 +111,7 @@ export interface DescribeOptions {
 
 /** Options of `connect`. */
 export interface ConnectOptions extends InitializeOptions {
-  /** The index of our GID that sends. Default: the best GID: RoCE v2 with an IPv4 address, else RoCE v2, else the first. */
+  /** The index of our GID that sends. Default: the best GID, as `device.bestGid` chooses it. */
   readonly gidIndex?: number | undefined
   /** The most bytes of payload in a packet. Default: the lower MTU of the two ports. */
   readonly mtu?: number | undefined

@@ -30,6 +30,7 @@ import type {
   PortAttributes,
 } from './contract/device-attributes.js'
 import type { DeviceCalls } from './contract/device-calls.js'
+import { type PreferredGid, preferredGid } from './contract/gids.js'
 import { count, positiveCount, word16 } from './contract/number-options.js'
 import type { DeviceEvent } from './device-event.js'
 import { DeviceMemory } from './device-memory.js'
@@ -126,15 +127,14 @@ export class Device extends DeviceObject {
   }
 
   /**
-   * The GID that connections use by default: RoCE v2 with an IPv4 address, else RoCE v2, else the first.
+   * The GID that connections use by default, with the reason for it: RoCE v2 with an IPv4 address, else RoCE v2 with a global
+   * IPv6 address, else RoCE v2 that is link-local, else the first.
    *
    * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_OUT_OF_RANGE` when the port has none (is its network interface down?)
    */
-  bestGid(port: number): GidEntry {
+  bestGid(port: number): PreferredGid {
     this.#requirePort('bestGid', port)
-    const gids = this.gids.filter((entry) => entry.port === port)
-    const routable = gids.filter(({ type }) => type === 'RoCE v2')
-    const best = routable.find(({ gid }) => /^(0+:){5}f{4}:/.test(gid)) ?? routable[0] ?? gids[0]
+    const best = preferredGid(this.gids.filter((entry) => entry.port === port))
     if (best !== undefined) return best
     throw new PinfoldError(`bestGid: port ${port} of ${this.name} has no GID`, {
       code: 'ERR_OUT_OF_RANGE',

@@ -65,7 +65,7 @@ export type {
   PortAttributes,
 } from './contract/device-attributes.js'
 export type { PathAttributes, QueuePairCapacity, SharedReceiveCapacity } from './contract/device-calls.js'
-export { formatGid, type GidSpelling } from './contract/gids.js'
+export { formatGid, type GidSpelling, type PreferredGid } from './contract/gids.js'
 export { explainVendorError } from './contract/loopback-vendor-errors.js'
 export { type CompletionOperation, type RequestOperation, sendFlags } from './contract/operations.js'
 export type { PortState, QueuePairState, QueuePairType } from './contract/states.js'

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatGid } from '../../src/index.js'
+import { preferredGid } from '../../src/rdma/contract/gids.js'
 
 /** Each GID in its three spellings: short, full and digits. */
 const known = [
@@ -47,4 +48,30 @@ describe('a GID', () => {
       }),
     )
   })
+})
+
+describe('the GID of a port that connections use', () => {
+  const entry = (index: number, type: 'IB' | 'RoCE v1' | 'RoCE v2' | 'unknown', short: string) => ({
+    port: 1,
+    index,
+    type,
+    gid: formatGid(short, { spelling: 'full' }),
+    interface: 'eth0',
+  })
+  const linkLocal = entry(1, 'RoCE v2', 'fe80::1')
+  const global = entry(2, 'RoCE v2', '2001:db8::1')
+  const mapped = entry(3, 'RoCE v2', '::ffff:10.77.0.1')
+  const selfAssigned = entry(4, 'RoCE v2', '::ffff:169.254.3.4')
+  const old = entry(0, 'RoCE v1', '::ffff:10.77.0.1')
+
+  test.each([
+    [[old, linkLocal, global, mapped, selfAssigned], 3, 'RoCE v2 with an IPv4 address'],
+    [[old, linkLocal, selfAssigned, global], 2, 'RoCE v2 with a global IPv6 address'],
+    [[old, selfAssigned, linkLocal], 4, 'RoCE v2, link-local: the port has no other'],
+    [[old], 0, 'the first of the port, which has none of RoCE v2'],
+  ])('of %# is routable if one is', (entries, index, reason) => {
+    expect(preferredGid(entries)).toEqual({ ...entries.find((one) => one.index === index), reason })
+  })
+
+  test('is none if the port has none', () => expect(preferredGid([])).toBeUndefined())
 })

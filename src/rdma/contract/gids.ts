@@ -1,5 +1,6 @@
 import * as z from 'zod/mini'
 import { addIssue, checked, later, optionsObject } from '../../options.js'
+import type { GidEntry } from './device-attributes.js'
 
 // A GID is 16 bytes. Inside this library it has one spelling, the full one: eight groups of four lower-case digits.
 
@@ -46,6 +47,34 @@ export function formatGid(gid: string, options: { readonly spelling?: GidSpellin
 /** Whether a full GID stands for an IPv4 address (RFC 4291, 2.5.5.2). */
 export function isMapped(gid: string): boolean {
   return gid.startsWith('0000:0000:0000:0000:0000:ffff:')
+}
+
+/** Whether a full GID is of use on one link only: link-local IPv6 (fe80::/10), or 169.254.0.0/16. */
+export function isLinkLocal(gid: string): boolean {
+  return /^fe[89ab]/.test(gid) || (isMapped(gid) && gid.startsWith('a9fe', 30))
+}
+
+/** Why a GID is preferred; the better ones first. */
+const preferences: readonly (readonly [reason: string, holds: (entry: GidEntry) => boolean])[] = [
+  ['RoCE v2 with an IPv4 address', ({ type, gid }) => type === 'RoCE v2' && isMapped(gid) && !isLinkLocal(gid)],
+  ['RoCE v2 with a global IPv6 address', ({ type, gid }) => type === 'RoCE v2' && !isLinkLocal(gid)],
+  ['RoCE v2, link-local: the port has no other', ({ type }) => type === 'RoCE v2'],
+  ['the first of the port, which has none of RoCE v2', () => true],
+]
+
+/** A GID, and why it is preferred. */
+export interface PreferredGid extends GidEntry {
+  /** In words: 'RoCE v2 with an IPv4 address'. */
+  readonly reason: string
+}
+
+/** The GID that connections use by default; undefined if there is none. */
+export function preferredGid(entries: readonly GidEntry[]): PreferredGid | undefined {
+  for (const [reason, holds] of preferences) {
+    const found = entries.find(holds)
+    if (found !== undefined) return { ...found, reason }
+  }
+  return undefined
 }
 
 /** Whether a full GID is that of a multicast group. */
