@@ -187,6 +187,8 @@ export interface NativeVerbs {
   ): number
   completionQueueEntries(context: number, queue: number): number
   resizeCompletionQueue(context: number, queue: number, entries: number): void
+  /** `count` and `microseconds`: 16 bits. */
+  moderateCompletionQueue(context: number, queue: number, count: number, microseconds: number): void
   requestNotification(context: number, queue: number, solicitedOnly: boolean): void
   /** `words`: the buffer of a Uint32Array that begins at its start, as for `postSend`, `postReceive`, `postSharedReceive`. */
   poll(context: number, queue: number, words: ArrayBufferLike, most: number): number

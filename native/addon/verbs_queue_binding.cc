@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "addon/bindings.h"
 #include "addon/boundary.h"
@@ -66,6 +67,14 @@ Napi::Value completionQueueEntries(const Napi::CallbackInfo& info) {
 
 Napi::Value resizeCompletionQueue(const Napi::CallbackInfo& info) {
   queueOf(info, "ibv_resize_cq").resize(integer(info[2], "entries"));
+  return info.Env().Undefined();
+}
+
+Napi::Value moderateCompletionQueue(const Napi::CallbackInfo& info) {
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint16_t>::max();
+  queueOf(info, "ibv_modify_cq")
+      .moderate(static_cast<std::uint16_t>(wholeNumber(info[2], "count", kMost)),
+                static_cast<std::uint16_t>(wholeNumber(info[3], "microseconds", kMost)));
   return info.Env().Undefined();
 }
 
@@ -239,6 +248,7 @@ void bindVerbsQueues(Napi::Object exports) {
   bind<createCompletionQueue>(exports, "createCompletionQueue");
   bind<completionQueueEntries>(exports, "completionQueueEntries");
   bind<resizeCompletionQueue>(exports, "resizeCompletionQueue");
+  bind<moderateCompletionQueue>(exports, "moderateCompletionQueue");
   bind<requestNotification>(exports, "requestNotification");
   bind<poll>(exports, "poll");
   bind<destroyCompletionQueue>(exports, "destroyCompletionQueue");

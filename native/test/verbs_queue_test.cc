@@ -26,6 +26,10 @@ struct Bench {
       if (refusal == 0 || isChanged) queue->cqe = entries;
       return refusal;
     };
+    table.modifyCq = [this](ibv_cq*, ibv_modify_cq_attr* attributes) {
+      moderation = attributes->moderate;
+      return attributes->attr_mask == IBV_CQ_ATTR_MODERATE ? refusal : EINVAL;
+    };
     table.modifySrq = [this](ibv_srq*, ibv_srq_attr*, int) { return refusal; };
     table.queryDevice = [this](ibv_context*, ibv_device_attr_ex* attributes) {
       *attributes = {};
@@ -43,6 +47,7 @@ struct Bench {
   NoOpDevice device;
   int refusal = 0;
   bool isChanged = true;
+  ibv_moderate_cq moderation{};
   std::uint32_t vendor = 0x2c9;    // ID of a maker of network cards
   std::optional<ibv_wc> received;  // the completion of the next poll
   EventThread events{[] {}};
@@ -159,6 +164,17 @@ TEST("the key that was invalidated is told, also by the kernel's flag, which is 
   Bench bench;
   CHECK_EQUAL(flagsSeen(bench, IBV_QPT_UD, IBV_WC_IP_CSUM_OK, more), unsigned{IBV_WC_IP_CSUM_OK});
   CHECK_EQUAL(more[1], 0U);
+}
+
+TEST("the moderation of a queue reaches the library, and its refusal comes back") {
+  Bench bench;
+  auto& queue = bench.context.objects().get<CompletionQueue>(
+      "test", CompletionQueue::create(bench.context, {16, 0, 0, false, false}));
+  queue.moderate(16, 250);
+  CHECK_EQUAL(bench.moderation.cq_count, 16);
+  CHECK_EQUAL(bench.moderation.cq_period, 250);
+  bench.refusal = EOPNOTSUPP;
+  CHECK_EQUAL(errorOf([&] { queue.moderate(1, 1); }), EOPNOTSUPP);
 }
 
 TEST("a shared receive queue whose new size could not be mapped is not posted to, until it is changed") {

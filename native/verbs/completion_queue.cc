@@ -116,6 +116,11 @@ void CompletionQueue::resize(int entries) {
   isLost_ = false;
 }
 
+void CompletionQueue::moderate(std::uint16_t count, std::uint16_t microseconds) {
+  ibv_modify_cq_attr attributes{IBV_CQ_ATTR_MODERATE, {count, microseconds}};
+  call("ibv_modify_cq", context_.verbs().modifyCq, made_, &attributes);
+}
+
 void CompletionQueue::requestNotification(bool solicitedOnly) {
   call("ibv_req_notify_cq", context_.verbs().reqNotifyCq, made_, solicitedOnly ? 1 : 0);
 }

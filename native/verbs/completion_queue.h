@@ -31,6 +31,8 @@ class CompletionQueue : public Object {
   // If the library of Soft-RoCE cannot map the memory of the new size, it has no memory left to poll. From then on
   // poll() throws SystemError(ENOTRECOVERABLE), until a resize succeeds.
   void resize(int entries);
+  // An event comes after `count` completions, or `microseconds` after the first of them.
+  void moderate(std::uint16_t count, std::uint16_t microseconds);
   void requestNotification(bool solicitedOnly);
   // Writes at most `most` completions (work_layout.h) from the start of `words` on. Returns their number.
   std::size_t poll(std::span<std::uint32_t> words, std::size_t most);

@@ -68,6 +68,7 @@ struct FunctionTable {
   std::function<ibv_cq*(ibv_context*, int entries, void* context, ibv_comp_channel*, int vector)> createCq;
   std::function<ibv_cq_ex*(ibv_context*, ibv_cq_init_attr_ex*)> createCqEx;
   std::function<int(ibv_cq*, int entries)> resizeCq;
+  std::function<int(ibv_cq*, ibv_modify_cq_attr*)> modifyCq;
   std::function<int(ibv_cq*, int solicitedOnly)> reqNotifyCq;
   std::function<int(ibv_comp_channel*, ibv_cq**, void** context)> getCqEvent;
   std::function<int(ibv_cq*, unsigned count)> ackCqEvents;
@@ -135,6 +136,7 @@ void forEachFunction(const Visit& visit) {
   visit("ibv_create_cq", &T::createCq);
   visit("ibv_create_cq_ex", &T::createCqEx);
   visit("ibv_resize_cq", &T::resizeCq);
+  visit("ibv_modify_cq", &T::modifyCq);
   visit("ibv_req_notify_cq", &T::reqNotifyCq);
   visit("ibv_get_cq_event", &T::getCqEvent);
   visit("ibv_ack_cq_events", &T::ackCqEvents);

@@ -90,6 +90,7 @@ struct Queue : Made, ibv_cq_ex {
   Channel* events;
   std::deque<Completion> completions;
   bool armed = false;
+  ibv_moderate_cq moderation{};
 };
 
 struct Shared : Made, ibv_srq {

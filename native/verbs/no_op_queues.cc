@@ -56,6 +56,10 @@ void NoOpDevice::addQueues() {
   table_.createCqEx = locked([](ibv_context* context, ibv_cq_init_attr_ex* attributes) -> ibv_cq_ex* {
     return created(context, attributes->channel, static_cast<int>(attributes->cqe), attributes->cq_context);
   });
+  table_.modifyCq = locked([](ibv_cq* queue, ibv_modify_cq_attr* attributes) {
+    if (attributes->attr_mask != IBV_CQ_ATTR_MODERATE) return EINVAL;
+    return Queue::of(queue)->moderation = attributes->moderate, 0;
+  });
   table_.resizeCq = locked([](ibv_cq* queue, int entries) {
     if (entries < 1 || entries > kMostEntries) return EINVAL;
     return queue->cqe = entries, 0;

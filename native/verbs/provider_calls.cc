@@ -116,6 +116,7 @@ void addProviderCalls(FunctionTable& table) {
   };
   table.deallocMw = ibv_dealloc_mw;
   table.createCqEx = ibv_create_cq_ex;
+  table.modifyCq = ibv_modify_cq;
   table.reqNotifyCq = ibv_req_notify_cq;
   table.pollCq = poll;
   table.pollCqEx = pollExtended;

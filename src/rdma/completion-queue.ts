@@ -6,7 +6,7 @@ import { type Completion, Completions } from './completion.js'
 import type { CompletionChannel } from './completion-channel.js'
 import { type CompletionStreamOptions, completionStream } from './completion-stream.js'
 import type { Handle } from './contract/device-calls.js'
-import { count, positiveCount, whole } from './contract/number-options.js'
+import { count, positiveCount, whole, word16 } from './contract/number-options.js'
 import type { Device } from './device.js'
 import { callsOf, DeviceObject, handleOf, internalsOf, requireSameDevice } from './device-object.js'
 import { ExpectedCompletions } from './expected-completions.js'
@@ -47,6 +47,7 @@ export interface CompletionQueueOptions {
 const pollMost = later(() => whole(1, 2 ** 16))
 const notificationOptions = later(() => optionsObject({ solicitedOnly: z.optional(z.boolean()) }))
 const waitOptions = later(() => optionsObject({ signal: z.optional(signalOption), most: z.optional(pollMost) }))
+const moderation = later(() => optionsObject({ count: word16, microseconds: word16 }))
 const defaults: { readonly signal?: AbortSignal; readonly most?: number } = {}
 const completionsArgument = later(() => z.custom<Completions>(Completions.isMade, { error: 'expected a Completions' }))
 
@@ -196,6 +197,18 @@ export class CompletionQueue extends DeviceObject {
     checked('resize: entries', positiveCount, entries)
     this.requireOpen('resize')
     this.#entries = callsOf(this).resizeCompletionQueue(handleOf(this), entries)
+  }
+
+  /**
+   * Joins events: one comes after `count` completions, or `microseconds` after the first of them (ibv_modify_cq(3)). Both are
+   * 16 bits; 0 and 0 is one event at once, as a new queue has it.
+   *
+   * @throws PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; `ERR_UNSUPPORTED`: Soft-RoCE and the loopback cannot do it
+   */
+  moderate(options: { readonly count: number; readonly microseconds: number }): void {
+    const { count, microseconds } = checked('moderate', moderation, options)
+    this.#requireAlive('moderate')
+    callsOf(this).moderateCompletionQueue(handleOf(this), count, microseconds)
   }
 
   /** @internal The device has reported an event. */

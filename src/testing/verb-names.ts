@@ -23,6 +23,7 @@ export const verbNames = {
   createChannel: 'ibv_create_comp_channel',
   createCompletionQueue: 'ibv_create_cq',
   resizeCompletionQueue: 'ibv_resize_cq',
+  moderateCompletionQueue: 'ibv_modify_cq',
   requestNotification: 'ibv_req_notify_cq',
   poll: 'ibv_poll_cq',
   createSharedReceiveQueue: 'ibv_create_srq',

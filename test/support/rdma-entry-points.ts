@@ -387,6 +387,16 @@ export function rdmaDoors(objects: RdmaObjects): Door[] {
         ...option({}, 'spin', [1_000_001, ...wrongNumbers, ...wrongTypes()]),
       ],
     },
+    {
+      of: queue,
+      name: 'moderate',
+      inputs: [
+        ...values([undefined]),
+        ...wrongObjects({ count: 4, microseconds: 10 }),
+        ...numbers({ microseconds: 10 }, 2 ** 16 - 1, 'count'),
+        ...numbers({ count: 4 }, 2 ** 16 - 1, 'microseconds'),
+      ],
+    },
     ...['writeSeries', 'readSeries'].flatMap((name) => [
       { of: queuePair.sends, name, after: [remote, series], inputs: values(noMemory) },
       { of: queuePair.sends, name, before: [slice], after: [series], inputs: values(noRemote) },

@@ -213,6 +213,8 @@ export interface DeviceCalls {
   /** The result may have more `entries` than requested. */
   createCompletionQueue(request: CompletionQueueRequest): { readonly handle: Handle; readonly entries: number }
   resizeCompletionQueue(queue: Handle, entries: number): number
+  /** An event comes after `count` completions, or `microseconds` after the first of them. 16 bits each; 0 moderates nothing. */
+  moderateCompletionQueue(queue: Handle, count: number, microseconds: number): void
   /** The next completion (with `solicitedOnly`: solicited or failed) makes one event on the queue's channel. */
   requestNotification(queue: Handle, solicitedOnly: boolean): void
   /** Writes up to `most` completions to the start of `words`. @returns how many */

@@ -5,7 +5,7 @@ import type { LoopbackContext } from './context.js'
 import { limits } from './limits.js'
 import { loadReceive } from './receives.js'
 import type { SharedReceives } from './records.js'
-import { busy, queueFull, refusal } from './refusal.js'
+import { busy, queueFull, refusal, unsupported } from './refusal.js'
 
 /** Completion channels and queues, and shared receive queues. */
 export function queueCalls(context: LoopbackContext) {
@@ -37,6 +37,10 @@ export function queueCalls(context: LoopbackContext) {
         throw refusal('ibv_resize_cq', `the queue holds ${queue.count} completions`, { entries })
       }
       return entries
+    },
+    moderateCompletionQueue(handle) {
+      context.completionQueues.get('ibv_modify_cq', handle)
+      throw unsupported('ibv_modify_cq', 'the loopback has no interrupts')
     },
     requestNotification(handle, solicitedOnly) {
       context.completionQueues.get('ibv_req_notify_cq', handle).arm(solicitedOnly)

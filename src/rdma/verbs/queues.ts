@@ -9,6 +9,7 @@ type QueueCalls = Pick<
   | 'destroyChannel'
   | 'createCompletionQueue'
   | 'resizeCompletionQueue'
+  | 'moderateCompletionQueue'
   | 'requestNotification'
   | 'poll'
   | 'destroyCompletionQueue'
@@ -36,6 +37,9 @@ export function queueCalls(context: OpenContext): QueueCalls {
     resizeCompletionQueue(queue, entries) {
       attempted(() => verbs.resizeCompletionQueue(context.number, queue, entries))
       return verbs.completionQueueEntries(context.number, queue)
+    },
+    moderateCompletionQueue(queue, count, microseconds) {
+      attempted(() => verbs.moderateCompletionQueue(context.number, queue, count, microseconds))
     },
     requestNotification(queue, solicitedOnly) {
       attempted(() => verbs.requestNotification(context.number, queue, solicitedOnly))

@@ -229,6 +229,16 @@ export const completions = group('completion queues', [
     },
   },
   {
+    name: 'events of completions can be joined',
+    expects: 'SUCCESS',
+    async run(kit) {
+      const { near } = kit.pair()
+      kit.optional('joining events of completions', () => near.queue.moderate({ count: 4, microseconds: 100 }))
+      near.queuePair.post({ operation: 'write', memory: [], remote: kit.buffer().remote.slice(0, 0) })
+      return kit.status(near.queue)
+    },
+  },
+  {
     name: 'resize keeps what is there',
     expects: 'SUCCESS',
     async run(kit) {
