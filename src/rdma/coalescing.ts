@@ -1,7 +1,9 @@
-import { sendFlags } from './contract/operations.js'
+import { requestOpcodes, sendFlags } from './contract/operations.js'
 import { entryWord, sendHeaderWords, sendWord } from './contract/work-layout.js'
 import type { QueuePair } from './queue-pair.js'
 import { longestEntry } from './registration-slice.js'
+
+const { write, read } = requestOpcodes.byName
 
 /** The most bytes of a message, through any port of the device. Soft-RoCE takes 8 MiB, most devices 1 or 2 GiB. */
 export function longestMessage({ device }: QueuePair): number {
@@ -22,10 +24,13 @@ export function joined(words: Uint32Array, before: number, at: number, longest: 
   const length = words[entryBefore + entryWord.length] ?? 0
   const more = words[entry + entryWord.length] ?? 0
   const flags = words[at + sendWord.flags] ?? 0
+  const opcode = words[at + sendWord.opcode] ?? 0
   const isJoinable =
     words[before + sendWord.flags] === 0 &&
     (flags & ~sendFlags.signaled) === 0 &&
-    words[before + sendWord.opcode] === words[at + sendWord.opcode] &&
+    words[before + sendWord.opcode] === opcode &&
+    (opcode === write || opcode === read) &&
+    words[at + sendWord.entries] === 1 &&
     words[before + sendWord.entries] === 1 &&
     words[before + sendWord.rkey] === words[at + sendWord.rkey] &&
     words[entryBefore + entryWord.registration] === words[entry + entryWord.registration] &&

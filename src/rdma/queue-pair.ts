@@ -276,7 +276,8 @@ export class QueuePair extends DeviceObject {
       const batch = new ReceiveBatch(this, 1, this.capacity.receiveEntries)
       batch.add(request)
       const { watch } = this.receiveQueue
-      const high = watch.add(start(batch.id()), false)
+      const tracker = start(batch.id())
+      const high = watch.add(tracker, false)
       batch.setId(0, high)
       try {
         batch.post()
@@ -284,7 +285,7 @@ export class QueuePair extends DeviceObject {
         watch.remove(high)
         throw error
       }
-      watch.start()
+      watch.start(tracker)
     })
   }
 

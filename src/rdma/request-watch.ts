@@ -33,6 +33,8 @@ export class RequestWatch {
   #kept: Uint32Array[] = []
   #isRunning = false
   #timer: NodeJS.Timeout | undefined
+  /** By `now()`. */
+  #timerEnds = 0
 
   constructor(queue: WatchedQueue) {
     this.#queue = queue
@@ -64,9 +66,10 @@ export class RequestWatch {
     return 0
   }
 
-  /** Begins to take completions, after requests were posted. */
-  start(): void {
-    this.#schedule()
+  /** Begins to take completions, after the requests of a tracker were posted. */
+  start({ stallsAt }: Tracker): void {
+    // With a timer that ends before, the new one is looked at then.
+    if (stallsAt !== undefined && (this.#timer === undefined || stallsAt < this.#timerEnds)) this.#schedule()
     this.#drainOrLose()
     if (this.#tracked.size > 0 && !this.#isRunning) void this.#run()
   }
@@ -79,7 +82,10 @@ export class RequestWatch {
   /** No completion will come any more: of a queue pair, or of all. */
   lose(reason: unknown, queuePair?: QueuePair): void {
     this.#tracked.lose(reason, queuePair)
-    if (this.#tracked.size === 0) clearTimeout(this.#timer)
+    if (this.#tracked.size === 0) {
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+    }
     // The run ends when it finds nothing to wait for.
     this.#queue.waiters.wake()
   }
@@ -112,7 +118,7 @@ export class RequestWatch {
     try {
       this.#drain()
     } catch (error) {
-      this.#tracked.lose(error)
+      this.lose(error)
     }
   }
 
@@ -138,14 +144,19 @@ export class RequestWatch {
       const words = taken[index]
       if (words !== undefined) completions.words.set(words, index * completionWords)
     }
+    // There is room again for what the run has left in the queue.
+    if (this.#tracked.size > 0) this.#queue.waiters.wake()
     return taken.length
   }
 
   /** Sets the timer for the request that stalls next. The run keeps the process alive. */
   #schedule(): void {
     clearTimeout(this.#timer)
+    this.#timer = undefined
     const time = now()
     const next = this.#tracked.stall(time)
-    if (next !== undefined) this.#timer = setTimeout(() => this.#schedule(), next - time).unref()
+    if (next === undefined) return
+    this.#timerEnds = next
+    this.#timer = setTimeout(() => this.#schedule(), next - time).unref()
   }
 }

@@ -227,7 +227,7 @@ export class SendBatch {
       if (postedBefore(error) === 0) watch.remove(high)
       throw error
     } finally {
-      watch.start()
+      watch.start(tracker)
     }
   }
 
@@ -277,6 +277,7 @@ export class SendBatch {
     const staged = this.#staged
     const words = this.#words
     const at = staged * this.#stride
+    if (this.#longest > 0 && words[at + sendWord.opcode] !== opcode) clearHeader(words, at, opcode)
     const isPlain =
       (staged < this.capacity || this.#longest > 0) &&
       words[at + sendWord.opcode] === opcode &&
@@ -294,15 +295,7 @@ export class SendBatch {
     words[at + sendWord.id + 1] = id < 2 ** 32 ? 0 : id / 2 ** 32
     words[at + sendWord.flags] = flags
     words[at + sendWord.entries] = 1
-    if (this.#longest > 0) {
-      if (staged > 0 && joined(words, at - this.#stride, at, this.#longest)) {
-        this.#coalesced += 1
-        return this
-      }
-      if (staged === this.capacity) throw this.#full(opcode)
-    }
-    this.#staged = staged + 1
-    return this
+    return this.#stage()
   }
 
   /** As `#oneSided`, for any memory; it finds out what is wrong. */
@@ -365,7 +358,8 @@ export class SendBatch {
     requirePieces(`${subject}: remote`, series, remote.length)
     const pieces = Math.floor(this.#longest / length)
     const requests = Math.ceil(count / pieces)
-    if (requests > this.capacity - this.#staged) throw this.#full(opcode, requests)
+    if (requests > this.capacity - this.#staged && !(requests === 1 && this.#staged > 0))
+      throw this.#full(opcode, requests)
     for (let first = 0; first < count; first += pieces) {
       const last = Math.min(first + pieces, count) - 1
       const range = [first * length, (last + 1 - first) * length] as const
@@ -379,7 +373,8 @@ export class SendBatch {
   /** Starts a request. It counts only once it is staged, so an error in between leaves the batch as it was. */
   #begin(opcode: number, id: number, flags: number): number {
     const staged = this.#staged
-    if (staged === this.capacity) throw this.#full(opcode)
+    const isRoom = staged < this.capacity || (this.#longest > 0 && isOneSided(opcode))
+    if (!isRoom) throw this.#full(opcode)
     if (!(Number.isSafeInteger(id) && id >= 0)) throw wrongId(opcode, id)
     if (!(Number.isInteger(flags) && (flags & everyFlag) === flags)) throw wrongFlags(opcode, flags)
     const words = this.#words
@@ -408,9 +403,21 @@ export class SendBatch {
     })
   }
 
+  /** The request counts from now on, or becomes a part of the one before it. */
   #stage(): this {
+    if (this.#longest > 0 && this.#joins()) return this
     this.#staged++
     return this
+  }
+
+  #joins(): boolean {
+    const at = this.#staged * this.#stride
+    if (this.#staged > 0 && joined(this.#words, at - this.#stride, at, this.#longest)) {
+      this.#coalesced += 1
+      return true
+    }
+    if (this.#staged === this.capacity) throw this.#full(this.#words[at + sendWord.opcode] ?? 0)
+    return false
   }
 
   #gather(at: number, memory: WorkMemory | readonly WorkMemory[]): void {

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini'
 import { PinfoldError } from '../errors.js'
 import { checked, later, optionsOf } from '../options.js'
+import { describe } from '../sizes.js'
 import { positiveCount, whole } from './contract/number-options.js'
 import { sendFlags } from './contract/operations.js'
 import { entryWord, sendHeaderWords, sendWord } from './contract/work-layout.js'
@@ -45,6 +46,15 @@ export function checkedSeries(subject: string, given: Series): CheckedSeries {
   const plain = plainSeries(given)
   if (plain !== undefined) return plain
   const { count, step, length = step, id = 0, signaled = 'last' } = checked(subject, seriesOptions, given)
+  if (id + count - 1 > Number.MAX_SAFE_INTEGER) {
+    throw new PinfoldError(
+      `${subject}: id: expected ids up to 2^53 - 1, received ${describe(id)} for the first of ${count}`,
+      {
+        code: 'ERR_INVALID_ARGUMENT',
+        values: { id, count },
+      },
+    )
+  }
   if (length > 0) return { count, step, length, id, signaled, span: (count - 1) * step + length }
   throw new PinfoldError(`${subject}: length: expected the bytes of a piece, since step is 0`, {
     code: 'ERR_INVALID_ARGUMENT',

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { afterAll, expect, test, vi } from 'vitest'
 import { openRegistrySync, parseRemoteMemory } from '../../src/index.js'
-import { sendFlags } from '../../src/rdma/contract/operations.js'
+import { requestOpcodes, sendFlags } from '../../src/rdma/contract/operations.js'
+import { entryWord, sendHeaderWords, sendWord } from '../../src/rdma/contract/work-layout.js'
 import { callsOf } from '../../src/rdma/device-object.js'
 import { openDevice } from '../../src/rdma/devices/open-device.js'
 
@@ -85,4 +86,74 @@ test('a series that does not fit leaves the batch as it was', () => {
     expect(sends.staged).toBe(1)
   }
   sends.clear()
+})
+
+test('neighbours join, whatever the operations and the kinds of memory, and other requests do not', () => {
+  const remote = parseRemoteMemory({ address: 0x7fff_f000n, length: 2 ** 20, rkey: 7 })
+  const move = fc.record({
+    isRead: fc.boolean(),
+    piece: fc.nat(3),
+    isSignaled: fc.boolean(),
+    isListed: fc.boolean(),
+  })
+  let joinedAll = 0
+  fc.assert(
+    fc.property(fc.array(move, { minLength: 1, maxLength: 30 }), fc.integer({ min: 1, max: 8 }), (moves, capacity) => {
+      const batch = queuePair.createBatch({ capacity, coalesce: true })
+      /** The requests as they must be: operation, first piece, pieces, whether it is signaled, and its id. */
+      const model: [boolean, number, number, boolean, number][] = []
+      let joined = 0
+      for (const [id, { isRead, piece, isSignaled, isListed }] of moves.entries()) {
+        const memory = local.slice(piece * 64, 64)
+        const last = model.at(-1)
+        const joins = last !== undefined && last[0] === isRead && !last[3] && last[1] + last[2] === piece
+        const call = () => {
+          const of = isListed ? [memory] : memory
+          const to = remote.slice(piece * 64, 64)
+          const flags = isSignaled ? sendFlags.signaled : 0
+          return isRead ? batch.read(of, to, id, flags) : batch.write(of, to, id, flags)
+        }
+        if (!joins && model.length === capacity) {
+          expect(call).toThrow(expect.objectContaining({ code: 'ERR_QUEUE_FULL' }))
+          continue
+        }
+        call()
+        if (joins) {
+          last[2] += 1
+          last[3] = isSignaled
+          last[4] = id
+          joined += 1
+        } else {
+          model.push([isRead, piece, 1, isSignaled, id])
+        }
+      }
+      expect([batch.staged, batch.coalesced]).toEqual([model.length, joined])
+      joinedAll += joined
+      posted.length = 0
+      batch.post()
+      const seen = posted
+        .splice(0)
+        .map((words) => [
+          words[sendWord.opcode] === requestOpcodes.byName.read,
+          (words[sendHeaderWords + entryWord.offset] ?? 0) / 64,
+          (words[sendHeaderWords + entryWord.length] ?? 0) / 64,
+          words[sendWord.flags] === sendFlags.signaled,
+          words[sendWord.id],
+        ])
+      expect(seen).toEqual(model)
+    }),
+    { numRuns: 500 },
+  )
+  expect(joinedAll).toBeGreaterThan(50)
+})
+
+test('a series whose ids would pass 2^53 - 1 is refused', () => {
+  const remote = parseRemoteMemory({ address: 0n, length: 4096, rkey: 1 })
+  const series = { count: 4, step: 8, id: Number.MAX_SAFE_INTEGER - 1, signaled: 'all' } as const
+  for (const batch of [queuePair.sends, queuePair.createBatch({ coalesce: true })]) {
+    expect(() => batch.writeSeries(local, remote, series)).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }),
+    )
+    expect(batch.staged).toBe(0)
+  }
 })
