@@ -1,4 +1,4 @@
-import type { PinfoldError } from '../errors.js'
+import { PinfoldError } from '../errors.js'
 import type { Completion, Completions } from './completion.js'
 import type { QueuePair } from './queue-pair.js'
 import { requestFailed, requestStalled } from './request-failure.js'
@@ -41,6 +41,7 @@ export class Burst {
   #failure: Completion | undefined
   #error: unknown
   #isLost = false
+  #isPartial = false
   #finished: Promise<BurstOutcome> | undefined
   /** Called after each change. */
   readonly #listeners: (() => void)[] = []
@@ -97,10 +98,12 @@ export class Burst {
    * Ends its requests: moves the queue pair to ERR, which flushes all requests of the queue pair, and waits until each request
    * of the burst is accounted for.
    *
-   * @throws PinfoldError `ERR_OBJECT_CLOSED` if the queue pair is closed meanwhile; errors of the device
+   * @throws PinfoldError `ERR_OBJECT_CLOSED` if the queue pair is closed meanwhile; errors of the device. For a burst that the
+   *   device took only in part: also `ERR_QUEUE_FULL`, if the queue is full with requests that nothing signals
    */
   async cancel(): Promise<BurstOutcome> {
     if (this.outstanding > 0) this.queuePair.modify({ state: 'ERR' })
+    if (this.outstanding > 0 && this.#isPartial) await this.#passBy()
     await new Promise<void>((resolve, reject) => {
       this.#follow(() => {
         if (this.outstanding === 0) resolve()
@@ -110,8 +113,22 @@ export class Burst {
     return this.outcome
   }
 
+  /**
+   * Posts one more request, as kernel drivers do to drain a queue. The last request that the device took may be unsignaled, so
+   * no completion would tell that it was carried out.
+   */
+  async #passBy(): Promise<void> {
+    try {
+      await this.queuePair.request({ operation: 'send', memory: [] }, { stallAfter: 'never' })
+    } catch (error) {
+      // It is flushed.
+      if (!(error instanceof PinfoldError && error.code === 'ERR_REQUEST_FAILED')) throw error
+    }
+  }
+
   /** @internal The device took only the first `posted` requests. */
   static refused(burst: Burst, posted: number, error: PinfoldError): void {
+    burst.#isPartial = true
     burst.#posted = posted
     burst.#error = error
   }
