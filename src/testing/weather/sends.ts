@@ -89,7 +89,7 @@ export class StormySends {
     this.#around = around
   }
 
-  /** In place of `postSend` of the loopback. */
+  /** In place of `postSend` of the loopback, for a queue pair without a peer of another thread or process. */
   post(queuePair: QueuePairEndpoint, words: Uint32Array, stride: number, count: number): void {
     try {
       holdSends(queuePair, words, stride, count, (send) => this.#begin(queuePair, send))
@@ -115,6 +115,7 @@ export class StormySends {
 
   /** Lets the requests of a queue pair that is about to be drained arrive now. Retries still take their time. */
   hurry(queuePair: QueuePairEndpoint): void {
+    if (queuePair.remote !== undefined) return
     for (const send of queuePair.pending) {
       const fate = this.#fates.get(send)
       if (fate !== undefined) fate.due = Math.min(fate.due, this.#turns.now)
@@ -173,6 +174,8 @@ export class StormySends {
       const [first] = queuePair.pending
       const fate = first === undefined ? undefined : this.#fates.get(first)
       if (fate === undefined || queuePair.state !== queuePairStates.byName.RTS) continue
+      // Meanwhile it has got a peer of another thread: it has no weather, and `resume` would pick none of its requests.
+      if (queuePair.remote !== undefined) continue
       if (fate.isAdmitted || fate.isStalled || fate.due > this.#turns.now) continue
       if (best === undefined || fate.order < best.fate.order) best = { queuePair, fate }
     }
