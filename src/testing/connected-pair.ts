@@ -171,7 +171,11 @@ export function connectedPair(options: ConnectedPairOptions = {}): ConnectedPair
       owned,
     )
   } catch (error) {
-    disposeAll(owned)
+    try {
+      disposeAll(owned)
+    } catch {
+      // What the device refuses to close ends with the thread. The program learns what went wrong first.
+    }
     throw error
   }
 }

@@ -66,6 +66,15 @@ describe('faults of one device', () => {
     registration.close()
   })
 
+  test('a pair that fails half-way says why, also if the device refuses to close what was made', () => {
+    const device = openDevice({ loopback: true })
+    const faults = injectFaults({ device })
+    faults.failNext('ibv_destroy_qp', { errno: 'EBUSY' })
+    expect(() => connectedPair({ device, connect: { timeout: 99 } })).toThrow(invalid)
+    faults.end()
+    device.close({ force: true })
+  })
+
   test.each(['faults first', 'weather first'])('and weather end in any order: %s', (order) => {
     using pair = connectedPair()
     const { device, near } = pair
