@@ -304,6 +304,18 @@ describe('a port', () => {
     expect(pair.device.port(1).state).toBe('ACTIVE')
     expect(() => storm.portDown(0)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARGUMENT' }))
   })
+
+  test('that was brought back by hand stays down the next time, until it is brought back again', async () => {
+    using pair = connectedPair()
+    using storm = weather(pair.device, { delay: 10 })
+    storm.portDown(3)
+    storm.portUp()
+    storm.portDown()
+    write(pair) // after the turn in which the first flap would have ended
+    while (storm.turn < 9) await new Promise(setImmediate)
+    expect(pair.device.port(1).state).toBe('DOWN')
+    expect(storm.log.map(({ event }) => event)).toEqual(['port down', 'port up', 'port down'])
+  })
 })
 
 describe('a device that fails', () => {
@@ -330,6 +342,16 @@ describe('a device that fails', () => {
     await expect(pair.registry.register(near.region, domain, [])).rejects.toMatchObject(gone)
     pair.close()
     expect(device.closed).toBe(true)
+  })
+
+  test('stays so when the weather is over, and can have no other weather', () => {
+    using pair = connectedPair()
+    const storm = weather(pair.device)
+    storm.removeDevice()
+    storm.end()
+    const gone = expect.objectContaining({ code: 'ERR_DEVICE_REMOVED' })
+    expect(() => weather(pair.device)).toThrow(gone)
+    expect(() => write(pair)).toThrow(gone)
   })
 
   test('gives its peers no answer', async () => {

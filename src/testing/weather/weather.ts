@@ -31,6 +31,8 @@ const disabled = 3
 
 /** The devices that have bad weather now. */
 const stormy = new WeakSet<LoopbackContext>()
+/** The devices that have failed, which they stay. */
+const failed = new WeakSet<LoopbackContext>()
 
 /** Bad weather on a loopback device. It ends with its block: `using storm = weather(device, …)`. */
 export class Weather {
@@ -42,6 +44,8 @@ export class Weather {
   readonly #options: WeatherOptions
   #keysLeft: number
   #isPortDown = false
+  /** How often the port went down: only the newest flap brings it back. */
+  #flaps = 0
   #isRemoved = false
   #isOver = false
   /** The planned flap and the planned failure of the device have not yet come. */
@@ -80,9 +84,14 @@ export class Weather {
     const back = turns === undefined ? undefined : checked('portDown: turns', turnsArgument, turns)
     if (this.#isPortDown || this.#isOver || this.#isRemoved) return
     this.#isPortDown = true
+    this.#flaps += 1
+    const flap = this.#flaps
     this.#log.add(this.#turns.now, 'port down')
     this.#context.tell(PORT_ERR, 1)
-    if (back !== undefined) this.#turns.after(back, () => this.portUp())
+    if (back === undefined) return
+    this.#turns.after(back, () => {
+      if (flap === this.#flaps) this.portUp()
+    })
   }
 
   /** Brings the port back (PORT_ACTIVE). Does nothing while the port is up. */
@@ -100,6 +109,7 @@ export class Weather {
   removeDevice(): void {
     if (this.#isRemoved || this.#isOver) return
     this.#isRemoved = true
+    failed.add(this.#context)
     this.#log.add(this.#turns.now, 'removed')
     replaceCalls(this.#calls, removedCalls)
     for (const queuePair of this.#context.queuePairs) wire.unplug(queuePair)
@@ -242,7 +252,7 @@ function removed(verb: string): PinfoldError {
  * turns of the event loop, and chance comes from the seed: the same program meets the same weather each time.
  *
  * @throws PinfoldError `ERR_INVALID_ARGUMENT`, also if the device has bad weather already; `ERR_OBJECT_CLOSED`;
- *   `ERR_UNSUPPORTED` for a real device
+ *   `ERR_UNSUPPORTED` for a real device; `ERR_DEVICE_REMOVED` after an earlier weather has removed the device
  */
 export function weather(device: Device, options: WeatherOptions = {}): Weather {
   checked('weather: device', deviceArgument, device)
@@ -261,6 +271,13 @@ export function weather(device: Device, options: WeatherOptions = {}): Weather {
     throw new PinfoldError(`weather: ${device.label} has bad weather already: end() it first`, {
       code: 'ERR_INVALID_ARGUMENT',
       values: { device: device.name },
+    })
+  }
+  if (failed.has(context)) {
+    throw new PinfoldError(`weather: ${device.label} was removed by an earlier weather`, {
+      code: 'ERR_DEVICE_REMOVED',
+      values: { device: device.name },
+      hint: 'open another device',
     })
   }
   stormy.add(context)
