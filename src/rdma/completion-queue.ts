@@ -314,14 +314,21 @@ export function createCompletionQueue(device: Device, options: CompletionQueueOp
   } = checked('createCompletionQueue', queueOptions, options)
   requireSameDevice('createCompletionQueue', device, channel === undefined ? [] : [channel])
   const events = channel ?? device.ownChannel()
-  const made = callsOf(device).createCompletionQueue({
-    entries,
-    channel: handleOf(events),
-    vector,
-    extended: extended || timestamps,
-    timestamps,
-  })
-  return new CompletionQueue(device, events, made.handle, made.entries)
+  try {
+    const made = callsOf(device).createCompletionQueue({
+      entries,
+      channel: handleOf(events),
+      vector,
+      extended: extended || timestamps,
+      timestamps,
+    })
+    const queue = new CompletionQueue(device, events, made.handle, made.entries)
+    queue.onClose(() => device.leaveChannel(events))
+    return queue
+  } catch (error) {
+    device.leaveChannel(events)
+    throw error
+  }
 }
 
 function closed(label: string): PinfoldError {

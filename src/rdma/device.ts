@@ -79,7 +79,12 @@ export class Device extends DeviceObject {
     })
     this.name = name
     this.kind = kind
-    this.attributes = calls.query()
+    try {
+      this.attributes = calls.query()
+    } catch (error) {
+      this.leaveParents() // for those who look for leaks: they know of it already
+      throw error
+    }
     const { queues } = internalsOf(this)
     calls.listen({
       completion: (queue) => queues.get(queue)?.notified(),
@@ -261,14 +266,24 @@ export class Device extends DeviceObject {
    */
   override close(options?: CloseOptions): void {
     // This object owns its channel, so nobody else closes it.
-    if (this.#ownChannel !== undefined && this.#ownChannel.children.length === 0) this.#ownChannel.close()
+    if (this.#ownChannel?.children.length === 0) this.#ownChannel.close()
     super.close(options)
   }
 
-  /** @internal The channel of queues that were created without one. */
+  /** @internal The channel of queues that were created without one. It goes with the last of them. */
   ownChannel(): CompletionChannel {
     if (this.#ownChannel === undefined || this.#ownChannel.closed) this.#ownChannel = this.createCompletionChannel()
     return this.#ownChannel
+  }
+
+  /** @internal A queue was closed, or not made: its channel goes, if it was made for such queues and has no other. */
+  leaveChannel(channel: CompletionChannel): void {
+    if (channel !== this.#ownChannel || channel.children.length > 0) return
+    try {
+      channel.close()
+    } catch {
+      // The next queue uses it, or the device closes it.
+    }
   }
 
   /** @internal Keeps the process alive until the returned function is called. */

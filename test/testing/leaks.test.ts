@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { borrowHugepages, createRing, openDevice, openRegistrySync, ringBytes } from '../../src/index.js'
-import { connectedPair, expectNoLeaks, type LeakOptions, leakCheck } from '../../src/testing/index.js'
+import { connectedPair, expectNoLeaks, injectFaults, type LeakOptions, leakCheck } from '../../src/testing/index.js'
 import { needs, whyNotPages, whyNotPools } from '../support/requirements.js'
 
 const base = { size: '64KiB', pages: 'base' } as const
@@ -57,6 +57,33 @@ describe('expectNoLeaks', () => {
         expect.stringMatching(/^domain \d+$/),
       ],
       count: 3,
+    })
+  })
+
+  test("does not count the device's own channel of completions, whoever has made the first queue", () => {
+    using device = openDevice({ loopback: true })
+    expectNoLeaks(() => device.createCompletionQueue({ entries: 16 }).close())
+    expectNoLeaks(() => device.createCompletionQueue({ entries: 16 }).close())
+    expectNoLeaks(() => connectedPair({ device }).close())
+    expectNoLeaks(() => {
+      using faults = injectFaults({ device })
+      faults.failNext('ibv_create_cq')
+      expect(() => device.createCompletionQueue({ entries: 16 })).toThrow()
+    })
+    using queue = device.createCompletionQueue({ entries: 16 })
+    device.createCompletionQueue({ entries: 16, channel: queue.channel }).close()
+    expect(queue.channel.closed).toBe(false)
+    // A channel of the program stays open without queues.
+    using channel = device.createCompletionChannel()
+    device.createCompletionQueue({ entries: 16, channel }).close()
+    expect(channel.closed).toBe(false)
+  })
+
+  test('does not count a device that could not be opened', () => {
+    using faults = injectFaults({ noOp: true })
+    expectNoLeaks(() => {
+      faults.failNext('ibv_query_device_ex', { errno: 'EIO' })
+      expect(() => openDevice('noop0')).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_REMOVED' }))
     })
   })
 
