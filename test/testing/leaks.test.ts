@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { borrowHugepages, createRing, openDevice, openRegistrySync, ringBytes } from '../../src/index.js'
+import { borrowHugepages, connectionQueueKey, createRing, openDevice, openRegistrySync, ringBytes } from '../../src/index.js'
 import { connectedPair, expectNoLeaks, injectFaults, type LeakOptions, leakCheck } from '../../src/testing/index.js'
 import { needs, whyNotPages, whyNotPools } from '../support/requirements.js'
 
@@ -77,6 +77,35 @@ describe('expectNoLeaks', () => {
     using channel = device.createCompletionChannel()
     device.createCompletionQueue({ entries: 16, channel }).close()
     expect(channel.closed).toBe(false)
+  })
+
+  test('names listeners, requests, connections and announcements by their places', async () => {
+    using device = openDevice({ loopback: true })
+    using domain = device.createDomain()
+    using sendQueue = device.createCompletionQueue({ entries: 256 })
+    using near = domain.createQueuePair({ sendQueue })
+    using far = domain.createQueuePair({ sendQueue })
+    using datagrams = domain.createQueuePair({ sendQueue, type: 'UD', queueKey: connectionQueueKey })
+    const check = leakCheck({ scope: 'thread' })
+    const listener = device.listen({ name: 'left-listener' })
+    const connecting = device.connect({ name: 'left-listener', queuePair: near })
+    const request = await listener.next()
+    expect(check.left()).toEqual(['listener left-listener', 'connection', expect.stringMatching(/^request of ./)])
+    const accepted = await request.accept({ queuePair: far })
+    const connection = await connecting
+    const announcement = device.announce({ name: 'left-announcement', queuePair: datagrams })
+    expect(check.left()).toEqual([
+      'listener left-listener',
+      expect.stringMatching(/^connection .+ → left-listener$/),
+      expect.stringMatching(/^connection left-listener → ./),
+      'announcement left-announcement',
+    ])
+    announcement.close()
+    await connection.disconnect()
+    await accepted.closed
+    await listener.close()
+    await check.verifyAsync()
+    check.end()
   })
 
   test('does not count a device that could not be opened', () => {

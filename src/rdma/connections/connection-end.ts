@@ -1,6 +1,7 @@
 import { abortReason, onAbort, throwIfAborted } from '../../abort.js'
 import { now } from '../../builtins.js'
 import { PinfoldError } from '../../errors.js'
+import { announce, isWatched, type Opening } from '../../memory/openings.js'
 import type { ConnectionEvent, ConnectionId } from '../contract/connection-calls.js'
 import type { Device } from '../device.js'
 import { callsOf, internalsOf } from '../device-object.js'
@@ -67,9 +68,12 @@ interface Waiter {
  * Owns a connection id, and hands over its events in order. It ends with its device at the latest. Its events are kept
  * until somebody waits for them, or until `follow` gives them a listener.
  */
-export class ConnectionEnd implements EndsWithDevice {
+export class ConnectionEnd implements EndsWithDevice, Opening {
   readonly device: Device
   readonly id: ConnectionId
+  /** Its name in a search for leaks: what it belongs to. */
+  label = 'connection'
+  readonly #onClose: (() => void)[] = []
   readonly #kept: ConnectionEvent[] = []
   #waiter: Waiter | undefined
   #listener: ((event: ConnectionEvent) => void) | undefined
@@ -81,10 +85,19 @@ export class ConnectionEnd implements EndsWithDevice {
     this.id = id
     id.onEvent((event) => this.#told(event))
     internalsOf(device).connections.add(this)
+    if (isWatched()) announce(this)
   }
 
   get ended(): boolean {
     return this.#ended
+  }
+
+  get closed(): boolean {
+    return this.#ended
+  }
+
+  onClose(listener: () => void): void {
+    this.#onClose.push(listener)
   }
 
   /** Waits for the next event. @throws the signal's reason; `ERR_CONNECTION_TIMEOUT`; `ERR_OBJECT_CLOSED` */
@@ -129,6 +142,7 @@ export class ConnectionEnd implements EndsWithDevice {
     if (this.#ended) return
     this.#ended = true
     internalsOf(this.device).connections.delete(this)
+    for (const listener of this.#onClose.splice(0)) listener()
     for (const { request } of this.#kept.splice(0)) this.#quietly(() => request?.destroy())
     this.id.destroy()
   }

@@ -46,6 +46,7 @@ export class ConnectionRequest {
     const { local, peer } = end.id.route()
     this.local = local
     this.remote = peer
+    end.label = `request of ${placeText(peer)}`
     this.privateData = greeting?.data ?? privateData
     this.peer = greeting?.identity
     this.#end = end

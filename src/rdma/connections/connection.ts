@@ -78,6 +78,7 @@ export class Connection {
     this.queuePair = queuePair
     this.local = local
     this.remote = peer
+    end.label = `connection ${placeText(local)} → ${placeText(peer)}`
     this.privateData = privateData
     this.peer = peerIdentity
     this.gid = chosenGid(end.device, port, path?.gidIndex ?? 0, local)

@@ -119,6 +119,7 @@ export class Announcement {
   constructor(end: ConnectionEnd, queuePair: QueuePair, bytes: Uint8Array, signal: AbortSignal | undefined) {
     this.#end = end
     this.place = end.id.route().local
+    end.label = `announcement ${placeText(this.place)}`
     end.follow(
       (event) => this.#told(event, queuePair, bytes),
       () => this.close(),
@@ -187,6 +188,7 @@ export class MulticastMembership {
     { gid, lid }: { readonly gid: string; readonly lid: number },
   ) {
     this.queuePair = queuePair
+    end.label = `membership of group ${group}`
     this.receiver = receiver
     this.gid = gid
     this.#end = end

@@ -69,6 +69,7 @@ export class Listener {
     this.#backlog = backlog
     this.#identity = identity
     this.place = end.id.route().local
+    end.label = `listener ${placeText(this.place)}`
     end.follow(
       (event) => this.#told(event),
       (reason) => this.#finish(reason),
