@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest'
-import { borrowHugepages, connectionQueueKey, createRing, openDevice, openRegistrySync, ringBytes } from '../../src/index.js'
+import {
+  borrowHugepages,
+  connectionQueueKey,
+  createRing,
+  openDevice,
+  openRegistrySync,
+  ringBytes,
+} from '../../src/index.js'
 import { connectedPair, expectNoLeaks, injectFaults, type LeakOptions, leakCheck } from '../../src/testing/index.js'
 import { needs, whyNotPages, whyNotPools } from '../support/requirements.js'
 

@@ -48,7 +48,9 @@ function descriptors(): Counts {
       return '' // the descriptor with which this folder was read
     }
   })
-  const ours = targets.filter((target) => /pinfold:|hugetlbfs|\/dev\/infiniband\/(?!rdma_cm$)|infinibandevent/.test(target))
+  const ours = targets.filter((target) =>
+    /pinfold:|hugetlbfs|\/dev\/infiniband\/(?!rdma_cm$)|infinibandevent/.test(target),
+  )
   return total(ours.map((target) => [target, 1]))
 }
 
