@@ -31,9 +31,10 @@ export const deviceItself = group('the device', [
     name: 'its GID table has an entry for the port',
     expects: 'found',
     run({ device }) {
-      const best = device.bestGid(1)
+      const { reason, ...best } = device.bestGid(1)
       assert.match(best.gid, /^[0-9a-f]{4}(:[0-9a-f]{4}){7}$/)
       assert.deepEqual(device.gid(1, best.index), best)
+      assert.match(reason, /RoCE v2/)
       return 'found'
     },
   },
