@@ -57,7 +57,7 @@ const silent = [
 ]
 /** Methods that only pinfold calls, and methods of Completions, whose index must be below the polled count. */
 const internal =
-  /\.(requireOpen|onClose|underWay|ownChannel|stayAlive|notified|overran|warnIfTooSmall|unbind|forget|requireSending|requireReceiving|postReceives|posted|keyAfter|addAs|ids|postTracked|id|setId|lose|settle|tellStall|exchangeParent|leaveParents|destroy|change)$|^Completions\./
+  /\.(requireOpen|onClose|underWay|ownChannel|leaveChannel|stayAlive|notified|overran|warnIfTooSmall|unbind|forget|requireSending|requireReceiving|postReceives|posted|keyAfter|addAs|ids|postTracked|id|setId|lose|settle|tellStall|exchangeParent|leaveParents|destroy|change)$|^Completions\./
 
 /** All objects of the device, and the state of the queue pairs. */
 function rdmaWorld(of: Device) {
