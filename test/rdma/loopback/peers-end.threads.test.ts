@@ -135,6 +135,29 @@ describe('a peer in another process', () => {
     await far.end()
   })
 
+  test.each([
+    { how: 'is killed', timeout: 0, end: (far: FarSide) => far.kill(), why: /has ended/ },
+    { how: 'stays stopped', timeout: 10, end: async () => {}, why: /no queue pair/ },
+  ])('$how: a queue pair fails that waits for room on a link which another one has filled', async (ending) => {
+    const far = new FarSide('process')
+    const connect = { timeout: ending.timeout, retryCount: 1 }
+    const { queuePair: filling } = await near.pair(far, {}, connect)
+    const { queuePair: waiting } = await near.pair(far, {}, connect)
+    const remote = await near.remote(far)
+    far.signal('SIGSTOP')
+    const write = { operation: 'write' as const, memory: near.registration.slice(0, 2 ** 21) }
+    filling.post({ ...write, id: 1, remote: remote.slice(0, 2 ** 21) })
+    waiting.post({ ...write, id: 2, remote: remote.slice(0, 2 ** 21) })
+    await ending.end(far)
+    const found = await near.completions(2)
+    expect(found.map(({ id }) => id).sort()).toEqual([1, 2])
+    for (const { status, vendorError } of found) {
+      expect(status).toBe('RETRY_EXC_ERR')
+      expect(explainVendorError('loopback', vendorError)).toMatch(ending.why)
+    }
+    await far.kill()
+  })
+
   test('is closed while this side posts: closing the device ends everything', async () => {
     const far = new FarSide('process')
     const { queuePair } = await near.pair(far)

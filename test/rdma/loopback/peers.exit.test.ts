@@ -23,3 +23,15 @@ test('a wait for a message of another process keeps the process until the messag
   expect(await waiting.line()).toBe('SUCCESS')
   expect(await waiting.ended).toEqual({ code: 0, signal: null, stderr: '' })
 })
+
+test('a request that the peer has no receive for keeps the process until it has failed', async () => {
+  await using delayed = new Program([process.execPath, program, 'delayed'])
+  expect(await delayed.line()).toBe('RNR_RETRY_EXC_ERR')
+  expect(await delayed.ended).toEqual({ code: 0, signal: null, stderr: '' })
+})
+
+test('a message of an unreliable connection, which a stopped peer does not take, lets the process end', async () => {
+  await using unreliable = new Program([process.execPath, program, 'unreliable'])
+  expect(await unreliable.line()).toBe('SUCCESS')
+  expect(await unreliable.ended).toEqual({ code: 0, signal: null, stderr: '' })
+})

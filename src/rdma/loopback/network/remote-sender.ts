@@ -67,6 +67,8 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
   /** Counts answers, so that a timer knows whether the peer is silent. */
   #answers = 0
   #isDelayed = false
+  /** Whether the next packet waits for room on the link, which other queue pairs may have filled. */
+  #isCrowded = false
   #tellsDrained = false
 
   /** @throws PinfoldError when no loopback of this machine has the GID */
@@ -86,6 +88,7 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
 
   transmit(): void {
     if (this.#isDelayed) return
+    this.#setCrowded(false)
     const { context } = this.#queuePair
     try {
       while (this.#sendOne(context.scratch.send));
@@ -101,6 +104,7 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
   }
 
   abandon(): void {
+    this.#setCrowded(false)
     this.#rewind()
     clearTimeout(this.#queuePair.timer)
     this.#queuePair.timer = undefined
@@ -117,7 +121,7 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
     if (ticket.round !== this.#round) return
     this.#answers += 1
     this.#underWay -= 1
-    this.#link?.expectAnswers(-1)
+    this.#expectAnswers(-1)
     if (!carriesBytes(ticket.opcode)) this.#reads -= 1
     if (this.#queuePair.request.type !== RC) return
     if (answer.kind === answerKinds.done) this.#succeed(ticket, answer)
@@ -127,6 +131,8 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
   }
 
   resume(): void {
+    // The peer answers, if only other queue pairs.
+    this.#answers += 1
     if (this.#tellsDrained && this.#underWay === 0) {
       this.#tellsDrained = false
       this.#queuePair.context.tell(eventTypes.byName.SQ_DRAINED, this.#queuePair.handle)
@@ -135,8 +141,9 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
   }
 
   lost(): void {
-    const wasWaiting = this.#underWay > 0
+    const wasWaiting = this.#isWaiting
     this.#link = undefined
+    this.#isCrowded = false
     this.#rewind()
     if (this.#queuePair.request.type !== RC) this.transmit()
     else if (wasWaiting) giveUp(this.#queuePair, status.RETRY_EXC_ERR, why.peerGone)
@@ -164,6 +171,7 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
     if (link === undefined) return false
     if (!link.hasRoom) {
       link.awaitRoom(this)
+      this.#setCrowded(true)
       return false
     }
     this.#send(link, send)
@@ -232,7 +240,7 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
     this.#underWay += 1
     if (fills) this.#reads += 1
     this.#offset = ticket.isLast ? 0 : ticket.offset + length
-    link.expectAnswers(1)
+    this.#expectAnswers(1)
     link.send(frame, fills ? length : 0, this, ticket)
     if (!ticket.isLast) return
     if (request.type === RC) this.#next += 1
@@ -329,19 +337,37 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
     else this.#delay(ackMilliseconds(timeout === 0 ? 14 : timeout))
   }
 
+  /** No answer is awaited meanwhile, so the timer keeps the process alive: the request is still outstanding. */
   #delay(milliseconds: number): void {
     this.#isDelayed = true
     this.#setTimer(milliseconds, () => {
       this.#isDelayed = false
       this.transmit()
-    })
+    }).ref()
+  }
+
+  /** Whether the peer has to do something before the sending goes on. */
+  get #isWaiting(): boolean {
+    if (this.#underWay > 0) return true
+    return this.#isCrowded && (this.#queuePair.state === RTS || this.#offset > 0)
+  }
+
+  #setCrowded(isCrowded: boolean): void {
+    if (isCrowded === this.#isCrowded) return
+    this.#isCrowded = isCrowded
+    this.#expectAnswers(isCrowded ? 1 : -1)
+  }
+
+  /** Requests of an unreliable connection complete without an answer, so nobody waits for it. */
+  #expectAnswers(more: number): void {
+    if (this.#queuePair.request.type === RC) this.#link?.expectAnswers(more)
   }
 
   /** Finds a peer that has stopped to answer, while its socket is still open. */
   #watch(): void {
     const queuePair = this.#queuePair
     const { timeout } = queuePair.attributes
-    if (queuePair.timer !== undefined || this.#underWay === 0 || timeout === 0 || queuePair.request.type !== RC) return
+    if (queuePair.timer !== undefined || !this.#isWaiting || timeout === 0 || queuePair.request.type !== RC) return
     const answers = this.#answers
     this.#setTimer(patience * ackMilliseconds(timeout), () => {
       // This event loop may have been blocked. Answers that have come meanwhile are read first.
@@ -351,7 +377,7 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
 
   #look(answers: number): void {
     const queuePair = this.#queuePair
-    if (this.#underWay === 0 || this.#isDelayed || queuePair.timer !== undefined) return
+    if (!this.#isWaiting || this.#isDelayed || queuePair.timer !== undefined) return
     if (answers === this.#answers) queuePair.retriesLeft -= 1
     if (queuePair.retriesLeft >= 0) {
       this.#watch()
@@ -361,13 +387,15 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
     giveUp(queuePair, status.RETRY_EXC_ERR, why.noAnswer)
   }
 
-  #setTimer(milliseconds: number, call: () => void): void {
+  #setTimer(milliseconds: number, call: () => void): NodeJS.Timeout {
     const queuePair = this.#queuePair
     clearTimeout(queuePair.timer)
-    queuePair.timer = setTimeout(() => {
+    const timer = setTimeout(() => {
       queuePair.timer = undefined
       call()
     }, milliseconds).unref()
+    queuePair.timer = timer
+    return timer
   }
 
   /** The next packet is the first of the oldest request. */
@@ -375,7 +403,7 @@ export class RemoteSender implements RemoteRequests, Asker<Ticket> {
     this.#round += 1
     this.#next = 0
     this.#offset = 0
-    this.#link?.expectAnswers(-this.#underWay)
+    this.#expectAnswers(-this.#underWay)
     this.#underWay = 0
     this.#reads = 0
     this.#sequence = this.#oldestSequence
