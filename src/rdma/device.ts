@@ -286,11 +286,14 @@ export class Device extends DeviceObject {
     }
   }
 
-  /** @internal Keeps the process alive until the returned function is called. */
+  /** @internal Keeps the process alive until the returned function is called. Calling it again does nothing. */
   stayAlive(): () => void {
     this.#waiting += 1
     if (this.#waiting === 1) callsOf(this).keepAlive(true)
+    let isKept = true
     return () => {
+      if (!isKept) return
+      isKept = false
       this.#waiting -= 1
       if (this.#waiting === 0 && !this.closed) callsOf(this).keepAlive(false)
     }
