@@ -28,6 +28,7 @@ export function left({ end }: Patience): number {
 
 /** Waits for a promise that cannot be cancelled. @throws the signal's reason, or `ERR_CONNECTION_TIMEOUT` */
 export async function within<Value>(device: Device, limit: Patience, work: Promise<Value>): Promise<Value> {
+  work.catch(() => {}) // if the signal stops the wait, nobody else takes its error
   throwIfAborted(limit.signal)
   return await new Promise<Value>((resolve, reject) => {
     const letGo = device.stayAlive()

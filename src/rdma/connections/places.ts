@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../../abort.js'
 import { PinfoldError } from '../../errors.js'
 import { describe } from '../../sizes.js'
 import type { ConnectionPlace, SocketAddress } from '../contract/connection-calls.js'
@@ -32,6 +33,7 @@ export function remotePlace(subject: string, { address, port, name }: PlaceOptio
 export async function placesOf(device: Device, limit: Patience, place: ConnectionPlace): Promise<ConnectionPlace[]> {
   if ('name' in place || isAddress(place.address)) return [place]
   const { address: host, port } = place
+  throwIfAborted(limit.signal)
   const found = await within(device, limit, lookUp(limit.subject, host))
   return found.map((address) => ({ address, port }))
 }

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
+import { promises } from 'node:dns'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Connection } from '../../../src/rdma/connections/connection.js'
 import type { Device } from '../../../src/rdma/device.js'
+import { callsOf } from '../../../src/rdma/device-object.js'
 import { openDevice } from '../../../src/rdma/devices/open-device.js'
 import { option, values, wrongNumbers, wrongObjects, wrongSignals, wrongTypes } from '../../support/bad-input.js'
 import { root } from '../../support/child-process.js'
@@ -108,6 +110,27 @@ describe('a signal stops', () => {
     const { domain } = connection.queuePair
     await expect(device.findPeer({ name: 'abort-rest', domain, signal })).rejects.toEqual(aborted)
   })
+})
+
+test('connect() that is stopped before it begins looks up no host', async () => {
+  const { device, make } = open()
+  const lookup = vi.spyOn(promises, 'lookup')
+  const where = { address: 'no-such-host.invalid', port: 1 }
+  const connecting = device.connect({ ...where, queuePair: make(), signal: AbortSignal.abort() })
+  await expect(connecting).rejects.toMatchObject({ name: 'AbortError' })
+  expect(lookup).not.toHaveBeenCalled()
+  lookup.mockRestore()
+})
+
+test('a wait that ends twice, by a signal and by its event, lets go of the process once', async () => {
+  const { device } = open()
+  const keepAlive = vi.spyOn(callsOf(device), 'keepAlive')
+  const [one, other] = [device.stayAlive(), device.stayAlive()]
+  one()
+  one()
+  expect(keepAlive.mock.calls).toEqual([[true]])
+  other()
+  expect(keepAlive.mock.calls).toEqual([[true], [false]])
 })
 
 test('a process that is killed ends its connection: the peer learns it, and its name is free at once', async () => {
