@@ -91,6 +91,8 @@ export interface Inbound {
   /** Sequence numbers of the next packet, and of the first packet of the message that is coming in. */
   expected: number
   first: number
+  /** The message that is coming in, and where its next packet starts; undefined between two messages. */
+  message: { readonly opcode: number; readonly total: number; readonly next: number } | undefined
   /** The packets of a message that is not whole. */
   parts: Uint8Array[]
 }

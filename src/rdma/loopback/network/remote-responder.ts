@@ -58,18 +58,25 @@ function isPeer(target: QueuePairEndpoint, gid: string, { type, source }: Reques
 }
 
 function inboundOf(target: QueuePairEndpoint): Inbound {
-  target.inbound ??= { expected: target.attributes.receivePsn, first: 0, parts: [] }
+  target.inbound ??= { expected: target.attributes.receivePsn, first: 0, message: undefined, parts: [] }
   return target.inbound
 }
 
 /**
- * Whether the packet is the next of its queue pair. An unreliable connection begins anew with every message, and drops the
- * rest of a message that is not whole.
+ * Whether the packet is the next of its queue pair, and of its message: a peer cannot lengthen a message by packets that do
+ * not continue it, nor leave some out. An unreliable connection begins anew with every message, and drops the rest of a
+ * message that is not whole.
  */
 function isInSequence({ request }: QueuePairEndpoint, inbound: Inbound, packet: RequestPacket): boolean {
   const isNext = packet.sequence === inbound.expected
   if (request.type === RC && !isNext) return false
   if (!isNext && packet.offset > 0) return false
+  const { opcode, total, offset, length } = packet
+  const { message } = inbound
+  if (offset > 0) {
+    if (message?.opcode !== opcode || message.total !== total || message.next !== offset) return false
+  } else if (request.type === RC && message !== undefined) return false
+  inbound.message = isLast(packet) ? undefined : { opcode, total, next: offset + length }
   if (packet.offset === 0) {
     inbound.first = packet.sequence
     inbound.parts = []
@@ -89,6 +96,7 @@ function answer(
   if (type !== RC) return done()
   if (ended === -1) {
     inbound.expected = inbound.first
+    inbound.message = undefined
     return answerFrame(answerKinds.noReceive, target.attributes.minRnrTimer & 31, 0, 0, 0)
   }
   if (ended !== status.SUCCESS) return answerFrame(answerKinds.refused, 0, ended, vendorError, 0)
