@@ -7,8 +7,10 @@ import { FrameReader } from '../../../src/rdma/loopback/network/frame-reader.js'
 import { nameOf } from '../../../src/rdma/loopback/network/outgoing-links.js'
 import {
   answerFrame,
+  answerKinds,
   greetingFrame,
   type RequestPacket,
+  readAnswer,
   requestFrame,
 } from '../../../src/rdma/loopback/network/packets.js'
 import { NearSide } from '../../support/near-side.js'
@@ -137,6 +139,40 @@ test('whatever a peer sends, it reaches only memory that it was given, and gets 
     }),
     { numRuns: 150 },
   )
+})
+
+test.each([
+  { how: 'repeats the middle of a message', offsets: Array.from({ length: 40 }, () => 65_536), accepted: 1 },
+  { how: 'leaves the middle of a message out', offsets: [131_072], accepted: 0 },
+  { how: 'changes the length of a message', offsets: [65_536], total: 131_072, accepted: 0 },
+  { how: 'begins another message in the middle of one', offsets: [0], accepted: 0 },
+])('a peer that $how gets no answer to it, and its message does not arrive', async ({ offsets, accepted, total }) => {
+  listen((socket) => socket.resume().write(greetingFrame(hostileGid)))
+  const queuePair = connected()
+  queuePair.postReceive({ memory: near.registration.slice(0, 2 ** 20) })
+  const { socket, answers } = intrude()
+  socket.write(greetingFrame(hostileGid))
+  const packet = (offset: number, sequence: number, whole = 196_608) =>
+    requestFrame({
+      ...{ opcode: 2, type: 2, isSolicited: false, target: queuePair.queuePairNumber, source: hostileNumber },
+      ...{ sequence: psn + sequence, total: whole, offset, length: 65_536, rkey: 0, low: 0, high: 0, immediate: 0 },
+      ...{ compareLow: 0, compareHigh: 0, swapLow: 0, swapHigh: 0 },
+    })
+  socket.write(packet(0, 0))
+  for (const [index, offset] of offsets.entries()) socket.write(packet(offset, index + 1, total))
+  await expect.poll(() => answers.length).toBe(offsets.length + 2)
+  // The first is the greeting.
+  const kinds = answers.slice(1).map((answer) => readAnswer(answer)?.kind)
+  expect(kinds.slice(0, accepted + 1).every((kind) => kind === answerKinds.done)).toBe(true)
+  expect(kinds.slice(accepted + 1).every((kind) => kind === answerKinds.noAnswer)).toBe(true)
+  expect(near.queue.poll()).toEqual([])
+  expectNothing()
+})
+
+test('a refusal has the number of a failure', () => {
+  const { refused } = answerKinds
+  const isTaken = (status: number) => readAnswer(answerFrame(refused, 0, status, 0, 0)) !== undefined
+  expect([0, 1, 22, 23, 2 ** 32 - 1].map(isTaken)).toEqual([false, true, true, false, false])
 })
 
 test('random bytes end the connection, and the device goes on', async () => {

@@ -10,6 +10,9 @@ import { longestEntry } from '../send-request.js'
 const opcodes = requestOpcodes.byName
 const { RC, UC, UD } = queuePairTypes.byName
 
+/** The highest number of `enum ibv_wc_status` that is a failure: IBV_WC_TM_ERR. */
+const lastStatus = 22
+
 /** The most bytes of a message in one packet. */
 export const packetBytes = 64 * 1024
 /** The most bytes of a datagram. */
@@ -166,7 +169,9 @@ export function readAnswer(frame: Buffer): AnswerPacket | undefined {
   const payload = frame.subarray(answerHeaderBytes)
   if (kind > answerKinds.noAnswer || delay > 31) return undefined
   if (kind !== answerKinds.done && payload.length > 0) return undefined
-  return { kind, delay, status: frame.readUInt32LE(8), vendorError: frame.readUInt32LE(12), payload }
+  const status = frame.readUInt32LE(8)
+  if (kind === answerKinds.refused && (status === 0 || status > lastStatus)) return undefined
+  return { kind, delay, status, vendorError: frame.readUInt32LE(12), payload }
 }
 
 /** The first frame of each side: who it is. */
