@@ -1,6 +1,6 @@
 import * as z from 'zod/mini'
 import { abortReason, onAbort, throwIfAborted } from '../../abort.js'
-import { min, now, random } from '../../builtins.js'
+import { max, min, now, random } from '../../builtins.js'
 import { PinfoldError } from '../../errors.js'
 import { checked, later, optionsOf, signalOption } from '../../options.js'
 import { type CompletionStatus, completionStatuses } from '../contract/completion-status.js'
@@ -78,6 +78,8 @@ export class ReconnectPolicy {
   #refused = 0
   #inARow = 0
   #openUntil = 0
+  /** Whether the one attempt is under way that an open circuit lets through. */
+  #isProbed = false
   readonly #statuses = new Map<string, number>()
 
   /** Made by `createReconnectPolicy()`. */
@@ -98,7 +100,7 @@ export class ReconnectPolicy {
 
   /** Whether attempts are refused at present. */
   get isOpen(): boolean {
-    return now() < this.#openUntil
+    return this.#isProbed || now() < this.#openUntil
   }
 
   /**
@@ -128,7 +130,7 @@ export class ReconnectPolicy {
     const { attempts, firstDelay, longestDelay } = this.#given
     for (let tried = 1; ; tried++) {
       throwIfAborted(signal)
-      this.#requireClosedCircuit()
+      const isProbe = this.#enter()
       this.#attempts += 1
       try {
         const result = await attempt(tried)
@@ -137,16 +139,23 @@ export class ReconnectPolicy {
       } catch (error) {
         this.#failed()
         if (tried >= attempts || !(error instanceof PinfoldError) || !passingCodes.has(error.code)) throw error
+      } finally {
+        if (isProbe) this.#isProbed = false
       }
       await sleep(random() * min(longestDelay, firstDelay * 2 ** min(30, tried - 1)), signal)
     }
   }
 
-  #requireClosedCircuit(): void {
-    if (!this.isOpen) return
+  /** @returns whether the attempt is the one that decides if the circuit stays open @throws if it is refused */
+  #enter(): boolean {
+    if (!this.isOpen) {
+      this.#isProbed = this.#openUntil > 0
+      return this.#isProbed
+    }
     this.#refused += 1
-    const wait = Math.ceil(this.#openUntil - now())
-    throw new PinfoldError(`run: ${this.#inARow} attempts in a row have failed; the next is allowed in ${wait} ms`, {
+    const wait = max(0, Math.ceil(this.#openUntil - now()))
+    const next = this.#isProbed ? 'another one is under way' : `the next is allowed in ${wait} ms`
+    throw new PinfoldError(`run: ${this.#inARow} attempts in a row have failed; ${next}`, {
       code: 'ERR_CONNECTION_CLOSED',
       values: { failures: this.#inARow, wait },
     })

@@ -56,6 +56,18 @@ describe('a policy for new connections', () => {
     expect(await policy.run(async () => 1)).toBe(1)
   })
 
+  test('lets only one attempt through after the circuit was open, until it is decided', async () => {
+    const policy = createReconnectPolicy({ ...fast, attempts: 1, breakAfter: 1, breakFor: 1 })
+    await policy.run(() => Promise.reject(refused())).catch(() => {})
+    await vi.waitUntil(() => !policy.isOpen)
+    let succeed = (_: number) => {}
+    const probe = policy.run(() => new Promise<number>((resolve) => (succeed = resolve)))
+    await expect(policy.run(async () => 2)).rejects.toMatchObject({ code: 'ERR_CONNECTION_CLOSED' })
+    succeed(1)
+    expect(await probe).toBe(1)
+    expect(await policy.run(async () => 3)).toBe(3)
+  })
+
   test('stops for a signal while it waits', async () => {
     const policy = createReconnectPolicy({ firstDelay: 2 ** 30, longestDelay: 2 ** 30 })
     const abort = new AbortController()
