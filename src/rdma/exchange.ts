@@ -129,6 +129,7 @@ async function converse(
   const theirs = await messages.receive(greetingSchema, limits)
   if ('failed' in theirs) throw refused(theirs.failed)
   const { queuePair: peer, memory } = theirs
+  requireOther(queuePair, peer)
   requireSameType('exchange', queuePair, peer)
   const isReady = queuePair.type === 'UD' && queuePair.state === 'RTS'
   if (queuePair.type !== 'UD') queuePair.connect(peer, connect)
@@ -145,6 +146,17 @@ async function converse(
   return { remote, peer }
 }
 
+/** A stream that sends our bytes back would connect the queue pair to itself. @throws PinfoldError `ERR_PEER_PROTOCOL` */
+function requireOther(queuePair: QueuePair, peer: QueuePairDescription): void {
+  const { gid, number } = queuePair.describe()
+  if (peer.number !== number || peer.gid !== gid) return
+  throw new PinfoldError('exchange: the peer sent the description of our own queue pair', {
+    code: 'ERR_PEER_PROTOCOL',
+    values: { gid, number },
+    hint: 'give both ends of the stream to two queue pairs',
+  })
+}
+
 /** The peer is not ready, so no request may reach it. */
 function reset(queuePair: QueuePair): void {
   try {
@@ -156,11 +168,14 @@ function reset(queuePair: QueuePair): void {
 
 /** Tells the peer that we give up. The peer would find out at its own deadline otherwise. */
 function tell(messages: MessageStream, error: unknown, isStopped: boolean): void {
-  const told = error instanceof PinfoldError && error.code !== 'ERR_PEER_REFUSED' ? error.message : undefined
+  // A peer that has given up, or is gone, needs no word.
+  const isOver =
+    error instanceof PinfoldError && (error.code === 'ERR_PEER_REFUSED' || error.code === 'ERR_PEER_CLOSED')
+  const told = error instanceof PinfoldError && !isOver ? error.message : undefined
   const reason = isStopped ? 'it was stopped' : told
   if (reason === undefined) return
   try {
-    messages.send({ failed: reason.slice(0, longestReason) })
+    messages.sendLast({ failed: reason.slice(0, longestReason) })
   } catch {
     // The stream is closed, which tells the peer as well.
   }

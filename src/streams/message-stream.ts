@@ -47,9 +47,10 @@ export class MessageStream {
   /**
    * Writes a message. It does not wait until the peer has it.
    *
+   * @param written is called when it is written, or could not be
    * @throws PinfoldError `ERR_PEER_CLOSED` when the stream is closed; `ERR_OUT_OF_RANGE` for a message that is too long
    */
-  send(message: object): void {
+  send(message: object, written?: () => void): void {
     const text = Buffer.from(JSON.stringify(message))
     if (text.length > mostMessageBytes) {
       throw new PinfoldError(
@@ -63,7 +64,25 @@ export class MessageStream {
     frame.writeUInt8(version, 4)
     frame.writeUIntBE(text.length, 5, 3)
     frame.set(text, headerBytes)
-    this.#stream.write(frame)
+    this.#stream.write(frame, written)
+  }
+
+  /**
+   * As `send`, for the last message of a conversation that has failed. A stream that breaks meanwhile would emit an error
+   * that nobody listens to.
+   */
+  sendLast(message: object): void {
+    const stream = this.#stream
+    const ignore = () => {}
+    // A stream emits its error after it has called the function of the write.
+    const leave = () => void setImmediate(() => stream.off('error', ignore))
+    stream.on('error', ignore)
+    try {
+      this.send(message, leave)
+    } catch (error) {
+      leave()
+      throw error
+    }
   }
 
   /**

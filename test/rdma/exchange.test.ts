@@ -1,6 +1,6 @@
-import { Duplex, duplexPair } from 'node:stream'
+import { Duplex, duplexPair, PassThrough } from 'node:stream'
 import fc from 'fast-check'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import {
   type ConnectOptions,
   type Device,
@@ -127,8 +127,31 @@ test('a peer that dies after its description leaves the queue pair in RESET', as
   const messages = new MessageStream(far, 'test')
   messages.send({ exchange: 'queue pair', queuePair: theirs.queuePair.describe(), memory: [] })
   far.end()
+  const write = vi.spyOn(near, 'write')
   expect((await rejection(exchange(near, { queuePair: ours.queuePair }))).code).toBe('ERR_PEER_CLOSED')
+  // The description, and that it is ready. The peer is told nothing more.
+  expect(write).toHaveBeenCalledTimes(2)
   expect(ours.queuePair.query().state).toBe('RESET')
+})
+
+test('a stream that sends our own description back is refused', async () => {
+  const { queuePair } = side('ours')
+  const echo = new PassThrough()
+  expect((await rejection(exchange(echo, { queuePair }))).code).toBe('ERR_PEER_PROTOCOL')
+  expect(queuePair.query().state).toBe('RESET')
+})
+
+test('a stream that breaks while the peer is told of a failure emits no error to nobody', async () => {
+  const { queuePair } = side('ours')
+  let writes = 0
+  const write = (_chunk: unknown, _encoding: string, done: (error?: Error) => void) =>
+    setImmediate(done, ++writes > 1 ? new Error('EPIPE') : undefined)
+  const stream = new Duplex({ read() {}, write })
+  const closed = new Promise((resolve) => stream.on('close', resolve))
+  expect((await rejection(exchange(stream, { queuePair, timeout: 50 }))).code).toBe('ERR_PEER_TIMEOUT')
+  await closed
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(stream.listenerCount('error')).toBe(0)
 })
 
 test('whatever a peer sends is understood, or is a typed error that changes nothing', async () => {
