@@ -15,6 +15,7 @@ import {
   outgoing,
   privateDataLimits,
   remember,
+  whyNotPeer,
 } from './private-data.js'
 import { QueuePairSteps } from './queue-pair-steps.js'
 
@@ -74,13 +75,15 @@ export class ConnectionRequest {
    * @throws the signal's reason; PinfoldError `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (private data), errors of the
    *   queue pair as of `device.connect()`: the request stays as it is. `ERR_CONNECTION_CLOSED` when the peer has given up or
    *   the request was answered before; `ERR_CONNECTION_TIMEOUT`, `ERR_CONNECTION_REFUSED`, `ERR_CONNECTION_IDENTITY` (the
-   *   peer refuses our generation); errors of the device. The queue pair is in RESET then
+   *   peer refuses our generation, or a newer one of the peer was accepted meanwhile, and this one is rejected); errors of
+   *   the device. The queue pair is in RESET then
    */
   async accept(options: AcceptOptions): Promise<Connection> {
     const given = checked('accept', acceptOptions, options)
     const limit = patience('accept', given.timeout ?? defaultTimeout, given.signal)
     const bytes = outgoing('accept', privateDataLimits.accept, given.privateData, this.#identity)
     this.#requireOpen('accept')
+    this.#requirePeer()
     const end = this.#end
     const steps = new QueuePairSteps('accept', end.device, given)
     this.#answer = 'accepted'
@@ -93,6 +96,8 @@ export class ConnectionRequest {
       if (given.ackTimeout !== undefined) end.id.setAckTimeout(given.ackTimeout)
       end.id.accept(parameters, bytes)
       await expected(end, limit, 'ESTABLISHED', this.#identity !== undefined)
+      // A newer instance of the peer may have been accepted while this one was waited for.
+      this.#throwIfOld()
       remember(this.peer)
       steps.done()
       const { privateData, peer: peerIdentity } = this
@@ -145,9 +150,32 @@ export class ConnectionRequest {
     this.#onGone()
   }
 
+  /** A newer instance of the peer was accepted while the request waited: this one learns why it is rejected. */
+  #requirePeer(): void {
+    try {
+      this.#throwIfOld()
+    } catch (error) {
+      this.#answer = 'rejected'
+      try {
+        this.#end.id.reject(outgoing('accept', privateDataLimits.reject, undefined, this.#identity, true))
+      } catch {
+        // The peer has given up meanwhile.
+      }
+      this.#end.abandon()
+      throw error
+    }
+  }
+
+  #throwIfOld(): void {
+    const refusal = this.#identity === undefined ? undefined : whyNotPeer(this.peer, this.#identity)
+    if (refusal !== undefined) throw refusal
+  }
+
   /** The kernel tells nothing of a peer that gives up before accept(): some step of the answer then fails. */
   #isGivenUp(error: unknown): boolean {
     if (!(error instanceof PinfoldError)) return false
+    // The loopback cannot reach the device of a peer that is dead.
+    if (error.code === 'ERR_DEVICE_REFUSED' && error.values.why === 'nobody') return true
     return error.code === 'ERR_CONNECTION_REFUSED' || (error.errno === EINVAL && /^rdma_/.test(error.syscall ?? ''))
   }
 

@@ -150,11 +150,12 @@ export function whyNotPeer(
   })
 }
 
-/** Remembers a peer that was accepted. */
+/** Remembers a peer that was accepted. A newer instance that was seen before stays the newest. */
 export function remember(peer: ConnectionIdentity | undefined): void {
   if (peer === undefined) return
+  const newest = seen.get(peer.name) ?? 0n
   seen.delete(peer.name)
-  seen.set(peer.name, peer.generation)
+  seen.set(peer.name, newest > peer.generation ? newest : peer.generation)
   for (const name of seen.keys()) {
     if (seen.size <= mostNames) return
     seen.delete(name)
