@@ -66,7 +66,7 @@ export abstract class DeviceObject {
   #children: Set<DeviceObject> | undefined
   /** Calls that are under way on it. */
   #underWay: Set<{ readonly label: string }> | undefined
-  readonly #onClose: (() => void)[] = []
+  #onClose: Set<{ readonly listener: () => void }> | undefined
   #closed = false
 
   static {
@@ -133,7 +133,9 @@ export abstract class DeviceObject {
     }
     this.destroy()
     this.leaveParents()
-    for (const listener of this.#onClose.splice(0)) listener()
+    const listeners = this.#onClose ?? none
+    this.#onClose = undefined
+    for (const { listener } of listeners) listener()
   }
 
   /** Closes it and the objects that stand on it, since its block has ended. @throws PinfoldError as `close` */
@@ -168,9 +170,12 @@ export abstract class DeviceObject {
     return () => this.#underWay?.delete(call)
   }
 
-  /** @internal Calls `listener` after it was closed. */
-  onClose(listener: () => void): void {
-    this.#onClose.push(listener)
+  /** @internal Calls `listener` after it was closed, unless the returned function is called before. */
+  onClose(listener: () => void): () => void {
+    const entry = { listener }
+    this.#onClose ??= new Set()
+    this.#onClose.add(entry)
+    return () => this.#onClose?.delete(entry)
   }
 
   /** @internal @throws PinfoldError `ERR_OBJECT_CLOSED` */

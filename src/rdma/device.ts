@@ -37,7 +37,7 @@ import { DeviceMemory } from './device-memory.js'
 import { type CloseOptions, callsOf, DeviceObject, internalsOf } from './device-object.js'
 import { ProtectionDomain } from './protection-domain.js'
 import type { QueuePair } from './queue-pair.js'
-import { Waiters } from './waiters.js'
+import { forgetAtReturn, Waiters } from './waiters.js'
 
 const eventOptions = later(() => optionsObject({ signal: z.optional(signalOption) }))
 const deviceMemoryOptions = later(() =>
@@ -200,7 +200,7 @@ export class Device extends DeviceObject {
    *
    * @throws the signal's reason; PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`; `ERR_ADDRESS_IN_USE`;
    *   `ERR_ADDRESS_UNREACHABLE` when no device has the address; `ERR_DOMAIN_MISMATCH` when another device has it;
-   *   `ERR_CONNECTION_LIBRARY`, `ERR_UNSUPPORTED`; errors of the device
+   *   `ERR_CONNECTION_LIBRARY`, `ERR_UNSUPPORTED`; `ERR_DESCRIPTORS_SHORT`; errors of the device
    */
   listen(options: ListenOptions): Listener {
     return listenByAddress(this, options)
@@ -212,8 +212,8 @@ export class Device extends DeviceObject {
    * @throws the signal's reason; PinfoldError `ERR_OBJECT_CLOSED`, `ERR_INVALID_ARGUMENT`, `ERR_OUT_OF_RANGE` (private
    *   data), `ERR_QUEUE_PAIR_STATE`: nothing is changed then. `ERR_ADDRESS_UNREACHABLE`, `ERR_CONNECTION_REFUSED` with the
    *   peer's private data, `ERR_CONNECTION_TIMEOUT`, `ERR_CONNECTION_IDENTITY`; `ERR_DOMAIN_MISMATCH` when the address
-   *   belongs to another device; `ERR_CONNECTION_LIBRARY`, `ERR_UNSUPPORTED`; errors of the device. The queue pair is in
-   *   RESET then
+   *   belongs to another device; `ERR_CONNECTION_LIBRARY`, `ERR_UNSUPPORTED`; `ERR_DESCRIPTORS_SHORT`; errors of the
+   *   device. The queue pair is in RESET then
    */
   async connect(options: ConnectByAddressOptions): Promise<Connection> {
     return await connectByAddress(this, options)
@@ -258,7 +258,7 @@ export class Device extends DeviceObject {
     // Events are kept from now on, not only from the first call of next() on.
     const kept: DeviceEvent[] = []
     this.#iterators.add(kept)
-    return this.#iterate(kept, signal)
+    return forgetAtReturn(this.#iterate(kept, signal), () => this.#iterators.delete(kept))
   }
 
   /**

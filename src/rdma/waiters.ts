@@ -11,6 +11,19 @@ export interface Wait {
   cancel(): void
 }
 
+/** Calls `forget` also for an iteration that ends before its first step: its `finally` does not run then. */
+export function forgetAtReturn<Value>(
+  iteration: AsyncGenerator<Value, void>,
+  forget: () => void,
+): AsyncGenerator<Value, void> {
+  const end = iteration.return.bind(iteration)
+  iteration.return = (value) => {
+    forget()
+    return end(value)
+  }
+  return iteration
+}
+
 /** The waiters for one kind of event. */
 export class Waiters {
   readonly #waiting = new Set<{ readonly resolve: () => void; readonly reject: (reason: unknown) => void }>()

@@ -8,12 +8,12 @@ import type { PathAttributes } from '../contract/device-calls.js'
 import { formatGid } from '../contract/gids.js'
 import type { Device } from '../device.js'
 import type { QueuePair } from '../queue-pair.js'
-import { Waiters } from '../waiters.js'
+import { forgetAtReturn, Waiters } from '../waiters.js'
 import { type ConnectionEnd, patience, within } from './connection-end.js'
 import { defaultTimeout, type WaitOptions, waitFields } from './options.js'
 import { placeText } from './places.js'
 import type { ConnectionIdentity } from './private-data.js'
-import { disconnected } from './queue-pair-steps.js'
+import { flush, release } from './queue-pair-steps.js'
 
 const disconnectOptions = later(() => optionsOf<WaitOptions>()(waitFields))
 const eventOptions = later(() => optionsObject({ signal: z.optional(signalOption) }))
@@ -68,6 +68,8 @@ export class Connection {
   readonly #end: ConnectionEnd
   readonly #iterators = new Set<ConnectionHappening[]>()
   readonly #waiters = new Waiters()
+  /** The queue pair may have many connections, one after the other. */
+  readonly #forget: () => void
   #resolve: (ending: ConnectionEnding) => void = () => {}
   #ending: ConnectionEnding | undefined
   #isLeaving = false
@@ -86,7 +88,7 @@ export class Connection {
     this.closed = new Promise((resolve) => {
       this.#resolve = resolve
     })
-    queuePair.onClose(() => this.#finish({ by: 'us', reason: `${queuePair.label} was closed` }))
+    this.#forget = queuePair.onClose(() => this.#finish({ by: 'us', reason: `${queuePair.label} was closed` }))
     end.follow(
       (event) => this.#told(event),
       ({ message }) => this.#finish({ by: 'us', reason: message }),
@@ -108,7 +110,7 @@ export class Connection {
     const { signal } = checked('events', eventOptions, options)
     const kept: ConnectionHappening[] = []
     this.#iterators.add(kept)
-    return this.#iterate(kept, signal)
+    return forgetAtReturn(this.#iterate(kept, signal), () => this.#iterators.delete(kept))
   }
 
   /**
@@ -142,7 +144,7 @@ export class Connection {
 
   #leave(): void {
     this.#isLeaving = true
-    disconnected(this.queuePair)
+    flush(this.queuePair)
     try {
       this.#end.id.disconnect()
     } catch (error) {
@@ -178,9 +180,13 @@ export class Connection {
   #finish(ending: ConnectionEnding): void {
     if (this.#ending !== undefined) return
     this.#ending = ending
-    disconnected(this.queuePair)
+    this.#forget()
+    // disconnect() has flushed it already. Since then the program may have reset it.
+    if (!this.#isLeaving) flush(this.queuePair)
+    release(this.queuePair)
     this.#end.abandon()
     this.#resolve(ending)
+    this.#iterators.clear() // each iteration has its own events
     this.#waiters.wake()
   }
 

@@ -101,9 +101,13 @@ export class QueuePairSteps {
   }
 }
 
-/** The connection of a queue pair has ended: outstanding requests are flushed, and it may be reset for another one. */
-export function disconnected(queuePair: QueuePair): void {
+/** The connection of a queue pair has ended: another one may have it. */
+export function release(queuePair: QueuePair): void {
   taken.delete(queuePair)
+}
+
+/** Flushes the outstanding requests of a queue pair, whose connection ends. */
+export function flush(queuePair: QueuePair): void {
   if (queuePair.closed) return
   try {
     queuePair.modify({ state: 'ERR' })
