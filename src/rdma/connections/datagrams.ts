@@ -112,6 +112,7 @@ export class Announcement {
   readonly place: ConnectionPlace
   readonly #end: ConnectionEnd
   readonly #deafen: () => void
+  readonly #forget: () => void
   #answered = 0
   #closed = false
 
@@ -125,7 +126,7 @@ export class Announcement {
       () => this.close(),
     )
     this.#deafen = onAbort(signal, () => this.close())
-    queuePair.onClose(() => this.close())
+    this.#forget = queuePair.onClose(() => this.close())
   }
 
   /** How many peers were answered. */
@@ -142,6 +143,7 @@ export class Announcement {
     if (this.#closed) return
     this.#closed = true
     this.#deafen()
+    this.#forget()
     this.#end.abandon()
   }
 
@@ -200,14 +202,25 @@ export class MulticastMembership {
   leave(): void {
     if (this.#left) return
     this.#left = true
-    if (!this.queuePair.closed) this.queuePair.detachMulticast({ gid: this.gid, lid: this.#lid })
-    this.receiver.addressHandle.close()
-    if (!this.#end.ended) this.#end.id.leaveMulticast(this.#group)
-    this.#end.abandon()
+    try {
+      if (!this.queuePair.closed) this.queuePair.detachMulticast({ gid: this.gid, lid: this.#lid })
+    } finally {
+      this.#release()
+    }
   }
 
   [Symbol.dispose](): void {
     this.leave()
+  }
+
+  /** What is left of it, whatever fails before. */
+  #release(): void {
+    try {
+      this.receiver.addressHandle.close()
+      if (!this.#end.ended) this.#end.id.leaveMulticast(this.#group)
+    } finally {
+      this.#end.abandon()
+    }
   }
 }
 
@@ -266,8 +279,9 @@ export async function joinGroup(device: Device, options: JoinMulticastOptions): 
   throwIfAborted(given.signal)
   requireDatagrams('joinMulticast', device, queuePair)
   const letGo = queuePair.underWay('joinMulticast')
-  const end = openEnd(device, true)
+  let end: ConnectionEnd | undefined
   try {
+    end = openEnd(device, true)
     end.id.bind({ address: given.source ?? ownAddress(device), port: 0 })
     requireDevice('joinMulticast', device, end.id.route().device)
     end.id.joinMulticast(group)
@@ -286,7 +300,7 @@ export async function joinGroup(device: Device, options: JoinMulticastOptions): 
       throw error
     }
   } catch (error) {
-    end.abandon()
+    end?.abandon()
     throw error
   } finally {
     letGo()
