@@ -1,10 +1,10 @@
 import { constants } from 'node:os'
-import { type ErrorCode, PinfoldError } from '../../errors.js'
+import { type ErrorCode, isSystemFailure, PinfoldError, toPinfoldError } from '../../errors.js'
 import { ownCommand } from '../../system/own-command.js'
 import { formatGid } from '../contract/gids.js'
 import { roomHint } from '../contract/queue-room.js'
 
-const { EINVAL, ENOMEM, EBUSY, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno
+const { EINVAL, ENOMEM, EBUSY, EMFILE, ENFILE, EOPNOTSUPP, ENODATA, ETIMEDOUT } = constants.errno
 
 /** The error of the contract for a refusal of libibverbs. */
 export function refusal(
@@ -49,6 +49,12 @@ export function foreign(verb: string, gid: string, own: string, why: keyof typeo
     values: { gid: spoken, network: formatGid(own), why },
     hint: `connect while both devices are open; or open a real device at both ends (openDevice('<name>'); the lab has one: ${ownCommand('lab run')})`,
   })
+}
+
+/** The error of a system call that makes a socket. */
+export function socketError(error: unknown): PinfoldError {
+  const isShort = isSystemFailure(error) && (error.errno === EMFILE || error.errno === ENFILE)
+  return toPinfoldError(error, isShort ? 'ERR_DESCRIPTORS_SHORT' : undefined)
 }
 
 export function unsupported(verb: string, why: string): PinfoldError {

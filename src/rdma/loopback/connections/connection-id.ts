@@ -1,8 +1,8 @@
 import { closeSync } from 'node:fs'
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import { min, randomInt } from '../../../builtins.js'
-import { isSystemFailure, PinfoldError, toPinfoldError } from '../../../errors.js'
+import { isSystemFailure, PinfoldError } from '../../../errors.js'
 import { native } from '../../../native.js'
 import {
   type ConnectionEvent,
@@ -16,7 +16,7 @@ import type { QueuePairChange } from '../../contract/device-calls.js'
 import { mtus, queuePairStates } from '../../contract/states.js'
 import { portMtu } from '../datagrams.js'
 import { listen } from '../network/listener.js'
-import { refusal } from '../refusal.js'
+import { refusal, socketError } from '../refusal.js'
 import { loopbackGid } from '../wire.js'
 import { groupEvent } from './groups.js'
 import { type Message, MessageLink, type PeerFacts, withVersion } from './messages.js'
@@ -55,7 +55,7 @@ export class LoopbackId implements ConnectionId {
   #peer: PeerFacts | undefined
   #ours: ConnectionParameters | undefined
   #link: MessageLink | undefined
-  #server: Server | undefined
+  #server: { close(): void } | undefined
   #descriptor: number | undefined
   #isLeaving = false
 
@@ -159,6 +159,7 @@ export class LoopbackId implements ConnectionId {
   attributes(state: number): QueuePairChange {
     const peer = this.#peer
     const ours = this.#ours
+    if (this.#state === 'ended') throw refusal('rdma_init_qp_attr', 'the peer has given up')
     if (state === INIT) {
       const rights = this.#datagrams ? { queueKey } : { access: 0 }
       return { state, port: 1, partitionKeyIndex: 0, ...rights }
@@ -274,7 +275,7 @@ export class LoopbackId implements ConnectionId {
       if (this.#datagrams && (error.errno === ECONNREFUSED || error.errno === EAGAIN)) this.#later('UNREACHABLE', 1)
       else if (error.errno === ECONNREFUSED) this.#later('REJECTED', INVALID_SERVICE_ID)
       else if (error.errno === EAGAIN) this.#later('REJECTED', NO_RESOURCES)
-      else throw toPinfoldError(error)
+      else throw socketError(error)
       return undefined
     }
   }
@@ -283,7 +284,7 @@ export class LoopbackId implements ConnectionId {
     try {
       this.#descriptor = native.listenAbstract(abstractName(place))
     } catch (error) {
-      if (!isSystemFailure(error) || error.errno !== EADDRINUSE) throw toPinfoldError(error)
+      if (!isSystemFailure(error) || error.errno !== EADDRINUSE) throw socketError(error)
       const what = 'name' in place ? `the name '${place.name}'` : `port ${place.port}`
       throw new PinfoldError(`rdma_bind_addr: ${what} is in use on the loopback`, {
         code: 'ERR_ADDRESS_IN_USE',
@@ -315,7 +316,11 @@ export class LoopbackId implements ConnectionId {
   }
 
   #facts(parameters: ConnectionParameters, privateData: Uint8Array) {
-    listen() // the peer's requests come by a connection of its own, to the GID that it learns here
+    try {
+      listen() // the peer's requests come by a connection of its own, to the GID that it learns here
+    } catch (error) {
+      throw socketError(error)
+    }
     const { queuePairNumber, maxReadsServed, maxReadsStarted, retryCount, rnrRetry, sharedReceives } = parameters
     return withVersion({
       queuePairNumber,

@@ -1,9 +1,12 @@
-import type { Server, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { native } from '../../../native.js'
 import { descriptorOf } from '../network/listener.js'
 import { type Message, MessageLink } from './messages.js'
 
-/** The most peers that are connected to one listener and have sent no request yet, so that descriptors do not run out. */
+/**
+ * The most peers that are connected to one listener and have sent no request yet, so that descriptors do not run out. Those
+ * that have been silent for the longest time make room for others.
+ */
 const mostSilent = 64
 /** How long a peer may take for its request, in ms. */
 const requestTime = 10_000
@@ -19,14 +22,19 @@ export interface FirstMessage {
  *
  * @param arrived receives the first message of each peer; false ends the connection
  */
-export function serve(fd: number, arrived: (first: FirstMessage) => boolean): Server {
+export function serve(fd: number, arrived: (first: FirstMessage) => boolean): { close(): void } {
   const { createServer } = process.getBuiltinModule('node:net')
   const silent = new Set<Socket>()
   const server = createServer((socket) => {
     const peer = descriptorOf(socket)
-    if (silent.size >= mostSilent || peer === undefined || !native.isSameUser(peer)) {
+    if (peer === undefined || !native.isSameUser(peer)) {
       socket.destroy()
       return
+    }
+    for (const oldest of silent) {
+      if (silent.size < mostSilent) break
+      silent.delete(oldest)
+      oldest.destroy()
     }
     silent.add(socket)
     waitForRequest(socket, arrived, () => silent.delete(socket))
@@ -34,13 +42,15 @@ export function serve(fd: number, arrived: (first: FirstMessage) => boolean): Se
   server.on('error', () => {
     // The runtime cannot use the descriptor. Peers are refused, which tells them.
   })
-  server.on('close', () => {
-    for (const socket of silent) socket.destroy()
-  })
   // A worker of node:cluster would ask its primary to listen, unless this is exclusive.
   server.listen({ fd, exclusive: true })
   server.unref()
-  return server
+  return {
+    close() {
+      server.close()
+      for (const socket of silent) socket.destroy()
+    },
+  }
 }
 
 function waitForRequest(socket: Socket, arrived: (first: FirstMessage) => boolean, done: () => void): void {

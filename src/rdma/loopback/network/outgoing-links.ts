@@ -2,11 +2,11 @@ import { constants } from 'node:os'
 import type { PinfoldError } from '../../../errors.js'
 import { isSystemFailure, toPinfoldError } from '../../../errors.js'
 import { native } from '../../../native.js'
-import { foreign } from '../refusal.js'
+import { foreign, socketError } from '../refusal.js'
 import { loopbackGid } from '../wire.js'
 import { OutgoingLink } from './outgoing-link.js'
 
-const { ECONNREFUSED, EPERM, EAGAIN, EMFILE, ENFILE } = constants.errno
+const { ECONNREFUSED, EPERM, EAGAIN } = constants.errno
 
 /** The name by which the thread of a GID listens: an abstract name of a unix-domain socket (unix(7)). */
 export function nameOf(gid: string): string {
@@ -48,8 +48,7 @@ function connect(verb: string, gid: string): number {
 
 function explained(verb: string, gid: string, error: unknown): PinfoldError {
   if (!isSystemFailure(error)) return toPinfoldError(error)
-  if (error.errno === EMFILE || error.errno === ENFILE) return toPinfoldError(error, 'ERR_DESCRIPTORS_SHORT')
   if (error.errno === ECONNREFUSED) return foreign(verb, gid, loopbackGid(), 'nobody')
   if (error.errno === EPERM) return foreign(verb, gid, loopbackGid(), 'user')
-  return error.errno === EAGAIN ? foreign(verb, gid, loopbackGid(), 'busy') : toPinfoldError(error)
+  return error.errno === EAGAIN ? foreign(verb, gid, loopbackGid(), 'busy') : socketError(error)
 }
