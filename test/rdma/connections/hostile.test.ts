@@ -1,6 +1,8 @@
 import { Socket } from 'node:net'
+import { constants } from 'node:os'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { native } from '../../../src/native.js'
+import { connectionQueueKey } from '../../../src/rdma/connections/datagrams.js'
 import { readGreeting } from '../../../src/rdma/connections/private-data.js'
 import type { Device } from '../../../src/rdma/device.js'
 import { openDevice } from '../../../src/rdma/devices/open-device.js'
@@ -122,9 +124,51 @@ describe('hostile peers', () => {
     await gone
     await new Promise((resolve) => setImmediate(resolve))
     const queuePair = make()
-    await expect(taken.accept({ queuePair })).rejects.toMatchObject({})
+    await expect(taken.accept({ queuePair })).rejects.toMatchObject({ code: 'ERR_CONNECTION_CLOSED' })
     expect(queuePair.state).toBe('RESET')
   })
+})
+
+function dial(name: string) {
+  const socket = new Socket({ fd: native.connectAbstract(abstractName({ name })) }).on('error', () => {}).resume()
+  return { socket, gone: new Promise((resolve) => socket.on('close', resolve)) }
+}
+
+test('silent peers cannot keep others out, and end with the listener', async () => {
+  const { device, make } = ends()
+  const listener = device.listen({ name: 'silent' })
+  const first = dial('silent')
+  const rest = Array.from({ length: 64 }, () => dial('silent'))
+  await first.gone
+  const queuePair = make()
+  const connecting = device.connect({ name: 'silent', queuePair })
+  await (await listener.next()).accept({ queuePair: make() })
+  expect(await connecting).toMatchObject({ queuePair })
+  await listener.close()
+  await Promise.all(rest.map(({ gone }) => gone))
+})
+
+test('without a descriptor, connect(), listen() and announce() say so', async () => {
+  const { device, make } = ends()
+  const domain = device.createDomain()
+  const sendQueue = device.createCompletionQueue({ entries: 16 })
+  const datagrams = domain.createQueuePair({ type: 'UD', sendQueue, queueKey: connectionQueueKey })
+  const failure = Object.assign(new Error('socket: Too many open files'), { syscall: 'socket', values: {} })
+  const fail = () => {
+    throw Object.assign(failure, { errno: constants.errno.EMFILE })
+  }
+  const spies = [vi.spyOn(native, 'connectAbstract'), vi.spyOn(native, 'listenAbstract')]
+  for (const spy of spies) spy.mockImplementation(fail)
+  const short = expect.objectContaining({ code: 'ERR_DESCRIPTORS_SHORT' })
+  try {
+    const queuePair = make()
+    await expect(device.connect({ name: 'short', queuePair })).rejects.toEqual(short)
+    expect(queuePair.state).toBe('RESET')
+    expect(() => device.listen({ name: 'short' })).toThrow(short)
+    expect(() => device.announce({ name: 'short', queuePair: datagrams })).toThrow(short)
+  } finally {
+    for (const spy of spies) spy.mockRestore()
+  }
 })
 
 test('a listener under 1,000 connects and disconnects leaves no descriptor', async () => {

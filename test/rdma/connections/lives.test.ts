@@ -4,9 +4,13 @@ import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { Connection } from '../../../src/rdma/connections/connection.js'
+import { connectionQueueKey } from '../../../src/rdma/connections/datagrams.js'
+import { remember, whyNotPeer } from '../../../src/rdma/connections/private-data.js'
 import type { Device } from '../../../src/rdma/device.js'
-import { callsOf } from '../../../src/rdma/device-object.js'
+import { callsOf, internalsOf } from '../../../src/rdma/device-object.js'
 import { openDevice } from '../../../src/rdma/devices/open-device.js'
+import type { QueuePair } from '../../../src/rdma/queue-pair.js'
+import { forgetAtReturn } from '../../../src/rdma/waiters.js'
 import { option, values, wrongNumbers, wrongObjects, wrongSignals, wrongTypes } from '../../support/bad-input.js'
 import { root } from '../../support/child-process.js'
 import { complaint, type Door } from '../../support/entry-points.js'
@@ -131,6 +135,98 @@ test('a wait that ends twice, by a signal and by its event, lets go of the proce
   expect(keepAlive.mock.calls).toEqual([[true]])
   other()
   expect(keepAlive.mock.calls).toEqual([[true], [false]])
+})
+
+test('of two instances of a peer, the older one is not accepted any more once the newer one is', async () => {
+  const { device, make } = open()
+  const identity = { name: 'fence-server', generation: 1n }
+  const listener = device.listen({ name: 'fence', identity })
+  const connect = (generation: bigint) =>
+    device
+      .connect({ name: 'fence', queuePair: make(), identity: { name: 'fence-client', generation } })
+      .catch((error: unknown) => error)
+  const refused = expect.objectContaining({ code: 'ERR_CONNECTION_IDENTITY' })
+  const old = connect(5n)
+  const oldRequest = await listener.next()
+  const young = connect(7n)
+  await (await listener.next()).accept({ queuePair: make() })
+  expect(await young).toMatchObject({ peer: identity })
+  const queuePair = make()
+  await expect(oldRequest.accept({ queuePair })).rejects.toEqual(refused)
+  expect([queuePair.state, oldRequest.ended]).toEqual(['RESET', true])
+  expect(await old).toEqual(refused)
+  expect(await connect(6n)).toEqual(refused)
+})
+
+test('a generation that was accepted at the same time as a newer one lowers no fence', () => {
+  remember({ name: 'fence-order', generation: 7n })
+  remember({ name: 'fence-order', generation: 5n })
+  const identity = { name: 'fence-server', generation: 1n }
+  expect(whyNotPeer({ name: 'fence-order', generation: 6n }, identity)?.code).toBe('ERR_CONNECTION_IDENTITY')
+})
+
+async function pairOf({ device, make }: ReturnType<typeof open>, name: string, queuePair: QueuePair) {
+  const listener = device.listen({ name })
+  const accepting = listener.next().then((request) => request.accept({ queuePair: make() }))
+  const client = await device.connect({ name, queuePair })
+  const server = await accepting
+  await listener.close()
+  return { client, server }
+}
+
+test('a queue pair that is reset during disconnect() stays as the program has left it', async () => {
+  const side = open()
+  const queuePair = side.make()
+  const { client } = await pairOf(side, 'reset', queuePair)
+  const leaving = client.disconnect()
+  queuePair.modify({ state: 'RESET' })
+  const early = side.device.connect({ name: 'reset', queuePair })
+  await expect(early).rejects.toMatchObject({ code: 'ERR_QUEUE_PAIR_STATE' })
+  await leaving
+  expect(queuePair.query().state).toBe('RESET')
+  const { client: next } = await pairOf(side, 'reset-again', queuePair)
+  expect(next.ending).toBeUndefined()
+})
+
+test('a connection that has ended is not kept by its queue pair, nor by an iteration that has not begun', async () => {
+  const side = open()
+  const queuePair = side.make()
+  const forget = vi.fn()
+  const onClose = vi.spyOn(queuePair, 'onClose').mockReturnValue(forget)
+  const { client } = await pairOf(side, 'dropped', queuePair)
+  expect(forget).not.toHaveBeenCalled()
+  const leave = vi.fn()
+  await forgetAtReturn(client.events(), leave).return()
+  expect(leave).toHaveBeenCalledOnce()
+  await client.disconnect()
+  expect(forget).toHaveBeenCalledOnce()
+  onClose.mockRestore()
+  const listener = vi.fn()
+  queuePair.onClose(listener)()
+  queuePair.close()
+  expect(listener).not.toHaveBeenCalled()
+})
+
+test('joinMulticast() refuses what is no group, and lets go of the queue pair when it fails', async () => {
+  const { device, make } = open()
+  const { domain } = make()
+  const sendQueue = device.createCompletionQueue({ entries: 64 })
+  const queuePair = domain.createQueuePair({ type: 'UD', sendQueue, queueKey: connectionQueueKey })
+  queuePair.activate()
+  for (const group of ['10.0.0.1', '240.0.0.1', 'fe80::1']) {
+    await expect(device.joinMulticast({ group, queuePair })).rejects.toMatchObject({ code: 'ERR_DEVICE_REFUSED' })
+  }
+  const create = vi.spyOn(callsOf(device).connections, 'create').mockImplementationOnce(() => {
+    throw new Error('no descriptor')
+  })
+  await expect(device.joinMulticast({ group: '239.1.2.3', queuePair })).rejects.toThrow('no descriptor')
+  create.mockRestore()
+  const membership = await device.joinMulticast({ group: '239.1.2.3', queuePair })
+  queuePair.detachMulticast({ gid: membership.gid })
+  expect(() => membership.leave()).toThrow(/not attached/)
+  expect(membership.receiver.addressHandle.closed).toBe(true)
+  expect(internalsOf(device).connections.size).toBe(0)
+  queuePair.close()
 })
 
 test('a process that is killed ends its connection: the peer learns it, and its name is free at once', async () => {
