@@ -31,12 +31,8 @@ export const mostHosts = 8
 const words = () => list(word, { least: 1, most: mostWords, expected: 'expected a command and its arguments' })
 
 const labOptions = optionsObject({
-  command: z.union(
-    [words(), list(words(), { least: 1, most: mostHosts, expected: 'expected a command of each host' })],
-    {
-      error: 'expected a command and its arguments, or a list of them: one of each host',
-    },
-  ),
+  command: z.optional(words()),
+  commands: z.optional(list(words(), { least: 1, most: mostHosts, expected: 'expected a command of each host' })),
   arch: z.optional(
     z.enum(architectureNames, { error: `expected ${architectureNames.map((name) => `'${name}'`).join(' or ')}` }),
   ),
@@ -62,8 +58,8 @@ const labOptions = optionsObject({
 /**
  * The command to run, and the machines to run it in.
  *
- * - `command`: the program and its arguments, or a list of these: the command of each host. The program is found as a shell
- *   finds it.
+ * - `command`: the program and its arguments. The program is found as a shell finds it. `commands`: in its place, the command
+ *   of each host.
  * - `arch`: the processor of the machines, by Node's name of it: that of this machine by default. A machine with another
  *   processor has its own /usr, from Debian's packages for it.
  * - `hosts`: the number of machines, which are connected to each other; at most 8. By default as many as there are commands.
@@ -101,7 +97,7 @@ export interface CheckedLabOptions {
 export function checkedLabOptions(options: LabOptions): CheckedLabOptions {
   const given = checked('lab', labOptions, options)
   const numa = given.numa ?? 1
-  const commands = commandsOf(given.command, given.hosts)
+  const commands = commandsOf(given)
   return {
     commands,
     arch: given.arch,
@@ -121,16 +117,13 @@ export function checkedLabOptions(options: LabOptions): CheckedLabOptions {
   }
 }
 
-/** @throws PinfoldError `ERR_INVALID_ARGUMENT` if there are commands of more or fewer hosts than asked for */
-function commandsOf(command: readonly string[] | readonly (readonly string[])[], hosts: number | undefined) {
-  const own = command.filter((one) => typeof one !== 'string')
-  if (own.length === 0) {
-    const same = command.filter((one) => typeof one === 'string')
-    return Array.from({ length: hosts ?? 1 }, () => same)
-  }
-  if (hosts === undefined || hosts === own.length) return own
-  throw new PinfoldError(`lab: hosts: expected ${own.length}, one for each command, received ${hosts}`, {
+/** @throws PinfoldError `ERR_INVALID_ARGUMENT` unless there is a command, or one for each host */
+function commandsOf({ command, commands, hosts }: z.output<typeof labOptions>): readonly (readonly string[])[] {
+  if (command !== undefined && commands === undefined) return Array.from({ length: hosts ?? 1 }, () => command)
+  if (command === undefined && commands !== undefined && (hosts ?? commands.length) === commands.length) return commands
+  const what = commands === undefined ? 'a command' : 'either command or commands, and as many hosts as commands'
+  throw new PinfoldError(`lab: command: expected ${what}`, {
     code: 'ERR_INVALID_ARGUMENT',
-    values: { hosts, commands: own.length },
+    values: { command, commands, hosts },
   })
 }

@@ -43,9 +43,9 @@ export const run = defineCommand({
   },
   async run({ args, rawArgs }) {
     const output = new Output({ json: false })
-    const command = commandsOf(args, rawArgs)
-    const hosts = command.length
-    const options = { ...machineOptions(args, rawArgs), hosts, command }
+    const commands = commandsOf(args, rawArgs)
+    const hosts = commands.length
+    const options = { ...machineOptions(args, rawArgs), commands }
     const labels: Transform[] = []
     const saidBy = (stream: NodeJS.WriteStream, host: number) => {
       if (hosts === 1) return stream

@@ -44,7 +44,7 @@ export interface PairOptions {
 }
 
 /** Milliseconds that a case waits for an event that must come. This is far more than an emulated machine needs. */
-export const deadline = 20_000
+export const deadline = 60_000
 /** Milliseconds that a case waits for an event that a device may leave out, after its causes are over. */
 const soon = 500
 
