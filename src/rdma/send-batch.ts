@@ -321,14 +321,14 @@ export class SendBatch {
   ): this {
     const series = checkedSeries(subject, given)
     const first = this.#staged
-    if (this.#longest >= series.length && series.signaled !== 'all' && series.step === series.length) {
-      return this.#joinedSeries(subject, opcode, memory, remote, series)
-    }
-    if (series.count > this.capacity - first) throw this.#full(opcode, series.count)
     if (!isRegistrationSlice(memory) && !isRegistration(memory)) throw noMemory(subject, memory)
     if (!isRemoteSlice(remote) && !isRemoteMemory(remote)) throw noRemote(remote)
     requirePieces(`${subject}: memory`, series, memory.length)
     requirePieces(`${subject}: remote`, series, remote.length)
+    if (this.#longest >= series.length && series.signaled !== 'all' && series.step === series.length) {
+      return this.#joinedSeries(opcode, memory, remote, series)
+    }
+    if (series.count > this.capacity - first) throw this.#full(opcode, series.count)
     const words = this.#words
     const at = this.#begin(opcode, series.id, 0)
     // The checks of all pieces are those of the first, and that of the span.
@@ -344,18 +344,8 @@ export class SendBatch {
   }
 
   /** A series whose pieces are neighbours becomes requests that are as long as a message may be. */
-  #joinedSeries(
-    subject: string,
-    opcode: number,
-    memory: WorkMemory,
-    remote: RemoteSlice | RemoteMemory,
-    series: CheckedSeries,
-  ): this {
+  #joinedSeries(opcode: number, memory: WorkMemory, remote: RemoteSlice | RemoteMemory, series: CheckedSeries): this {
     const { id, count, length, signaled } = series
-    if (!isRegistrationSlice(memory) && !isRegistration(memory)) throw noMemory(subject, memory)
-    if (!isRemoteSlice(remote) && !isRemoteMemory(remote)) throw noRemote(remote)
-    requirePieces(`${subject}: memory`, series, memory.length)
-    requirePieces(`${subject}: remote`, series, remote.length)
     const pieces = Math.floor(this.#longest / length)
     const requests = Math.ceil(count / pieces)
     if (requests > this.capacity - this.#staged && !(requests === 1 && this.#staged > 0))

@@ -29,9 +29,6 @@ export interface Tracker {
   stalled(outstanding: number): void
 }
 
-/** The two words of the id of a request. */
-export type TrackedId = readonly [low: number, high: number]
-
 /** The tracked requests whose completions go to one completion queue. */
 export class TrackedRequests {
   /** By number, oldest first. */
