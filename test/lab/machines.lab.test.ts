@@ -221,7 +221,7 @@ describe('a command line with missing or wrong parts', () => {
     [['run'], /a command after --/, 2],
     [['run', 'true'], /a command after --/, 2],
     [['run', '--arch', 'mips', '--', 'true'], /expected a processor, x64 or arm64, but received 'mips'/, 2],
-    [['run', '--hosts', '9', '--', 'true'], /hosts: expected a whole number from 1 to 8/, 2],
+    [['run', '--hosts', '9', '--', 'true'], /expected --hosts from 1 to 8, but received '9'/, 2],
     [['run', '--memory', 'much', '--', 'true'], /much/, 2],
     [['run', '--memory', '1MiB', '--', 'true'], /memory: expected 256MiB or more/, 2],
     [['run', '--env', '1x', '--', 'true'], /1x/, 2],

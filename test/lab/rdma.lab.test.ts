@@ -42,7 +42,10 @@ describe('on Soft-RoCE', () => {
   }, async () => {
     const words = ['run', '--hosts', '2', '--time-limit', '240', '--', process.execPath, script('rdma-hosts.mjs')]
     const { status, stdout, stderr } = await lab(words)
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect({ status, stderr }).toEqual({
+      status: 0,
+      stderr: expect.stringMatching(/^host 0 ended .*; host 1 ended .*\n$/),
+    })
     const heard = said(stdout)
     expect(heard).toEqual(has({ host: 1, transferred: Array(5).fill('SUCCESS'), readBack: true }))
     expect(heard).toEqual(has({ host: 0, received: ['SUCCESS'] }))

@@ -106,7 +106,7 @@ function commandsOf(args: HostWords, rawArgs: readonly string[]): (readonly stri
   const last = own.findLastIndex((words) => words !== undefined)
   const hosts = args.hosts === undefined ? Math.max(1, last + 1) : parseCount(args.hosts, 'machines', 1)
   if (last >= hosts) throw badArgument(`--hosts ${last + 1} or more for --host${last}`, args.hosts)
-  if (hosts > mostHosts) throw badArgument(`at most ${mostHosts} machines`, args.hosts)
+  if (hosts > mostHosts) throw badArgument(`--hosts from 1 to ${mostHosts}`, args.hosts)
   return Array.from({ length: hosts }, (_, host) => {
     const words = own[host]
     if (words !== undefined) return ['sh', '-c', words]
