@@ -14,6 +14,7 @@ import { deviceObject } from './object-checks.js'
 import type { QueuePair } from './queue-pair.js'
 import { requestLost } from './request-failure.js'
 import { RequestWatch } from './request-watch.js'
+import { inTurn } from './turns.js'
 import { type Wait, Waiters } from './waiters.js'
 
 const queueOptions = later(() =>
@@ -126,7 +127,7 @@ export class CompletionQueue extends DeviceObject {
       const { signal, most = 16 } = options === undefined ? defaults : checked('wait', waitOptions, options)
       throwIfAborted(signal)
       const found = this.poll(most)
-      return found.length > 0 ? Promise.resolve(found) : this.#await(most, signal)
+      return found.length > 0 ? inTurn(found) : this.#await(most, signal)
     } catch (error) {
       return Promise.reject(error)
     }

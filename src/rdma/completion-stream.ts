@@ -4,6 +4,7 @@ import { now } from '../builtins.js'
 import { checked, later, optionsOf, signalOption } from '../options.js'
 import { Completions } from './completion.js'
 import { whole } from './contract/number-options.js'
+import { inTurn } from './turns.js'
 import type { Wait } from './waiters.js'
 
 const streamOptions = later(() =>
@@ -32,9 +33,6 @@ export interface StreamedQueue {
   /** Requests an event for the next completion, and waits for it. One that is there already makes no event. */
   arm(signal: AbortSignal | undefined): Wait
 }
-
-/** Milliseconds for which bursts may follow each other without a turn of the event loop. */
-const longestRun = 5
 
 /** The polling time of a stream: it adapts to the time after which completions come. */
 class Spin {
@@ -84,7 +82,6 @@ async function* stream(
   spin: Spin,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Completions, void> {
-  let turned = now()
   for (;;) {
     throwIfAborted(signal)
     let found = queue.pollInto(completions)
@@ -94,15 +91,11 @@ async function* stream(
       const event = queue.arm(signal)
       found = pollOrCancel(queue, completions, event)
       await event.promise
-      turned = now()
-      if (found === 0) spin.slept(turned - asleep)
+      if (found === 0) spin.slept(now() - asleep)
     }
     if (found > 0) {
-      // Timers, sockets and the signal must have their turn, also when completions never stop.
-      if (now() - turned > longestRun) {
-        await new Promise(setImmediate)
-        turned = now()
-      }
+      // The signal must have its turn, too, when completions never stop.
+      await inTurn(undefined)
       yield completions
     }
   }

@@ -6,6 +6,7 @@ import type { QueuePair } from './queue-pair.js'
 import { requestFailed, requestStalled } from './request-failure.js'
 import { type StallAfter, stallAfterOption, stallLimit } from './stall-limit.js'
 import type { Tracker } from './tracked-requests.js'
+import { resolveInTurn } from './turns.js'
 
 const requestOptions = later(() =>
   optionsOf<RequestOptions>()({ stallAfter: z.optional(stallAfterOption), signal: z.optional(signalOption) }),
@@ -41,7 +42,7 @@ export function tracked(
     }
     const succeed = (completion: Completion) => {
       deafen()
-      resolve(completion)
+      resolveInTurn(resolve, completion)
     }
     try {
       post((id) => trackerOf({ subject, queuePair, id, milliseconds, at, succeed, fail }))

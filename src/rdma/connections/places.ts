@@ -47,10 +47,15 @@ async function lookUp(subject: string, host: string): Promise<string[]> {
   } catch (error) {
     throw new PinfoldError(`${subject}: the host ${describe(host)} was not found`, {
       code: 'ERR_ADDRESS_UNREACHABLE',
-      values: { host },
+      values: { host, lookup: codeOf(error) },
       cause: error,
     })
   }
+}
+
+/** ENOTFOUND: there is no such name. EAI_AGAIN: nobody answered. */
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
 }
 
 export function isAddress(address: string): boolean {

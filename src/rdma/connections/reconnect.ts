@@ -138,7 +138,7 @@ export class ReconnectPolicy {
         return result
       } catch (error) {
         this.#failed()
-        if (tried >= attempts || !(error instanceof PinfoldError) || !passingCodes.has(error.code)) throw error
+        if (tried >= attempts || !mayPass(error)) throw error
       } finally {
         if (isProbe) this.#isProbed = false
       }
@@ -176,6 +176,11 @@ export class ReconnectPolicy {
 /** @throws PinfoldError `ERR_INVALID_ARGUMENT` */
 export function createReconnectPolicy(options: ReconnectOptions = {}): ReconnectPolicy {
   return new ReconnectPolicy(checked('createReconnectPolicy', policyOptions, options))
+}
+
+/** A name that does not exist will not exist at the next attempt. */
+function mayPass(error: unknown): boolean {
+  return error instanceof PinfoldError && passingCodes.has(error.code) && error.values.lookup !== 'ENOTFOUND'
 }
 
 function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

@@ -33,6 +33,20 @@ describe('a policy for new connections', () => {
     expect(policy.stats).toMatchObject({ attempts: 3, successes: 1, failures: 2 })
   })
 
+  test('does not try a host again whose name does not exist, but one whose lookup nobody answered', async () => {
+    const policy = createReconnectPolicy({ ...fast, attempts: 2 })
+    for (const [lookup, attempts] of [
+      ['ENOTFOUND', 1],
+      ['EAI_AGAIN', 2],
+    ] as const) {
+      const attempt = vi.fn(() =>
+        Promise.reject(new PinfoldError('no host', { code: 'ERR_ADDRESS_UNREACHABLE', values: { lookup } })),
+      )
+      await expect(policy.run(attempt)).rejects.toMatchObject({ values: { lookup } })
+      expect(attempt).toHaveBeenCalledTimes(attempts)
+    }
+  })
+
   test('gives up after its attempts, with the last error', async () => {
     const policy = createReconnectPolicy({ ...fast, attempts: 2 })
     await expect(policy.run(() => Promise.reject(refused()))).rejects.toMatchObject({ code: 'ERR_CONNECTION_REFUSED' })
