@@ -46,11 +46,11 @@ async function tryStore(store: Store): Promise<void> {
   await store.put('long', Buffer.alloc(slotBytes)).catch((error) => console.log(`client: refused: ${error.message}`))
 }
 
-// Without an argument: both sides. 'serve': a server for one client, or for so many. A host's name: a client of it.
+// Without an argument: both sides, on the loopback. 'serve': a server for one client, or for so many. A host's name: a client of it.
 const [, , role, clients = '1'] = process.argv
 if (!/^[1-9]\d{0,5}$/.test(clients))
   throw new Error(`clients: expected a whole number from 1 on, received '${clients}'`)
-using device = openDevice()
+using device = role === undefined ? openDevice({ loopback: true }) : openDevice()
 if (role === undefined) await Promise.all([serve(device, 1), withStore(device, 'localhost', tryStore)])
 else if (role === 'serve') await serve(device, Number(clients))
 else await withStore(device, role, tryStore)

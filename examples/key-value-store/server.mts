@@ -1,7 +1,5 @@
-import { on, once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
-import { type Device, openRegistry } from 'pinfold'
-import { completionsOf, peerAt, tcpPort } from './peer.mts'
+import { type ConnectionRequest, type Device, openRegistry } from 'pinfold'
+import { port, serverIdentity } from './place.mts'
 import { decodeSlot, putPair, slotBytes } from './table.mts'
 
 const slots = 1024
@@ -12,42 +10,48 @@ export async function serve(device: Device, clients: number): Promise<void> {
   using domain = device.createDomain()
   const { table } = memory.regions
   using readable = await memory.register(table, domain, ['localWrite', 'remoteRead'])
+  const privateData = Buffer.from(JSON.stringify(readable.describe())) // the client's key to the table
 
-  /** Puts what a client sends, until the client is gone: then it throws. */
-  async function serveClient(socket: Socket, number: number): Promise<never> {
-    const peer = peerAt(socket)
+  /** Puts what a client sends, until the client is gone. */
+  async function serveClient(incoming: ConnectionRequest, number: number): Promise<void> {
     using queue = device.createCompletionQueue({ entries: 16 })
     using queuePair = domain.createQueuePair({ sendQueue: queue, sendRequests: 8, receiveRequests: 8 })
-    const region = memory.allocateSync(`client-${number}`, { size: 2 * slotBytes, pages: 'base' })
+    using region = memory.allocateSync(`client-${number}`, { size: 2 * slotBytes, pages: 'base' })
     using buffer = memory.registerSync(region, domain, ['localWrite'])
-    const [request, reply] = [buffer.slice(0, slotBytes), buffer.slice(slotBytes, 4)]
+    const reply = buffer.slice(slotBytes, 4)
+    /** A put of the client. It waits for as long as the client likes. */
+    const nextPut = () => {
+      const put = queuePair.receive({ memory: buffer.slice(0, slotBytes) })
+      put.catch(() => {}) // who awaits it learns of the failure
+      return put
+    }
     queuePair.initialize()
-    queuePair.postReceive({ memory: request }) // before the client can send
-    peer.send({ queuePair: queuePair.describe(), table: readable.describe() })
-    queuePair.connect((await peer.receive()).queuePair, { access: ['remoteRead'] })
-    peer.send({ isReady: true })
-    for (;;) {
-      for (const { operation, bytes } of await completionsOf(queue, peer.gone)) {
-        if (operation !== 'receive') continue // it says that a reply was sent
+    let put = nextPut() // before the client can send
+    const connection = await incoming.accept({ queuePair, access: ['remoteRead'], privateData })
+    try {
+      for (;;) {
+        const { bytes } = await put
         const pair = decodeSlot(region.view(0, bytes))
         const version = typeof pair === 'string' ? 0 : putPair(table.bytes, pair)
         Buffer.from(region.bytes.buffer, region.bytes.byteOffset).writeUInt32LE(version, slotBytes)
-        queuePair.postReceive({ memory: request }) // a client waits for the reply before it puts again
-        queuePair.post({ operation: 'send', memory: reply })
+        put = nextPut() // a client waits for the reply before it puts again
+        await queuePair.request({ operation: 'send', memory: reply })
       }
+    } catch (error) {
+      // The end of a connection flushes the receive that waits.
+      if (connection.ending === undefined) throw error
+      throw new Error(connection.ending.reason)
     }
   }
 
-  const server = createServer().listen(tcpPort)
-  await once(server, 'listening')
-  console.log(`server: ${slots} slots of ${slotBytes} bytes on ${device.name}, TCP port ${tcpPort}`)
+  await using listener = device.listen({ address: '0.0.0.0', port, identity: serverIdentity })
+  console.log(`server: ${slots} slots of ${slotBytes} bytes on ${device.name}, port ${port}`)
   const ends: Promise<void>[] = []
-  for await (const [socket] of on(server, 'connection')) {
+  for await (const incoming of listener) {
     const number = ends.length + 1
-    const end = serveClient(socket, number).catch((why) => console.log(`server: client ${number}: ${why.message}`))
-    ends.push(end.finally(() => socket.destroy()))
+    ends.push(serveClient(incoming, number).catch((why) => console.log(`server: client ${number}: ${why.message}`)))
     if (number === clients) break
   }
-  server.close()
+  await listener.close()
   await Promise.all(ends)
 }

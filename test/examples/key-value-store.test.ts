@@ -1,11 +1,10 @@
-import { once } from 'node:events'
-import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { openDevice, openRegistrySync, type QueuePair } from '../../src/index.js'
 import { Program } from '../support/child-process.js'
 import { Examples, outputsShown } from '../support/examples.js'
 import { needs, whyNotBuilt } from '../support/requirements.js'
 
-const tcpPort = 18600
+const port = 18600
 const examples = new Examples()
 afterAll(() => examples[Symbol.dispose]())
 beforeEach((context) => needs(context, whyNotBuilt))
@@ -29,28 +28,48 @@ describe('the key-value store', () => {
 
   test('goes on serving after clients that say nonsense or leave, and ends after the last', async () => {
     await using server = new Program([process.execPath, examples.file('key-value-store'), 'serve', '3'])
-    expect(await server.line()).toMatch(/^server: 1024 slots of 4096 bytes on \S+, TCP port 18600$/)
-    for (const [words, reason] of [
-      ['nonsense\n', /^server: client 1: .*JSON/],
-      ['{"queuePair":{"number":-1}}\n', /^server: client 2: connect: /],
-      ['', /^server: client 3: the connection has ended$/],
-    ] as const) {
-      const client = createConnection(tcpPort, 'localhost')
-      await once(client, 'data') // the server describes its queue pair
-      client.end(words)
-      expect(await server.line()).toMatch(reason)
-    }
+    expect(await server.line()).toMatch(/^server: 1024 slots of 4096 bytes on \S+, port 18600$/)
+    using device = openDevice()
+    const domain = device.createDomain()
+    const sendQueue = device.createCompletionQueue({ entries: 64 })
+    const identity = { name: 'stranger', generation: 1n }
+    const connect = (queuePair: QueuePair) => device.connect({ address: 'localhost', port, queuePair, identity })
+
+    // One that leaves at once.
+    await (await connect(domain.createQueuePair({ sendQueue }))).disconnect()
+    expect(await server.line()).toBe('server: client 1: the peer has disconnected')
+    // One that sends no pair, and one that sends more than a receive can hold.
+    const memory = openRegistrySync({ regions: { buffers: { size: '16KiB', pages: 'base' } } })
+    const buffers = memory.registerSync(memory.regions.buffers, domain, ['localWrite'])
+    const asking = domain.createQueuePair({ sendQueue })
+    const connection = await connect(asking)
+    const answer = asking.receive({ memory: buffers.slice(8192, 4) })
+    await asking.request({ operation: 'send', memory: buffers.slice(0, 8) })
+    expect((await answer).bytes).toBe(4)
+    expect(memory.regions.buffers.bytes.subarray(8192, 8196)).toEqual(new Uint8Array(4)) // refused
+    await connection.disconnect()
+    expect(await server.line()).toBe('server: client 2: the peer has disconnected')
+    const flooding = domain.createQueuePair({ sendQueue })
+    const flood = await connect(flooding)
+    await expect(flooding.request({ operation: 'send', memory: buffers.slice(0, 8192) })).rejects.toMatchObject({
+      values: { status: expect.stringMatching(/^REM_/) },
+    })
+    expect(await server.line()).toMatch(/^server: client 3: /)
+    await flood.disconnect()
+    device.close({ force: true })
+    memory.close()
     expect(await server.ended).toEqual({ code: 0, signal: null, stderr: '' })
   })
 
   test('tells a client that its server has gone', async () => {
-    const server = createServer((socket) => socket.destroy()).listen(tcpPort)
-    await once(server, 'listening')
+    await using server = new Program([process.execPath, examples.file('key-value-store'), 'serve', '1'])
+    await server.line()
     await using client = new Program([process.execPath, examples.file('key-value-store'), 'localhost'])
+    await client.line()
+    await server.kill('SIGKILL')
     const { code, stderr } = await client.ended
-    server.close()
     expect(code).toBe(1)
-    expect(stderr).toMatch(/Error: the connection has ended|ECONNRESET/)
+    expect(stderr).toMatch(/ERR_REQUEST_FAILED|ERR_QUEUE_PAIR_STATE/)
   })
 
   test('tells a client whose address is wrong', async () => {
@@ -60,13 +79,11 @@ describe('the key-value store', () => {
   })
 
   test('tells a server whose port is in use', async () => {
-    const other = createServer().listen(tcpPort)
-    await once(other, 'listening')
-    expect((other.address() as AddressInfo).port).toBe(tcpPort)
+    using device = openDevice()
+    await using _listener = device.listen({ address: '0.0.0.0', port })
     const { status, stderr } = examples.run('key-value-store', ['serve'])
-    other.close()
     expect(status).toBe(1)
-    expect(stderr).toContain('EADDRINUSE')
+    expect(stderr).toContain('ERR_ADDRESS_IN_USE')
   })
 
   test.each(['0', 'many', '-1'])('refuses %j clients', (clients) => {
