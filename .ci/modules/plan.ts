@@ -67,7 +67,10 @@ export const typeScriptModules: Readonly<Record<string, Module>> = {
   'rdma/devices': { mayImport: ['rdma', 'rdma/verbs', 'rdma/loopback', 'rdma/contract', 'system', 'vocabulary'] },
   registry: { mayImport: ['layout', 'rdma', 'rdma/contract', 'translate', 'memory', 'system', 'vocabulary'] },
   lab: { mayImport: ['system', 'native.ts', 'vocabulary'] },
-  cli: { mayImport: [...capabilities, 'lab'] },
+  perf: {
+    mayImport: ['registry', 'rdma', 'rdma/devices', 'rdma/contract', 'streams', 'memory', 'system', 'vocabulary'],
+  },
+  cli: { mayImport: [...capabilities, 'perf', 'lab'] },
   testing: { mayImport: [...capabilities, 'rdma/loopback', 'rdma/verbs', 'native.ts'] },
   'index.ts': { mayImport: capabilities },
 }
