@@ -52,6 +52,13 @@ describe('the order of loading', () => {
     })
   })
 
+  test('leaves out crc32_generic of a newer kernel, whose rdma_rxe does not need it', () => {
+    module('rdma_rxe.ko')
+    expect(loadOrder(folder, ['crc32_generic', 'rdma_rxe']).map(({ name }) => name)).toEqual(['rdma_rxe'])
+    module('crc32_generic.ko')
+    expect(loadOrder(folder, ['crc32_generic', 'rdma_rxe']).map(({ name }) => name)).toContain('crc32_generic')
+  })
+
   test('contains VFIO only for a machine with an IOMMU', () => {
     expect(wantedModules({ iommu: false, edu: false })).not.toContain('vfio_pci')
     expect(wantedModules({ iommu: true, edu: false })).toContain('vfio_pci')
