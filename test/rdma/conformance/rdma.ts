@@ -22,7 +22,12 @@ export type { QueuePair, QueuePairOptions } from '../../../src/rdma/queue-pair.j
 export type { QueuePairAttributes } from '../../../src/rdma/queue-pair-attributes.js'
 export type { Registration } from '../../../src/rdma/registration.js'
 export type { RegistrationSlice, WorkMemory } from '../../../src/rdma/registration-slice.js'
-export { parseRemoteMemory, type RemoteMemory, type RemoteMemoryDescription } from '../../../src/rdma/remote-memory.js'
+export {
+  parseRemoteMemory,
+  type RemoteMemory,
+  type RemoteMemoryDescription,
+  type RemoteSlice,
+} from '../../../src/rdma/remote-memory.js'
 export type { SendRequest } from '../../../src/rdma/send-request.js'
 export type { SharedReceiveQueue } from '../../../src/rdma/shared-receive-queue.js'
 export type { MemoryRegistry } from '../../../src/registry/memory-registry.js'

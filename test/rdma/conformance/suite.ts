@@ -8,6 +8,7 @@ import { datagrams } from './cases/datagrams.js'
 import { deviceItself } from './cases/device.js'
 import { events } from './cases/events.js'
 import { localAccess } from './cases/local-access.js'
+import { kindsOfMemory } from './cases/memory-kinds.js'
 import { messages } from './cases/messages.js'
 import { writesAndReads } from './cases/one-sided.js'
 import { queues } from './cases/queues.js'
@@ -29,6 +30,7 @@ export const suite: readonly Case[] = [
   ...messages,
   ...writesAndReads,
   ...atomics,
+  ...kindsOfMemory,
   ...windows,
   ...invalidation,
   ...remoteAccess,

@@ -3,8 +3,9 @@ import { type Buffer, everyRight } from '../buffer.js'
 import { type CaseOfGroup, group, Unsupported } from '../case.js'
 import type { Kit } from '../kit.js'
 import { refusal } from '../kit.js'
+import { probe } from '../memory-kind.js'
 import type { Access, Registration } from '../rdma.js'
-import { PinfoldError, parseRemoteMemory } from '../rdma.js'
+import { parseRemoteMemory } from '../rdma.js'
 import { assertBytes } from '../transfer.js'
 
 /** Writes all of `from` into `registration`, from its offset `at` on, as a peer does. Returns the status. */
@@ -37,17 +38,6 @@ const withFlags = flags.map((flag) => ({
     return status
   },
 }))
-
-/** Treats EINVAL as a lack of the flag, since some devices report an unknown flag in this way. */
-function probe<Result>(call: () => Result): Result {
-  try {
-    return call()
-  } catch (error) {
-    const lacks = error instanceof PinfoldError && error.code === 'ERR_DEVICE_REFUSED' && error.errno === 22
-    if (!lacks) throw error
-    throw new Unsupported(`${error.syscall} refuses it (EINVAL)`)
-  }
-}
 
 const odd: readonly CaseOfGroup[] = [
   [1, 1],
