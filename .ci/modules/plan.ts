@@ -114,6 +114,7 @@ export const untyped: Readonly<Record<string, string>> = {
   'src/builtins.ts': 'WebAssembly, whose types TypeScript keeps with those of browsers',
   'src/cli/resolvable.ts': "citty's lazy values, whose type leaves open whether a function is one",
   'src/cli/demo-worker.ts': 'what the other thread handed over',
+  'src/perf/register-worker.ts': 'what the other thread handed over',
   'src/layout/layout.ts':
     'the options of a part, which the functions of its kind check; and its names as the keys of a type',
   'src/registry/open-registry.ts': 'where the declared names become the keys of a type',

@@ -35,7 +35,8 @@ const memory = later(() =>
   z.object({ pages: word, pageSize: positive, hugeShare: amount, nodes: listOf(count, mostResults) }),
 )
 
-const host = later(() =>
+/** The facts of the peer, which come from outside. */
+export const hostSchema = later(() =>
   z.object({
     name: word,
     kernel: word,
@@ -67,9 +68,11 @@ const interval = later(() =>
   z.object({ end: amount, seconds: amount, gigabitsPerSecond: amount, messagesPerSecond: amount }),
 )
 const processor = later(() => z.object({ user: amount, system: amount }))
-const validated = later(() => z.object({ messages: count, differences: count, first: z.nullable(word) }))
+/** What the peer has compared. */
+export const validationSchema = later(() => z.object({ messages: count, differences: count, first: z.nullable(word) }))
 
-const flow = later(() =>
+/** What the peer has sent. */
+export const flowSchema = later(() =>
   z.object({
     messages: count,
     bytes: count,
@@ -80,15 +83,16 @@ const flow = later(() =>
     minimum: z.optional(interval),
     peak: z.optional(interval),
     processor: z.optional(processor),
-    validated: z.optional(validated),
+    validated: z.optional(validationSchema),
   }),
 )
 
 const flowResult = later(() =>
-  z.object({ bytes: positive, local: z.optional(flow), remote: z.optional(flow), sum: flow }),
+  z.object({ bytes: positive, local: z.optional(flowSchema), remote: z.optional(flowSchema), sum: flowSchema }),
 )
 
-const latencyResult = later(() =>
+/** What the peer has measured. */
+export const latencySchema = later(() =>
   z.object({
     bytes: positive,
     iterations: count,
@@ -97,7 +101,7 @@ const latencyResult = later(() =>
     latency: distribution,
     late: z.optional(distribution),
     processor: z.optional(processor),
-    validated: z.optional(validated),
+    validated: z.optional(validationSchema),
   }),
 )
 
@@ -116,6 +120,10 @@ const registerResult = later(() =>
   }),
 )
 
+const passedOver = later(() =>
+  z.object({ pages: word, code: word, reason: text(10_000), hint: z.nullable(text(10_000)) }),
+)
+
 const optionValue = later(() =>
   z.union([z.number(), z.boolean(), z.null(), word, listOf(word, mostResults), listOf(z.number(), mostResults)]),
 )
@@ -125,15 +133,20 @@ const report = later(() => {
     schema: z.literal(reportSchema),
     pinfold: word,
     time: word,
-    local: host,
-    remote: z.optional(host),
+    local: hostSchema,
+    remote: z.optional(hostSchema),
     options: z.record(word, optionValue),
   }
   const results = <Item extends z.core.$ZodType>(item: Item) => listOf(item, mostResults, 1)
   return z.discriminatedUnion('tool', [
     z.object({ ...head, tool: z.enum(['bandwidth', 'rate']), results: results(flowResult) }),
-    z.object({ ...head, tool: z.literal('latency'), results: results(latencyResult) }),
-    z.object({ ...head, tool: z.literal('register'), results: results(registerResult) }),
+    z.object({ ...head, tool: z.literal('latency'), results: results(latencySchema) }),
+    z.object({
+      ...head,
+      tool: z.literal('register'),
+      results: results(registerResult),
+      passedOver: listOf(passedOver, mostResults),
+    }),
   ])
 })
 

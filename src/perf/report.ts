@@ -23,6 +23,13 @@ export interface RegisterReport extends ReportHead {
   readonly tool: 'register'
   /** One for each kind of pages, number of threads and size. */
   readonly results: readonly RegisterResult[]
+  /** Kinds of pages that were not available, and the reasons. */
+  readonly passedOver: readonly {
+    readonly pages: string
+    readonly code: string
+    readonly reason: string
+    readonly hint: string | null
+  }[]
 }
 
 /** What all documents begin with. */

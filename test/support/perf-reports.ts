@@ -111,5 +111,13 @@ export function registerReport(
   results: readonly RegisterResult[],
   changes: Partial<RegisterReport> = {},
 ): RegisterReport {
-  return { ...head, local: { ...host, memory: null }, tool: 'register', options: { rounds: 4 }, results, ...changes }
+  return {
+    ...head,
+    local: { ...host, memory: null },
+    tool: 'register',
+    options: { rounds: 4 },
+    results,
+    passedOver: [],
+    ...changes,
+  }
 }
