@@ -19,6 +19,7 @@ export const rootCommand = defineCommand({
     whose: () => import('./whose.js').then((module) => module.whose),
     devices: () => import('./devices.js').then((module) => module.devices),
     lab: () => import('./lab.js').then((module) => module.lab),
+    perf: () => import('./perf.js').then((module) => module.perf),
     bench: () => import('./bench.js').then((module) => module.bench),
     demo: () => import('./demo.js').then((module) => module.demo),
     completion: () => import('./completion.js').then((module) => module.completion),
