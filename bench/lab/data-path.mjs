@@ -1,13 +1,15 @@
 // Runs in the lab: `data-path.mjs PYVERBS`. It is itself a peer (../peers/line_protocol.h), and its rounds are RDMA writes
-// on rxe0. 'bandwidth' and 'rate' are ours; the same with 'perftest' runs ib_write_bw, server and client, on the same
-// device, and takes the time from what it prints. 'pyverbs' asks the program PYVERBS. So the benchmark outside samples
-// each beside its peer in one virtual machine.
+// on rxe0. 'bandwidth' and 'rate' are ours, and 'latency' is `pinfold perf latency`, as two processes; the same with
+// 'perftest' runs ib_write_bw or ib_write_lat, server and client, on the same device, and takes the time from what it
+// prints. 'pyverbs' asks the program PYVERBS. So the benchmark outside samples each beside its peer in one virtual machine.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 import { Completions, openDevice, openRegistrySync, parseRemoteMemory, sendFlags } from '../../dist/index.js'
 
 const [, , pyverbs = ''] = process.argv
+const pinfold = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 const MiB = 2 ** 20
 const burst = 32
 
@@ -48,10 +50,43 @@ function write(rounds, bytes, depth, step) {
   return Number(process.hrtime.bigint() - start) / 1e9
 }
 
-/** ib_write_bw, both ends on this machine. Its report has messages a second, in millions, in the last column. */
-async function perftest(rounds, words) {
+/** The report of ib_write_bw has messages a second, in millions, in the last column. */
+async function bandwidthOfPerftest(rounds, words) {
+  const rate = await perftest('ib_write_bw', rounds, words, /^\s*\d+\s+\d+\s+[\d.]+\s+[\d.]+\s+([\d.]+)\s*$/m)
+  return rounds / (rate * 1e6)
+}
+
+/** The report of ib_write_lat has the median, in microseconds, in its fifth column. */
+async function latencyOfPerftest(rounds, words) {
+  const pattern = /^\s*\d+\s+\d+\s+[\d.]+\s+[\d.]+\s+([\d.]+)\s/m
+  // Both sides poll memory, so each needs a CPU of its own.
+  return (rounds * (await perftest('ib_write_lat', rounds, words, pattern, '0'))) / 1e6
+}
+
+/** Each side has a CPU of its own, as perftest's sides have. The median of what the client has measured. */
+async function latency(rounds, words) {
+  const command = (...more) => [pinfold, 'perf', 'latency', '-d', 'rxe0', ...more]
+  const serverWords = command('-p', '0', '--cpus', '0')
+  const server = spawn(process.execPath, serverWords, { stdio: ['ignore', 'pipe', 'inherit'] })
+  try {
+    const { value = '' } = await createInterface({ input: server.stdout })[Symbol.asyncIterator]().next()
+    const port = / (\d+)$/.exec(value)?.[1] ?? ''
+    const clientWords = command('localhost', '-p', port, '--cpus', '1', '-n', `${rounds}`, '--json', ...words)
+    const { stdout, stderr } = spawnSync(process.execPath, clientWords, { encoding: 'utf8' })
+    if (!stdout.startsWith('{')) throw new Error(`pinfold perf latency: ${stderr}`)
+    return (rounds * JSON.parse(stdout).results[0].latency.percentiles.p50) / 1e9
+  } finally {
+    server.kill('SIGKILL')
+    if (server.exitCode === null) await once(server, 'close')
+  }
+}
+
+/** A program of perftest, both ends on this machine, the client on CPU 1. Returns the number that the pattern finds in its report. */
+async function perftest(program, rounds, words, pattern, cpuOfServer = '1') {
   const args = ['-d', 'rxe0', '-x', '1', '-F', '-n', `${Math.max(rounds, 256)}`, ...words]
-  const server = spawn('stdbuf', ['-oL', 'ib_write_bw', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const server = spawn('taskset', ['-c', cpuOfServer, 'stdbuf', '-oL', program, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let said = ''
   for (const stream of [server.stdout, server.stderr]) {
     stream.on('data', (text) => {
@@ -64,14 +99,14 @@ async function perftest(rounds, words) {
       await new Promise((resolve) => setTimeout(resolve, 50))
     }
     for (let tries = 0; tries < 50; tries++) {
-      const client = spawnSync('ib_write_bw', [...args, '127.0.0.1'], { encoding: 'utf8' })
-      const rate = /^\s*\d+\s+\d+\s+[\d.]+\s+[\d.]+\s+([\d.]+)\s*$/m.exec(client.stdout)?.[1]
-      if (rate !== undefined) return rounds / (Number(rate) * 1e6)
+      const client = spawnSync(program, [...args, '127.0.0.1'], { encoding: 'utf8' })
+      const found = pattern.exec(client.stdout)?.[1]
+      if (found !== undefined) return Number(found)
       // The server does not listen yet.
-      if (server.exitCode !== null) throw new Error(`ib_write_bw: ${said.trim() || client.stderr.trim()}`)
+      if (server.exitCode !== null) throw new Error(`${program}: ${said.trim() || client.stderr.trim()}`)
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
-    throw new Error('ib_write_bw: the server never listened')
+    throw new Error(`${program}: the server never listened`)
   } finally {
     if (server.exitCode === null) {
       server.kill()
@@ -93,10 +128,13 @@ async function inPython(rounds) {
 
 const workloads = {
   bandwidth: (rounds) => write(rounds, 65_536, 128, 1),
-  'bandwidth-perftest': (rounds) => perftest(rounds, ['-s', '65536', '-t', '128', '-Q', '1']),
+  'bandwidth-perftest': (rounds) => bandwidthOfPerftest(rounds, ['-s', '65536', '-t', '128', '-Q', '1']),
   rate: (rounds) => write(rounds, 64, 128, burst),
-  'rate-perftest': (rounds) => perftest(rounds, ['-s', '64', '-t', '128', '-l', `${burst}`, '-Q', `${burst}`]),
+  'rate-perftest': (rounds) =>
+    bandwidthOfPerftest(rounds, ['-s', '64', '-t', '128', '-l', `${burst}`, '-Q', `${burst}`]),
   burst: (rounds) => write(rounds, 64, burst, burst),
+  latency: (rounds) => latency(rounds, ['-s', '64']),
+  'latency-perftest': (rounds) => latencyOfPerftest(rounds, ['-s', '64']),
   pyverbs: inPython,
 }
 

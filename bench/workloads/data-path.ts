@@ -305,6 +305,8 @@ async function measureInLab(report: Report): Promise<void> {
     ['RDMA write of 64 KiB, depth 128', 'bandwidth', 'bandwidth-perftest', 'ib_write_bw', 0.97, 7, 1024],
     ['RDMA write of 64 B, bursts of 32', 'rate', 'rate-perftest', 'ib_write_bw -l 32', 0.7, 11, 4096],
     ['post 32 writes of 64 B, and poll', 'burst', 'pyverbs', 'pyverbs', 5, 31, 1024],
+    // At most 1.5 x the time.
+    ['latency of a write of 64 B, median', 'latency', 'latency-perftest', 'ib_write_lat', 1 / 1.5, 7, 1000],
   ] as const
   for (const [name, ours, theirs, peer, share, samples, rounds] of rows) {
     const taken = await measured(ours, theirs, samples, rounds)
