@@ -59,7 +59,7 @@ describe('completion in bash', () => {
   test.each([
     [
       ['pinfold', ''],
-      ['doctor', 'hugepages', 'translate', 'map', 'whose', 'devices', 'lab', 'bench', 'demo', 'completion'],
+      ['doctor', 'hugepages', 'translate', 'map', 'whose', 'devices', 'lab', 'perf', 'bench', 'demo', 'completion'],
     ],
     [['pinfold', 'h'], ['hugepages']],
     [

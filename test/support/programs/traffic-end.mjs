@@ -135,8 +135,11 @@ export async function traffic(
     }, seconds * 1000)
     try {
       await Promise.race([Promise.all([offers, writing]), lost])
-      await tell(kinds.stop, 0, {})
+      // The client disconnects when it has heard the server's word, so the server speaks last. Its word may be heard, and
+      // the connection ended, before its completion is there.
+      if (!isServer) await tell(kinds.stop, 0, {})
       await Promise.race([peerStopped.promise, lost])
+      if (isServer) await tell(kinds.stop, 0, {}).catch(() => {})
     } finally {
       clearTimeout(timer)
     }
