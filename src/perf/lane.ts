@@ -16,7 +16,7 @@ const perMessage = 2 * lanes
 export const laneOf = (id: number): number => Math.floor(id / 2) % lanes
 export const isReceive = (id: number): boolean => id % 2 === 1
 
-/** One queue pair of a measurement, and its messages of one size. They are numbered from 0 on. */
+/** One queue pair of a measurement. Its messages are numbered from 0 on, through all sizes. */
 export class Lane {
   readonly index: number
   readonly queuePair: QueuePair
@@ -25,21 +25,29 @@ export class Lane {
   /** Receives that are posted. */
   readonly receiveDepth: number
   readonly #batch: SendBatch
-  readonly #stage: (slot: number, id: number, flags: number) => void
+  readonly #session: Session
+  readonly #plan: Plan
+  readonly #layout: Layout
+  /** Each has room for the largest message. */
   readonly #buffers: readonly RegistrationSlice[]
-  readonly #flags: number
+  #stage: (slot: number, id: number, flags: number) => void = () => {}
+  #flags = 0
   #posted = 0
   #done = 0
   #received = 0
   #receives = 0
   #isLastSignaled = true
 
-  constructor(session: Session, plan: Plan, layout: Layout, bytes: number, index: number) {
+  constructor(session: Session, plan: Plan, layout: Layout, index: number) {
     const queuePair = session.lanes[index]
     if (queuePair === undefined) throw new Error(`no lane ${index}`)
-    const { registration, remote } = session
+    const { registration } = session
     const slots = Array.from({ length: layout.slots }, (_, slot) => slot)
+    const largest = Math.max(...plan.sizes)
     const header = plan.type === 'UD' ? headerBytes : 0
+    this.#session = session
+    this.#plan = plan
+    this.#layout = layout
     this.index = index
     this.queuePair = queuePair
     // With validation, each message that is on the way has a slot of its own. Atomics count in one.
@@ -47,11 +55,19 @@ export class Lane {
     this.depth = Math.min(plan.sendDepth, most)
     this.receiveDepth = Math.min(plan.receiveDepth, most)
     this.#batch = queuePair.sends
+    this.#buffers = slots.map((slot) => registration.slice(layout.target(index, slot), largest + header))
+    this.resize(largest)
+  }
+
+  /** The messages from now on have so many bytes. */
+  resize(bytes: number): void {
+    const [plan, layout] = [this.#plan, this.#layout]
+    const { registration, remote, receivers } = this.#session
+    const slots = this.#buffers.map((_, slot) => slot)
+    const from = slots.map((slot) => registration.slice(layout.source(this.index, slot), bytes))
+    const to = plan.type === 'UD' ? [] : slots.map((slot) => remote.slice(layout.target(this.index, slot), bytes))
     this.#flags = isCopied(plan, bytes) ? sendFlags.inline : 0
-    this.#buffers = slots.map((slot) => registration.slice(layout.target(index, slot), bytes + header))
-    const from = slots.map((slot) => registration.slice(layout.source(index, slot), bytes))
-    const to = plan.type === 'UD' ? [] : slots.map((slot) => remote.slice(layout.target(index, slot), bytes))
-    this.#stage = stagerOf(this.#batch, plan, from, to, session.receivers[index])
+    this.#stage = stagerOf(this.#batch, plan, from, to, receivers[this.index])
   }
 
   /** Messages that were posted. */
@@ -130,6 +146,11 @@ export class Lane {
 /** Whether the bytes of a message are copied into its request. */
 function isCopied({ operation, inlineBytes }: Plan, bytes: number): boolean {
   return (operation === 'write' || operation === 'send') && bytes <= inlineBytes
+}
+
+/** All lanes of a session. */
+export function lanesOf(session: Session, plan: Plan, layout: Layout): Lane[] {
+  return session.lanes.map((_, index) => new Lane(session, plan, layout, index))
 }
 
 /** A function that adds a message to the batch. Requests that only exist as objects are made once, and used again. */

@@ -7,7 +7,8 @@ const mostSlotBytes = 32 * 1024 * 1024
 const cacheLine = 64
 
 /**
- * Where the bytes of a size lie in a side's region. Each queue pair has slots to send from (and to read into), and slots to
+ * Where the bytes of messages lie in a side's region: the same places for all sizes, since receives stay posted from one size to
+ * the next. Each queue pair has slots to send from (and to read into), and slots to
  * receive into (which the peer writes to, and reads from). Both sides have the same layout.
  */
 export interface Layout {
@@ -24,7 +25,8 @@ export interface Layout {
  * Without validation, each queue pair sends the same bytes again, as perftest does: one slot. With it, each message that may
  * be on the way has bytes of its own.
  */
-export function layoutOf(plan: Plan, bytes: number): Layout {
+export function layoutOf(plan: Plan): Layout {
+  const bytes = Math.max(...plan.sizes)
   const stride = Math.ceil((bytes + headerBytes) / cacheLine) * cacheLine
   const wanted =
     plan.validate && !isAtomic(plan.operation)

@@ -3,6 +3,8 @@ import { PinfoldError } from '../errors.js'
 import { later, optionsObject, text } from '../options.js'
 import type { Control } from './control.js'
 import { distributionOf } from './distribution.js'
+import { lanesOf } from './lane.js'
+import { layoutOf } from './layout.js'
 import type { LocalOptions } from './local-options.js'
 import type { Limit, Stopper } from './phase.js'
 import { PingPong, type Timed } from './ping-pong.js'
@@ -114,9 +116,10 @@ function limits({ warmup, iterations, duration }: Plan): { readonly warmUp: Limi
 async function measureFlows(measurement: Measurement, plan: Plan, session: Session): Promise<FlowResult[]> {
   const { control, signal, stopper, observer, side } = measurement
   const { warmUp, counted } = limits(plan)
+  const lanes = lanesOf(session, plan, layoutOf(plan))
   const results: FlowResult[] = []
   for (const bytes of plan.sizes) {
-    const traffic = new Traffic(session, plan, bytes, side)
+    const traffic = new Traffic(session, plan, lanes, bytes, side)
     if (plan.warmup > 0) await traffic.run(control, warmUp, { stopper, signal, tell: () => {} })
     const tell = (interval: Interval) => observer.interval(bytes, interval)
     const ours = await traffic.run(control, counted, { stopper, signal, tell })
@@ -163,9 +166,11 @@ function added(one: Validation, other: Validation | undefined): Validation {
 async function measureLatencies(measurement: Measurement, plan: Plan, session: Session): Promise<LatencyResult[]> {
   const { control, signal, stopper, observer, side } = measurement
   const { warmUp, counted } = limits(plan)
+  const [lane] = lanesOf(session, plan, layoutOf(plan))
+  if (lane === undefined) throw new Error('a session has a queue pair')
   const results: LatencyResult[] = []
   for (const bytes of plan.sizes) {
-    const pingPong = new PingPong(session, plan, bytes, side)
+    const pingPong = new PingPong(session, plan, lane, bytes, side)
     if (plan.warmup > 0) await pingPong.run(control, warmUp, { stopper, signal })
     const timed = await pingPong.run(control, counted, { stopper, signal })
     const own = side === 'client' && timed.latency.count > 0 ? latencyResult(plan, bytes, timed) : undefined

@@ -3,7 +3,7 @@ import { Arrivals } from './arrivals.js'
 import { clock } from './clock.js'
 import type { Control } from './control.js'
 import { Histogram } from './histogram.js'
-import { Lane } from './lane.js'
+import type { Lane } from './lane.js'
 import { type Layout, layoutOf } from './layout.js'
 import { ProcessorMeter } from './meter.js'
 import { Comparison, writePattern } from './pattern.js'
@@ -40,15 +40,17 @@ export class PingPong {
   readonly #isClient: boolean
   readonly #isEcho: boolean
   #comparison = new Comparison()
-  /** Round trips, or operations, that have ended, of all phases. */
-  #rounds = 0
+  /** Round trips, or operations, that have ended, of all phases and sizes. */
+  #rounds: number
 
-  constructor(session: Session, plan: Plan, bytes: number, side: 'server' | 'client') {
+  constructor(session: Session, plan: Plan, lane: Lane, bytes: number, side: 'server' | 'client') {
     this.#session = session
     this.#plan = plan
     this.#bytes = bytes
-    this.#layout = layoutOf(plan, bytes)
-    this.#lane = new Lane(session, plan, this.#layout, bytes, 0)
+    this.#layout = layoutOf(plan)
+    this.#lane = lane
+    this.#rounds = lane.posted
+    lane.resize(bytes)
     this.#isClient = side === 'client'
     this.#isEcho = plan.operation === 'write' || plan.operation === 'send'
     const { bytes: memory } = session.region

@@ -88,7 +88,7 @@ async function connected(parts: Parts): Promise<Omit<Session, 'close'>> {
   const { plan, local, memory, device, control, signal } = parts
   const { port = 1, gidIndex, node, pages } = local
   requireFitting(plan, device, port)
-  const size = Math.max(...plan.sizes.map((bytes) => layoutOf(plan, bytes).total))
+  const size = layoutOf(plan).total
   const numa = node === undefined ? undefined : ({ policy: 'bind', nodes: [node] } as const)
   const region = await memory.allocate('perf', { size, pages, numa })
   const domain = device.createDomain()

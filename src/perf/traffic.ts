@@ -1,7 +1,7 @@
 import { Arrivals } from './arrivals.js'
 import { clock } from './clock.js'
 import type { Control } from './control.js'
-import { isReceive, Lane, laneOf } from './lane.js'
+import { isReceive, type Lane, laneOf } from './lane.js'
 import { type Layout, layoutOf } from './layout.js'
 import { Meter } from './meter.js'
 import { Comparison, writePattern } from './pattern.js'
@@ -34,12 +34,13 @@ export class Traffic {
   readonly #isReceiver: boolean
   #comparison = new Comparison()
 
-  constructor(session: Session, plan: Plan, bytes: number, side: 'server' | 'client') {
+  constructor(session: Session, plan: Plan, lanes: readonly Lane[], bytes: number, side: 'server' | 'client') {
     this.#session = session
     this.#plan = plan
     this.#bytes = bytes
-    this.#layout = layoutOf(plan, bytes)
-    this.#lanes = session.lanes.map((_, index) => new Lane(session, plan, this.#layout, bytes, index))
+    this.#layout = layoutOf(plan)
+    this.#lanes = lanes
+    for (const lane of lanes) lane.resize(bytes)
     this.#isSender = side === 'client' || plan.bothDirections
     this.#isReceiver = plan.operation === 'send' && (side === 'server' || plan.bothDirections)
     this.#prepareMemory()

@@ -97,10 +97,13 @@ describe('pinfold perf bandwidth and rate, between two processes', () => {
     expect(local?.intervals.length).toBeGreaterThan(0)
   })
 
-  test('several sizes', async () => {
-    const { report, ends } = await measured('bandwidth', ['-n', '20', '-s', '64,4KiB,1MiB'])
+  test.each(['write', 'send'])('several sizes of %s', async (operation) => {
+    const words = ['-n', '700', '-s', '4KiB,64,256KiB', '--operation', operation, '--validate']
+    const { report, ends } = await measured('bandwidth', words)
     expect(ends).toEqual(good)
-    expect(report.results.map(({ bytes }) => bytes)).toEqual([64, 4096, 2 ** 20])
+    expect(report.results.map(({ bytes }) => bytes)).toEqual([4096, 64, 2 ** 18])
+    if (report.tool !== 'bandwidth') throw new Error(report.tool)
+    for (const { local } of report.results) expect(local?.validated?.differences).toBe(0)
   })
 })
 
@@ -123,6 +126,12 @@ describe('pinfold perf latency, between two processes', () => {
     const times = [latency.minimum, p50, p90, p99, p99_9, p99_99]
     expect(times).toEqual([...times].sort((one, other) => one - other))
     if (words.includes('--validate')) expect(validated).toEqual({ messages: 200, differences: 0, first: null })
+  })
+
+  test.each(['write', 'send', 'read'])('several sizes of %s', async (operation) => {
+    const { report, ends } = await measured('latency', ['-n', '50', '-s', '4KiB,2,64KiB', '--operation', operation])
+    expect(ends).toEqual(good)
+    expect(report.results.map(({ bytes }) => bytes)).toEqual([4096, 2, 65_536])
   })
 
   test('with a rate, from the intended start, too', async () => {
