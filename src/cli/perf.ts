@@ -7,6 +7,7 @@ export const perf = defineCommand({
     bandwidth: () => import('./perf/bandwidth.js').then((module) => module.bandwidth),
     latency: () => import('./perf/latency.js').then((module) => module.latency),
     rate: () => import('./perf/rate.js').then((module) => module.rate),
+    compare: () => import('./perf/compare.js').then((module) => module.compare),
     register: () => import('./perf/register.js').then((module) => module.register),
   },
 })

@@ -52,6 +52,7 @@ export const measurementArguments = {
   pages: text('Kinds of pages of the memory, in order of preference: 2MiB,base (default: best)', 'kinds'),
   node: text('The NUMA node of the memory', 'number'),
   cpus: text('The CPUs that the measuring thread may run on: 2 or 0-3', 'list'),
+  html: text('Also write a page with charts to this file', 'file'),
   ...commonArguments,
 } as const
 
@@ -65,6 +66,8 @@ export interface Request {
   readonly wait: number
   readonly keep: boolean
   readonly cpus: string | undefined
+  /** The file for the page with charts. */
+  readonly html: string | undefined
   readonly wishes: Wishes
   readonly local: LocalOptions
 }
@@ -81,6 +84,7 @@ export function requestOf(words: Words): Request {
     wait: seconds(words.wait, '--wait') ?? 10,
     keep: words.keep === true,
     cpus: cpuList(words.cpus),
+    html: word(words.html),
     wishes: wishesOf(words),
     local: {
       device: word(words.device),

@@ -6,9 +6,11 @@ import type { Stopper } from '../../perf/phase.js'
 import type { Tool } from '../../perf/plan.js'
 import type { PerfReport } from '../../perf/report.js'
 import { exitCode } from '../exit-code.js'
+import { requireWritable } from '../html-file.js'
 import { Output } from '../output.js'
 import { readPackageVersion } from '../package-version.js'
 import { measurementArguments, type Request, requestOf } from './arguments.js'
+import { writeCharts } from './page.js'
 import { pinThread } from './pin.js'
 import { MeasurementText, renderEnd } from './render.js'
 
@@ -20,6 +22,7 @@ export function measurementCommand(tool: Tool, description: string) {
     async run({ args }) {
       const output = new Output({ json: args.json === true })
       const request = requestOf(args)
+      if (request.html !== undefined) requireWritable(request.html)
       if (request.cpus !== undefined) pinThread(request.cpus)
       return whileInterruptible(async (stopper, signal) => {
         const run = (control: Control) => measureOnce(tool, request, output, { control, stopper, signal })
@@ -50,7 +53,7 @@ async function serve(
 
 async function measureOnce(
   tool: Tool,
-  { wishes, local, host }: Request,
+  { wishes, local, host, html }: Request,
   output: Output,
   { control, stopper, signal }: { control: Control; stopper: Stopper; signal: AbortSignal },
 ): Promise<number> {
@@ -60,6 +63,7 @@ async function measureOnce(
   try {
     const report = await measure({ tool, wishes, local, side, control, stopper, signal, version, observer })
     output.report(report, renderEnd)
+    if (html !== undefined) await writeCharts(html, [report])
     return differences(report) === 0 ? exitCode.ok : exitCode.finding
   } finally {
     control.close()

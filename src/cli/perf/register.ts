@@ -10,8 +10,10 @@ import { PageSupply, pageKinds, parsePageKinds } from '../bench/page-kinds.js'
 import { significant } from '../bench/render.js'
 import { repairPools } from '../demo/pages.js'
 import { exitCode } from '../exit-code.js'
+import { requireWritable } from '../html-file.js'
 import { Output, type Paint, renderTable } from '../output.js'
 import { readPackageVersion } from '../package-version.js'
+import { writeCharts } from './page.js'
 
 const defaultSizes = [4 * KiB, 64 * KiB, MiB, 16 * MiB]
 const defaultRounds = 100
@@ -44,6 +46,7 @@ export const register = defineCommand({
       description: `Registrations of each thread, 2 or more (default: ${defaultRounds})`,
       valueHint: 'number',
     },
+    html: { type: 'string', description: 'Also write a page with charts to this file', valueHint: 'file' },
     ...commonArguments,
   },
   async run({ args }) {
@@ -52,7 +55,8 @@ export const register = defineCommand({
     const kinds = args.pages === undefined ? pageKinds() : parsePageKinds(args.pages)
     const threads = args.threads === undefined ? [1] : args.threads.split(',').map(parseThreads)
     const rounds = args.iterations === undefined ? defaultRounds : parseCount(args.iterations, 'iterations', 2)
-    using device = openDevice(args.device)
+    if (args.html !== undefined) requireWritable(args.html)
+    using device = openDevice(args.device === 'loopback' ? { loopback: true } : args.device)
     const local = hostFacts(device, { port: 1, pinned: false, memory: null })
     const time = new Date().toISOString()
 
@@ -81,6 +85,7 @@ export const register = defineCommand({
       passedOver: passedOver.map(({ pages, code, reason, hint }) => ({ pages, code, reason, hint: hint ?? null })),
     }
     output.report(report, renderRegister)
+    if (args.html !== undefined && results.length > 0) await writeCharts(args.html, [report])
     return results.length > 0 ? exitCode.ok : exitCode.short
   },
 })
