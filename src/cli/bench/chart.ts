@@ -18,7 +18,7 @@ export const wide: Layout = { width: 860, height: 440, fontSize: 13, mostMarks: 
 export const narrow: Layout = { width: 360, height: 400, fontSize: 14, mostMarks: 5 }
 
 /** The colours differ on white and on black. The symbols differ for readers who cannot tell the colours apart. */
-const looks = [
+export const looks = [
   { colour: '#d9730d', symbol: 'circle' },
   { colour: '#8a63d2', symbol: 'triangle' },
   { colour: '#2f81f7', symbol: 'rect' },

@@ -1,17 +1,8 @@
 import { formatSize } from '../../sizes.js'
-import type { Layout } from '../bench/chart.js'
+import { type Layout, looks } from '../bench/chart.js'
 import { renderSvg } from '../bench/chart-library.js'
 import type { Chart } from './charts.js'
 
-/** The colours differ on white and on black; the symbols for readers who cannot tell the colours apart. */
-const looks = [
-  { colour: '#d9730d', symbol: 'circle' },
-  { colour: '#8a63d2', symbol: 'triangle' },
-  { colour: '#2f81f7', symbol: 'rect' },
-  { colour: '#2da44e', symbol: 'diamond' },
-  { colour: '#d1498b', symbol: 'roundRect' },
-  { colour: '#8a8a3a', symbol: 'pin' },
-] as const
 /** More points than that have no symbols: they would hide the line. */
 const mostSymbols = 40
 const ink = { color: 'currentColor' }
@@ -69,6 +60,8 @@ function upPlace({ isLogarithmic }: Chart, value: number): number {
 function acrossAxis(chart: Chart, { mostMarks }: Layout, text: object) {
   if (chart.across === 'percentile') {
     const places = percentMarks.map((percent) => acrossPlace(chart, percent))
+    // The labels of the last two marks would overlap on a phone.
+    const labelled = places.length > mostMarks ? places.filter((_, at) => at !== places.length - 2) : places
     return {
       name: 'percentile',
       min: 0,
@@ -76,7 +69,7 @@ function acrossAxis(chart: Chart, { mostMarks }: Layout, text: object) {
       axisTick: { customValues: places },
       axisLabel: {
         ...text,
-        customValues: places,
+        customValues: labelled,
         formatter: (place: number) => `${Number((100 * (1 - 10 ** -place)).toFixed(3))}`,
       },
     }
