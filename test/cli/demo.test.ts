@@ -126,6 +126,12 @@ describe('the demo', () => {
     if (pages > 0) taken = allocateCoreSync('taken', { size: pages * pageSize, pages: formatSize(pageSize) })
   }
 
+  // The streams of a process are pipes, files or terminals, and its event loop opens different things for each.
+  test('leaves nothing when its output is a file', async () => {
+    const { code, stderr } = await pinfold(['demo'], { prefix: ['sh', '-c', 'exec "$@" </dev/null >/dev/null', 'sh'] })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  })
+
   test('prints one JSON object whose parts agree with each other', async () => {
     const report = await demo()
     const { region, physical, worker } = report

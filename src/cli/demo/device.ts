@@ -10,6 +10,7 @@ import { parseRemoteMemory } from '../../rdma/remote-memory.js'
 import type { MemoryRegistry } from '../../registry/memory-registry.js'
 import type { Region } from '../../registry/region.js'
 import { MiB } from '../../sizes.js'
+import { openReserveDescriptor } from '../../system/reserve-descriptor.js'
 import { countDifferences, writePattern } from './pattern.js'
 import type { DeviceStep } from './report.js'
 
@@ -46,6 +47,7 @@ export async function writeByDevice(memory: MemoryRegistry, region: Region): Pro
  * process ends. It belongs to no region, so it must exist before the first count.
  */
 export function openOnce(): void {
+  openReserveDescriptor()
   try {
     openDevice().close()
   } catch {
