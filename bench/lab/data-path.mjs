@@ -133,7 +133,7 @@ const workloads = {
   'rate-perftest': (rounds) =>
     bandwidthOfPerftest(rounds, ['-s', '64', '-t', '128', '-l', `${burst}`, '-Q', `${burst}`]),
   burst: (rounds) => write(rounds, 64, burst, burst),
-  latency: (rounds) => latency(rounds, ['-s', '64']),
+  latency: (rounds) => latency(rounds, ['-s', '64', '--warmup', '5000']),
   'latency-perftest': (rounds) => latencyOfPerftest(rounds, ['-s', '64']),
   pyverbs: inPython,
 }

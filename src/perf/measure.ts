@@ -109,8 +109,11 @@ function optionsOf(plan: Plan): PerfReport['options'] {
 }
 
 /** The phases of one size: the warm-up, and what counts. */
-function limits({ warmup, iterations, duration }: Plan): { readonly warmUp: Limit; readonly counted: Limit } {
-  return { warmUp: { messages: warmup, seconds: null }, counted: { messages: iterations, seconds: duration } }
+function limits({ warmup, warmupSeconds, iterations, duration }: Plan): {
+  readonly warmUp: Limit
+  readonly counted: Limit
+} {
+  return { warmUp: { messages: warmup, seconds: warmupSeconds }, counted: { messages: iterations, seconds: duration } }
 }
 
 async function measureFlows(measurement: Measurement, plan: Plan, session: Session): Promise<FlowResult[]> {

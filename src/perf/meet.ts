@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
+import { abortReason, onAbort, throwIfAborted } from '../abort.js'
 import { PinfoldError } from '../errors.js'
 import { clock } from './clock.js'
 import { Control } from './control.js'
@@ -14,8 +15,15 @@ const passing = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDO
 export class Waiting {
   readonly #server: Server
 
+  /** Takes the next client; undefined while the server measures with another one. */
+  #take: ((socket: Socket) => void) | undefined
+
   private constructor(server: Server) {
     this.#server = server
+    server.on('connection', (socket) => {
+      if (this.#take === undefined) refuseBusy(socket)
+      else this.#take(socket)
+    })
   }
 
   /** @param port 0 lets the system choose @throws PinfoldError `ERR_ADDRESS_IN_USE`, `ERR_PERMISSION` */
@@ -37,14 +45,30 @@ export class Waiting {
 
   /** The next client. @throws the signal's reason */
   async next(signal: AbortSignal): Promise<Control> {
-    const [socket]: Socket[] = await once(this.#server, 'connection', { signal })
-    if (socket === undefined) throw new Error('a connection has a socket')
-    return new Control(socket)
+    throwIfAborted(signal)
+    return new Promise((resolve, reject) => {
+      const deafen = onAbort(signal, () => {
+        this.#take = undefined
+        reject(abortReason(signal))
+      })
+      this.#take = (socket) => {
+        this.#take = undefined
+        deafen()
+        resolve(new Control(socket))
+      }
+    })
   }
 
   close(): void {
     this.#server.close()
   }
+}
+
+/** Two measurements at the same time would disturb each other. */
+function refuseBusy(socket: Socket): void {
+  const control = new Control(socket)
+  control.fail('it measures with another client at present')
+  control.close()
 }
 
 /**

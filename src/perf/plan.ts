@@ -64,6 +64,8 @@ export interface Plan {
   readonly iterations: number | null
   readonly duration: number | null
   readonly warmup: number
+  /** The most seconds of the warm-up, unless its messages were chosen. */
+  readonly warmupSeconds: number | null
   readonly queuePairs: number
   readonly signalEvery: number
   readonly sendDepth: number
@@ -187,6 +189,7 @@ export function planOf(tool: Tool, wishes: Wishes): Plan {
     duration,
     // V8 compiles the loops meanwhile: on an emulated processor, 1000 messages were not enough.
     warmup: wishes.warmup ?? (tool === 'bandwidth' ? 100 : 5000),
+    warmupSeconds: wishes.warmup === undefined ? 1 : null,
     queuePairs: wishes.queuePairs ?? 1,
     signalEvery: wishes.signalEvery ?? (largest > 8192 || isLatency ? 1 : Math.min(32, sendDepth)),
     sendDepth,

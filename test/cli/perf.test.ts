@@ -163,6 +163,19 @@ describe('two sides that do not fit', () => {
     expect(ours.stderr).toContain('the command is rate here and latency at the peer')
   })
 
+  test('a second client is told that the server is busy', async () => {
+    const { program, client } = await serverOf('bandwidth')
+    await using server = program
+    await using first = new Program(command('bandwidth', ...client, '-D', '60', '--interval', '0.1'))
+    for (let line = await first.line(); !line.includes(' at 0.'); ) line = await first.line()
+    await using second = new Program(command('bandwidth', ...client))
+    const { code, stderr } = await second.ended
+    expect(stderr).toContain('the peer gave up: it measures with another client at present')
+    expect(code).toBe(1)
+    first.kill('SIGINT')
+    expect((await Promise.all([first.ended, server.ended])).map((end) => end.code)).toEqual([0, 0])
+  })
+
   test('a side whose peer was killed ends with the reason', async () => {
     const { program, client } = await serverOf('bandwidth')
     await using server = program

@@ -34,7 +34,10 @@ export const measurementArguments = {
   all: flag('Measure all sizes from 2 bytes to 8 MiB, in powers of two', 'a'),
   iterations: text('Messages of each queue pair (default: 5000; latency: 1000)', 'number', 'n'),
   duration: text('Seconds, in place of --iterations', 'seconds', 'D'),
-  warmup: text('Messages of each queue pair that do not count (default: 5000; bandwidth: 100)', 'number'),
+  warmup: text(
+    'Messages of each queue pair that do not count (default: 5000, bandwidth: 100, in at most a second)',
+    'number',
+  ),
   'queue-pairs': text('Queue pairs at the same time, up to 128 (default: 1)', 'number', 'q'),
   'signal-every': text('One completion for so many messages (default: 32; above 8 KiB: 1)', 'number', 'Q'),
   'send-depth': text('Messages that may be on the way on a queue pair (default: 128)', 'number', 't'),
