@@ -24,6 +24,8 @@ export class Lane {
   readonly depth: number
   /** Receives that are posted. */
   readonly receiveDepth: number
+  /** Messages that the peer has sent on its queue pair, as it told at the end of the last phase. */
+  peerSent = 0
   readonly #batch: SendBatch
   readonly #session: Session
   readonly #plan: Plan

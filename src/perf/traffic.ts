@@ -32,6 +32,8 @@ export class Traffic {
   readonly #lanes: readonly Lane[]
   readonly #isSender: boolean
   readonly #isReceiver: boolean
+  /** What the peer had sent on each lane before this size. */
+  readonly #before: readonly number[]
   #comparison = new Comparison()
 
   constructor(session: Session, plan: Plan, lanes: readonly Lane[], bytes: number, side: 'server' | 'client') {
@@ -41,6 +43,7 @@ export class Traffic {
     this.#layout = layoutOf(plan)
     this.#lanes = lanes
     for (const lane of lanes) lane.resize(bytes)
+    this.#before = lanes.map(({ peerSent }) => peerSent)
     this.#isSender = side === 'client' || plan.bothDirections
     this.#isReceiver = plan.operation === 'send' && (side === 'server' || plan.bothDirections)
     this.#prepareMemory()
@@ -70,6 +73,7 @@ export class Traffic {
       phase.tell(this.#lanes.map(({ posted }) => posted))
       if (this.#isReceiver) await this.#receive(phase, arrivals)
       const theirs = await phase.whenTold()
+      for (const lane of this.#lanes) lane.peerSent = theirs[lane.index] ?? 0
       if (this.#plan.validate) this.#compareAtEnd(theirs)
       return { flow, validated: this.#plan.validate ? this.#comparison.result : undefined }
     } finally {
@@ -160,22 +164,26 @@ export class Traffic {
     this.#comparison.message(this.#session.region.bytes, at, this.#bytes, lane.index, message)
   }
 
-  /** The reads from `first` on that are done. */
+  /** The reads from `first` on that are done. Their bytes are cleared, so that a later read must bring them again. */
   #compareReads(lane: Lane, first: number): void {
+    const { bytes } = this.#session.region
     for (let message = first; message < lane.done; message++) {
       const slot = lane.slotOf(message)
-      this.#compare(this.#layout.source(lane.index, slot), lane, slot)
+      const at = this.#layout.source(lane.index, slot)
+      this.#compare(at, lane, slot)
+      bytes.fill(0, at, at + this.#bytes)
     }
   }
 
-  /** The newest writes of the peer, which are still there, and the counters of its atomics. */
+  /** The newest writes of the peer of this size, which are still there, and the counters of its atomics. */
   #compareAtEnd(theirs: readonly number[]): void {
     const { operation } = this.#plan
     for (const [index, sent] of theirs.entries()) {
       const lane = this.#lanes[index]
       if (lane === undefined || sent === 0) continue
       if (operation === 'write') {
-        for (let message = Math.max(0, sent - this.#layout.slots); message < sent; message++) {
+        const first = Math.max(this.#before[index] ?? 0, sent - this.#layout.slots)
+        for (let message = first; message < sent; message++) {
           this.#compare(this.#layout.target(index, lane.slotOf(message)), lane, message)
         }
       } else if (operation === 'fetchAndAdd' || operation === 'compareAndSwap') {

@@ -107,6 +107,19 @@ describe('pinfold perf bandwidth and rate, between two processes', () => {
   })
 })
 
+test.each(['write', 'send', 'read'])(
+  'few messages of each size of %s are compared with their own size',
+  async (operation) => {
+    // Fewer than the slots, so that those of the size before are still in memory.
+    const words = ['-n', '10', '-s', '64,128', '--warmup', '0', '--operation', operation, '--validate']
+    const { report, ends } = await measured('bandwidth', words)
+    expect(ends).toEqual(good)
+    if (report.tool !== 'bandwidth') throw new Error(report.tool)
+    const expected = { messages: 10, differences: 0, first: null }
+    expect(report.results.map(({ local }) => local?.validated)).toEqual([expected, expected])
+  },
+)
+
 describe('pinfold perf latency, between two processes', () => {
   test.each([
     ['-n 100', 'half of the round trip'],
