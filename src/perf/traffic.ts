@@ -279,8 +279,10 @@ class Run {
     const { signalEvery } = this.#plan
     this.#fill(lane, lane.posted, count)
     for (let index = 0; index < count; index++) {
-      // The queue must not be full of messages without a completion.
-      const isLast = index === left - 1 || (index === count - 1 && lane.room <= 1)
+      // The queue must not be full of messages without a completion. At a given rate, what is done is known at once:
+      // intervals then count it in time, and no message beyond the rate has to end the run.
+      const isEnd = index === count - 1 && (lane.room <= 1 || this.isPaced)
+      const isLast = index === left - 1 || isEnd
       lane.stage(isLast || (lane.posted + 1) % signalEvery === 0)
     }
     lane.post()
